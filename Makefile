@@ -1,0 +1,43 @@
+# Everything that a fresh machine needs: Python >= 3.11 and make.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help demo test lint proof bench lock clean
+
+help: ## Show what there is to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(STAMP) ## Compose a film, run the pipeline on it, find and jump in it
+	@$(BIN)/filmgate demo
+
+test: lint ## Lint, check types and floors, then run the tests
+	@$(BIN)/python -m pytest -m "not proof"
+
+lint: $(STAMP) ## Check style, types and the floors of the house
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy src tests benchmarks
+	@$(BIN)/lint-imports
+
+proof: $(STAMP) ## Run the tests that take longer
+	@$(BIN)/python -m pytest -m proof
+
+bench: $(STAMP) ## Measure what the docs claim, both sides in one go
+	@for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+lock: $(STAMP) ## Choose new versions for what tests and demo use
+	@$(BIN)/pip install --quiet uv && $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+		--extra dev --no-header --no-emit-index-url --generate-hashes -o requirements.lock pyproject.toml
+
+clean: ## Remove what make made, but no runs
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("filmgate needs Python 3.11 or later, this is " \
+		+ sys.version.split()[0] + "; try make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
+	@echo "installing into .venv (once; about a minute)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@

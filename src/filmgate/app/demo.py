@@ -1,0 +1,54 @@
+"""The demo: compose the sample film once, run the whole pipeline on it, ask it questions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from filmgate.app.episode_run import EpisodeOptions, RunReport
+from filmgate.app.system import System
+from filmgate.core.answers import FindAnswer, JumpAnswer
+from filmgate.core.envelope import Envelope
+from filmgate.core.ids import AssetId
+from filmgate.core.ports import Observer
+from filmgate.core.questions import Direction, JumpKind
+from filmgate.tools.demo_film import compose
+
+FILM = "gatecheck-s01e01.mp4"
+WORDS = "compiler or rocket"
+FROM_MS = 9_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoReport:
+    """What the demo did and learned."""
+
+    film: Path
+    run: RunReport
+    scenes: tuple[Envelope, ...]
+    found: FindAnswer
+    jumped: JumpAnswer
+
+
+def film_in(home: Path, told: Callable[[float, float], None]) -> Path:
+    """The sample film in this home, composed where it is not there yet."""
+    path = home / "demo" / FILM
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        compose(path, told)
+    return path
+
+
+def run_demo(
+    system: System, film: Path, observer: Observer, hashed: Callable[[float, float], None]
+) -> DemoReport:
+    """Run the pipeline on the film as a new run, take it in, then find and jump in it."""
+    report = system.run_episode(film, EpisodeOptions(new=True), observer, hashed)
+    asset_id = AssetId(report.manifest.asset.id)
+    with system.results() as results:
+        return DemoReport(
+            film=film,
+            run=report,
+            scenes=results.timeline(asset_id, JumpKind.SCENE),
+            found=results.find(asset_id, WORDS, direction=Direction.NEXT, from_ms=None, limit=20),
+            jumped=results.jump(asset_id, JumpKind.SCENE, Direction.NEXT, FROM_MS),
+        )

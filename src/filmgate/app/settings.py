@@ -1,0 +1,61 @@
+"""Settings: read once, from the environment and `filmgate.toml`; frozen."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from filmgate.core.errors import Invalid
+
+
+class Settings(BaseSettings):
+    """Each field can be set as `FILMGATE_{NAME}` or in `filmgate.toml` in the current folder."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FILMGATE_", toml_file="filmgate.toml", frozen=True, extra="forbid"
+    )
+
+    home: Path = Path(".filmgate")
+    """Where runs and the embedded database live."""
+    database_url: Annotated[str, Field(pattern=r"^postgres(ql)?://")] | None = None
+    """A PostgreSQL server; without it, the embedded one is used."""
+    producer: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")] = "local"
+    """The name of this installation, as others who take in its runs know it."""
+    env: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")] = "dev"
+    """What kind of work is done here (`dev`, `prod`); stands in every manifest."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - named by the library
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments before the environment before the file."""
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
+
+
+def load() -> Settings:
+    """Read the settings, or raise Invalid naming each bad one."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise Invalid(
+            "the settings are not usable",
+            got=faults,
+            hint="Mend the variable FILMGATE_{NAME} or the line in filmgate.toml",
+        ) from error
+    except ValueError as error:
+        raise Invalid("filmgate.toml cannot be read", got=str(error)) from error

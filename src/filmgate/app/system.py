@@ -1,0 +1,192 @@
+"""The System: what the product can do, wired from its parts. Every face calls this."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from filmgate.app.episode_run import (
+    EpisodeOptions,
+    RunReport,
+    admit,
+    find_or_reserve,
+    other_inputs,
+)
+from filmgate.app.settings import Settings
+from filmgate.core.answers import FindAnswer, JumpAnswer, Receipt
+from filmgate.core.errors import Conflict, Invalid, Unavailable
+from filmgate.core.ids import parse_asset_id
+from filmgate.core.manifest import Manifest
+from filmgate.core.payloads.registry import BUILT_IN
+from filmgate.core.ports import Observer, ResultStore
+from filmgate.core.questions import Direction, JumpKind
+from filmgate.core.states import RunState, StageState
+from filmgate.db.connection import connected
+from filmgate.db.embedded import EmbeddedPostgres
+from filmgate.db.result_store import PostgresResults
+from filmgate.engine.runner import Runner
+from filmgate.pipelines.episode.plan import PLAN
+from filmgate.store.home import Home
+from filmgate.store.run_directory import FolderRun
+from filmgate.sync.ingest import ingest_run
+
+
+def utc_now() -> datetime:
+    """The clock of the real world."""
+    return datetime.now(UTC)
+
+
+class System:
+    """Filmgate on one home and one database."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._home = Home(settings.home)
+        self._log = structlog.get_logger()
+
+    def run_episode(
+        self,
+        video: Path,
+        options: EpisodeOptions,
+        observer: Observer,
+        hashed: Callable[[float, float], None],
+    ) -> RunReport:
+        """Run the episode pipeline on a video: resume the run that is meant, or begin one.
+
+        A database that is away does not fail the run; the report says so.
+        """
+        request = options.request()
+        given = admit(video, hashed)
+        run = find_or_reserve(
+            self._home,
+            given,
+            options,
+            producer=self._settings.producer,
+            env=self._settings.env,
+            now=utc_now(),
+        )
+        if others := other_inputs(self._home, run):
+            self._log.warning(
+                "asset.has_other_inputs",
+                asset=run.head.asset.id,
+                runs=others,
+                hint="another video under the same name? give it an --asset-id of its own",
+            )
+        self._log.info("run.started", asset=run.head.asset.id, run=run.head.run_id)
+        runner = Runner(
+            plan=PLAN,
+            run=run,
+            inputs=given.inputs,
+            request=request,
+            registry=BUILT_IN,
+            observer=observer,
+            clock=utc_now,
+        )
+        manifest = runner.execute()
+        self._log.info("run.ended", run=manifest.run_id, status=manifest.status.value)
+        receipt, not_ingested = self._ingest_after(run, manifest, options)
+        return RunReport(
+            manifest=manifest,
+            folder=run.folder,
+            stages=request.stages,
+            receipt=receipt,
+            not_ingested=not_ingested,
+        )
+
+    def runs(self) -> list[Manifest]:
+        """How every run stands, oldest first."""
+        return [run.refold(None) for run in self._home.runs()]
+
+    def status(self, reference: str) -> tuple[Path, Manifest]:
+        """A run's folder, and how it stands, derived anew from its records."""
+        run = self._home.find(reference)
+        return run.folder, run.refold(None)
+
+    def ingest(self, reference: str) -> Receipt:
+        """Take a run into the database; the same again changes nothing."""
+        return self._ingest(self._home.find(reference))
+
+    def find(
+        self, asset: str, query: str, *, direction: Direction, from_ms: int | None, limit: int
+    ) -> FindAnswer:
+        """What was said in a video that matches, in order of time."""
+        asset_id = parse_asset_id(asset)
+        with self.results() as results:
+            return results.find(asset_id, query, direction=direction, from_ms=from_ms, limit=limit)
+
+    def jump(self, asset: str, kind: JumpKind, *, direction: Direction, from_ms: int) -> JumpAnswer:
+        """The next or previous thing of a kind in a video."""
+        asset_id = parse_asset_id(asset)
+        with self.results() as results:
+            return results.jump(asset_id, kind, direction, from_ms)
+
+    def start_database(self) -> str:
+        """Start the embedded database and let it outlive its users; its URL."""
+        return self._embedded().keep()
+
+    def stop_database(self) -> bool:
+        """Stop the embedded database; False where it was not running."""
+        return self._embedded().stop()
+
+    def database_url(self) -> str:
+        """Where the database is reached, embedded (while it runs) or a server."""
+        return self._settings.database_url or self._embedded().url
+
+    def _ingest_after(
+        self, run: FolderRun, manifest: Manifest, options: EpisodeOptions
+    ) -> tuple[Receipt | None, str | None]:
+        if not options.ingest:
+            return None, None
+        if manifest.status is RunState.INCOMPLETE:
+            return None, "the run is not complete yet"
+        if _is_blocked(manifest):
+            return None, "a gate is closed"
+        try:
+            return self._ingest(run), None
+        except (Unavailable, Conflict) as error:
+            self._log.warning("ingest.failed", run=manifest.run_id, error=str(error))
+            return None, f"{error} — `filmgate ingest {run.folder}` catches up"
+
+    def _ingest(self, run: FolderRun) -> Receipt:
+        manifest = run.refold(None)
+        if manifest.status is RunState.RUNNING or _is_blocked(manifest):
+            raise Invalid(
+                f"run {manifest.run_id} is not ready to be ingested",
+                expected="a run that has ended, with no gate closed",
+                got=manifest.status.value,
+                hint=f"See `filmgate status {run.folder}`",
+            )
+        with self.results() as results:
+            receipt = ingest_run(run, results, BUILT_IN)
+        self._log.info("ingest.done", run=receipt.run_id, artifacts=receipt.artifacts)
+        return receipt
+
+    @contextmanager
+    def results(self) -> Iterator[ResultStore]:
+        """The database, for as long as the block lasts."""
+        with self._database() as url, connected(url) as connection:
+            yield PostgresResults(connection)
+
+    @contextmanager
+    def _database(self) -> Iterator[str]:
+        if self._settings.database_url:
+            yield self._settings.database_url
+        else:
+            with self._embedded().used() as url:
+                yield url
+
+    def _embedded(self) -> EmbeddedPostgres:
+        if self._settings.database_url:
+            raise Invalid(
+                "the database is a server of yours",
+                expected="no FILMGATE_DATABASE_URL",
+                got="one that is set",
+                hint="Start and stop it where it lives",
+            )
+        return EmbeddedPostgres((self._settings.home / "pg").absolute())
+
+
+def _is_blocked(manifest: Manifest) -> bool:
+    return any(entry.status is StageState.BLOCKED for entry in manifest.stages.values())

@@ -1,0 +1,50 @@
+"""`filmgate demo`: the whole way from a film to answers, on a film that it makes itself."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from filmgate.app.demo import DemoReport
+
+
+def demo() -> None:
+    """Compose a half-minute film, run the episode pipeline on it, then find and jump in it."""
+    from filmgate.app import logs, settings  # keeps --help quick
+    from filmgate.app.demo import film_in, run_demo
+    from filmgate.app.system import System
+    from filmgate.cli.output import talk
+    from filmgate.cli.progress import stage_progress
+
+    logs.configure("WARNING")
+    chosen = settings.load()
+    with stage_progress(quiet=True) as progress:
+        film = film_in(
+            chosen.home, lambda done, total: progress.stage_progress("composing", done, total)
+        )
+        talk().print(f"running the episode pipeline on [bold]{film}[/]")
+        report = run_demo(System(chosen), film, progress, progress.hashed)
+    _show(report)
+    raise typer.Exit(report.run.exit_code)
+
+
+def _show(report: "DemoReport") -> None:
+    from filmgate.app.demo import FROM_MS, WORDS
+    from filmgate.cli.answers import print_find, print_jump, span_of
+    from filmgate.cli.output import out
+    from filmgate.cli.report import print_report
+
+    asset = report.run.manifest.asset.id
+    print_report(report.run, as_json=False)
+    out().print(f"\n[bold]{len(report.scenes)} scenes[/]")
+    for scene in report.scenes:
+        out().print(f"  {scene.payload['scene_index']}  {span_of(scene)}")
+    out().print(f"\n[bold]$ filmgate find {asset} {WORDS}[/]")
+    print_find(report.found)
+    out().print(f"\n[bold]$ filmgate jump {asset} --kind scene --from-ms {FROM_MS}[/]")
+    print_jump(report.jumped)
+    out().print(
+        "\n[bold]your own video[/]  filmgate run episode VIDEO"
+        "\n[bold]all your runs[/]   filmgate status"
+        "\n[dim]filmgate is .venv/bin/filmgate; add --json to any command for scripts[/]"
+    )

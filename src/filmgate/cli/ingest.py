@@ -1,0 +1,27 @@
+"""`filmgate ingest`: take a run into the database."""
+
+from typing import Annotated
+
+import typer
+
+from filmgate.cli.output import AsJson
+
+
+def ingest(
+    run: Annotated[str, typer.Argument(help="A run's folder, asset/run, a run id, or an asset.")],
+    as_json: AsJson = False,
+) -> None:
+    """Take a run into the database in one transaction; the same again changes nothing."""
+    from filmgate.app import logs, settings  # keeps --help quick
+    from filmgate.app.system import System
+    from filmgate.cli.output import out, print_json
+
+    logs.configure("WARNING")
+    receipt = System(settings.load()).ingest(run)
+    if as_json:
+        print_json(receipt)
+        return
+    how = "was ingested before; nothing changed" if receipt.is_replay else "ingested"
+    out().print(f"{receipt.asset_id} / {receipt.run_id}  {receipt.status}  {how}")
+    for artifact_type, count in receipt.artifacts.items():
+        out().print(f"  {count:,} {artifact_type}")

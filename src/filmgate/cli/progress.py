@@ -1,0 +1,66 @@
+"""Progress on a terminal: a bar with an estimate for what takes longer than a moment."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from filmgate.cli.output import styled, talk
+from filmgate.core.states import StageState
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+class StageProgress:
+    """The port `Observer`, on stderr."""
+
+    def __init__(self, progress: "Progress", *, quiet: bool) -> None:
+        self._progress = progress
+        self._quiet = quiet
+        self._task: TaskID | None = None
+
+    def hashed(self, done: float, total: float) -> None:
+        """How much of the input has been read for its digest."""
+        self.stage_progress("reading the input", done, total)
+        if done >= total:
+            self._drop()
+
+    def stage_started(self, stage: str) -> None:
+        """Show a bar."""
+        self._drop()
+        self._task = self._progress.add_task(stage, total=None)
+
+    def stage_progress(self, stage: str, done: float, total: float | None) -> None:
+        """Move the bar."""
+        if self._task is None:
+            self._task = self._progress.add_task(stage, total=total)
+        self._progress.update(self._task, completed=done, total=total)
+
+    def stage_ended(self, stage: str, state: StageState, note: str, *, reused: bool) -> None:
+        """Leave one line behind."""
+        from rich.markup import escape
+
+        self._drop()
+        if not self._quiet:
+            how = "up to date" if reused and state is StageState.SUCCESS else note
+            self._progress.console.print(f"  {styled(state):24} {stage:12} {escape(how)}")
+
+    def _drop(self) -> None:
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+
+
+@contextmanager
+def stage_progress(*, quiet: bool = False) -> Iterator[StageProgress]:
+    """Progress for the length of a block; bars only where stderr is a terminal."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("  {task.description:18}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=talk(), transient=True) as progress:
+        yield StageProgress(progress, quiet=quiet)

@@ -1,0 +1,58 @@
+"""`filmgate status`: how a run stands, or which runs there are."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from filmgate.cli.output import AsJson
+
+if TYPE_CHECKING:
+    from filmgate.core.manifest import Manifest
+
+
+def status(
+    run: Annotated[
+        str | None,
+        typer.Argument(help="A run's folder, asset/run, a run id, or an asset (its newest run)."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """How a run stands, derived anew from its records; without a run, all runs in a list."""
+    from rich.markup import escape  # keeps --help quick
+
+    from filmgate.app import settings
+    from filmgate.app.system import System
+    from filmgate.cli.output import out, print_json, stage_table, styled
+
+    system = System(settings.load())
+    if run is None:
+        _list(system.runs(), as_json=as_json)
+        return
+    folder, manifest = system.status(run)
+    if as_json:
+        print_json(manifest)
+        return
+    out().print(f"{styled(manifest.status)}  {manifest.asset.id} / {manifest.run_id}\n")
+    out().print(stage_table(manifest))
+    out().print(f"\nfiles      {escape(str(folder))}")
+
+
+def _list(manifests: "list[Manifest]", *, as_json: bool) -> None:
+    from rich.table import Table
+
+    from filmgate.cli.output import out, styled
+
+    if as_json:
+        rows = ",".join(manifest.model_dump_json(by_alias=True) for manifest in manifests)
+        typer.echo(f'{{"runs":[{rows}]}}')
+        return
+    if not manifests:
+        out().print("no runs yet; `filmgate run episode VIDEO` makes one")
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in ("asset", "run", "state", "began (UTC)"):
+        table.add_column(column)
+    for manifest in manifests:
+        began = f"{manifest.created_at:%Y-%m-%d %H:%M:%S}"
+        table.add_row(manifest.asset.id, manifest.run_id, styled(manifest.status), began)
+    out().print(table)

@@ -1,0 +1,1 @@
+"""Core decides: runs, stages, gates, manifests, envelopes and contracts as pure values."""

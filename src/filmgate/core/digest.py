@@ -1,0 +1,37 @@
+"""Canonical JSON and digests: the same value has the same bytes, everywhere."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def canonical_json(value: Any) -> bytes:
+    """Encode a JSON value as UTF-8 with sorted keys and no spaces.
+
+    Raises ValueError for NaN and infinities, which JSON does not have.
+    """
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return text.encode("utf-8")
+
+
+def sha256_hex(data: bytes) -> str:
+    """64 lower-case hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest(data: bytes) -> str:
+    """A self-describing digest, `sha256:…`."""
+    return f"sha256:{sha256_hex(data)}"
+
+
+def digest_of(value: Any) -> str:
+    """`sha256:…` of a value's canonical JSON."""
+    return digest(canonical_json(value))
+
+
+def collection_digest(source_sha_map: Mapping[str, str]) -> str:
+    """The `input_hash` of a collection: of its sorted map, name → `sha256:…`."""
+    return digest_of(dict(source_sha_map))

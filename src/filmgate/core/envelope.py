@@ -1,0 +1,76 @@
+"""The one envelope around every model output, and the line it has in an artifact file."""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from filmgate.core.digest import canonical_json
+from filmgate.core.ids import ID_PATTERN
+
+Text = Annotated[str, Field(min_length=1)]
+Id = Annotated[str, Field(pattern=ID_PATTERN)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+MAX_MS = 10 * 366 * 24 * 3600 * 1000
+"""Ten years. A span beyond that is a unit gone wrong, not a long film."""
+
+Milliseconds = Annotated[int, Field(ge=0, le=MAX_MS)]
+"""On the asset's own time line, which starts at 0 where a player starts."""
+
+
+class _Spanned(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    span_start_ms: Milliseconds
+    span_end_ms: Milliseconds
+
+    @model_validator(mode="after")
+    def _starts_before_it_ends(self) -> Self:
+        if self.span_start_ms > self.span_end_ms:
+            raise ValueError(
+                f"a span starts before it ends, got {self.span_start_ms}–{self.span_end_ms} ms"
+            )
+        return self
+
+
+class ArtifactLine(_Spanned):
+    """One record of an artifact file. What holds for all of them stands in the ArtifactRef."""
+
+    ordinal: Annotated[int, Field(ge=0)]
+    payload: dict[str, Any]
+
+    def to_bytes(self) -> bytes:
+        """One line of canonical JSON, with its line feed."""
+        return canonical_json(self.model_dump(mode="json")) + b"\n"
+
+    def precedes(self, other: "ArtifactLine") -> bool:
+        """Whether this record belongs before `other` in a file: by span, then by payload."""
+        mine = (self.span_start_ms, self.span_end_ms)
+        others = (other.span_start_ms, other.span_end_ms)
+        if mine != others:
+            return mine < others
+        return canonical_json(self.payload) < canonical_json(other.payload)
+
+
+class Envelope(_Spanned):
+    """A time-aligned artifact with its whole provenance. Nothing in it is null or empty."""
+
+    artifact_id: Text
+    asset_id: Id
+    artifact_type: Text
+    schema_version: Annotated[int, Field(ge=1)]
+    payload: dict[str, Any]
+    producer: Text
+    producer_version: Text
+    model_profile: Text
+    config_hash: Digest
+    input_hash: Digest
+    run_id: Id
+    created_at: datetime
+
+
+def artifact_id(asset_id: str, run_id: str, artifact_type: str, ordinal: int) -> str:
+    """`{asset_id}:{run_id}:{artifact_type}:{ordinal}`: the same again on a replay."""
+    return f"{asset_id}:{run_id}:{artifact_type}:{ordinal}"

@@ -1,0 +1,142 @@
+"""Errors by what the reader should do about them, and the exit codes that go with them.
+
+    FilmgateError
+    ├── Invalid            mend the input              exit 4
+    │   └── ContractBroken     a stage made what its contract forbids
+    ├── NotFound           name something that exists  exit 5
+    │   └── SchemaNotFoundError
+    ├── Conflict           someone else holds it       exit 6
+    │   └── Held               another runner works on the run
+    ├── Unavailable        bring the service back      exit 7
+    └── NotPermitted       ask who may                 exit 8
+
+A signal is `Interrupted`, outside the tree (exit 130). A closed gate is
+no error: it is a `Verdict` with reasons (exit 3). A stage that failed ends
+a run as `FAILED` (exit 1).
+"""
+
+from datetime import datetime
+from enum import IntEnum
+from typing import Any, ClassVar
+
+
+class ExitCode(IntEnum):
+    """What a command's end means to a script."""
+
+    DONE = 0
+    STAGE_FAILED = 1
+    USAGE = 2
+    BLOCKED = 3
+    BAD_INPUT = 4
+    NOT_FOUND = 5
+    HELD = 6
+    UNAVAILABLE = 7
+    NOT_PERMITTED = 8
+    INTERRUPTED = 130
+
+
+class FilmgateError(Exception):
+    """The root. `expected`, `got` and `hint` say what was wanted, what came and what to do."""
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[ExitCode] = ExitCode.STAGE_FAILED
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        expected: str | None = None,
+        got: str | None = None,
+        hint: str | None = None,
+        **details: Any,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.expected = expected
+        self.got = got
+        self.hint = hint
+        self.extra = details
+
+    def __str__(self) -> str:
+        """One paragraph: the message, then what was expected, what came, and what to do."""
+        text = self.message
+        facts = [f"expected {self.expected}"] if self.expected else []
+        facts += [f"got {self.got}"] if self.got else []
+        if facts:
+            text += ": " + "; ".join(facts)
+        if self.hint:
+            text += f". {self.hint}"
+        return text
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """Everything a machine may want to know, without empty fields."""
+        facts = {"expected": self.expected, "got": self.got, "hint": self.hint, **self.extra}
+        return {key: value for key, value in facts.items() if value is not None}
+
+
+class Invalid(FilmgateError):
+    """The input breaks a rule; mend it and try again."""
+
+    code = "invalid"
+    exit_code = ExitCode.BAD_INPUT
+
+
+class ContractBroken(Invalid):
+    """A stage made something that its declared contract forbids."""
+
+    code = "contract_broken"
+
+
+class NotFound(FilmgateError):
+    """Nothing goes by that name."""
+
+    code = "not_found"
+    exit_code = ExitCode.NOT_FOUND
+
+
+class SchemaNotFoundError(NotFound):
+    """No payload contract is registered under that type and version."""
+
+    code = "schema_not_found"
+
+
+class Conflict(FilmgateError):
+    """The request collides with something that stands."""
+
+    code = "conflict"
+    exit_code = ExitCode.HELD
+
+
+class Held(Conflict):
+    """Another runner holds the run."""
+
+    code = "held"
+
+
+class Unavailable(FilmgateError):
+    """A service, a program or a resource is away."""
+
+    code = "unavailable"
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class NotPermitted(FilmgateError):
+    """The caller may not do this."""
+
+    code = "not_permitted"
+    exit_code = ExitCode.NOT_PERMITTED
+
+
+class Interrupted(BaseException):
+    """A signal asks the program to end. Like KeyboardInterrupt, it is no error of the work."""
+
+
+def error_body(error: FilmgateError, at: datetime) -> dict[str, Any]:
+    """The one shape in which an error leaves the product, by command line or HTTP."""
+    return {
+        "error": error.code,
+        "message": str(error),
+        "details": error.details,
+        "timestamp": at.isoformat(),
+    }

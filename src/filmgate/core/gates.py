@@ -1,0 +1,178 @@
+"""Gates: may a stage start on what it stands on? The answer is a verdict with every reason."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from filmgate.core.records import ArtifactRef, Record
+from filmgate.core.states import StageState
+
+
+class ReasonCode(StrEnum):
+    """Why a gate is closed."""
+
+    MISSING_ARTIFACT = "missing_artifact"
+    DIGEST_MISMATCH = "digest_mismatch"
+    SCHEMA_VERSION_UNSUPPORTED = "schema_version_unsupported"
+    UPSTREAM_FAILED = "upstream_failed"
+    UPSTREAM_NOT_SUCCESS = "upstream_not_success"
+    INPUT_CHANGED = "input_changed"
+    PROVIDER_UNAVAILABLE = "provider_unavailable"
+
+
+class Reason(Record):
+    """One thing that is wrong, what would be right, and what to do about it."""
+
+    code: ReasonCode
+    stage: str
+    """The stage whose state or file is at fault."""
+    path: str | None = None
+    expected: str
+    got: str
+    action: str
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        what = self.path or f"stage {self.stage}"
+        return f"{self.code}: {what}: expected {self.expected}; got {self.got}. {self.action}"
+
+
+class Verdict(Record):
+    """A gate's answer about one stage. Open when there is no reason against it."""
+
+    stage: str
+    reasons: tuple[Reason, ...]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the stage may start."""
+        return not self.reasons
+
+    @property
+    def suggested_actions(self) -> tuple[str, ...]:
+        """What to do, each once, in the order of the reasons."""
+        return tuple(dict.fromkeys(reason.action for reason in self.reasons))
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What was found where a file should be."""
+
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footing:
+    """A stage that another stands on, as found."""
+
+    stage: str
+    state: StageState
+    artifacts: tuple[ArtifactRef, ...] = ()
+    """What its successful record names."""
+    supported: Mapping[str, int] | None = None
+    """Schema version that the plan reads, by path."""
+
+
+def check_footings(
+    stage: str, footings: Iterable[Footing], found: Mapping[str, FileFacts | None]
+) -> Verdict:
+    """Ask the gate of `stage`. `found` holds, by path, what is on disk now; None where nothing."""
+    reasons: list[Reason] = []
+    for footing in footings:
+        if footing.state is StageState.SUCCESS:
+            reasons += check_files(footing, found)
+        elif footing.state is StageState.FAILED:
+            reasons.append(_upstream(ReasonCode.UPSTREAM_FAILED, footing))
+        elif footing.state is not StageState.SKIPPED:
+            reasons.append(_upstream(ReasonCode.UPSTREAM_NOT_SUCCESS, footing))
+    return Verdict(stage=stage, reasons=tuple(reasons))
+
+
+def check_files(footing: Footing, found: Mapping[str, FileFacts | None]) -> list[Reason]:
+    """Every fault of the files that a successful stage left."""
+    reasons = []
+    for ref in footing.artifacts:
+        facts = found.get(ref.path)
+        if facts is None:
+            reasons.append(_missing(footing.stage, ref))
+        elif facts.sha256 != ref.sha256:
+            reasons.append(_altered(footing.stage, ref, facts))
+        else:
+            reasons += _unsupported(footing, ref)
+    return reasons
+
+
+def input_changed(stage: str, name: str, expected: str, got: str) -> Reason:
+    """The asset is not what the run was begun on."""
+    return Reason(
+        code=ReasonCode.INPUT_CHANGED,
+        stage=stage,
+        path=name,
+        expected=expected,
+        got=got,
+        action="Restore the input, or begin a run on the new one with --new",
+    )
+
+
+def provider_unavailable(stage: str, reason: str) -> Reason:
+    """A stage asked for by name that has nothing to work on or with."""
+    return Reason(
+        code=ReasonCode.PROVIDER_UNAVAILABLE,
+        stage=stage,
+        expected="input and a provider for the stage",
+        got=reason,
+        action=f"Give {stage} what it lacks, or leave it out of --stages",
+    )
+
+
+def _upstream(code: ReasonCode, footing: Footing) -> Reason:
+    return Reason(
+        code=code,
+        stage=footing.stage,
+        expected=StageState.SUCCESS,
+        got=footing.state,
+        action=f"Run {footing.stage} first: --resume-from {footing.stage}",
+    )
+
+
+def _missing(stage: str, ref: ArtifactRef) -> Reason:
+    return Reason(
+        code=ReasonCode.MISSING_ARTIFACT,
+        stage=stage,
+        path=ref.path,
+        expected=f"a file of {ref.size_bytes} bytes, sha256 {ref.sha256}",
+        got="no file",
+        action=_mend(stage),
+    )
+
+
+def _altered(stage: str, ref: ArtifactRef, facts: FileFacts) -> Reason:
+    return Reason(
+        code=ReasonCode.DIGEST_MISMATCH,
+        stage=stage,
+        path=ref.path,
+        expected=f"{ref.size_bytes} bytes, sha256 {ref.sha256}",
+        got=f"{facts.size_bytes} bytes, sha256 {facts.sha256}",
+        action=_mend(stage),
+    )
+
+
+def _unsupported(footing: Footing, ref: ArtifactRef) -> list[Reason]:
+    readable = (footing.supported or {}).get(ref.path, ref.schema_version)
+    if readable == ref.schema_version:
+        return []
+    return [
+        Reason(
+            code=ReasonCode.SCHEMA_VERSION_UNSUPPORTED,
+            stage=footing.stage,
+            path=ref.path,
+            expected=f"{ref.schema_name} version {readable}",
+            got=f"version {ref.schema_version}",
+            action=f"Make it again: --force --stages {footing.stage}",
+        )
+    ]
+
+
+def _mend(stage: str) -> str:
+    return f"Restore the file, or make it again by running {stage} anew: --repair"

@@ -1,0 +1,69 @@
+"""Names of assets and runs: what is a good one, and how a run gets its own."""
+
+import re
+from datetime import datetime
+from typing import NewType
+from zoneinfo import ZoneInfo
+
+from filmgate.core.errors import Invalid
+
+AssetId = NewType("AssetId", str)
+RunId = NewType("RunId", str)
+StageName = NewType("StageName", str)
+
+ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+"""What an asset id or a run id may look like: safe as a folder, a key and a word in a URL."""
+
+ID_RULE = "1 to 128 letters, digits, dots, underscores or hyphens, the first a letter or a digit"
+ATTEMPT_ZONE = ZoneInfo("America/New_York")
+
+_ID = re.compile(ID_PATTERN + r"\Z")
+_UUID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.I)
+_ATTEMPT = re.compile(r"Attempt(\d+)_\d{4}-\d{2}-\d{2}_\d{6}_EST")
+_EPISODE = re.compile(r"(?P<show>.+?)[._-]+s(?P<season>\d{1,3})e(?P<episode>\d{1,4})", re.I)
+
+
+def parse_asset_id(text: str) -> AssetId:
+    """Take a given asset id, or raise Invalid saying what one may look like."""
+    if not _ID.match(text):
+        raise Invalid(
+            "this is no asset id", expected=ID_RULE, got=repr(text), hint="Give --asset-id a name"
+        )
+    return AssetId(text)
+
+
+def asset_id_from_name(file_name: str) -> AssetId:
+    """The asset id that a file's name suggests: its stem, with what an id may not hold as `-`."""
+    stem = file_name.rsplit(".", 1)[0] or file_name
+    cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", stem)[:128].strip("-._")
+    return parse_asset_id(cleaned or "asset")
+
+
+def parse_run_id(text: str) -> RunId:
+    """Take a given run id; a UUID in any of its spellings becomes 32 lower-case hex digits."""
+    if _UUID.fullmatch(text):
+        return RunId(text.replace("-", "").lower())
+    if not _ID.match(text):
+        raise Invalid("this is no run id", expected=f"a UUID, or {ID_RULE}", got=repr(text))
+    return RunId(text)
+
+
+def attempt_run_id(number: int, moment: datetime) -> RunId:
+    """`AttemptN_YYYY-MM-DD_HHMMSS_EST`: the asset's N-th run, begun at `moment` (aware).
+
+    The letters are fixed; the time is that of America/New_York, summer or winter.
+    """
+    local = moment.astimezone(ATTEMPT_ZONE)
+    return RunId(f"Attempt{number}_{local:%Y-%m-%d_%H%M%S}_EST")
+
+
+def attempt_number(run_id: str) -> int | None:
+    """N of an attempt id; None for any other run id."""
+    found = _ATTEMPT.fullmatch(run_id)
+    return int(found.group(1)) if found else None
+
+
+def episode_of(asset_id: str) -> tuple[str, int, int] | None:
+    """(show, season, episode) when the id names them (`rhobh-s05e02`), else None."""
+    found = _EPISODE.fullmatch(asset_id)
+    return (found["show"], int(found["season"]), int(found["episode"])) if found else None

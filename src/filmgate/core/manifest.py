@@ -1,0 +1,238 @@
+"""`manifest.json`: the run's index, a fold of its head, its records and its last verdicts."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from filmgate.core.digest import canonical_json
+from filmgate.core.errors import Invalid
+from filmgate.core.gates import Reason, Verdict
+from filmgate.core.plan import Producer
+from filmgate.core.records import ArtifactRef, Asset, Record, RunHead, StageError, StageRecord
+from filmgate.core.states import RunState, StageState, StageView, merge, run_state
+
+MANIFEST_VERSION = 1
+
+
+class Blocked(Record):
+    """The verdict that stopped a stage last."""
+
+    reasons: tuple[Reason, ...]
+    suggested_actions: tuple[str, ...]
+
+
+class StageEntry(Record):
+    """What the manifest says of one stage."""
+
+    status: StageState
+    attempt: int
+    started: datetime | None = None
+    ended: datetime | None = None
+    duration_s: float | None = None
+    fingerprint: str | None = None
+    artifacts: tuple[ArtifactRef, ...] = ()
+    producer: Producer | None = None
+    counts: dict[str, int] = Field(default_factory=dict)
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    warnings: tuple[dict[str, Any], ...] = ()
+    error: StageError | None = None
+    reason: str | None = None
+    blocked: Blocked | None = None
+    is_derived: bool
+    derived_from: str
+
+
+class Manifest(Record):
+    """Version 1 of the index of a run."""
+
+    schema_version: int = MANIFEST_VERSION
+    producer: str
+    pipeline: str
+    asset: Asset
+    source_sha_map: dict[str, str]
+    run_id: str
+    env: str
+    profile: str
+    config: dict[str, Any]
+    config_hash: str
+    status: RunState
+    revision: int
+    """How many records it is the fold of."""
+    created_at: datetime
+    updated_at: datetime
+    stages: dict[str, StageEntry]
+    metrics: dict[str, Any]
+
+    def to_bytes(self) -> bytes:
+        """As it stands on disk: one line of canonical JSON."""
+        return canonical_json(self.model_dump(mode="json")) + b"\n"
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Manifest":
+        """Read a manifest; raise Invalid where it is broken or of an unknown version."""
+        try:
+            manifest = cls.model_validate_json(data)
+        except ValidationError as error:
+            raise Invalid(
+                "this is no manifest",
+                expected=f"manifest version {MANIFEST_VERSION}",
+                got=str(error),
+            ) from error
+        if manifest.schema_version != MANIFEST_VERSION:
+            raise Invalid(
+                "this manifest is of a version unknown here",
+                expected=f"schema_version {MANIFEST_VERSION}",
+                got=str(manifest.schema_version),
+                supported=[MANIFEST_VERSION],
+            )
+        return manifest
+
+    @property
+    def artifact_refs(self) -> list[tuple[str, StageEntry, ArtifactRef]]:
+        """(stage, entry, file) for every file of its successful stages, in order."""
+        return [
+            (name, entry, ref)
+            for name, entry in self.stages.items()
+            if entry.status is StageState.SUCCESS
+            for ref in entry.artifacts
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenAttempt:
+    """An attempt without a record yet: at work, or dead."""
+
+    stage: str
+    attempt: int
+    epoch: int
+    started: datetime
+
+    @property
+    def view(self) -> StageView:
+        """What its folder says of its stage."""
+        return StageView(state=StageState.RUNNING, attempt=self.attempt, epoch=self.epoch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """Everything that a run's directory says about the run; the manifest is derived from it."""
+
+    head: RunHead
+    records: tuple[StageRecord, ...] = ()
+    open_attempts: tuple[OpenAttempt, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+
+    def current(self, stage: str) -> StageRecord | None:
+        """The record that speaks for a stage; None while an attempt is open, or none was made."""
+        records = [record for record in self.records if record.stage == stage]
+        view = merge([r.view for r in records] + [o.view for o in self._opened(stage)])
+        return next((record for record in records if record.view == view), None)
+
+    def state(self, stage: str) -> StageState:
+        """The stage's state by evidence, before any verdict.
+
+        A success that stood on files which have since been made again otherwise is PENDING.
+        """
+        record = self.current(stage)
+        if record is None:
+            return StageState.RUNNING if self._opened(stage) else StageState.PENDING
+        if record.status is StageState.SUCCESS and self._is_stale(record):
+            return StageState.PENDING
+        return record.status
+
+    def next_attempt(self, stage: str) -> int:
+        """The number of the next attempt at a stage, from 1."""
+        used = [record.attempt for record in self.records if record.stage == stage]
+        return max([0, *used, *(opened.attempt for opened in self._opened(stage))]) + 1
+
+    def _opened(self, stage: str) -> list[OpenAttempt]:
+        recorded = {(record.stage, record.attempt) for record in self.records}
+        return [
+            opened
+            for opened in self.open_attempts
+            if opened.stage == stage and (stage, opened.attempt) not in recorded
+        ]
+
+    def _is_stale(self, record: StageRecord) -> bool:
+        standing = {
+            ref.path: ref.sha256
+            for lineage in record.lineage
+            if (producer := self.current(lineage.stage)) is not None
+            and self.state(lineage.stage) is StageState.SUCCESS
+            for ref in producer.artifacts
+        }
+        inputs = record.fingerprint.inputs if record.fingerprint else {}
+        return any(standing.get(path) != sha256 for path, sha256 in inputs.items())
+
+
+def fold(ledger: Ledger, *, is_held: bool) -> Manifest:
+    """Derive the manifest: the same ledger and lease give the same bytes."""
+    head = ledger.head
+    verdicts = {verdict.stage: verdict for verdict in ledger.verdicts if not verdict.is_open}
+    entries = {name: _entry(ledger, name, verdicts) for name in head.stages}
+    return Manifest(
+        producer=head.producer,
+        pipeline=head.pipeline,
+        asset=head.asset,
+        source_sha_map=head.source_sha_map,
+        run_id=head.run_id,
+        env=head.env,
+        profile=head.profile,
+        config=head.config,
+        config_hash=head.config_hash,
+        status=run_state((entry.status for entry in entries.values()), is_held=is_held),
+        revision=len(ledger.records),
+        created_at=head.created_at,
+        updated_at=max([head.created_at, *(record.ended for record in ledger.records)]),
+        stages=entries,
+        metrics=_totals(entries.values()),
+    )
+
+
+def _entry(ledger: Ledger, name: str, verdicts: Mapping[str, Verdict]) -> StageEntry:
+    record = ledger.current(name)
+    state = ledger.state(name)
+    verdict = verdicts.get(name)
+    blocked = None
+    if verdict is not None and state is not StageState.RUNNING:
+        state = StageState.BLOCKED
+        blocked = Blocked(reasons=verdict.reasons, suggested_actions=verdict.suggested_actions)
+    if record is None:
+        return StageEntry(
+            status=state,
+            attempt=ledger.next_attempt(name) - 1,
+            blocked=blocked,
+            is_derived=True,
+            derived_from="an open attempt" if state is StageState.RUNNING else "no record",
+        )
+    return StageEntry(
+        status=state,
+        attempt=record.attempt,
+        started=record.started,
+        ended=record.ended,
+        duration_s=record.duration_s,
+        fingerprint=record.fingerprint.digest if record.fingerprint else None,
+        artifacts=record.artifacts,
+        producer=record.producer,
+        counts=record.counts,
+        metrics=record.metrics,
+        warnings=record.warnings,
+        error=record.error,
+        reason=record.reason,
+        blocked=blocked,
+        is_derived=state is not record.status,
+        derived_from=f"commits/{record.name}",
+    )
+
+
+def _totals(entries: Iterable[StageEntry]) -> dict[str, Any]:
+    done = list(entries)
+    return {
+        "wall_s": round(sum(entry.duration_s or 0.0 for entry in done), 6),
+        "artifact_files": sum(len(entry.artifacts) for entry in done),
+        "records": sum(ref.records for entry in done for ref in entry.artifacts),
+        "warnings": sum(len(entry.warnings) for entry in done),
+    }

@@ -1,0 +1,154 @@
+"""A plan: which stages a pipeline has, what each stands on and what it makes."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from filmgate.core.errors import Invalid
+from filmgate.core.files import FileContract
+from filmgate.core.ids import StageName
+
+
+class Settings(BaseModel):
+    """The resolved settings of one stage: frozen, nothing undeclared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Producer(BaseModel):
+    """Who made something: a program or model, its version, and its weights where it has any."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    version: str
+    weights_sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """The stage did its work."""
+
+    producer: Producer
+    counts: Mapping[str, int] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """There is nothing for the stage to work on, or nothing to do it with."""
+
+    reason: str
+
+
+Outcome = Done | Skipped
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One step of a pipeline."""
+
+    name: StageName
+    work: Callable[[Any, Any], Outcome]
+    """Called with a `Bench` and the stage's settings."""
+    settings: type[Settings]
+    makes: tuple[FileContract, ...]
+    requires: tuple[str, ...]
+    """Stages that must be SUCCESS. Where one is SKIPPED, so is this one."""
+    uses: tuple[str, ...]
+    """Stages whose files are verified and read when SUCCESS, and done without when SKIPPED."""
+    tools: tuple[str, ...]
+    """Installed distributions whose versions the result depends on."""
+    version: int
+    """Raised by hand whenever the same input and settings come out differently."""
+
+    @property
+    def stands_on(self) -> tuple[str, ...]:
+        """Every stage whose files this one may read."""
+        return self.requires + self.uses
+
+
+def stage(
+    *,
+    makes: Iterable[FileContract] = (),
+    requires: Iterable[str] = (),
+    uses: Iterable[str] = (),
+    settings: type[Settings] = Settings,
+    tools: Iterable[str] = (),
+    version: int = 1,
+) -> Callable[[Callable[[Any, Any], Outcome]], Stage]:
+    """Make a stage of a function (bench, settings) → Outcome; the function's name is its name."""
+
+    def declare(work: Callable[[Any, Any], Outcome]) -> Stage:
+        return Stage(
+            name=StageName(work.__name__),
+            work=work,
+            settings=settings,
+            makes=tuple(makes),
+            requires=tuple(requires),
+            uses=tuple(uses),
+            tools=tuple(tools),
+            version=version,
+        )
+
+    return declare
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The stages of one pipeline in their canonical order: each after what it stands on."""
+
+    pipeline: str
+    stages: tuple[Stage, ...]
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        paths: set[str] = set()
+        for each in self.stages:
+            missing = [name for name in each.stands_on if name not in seen]
+            if each.name in seen or missing:
+                raise ValueError(f"stage {each.name!r} stands twice, or before {missing}")
+            made = {contract.path for contract in each.makes}
+            if made & paths:
+                raise ValueError(f"stage {each.name!r} makes {made & paths} a second time")
+            seen.add(each.name)
+            paths |= made
+
+    @property
+    def names(self) -> tuple[StageName, ...]:
+        """The names of its stages, in order."""
+        return tuple(each.name for each in self.stages)
+
+    def named(self, name: str) -> Stage:
+        """The stage of that name, or Invalid saying which there are."""
+        for each in self.stages:
+            if each.name == name:
+                return each
+        raise Invalid(
+            f"no stage {name!r} in pipeline {self.pipeline!r}",
+            expected=f"one of {', '.join(self.names)}",
+            got=repr(name),
+        )
+
+    def ancestors(self, name: str) -> frozenset[str]:
+        """Every stage that the named one stands on, near or far."""
+        direct = self.named(name).stands_on
+        return frozenset(direct).union(*(self.ancestors(each) for each in direct))
+
+    def select(self, names: Iterable[str]) -> frozenset[StageName]:
+        """The stages asked for by name; all of them where none is."""
+        chosen = frozenset(self.named(name).name for name in names)
+        return chosen or frozenset(self.names)
+
+    def from_stage(self, name: str) -> frozenset[StageName]:
+        """A stage and all that come after it."""
+        return frozenset(self.names[self.names.index(self.named(name).name) :])
+
+    def config(self, overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """The resolved settings of every stage, as JSON values."""
+        return {
+            each.name: each.settings(**overrides.get(each.name, {})).model_dump(mode="json")
+            for each in self.stages
+        }

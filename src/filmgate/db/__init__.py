@@ -1,0 +1,1 @@
+"""The database is PostgreSQL: embedded or a server, its migrations, its SQL, its answers."""

@@ -1,0 +1,19 @@
+"""SQL as a citizen: queries with a name each, kept in files beside this one."""
+
+import re
+from functools import cache
+from importlib import resources
+from typing import LiteralString, cast
+
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+
+@cache
+def queries(file: str) -> dict[str, LiteralString]:
+    """The queries of `sql/{file}.sql`, by name."""
+    text = resources.files("filmgate.db").joinpath("sql", f"{file}.sql").read_text("utf-8")
+    parts = _NAME.split(text)[1:]
+    return {
+        name: cast("LiteralString", body.strip().rstrip(";"))
+        for name, body in zip(parts[::2], parts[1::2], strict=True)
+    }

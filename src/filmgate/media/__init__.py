@@ -1,0 +1,1 @@
+"""Media is the exact vocabulary of time and space."""

@@ -1,0 +1,1 @@
+"""Pipelines hold the domain: for each, the plan and its stages as functions of values."""

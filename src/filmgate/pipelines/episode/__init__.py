@@ -1,0 +1,1 @@
+"""Episode: from a video to its scenes, words and people, every result aligned in time."""

@@ -1,0 +1,152 @@
+"""Probe: what a file really holds, found by decoding all of it once."""
+
+from fractions import Fraction
+from importlib import metadata
+from typing import Any
+
+from filmgate.core.errors import Invalid
+from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
+from filmgate.core.ports import Bench
+from filmgate.media.container import MediaFacts
+from filmgate.media.time import milliseconds
+from filmgate.media.timebase import TimeBaseCertificate, certify
+from filmgate.pipelines.episode.files import (
+    PROBE,
+    AudioFacts,
+    Probe,
+    SubtitleFacts,
+    TimeBase,
+    VideoFacts,
+)
+from filmgate.tools.containers import inspect
+from filmgate.tools.decoding import SoundReader, VideoReader
+
+MEASURING_RATE = 16_000
+"""Samples a second at which sound is laid on the time line to find where it ends."""
+
+
+@stage(makes=[PROBE], tools=["av"])
+def probe(bench: Bench, settings: Settings) -> Outcome:  # noqa: ARG001 - nothing to set
+    """Container facts and the time-base certificate."""
+    facts = inspect(bench.source)
+    video = _video(bench, facts) if facts.video else None
+    audio = _audio(bench, facts) if facts.audio else None
+    duration_ms = max(video.end_ms if video else 0, audio.end_ms if audio else 0)
+    claimed = None if facts.duration is None else milliseconds(facts.duration)
+    bench.write_document(
+        PROBE,
+        Probe(
+            format=facts.format,
+            origin_s=str(facts.origin),
+            duration_ms=duration_ms,
+            claimed_duration_ms=claimed,
+            video=video,
+            audio=audio,
+            audio_tracks=len(facts.audio),
+            subtitles=tuple(
+                SubtitleFacts(track=each.index, codec=each.codec, language=each.language)
+                for each in facts.subtitles
+            ),
+        ),
+    )
+    _warn_of_damage(bench, video, audio)
+    counts = {"frames": video.time_base.frame_count} if video else {}
+    return Done(
+        producer=Producer(name="pyav", version=metadata.version("av")),
+        counts=counts | {"audio tracks": len(facts.audio), "subtitle tracks": len(facts.subtitles)},
+        metrics={
+            "duration_ms": duration_ms,
+            "is_variable_rate": video.time_base.is_variable_rate if video else None,
+        },
+    )
+
+
+def _video(bench: Bench, facts: MediaFacts) -> VideoFacts:
+    """Decode every frame; Invalid where none can be placed in time."""
+    assert facts.video is not None
+    reader = VideoReader(bench.source)
+    stamps: list[int] = []
+    first: Any = None
+    last = None
+    for frame in reader:
+        first = first or frame
+        last = frame
+        stamps.append(frame.pts)
+        bench.progress(float(frame.time), _seconds(facts.duration))
+    if first is None or last is None:
+        raise Invalid(
+            f"no picture of {bench.source.name} can be placed in time",
+            expected="frames with timestamps",
+            got=f"{reader.decode_errors} broken packets, "
+            f"{reader.frames_without_time} frames without a timestamp",
+        )
+    certificate = certify(
+        stamps, time_base=Fraction(first.picture.time_base), last_duration=last.duration
+    )
+    picture = first.picture
+    rotation = -round(picture.rotation) % 360
+    is_turned = rotation in {90, 270}
+    return VideoFacts(
+        track=facts.video.index,
+        codec=facts.video.codec,
+        stored_width=picture.width,
+        stored_height=picture.height,
+        rotation_deg=rotation,
+        display_width=picture.height if is_turned else picture.width,
+        display_height=picture.width if is_turned else picture.height,
+        pixel_format=picture.format.name,
+        is_interlaced=bool(picture.interlaced_frame),
+        start_offset_ms=milliseconds(first.time),
+        end_ms=milliseconds(certificate.end_pts * certificate.time_base - facts.origin),
+        decode_errors=reader.decode_errors,
+        time_base=_time_base(certificate, reader.frames_without_time),
+    )
+
+
+def _time_base(certificate: TimeBaseCertificate, frames_without_time: int) -> TimeBase:
+    rate = certificate.average_rate
+    return TimeBase(
+        time_base=str(certificate.time_base),
+        frame_count=certificate.frame_count,
+        frames_without_time=frames_without_time,
+        first_pts=certificate.first_pts,
+        last_pts=certificate.last_pts,
+        end_pts=certificate.end_pts,
+        shortest_frame_ticks=certificate.shortest_frame,
+        longest_frame_ticks=certificate.longest_frame,
+        average_rate=None if rate is None else str(rate),
+        is_variable_rate=certificate.is_variable_rate,
+        pts_sha256=certificate.pts_sha256,
+    )
+
+
+def _audio(bench: Bench, facts: MediaFacts) -> AudioFacts:
+    reader = SoundReader(bench.source, rate=MEASURING_RATE)
+    samples = sum(len(block) for block in reader)
+    track = facts.audio[0]
+    return AudioFacts(
+        track=track.index,
+        codec=track.codec,
+        language=track.language,
+        sample_rate=track.sample_rate or 0,
+        channels=track.channels or 0,
+        end_ms=milliseconds(Fraction(samples, MEASURING_RATE)),
+        decode_errors=reader.decode_errors,
+    )
+
+
+def _warn_of_damage(bench: Bench, video: VideoFacts | None, audio: AudioFacts | None) -> None:
+    lost = {
+        "picture": video.decode_errors if video else 0,
+        "sound": audio.decode_errors if audio else 0,
+    }
+    for kind, count in lost.items():
+        if count:
+            bench.warn("decode_errors", f"{count} packets of the {kind} are broken", packets=count)
+    if video and video.time_base.frames_without_time:
+        count = video.time_base.frames_without_time
+        bench.warn("frames_without_time", f"{count} frames have no usable timestamp", frames=count)
+
+
+def _seconds(duration: Fraction | None) -> float | None:
+    return None if duration is None else float(duration)

@@ -1,0 +1,165 @@
+"""Transcript: what is said, from subtitles where there are any, else by listening."""
+
+from collections.abc import Iterable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from filmgate.core.payloads.transcript import TranscriptSegmentV1
+from filmgate.core.plan import Done, Outcome, Producer, Settings, Skipped, stage
+from filmgate.core.ports import Bench, Timed
+from filmgate.media.spans import Span
+from filmgate.pipelines.episode.files import PROBE, TRANSCRIPT, Probe
+from filmgate.pipelines.episode.probe import probe
+from filmgate.tools import speech, subtitles
+from filmgate.tools.decoding import SoundReader
+from filmgate.tools.subtitles import Cue
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class TranscriptSettings(Settings):
+    """What may be listened to and read."""
+
+    subtitles: bool = True
+    """Read subtitles beside or inside the file where there are any."""
+    recognise: bool = True
+    """Listen where there are none."""
+
+
+class Source(NamedTuple):
+    """Words from one place."""
+
+    kind: str
+    producer: Producer
+    segments: list[Timed]
+
+
+@stage(
+    requires=[probe.name],
+    makes=[TRANSCRIPT],
+    settings=TranscriptSettings,
+    tools=["av", "pocketsphinx", "pysubs2"],
+)
+def transcript(bench: Bench, settings: TranscriptSettings) -> Outcome:
+    """Words from the first source that has any: side-car, embedded text track, recogniser."""
+    facts = bench.read_document(PROBE, Probe)
+    whole = Span(start_ms=0, end_ms=facts.duration_ms)
+    for source in _sources(bench, facts, whole, settings):
+        if source.segments or source.kind == "recogniser":
+            bench.write_artifacts(TRANSCRIPT, source.segments)
+            return Done(
+                producer=source.producer,
+                counts={
+                    "segments": len(source.segments),
+                    "words": sum(len(_words(each)) for each in source.segments),
+                },
+                metrics={"source": source.kind},
+            )
+        bench.warn("no_words", f"the {source.kind} holds no words inside the video")
+    return Skipped(_why_not(facts, settings))
+
+
+def segments_from(
+    cues: Iterable[Cue], whole: Span, language: str | None
+) -> tuple[list[Timed], dict[str, int]]:
+    """Cues as segments in order of time, and how many had to be mended or left out.
+
+    Spans are clamped to the media. A cue that ends before it starts, lies outside, or says
+    nothing, is left out.
+    """
+    segments: list[Timed] = []
+    faults = {"turned_around": 0, "outside": 0, "clamped": 0}
+    for cue in cues:
+        if not cue.text:
+            continue
+        if cue.start_ms > cue.end_ms:
+            faults["turned_around"] += 1
+            continue
+        written = Span(start_ms=cue.start_ms, end_ms=cue.end_ms)
+        span = written.clamped(whole)
+        if span is None or (span.duration_ms == 0 and written.duration_ms > 0):
+            faults["outside"] += 1
+            continue
+        faults["clamped"] += span != written
+        payload = TranscriptSegmentV1(
+            text=cue.text, speaker=cue.speaker, confidence=None, language=language
+        )
+        segments.append(Timed(span.start_ms, span.end_ms, payload))
+    return sorted(segments, key=lambda timed: timed.place), faults
+
+
+def _sources(
+    bench: Bench, facts: Probe, whole: Span, settings: TranscriptSettings
+) -> Iterator[Source]:
+    """The places to look for words, best first; each is only read when it is its turn."""
+    if settings.subtitles:
+        for side_car in list(bench.sources.values())[1:]:
+            yield _from_side_car(bench, side_car, whole)
+        for track in facts.subtitles:
+            cues = subtitles.read_embedded(bench.source, track.track)
+            producer = Producer(name="pyav", version=metadata.version("av"))
+            yield _from_cues(bench, "embedded subtitles", producer, cues, whole, track.language)
+    if settings.recognise and facts.audio is not None:
+        yield _from_recogniser(bench, whole)
+
+
+def _from_side_car(bench: Bench, path: Path, whole: Span) -> Source:
+    cues = subtitles.read_side_car(path)
+    language = subtitles.language_of(path)
+    producer = Producer(name="pysubs2", version=metadata.version("pysubs2"))
+    return _from_cues(bench, "side-car subtitles", producer, cues, whole, language)
+
+
+def _from_cues(
+    bench: Bench,
+    kind: str,
+    producer: Producer,
+    cues: Iterable[Cue],
+    whole: Span,
+    language: str | None,
+) -> Source:
+    segments, faults = segments_from(cues, whole, language)
+    for code, count in faults.items():
+        if count:
+            said = code.replace("_", " ")
+            bench.warn(f"cues_{code}", f"{count} cues of the {kind} {said}", cues=count)
+    return Source(kind, producer, segments)
+
+
+def _from_recogniser(bench: Bench, whole: Span) -> Source:
+    """Listen to the whole of the first sound track."""
+    segments = []
+    for heard in speech.recognise(_listen(bench, whole)):
+        span = Span(start_ms=heard.start_ms, end_ms=heard.end_ms).clamped(whole)
+        if span is not None:
+            payload = TranscriptSegmentV1(
+                text=heard.text,
+                speaker=None,
+                confidence=heard.confidence,
+                language=speech.LANGUAGE,
+            )
+            segments.append(Timed(span.start_ms, span.end_ms, payload))
+    return Source("recogniser", speech.producer(), sorted(segments, key=lambda timed: timed.place))
+
+
+def _listen(bench: Bench, whole: Span) -> Iterator["NDArray[np.int16]"]:
+    """The sound, telling how far it was heard."""
+    heard = 0
+    for block in SoundReader(bench.source, rate=speech.RATE):
+        heard += len(block)
+        bench.progress(heard / speech.RATE, whole.end_ms / 1000)
+        yield block
+
+
+def _words(segment: Timed) -> list[str]:
+    payload = segment.payload
+    return payload.text.split() if isinstance(payload, TranscriptSegmentV1) else []
+
+
+def _why_not(facts: Probe, settings: TranscriptSettings) -> str:
+    if facts.audio is None:
+        return "no subtitles and no audio"
+    return "no subtitles, and recognition is switched off" if not settings.recognise else "no words"

@@ -1,0 +1,1 @@
+"""The store keeps run directories on disk: records, artifact files, leases."""

@@ -1,0 +1,145 @@
+"""Writing so that a crash leaves the old bytes or the new ones, and never half of either."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filmgate.core.errors import Conflict, Invalid
+from filmgate.core.gates import FileFacts
+
+CHUNK_BYTES = 1 << 20
+
+
+class HashingWriter:
+    """Writes to a new file and takes the digest of the bytes as they were intended.
+
+    A digest taken from a second read would certify a write that was lost.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._hash = hashlib.sha256()
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        """Append all of `data`, however often the system writes only a part."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+        self._hash.update(data)
+        self._size += len(data)
+
+    @property
+    def facts(self) -> FileFacts:
+        """What the file holds if the disk kept its word."""
+        return FileFacts(size_bytes=self._size, sha256=self._hash.hexdigest())
+
+    def finish(self) -> None:
+        """Flush to the disk and check that it holds as many bytes as were given."""
+        os.fsync(self._descriptor)
+        size = os.fstat(self._descriptor).st_size
+        if size != self._size:
+            raise OSError(f"expected {self._size} bytes on disk, found {size}")
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[HashingWriter]:
+    """Create `path`, durable when the block ends well and removed when it does not."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    except FileExistsError as error:
+        raise Conflict(f"{path.name} was made already", hint="A file is made once") from error
+    try:
+        writer = HashingWriter(descriptor)
+        yield writer
+        writer.finish()
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+    sync_folder(path.parent)
+
+
+def replace_file(path: Path, data: bytes, *, durable: bool) -> None:
+    """Give `path` new contents in one step."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            writer = HashingWriter(descriptor)
+            writer.write(data)
+            if durable:
+                writer.finish()
+        finally:
+            os.close(descriptor)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def create_only(path: Path, data: bytes) -> None:
+    """Make `path` with these bytes, durably, or raise Conflict where it exists.
+
+    `link()` is the one call that both names a finished file and refuses to replace another.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        with new_file(temporary) as writer:
+            writer.write(data)
+        os.link(temporary, path)
+    except FileExistsError as error:
+        raise Conflict(
+            f"{path.name} exists already", expected="no record of this attempt", got="one"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_facts(path: Path) -> FileFacts | None:
+    """Size and sha256 of a regular file, by reading all of it; None where there is none."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                digest.update(chunk)
+                size += len(chunk)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    return FileFacts(size_bytes=size, sha256=digest.hexdigest())
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Append one line in one write. Advisory: a full disk loses the line, not the run."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
+
+
+def inside(root: Path, relative: str) -> Path:
+    """`root / relative`, or Invalid where that would leave the root."""
+    parts = Path(relative).parts
+    if not parts or Path(relative).is_absolute() or ".." in parts or "\0" in relative:
+        raise Invalid(
+            "a path leaves its folder", expected="a relative path without ..", got=repr(relative)
+        )
+    return root / relative

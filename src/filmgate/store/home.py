@@ -1,0 +1,97 @@
+"""The home: where runs live on disk, how they are found, and how a new one gets its place."""
+
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from filmgate.core.errors import Invalid, NotFound
+from filmgate.core.ids import (
+    AssetId,
+    RunId,
+    attempt_number,
+    attempt_run_id,
+    parse_asset_id,
+    parse_run_id,
+)
+from filmgate.core.records import RunHead
+from filmgate.store.run_directory import HEAD, FolderRun, reserve
+
+
+class Home:
+    """`$FILMGATE_HOME`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def runs_folder(self, asset_id: AssetId) -> Path:
+        """Where an asset's runs live."""
+        return self.root / "manifests" / asset_id / "runs"
+
+    def runs(self, asset_id: AssetId | None = None) -> list[FolderRun]:
+        """All runs (of one asset), oldest first."""
+        pattern = f"{asset_id or '*'}/runs/*/{HEAD}"
+        found = [FolderRun(path.parent) for path in (self.root / "manifests").glob(pattern)]
+        readable = [run for run in found if not run.folder.name.startswith(".")]
+        return sorted(readable, key=lambda run: (run.head.created_at, run.head.run_id))
+
+    def find(self, reference: str) -> FolderRun:
+        """The run that a person means.
+
+        `reference`: a run's folder or its manifest, `asset/run`, a run id that only one asset
+        has, or an asset id, which means the asset's newest run. Raises NotFound.
+        """
+        path = Path(reference)
+        for folder in (path, path.parent):
+            if (folder / HEAD).is_file():
+                return FolderRun(folder)
+        asset, slash, run = reference.partition("/")
+        runs = self.runs(parse_asset_id(asset)) if slash else self.runs()
+        wanted = parse_run_id(run if slash else asset)
+        named = [found for found in runs if found.head.run_id == wanted]
+        if not slash and not named:
+            named = [found for found in runs if found.head.asset.id == asset][-1:]
+        if not named:
+            raise NotFound(
+                f"no run {reference!r} in {self.root}",
+                expected="an asset id, a run id, asset/run, or a run's folder",
+                hint="`filmgate status` lists the runs there are",
+            )
+        if len(named) > 1:
+            assets = ", ".join(sorted(found.head.asset.id for found in named))
+            raise Invalid(
+                f"several assets have a run {reference!r}",
+                expected="asset/run",
+                got=f"runs of {assets}",
+            )
+        return named[0]
+
+    def reserve(
+        self,
+        asset_id: AssetId,
+        head: Callable[[RunId], RunHead],
+        *,
+        run_id: RunId | None,
+        now: datetime,
+    ) -> FolderRun:
+        """Make a run's directory; without a run id, under the asset's next attempt id.
+
+        Attempts are counted under a lock, so that two callers never get the same number.
+        """
+        folder = self.runs_folder(asset_id)
+        if run_id is not None:
+            return reserve(folder / run_id, head(run_id))
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder / ".reserve.lock"):
+            named = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+            highest = max((attempt_number(name) or 0 for name in named), default=0)
+            chosen = attempt_run_id(max(highest, len(named)) + 1, now)
+            return reserve(folder / chosen, head(chosen))
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("a+b") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,88 @@
+"""The lease on a run: a lock that dies with its holder, and an epoch that only rises."""
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from filmgate.core.errors import Held
+from filmgate.store.durable import replace_file
+
+LOCK_NAME = "lease.lock"
+INFO_NAME = "lease.json"
+
+
+@dataclass(frozen=True)
+class FolderLease:
+    """The right to work on the run in one folder."""
+
+    folder: Path
+    epoch: int
+
+    def check(self) -> None:
+        """Raise Held where the epoch has passed to another holder."""
+        current = _read_info(self.folder).get("epoch")
+        if current != self.epoch:
+            raise Held(
+                "the lease on this run passed to another runner",
+                expected=f"epoch {self.epoch}",
+                got=f"epoch {current}",
+                hint="Nothing was written; see filmgate status",
+            )
+
+
+@contextmanager
+def hold(folder: Path, now: datetime) -> Iterator[FolderLease]:
+    """Hold the lease for a block; raise Held at once where another runner has it."""
+    with (folder / LOCK_NAME).open("a+b") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise _held(folder) from error
+        epoch = int(_read_info(folder).get("epoch", 0)) + 1
+        info = {
+            "epoch": epoch,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "since": now.isoformat(),
+        }
+        replace_file(folder / INFO_NAME, json.dumps(info).encode(), durable=True)
+        yield FolderLease(folder=folder, epoch=epoch)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a runner holds the lease at this moment."""
+    try:
+        with (folder / LOCK_NAME).open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+    except FileNotFoundError:
+        pass
+    return False
+
+
+def _held(folder: Path) -> Held:
+    info = _read_info(folder)
+    return Held(
+        "another runner works on this run",
+        expected="no holder of its lease",
+        got=f"process {info.get('pid')} on {info.get('host')}, since {info.get('since')}",
+        hint="Wait for it, or stop it; a lease dies with its process",
+        holder=info,
+    )
+
+
+def _read_info(folder: Path) -> dict[str, Any]:
+    try:
+        info = json.loads((folder / INFO_NAME).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return info if isinstance(info, dict) else {}

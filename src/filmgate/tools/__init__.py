@@ -1,0 +1,1 @@
+"""Tools are other people's programs, as plain functions and small classes."""

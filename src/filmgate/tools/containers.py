@@ -1,0 +1,149 @@
+"""Media files opened with FFmpeg (through PyAV): known containers only, local files only."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filmgate.core.errors import Invalid, NotFound
+from filmgate.media.container import MediaFacts, Track
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+FORMATS = (
+    "aac,aiff,asf,avi,caf,flac,flv,gif,h264,hevc,ivf,matroska,mov,mp3,mp4,mpeg,mpegts,mpegvideo,"
+    "mxf,ogg,rm,wav,webm"
+)
+"""Demuxers that hold media. Left out: those that open other files at the file's own word
+(playlists, concat scripts) and those that make pictures of plain text."""
+
+TEXT_SUBTITLES = frozenset(
+    {"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text", "microdvd", "subviewer"}
+)
+TIME_BASE = 1_000_000
+"""FFmpeg's unit for times of a whole container, per second."""
+
+_ATTACHED_PICTURE = 0x400
+_WANTED = "a video or sound file, such as MP4, MKV, WebM, AVI, WAV or MP3"
+
+
+@contextmanager
+def opened(path: Path) -> Iterator["InputContainer"]:
+    """Open a media file for reading; Invalid or NotFound where that is not what `path` is."""
+    import av  # heavy
+
+    _check_file(path)
+    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+    try:
+        container = av.open(str(path.absolute()), options=options, metadata_errors="replace")
+    except (av.FFmpegError, ValueError) as error:
+        raise Invalid(
+            f"{path.name} cannot be opened as media",
+            expected=_WANTED,
+            got=_what_came(path, error),
+            hint="If it was copied or recorded, it may be incomplete: fetch it again",
+        ) from error
+    with container:
+        yield container
+
+
+def facts_of(container: "InputContainer") -> MediaFacts:
+    """What the header tells."""
+    streams: Any = container.streams
+    pictures = [s for s in streams.video if _is_readable(s) and not _is_cover(s)][:1]
+    sounds = [s for s in streams.audio if _is_readable(s)]
+    texts = [
+        s for s in streams.subtitles if _is_readable(s) and s.codec_context.name in TEXT_SUBTITLES
+    ]
+    starts = [s.start_time * s.time_base for s in pictures + sounds if s.start_time is not None]
+    duration = container.duration
+    return MediaFacts(
+        format=container.format.name,
+        origin=min(starts, default=Fraction(0)),
+        duration=Fraction(duration, TIME_BASE) if duration else None,
+        video=_track(pictures[0]) if pictures else None,
+        audio=tuple(_track(stream) for stream in sounds),
+        subtitles=tuple(_track(stream) for stream in texts),
+    )
+
+
+def inspect(path: Path) -> MediaFacts:
+    """Admit a file as an asset: it opens, and a first picture or sound of it can be decoded.
+
+    Raises Invalid where it holds neither, or nothing of it decodes; NotFound where it is not.
+    """
+    import av  # heavy
+
+    with opened(path) as container:
+        facts = facts_of(container)
+        tracks = [facts.video] if facts.video else list(facts.audio[:1])
+        if not tracks:
+            kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+            raise Invalid(f"{path.name} has neither picture nor sound", expected=_WANTED, got=kinds)
+        try:
+            first = next(container.decode(container.streams[tracks[0].index]), None)
+        except av.FFmpegError as error:
+            raise _undecodable(path, tracks[0], str(error)) from error
+        if first is None:
+            raise _undecodable(path, tracks[0], "no frame")
+    return facts
+
+
+def _is_readable(stream: Any) -> bool:
+    """Whether there is a decoder for it."""
+    return stream.codec_context is not None
+
+
+def _is_cover(stream: Any) -> bool:
+    """Whether it is a picture on the sleeve, not of the film."""
+    return bool(int(stream.disposition) & _ATTACHED_PICTURE)
+
+
+def _track(stream: Any) -> Track:
+    language = stream.metadata.get("language")
+    return Track(
+        index=stream.index,
+        codec=stream.codec_context.name,
+        language=None if language in {None, "", "und"} else language,
+        sample_rate=getattr(stream, "sample_rate", None),
+        channels=getattr(stream, "channels", None),
+    )
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        raise NotFound(f"no file {path}", expected=_WANTED, got="nothing by that name")
+    if not path.is_file():
+        got = "a folder" if path.is_dir() else "neither a file nor a folder"
+        raise Invalid(f"{path} is no media file", expected=_WANTED, got=got)
+    if path.stat().st_size == 0:
+        raise Invalid(f"{path.name} is empty", expected=_WANTED, got="0 bytes")
+
+
+def _what_came(path: Path, error: Exception) -> str:
+    """What the decoder said, without the file's path."""
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if head and b"\0" not in head and _is_text(head):
+        return "plain text"
+    said = getattr(error, "strerror", None) or str(error)
+    return f"{path.stat().st_size} bytes: {said}"
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start > len(head) - 4
+    return True
+
+
+def _undecodable(path: Path, track: Track, got: str) -> Invalid:
+    return Invalid(
+        f"nothing of {path.name} can be decoded",
+        expected=f"frames of {track.codec}",
+        got=got,
+        hint="If it was copied or recorded, it may be incomplete: fetch it again",
+    )

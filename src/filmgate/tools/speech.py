@@ -1,0 +1,142 @@
+"""The built-in speech recogniser: PocketSphinx with the English model inside its wheel.
+
+Good for finding words in clear English speech, not for reading; a real model does far better.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filmgate.core.plan import Producer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+RATE = 16_000
+"""Samples a second that the model was trained on."""
+
+LONGEST_UTTERANCE_S = 15
+"""Where speech goes on without a pause it is cut, so that memory and search stay bounded."""
+
+PAUSE_S = 0.5
+"""Words further apart than that stand in segments of their own, so that each is found in time."""
+
+LANGUAGE = "en"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """Some words, and when they were said, in ms."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+    confidence: float
+    """The mean posterior probability of its words, 0 to 1."""
+
+
+def producer() -> Producer:
+    """Which recogniser, and the digest of its model's files."""
+    import pocketsphinx  # heavy
+
+    model = Path(pocketsphinx.get_model_path()) / "en-us"
+    digest = hashlib.sha256()
+    for path in sorted(path for path in model.rglob("*") if path.is_file()):
+        digest.update(path.relative_to(model).as_posix().encode() + b"\0")
+        digest.update(path.read_bytes())
+    return Producer(
+        name="pocketsphinx",
+        version=metadata.version("pocketsphinx"),
+        weights_sha256=digest.hexdigest(),
+    )
+
+
+def recognise(blocks: Iterable["NDArray[np.int16]"]) -> Iterator[Heard]:
+    """What is said in one channel of sound at `RATE`, utterance by utterance.
+
+    Each utterance is decoded whole and by itself, so that the result depends neither on how
+    the sound was cut into blocks nor on what was said before.
+    """
+    import pocketsphinx  # heavy
+
+    decoder = pocketsphinx.Decoder(samprate=RATE, loglevel="FATAL")
+    frames_per_s = int(decoder.config["frate"])
+    for start, samples in utterances(blocks):
+        decoder.start_utt()
+        decoder.process_raw(samples, full_utt=True)
+        decoder.end_utt()
+        begin_ms = start * 1000 // RATE
+        for words in _phrases(decoder.seg() or (), pause=PAUSE_S * frames_per_s):
+            yield Heard(
+                start_ms=begin_ms + words[0].start_frame * 1000 // frames_per_s,
+                end_ms=begin_ms + (words[-1].end_frame + 1) * 1000 // frames_per_s,
+                text=" ".join(_spelled(word.word) for word in words),
+                confidence=_mean_confidence(words),
+            )
+
+
+def utterances(blocks: Iterable["NDArray[np.int16]"]) -> Iterator[tuple[int, bytes]]:
+    """(first sample, 16-bit samples) of every stretch of speech, by voice activity detection."""
+    import pocketsphinx  # heavy
+
+    endpointer = pocketsphinx.Endpointer(sample_rate=RATE)
+    size = endpointer.frame_bytes
+    longest = LONGEST_UTTERANCE_S * RATE * 2
+    start, speech = 0, bytearray()
+    for frame, is_last in _frames(blocks, size):
+        was_in_speech = endpointer.in_speech
+        heard = endpointer.end_stream(frame) if is_last else endpointer.process(frame)
+        if heard is None:
+            continue
+        if not was_in_speech:
+            start, speech = round(endpointer.speech_start * RATE), bytearray()
+        speech += heard
+        if not endpointer.in_speech:
+            yield start, bytes(speech)
+        elif len(speech) >= longest:
+            yield start, bytes(speech)
+            start, speech = start + len(speech) // 2, bytearray()
+
+
+def _phrases(segments: Iterable[Any], *, pause: float) -> Iterator[list[Any]]:
+    """The words of an utterance, without fillers, parted where nothing is said for `pause`."""
+    phrase: list[Any] = []
+    for word in segments:
+        if _is_filler(word.word):
+            continue
+        if phrase and word.start_frame - phrase[-1].end_frame > pause:
+            yield phrase
+            phrase = []
+        phrase.append(word)
+    if phrase:
+        yield phrase
+
+
+def _frames(blocks: Iterable["NDArray[np.int16]"], size: int) -> Iterator[tuple[bytes, bool]]:
+    """The sound in pieces of exactly `size` bytes; the last, marked, may be shorter."""
+    waiting = bytearray()
+    for block in blocks:
+        waiting += block.tobytes()
+        while len(waiting) > size:
+            yield bytes(waiting[:size]), False
+            del waiting[:size]
+    if waiting:
+        yield bytes(waiting), True
+
+
+def _is_filler(word: str) -> bool:
+    return word.startswith(("<", "[", "+"))
+
+
+def _spelled(word: str) -> str:
+    """The word without the number of its pronunciation: `the` of `the(2)`."""
+    return word.partition("(")[0]
+
+
+def _mean_confidence(words: list[Any]) -> float:
+    likely = [min(1.0, max(0.0, float(word.prob))) for word in words]
+    return round(sum(likely) / len(likely), 4)
