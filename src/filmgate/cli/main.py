@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import FrameType
 
-import click
 import typer
 
 from filmgate.cli import db, demo, find, ingest, jump, run, status
@@ -47,24 +46,24 @@ def options(
 
 def main() -> None:
     """The entry point of the console script."""
-    signal.signal(signal.SIGTERM, _on_terminate)
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked, _interrupt)
     sys.exit(call(sys.argv[1:]))
 
 
 def call(arguments: Sequence[str]) -> int:
     """Run one command; its exit code. Errors are told on stderr, or with --json on stdout."""
     try:
-        code = app(args=list(arguments), standalone_mode=False)
-        return int(code or ExitCode.DONE)
+        app(args=list(arguments))
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else ExitCode.DONE
     except FilmgateError as error:
         _tell(error, as_json="--json" in arguments)
-        return int(error.exit_code)
-    except click.ClickException as error:
-        error.show()
-        return int(ExitCode.USAGE)
-    except (KeyboardInterrupt, Interrupted, click.Abort):
+        return error.exit_code
+    except Interrupted:
         print("interrupted; the same command resumes", file=sys.stderr)  # noqa: T201
-        return int(ExitCode.INTERRUPTED)
+        return ExitCode.INTERRUPTED
+    return ExitCode.DONE
 
 
 def _tell(error: FilmgateError, *, as_json: bool) -> None:
@@ -77,5 +76,5 @@ def _tell(error: FilmgateError, *, as_json: bool) -> None:
             print(f"  {word + ':':10}{fact}", file=sys.stderr)  # noqa: T201
 
 
-def _on_terminate(number: int, _frame: FrameType | None) -> None:
+def _interrupt(number: int, _frame: FrameType | None) -> None:
     raise Interrupted(f"signal {number}")

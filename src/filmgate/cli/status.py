@@ -34,7 +34,17 @@ def status(
         return
     out().print(f"{styled(manifest.status)}  {manifest.asset.id} / {manifest.run_id}\n")
     out().print(stage_table(manifest))
+    if _died(manifest):
+        out().print("\nits runner is gone; the command that began it resumes it")
     out().print(f"\nfiles      {escape(str(folder))}")
+
+
+def _died(manifest: "Manifest") -> bool:
+    """Whether a stage was begun, and nobody holds the run."""
+    from filmgate.core.states import RunState, StageState
+
+    is_open = any(entry.status is StageState.RUNNING for entry in manifest.stages.values())
+    return is_open and manifest.status is not RunState.RUNNING
 
 
 def _list(manifests: "list[Manifest]", *, as_json: bool) -> None:

@@ -121,7 +121,7 @@ class Runner:
         try:
             outcome = self._work(stage, ledger, bench)
             record = self._record(lease, attempt, outcome, bench)
-        except (KeyboardInterrupt, Interrupted):
+        except (Interrupted, KeyboardInterrupt):
             self._fail(lease, attempt, began, StageError(code="interrupted", message="stopped"))
             raise
         except Exception as error:  # noqa: BLE001 - whatever a stage raises is its failure

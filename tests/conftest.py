@@ -1,0 +1,45 @@
+"""Fixtures that more than one kind of test needs."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from filmgate.db.embedded import EmbeddedPostgres
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL for the whole session."""
+    with EmbeddedPostgres(tmp_path_factory.mktemp("server") / "pg").used() as url:
+        yield url
+
+
+@pytest.fixture
+def database_url(server_url: str) -> Iterator[str]:
+    """An empty database of one's own."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f'create database "{name}"')
+        yield server_url.replace("/postgres?", f"/{name}?")
+        connection.execute(f'drop database "{name}" with (force)')
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """Real media with known truth."""
+    named = os.environ.get("FILMGATE_TEST_DATA")
+    if not named or not Path(named).is_dir():
+        pytest.skip("real media: set FILMGATE_TEST_DATA to the folder that holds it")
+    return Path(named)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """An input for the small plan."""
+    path = tmp_path / "source.txt"
+    path.write_text("abc")
+    return path

@@ -1,0 +1,177 @@
+"""A small plan that stands for any, run on real folders."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from filmgate.core.digest import digest, digest_of
+from filmgate.core.files import artifacts, document
+from filmgate.core.ids import AssetId, RunId
+from filmgate.core.manifest import Manifest
+from filmgate.core.payloads.registry import BUILT_IN
+from filmgate.core.payloads.scene import SceneV1
+from filmgate.core.payloads.transcript import TranscriptSegmentV1
+from filmgate.core.plan import Done, Outcome, Plan, Producer, Settings, Skipped, stage
+from filmgate.core.ports import Bench, Timed
+from filmgate.core.records import Asset, RunHead
+from filmgate.core.states import StageState
+from filmgate.engine.gatekeeper import Inputs
+from filmgate.engine.runner import Request, Runner
+from filmgate.store.home import Home
+from filmgate.store.run_directory import FolderRun
+
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+ME = Producer(name="tests", version="1")
+
+
+class Letters(BaseModel):
+    """What the first stage finds."""
+
+    letters: list[str]
+
+
+class LetterSettings(Settings):
+    """Settings of the first stage."""
+
+    limit: int = 100
+
+
+LETTERS = document("letters.json", Letters, schema="test.letters")
+SCENES = artifacts("scenes.jsonl", "scene", min_records=1)
+WORDS = artifacts("words.jsonl", "transcript.segment")
+
+
+@stage(makes=[LETTERS], settings=LetterSettings)
+def read(bench: Bench, settings: LetterSettings) -> Outcome:
+    """The letters of the source."""
+    text = bench.source.read_text()
+    if text.startswith("!"):
+        raise RuntimeError("the source is cursed")
+    letters = list(text)[: settings.limit]
+    bench.write_document(LETTERS, Letters(letters=letters))
+    return Done(producer=ME, counts={"letters": len(letters)})
+
+
+@stage(requires=["read"], makes=[SCENES])
+def part(bench: Bench, settings: Settings) -> Outcome:
+    """A scene a letter."""
+    letters = bench.read_document(LETTERS, Letters).letters
+    if not letters:
+        return Skipped("no letters")
+    count = bench.write_artifacts(SCENES, scenes_of(len(letters)))
+    return Done(producer=ME, counts={"scenes": count})
+
+
+@stage(requires=["read"], uses=["part"], makes=[WORDS])
+def speak(bench: Bench, settings: Settings) -> Outcome:
+    """A segment a letter."""
+    letters = bench.read_document(LETTERS, Letters).letters
+    bench.write_artifacts(WORDS, segments_of(letters))
+    return Done(producer=ME, counts={"segments": len(letters)})
+
+
+PLAN = Plan(pipeline="letters", stages=(read, part, speak))
+
+
+def scenes_of(count: int) -> Iterable[Timed]:
+    """Adjoining scenes of a second each."""
+    for number in range(count):
+        payload = SceneV1(scene_index=number, method="cut", score=1.0, frame_number=number * 25)
+        yield Timed(number * 1000, number * 1000 + 1000, payload)
+
+
+def segments_of(texts: Iterable[str]) -> Iterable[Timed]:
+    """A segment a second."""
+    for number, text in enumerate(texts):
+        payload = TranscriptSegmentV1(text=text, speaker=None, confidence=None, language="en")
+        yield Timed(number * 1000, number * 1000 + 900, payload)
+
+
+def reserve_run(
+    home: Path, source: Path, *, plan: Plan = PLAN, asset: str = "film", run_id: str | None = None
+) -> FolderRun:
+    """A fresh run directory of the plan on one source file."""
+    config = plan.config({})
+
+    def head(chosen: RunId) -> RunHead:
+        return RunHead(
+            producer="tests",
+            pipeline=plan.pipeline,
+            stages=plan.names,
+            asset=Asset(
+                id=asset,
+                input_hash=digest(source.read_bytes()),
+                uri="file:///source",
+                size_bytes=source.stat().st_size,
+                media={},
+            ),
+            source_sha_map={source.name: digest(source.read_bytes())},
+            run_id=chosen,
+            env="test",
+            profile="balanced",
+            config=config,
+            config_hash=digest_of(config),
+            created_at=MOMENT,
+        )
+
+    chosen = RunId(run_id) if run_id else None
+    return Home(home).reserve(AssetId(asset), head, run_id=chosen, now=MOMENT)
+
+
+class Witness:
+    """An observer that remembers how each stage ended, and which of them really ran."""
+
+    def __init__(self) -> None:
+        self.ended: dict[str, StageState] = {}
+        self.notes: dict[str, str] = {}
+        self.ran: list[str] = []
+
+    def stage_started(self, stage: str) -> None:
+        self.ran.append(stage)
+
+    def stage_progress(self, stage: str, done: float, total: float | None) -> None:
+        pass
+
+    def stage_ended(self, stage: str, state: StageState, note: str, *, reused: bool) -> None:
+        self.ended[stage] = state
+        self.notes[stage] = note
+
+
+def execute(
+    run: FolderRun,
+    source: Path,
+    *,
+    plan: Plan = PLAN,
+    stages: Iterable[str] = (),
+    witness: Witness | None = None,
+    **request: Any,
+) -> Manifest:
+    """One invocation."""
+    inputs = Inputs(
+        files={source.name: source}, digests={source.name: digest(source.read_bytes())}
+    )
+    chosen = tuple(stages)
+    return Runner(
+        plan=plan,
+        run=run,
+        inputs=inputs,
+        request=Request(
+            stages=plan.select(chosen),
+            named=plan.select(chosen) if chosen else frozenset(),
+            **request,
+        ),
+        registry=BUILT_IN,
+        observer=witness or Witness(),
+        clock=lambda: MOMENT,
+    ).execute()
+
+
+def artifact_bytes(run: FolderRun, plan: Plan = PLAN) -> dict[str, bytes]:
+    """Every artifact file of a run."""
+    paths = [contract.path for each in plan.stages for contract in each.makes]
+    return {
+        path: (run.folder / path).read_bytes() for path in paths if (run.folder / path).exists()
+    }

@@ -1,0 +1,96 @@
+"""Where a film is cut, on measured changes."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filmgate.pipelines.episode.cuts import CutSettings, find_cuts
+from filmgate.pipelines.episode.scenes import scenes_between
+from filmgate.tools.frame_change import FrameChanges
+
+CALM, GREAT = 2.0, 60.0
+
+
+def film(
+    changes: Sequence[float],
+    *,
+    frame_ms: int = 40,
+    bridge: float = 1.0,
+    luma: Sequence[float] | None = None,
+) -> FrameChanges:
+    measured = FrameChanges()
+    for index, change in enumerate(changes):
+        measured.number.append(index)
+        measured.ms.append(index * frame_ms)
+        measured.content.append(change)
+        measured.step.append(change)
+        measured.bridge.append(bridge if change >= GREAT else 1.0)
+        measured.luma.append(luma[index] if luma else 100.0)
+    return measured
+
+
+def entries(changes: FrameChanges, **settings: float) -> list[int]:
+    return [cut.entry for cut in find_cuts(changes, CutSettings.model_validate(settings))]
+
+
+def with_peaks(length: int, *peaks: int) -> list[float]:
+    return [GREAT if index in peaks else CALM for index in range(length)]
+
+
+def test_a_great_change_that_stands_out_is_a_cut() -> None:
+    assert entries(film(with_peaks(60, 20, 40))) == [20, 40]
+
+
+def test_great_changes_all_the_time_are_motion() -> None:
+    assert entries(film([GREAT] * 60)) == []
+
+
+def test_a_picture_that_comes_back_was_only_lit_up() -> None:
+    assert entries(film(with_peaks(60, 20), bridge=0.05)) == []
+
+
+def test_of_two_cuts_too_close_together_the_stronger_is_kept() -> None:
+    changes = with_peaks(60, 20, 27)
+    changes[27] = 2 * GREAT
+    assert entries(film(changes)) == [27]
+
+
+def test_slides_shown_for_seconds_are_scenes_each() -> None:
+    assert entries(film([0.0, GREAT, GREAT, GREAT], frame_ms=5000)) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("black_frames", "found"), [(30, [45]), (5, [])])
+def test_black_that_is_held_parts_two_scenes(black_frames: int, found: list[int]) -> None:
+    luma = [80.0] * 15 + [0.0] * black_frames + [80.0] * 30
+    changes = film([0.0] * len(luma), luma=luma)
+    assert entries(changes) == found
+
+
+def test_black_at_the_start_or_the_end_parts_nothing() -> None:
+    luma = [0.0] * 40 + [80.0] * 40 + [0.0] * 40
+    assert entries(film([0.0] * len(luma), luma=luma)) == []
+
+
+def test_black_that_a_hard_cut_leads_into_is_parted_there_and_only_there() -> None:
+    luma = [80.0] * 20 + [0.0] * 40 + [80.0] * 20
+    changes = film(with_peaks(80, 20), luma=luma)
+    assert entries(changes) == [20]
+
+
+@given(st.lists(st.floats(0, 255), min_size=1, max_size=120), st.integers(1, 2000))
+def test_scenes_cover_the_film_without_gap_or_overlap(
+    changes: list[float], frame_ms: int
+) -> None:
+    measured = film(changes, frame_ms=frame_ms)
+    settings = CutSettings()
+    cuts = find_cuts(measured, settings)
+    end = len(changes) * frame_ms
+    scenes = list(scenes_between(cuts, measured, end))
+    assert scenes[0].start_ms == 0
+    assert scenes[-1].end_ms == end
+    for before, after in zip(scenes, scenes[1:], strict=False):
+        assert before.end_ms == after.start_ms
+    starts = [scene.start_ms for scene in scenes[1:]]
+    assert all(b - a >= settings.min_scene_ms for a, b in zip(starts, starts[1:], strict=False))
