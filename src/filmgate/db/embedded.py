@@ -33,9 +33,8 @@ LONGEST_SOCKET_PATH = 100
 SOCKET_NAME = ".s.PGSQL.5432"
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
-START_TRIES = 4
-RETRY_AFTER_S = 0.5
-"""After a killed server its last children need a moment to let go of the shared memory."""
+LINGER_TIMEOUT_S = 30
+RETRY_AFTER_S = 0.25
 
 LAST_LINES = 3
 """How much of what a failing program said stands in the error."""
@@ -98,13 +97,12 @@ class EmbeddedPostgres:
 
     def watch(self) -> None:
         """Wait until nobody uses the server, and stop it. The watchman's whole work."""
-        with self._lock("watch.lock", wait=False) as is_mine:
-            while is_mine:
-                with self._lock("users.lock"):
-                    pass
-                with self._lock("start.lock"):
-                    if self._keep_mark.exists() or self._stop_if_unused():
-                        return
+        while True:
+            with self._lock("users.lock"):
+                pass
+            with self._lock("start.lock"):
+                if self._keep_mark.exists() or self._stop_if_unused():
+                    return
 
     @property
     def url(self) -> str:
@@ -189,12 +187,26 @@ class EmbeddedPostgres:
         log = self._cluster / "server.log"
         command = [str(programs / "pg_ctl"), "start", "-D", str(self._data), "-l", str(log)]
         command += ["-w", "-t", str(START_TIMEOUT_S), "-s", "-o", options]
-        for attempt in range(START_TRIES):
-            if attempt:
-                time.sleep(RETRY_AFTER_S)
-            if identity.run(command).returncode == 0:
-                return
-        raise _unavailable("the embedded database does not start", _told_in(log))
+        deadline = time.monotonic() + LINGER_TIMEOUT_S
+        while identity.run(command).returncode != 0:
+            if not self._killed_server_lingers() or time.monotonic() > deadline:
+                raise _unavailable("the embedded database does not start", _told_in(log))
+            time.sleep(RETRY_AFTER_S)
+
+    def _killed_server_lingers(self) -> bool:
+        """Whether the process that the data folder names is still in the system's table.
+
+        A killed server stays there until its parent has noticed, and PostgreSQL, rightly, does
+        not start beside it.
+        """
+        try:
+            pid = int((self._data / "postmaster.pid").read_text().split()[0])
+            os.kill(pid, 0)
+        except (FileNotFoundError, ValueError, IndexError, ProcessLookupError):
+            return False
+        except PermissionError:
+            return True
+        return True
 
     def _stop_if_unused(self) -> bool:
         """Under the start lock, not as a user: stop unless there are users; whether it is down."""
@@ -210,19 +222,26 @@ class EmbeddedPostgres:
             return True
 
     def _post_watchman(self) -> None:
-        """Make sure that one stands watch; orphaned at once, so that no tree of ours holds it."""
-        with self._lock("watch.lock", wait=False) as is_vacant:
-            if not is_vacant:
+        """Make sure that one stands watch; orphaned at once, so that no tree of ours holds it.
+
+        It inherits the lock on `watch.lock`, which so is held from before it starts until the
+        kernel has done with it.
+        """
+        watchman = [sys.executable, "-m", "filmgate.db.watchman", str(self.folder)]
+        with (self.folder / "watch.lock").open("a+b") as post:
+            try:
+                fcntl.flock(post, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
                 return
-        watchman = [sys.executable, "-m", "filmgate.db.watchman", str(self.folder.absolute())]
-        subprocess.run(
-            ["/bin/sh", "-c", '"$@" &', "sh", *watchman],
-            check=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+            subprocess.run(
+                ["/bin/sh", "-c", '"$@" &', "sh", *watchman],
+                check=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                pass_fds=[post.fileno()],
+            )
 
     def _await_watchman(self) -> None:
         """Leave nothing behind: with the server down, the watchman goes home within moments."""

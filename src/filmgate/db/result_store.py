@@ -132,7 +132,7 @@ class PostgresResults:
         if served is not None:
             parameters = {
                 **served,
-                "query": query.replace("\0", " "),
+                "query": _storable(query),
                 "from_ms": from_ms,
                 "limit": limit + 1,
                 **_SNIPPETS,
@@ -218,6 +218,11 @@ class PostgresResults:
     def _one(self, statement: Any, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
         with self._connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(statement, parameters).fetchone()
+
+
+def _storable(text: str) -> str:
+    """The text without what PostgreSQL cannot hold: NUL, and halves of surrogate pairs."""
+    return text.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
 
 
 def _check_later(manifest: Manifest, revision: int) -> None:

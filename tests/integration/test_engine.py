@@ -1,0 +1,384 @@
+"""The engine on real folders: what runs, what is refused, what survives."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from filmgate.core.errors import Conflict, Held, Invalid
+from filmgate.core.gates import ReasonCode
+from filmgate.core.manifest import Manifest
+from filmgate.core.plan import Done, Outcome, Plan, Settings, stage
+from filmgate.core.ports import Bench, Timed
+from filmgate.core.states import RunState, StageState
+from filmgate.store.run_directory import FolderRun
+from support.runs import (
+    LETTERS,
+    ME,
+    MOMENT,
+    PLAN,
+    SCENES,
+    Letters,
+    Witness,
+    artifact_bytes,
+    execute,
+    reserve_run,
+    scenes_of,
+)
+
+FORK = get_context("fork")
+
+
+def finished(tmp_path: Path, source: Path) -> FolderRun:
+    run = reserve_run(tmp_path / "home", source)
+    assert execute(run, source).status is RunState.SUCCESS
+    return run
+
+
+def codes(manifest: Manifest, name: str) -> list[ReasonCode]:
+    blocked = manifest.stages[name].blocked
+    return [reason.code for reason in blocked.reasons] if blocked else []
+
+
+def in_child(work: Callable[[], object]) -> int:
+    """Run in a process of its own; its exit code, negative for a signal."""
+    child = FORK.Process(target=work)
+    child.start()
+    child.join(30)
+    assert child.exitcode is not None
+    return child.exitcode
+
+
+def test_a_run_ends_with_every_stage_a_success_and_every_file_named_by_digest(
+    tmp_path: Path, source: Path
+) -> None:
+    run = finished(tmp_path, source)
+    manifest = Manifest.parse((run.folder / "manifest.json").read_bytes())
+    assert {name: entry.status for name, entry in manifest.stages.items()} == dict.fromkeys(
+        PLAN.names, StageState.SUCCESS
+    )
+    for _, _, ref in manifest.artifact_refs:
+        facts = run.facts(ref.path)
+        assert facts is not None
+        assert (facts.sha256, facts.size_bytes) == (ref.sha256, ref.size_bytes)
+
+
+def test_the_manifest_is_rebuilt_byte_for_byte_from_the_records(
+    tmp_path: Path, source: Path
+) -> None:
+    run = finished(tmp_path, source)
+    written = (run.folder / "manifest.json").read_bytes()
+    assert FolderRun(run.folder).refold(None).to_bytes() == written
+
+
+def test_what_is_up_to_date_is_not_run_again(tmp_path: Path, source: Path) -> None:
+    run = finished(tmp_path, source)
+    written = (run.folder / "manifest.json").read_bytes()
+    witness = Witness()
+    execute(run, source, witness=witness)
+    assert witness.ran == []
+    assert (run.folder / "manifest.json").read_bytes() == written
+
+
+def flip_keeping_times(path: Path) -> None:
+    """Another byte, same size, same modification time."""
+    stat = path.stat()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def cut_in_half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+TAMPERING = [flip_keeping_times, cut_in_half, Path.unlink]
+
+
+@pytest.mark.parametrize("tamper", TAMPERING)
+def test_a_tampered_upstream_file_blocks_the_next_stage_and_is_named_with_both_digests(
+    tmp_path: Path, source: Path, tamper: Callable[[Path], None]
+) -> None:
+    run = reserve_run(tmp_path / "home", source)
+    first = execute(run, source, stages=["read"])
+    (ref,) = first.stages["read"].artifacts
+    tamper(run.folder / LETTERS.path)
+    found = run.facts(LETTERS.path)
+    witness = Witness()
+    manifest = execute(run, source, stages=["part"], witness=witness)
+    assert witness.ran == []
+    assert manifest.stages["part"].status is StageState.BLOCKED
+    assert manifest.stages["part"].blocked is not None
+    (reason,) = manifest.stages["part"].blocked.reasons
+    assert reason.path == LETTERS.path
+    assert ref.sha256 in reason.expected
+    assert (found.sha256 if found else "no file") in reason.got
+
+
+@pytest.mark.parametrize("tamper", TAMPERING)
+def test_a_stage_does_not_silently_write_over_a_file_of_its_own_that_was_altered(
+    tmp_path: Path, source: Path, tamper: Callable[[Path], None]
+) -> None:
+    run = finished(tmp_path, source)
+    tamper(run.folder / SCENES.path)
+    manifest = execute(run, source)
+    assert manifest.stages["part"].status is StageState.BLOCKED
+    assert codes(manifest, "part")[0] in {
+        ReasonCode.MISSING_ARTIFACT,
+        ReasonCode.DIGEST_MISMATCH,
+    }
+
+
+@pytest.mark.parametrize("tamper", TAMPERING)
+def test_repair_makes_the_file_again_and_nothing_after_it_where_the_bytes_come_out_equal(
+    tmp_path: Path, source: Path, tamper: Callable[[Path], None]
+) -> None:
+    run = finished(tmp_path, source)
+    whole = artifact_bytes(run)
+    tamper(run.folder / LETTERS.path)
+    witness = Witness()
+    manifest = execute(run, source, stages=["speak"], repair=True, witness=witness)
+    assert witness.ran == ["read"]
+    assert manifest.status is RunState.SUCCESS
+    assert artifact_bytes(run) == whole
+
+
+def test_a_blocked_run_is_well_again_once_the_file_is_restored(
+    tmp_path: Path, source: Path
+) -> None:
+    run = finished(tmp_path, source)
+    before = (run.folder / "manifest.json").read_bytes()
+    whole = (run.folder / LETTERS.path).read_bytes()
+    cut_in_half(run.folder / LETTERS.path)
+    assert execute(run, source).status is RunState.FAILED
+    (run.folder / LETTERS.path).write_bytes(whole)
+    assert execute(run, source).status is RunState.SUCCESS
+    assert (run.folder / "manifest.json").read_bytes() == before
+
+
+def test_another_input_blocks_every_stage_of_the_run(tmp_path: Path, source: Path) -> None:
+    run = finished(tmp_path, source)
+    source.write_text("other")
+    manifest = execute(run, source)
+    assert {codes(manifest, name)[0] for name in PLAN.names} == {ReasonCode.INPUT_CHANGED}
+
+
+def test_force_opens_the_next_attempt_and_equal_bytes_leave_the_rest_alone(
+    tmp_path: Path, source: Path
+) -> None:
+    run = finished(tmp_path, source)
+    witness = Witness()
+    manifest = execute(run, source, stages=["read"], force=True, witness=witness)
+    assert witness.ran == ["read"]
+    assert manifest.stages["read"].attempt == 2
+    assert manifest.status is RunState.SUCCESS
+
+
+def test_a_stage_that_fails_stops_what_stands_on_it_and_says_why(
+    tmp_path: Path, source: Path
+) -> None:
+    source.write_text("!")
+    run = reserve_run(tmp_path / "home", source)
+    manifest = execute(run, source)
+    error = manifest.stages["read"].error
+    assert error is not None
+    assert "the source is cursed" in error.message
+    assert codes(manifest, "part") == [ReasonCode.UPSTREAM_FAILED]
+    assert manifest.status is RunState.FAILED
+    assert artifact_bytes(run) == {}
+
+
+def test_a_skipped_stage_says_why_and_what_merely_uses_it_goes_on(
+    tmp_path: Path, source: Path
+) -> None:
+    source.write_text("")
+    run = reserve_run(tmp_path / "home", source)
+    manifest = execute(run, source)
+    assert manifest.stages["part"].status is StageState.SKIPPED
+    assert manifest.stages["part"].reason == "no letters"
+    assert manifest.stages["speak"].status is StageState.SUCCESS
+    assert manifest.status is RunState.SUCCESS
+
+
+def test_a_stage_asked_for_by_name_is_not_skipped_in_silence(
+    tmp_path: Path, source: Path
+) -> None:
+    source.write_text("")
+    run = reserve_run(tmp_path / "home", source)
+    manifest = execute(run, source, stages=["read", "part"])
+    assert codes(manifest, "part") == [ReasonCode.PROVIDER_UNAVAILABLE]
+
+
+def scenes_backwards() -> list[Timed]:
+    return list(scenes_of(3))[::-1]
+
+
+@pytest.mark.parametrize(
+    ("made", "complaint"),
+    [(scenes_backwards, "out of order"), (list, "too few records")],
+)
+def test_a_file_that_breaks_its_contract_is_never_committed(
+    tmp_path: Path, source: Path, made: Callable[[], list[Timed]], complaint: str
+) -> None:
+    @stage(makes=[SCENES])
+    def broken(bench: Bench, settings: Settings) -> Outcome:
+        bench.write_artifacts(SCENES, made())
+        return Done(producer=ME)
+
+    plan = Plan(pipeline="broken", stages=(broken,))
+    run = reserve_run(tmp_path / "home", source, plan=plan)
+    error = execute(run, source, plan=plan).stages["broken"].error
+    assert error is not None
+    assert complaint in error.message
+    assert not (run.folder / SCENES.path).exists()
+
+
+@pytest.mark.parametrize("complaint", ["did not declare", "did not make", "did not verify"])
+def test_a_stage_that_reads_or_makes_other_files_than_it_declared_fails(
+    tmp_path: Path, source: Path, complaint: str
+) -> None:
+    makes = [] if complaint == "did not declare" else [LETTERS]
+
+    @stage(makes=makes)
+    def sly(bench: Bench, settings: Settings) -> Outcome:
+        if complaint == "did not declare":
+            bench.write_document(LETTERS, Letters(letters=[]))
+        elif complaint == "did not verify":
+            bench.read_document(SCENES, Letters)
+        return Done(producer=ME)
+
+    plan = Plan(pipeline="sly", stages=(sly,))
+    run = reserve_run(tmp_path / "home", source, plan=plan)
+    error = execute(run, source, plan=plan).stages["sly"].error
+    assert error is not None
+    assert complaint in error.message
+
+
+POINTS = ["mkdir", "write", "fsync", "link", "replace", "rmtree"]
+
+
+@pytest.mark.parametrize("after", range(1, 40, 3))
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_any_point_the_same_command_ends_with_the_same_bytes(
+    tmp_path: Path, source: Path, point: str, after: int
+) -> None:
+    whole = artifact_bytes(finished(tmp_path / "undisturbed", source))
+    run = reserve_run(tmp_path / "home", source)
+
+    def die_at_the_nth_call() -> None:
+        import shutil
+
+        owner = shutil if point == "rmtree" else os
+        real = getattr(owner, point)
+        calls = 0
+
+        def counted(*args: object, **kwargs: object) -> object:
+            nonlocal calls
+            calls += 1
+            if calls == after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*args, **kwargs)
+
+        setattr(owner, point, counted)
+        execute(run, source)
+
+    in_child(die_at_the_nth_call)
+    assert execute(run, source).status is RunState.SUCCESS
+    assert artifact_bytes(run) == whole
+    assert not list((run.folder / "attempts").iterdir())
+
+
+def test_a_dead_attempt_is_recorded_as_interrupted(tmp_path: Path, source: Path) -> None:
+    run = reserve_run(tmp_path / "home", source)
+    with run.hold(MOMENT) as lease:
+        run.begin(lease, "read", 1, MOMENT)
+    assert run.refold(None).stages["read"].status is StageState.RUNNING
+    execute(run, source)
+    record = json.loads((run.folder / "commits" / "read.a1.json").read_bytes())
+    assert record["error"]["code"] == "interrupted"
+    assert run.refold(None).stages["read"].attempt == 2
+
+
+def test_a_second_runner_is_told_who_holds_the_run_and_since_when(
+    tmp_path: Path, source: Path
+) -> None:
+    run = reserve_run(tmp_path / "home", source)
+    with run.hold(MOMENT):
+        assert run.refold(None).status is RunState.RUNNING
+        with pytest.raises(Held, match=f"process {os.getpid()} .*2026-01-02T03:04:05"):
+            execute(run, source)
+    assert execute(run, source).status is RunState.SUCCESS
+
+
+def test_a_stale_runner_can_lose_but_never_overwrite(tmp_path: Path, source: Path) -> None:
+    run = reserve_run(tmp_path / "home", source)
+    with run.hold(MOMENT) as stale:
+        attempt = run.begin(stale, "read", 1, MOMENT)
+    finished_by_other = execute(run, source)
+    record = run.ledger().records[0]
+    with pytest.raises(Held, match="passed to another runner"):
+        run.commit(stale, record)
+    with run.hold(MOMENT) as lease, pytest.raises(Conflict, match="exists already"):
+        run.commit(lease, record)
+    assert attempt.number == 1
+    assert run.refold(None).status is finished_by_other.status is RunState.SUCCESS
+
+
+def test_attempts_are_counted_without_a_duplicate_by_many_at_once(
+    tmp_path: Path, source: Path
+) -> None:
+    children = [
+        FORK.Process(target=lambda: [reserve_run(tmp_path / "home", source) for _ in range(5)])
+        for _ in range(4)
+    ]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(30)
+    runs = tmp_path / "home" / "manifests" / "film" / "runs"
+    numbers = sorted(
+        int(path.name.partition("_")[0].removeprefix("Attempt"))
+        for path in runs.iterdir()
+        if not path.name.startswith(".")
+    )
+    assert numbers == list(range(1, 21))
+
+
+def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path, source: Path) -> None:
+    in_the_way = tmp_path / "home" / "manifests" / "film" / "runs" / "mine"
+    in_the_way.mkdir(parents=True)
+    (in_the_way / "diary.txt").write_text("dear diary")
+    with pytest.raises(Invalid, match="in the way"):
+        reserve_run(tmp_path / "home", source, run_id="mine")
+    assert [path.name for path in in_the_way.parent.iterdir()] == ["mine"]
+
+
+def test_a_full_disk_fails_the_stage_in_words_and_leaves_no_half_file(
+    tmp_path: Path, source: Path
+) -> None:
+    run = reserve_run(tmp_path / "home", source)
+
+    def on_a_full_disk() -> None:
+        import errno
+
+        real = os.write
+
+        def full(descriptor: int, data: bytes) -> int:
+            if b'"letters"' in bytes(data)[:20]:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return real(descriptor, data)
+
+        os.write = full  # the child's own
+        execute(run, source)
+
+    assert in_child(on_a_full_disk) == 0
+    error = run.refold(None).stages["read"].error
+    assert error is not None
+    assert error.code == "disk_full"
+    assert artifact_bytes(run) == {}
+    assert execute(run, source).status is RunState.SUCCESS
