@@ -205,9 +205,7 @@ def test_a_skipped_stage_says_why_and_what_merely_uses_it_goes_on(
     assert manifest.status is RunState.SUCCESS
 
 
-def test_a_stage_asked_for_by_name_is_not_skipped_in_silence(
-    tmp_path: Path, source: Path
-) -> None:
+def test_a_stage_asked_for_by_name_is_not_skipped_in_silence(tmp_path: Path, source: Path) -> None:
     source.write_text("")
     run = reserve_run(tmp_path / "home", source)
     manifest = execute(run, source, stages=["read", "part"])

@@ -263,6 +263,7 @@ SPOKEN = [
 @pytest.fixture
 def spoken(results: PostgresResults, tmp_path: Path, source: Path) -> PostgresResults:
     """A run in which things are said."""
+
     @stage(makes=[WORDS])
     def speak(bench: Bench, settings: Settings) -> Outcome:
         bench.write_artifacts(WORDS, segments_of(SPOKEN))

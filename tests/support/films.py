@@ -32,7 +32,7 @@ def write_film(
 ) -> Path:
     """A film with a picture at each stamp (ticks of `time_base`); MKV keeps them as they are."""
     with av.open(str(path), "w") as container:
-        video = container.add_stream("mpeg4", rate=1000)
+        video = container.add_stream("mpeg4", rate=25)
         video.width, video.height = SIZE
         video.pix_fmt = "yuv420p"
         video.time_base = video.codec_context.time_base = time_base

@@ -150,9 +150,7 @@ def execute(
     **request: Any,
 ) -> Manifest:
     """One invocation."""
-    inputs = Inputs(
-        files={source.name: source}, digests={source.name: digest(source.read_bytes())}
-    )
+    inputs = Inputs(files={source.name: source}, digests={source.name: digest(source.read_bytes())})
     chosen = tuple(stages)
     return Runner(
         plan=plan,

@@ -1,6 +1,7 @@
 """Where a film is cut, on measured changes."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -80,9 +81,7 @@ def test_black_that_a_hard_cut_leads_into_is_parted_there_and_only_there() -> No
 
 
 @given(st.lists(st.floats(0, 255), min_size=1, max_size=120), st.integers(1, 2000))
-def test_scenes_cover_the_film_without_gap_or_overlap(
-    changes: list[float], frame_ms: int
-) -> None:
+def test_scenes_cover_the_film_without_gap_or_overlap(changes: list[float], frame_ms: int) -> None:
     measured = film(changes, frame_ms=frame_ms)
     settings = CutSettings()
     cuts = find_cuts(measured, settings)
@@ -90,7 +89,7 @@ def test_scenes_cover_the_film_without_gap_or_overlap(
     scenes = list(scenes_between(cuts, measured, end))
     assert scenes[0].start_ms == 0
     assert scenes[-1].end_ms == end
-    for before, after in zip(scenes, scenes[1:], strict=False):
+    for before, after in pairwise(scenes):
         assert before.end_ms == after.start_ms
     starts = [scene.start_ms for scene in scenes[1:]]
-    assert all(b - a >= settings.min_scene_ms for a, b in zip(starts, starts[1:], strict=False))
+    assert all(b - a >= settings.min_scene_ms for a, b in pairwise(starts))

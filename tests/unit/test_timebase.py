@@ -20,7 +20,9 @@ def test_an_even_rate_rounded_to_a_coarse_time_base_is_not_called_variable(
 
 
 @given(st.lists(st.integers(1, 500), min_size=2, max_size=50), st.data())
-def test_a_frame_that_is_late_makes_the_rate_variable(steps: list[int], data: st.DataObject) -> None:
+def test_a_frame_that_is_late_makes_the_rate_variable(
+    steps: list[int], data: st.DataObject
+) -> None:
     even = [number * 40 for number in range(len(steps) + 2)]
     late = data.draw(st.integers(1, len(even) - 2))
     even[late] += 20

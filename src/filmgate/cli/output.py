@@ -69,10 +69,28 @@ def stage_table(manifest: "Manifest") -> "Table":
     return table
 
 
+def print_reasons(manifest: "Manifest") -> None:
+    """Every reason why a gate is closed, in full; the same fault is told once."""
+    from rich.text import Text
+
+    told = set()
+    for name, entry in manifest.stages.items():
+        for reason in entry.blocked.reasons if entry.blocked else ():
+            if str(reason) in told:
+                continue
+            told.add(str(reason))
+            what = reason.path or f"stage {reason.stage}"
+            out().print(Text.assemble(("\n" + reason.code.value, "bold yellow"), f"  {what}"))
+            out().print(Text(f"  blocks:   {name}"))
+            out().print(Text(f"  expected: {reason.expected}"))
+            out().print(Text(f"  got:      {reason.got}"))
+            out().print(Text(f"  do:       {reason.action}"))
+
+
 def result_of(entry: "StageEntry") -> str:
     """What came of a stage, in a few words."""
     if entry.blocked is not None:
-        return "\n".join(str(reason) for reason in entry.blocked.reasons)
+        return ", ".join(dict.fromkeys(reason.code.value for reason in entry.blocked.reasons))
     if entry.error is not None:
         return entry.error.message
     counts = ", ".join(f"{count:,} {name}" for name, count in entry.counts.items())

@@ -3,7 +3,7 @@
 from rich.markup import escape
 
 from filmgate.app.episode_run import RunReport
-from filmgate.cli.output import out, print_json, stage_table, styled, talk
+from filmgate.cli.output import out, print_json, print_reasons, stage_table, styled, talk
 from filmgate.core.states import RunState
 
 
@@ -18,6 +18,7 @@ def print_report(report: RunReport, *, as_json: bool) -> None:
     console = out()
     console.print(f"\n{styled(manifest.status)}  {manifest.asset.id} / {manifest.run_id}\n")
     console.print(stage_table(manifest))
+    print_reasons(manifest)
     console.print(f"\nfiles      {escape(str(report.folder))}")
     if report.receipt is not None:
         counts = ", ".join(f"{n:,} {name}" for name, n in report.receipt.artifacts.items())

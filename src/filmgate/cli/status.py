@@ -22,7 +22,7 @@ def status(
 
     from filmgate.app import settings
     from filmgate.app.system import System
-    from filmgate.cli.output import out, print_json, stage_table, styled
+    from filmgate.cli.output import out, print_json, print_reasons, stage_table, styled
 
     system = System(settings.load())
     if run is None:
@@ -34,6 +34,7 @@ def status(
         return
     out().print(f"{styled(manifest.status)}  {manifest.asset.id} / {manifest.run_id}\n")
     out().print(stage_table(manifest))
+    print_reasons(manifest)
     if _died(manifest):
         out().print("\nits runner is gone; the command that began it resumes it")
     out().print(f"\nfiles      {escape(str(folder))}")

@@ -74,6 +74,7 @@ class Runner:
                         self._advance(lease, stage)
             except BaseException:
                 with suppress(OSError, FilmgateError):
+                    self._bury_the_dead(lease)
                     self._run.close(lease)
                 raise
             self._run.rule(lease, self._verdicts)
@@ -114,11 +115,11 @@ class Runner:
         """Open an attempt, let the stage work, and commit how it ended."""
         number = ledger.next_attempt(stage.name)
         attempt = self._run.begin(lease, stage.name, number, self._clock())
-        self._run.refold(lease)
-        self._journal.started(stage.name, number)
-        bench = self._bench(stage, ledger, attempt)
         began = time.perf_counter()
         try:
+            self._run.refold(lease)
+            self._journal.started(stage.name, number)
+            bench = self._bench(stage, ledger, attempt)
             outcome = self._work(stage, ledger, bench)
             record = self._record(lease, attempt, outcome, bench)
         except (Interrupted, KeyboardInterrupt):

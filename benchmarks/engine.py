@@ -1,0 +1,157 @@
+"""What the engine costs over bare functions that write as safely, both sides in one go.
+
+Run: python benchmarks/engine.py
+"""
+
+import hashlib
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from filmgate.app.system import utc_now
+from filmgate.core.digest import canonical_json, digest, digest_of
+from filmgate.core.files import document
+from filmgate.core.ids import AssetId, RunId
+from filmgate.core.payloads.registry import BUILT_IN
+from filmgate.core.plan import Done, Outcome, Plan, Producer, Settings, Stage, stage
+from filmgate.core.ports import Bench
+from filmgate.core.records import Asset, RunHead
+from filmgate.core.states import StageState
+from filmgate.engine.gatekeeper import Inputs
+from filmgate.engine.runner import Request, Runner
+from filmgate.store.home import Home
+
+STAGES = 6
+ROUNDS = 15
+
+
+class Numbers(BaseModel):
+    """A small document."""
+
+    numbers: list[int]
+
+
+def make_stage(index: int) -> Stage:
+    """Stage `index` reads what the one before made, and makes its own."""
+    made = document(f"n{index}.json", Numbers, schema="bench.numbers")
+    before = document(f"n{index - 1}.json", Numbers, schema="bench.numbers")
+
+    def work(bench: Bench, settings: Settings) -> Outcome:
+        numbers = bench.read_document(before, Numbers).numbers if index else list(range(200))
+        bench.write_document(made, Numbers(numbers=[n + 1 for n in numbers]))
+        return Done(producer=Producer(name="bench", version="1"))
+
+    work.__name__ = f"s{index}"
+    return stage(makes=[made], requires=[f"s{index - 1}"] if index else [])(work)
+
+
+PLAN = Plan(pipeline="bench", stages=tuple(make_stage(index) for index in range(STAGES)))
+
+
+class Silence:
+    """An observer that does not care."""
+
+    def stage_started(self, stage: str) -> None:
+        """Nothing."""
+
+    def stage_progress(self, stage: str, done: float, total: float | None) -> None:
+        """Nothing."""
+
+    def stage_ended(self, stage: str, state: StageState, note: str, *, reused: bool) -> None:
+        """Nothing."""
+
+
+def bare(folder: Path) -> None:
+    """The same work, each file written atomically and flushed: no digest, gate, record or lease."""
+    folder.mkdir()
+    for index in range(STAGES):
+        if index:
+            numbers = Numbers.model_validate_json((folder / f"n{index - 1}.json").read_bytes())
+        else:
+            numbers = Numbers(numbers=list(range(200)))
+        made = Numbers(numbers=[n + 1 for n in numbers.numbers])
+        data = canonical_json(made.model_dump(mode="json")) + b"\n"
+        draft = folder / f".n{index}.json"
+        with draft.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(folder / f"n{index}.json")
+        descriptor = os.open(folder, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+
+
+def gated(home: Path, source: Path, run_id: str) -> Callable[[], None]:
+    """One invocation of the plan on a run, made where it is not there."""
+    config = PLAN.config({})
+    name, sha = source.name, digest(source.read_bytes())
+
+    def head(chosen: RunId) -> RunHead:
+        return RunHead(
+            producer="bench",
+            pipeline="bench",
+            stages=PLAN.names,
+            asset=Asset(id="a", input_hash=sha, uri="file:///s", size_bytes=1, media={}),
+            source_sha_map={name: sha},
+            run_id=chosen,
+            env="bench",
+            profile="balanced",
+            config=config,
+            config_hash=digest_of(config),
+            created_at=utc_now(),
+        )
+
+    run = Home(home).reserve(AssetId("a"), head, run_id=RunId(run_id), now=utc_now())
+
+    def invoke() -> None:
+        Runner(
+            plan=PLAN,
+            run=run,
+            inputs=Inputs(files={name: source}, digests={name: sha}),
+            request=Request(stages=PLAN.select(())),
+            registry=BUILT_IN,
+            observer=Silence(),
+            clock=utc_now,
+        ).execute()
+
+    return invoke
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Milliseconds."""
+    began = time.perf_counter()
+    work()
+    return (time.perf_counter() - began) * 1000
+
+
+def main() -> None:
+    """Measure in turn, print medians and ratios."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        source = root / "source"
+        source.write_text("x")
+        plain, full, again = [], [], []
+        for index in range(ROUNDS):
+            plain.append(timed(partial(bare, root / f"bare{index}")))
+            invoke = gated(root / "home", source, f"run{index}")
+            full.append(timed(invoke))
+            again.append(timed(invoke))
+        block = os.urandom(1 << 26)
+        hash_rate = len(block) / timed(lambda: hashlib.sha256(block).digest()) / 1e6
+    bare_ms, gated_ms, noop_ms = map(statistics.median, (plain, full, again))
+    print(f"six stages, bare and flushed      {bare_ms:8.2f} ms")
+    print(f"six stages, gated                 {gated_ms:8.2f} ms  ({gated_ms / bare_ms:.1f} x)")
+    print(f"gate, record and lease a stage    {(gated_ms - bare_ms) / STAGES:8.2f} ms")
+    print(f"six stages, verified and reused   {noop_ms:8.2f} ms")
+    print(f"sha256 on this machine            {hash_rate:8.2f} GB/s, what verifying is bound by")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,341 @@
+"""The command line, from a film to answers, as a person or a script uses it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.films import COLOURS, film_of_shots, picture, write_film, write_tone
+
+SRT = """1
+00:00:00,200 --> 00:00:00,900
+Check the gate
+
+2
+00:00:01,300 --> 00:00:01,900
+Moving on
+"""
+
+
+class Filmgate:
+    """The installed command, in a home of its own."""
+
+    def __init__(self, home: Path, database_url: str | None = None) -> None:
+        self.home = home
+        self.env = {**os.environ, "FILMGATE_HOME": str(home)}
+        if database_url:
+            self.env["FILMGATE_DATABASE_URL"] = database_url
+        self.command = [sys.executable, "-m", "filmgate"]
+
+    def __call__(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self.command, *map(str, arguments)],
+            env=self.env,
+            cwd=self.home.parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def json(self, *arguments: object, code: int = 0) -> dict[str, Any]:
+        """One JSON document on standard output, and nothing else."""
+        done = self(*arguments, "--json")
+        assert done.returncode == code, done.stdout + done.stderr
+        document = json.loads(done.stdout)
+        assert isinstance(document, dict)
+        return document
+
+    def folder(self, manifest: dict[str, Any]) -> Path:
+        asset, run = manifest["asset"]["id"], manifest["run_id"]
+        return self.home / "manifests" / asset / "runs" / run
+
+
+@pytest.fixture
+def filmgate(tmp_path: Path, database_url: str) -> Filmgate:
+    return Filmgate(tmp_path / "home", database_url)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("film")
+    (folder / "words.srt").write_text(SRT)
+    return film_of_shots(folder / "gate.mkv", [25, 20, 30], subtitles=folder / "words.srt")
+
+
+def artifact_bytes(folder: Path) -> dict[str, bytes]:
+    return {
+        name: (folder / name).read_bytes()
+        for name in ("probe.json", "scenes.jsonl", "transcript.jsonl")
+    }
+
+
+def test_from_file_to_answer(filmgate: Filmgate, film: Path) -> None:
+    manifest = filmgate.json("run", "episode", film)
+    assert manifest["status"] == "SUCCESS"
+    assert [entry["status"] for entry in manifest["stages"].values()] == ["SUCCESS"] * 3
+    jumped = filmgate.json("jump", "gate", "--kind", "scene", "--from-ms", 500)
+    assert jumped["artifact"]["span_start_ms"] == 1000
+    assert jumped["artifact"]["payload"]["frame_number"] == 25
+    assert jumped["runs"] == {"scene": manifest["run_id"]}
+    found = filmgate.json("find", "gate", "moving")
+    assert [hit["artifact"]["span_start_ms"] for hit in found["hits"]] == [1300]
+    assert filmgate.json("status", "gate") == manifest
+    assert filmgate.json("ingest", "gate")["is_replay"]
+
+
+def test_the_time_base_certificate_tells_what_was_decoded(filmgate: Filmgate, film: Path) -> None:
+    manifest = filmgate.json("run", "episode", film, "--stages", "probe", "--no-ingest")
+    assert manifest["status"] == "INCOMPLETE"
+    probe = json.loads((filmgate.folder(manifest) / "probe.json").read_bytes())
+    assert probe["duration_ms"] == 3000
+    assert probe["video"]["time_base"]["frame_count"] == 75
+    assert not probe["video"]["time_base"]["is_variable_rate"]
+
+
+def test_a_person_reads_a_table_and_what_to_type_next(filmgate: Filmgate, film: Path) -> None:
+    done = filmgate("run", "episode", film)
+    for words in ("SUCCESS", "3 scenes", "2 segments", "filmgate jump gate --kind scene"):
+        assert words in done.stdout
+    assert filmgate("find", "gate", "gate").stdout.split() == [
+        "0:00:00.200",
+        "Check",
+        "the",
+        "gate",
+    ]
+    assert "gate" in filmgate("status").stdout
+
+
+@pytest.mark.parametrize("how", ["truncated", "flipped"])
+def test_a_tampered_file_is_refused_with_exit_3_and_both_digests(
+    filmgate: Filmgate, film: Path, how: str
+) -> None:
+    first = filmgate.json("run", "episode", film, "--stages", "probe", "--no-ingest")
+    path = filmgate.folder(first) / "probe.json"
+    stat, data = path.stat(), bytearray(path.read_bytes())
+    if how == "truncated":
+        del data[len(data) // 2 :]
+    else:
+        data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    blocked = filmgate.json("run", "episode", film, "--no-ingest", code=3)
+    assert blocked["run_id"] == first["run_id"]
+    (reason,) = blocked["stages"]["scenes"]["blocked"]["reasons"]
+    (ref,) = first["stages"]["probe"]["artifacts"]
+    assert (reason["code"], reason["path"]) == ("digest_mismatch", "probe.json")
+    assert ref["sha256"] in reason["expected"]
+    told = filmgate("run", "episode", film, "--no-ingest").stdout
+    assert "probe.json" in told
+    assert ref["sha256"] in told
+    repaired = filmgate.json("run", "episode", film, "--repair")
+    assert repaired["status"] == "SUCCESS"
+    assert repaired["stages"]["probe"]["artifacts"] == first["stages"]["probe"]["artifacts"]
+
+
+@pytest.mark.parametrize("stage", ["probe", "scenes", "transcript"])
+def test_killed_in_the_middle_of_a_stage_the_same_command_resumes_to_the_same_bytes(
+    filmgate: Filmgate, tmp_path: Path, stage: str
+) -> None:
+    long = film_of_shots(tmp_path / "long.mkv", [400] * 6)
+    (tmp_path / "long.srt").write_text(
+        "\n".join(
+            f"{n}\n00:00:{n % 60:02},000 --> 00:00:{n % 60:02},900\nline {n}\n"
+            for n in range(1, 8000)
+        )
+    )
+    clean = filmgate.json("run", "episode", long, "--run-id", "clean", "--no-ingest")
+    command = [*filmgate.command, "run", "episode", str(long), "--new", "--no-ingest"]
+    with subprocess.Popen(
+        command, env=filmgate.env, cwd=filmgate.home.parent, stderr=subprocess.DEVNULL
+    ) as child:
+        runs = filmgate.home / "manifests" / "long" / "runs"
+        deadline = time.monotonic() + 60
+        while not list(runs.glob(f"Attempt*/attempts/{stage}.a1")):
+            assert child.poll() is None, "the stage was over before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        os.kill(child.pid, signal.SIGKILL)
+    resumed = filmgate.json("run", "episode", long, "--no-ingest")
+    assert resumed["run_id"].startswith("Attempt")
+    assert resumed["stages"][stage]["attempt"] == 2
+    assert resumed["status"] == "SUCCESS"
+    assert artifact_bytes(filmgate.folder(resumed)) == artifact_bytes(filmgate.folder(clean))
+
+
+def test_asked_to_end_a_run_ends_resumable_with_exit_130(
+    filmgate: Filmgate, tmp_path: Path
+) -> None:
+    long = film_of_shots(tmp_path / "long.mkv", [400] * 4)
+    command = [*filmgate.command, "run", "episode", str(long), "--no-ingest"]
+    with subprocess.Popen(
+        command, env=filmgate.env, cwd=filmgate.home.parent, stderr=subprocess.DEVNULL
+    ) as child:
+        runs = filmgate.home / "manifests" / "long" / "runs"
+        while not list(runs.glob("Attempt*/attempts/scenes.a1/attempt.json")):
+            assert child.poll() is None
+            time.sleep(0.001)
+        child.terminate()
+    assert child.returncode == 130
+    stands = filmgate.json("status", "long")
+    assert stands["stages"]["scenes"]["error"]["code"] == "interrupted"
+    assert filmgate.json("run", "episode", long, "--no-ingest")["run_id"] == stands["run_id"]
+
+
+@pytest.mark.parametrize(
+    ("timezone", "locale", "seed", "umask"),
+    [("Asia/Tokyo", "C", "1", 0o077), ("America/Lima", "C.UTF-8", "2", 0o022)],
+)
+def test_artifact_files_are_the_same_bytes_wherever_they_are_made(
+    filmgate: Filmgate, film: Path, timezone: str, locale: str, seed: str, umask: int
+) -> None:
+    here = filmgate.json("run", "episode", film, "--run-id", "here", "--no-ingest")
+    filmgate.env |= {"TZ": timezone, "LC_ALL": locale, "PYTHONHASHSEED": seed}
+    before = os.umask(umask)
+    try:
+        there = filmgate.json("run", "episode", film, "--run-id", "there", "--no-ingest")
+    finally:
+        os.umask(before)
+    assert artifact_bytes(filmgate.folder(here)) == artifact_bytes(filmgate.folder(there))
+    prints = [
+        [entry["fingerprint"] for entry in manifest["stages"].values()]
+        for manifest in (here, there)
+    ]
+    assert prints[0] == prints[1]
+
+
+def test_sound_alone_is_fine(filmgate: Filmgate, tmp_path: Path) -> None:
+    manifest = filmgate.json("run", "episode", write_tone(tmp_path / "hum.wav", 2))
+    assert manifest["stages"]["scenes"]["status"] == "SKIPPED"
+    assert manifest["stages"]["scenes"]["reason"] == "no picture"
+    assert manifest["stages"]["transcript"]["counts"] == {"segments": 0, "words": 0}
+
+
+def test_a_silent_film_without_subtitles_has_no_transcript_and_says_why(
+    filmgate: Filmgate, tmp_path: Path
+) -> None:
+    manifest = filmgate.json("run", "episode", film_of_shots(tmp_path / "mute.mkv", [30]))
+    assert manifest["status"] == "SUCCESS"
+    assert manifest["stages"]["transcript"]["reason"] == "no subtitles and no audio"
+    assert filmgate.json("find", "mute", "anything")["hits"] == []
+
+
+def test_one_frame_is_one_scene(filmgate: Filmgate, tmp_path: Path) -> None:
+    film = write_film(tmp_path / "still.mkv", [0], [picture(COLOURS[0])])
+    manifest = filmgate.json("run", "episode", film)
+    assert manifest["stages"]["scenes"]["counts"] == {"frames": 1, "scenes": 1}
+
+
+def test_a_side_car_is_an_input_like_the_film(filmgate: Filmgate, tmp_path: Path) -> None:
+    film = film_of_shots(tmp_path / "film.mkv", [50])
+    side_car = tmp_path / "film.en.srt"
+    side_car.write_text(SRT)
+    manifest = filmgate.json("run", "episode", film, "--run-id", "one")
+    assert sorted(manifest["source_sha_map"]) == ["film.en.srt", "film.mkv"]
+    assert manifest["stages"]["transcript"]["metrics"]["source"] == "side-car subtitles"
+    side_car.write_text(SRT.replace("Moving", "Going"))
+    blocked = filmgate.json("run", "episode", film, "--run-id", "one", code=3)
+    (reason,) = blocked["stages"]["transcript"]["blocked"]["reasons"]
+    assert (reason["code"], reason["path"]) == ("input_changed", "film.en.srt")
+    assert filmgate.json("run", "episode", film)["run_id"] != "one"
+
+
+def test_a_run_may_live_in_a_folder_of_its_own(
+    filmgate: Filmgate, film: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "jobs" / "mine"
+    for _ in range(2):
+        assert filmgate.json("run", "episode", film, "--job-dir", folder)["run_id"] == "mine"
+    assert filmgate.json("status", folder)["status"] == "SUCCESS"
+
+
+def test_two_runs_of_one_asset_are_two_attempts_and_the_newest_is_served(
+    filmgate: Filmgate, film: Path
+) -> None:
+    first, second = (filmgate.json("run", "episode", film) for _ in range(2))
+    assert first["run_id"].startswith("Attempt1_")
+    assert second["run_id"].startswith("Attempt2_")
+    served = filmgate.json("jump", "gate", "--kind", "scene")["runs"]
+    assert served == {"scene": second["run_id"]}
+
+
+def test_a_run_does_not_fail_because_the_database_is_away(tmp_path: Path, film: Path) -> None:
+    filmgate = Filmgate(tmp_path / "home", "postgresql://me:secret@127.0.0.1:1/db")
+    done = filmgate("run", "episode", film)
+    assert done.returncode == 0
+    assert "not ingested" in done.stderr
+    assert "secret" not in done.stdout + done.stderr
+    assert filmgate.json("ingest", "gate", code=7)["error"] == "unavailable"
+
+
+BAD_INPUT = {
+    "empty.mp4": (b"", 4),
+    "text.mp4": (b"this is not a video\n", 4),
+    "words.srt": (SRT.encode(), 4),
+    "folder": (None, 4),
+}
+
+
+@pytest.mark.parametrize("name", BAD_INPUT)
+def test_bad_input_gets_one_clear_error_and_leaves_nothing_behind(
+    filmgate: Filmgate, tmp_path: Path, name: str
+) -> None:
+    content, code = BAD_INPUT[name]
+    path = tmp_path / name
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    error = filmgate.json("run", "episode", path, code=code)
+    assert error["details"]["expected"]
+    assert error["details"]["got"]
+    assert set(error) == {"error", "message", "details", "timestamp"}
+    assert not (filmgate.home / "manifests").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--job-dir", "a/../b"], 4),
+        (["--asset-id", "a/b"], 4),
+        (["--run-id", "../../x"], 4),
+        (["--stages", "nope"], 4),
+        (["--profile", "nope"], 4),
+        (["--nope"], 2),
+    ],
+)
+def test_a_bad_word_gets_the_right_exit_code_and_leaves_nothing_behind(
+    filmgate: Filmgate, film: Path, arguments: list[str], code: int
+) -> None:
+    done = filmgate("run", "episode", film, *arguments)
+    assert done.returncode == code
+    assert done.stderr
+    assert not (filmgate.home / "manifests").exists()
+
+
+def test_what_is_not_there_is_told_with_exit_5(filmgate: Filmgate, tmp_path: Path) -> None:
+    for arguments in (
+        ["run", "episode", str(tmp_path / "nope.mp4")],
+        ["status", "nope"],
+        ["find", "nope", "words"],
+        ["jump", "nope", "--kind", "scene"],
+        ["ingest", "nope"],
+    ):
+        assert filmgate(*arguments).returncode == 5, arguments
+
+
+def test_help_comes_without_loading_anything_heavy() -> None:
+    script = (
+        "import sys\nfrom filmgate.cli.main import call\ncall(['--help'])\n"
+        "heavy = {'pydantic', 'av', 'cv2', 'numpy', 'psycopg', 'sqlalchemy', 'structlog'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "[]\n"

@@ -1,0 +1,96 @@
+"""Known truth of real clips. Skipped, saying so, where the clips are not."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TIME_TOLERANCE_MS = 40
+FRAME_TOLERANCE = 1
+
+CUTS = {
+    "scenes/testvideo.mp4": [30, 180, 394],
+    "faces/talk_dev_3people.mp4": [77, 186, 251, 302, 363, 414],
+    "scenes/big_buck_bunny_0_30.webm": [283, 376, 551],
+    "people/car-detection.mp4": [],
+    "people/vtest.avi": [],
+    "faces/chaplin.mp4": [],
+    "scenes/fades.mp4": [],
+    "odd/rotated_meta90.mp4": [77, 186],
+    "game/mt_day_gameplay.mp4": [],
+}
+
+
+def run(home: Path, video: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "filmgate", "run", "episode", str(video), *arguments]
+    return subprocess.run(
+        command,
+        env={"FILMGATE_HOME": str(home), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def artifacts(home: Path, name: str) -> list[dict[str, Any]]:
+    (path,) = home.glob(f"manifests/*/runs/*/{name}")
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def cuts_of(home: Path, video: Path) -> list[dict[str, Any]]:
+    done = run(home, video, "--stages", "probe,scenes", "--no-ingest")
+    assert done.returncode == 0, done.stderr
+    return artifacts(home, "scenes.jsonl")[1:]
+
+
+@pytest.mark.parametrize("clip", CUTS)
+def test_exactly_the_known_cuts_are_found(test_data: Path, tmp_path: Path, clip: str) -> None:
+    found = [scene["payload"]["frame_number"] for scene in cuts_of(tmp_path, test_data / clip)]
+    assert len(found) == len(CUTS[clip]), found
+    assert all(abs(a - b) <= FRAME_TOLERANCE for a, b in zip(found, CUTS[clip], strict=True))
+
+
+def test_variable_frame_rate_gives_the_same_cut_times(test_data: Path, tmp_path: Path) -> None:
+    even = cuts_of(tmp_path / "even", test_data / "faces/talk_dev_3people.mp4")
+    uneven = cuts_of(tmp_path / "uneven", test_data / "odd/vfr_talk.mp4")
+    assert len(even) == len(uneven) == 6
+    for one, other in zip(even, uneven, strict=True):
+        assert abs(one["span_start_ms"] - other["span_start_ms"]) <= TIME_TOLERANCE_MS
+    (probe,) = (tmp_path / "uneven").glob("manifests/*/runs/*/probe.json")
+    assert json.loads(probe.read_bytes())["video"]["time_base"]["is_variable_rate"]
+
+
+def test_a_turned_film_says_how_it_is_displayed(test_data: Path, tmp_path: Path) -> None:
+    cuts_of(tmp_path, test_data / "odd/rotated_meta90.mp4")
+    (path,) = tmp_path.glob("manifests/*/runs/*/probe.json")
+    video = json.loads(path.read_bytes())["video"]
+    assert (video["stored_width"], video["stored_height"]) == (480, 640)
+    assert (video["display_width"], video["display_height"]) == (640, 480)
+
+
+@pytest.mark.parametrize("clip", ["empty.mp4", "text_renamed.mp4", "trunc_no_moov_60pct.mp4"])
+def test_a_broken_file_gets_a_clear_error_and_leaves_nothing_behind(
+    test_data: Path, tmp_path: Path, clip: str
+) -> None:
+    done = run(tmp_path, test_data / "broken" / clip)
+    assert done.returncode == 4
+    assert "expected:" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_known_speech_is_heard_where_it_is_said(test_data: Path, tmp_path: Path) -> None:
+    done = run(tmp_path, test_data / "speech/jfk.wav", "--no-ingest")
+    assert done.returncode == 0, done.stderr
+    segments = artifacts(tmp_path, "transcript.jsonl")
+    said = " ".join(segment["payload"]["text"] for segment in segments).split()
+    assert "country" in said
+    assert all(0 <= s["span_start_ms"] < s["span_end_ms"] <= 11_000 for s in segments)
+
+
+def test_digital_silence_yields_no_words(test_data: Path, tmp_path: Path) -> None:
+    done = run(tmp_path, test_data / "people/car-detection.mp4", "--no-ingest")
+    assert done.returncode == 0, done.stderr
+    assert artifacts(tmp_path, "transcript.jsonl") == []

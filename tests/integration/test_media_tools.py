@@ -1,0 +1,207 @@
+"""Real files through the real decoder."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from scenedetect import FrameTimecode, StatsManager
+from scenedetect.detectors import ContentDetector
+
+from filmgate.core.errors import Invalid
+from filmgate.media.time import milliseconds
+from filmgate.tools import subtitles
+from filmgate.tools.containers import inspect
+from filmgate.tools.decoding import SoundReader, VideoReader, pixels
+from filmgate.tools.frame_change import measure_changes
+from filmgate.tools.speech import recognise, utterances
+from support.films import COLOURS, film_of_shots, picture, write_film, write_tone
+
+SRT = """1
+00:00:00,100 --> 00:00:00,900
+<i>Check</i> the gate
+twice
+
+2
+00:00:01,000 --> 00:00:01,500
+{\\an8}Moving on
+"""
+
+
+def shown_at(path: Path) -> list[int]:
+    return [milliseconds(frame.time) for frame in VideoReader(path)]
+
+
+def test_frames_come_at_their_own_times_however_uneven(tmp_path: Path) -> None:
+    stamps = [0, 40, 70, 500, 505, 1900]
+    film = write_film(tmp_path / "vfr.mkv", stamps, [picture(COLOURS[0])] * len(stamps))
+    assert shown_at(film) == stamps
+
+
+def test_a_film_that_starts_late_starts_at_zero(tmp_path: Path) -> None:
+    stamps = [5000, 5040, 5080]
+    film = write_film(tmp_path / "late.mkv", stamps, [picture(COLOURS[0])] * 3)
+    assert inspect(film).origin == 5
+    assert shown_at(film) == [0, 40, 80]
+
+
+def test_cover_art_is_no_film(tmp_path: Path) -> None:
+    path = tmp_path / "song.mp3"
+    with av.open(str(path), "w") as container:
+        sound = container.add_stream("libmp3lame", rate=44100)
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 96, 64, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        container.mux(cover.encode(av.VideoFrame(96, 64, "yuvj420p")))
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 44100), np.float32), "fltp", "mono")
+        frame.sample_rate = 44100
+        container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+    facts = inspect(path)
+    assert facts.video is None
+    assert len(facts.audio) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("notes.txt", b"hello\n"),
+        ("list.m3u8", b"#EXTM3U\n#EXTINF:10,\n/etc/hostname\n"),
+        ("script.ffconcat", b"ffconcat version 1.0\nfile /etc/hostname\n"),
+        ("words.srt", SRT.encode()),
+        ("junk.mp4", bytes(range(256)) * 64),
+    ],
+)
+def test_what_is_no_media_is_refused_and_what_points_elsewhere_is_not_followed(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(Invalid, match="cannot be opened as media"):
+        inspect(path)
+
+
+def test_broken_packets_are_counted_and_the_rest_is_decoded(tmp_path: Path) -> None:
+    whole = film_of_shots(tmp_path / "whole.mkv", [50])
+    data = bytearray(whole.read_bytes())
+    for offset in range(len(data) // 2, len(data) * 3 // 4):
+        data[offset] ^= 0x5A
+    broken = tmp_path / "broken.mkv"
+    broken.write_bytes(data)
+    times = shown_at(broken)
+    assert times
+    assert times == sorted(set(times))
+    assert set(times) <= set(shown_at(whole))
+
+
+def test_sound_lies_on_the_time_line_of_the_picture(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "both.mkv", [0, 40, 80], [picture(COLOURS[0])] * 3, sound_s=1.5)
+    samples = sum(len(block) for block in SoundReader(film, rate=8000))
+    assert samples == pytest.approx(1.5 * 8000, abs=80)
+
+
+def test_silence_and_hum_yield_no_words(tmp_path: Path) -> None:
+    silence = [np.zeros(16000, dtype=np.int16)] * 5
+    assert list(utterances(silence)) == []
+    hum = write_tone(tmp_path / "hum.wav", 3)
+    assert list(recognise(SoundReader(hum, rate=16000))) == []
+
+
+def test_subtitles_beside_the_film_are_read_as_plain_text(tmp_path: Path) -> None:
+    path = tmp_path / "film.en.srt"
+    path.write_text(SRT)
+    cues = subtitles.read_side_car(path)
+    assert [(cue.start_ms, cue.end_ms, cue.text) for cue in cues] == [
+        (100, 900, "Check the gate twice"),
+        (1000, 1500, "Moving on"),
+    ]
+    assert subtitles.language_of(path) == "en"
+
+
+def test_subtitles_inside_the_film_are_the_same_as_beside_it(tmp_path: Path) -> None:
+    beside = tmp_path / "words.srt"
+    beside.write_text(SRT)
+    film = film_of_shots(tmp_path / "film.mkv", [50], subtitles=beside)
+    (track,) = inspect(film).subtitles
+    inside = [cue for cue in subtitles.read_embedded(film, track.index) if cue.text]
+    assert inside == subtitles.read_side_car(beside)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_subtitles_are_read_in_the_encodings_that_people_have(
+    tmp_path: Path, encoding: str
+) -> None:
+    path = tmp_path / "film.srt"
+    path.write_bytes("1\n00:00:01,000 --> 00:00:02,000\nCafé déjà vu\n".encode(encoding))
+    assert [cue.text for cue in subtitles.read_side_car(path)] == ["Café déjà vu"]
+
+
+def test_a_file_that_only_looks_like_subtitles_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "film.srt"
+    path.write_bytes(bytes(range(256)))
+    with pytest.raises(Invalid, match="cannot be read as subtitles"):
+        subtitles.read_side_car(path)
+
+
+def test_the_side_car_is_the_one_that_belongs_to_the_film(tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    for name in ("film2.srt", "film.de.srt", "other.srt", "film.notes.srt"):
+        (tmp_path / name).touch()
+    assert subtitles.side_car_of(film) == tmp_path / "film.de.srt"
+    (tmp_path / "film.en.srt").touch()
+    assert subtitles.side_car_of(film) == tmp_path / "film.en.srt"
+    (tmp_path / "film.vtt").touch()
+    assert subtitles.side_car_of(film) == tmp_path / "film.vtt"
+
+
+def test_content_is_scored_as_pyscenedetect_scores_it(tmp_path: Path) -> None:
+    """On colour film; in black and white ours counts brightness alone, on purpose."""
+    film = film_of_shots(tmp_path / "film.mkv", [8, 8, 8])
+    stats = StatsManager()
+    detector = ContentDetector()
+    detector.stats_manager = stats
+    ours = measure_changes(
+        (
+            (frame.number, milliseconds(frame.time), pixels(frame, width=96))
+            for frame in VideoReader(film)
+        ),
+        great=17,
+        flash_ms=150,
+    )
+    for frame in VideoReader(film):
+        timecode = FrameTimecode(frame.number, 25.0)
+        detector.process_frame(timecode, pixels(frame, width=96))
+        if frame.number:
+            content, luma = stats.get_metrics(timecode, ["content_val", "delta_lum"])
+            assert ours.content[frame.number] == pytest.approx(max(content, luma), abs=0.01)
+
+
+def test_a_flash_leads_back_and_a_cut_does_not() -> None:
+    calm, other = picture(COLOURS[0]), picture(COLOURS[1], 3)
+    flash = np.full_like(calm, 255)
+    pictures = [calm] * 10 + [flash] * 2 + [calm] * 10 + [other] * 10
+    entries = enumerate(cv2.cvtColor(each, cv2.COLOR_RGB2BGR) for each in pictures)
+    measured = measure_changes(
+        ((number, number * 40, each.astype(np.uint8)) for number, each in entries),
+        great=17,
+        flash_ms=150,
+    )
+    assert measured.bridge[10] < 0.1
+    assert measured.bridge[12] < 0.1
+    assert measured.bridge[22] > 0.9
+
+
+def test_times_are_exact_fractions(tmp_path: Path) -> None:
+    film = write_film(
+        tmp_path / "ntsc.mov",
+        [0, 1001, 2002],
+        [picture(COLOURS[0])] * 3,
+        time_base=Fraction(1, 30000),
+    )
+    assert [frame.time for frame in VideoReader(film)] == [
+        0,
+        Fraction(1001, 30000),
+        Fraction(2002, 30000),
+    ]
