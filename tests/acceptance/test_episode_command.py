@@ -52,7 +52,7 @@ class Filmgate:
         return document
 
     def folder(self, manifest: dict[str, Any]) -> Path:
-        asset, run = manifest["asset"]["id"], manifest["run_id"]
+        asset, run = str(manifest["asset"]["id"]), str(manifest["run_id"])
         return self.home / "manifests" / asset / "runs" / run
 
 
@@ -102,12 +102,8 @@ def test_a_person_reads_a_table_and_what_to_type_next(filmgate: Filmgate, film: 
     done = filmgate("run", "episode", film)
     for words in ("SUCCESS", "3 scenes", "2 segments", "filmgate jump gate --kind scene"):
         assert words in done.stdout
-    assert filmgate("find", "gate", "gate").stdout.split() == [
-        "0:00:00.200",
-        "Check",
-        "the",
-        "gate",
-    ]
+    found = filmgate("find", "gate", "gate").stdout
+    assert found.split() == ["0:00:00.200", "Check", "the", "gate"]
     assert "gate" in filmgate("status").stdout
 
 

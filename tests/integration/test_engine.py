@@ -1,7 +1,9 @@
 """The engine on real folders: what runs, what is refused, what survives."""
 
+import errno
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from multiprocessing import get_context
@@ -258,19 +260,15 @@ def test_a_stage_that_reads_or_makes_other_files_than_it_declared_fails(
 
 
 POINTS = ["mkdir", "write", "fsync", "link", "replace", "rmtree"]
+"""Calls that change the disk."""
 
 
-@pytest.mark.parametrize("after", range(1, 40, 3))
-@pytest.mark.parametrize("point", POINTS)
-def test_killed_at_any_point_the_same_command_ends_with_the_same_bytes(
-    tmp_path: Path, source: Path, point: str, after: int
-) -> None:
+def killed_then_resumed(tmp_path: Path, source: Path, point: str, nth: int) -> None:
+    """Kill a run at the nth call of a kind, resume it, hold its bytes against a whole run's."""
     whole = artifact_bytes(finished(tmp_path / "undisturbed", source))
     run = reserve_run(tmp_path / "home", source)
 
     def die_at_the_nth_call() -> None:
-        import shutil
-
         owner = shutil if point == "rmtree" else os
         real = getattr(owner, point)
         calls = 0
@@ -278,7 +276,7 @@ def test_killed_at_any_point_the_same_command_ends_with_the_same_bytes(
         def counted(*args: object, **kwargs: object) -> object:
             nonlocal calls
             calls += 1
-            if calls == after:
+            if calls == nth:
                 os.kill(os.getpid(), signal.SIGKILL)
             return real(*args, **kwargs)
 
@@ -289,6 +287,23 @@ def test_killed_at_any_point_the_same_command_ends_with_the_same_bytes(
     assert execute(run, source).status is RunState.SUCCESS
     assert artifact_bytes(run) == whole
     assert not list((run.folder / "attempts").iterdir())
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3, 8, 14])
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_while_it_writes_the_same_command_ends_with_the_same_bytes(
+    tmp_path: Path, source: Path, point: str, nth: int
+) -> None:
+    killed_then_resumed(tmp_path, source, point, nth)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("nth", range(1, 60))
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_any_call_that_changes_the_disk_the_same_command_ends_with_the_same_bytes(
+    tmp_path: Path, source: Path, point: str, nth: int
+) -> None:
+    killed_then_resumed(tmp_path, source, point, nth)
 
 
 def test_a_dead_attempt_is_recorded_as_interrupted(tmp_path: Path, source: Path) -> None:
@@ -362,8 +377,6 @@ def test_a_full_disk_fails_the_stage_in_words_and_leaves_no_half_file(
     run = reserve_run(tmp_path / "home", source)
 
     def on_a_full_disk() -> None:
-        import errno
-
         real = os.write
 
         def full(descriptor: int, data: bytes) -> int:
@@ -371,7 +384,7 @@ def test_a_full_disk_fails_the_stage_in_words_and_leaves_no_half_file(
                 raise OSError(errno.ENOSPC, "No space left on device")
             return real(descriptor, data)
 
-        os.write = full  # the child's own
+        setattr(os, "write", full)  # noqa: B010 - of the child process alone
         execute(run, source)
 
     assert in_child(on_a_full_disk) == 0
