@@ -46,7 +46,10 @@ class HashingWriter:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[HashingWriter]:
-    """Create `path`, durable when the block ends well and removed when it does not."""
+    """Create `path`, flushed when the block ends well and removed when it does not.
+
+    Its name is durable only once its folder is synced.
+    """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     except FileExistsError as error:
@@ -60,7 +63,6 @@ def new_file(path: Path) -> Iterator[HashingWriter]:
         raise
     finally:
         os.close(descriptor)
-    sync_folder(path.parent)
 
 
 def replace_file(path: Path, data: bytes, *, durable: bool) -> None:

@@ -49,7 +49,7 @@ class FolderAttempt:
 
     @contextmanager
     def create(self, path: str) -> Iterator[HashingWriter]:
-        """Make a file, once; durable when the block ends well, gone when it does not."""
+        """Make a file, once; flushed when the block ends well, gone when it does not."""
         target = inside(self._files, path)
         target.parent.mkdir(parents=True, exist_ok=True)
         with new_file(target) as writer:
@@ -67,6 +67,7 @@ class FolderRun:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._head: RunHead | None = None
+        self._known_records: dict[str, tuple[tuple[int, ...], StageRecord]] = {}
 
     @property
     def head(self) -> RunHead:
@@ -100,6 +101,9 @@ class FolderRun:
         lease.check()
         opened = OpenAttempt(stage=stage, attempt=attempt, epoch=lease.epoch, started=now)
         folder = self.folder / ATTEMPTS / f"{stage}.a{attempt}"
+        if not folder.parent.is_dir():
+            folder.parent.mkdir()
+            sync_folder(self.folder)
         (folder / "files").mkdir(parents=True)
         note = {"epoch": lease.epoch, "started": now.isoformat()}
         replace_file(folder / "attempt.json", json.dumps(note).encode(), durable=False)
@@ -112,6 +116,8 @@ class FolderRun:
         if not commits.is_dir():
             commits.mkdir()
             sync_folder(self.folder)
+        if not (commits / record.name).exists():
+            self._make_names_durable(record)
         create_only(commits / record.name, record.to_bytes())
         self._install(record)
 
@@ -132,14 +138,14 @@ class FolderRun:
         """Derive the manifest; with a lease, write it too."""
         manifest = fold(self.ledger(), is_held=lease is not None or self.is_held())
         if lease is not None:
-            self._write_manifest(manifest)
+            replace_file(self.folder / MANIFEST, manifest.to_bytes(), durable=False)
         return manifest
 
     def close(self, lease: Lease) -> Manifest:
         """Derive and write the manifest as it stands once the lease is given back."""
         lease.check()
         manifest = fold(self.ledger(), is_held=False)
-        self._write_manifest(manifest)
+        replace_file(self.folder / MANIFEST, manifest.to_bytes(), durable=True)
         return manifest
 
     def facts(self, path: str) -> FileFacts | None:
@@ -169,19 +175,33 @@ class FolderRun:
         with suppress(OSError):
             replace_file(self.folder / STATUS, canonical_json(dict(status)), durable=False)
 
-    def _write_manifest(self, manifest: Manifest) -> None:
-        data = manifest.to_bytes()
-        path = self.folder / MANIFEST
-        if not path.exists() or path.read_bytes() != data:
-            replace_file(path, data, durable=True)
-
     def _records(self) -> Iterator[StageRecord]:
         commits = self.folder / COMMITS
         if not commits.is_dir():
             return
         for path in sorted(commits.glob("*.json")):
             if not path.name.startswith("."):
-                yield StageRecord.parse(path.read_bytes(), path.name)
+                yield self._record(path)
+
+    def _record(self, path: Path) -> StageRecord:
+        """A record, parsed again only where its file is another than before."""
+        stat = path.stat()
+        mark = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        known = self._known_records.get(path.name)
+        if known is None or known[0] != mark:
+            known = (mark, StageRecord.parse(path.read_bytes(), path.name))
+            self._known_records[path.name] = known
+        return known[1]
+
+    def _make_names_durable(self, record: StageRecord) -> None:
+        """Sync the folders of the attempt's files, up to the attempt's own."""
+        attempt = self.folder / ATTEMPTS / f"{record.stage}.a{record.attempt}"
+        made = [attempt / "files" / ref.path for ref in record.artifacts]
+        folders = {folder for path in made for folder in path.parents if attempt in folder.parents}
+        if made:
+            folders |= {attempt, attempt.parent}
+        for folder in sorted(folders, reverse=True):
+            sync_folder(folder)
 
     def _attempts(self) -> Iterator[tuple[Path, OpenAttempt]]:
         attempts = self.folder / ATTEMPTS
@@ -233,6 +253,7 @@ def reserve(folder: Path, head: RunHead) -> FolderRun:
     try:
         with new_file(draft / HEAD) as writer:
             writer.write(head.to_bytes())
+        sync_folder(draft)
         draft.rename(folder)
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
