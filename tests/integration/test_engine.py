@@ -17,6 +17,8 @@ from filmgate.core.manifest import Manifest
 from filmgate.core.plan import Done, Outcome, Plan, Settings, stage
 from filmgate.core.ports import Bench, Timed
 from filmgate.core.states import RunState, StageState
+from filmgate.engine.verification import verify
+from filmgate.store.event_log import read_events
 from filmgate.store.run_directory import FolderRun
 from support.runs import (
     LETTERS,
@@ -393,3 +395,38 @@ def test_a_full_disk_fails_the_stage_in_words_and_leaves_no_half_file(
     assert error.code == "disk_full"
     assert artifact_bytes(run) == {}
     assert execute(run, source).status is RunState.SUCCESS
+
+
+@pytest.mark.parametrize("tamper", TAMPERING)
+@pytest.mark.parametrize("path", [LETTERS.path, SCENES.path])
+def test_verify_finds_every_altered_file_and_writes_nothing(
+    tmp_path: Path, source: Path, path: str, tamper: Callable[[Path], None]
+) -> None:
+    run = finished(tmp_path, source)
+    assert verify(run) == run.refold(None)
+    tamper(run.folder / path)
+    before = sorted((p, p.stat().st_mtime_ns) for p in run.folder.rglob("*"))
+    blocked = {
+        name: entry.blocked.reasons[0].path
+        for name, entry in verify(run).stages.items()
+        if entry.blocked
+    }
+    assert list(blocked.values()) == [path]
+    assert sorted((p, p.stat().st_mtime_ns) for p in run.folder.rglob("*")) == before
+
+
+def test_verify_misses_a_record_that_others_stood_on(tmp_path: Path, source: Path) -> None:
+    run = finished(tmp_path, source)
+    (run.folder / "commits" / "read.a1.json").unlink()
+    manifest = verify(run)
+    assert manifest.status is not RunState.SUCCESS
+    assert codes(manifest, "part") == [ReasonCode.MISSING_ARTIFACT]
+
+
+def test_events_are_read_in_order_and_a_torn_line_waits(tmp_path: Path, source: Path) -> None:
+    run = finished(tmp_path, source)
+    with (run.folder / "logs" / "read.ndjson").open("ab") as log:
+        log.write(b'{"torn')
+    events = [json.loads(line) for line in read_events(run, PLAN.names, follow=True)]
+    assert [event["event"] for event in events].count("stage.ended") == 3
+    assert events == sorted(events, key=lambda event: event["at"])

@@ -16,7 +16,7 @@ from filmgate.app.episode_run import (
 )
 from filmgate.app.settings import Settings
 from filmgate.core.answers import FindAnswer, JumpAnswer, Receipt
-from filmgate.core.errors import Conflict, Invalid, Unavailable
+from filmgate.core.errors import Conflict, Invalid, NotFound, Unavailable
 from filmgate.core.ids import parse_asset_id
 from filmgate.core.manifest import Manifest
 from filmgate.core.payloads.registry import BUILT_IN
@@ -27,7 +27,9 @@ from filmgate.db.connection import connected
 from filmgate.db.embedded import EmbeddedPostgres
 from filmgate.db.result_store import PostgresResults
 from filmgate.engine.runner import Runner
+from filmgate.engine.verification import verify
 from filmgate.pipelines.episode.plan import PLAN
+from filmgate.store.event_log import read_events
 from filmgate.store.home import Home
 from filmgate.store.run_directory import FolderRun
 from filmgate.sync.ingest import ingest_run
@@ -103,6 +105,28 @@ class System:
         """A run's folder, and how it stands, derived anew from its records."""
         run = self._home.find(reference)
         return run.folder, run.refold(None)
+
+    def verify(self, reference: str) -> tuple[Path, Manifest]:
+        """A run's folder, and how it stands with every byte of its files read again."""
+        run = self._home.find(reference)
+        return run.folder, verify(run)
+
+    def rebuild_manifest(self, reference: str) -> Path:
+        """Write a run's manifest again from its records; the run's folder."""
+        run = self._home.find(reference)
+        with run.hold(utc_now()) as lease:
+            run.close(lease)
+        return run.folder
+
+    def logs(self, reference: str, stage: str | None, *, follow: bool) -> Iterator[str]:
+        """The events of a run (of one stage) in order of time; `follow` goes on to its end."""
+        run = self._home.find(reference)
+        if stage is not None and stage not in run.head.stages:
+            raise NotFound(
+                f"no stage {stage!r} in this run",
+                expected=f"one of {', '.join(run.head.stages)}",
+            )
+        return read_events(run, [stage] if stage else run.head.stages, follow=follow)
 
     def ingest(self, reference: str) -> Receipt:
         """Take a run into the database; the same again changes nothing."""

@@ -9,7 +9,7 @@ from types import FrameType
 
 import typer
 
-from filmgate.cli import db, demo, find, ingest, jump, run, status
+from filmgate.cli import db, demo, find, ingest, jump, logs, manifest, run, status, verify
 from filmgate.core.errors import ExitCode, FilmgateError, Interrupted, error_body
 
 app = typer.Typer(
@@ -22,6 +22,9 @@ app = typer.Typer(
 )
 app.add_typer(run.app, name="run")
 app.command("status")(status.status)
+app.command("verify")(verify.verify)
+app.command("logs")(logs.logs)
+app.add_typer(manifest.app, name="manifest")
 app.command("ingest")(ingest.ingest)
 app.command("find")(find.find)
 app.command("jump")(jump.jump)

@@ -35,6 +35,7 @@ ATTEMPTS = "attempts"
 VERDICTS = "verdicts.json"
 MANIFEST = "manifest.json"
 STATUS = "status.json"
+LOGS = "logs"
 
 
 class FolderAttempt:
@@ -165,7 +166,7 @@ class FolderRun:
 
     def log(self, stage: str, event: Mapping[str, Any]) -> None:
         """Append an event to `logs/{stage}.ndjson`."""
-        folder = self.folder / "logs"
+        folder = self.folder / LOGS
         with suppress(OSError):
             folder.mkdir(exist_ok=True)
         append_line(folder / f"{stage}.ndjson", canonical_json(dict(event)) + b"\n")
