@@ -1,0 +1,179 @@
+"""Whatever happens to a run, in whatever order: no success is lost, no wrong byte accepted."""
+
+import os
+import shutil
+import tempfile
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from filmgate.core.digest import sha256_hex
+from filmgate.core.errors import Conflict, Held
+from filmgate.core.states import RunState, StageState
+from support.runs import MOMENT, PLAN, Witness, artifact_bytes, execute, reserve_run
+
+FORK = get_context("fork")
+PATHS = [contract.path for each in PLAN.stages for contract in each.makes]
+CALLS = ["write", "fsync", "link", "replace", "mkdir"]
+
+
+class RunMachine(RuleBasedStateMachine):
+    """A run that is started, killed, tampered with, mended, forced, and written to by the dead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.source = self.folder / "source.txt"
+        self.source.write_text("abc")
+        whole = reserve_run(self.folder / "whole", self.source)
+        execute(whole, self.source)
+        self.right = artifact_bytes(whole)
+        self.run = reserve_run(self.folder / "home", self.source)
+        self.acknowledged: set[tuple[str, int]] = set()
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.folder)
+
+    @property
+    def damaged(self) -> set[str]:
+        """Files whose record is a success and whose bytes are not the right ones."""
+        ledger = self.run.ledger()
+        named = {
+            ref.path
+            for stage in PLAN.names
+            if (record := ledger.current(stage)) and record.status is StageState.SUCCESS
+            for ref in record.artifacts
+        }
+        have = artifact_bytes(self.run)
+        return {path for path in named if have.get(path) != self.right[path]}
+
+    @rule(stages=st.sets(st.sampled_from(PLAN.names)), force=st.booleans())
+    def invoke(self, stages: set[str], force: bool) -> None:
+        damaged = self.damaged
+        manifest = execute(self.run, self.source, stages=sorted(stages), force=force)
+        asked = stages or set(PLAN.names)
+        if asked == set(PLAN.names) and not force:
+            assert (manifest.status is RunState.SUCCESS) == (not damaged)
+
+    @rule()
+    def repair(self) -> None:
+        assert execute(self.run, self.source, repair=True).status is RunState.SUCCESS
+        assert artifact_bytes(self.run) == self.right
+
+    @rule(call=st.sampled_from(CALLS), nth=st.integers(1, 40), repair=st.booleans())
+    def killed(self, call: str, nth: int, repair: bool) -> None:
+        def die() -> None:
+            real = getattr(os, call)
+            left = nth
+
+            def counted(*args: object, **kwargs: object) -> object:
+                nonlocal left
+                left -= 1
+                if left == 0:
+                    os.kill(os.getpid(), 9)
+                return real(*args, **kwargs)
+
+            setattr(os, call, counted)
+            execute(self.run, self.source, repair=repair)
+
+        child = FORK.Process(target=die)
+        child.start()
+        child.join(60)
+
+    @rule(path=st.sampled_from(PATHS), how=st.sampled_from(["flip", "cut", "delete"]))
+    def tamper(self, path: str, how: str) -> None:
+        file = self.run.folder / path
+        if not file.exists() or not file.stat().st_size:
+            return
+        data = bytearray(file.read_bytes())
+        if how == "delete":
+            file.unlink()
+        elif how == "cut":
+            file.write_bytes(data[: len(data) // 2])
+        else:
+            data[len(data) // 2] ^= 1
+            file.write_bytes(data)
+
+    @precondition(lambda self: self.damaged)
+    @rule()
+    def restore(self) -> None:
+        for path in self.damaged:
+            (self.run.folder / path).write_bytes(self.right[path])
+
+    @rule()
+    def second_runner(self) -> None:
+        with self.run.hold(MOMENT):
+            try:
+                execute(self.run, self.source)
+            except Held:
+                return
+        raise AssertionError("two runners held one run")
+
+    @precondition(lambda self: self.run.ledger().records)
+    @rule()
+    def late_writer(self) -> None:
+        """A runner whose lease has passed tries to write a record once more."""
+        record = self.run.ledger().records[-1]
+        with self.run.hold(MOMENT) as stale:
+            pass
+        with self.run.hold(MOMENT):
+            try:
+                self.run.commit(stale, record)
+            except (Held, Conflict):
+                return
+        raise AssertionError("a stale runner wrote")
+
+    @invariant()
+    def no_acknowledged_success_is_lost(self) -> None:
+        records = {
+            (record.stage, record.attempt)
+            for record in self.run.ledger().records
+            if record.status is StageState.SUCCESS
+        }
+        assert self.acknowledged <= records
+        self.acknowledged = records
+
+    @invariant()
+    def every_success_names_the_right_bytes(self) -> None:
+        right = {path: sha256_hex(data) for path, data in self.right.items()}
+        for record in self.run.ledger().records:
+            for ref in record.artifacts:
+                assert ref.sha256 == right[ref.path]
+
+    @invariant()
+    def nothing_runs_that_needs_not(self) -> None:
+        if self.run.refold(None).status is RunState.SUCCESS and not self.damaged:
+            witness = Witness()
+            execute(self.run, self.source, witness=witness)
+            assert witness.ran == []
+
+
+def explore(programs: int) -> None:
+    run_state_machine_as_test(
+        RunMachine,
+        settings=settings(
+            max_examples=programs,
+            stateful_step_count=12,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_a_few_random_programs_find_no_lost_success_and_no_wrong_byte() -> None:
+    explore(15)
+
+
+@pytest.mark.proof
+def test_four_hundred_random_programs_find_no_lost_success_and_no_wrong_byte() -> None:
+    explore(400)
