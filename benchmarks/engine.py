@@ -23,7 +23,7 @@ from filmgate.core.plan import Done, Outcome, Plan, Producer, Settings, Stage, s
 from filmgate.core.ports import Bench
 from filmgate.core.records import Asset, RunHead
 from filmgate.core.states import StageState
-from filmgate.engine.gatekeeper import Inputs
+from filmgate.engine.inputs import read_inputs
 from filmgate.engine.runner import Request, Runner
 from filmgate.store.home import Home
 
@@ -98,6 +98,7 @@ def gated(home: Path, source: Path, run_id: str) -> Callable[[], None]:
             producer="bench",
             pipeline="bench",
             stages=PLAN.names,
+            stands_on=PLAN.stands_on,
             asset=Asset(id="a", input_hash=sha, uri="file:///s", size_bytes=1, media={}),
             source_sha_map={name: sha},
             run_id=chosen,
@@ -114,7 +115,7 @@ def gated(home: Path, source: Path, run_id: str) -> Callable[[], None]:
         Runner(
             plan=PLAN,
             run=run,
-            inputs=Inputs(files={name: source}, digests={name: sha}),
+            inputs=read_inputs({name: source}, lambda done, total: None),
             request=Request(stages=PLAN.select(())),
             registry=BUILT_IN,
             observer=Silence(),

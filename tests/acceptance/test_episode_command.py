@@ -302,6 +302,8 @@ def test_bad_input_gets_one_clear_error_and_leaves_nothing_behind(
         (["--run-id", "../../x"], 4),
         (["--stages", "nope"], 4),
         (["--profile", "nope"], 4),
+        (["--stages", "probe", "--resume-from", "scenes"], 4),
+        (["--job-dir", ""], 4),
         (["--nope"], 2),
     ],
 )
@@ -312,6 +314,57 @@ def test_a_bad_word_gets_the_right_exit_code_and_leaves_nothing_behind(
     assert done.returncode == code
     assert done.stderr
     assert not (filmgate.home / "manifests").exists()
+
+
+def test_a_new_run_is_never_an_old_one(filmgate: Filmgate, film: Path) -> None:
+    filmgate.json("run", "episode", film, "--run-id", "mine", "--no-ingest")
+    filmgate.json("run", "episode", film, "--run-id", "mine", "--new", code=4)
+
+
+def test_a_side_car_that_is_no_subtitles_is_told_and_others_are_listened_to(
+    filmgate: Filmgate, tmp_path: Path
+) -> None:
+    subtitles = tmp_path / "inside.srt"
+    subtitles.write_text(SRT)
+    film = film_of_shots(tmp_path / "film.mkv", [50], subtitles=subtitles)
+    (tmp_path / "film.srt").write_bytes(b"")
+    manifest = filmgate.json("run", "episode", film)
+    assert manifest["stages"]["transcript"]["metrics"]["source"] == "embedded subtitles"
+    codes = [warning["code"] for warning in manifest["stages"]["transcript"]["warnings"]]
+    assert codes == ["side_car_unreadable", "no_words"]
+
+
+def test_half_a_film_says_that_it_is_half_a_film(filmgate: Filmgate, tmp_path: Path) -> None:
+    whole = film_of_shots(tmp_path / "whole.mkv", [400] * 3)
+    half = tmp_path / "half.mkv"
+    half.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    done = filmgate("run", "episode", half, "--no-ingest")
+    assert done.returncode == 0
+    assert "the file may be incomplete" in done.stdout
+
+
+def test_words_cannot_steer_the_terminal(filmgate: Filmgate, tmp_path: Path) -> None:
+    film = film_of_shots(tmp_path / "film.mkv", [50])
+    (tmp_path / "film.srt").write_text(SRT.replace("Check", "\x1b[31mCheck"))
+    filmgate.json("run", "episode", film)
+    assert "\x1b" not in filmgate("find", "film", "gate").stdout
+
+
+def test_a_minus_leaves_a_word_out(filmgate: Filmgate, film: Path) -> None:
+    filmgate.json("run", "episode", film)
+    assert len(filmgate.json("find", "gate", "moving", "-check")["hits"]) == 1
+    assert filmgate.json("find", "gate", "gate", "-check")["hits"] == []
+
+
+def test_a_home_that_cannot_be_written_is_told_in_words(tmp_path: Path, film: Path) -> None:
+    (tmp_path / "home").touch()
+    error = Filmgate(tmp_path / "home").json("run", "episode", film, code=4)
+    assert error["error"] == "invalid"
+
+
+def test_with_json_every_error_is_one_document(filmgate: Filmgate, film: Path) -> None:
+    assert filmgate.json("find", "gate", code=2)["error"] == "usage"
+    assert filmgate.json("run", "episode", film, "--stages", "nope", code=4)["error"] == "invalid"
 
 
 def test_what_is_not_there_is_told_with_exit_5(filmgate: Filmgate, tmp_path: Path) -> None:

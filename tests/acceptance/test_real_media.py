@@ -69,6 +69,7 @@ def test_a_turned_film_says_how_it_is_displayed(test_data: Path, tmp_path: Path)
     video = json.loads(path.read_bytes())["video"]
     assert (video["stored_width"], video["stored_height"]) == (480, 640)
     assert (video["display_width"], video["display_height"]) == (640, 480)
+    assert video["rotation_deg"] == 90
 
 
 @pytest.mark.parametrize("clip", ["empty.mp4", "text_renamed.mp4", "trunc_no_moov_60pct.mp4"])

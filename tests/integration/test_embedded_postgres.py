@@ -13,9 +13,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from filmgate.core.errors import Held, Unavailable
+from filmgate.core.errors import Held, Invalid, NotPermitted, Unavailable
 from filmgate.db.connection import connected
-from filmgate.db.embedded import NOBODY, EmbeddedPostgres
+from filmgate.db.embedded import EmbeddedPostgres
+from filmgate.db.programs import NOBODY
 
 PATIENCE_S = 20
 """How long a test waits for something that takes moments."""
@@ -63,7 +64,7 @@ def eventually(holds: Callable[[], bool]) -> bool:
 
 
 def processes_of(folder: Path) -> list[str]:
-    """Command lines of all processes that name the folder, and of their children."""
+    """Command lines of all processes that name the folder."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -158,6 +159,35 @@ def test_a_path_too_long_for_a_socket_is_no_hindrance(tmp_path: Path) -> None:
         assert connection.execute("select 1").fetchone() == (1,)
 
 
+@pytest.mark.parametrize("name", ["Bob's", "a,b", 'say "hi"', "$(touch pwned)", "sp ace", "ü"])
+def test_a_path_is_a_path_whatever_signs_are_in_it(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name / "pg"
+    with EmbeddedPostgres(folder).used() as url, psycopg.connect(url) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+    assert not list(tmp_path.rglob("pwned"))
+    assert not Path("/pwned").exists()
+
+
+def test_a_user_who_comes_as_another_goes_is_watched_over_and_keeps_nobody_waiting(
+    postgres: EmbeddedPostgres,
+) -> None:
+    for _ in range(3):
+        one = user(postgres.folder)
+        with subprocess.Popen(
+            [sys.executable, "-c", USE, str(postgres.folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as other:
+            began = time.monotonic()
+            end(one)
+            assert time.monotonic() - began < PATIENCE_S
+            assert other.stdout is not None
+            assert other.stdout.readline() == "ready\n"
+            other.kill()
+        assert eventually(lambda: not processes_of(postgres.folder))
+
+
 def test_a_folder_that_nobody_else_may_enter_will_do(tmp_path: Path) -> None:
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
@@ -198,11 +228,34 @@ def test_an_ordinary_user_needs_no_rights() -> None:
         assert not EmbeddedPostgres(folder / "pg").is_running()
 
 
-def test_a_server_that_is_away_is_told_without_its_password() -> None:
-    url = "postgresql://me:secret@127.0.0.1:1/db"
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:secret@127.0.0.1:1/db",
+        "postgresql://me@127.0.0.1:1/db?password=secret",
+        "postgresql:///db?user=me&password=secret&host=127.0.0.1&port=1",
+    ],
+)
+def test_a_server_that_is_away_is_told_without_its_password(url: str) -> None:
     with pytest.raises(Unavailable, match="does not answer") as caught, connected(url):
         pass
     assert "secret" not in str(caught.value)
+
+
+def test_a_server_that_refuses_is_told_as_such(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("drop role if exists guest")
+        connection.execute("create role guest login")
+    guest = database_url.replace("filmgate@", "guest@")
+    with pytest.raises(NotPermitted, match="does not let this user"), connected(guest):
+        pass
+
+
+def test_a_database_of_a_later_version_is_refused(database_url: str) -> None:
+    with connected(database_url) as connection:
+        connection.execute("update alembic_version set version_num = '9999'")
+    with pytest.raises(Invalid, match="another version"), connected(database_url):
+        pass
 
 
 def test_many_that_migrate_at_once_all_find_the_schema(database_url: str) -> None:

@@ -3,22 +3,27 @@
 import errno
 import json
 import os
-import shutil
 import signal
+import threading
 from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from filmgate.core.errors import Conflict, Held, Invalid
+from filmgate.core.errors import Conflict, Held, Invalid, NotFound
+from filmgate.core.files import document
 from filmgate.core.gates import ReasonCode
 from filmgate.core.manifest import Manifest
-from filmgate.core.plan import Done, Outcome, Plan, Settings, stage
+from filmgate.core.plan import Done, Outcome, Plan, Settings, Skipped, stage
 from filmgate.core.ports import Bench, Timed
 from filmgate.core.states import RunState, StageState
+from filmgate.engine.gatekeeper import Gatekeeper
+from filmgate.engine.inputs import read_inputs
 from filmgate.engine.verification import verify
 from filmgate.store.event_log import read_events
+from filmgate.store.home import Home
 from filmgate.store.run_directory import FolderRun
 from support.runs import (
     LETTERS,
@@ -261,51 +266,62 @@ def test_a_stage_that_reads_or_makes_other_files_than_it_declared_fails(
     assert complaint in error.message
 
 
-POINTS = ["mkdir", "write", "fsync", "link", "replace", "rmtree"]
-"""Calls that change the disk."""
+POINTS = ["open", "mkdir", "write", "fsync", "link", "replace", "unlink", "rmdir"]
+"""Calls that change the disk, or make a change durable."""
 
 
-def killed_then_resumed(tmp_path: Path, source: Path, point: str, nth: int) -> None:
-    """Kill a run at the nth call of a kind, resume it, hold its bytes against a whole run's."""
-    whole = artifact_bytes(finished(tmp_path / "undisturbed", source))
-    run = reserve_run(tmp_path / "home", source)
+def dying(run: FolderRun, source: Path, point: str, nth: int) -> int:
+    """Execute in a child that is killed at its nth call of a kind; how the child ended."""
 
-    def die_at_the_nth_call() -> None:
-        owner = shutil if point == "rmtree" else os
-        real = getattr(owner, point)
-        calls = 0
+    def work() -> None:
+        real = getattr(os, point)
+        left = nth
 
-        def counted(*args: object, **kwargs: object) -> object:
-            nonlocal calls
-            calls += 1
-            if calls == nth:
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            nonlocal left
+            left -= point != "open" or bool(args[1] & os.O_CREAT)
+            if not left:
                 os.kill(os.getpid(), signal.SIGKILL)
             return real(*args, **kwargs)
 
-        setattr(owner, point, counted)
+        setattr(os, point, counted)
         execute(run, source)
 
-    in_child(die_at_the_nth_call)
+    return in_child(work)
+
+
+def assert_resumed(run: FolderRun, source: Path, whole: dict[str, bytes]) -> None:
     assert execute(run, source).status is RunState.SUCCESS
     assert artifact_bytes(run) == whole
+    assert verify(run).status is RunState.SUCCESS
     assert not list((run.folder / "attempts").iterdir())
 
 
-@pytest.mark.parametrize("nth", [1, 2, 3, 8, 14])
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_while_it_writes_the_same_command_ends_with_the_same_bytes(
-    tmp_path: Path, source: Path, point: str, nth: int
+    tmp_path: Path, source: Path, point: str
 ) -> None:
-    killed_then_resumed(tmp_path, source, point, nth)
+    whole = artifact_bytes(finished(tmp_path / "undisturbed", source))
+    for nth in (1, 2, 3):
+        run = reserve_run(tmp_path / "home", source)
+        assert dying(run, source, point, nth) == -signal.SIGKILL
+        assert_resumed(run, source, whole)
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("nth", range(1, 60))
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_at_any_call_that_changes_the_disk_the_same_command_ends_with_the_same_bytes(
-    tmp_path: Path, source: Path, point: str, nth: int
+    tmp_path: Path, source: Path, point: str
 ) -> None:
-    killed_then_resumed(tmp_path, source, point, nth)
+    whole = artifact_bytes(finished(tmp_path / "undisturbed", source))
+    nth, ended = 0, -signal.SIGKILL
+    while ended == -signal.SIGKILL:
+        nth += 1
+        run = reserve_run(tmp_path / "home", source)
+        ended = dying(run, source, point, nth)
+        assert_resumed(run, source, whole)
+    assert ended == 0
+    assert nth > 3, "the sweep killed nobody"
 
 
 def test_a_dead_attempt_is_recorded_as_interrupted(tmp_path: Path, source: Path) -> None:
@@ -317,6 +333,204 @@ def test_a_dead_attempt_is_recorded_as_interrupted(tmp_path: Path, source: Path)
     record = json.loads((run.folder / "commits" / "read.a1.json").read_bytes())
     assert record["error"]["code"] == "interrupted"
     assert run.refold(None).stages["read"].attempt == 2
+
+
+def test_an_input_that_changes_under_the_work_is_not_vouched_for(
+    tmp_path: Path, source: Path
+) -> None:
+    @stage(makes=[LETTERS])
+    def slow(bench: Bench, settings: Settings) -> Outcome:
+        bench.source.write_text("zzz")
+        bench.write_document(LETTERS, Letters(letters=list(bench.source.read_text())))
+        return Done(producer=ME)
+
+    plan = Plan(pipeline="slow", stages=(slow,))
+    run = reserve_run(tmp_path / "home", source, plan=plan)
+    error = execute(run, source, plan=plan).stages["slow"].error
+    assert error is not None
+    assert "changed while it was worked on" in error.message
+    assert artifact_bytes(run) == {}
+
+
+def test_a_file_altered_while_another_stage_works_is_not_read(tmp_path: Path, source: Path) -> None:
+    run = reserve_run(tmp_path / "home", source)
+
+    @stage(requires=["read"], makes=[SCENES])
+    def part(bench: Bench, settings: Settings) -> Outcome:
+        bench.write_artifacts(SCENES, scenes_of(1))
+        (run.folder / LETTERS.path).write_bytes(b'{"letters":["z"]}')
+        return Done(producer=ME)
+
+    plan = Plan(pipeline="letters", stages=(PLAN.named("read"), part, PLAN.named("speak")))
+    manifest = execute(run, source, plan=plan)
+    assert codes(manifest, "speak")[0] is ReasonCode.DIGEST_MISMATCH
+
+
+def test_what_a_stage_stands_on_from_afar_is_verified_too(tmp_path: Path, source: Path) -> None:
+    @stage(requires=["part"], makes=[document("last.json", Letters, schema="test.letters")])
+    def last(bench: Bench, settings: Settings) -> Outcome:
+        return Done(producer=ME)
+
+    plan = Plan(pipeline="deep", stages=(*PLAN.stages[:2], last))
+    run = reserve_run(tmp_path / "home", source, plan=plan)
+    execute(run, source, plan=plan, stages=["read", "part"])
+    cut_in_half(run.folder / LETTERS.path)
+    manifest = execute(run, source, plan=plan, stages=["last"])
+    assert codes(manifest, "last") == [ReasonCode.DIGEST_MISMATCH]
+
+
+def test_a_new_file_beside_the_input_does_not_slip_into_a_frozen_run(
+    tmp_path: Path, source: Path
+) -> None:
+    run = finished(tmp_path, source)
+    beside = tmp_path / "beside.srt"
+    beside.write_text("new")
+    inputs = read_inputs({source.name: source, beside.name: beside}, lambda done, total: None)
+    verdict = Gatekeeper(PLAN, run, inputs).ask(PLAN.named("read"), run.ledger(), protect_own=True)
+    assert [(reason.code, reason.path) for reason in verdict.reasons] == [
+        (ReasonCode.INPUT_CHANGED, "beside.srt")
+    ]
+
+
+@pytest.mark.parametrize("facts", [{"counts": {"n": 1.5}}, {"metrics": {"n": object()}}])
+def test_a_record_that_could_not_be_read_again_is_never_written(
+    tmp_path: Path, source: Path, facts: dict[str, Any]
+) -> None:
+    @stage()
+    def odd(bench: Bench, settings: Settings) -> Outcome:
+        return Done(producer=ME, **facts)
+
+    plan = Plan(pipeline="odd", stages=(odd,))
+    run = reserve_run(tmp_path / "home", source, plan=plan)
+    assert execute(run, source, plan=plan).stages["odd"].status is StageState.FAILED
+    assert run.refold(None).status is RunState.FAILED
+
+
+def test_a_skipped_stage_is_asked_again_and_says_the_same_only_once(
+    tmp_path: Path, source: Path
+) -> None:
+    lacking = [True]
+
+    @stage(makes=[SCENES])
+    def hopeful(bench: Bench, settings: Settings) -> Outcome:
+        if lacking:
+            return Skipped("no model")
+        bench.write_artifacts(SCENES, scenes_of(1))
+        return Done(producer=ME)
+
+    plan = Plan(pipeline="hopeful", stages=(hopeful,))
+    run = reserve_run(tmp_path / "home", source, plan=plan)
+    first = execute(run, source, plan=plan)
+    assert execute(run, source, plan=plan) == first
+    lacking.clear()
+    assert execute(run, source, plan=plan).stages["hopeful"].status is StageState.SUCCESS
+
+
+def test_a_stage_made_without_what_it_uses_is_pending_once_that_is_there(
+    tmp_path: Path, source: Path
+) -> None:
+    run = reserve_run(tmp_path / "home", source)
+    execute(run, source, stages=["read"])
+    lonely = Plan(pipeline="letters", stages=(PLAN.named("read"), skipping, PLAN.named("speak")))
+    execute(run, source, plan=lonely)
+    assert run.ledger().state("speak") is StageState.SUCCESS
+    manifest = execute(run, source, stages=["part"])
+    assert manifest.stages["part"].status is StageState.SUCCESS
+    assert manifest.stages["speak"].status is StageState.PENDING
+
+
+def skip(bench: Bench, settings: Settings) -> Outcome:
+    return Skipped("not today")
+
+
+skip.__name__ = "part"
+skipping = stage(requires=["read"], makes=[SCENES])(skip)
+
+
+def test_a_lost_record_closes_the_gates_and_repair_makes_it_again(
+    tmp_path: Path, source: Path
+) -> None:
+    run = finished(tmp_path, source)
+    whole = artifact_bytes(run)
+    (run.folder / "commits" / "read.a1.json").unlink()
+    manifest = execute(run, source)
+    assert codes(manifest, "read") == [ReasonCode.MISSING_ARTIFACT]
+    assert execute(run, source, repair=True).status is RunState.SUCCESS
+    assert artifact_bytes(run) == whole
+    assert verify(run).status is RunState.SUCCESS
+
+
+def test_asking_whether_a_run_is_held_never_keeps_a_runner_out(
+    tmp_path: Path, source: Path
+) -> None:
+    run = reserve_run(tmp_path / "home", source)
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            run.is_held()
+
+    askers = [threading.Thread(target=ask) for _ in range(2)]
+    for asker in askers:
+        asker.start()
+    try:
+        for _ in range(50):
+            with run.hold(MOMENT):
+                pass
+    finally:
+        stop.set()
+        for asker in askers:
+            asker.join()
+
+
+def test_other_peoples_files_among_the_attempts_are_no_attempts(
+    tmp_path: Path, source: Path
+) -> None:
+    run = finished(tmp_path, source)
+    (run.folder / "attempts" / ".DS_Store").touch()
+    (run.folder / "attempts" / "notes.a1").mkdir()
+    assert execute(run, source).status is RunState.SUCCESS
+
+
+def test_files_of_an_overtaken_attempt_never_come_back(tmp_path: Path, source: Path) -> None:
+    run = finished(tmp_path, source)
+    execute(run, source, stages=["read"], force=True)
+    back = run.folder / "attempts" / "read.a1" / "files"
+    back.mkdir(parents=True)
+    (back / LETTERS.path).write_text("from the dead")
+    assert execute(run, source).status is RunState.SUCCESS
+    assert not back.exists()
+
+
+def test_an_altered_head_is_refused_with_both_digests(tmp_path: Path, source: Path) -> None:
+    run = finished(tmp_path, source)
+    head = run.folder / "run.json"
+    head.write_bytes(head.read_bytes().replace(b'"limit":100', b'"limit":1'))
+    with pytest.raises(Invalid, match=r"run.json was altered: expected sha256 .*; got sha256"):
+        execute(FolderRun(run.folder), source)
+
+
+def test_the_live_view_ends_with_the_last_word(tmp_path: Path, source: Path) -> None:
+    run = finished(tmp_path, source)
+    shown = json.loads((run.folder / "status.json").read_bytes())
+    assert (shown["stage"], shown["status"]) == ("speak", "SUCCESS")
+
+
+def test_a_run_is_found_by_what_people_call_it_and_by_nothing_else(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path / "home")
+    one = reserve_run(home.root, source, run_id="one")
+    two = reserve_run(home.root, source, run_id="two")
+    (tmp_path / "home" / "manifests" / "film" / "runs" / "torn").mkdir()
+    (tmp_path / "home" / "manifests" / "film" / "runs" / "torn" / "run.json").touch()
+    execute(two, source)
+    monkeypatch.chdir(one.folder)
+    for reference in ("two", "film/two", str(two.folder), str(two.folder / "manifest.json")):
+        assert home.find(reference).head.run_id == "two"
+    assert [path.name for path in home.unreadable()] == ["torn"]
+    with pytest.raises(NotFound):
+        home.find("three")
 
 
 def test_a_second_runner_is_told_who_holds_the_run_and_since_when(

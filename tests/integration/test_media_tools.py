@@ -14,7 +14,7 @@ from filmgate.core.errors import Invalid
 from filmgate.media.time import milliseconds
 from filmgate.tools import subtitles
 from filmgate.tools.containers import inspect
-from filmgate.tools.decoding import SoundReader, VideoReader, pixels
+from filmgate.tools.decoding import SoundReader, VideoReader, _PictureLine, _TimeLine, pixels
 from filmgate.tools.frame_change import measure_changes
 from filmgate.tools.speech import recognise, utterances
 from support.films import COLOURS, film_of_shots, picture, write_film, write_tone
@@ -83,6 +83,15 @@ def test_what_is_no_media_is_refused_and_what_points_elsewhere_is_not_followed(
         inspect(path)
 
 
+def test_a_recording_that_begins_in_the_middle_is_admitted(tmp_path: Path) -> None:
+    whole = film_of_shots(tmp_path / "whole.ts", [60])
+    data = whole.read_bytes()
+    middle = tmp_path / "middle.ts"
+    middle.write_bytes(data[len(data) // 3 // 188 * 188 :])
+    assert inspect(middle).video is not None
+    assert shown_at(middle)
+
+
 def test_broken_packets_are_counted_and_the_rest_is_decoded(tmp_path: Path) -> None:
     whole = film_of_shots(tmp_path / "whole.mkv", [50])
     data = bytearray(whole.read_bytes())
@@ -96,10 +105,50 @@ def test_broken_packets_are_counted_and_the_rest_is_decoded(tmp_path: Path) -> N
     assert set(times) <= set(shown_at(whole))
 
 
-def test_sound_lies_on_the_time_line_of_the_picture(tmp_path: Path) -> None:
-    film = write_film(tmp_path / "both.mkv", [0, 40, 80], [picture(COLOURS[0])] * 3, sound_s=1.5)
-    samples = sum(len(block) for block in SoundReader(film, rate=8000))
-    assert samples == pytest.approx(1.5 * 8000, abs=80)
+def laid(blocks: list[tuple[int, int | None]]) -> list[int]:
+    """Samples placed on a line at 1000 a second: blocks of (length, start in ms)."""
+    line = _TimeLine(rate=1000, limit_s=Fraction(60))
+    placed: list[int] = []
+    for number, (length, start_ms) in enumerate(blocks, 1):
+        start = None if start_ms is None else Fraction(start_ms, 1000)
+        for block in line.place(np.full(length, number, dtype=np.int16), start):
+            placed += block.tolist()
+    return placed
+
+
+def test_sound_lies_where_its_timestamps_say() -> None:
+    assert laid([(100, 0), (100, 100)]) == [1] * 100 + [2] * 100
+    assert laid([(100, 200)]) == [0] * 200 + [1] * 100
+    assert laid([(100, 0), (100, 300)]) == [1] * 100 + [0] * 200 + [2] * 100
+    assert laid([(200, 0), (200, 100)]) == [1] * 200 + [2] * 100
+    assert laid([(100, 0), (100, 110)]) == [1] * 100 + [2] * 100
+
+
+def test_sound_that_begins_anew_goes_on_where_it_was() -> None:
+    assert laid([(3000, 0), (100, 0), (100, 100)]) == [1] * 3000 + [2] * 100 + [3] * 100
+
+
+def test_sound_with_a_timestamp_far_beyond_the_end_is_refused() -> None:
+    with pytest.raises(Invalid, match="far beyond the end"):
+        laid([(100, 0), (100, 10_000_000)])
+
+
+def test_recordings_joined_end_to_end_are_one_line_of_time(tmp_path: Path) -> None:
+    one = write_film(tmp_path / "a.ts", range(0, 2000, 40), [picture(COLOURS[0])] * 50)
+    joined = tmp_path / "ab.ts"
+    joined.write_bytes(one.read_bytes() * 2)
+    reader = VideoReader(joined)
+    times = [milliseconds(frame.time) for frame in reader]
+    assert len(times) == 100
+    assert times == sorted(set(times))
+    assert reader.restarts == 1
+
+
+def test_a_stray_timestamp_loses_its_own_frame_and_no_other(tmp_path: Path) -> None:
+    stamps = [0, 40, 80, 120, 160]
+    film = write_film(tmp_path / "film.mkv", stamps, [picture(COLOURS[0])] * 5)
+    line = _PictureLine(Fraction(1, 1000), inspect(film))
+    assert [line.place(pts) for pts in (0, 40, 10**9, None, 120)] == [0, 40, None, None, 120]
 
 
 def test_silence_and_hum_yield_no_words(tmp_path: Path) -> None:
@@ -164,7 +213,7 @@ def test_content_is_scored_as_pyscenedetect_scores_it(tmp_path: Path) -> None:
     detector.stats_manager = stats
     ours = measure_changes(
         (
-            (frame.number, milliseconds(frame.time), pixels(frame, width=96))
+            (frame.number, milliseconds(frame.time), pixels(frame, (96, 64)))
             for frame in VideoReader(film)
         ),
         great=17,
@@ -172,7 +221,7 @@ def test_content_is_scored_as_pyscenedetect_scores_it(tmp_path: Path) -> None:
     )
     for frame in VideoReader(film):
         timecode = FrameTimecode(frame.number, 25.0)
-        detector.process_frame(timecode, pixels(frame, width=96))
+        detector.process_frame(timecode, pixels(frame, (96, 64)))
         if frame.number:
             content, luma = stats.get_metrics(timecode, ["content_val", "delta_lum"])
             assert ours.content[frame.number] == pytest.approx(max(content, luma), abs=0.01)

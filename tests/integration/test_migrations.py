@@ -6,6 +6,7 @@ from alembic.script import ScriptDirectory
 
 from filmgate.db.connection import connected
 from filmgate.db.migrations import HEAD
+from filmgate.db.queries import queries
 
 
 def test_the_newest_migration_is_the_one_that_is_asked_for() -> None:
@@ -25,14 +26,12 @@ def test_serving_reads_an_index_and_no_whole_table(database_url: str) -> None:
     """With enough rows to matter, the planner goes by time, not through everything."""
     with connected(database_url) as connection:
         fill(connection)
-        plan = connection.execute(
-            """explain select ordinal from artifact_rows
-                where asset_key = 1 and run_key = 1 and type_key = 1 and span_start_ms > 500000
-                order by span_start_ms, ordinal limit 1"""
-        ).fetchall()
-    text = "\n".join(row[0] for row in plan)
-    assert "Index" in text
-    assert "Seq Scan" not in text
+        keys = {"asset_key": 1, "run_key": 1, "type_key": 1, "from_ms": 500_000}
+        for name in ("jump_next", "jump_prev"):
+            plan = connection.execute("explain " + queries("serve")[name], keys).fetchall()
+            text = "\n".join(row[0] for row in plan)
+            assert "Index" in text
+            assert "Seq Scan" not in text
 
 
 def fill(connection: psycopg.Connection) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from filmgate.core.digest import sha256_hex
 from filmgate.core.envelope import Envelope
 from filmgate.core.errors import Conflict, Invalid, NotFound
 from filmgate.core.ids import AssetId
@@ -20,7 +22,7 @@ from filmgate.db.connection import connected
 from filmgate.db.result_store import PostgresResults
 from filmgate.store.run_directory import FolderRun
 from filmgate.sync.ingest import ingest_run
-from support.runs import ME, SCENES, WORDS, execute, reserve_run, segments_of
+from support.runs import LETTERS, ME, MOMENT, SCENES, WORDS, execute, reserve_run, segments_of
 
 FILM = AssetId("film")
 TABLES = (
@@ -103,12 +105,12 @@ def test_many_that_ingest_one_run_at_once_write_it_once(
     assert len(rows(connection)["artifact_rows"]) == 6
 
 
-@pytest.mark.parametrize("path", [SCENES.path, WORDS.path])
+@pytest.mark.parametrize("path", [LETTERS.path, SCENES.path, WORDS.path])
 def test_a_file_that_is_not_what_the_manifest_says_leaves_no_row_behind(
     connection: psycopg.Connection, results: PostgresResults, run: FolderRun, path: str
 ) -> None:
     file = run.folder / path
-    file.write_bytes(file.read_bytes().replace(b"1000", b"1001"))
+    file.write_bytes(file.read_bytes().replace(b"1000", b"1001").replace(b"a", b"b"))
     before = rows(connection)
     with pytest.raises(Invalid, match=f"{path} is not what the manifest says"):
         ingest_run(run, results, BUILT_IN)
@@ -144,6 +146,68 @@ def test_other_bytes_under_the_same_revision_are_a_conflict(
     assert caught.value.details["reason"] == "manifest_conflict"
 
 
+def test_a_run_of_another_installation_under_the_same_id_stands_beside_ours(
+    connection: psycopg.Connection, results: PostgresResults, run: FolderRun
+) -> None:
+    manifest = run.refold(None)
+    for producer in ("ours", "theirs"):
+        foreign = manifest.model_copy(update={"producer": producer})
+        receipt = results.ingest(foreign, sha256_hex(foreign.to_bytes()), ())
+        assert not receipt.is_replay
+    assert len(rows(connection)["runs"]) == 2
+
+
+def test_an_older_run_taken_in_late_does_not_speak_for_the_asset(
+    connection: psycopg.Connection, results: PostgresResults, run: FolderRun
+) -> None:
+    ingest_run(run, results, BUILT_IN)
+    newest = rows(connection)["assets"]
+    manifest = run.refold(None)
+    older = manifest.model_copy(
+        update={
+            "run_id": "older",
+            "created_at": manifest.created_at - timedelta(days=1),
+            "asset": manifest.asset.model_copy(update={"uri": "file:///old"}),
+        }
+    )
+    results.ingest(older, sha256_hex(older.to_bytes()), ())
+    assert rows(connection)["assets"] == newest
+
+
+def test_a_new_type_that_two_runs_bring_at_once_gets_one_key(
+    database_url: str, connection: psycopg.Connection, source: Path, tmp_path: Path
+) -> None:
+    runs = []
+    for number in range(4):
+        run = reserve_run(tmp_path / "home", source, asset=f"film{number}")
+        execute(run, source)
+        runs.append(run)
+    failures: list[BaseException] = []
+
+    def take_in(run: FolderRun) -> None:
+        try:
+            with connected(database_url) as own:
+                ingest_run(run, PostgresResults(own), BUILT_IN)
+        except BaseException as error:  # noqa: BLE001 - told by the assertion below
+            failures.append(error)
+
+    threads = [threading.Thread(target=take_in, args=[run]) for run in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert connection.execute("select count(*) from artifact_types").fetchone() == (2,)
+
+
+def test_a_run_that_is_worked_on_is_not_taken_in(
+    connection: psycopg.Connection, results: PostgresResults, run: FolderRun
+) -> None:
+    with run.hold(MOMENT), pytest.raises(Invalid, match="not ready to be ingested"):
+        ingest_run(run, results, BUILT_IN)
+    assert rows(connection)["runs"] == []
+
+
 def test_a_failed_run_is_known_and_never_served(
     connection: psycopg.Connection, results: PostgresResults, source: Path, tmp_path: Path
 ) -> None:
@@ -152,6 +216,12 @@ def test_a_failed_run_is_known_and_never_served(
     execute(run, source)
     assert ingest_run(run, results, BUILT_IN).status == "failed"
     assert connection.execute("select status from runs").fetchall() == [("failed",)]
+    source.write_text("abc")
+    fine = reserve_run(tmp_path / "home", source)
+    execute(fine, source)
+    ingest_run(fine, results, BUILT_IN)
+    assert len(results.timeline(FILM, JumpKind.SCENE)) == 3
+    connection.execute("update runs set status = 'failed'")
     assert results.timeline(FILM, JumpKind.SCENE) == ()
     with pytest.raises(NotFound, match="nothing of kind"):
         results.jump(FILM, JumpKind.SCENE, Direction.NEXT, 0)

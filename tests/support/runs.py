@@ -18,7 +18,7 @@ from filmgate.core.plan import Done, Outcome, Plan, Producer, Settings, Skipped,
 from filmgate.core.ports import Bench, Timed
 from filmgate.core.records import Asset, RunHead
 from filmgate.core.states import StageState
-from filmgate.engine.gatekeeper import Inputs
+from filmgate.engine.inputs import read_inputs
 from filmgate.engine.runner import Request, Runner
 from filmgate.store.home import Home
 from filmgate.store.run_directory import FolderRun
@@ -101,6 +101,7 @@ def reserve_run(
             producer="tests",
             pipeline=plan.pipeline,
             stages=plan.names,
+            stands_on=plan.stands_on,
             asset=Asset(
                 id=asset,
                 input_hash=digest(source.read_bytes()),
@@ -150,12 +151,11 @@ def execute(
     **request: Any,
 ) -> Manifest:
     """One invocation."""
-    inputs = Inputs(files={source.name: source}, digests={source.name: digest(source.read_bytes())})
     chosen = tuple(stages)
     return Runner(
         plan=plan,
         run=run,
-        inputs=inputs,
+        inputs=read_inputs({source.name: source}, lambda done, total: None),
         request=Request(
             stages=plan.select(chosen),
             named=plan.select(chosen) if chosen else frozenset(),

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from filmgate.media.change import FrameChanges
 from filmgate.pipelines.episode.cuts import CutSettings, find_cuts
 from filmgate.pipelines.episode.scenes import scenes_between
-from filmgate.tools.frame_change import FrameChanges
 
 CALM, GREAT = 2.0, 60.0
 

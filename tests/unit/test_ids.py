@@ -12,7 +12,6 @@ from filmgate.core.ids import (
     asset_id_from_name,
     attempt_number,
     attempt_run_id,
-    episode_of,
     parse_asset_id,
     parse_run_id,
 )
@@ -37,14 +36,14 @@ def test_every_file_name_suggests_a_good_asset_id(name: str) -> None:
     assert parse_asset_id(asset_id) == asset_id
 
 
+def test_names_in_other_scripts_are_kept_apart() -> None:
+    assert asset_id_from_name("été 2.mp4") == "ete-2"
+    names = ["電影.mp4", "日本.mp4", "....mp4", "фильм.mkv"]
+    assert len({asset_id_from_name(name) for name in names}) == len(names)
+
+
 def test_an_attempt_id_counts_and_tells_new_york_time() -> None:
     summer = attempt_run_id(12, datetime(2026, 7, 1, 3, 0, 5, tzinfo=UTC))
     assert summer == "Attempt12_2026-06-30_230005_EST"
     assert (attempt_number(summer), attempt_number("other")) == (12, None)
     assert parse_run_id(summer) == summer
-
-
-def test_an_episode_names_show_season_and_episode() -> None:
-    assert episode_of("rhobh-s05e02") == ("rhobh", 5, 2)
-    assert episode_of("The.Show.S01E112") == ("The.Show", 1, 112)
-    assert episode_of("holiday") is None

@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from filmgate.core.envelope import MAX_MS, ArtifactLine, artifact_id
+from filmgate.core.envelope import ArtifactLine, artifact_id
 from filmgate.core.errors import SchemaNotFoundError
 from filmgate.core.payloads.payload import Payload
 from filmgate.core.payloads.registry import BUILT_IN, Registry
 from filmgate.core.payloads.scene import SceneV1
 from filmgate.core.payloads.transcript import TranscriptSegmentV1
+from filmgate.core.questions import MAX_MS
 
 scenes = st.builds(
     SceneV1,

@@ -1,7 +1,6 @@
 """Running an episode: which run is meant, on which inputs, and what came of it."""
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +19,7 @@ from filmgate.core.ids import (
 from filmgate.core.manifest import Manifest
 from filmgate.core.records import Asset, RunHead
 from filmgate.core.states import RunState, StageState
-from filmgate.engine.gatekeeper import Inputs
+from filmgate.engine.inputs import Inputs, read_inputs
 from filmgate.engine.runner import Request
 from filmgate.media.container import MediaFacts
 from filmgate.pipelines.episode.plan import DEFAULT_PROFILE, PLAN, resolve
@@ -28,8 +27,6 @@ from filmgate.store.home import Home
 from filmgate.store.run_directory import HEAD, FolderRun, reserve
 from filmgate.tools.containers import inspect
 from filmgate.tools.subtitles import side_car_of
-
-CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +45,16 @@ class EpisodeOptions:
     ingest: bool = True
 
     def request(self) -> Request:
-        """Which stages may run, and how."""
+        """Which stages may run, and how; Invalid where that is none."""
         chosen = PLAN.select(self.stages)
         if self.resume_from is not None:
             chosen &= PLAN.from_stage(self.resume_from)
+        if not chosen:
+            raise Invalid(
+                "no stage is left to run",
+                expected=f"a stage of {', '.join(self.stages)} from {self.resume_from} on",
+                got="none",
+            )
         named = chosen if self.stages else frozenset()
         return Request(stages=chosen, named=named, force=self.force, repair=self.repair)
 
@@ -65,13 +68,14 @@ class RunReport:
     stages: frozenset[str]
     """Those that were asked for."""
     receipt: Receipt | None
-    not_ingested: str | None
-    """Why it was not, where that is worth telling."""
+    notes: tuple[str, ...]
+    """What a person should know besides: why it was not ingested, other films of that name."""
 
     @property
     def exit_code(self) -> ExitCode:
-        """Told by the stages that were asked for."""
-        states = {self.manifest.stages[name].status for name in self.stages}
+        """Told by the stages that were asked for, and those they stand on."""
+        names = self.stages.union(*(PLAN.ancestors(name) for name in self.stages))
+        states = {self.manifest.stages[name].status for name in names}
         if StageState.FAILED in states:
             return ExitCode.STAGE_FAILED
         return ExitCode.BLOCKED if StageState.BLOCKED in states else ExitCode.DONE
@@ -94,18 +98,15 @@ def admit(video: Path, hashed: Callable[[float, float], None]) -> EpisodeInput:
     facts = inspect(video)
     side_car = side_car_of(video)
     files = {path.name: path for path in (video, side_car) if path is not None}
-    total = sum(path.stat().st_size for path in files.values())
-    digests: dict[str, str] = {}
-    done = 0
-    for name, path in files.items():
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                digest.update(chunk)
-                done += len(chunk)
-                hashed(done, total)
-        digests[name] = f"sha256:{digest.hexdigest()}"
-    return EpisodeInput(video=video, facts=facts, inputs=Inputs(files=files, digests=digests))
+    for name in files:
+        if not name.isprintable():
+            raise Invalid(
+                "the file's name cannot be written down",
+                expected="letters, digits, spaces and signs in UTF-8",
+                got=ascii(name),
+                hint="Rename it",
+            )
+    return EpisodeInput(video=video, facts=facts, inputs=read_inputs(files, hashed))
 
 
 def find_or_reserve(
@@ -137,13 +138,13 @@ def find_or_reserve(
         folder = _job_folder(options.job_dir, options.run_id)
         run_id = parse_run_id(folder.name)
         if (folder / HEAD).exists():
-            return _resumable(FolderRun(folder), head(run_id))
+            return _resumable(FolderRun(folder), head(run_id), new=options.new)
         return reserve(folder, head(run_id))
     if options.run_id is not None:
         run_id = parse_run_id(options.run_id)
         folder = home.runs_folder(asset_id) / run_id
         if (folder / HEAD).exists():
-            return _resumable(FolderRun(folder), head(run_id))
+            return _resumable(FolderRun(folder), head(run_id), new=options.new)
         return home.reserve(asset_id, head, run_id=run_id, now=now)
     unfinished = None if options.new else _newest_unfinished(home, asset_id, head(RunId("any")))
     return unfinished or home.reserve(asset_id, head, run_id=None, now=now)
@@ -181,6 +182,7 @@ def _head(
         producer=producer,
         pipeline=PLAN.pipeline,
         stages=PLAN.names,
+        stands_on=PLAN.stands_on,
         asset=Asset(
             id=asset_id,
             input_hash=given.inputs.digests[video.name],
@@ -198,7 +200,7 @@ def _head(
     )
 
 
-def _media(facts: MediaFacts) -> Mapping[str, Any]:
+def _media(facts: MediaFacts) -> dict[str, Any]:
     return {
         "format": facts.format,
         "video": facts.video.codec if facts.video else None,
@@ -209,7 +211,7 @@ def _media(facts: MediaFacts) -> Mapping[str, Any]:
 
 def _job_folder(job_dir: str, run_id: str | None) -> Path:
     """The run's own folder; its base name is the run's id."""
-    if ".." in Path(job_dir).parts or "\0" in job_dir:
+    if not job_dir or ".." in Path(job_dir).parts or "\0" in job_dir:
         raise Invalid(
             "a job folder is named straight",
             expected="a path without ..",
@@ -228,12 +230,19 @@ def _job_folder(job_dir: str, run_id: str | None) -> Path:
     return folder
 
 
-def _resumable(run: FolderRun, wanted: RunHead) -> FolderRun:
+def _resumable(run: FolderRun, wanted: RunHead, *, new: bool) -> FolderRun:
     """The run, where what was frozen in it is what is asked for now; else Invalid.
 
     Other input bytes are left to the gates, which say so of every stage.
     """
     frozen = run.head
+    if new:
+        raise Invalid(
+            f"there is a run {frozen.run_id} already",
+            expected="a new run id with --new",
+            got=frozen.run_id,
+            hint="Leave --new out to go on with it",
+        )
     for what in ("pipeline", "profile", "config_hash"):
         stands, asked = getattr(frozen, what), getattr(wanted, what)
         if stands != asked:
@@ -262,6 +271,14 @@ def _newest_unfinished(home: Home, asset_id: AssetId, wanted: RunHead) -> Folder
             wanted.config_hash,
             wanted.profile,
         )
-        if is_alike and run.refold(None).status is not RunState.SUCCESS:
+        if is_alike and _is_unfinished(run):
             return run
     return None
+
+
+def _is_unfinished(run: FolderRun) -> bool:
+    """Whether there is something left to do; a run whose records are broken is left alone."""
+    try:
+        return run.refold(None).status is not RunState.SUCCESS
+    except Invalid:
+        return False

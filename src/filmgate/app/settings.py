@@ -18,7 +18,11 @@ class Settings(BaseSettings):
     """Each field can be set as `FILMGATE_{NAME}` or in `filmgate.toml` in the current folder."""
 
     model_config = SettingsConfigDict(
-        env_prefix="FILMGATE_", toml_file="filmgate.toml", frozen=True, extra="forbid"
+        env_prefix="FILMGATE_",
+        toml_file="filmgate.toml",
+        frozen=True,
+        extra="forbid",
+        env_ignore_empty=True,
     )
 
     home: Path = Path(".filmgate")

@@ -16,13 +16,13 @@ from filmgate.app.episode_run import (
 )
 from filmgate.app.settings import Settings
 from filmgate.core.answers import FindAnswer, JumpAnswer, Receipt
-from filmgate.core.errors import Conflict, Invalid, NotFound, Unavailable
+from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable
 from filmgate.core.ids import parse_asset_id
 from filmgate.core.manifest import Manifest
 from filmgate.core.payloads.registry import BUILT_IN
 from filmgate.core.ports import Observer, ResultStore
 from filmgate.core.questions import Direction, JumpKind
-from filmgate.core.states import RunState, StageState
+from filmgate.core.states import RunState
 from filmgate.db.connection import connected
 from filmgate.db.embedded import EmbeddedPostgres
 from filmgate.db.result_store import PostgresResults
@@ -45,7 +45,7 @@ class System:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._home = Home(settings.home)
+        self._home = Home(settings.home.expanduser())
         self._log = structlog.get_logger()
 
     def run_episode(
@@ -69,12 +69,11 @@ class System:
             env=self._settings.env,
             now=utc_now(),
         )
+        notes = []
         if others := other_inputs(self._home, run):
-            self._log.warning(
-                "asset.has_other_inputs",
-                asset=run.head.asset.id,
-                runs=others,
-                hint="another video under the same name? give it an --asset-id of its own",
+            notes.append(
+                f"asset {run.head.asset.id} has runs on another film ({', '.join(others)}); "
+                "if this is no new cut of the same, give it an --asset-id of its own"
             )
         self._log.info("run.started", asset=run.head.asset.id, run=run.head.run_id)
         runner = Runner(
@@ -88,18 +87,29 @@ class System:
         )
         manifest = runner.execute()
         self._log.info("run.ended", run=manifest.run_id, status=manifest.status.value)
-        receipt, not_ingested = self._ingest_after(run, manifest, options)
+        receipt, why_not = self._ingest_after(run, manifest, options)
+        if why_not:
+            notes.append(f"not ingested: {why_not}")
         return RunReport(
             manifest=manifest,
             folder=run.folder,
             stages=request.stages,
             receipt=receipt,
-            not_ingested=not_ingested,
+            notes=tuple(notes),
         )
 
-    def runs(self) -> list[Manifest]:
-        """How every run stands, oldest first."""
-        return [run.refold(None) for run in self._home.runs()]
+    def runs(self) -> tuple[list[Manifest], list[str]]:
+        """How every run stands, oldest first, and what is wrong with those that cannot be read."""
+        stand, faults = (
+            [],
+            [f"{folder}/run.json cannot be read" for folder in self._home.unreadable()],
+        )
+        for run in self._home.runs():
+            try:
+                stand.append(run.refold(None))
+            except Invalid as error:
+                faults.append(f"{run.folder}: {error}")
+        return stand, faults
 
     def status(self, reference: str) -> tuple[Path, Manifest]:
         """A run's folder, and how it stands, derived anew from its records."""
@@ -111,12 +121,11 @@ class System:
         run = self._home.find(reference)
         return run.folder, verify(run)
 
-    def rebuild_manifest(self, reference: str) -> Path:
-        """Write a run's manifest again from its records; the run's folder."""
+    def rebuild_manifest(self, reference: str) -> tuple[Path, Manifest]:
+        """Write a run's manifest again from its records; the run's folder, and the manifest."""
         run = self._home.find(reference)
         with run.hold(utc_now()) as lease:
-            run.close(lease)
-        return run.folder
+            return run.folder, run.close(lease)
 
     def logs(self, reference: str, stage: str | None, *, follow: bool) -> Iterator[str]:
         """The events of a run (of one stage) in order of time; `follow` goes on to its end."""
@@ -155,8 +164,18 @@ class System:
         return self._embedded().stop()
 
     def database_url(self) -> str:
-        """Where the database is reached, embedded (while it runs) or a server."""
-        return self._settings.database_url or self._embedded().url
+        """Where the database is reached: a server, or the embedded one while it runs."""
+        if self._settings.database_url:
+            return self._settings.database_url
+        embedded = self._embedded()
+        if not embedded.is_running():
+            raise Unavailable(
+                "the embedded database is not running",
+                expected="a server that was started",
+                got="none",
+                hint="`filmgate db start` keeps one running",
+            )
+        return embedded.url
 
     def _ingest_after(
         self, run: FolderRun, manifest: Manifest, options: EpisodeOptions
@@ -165,23 +184,13 @@ class System:
             return None, None
         if manifest.status is RunState.INCOMPLETE:
             return None, "the run is not complete yet"
-        if _is_blocked(manifest):
-            return None, "a gate is closed"
         try:
             return self._ingest(run), None
-        except (Unavailable, Conflict) as error:
-            self._log.warning("ingest.failed", run=manifest.run_id, error=str(error))
-            return None, f"{error} — `filmgate ingest {run.folder}` catches up"
+        except FilmgateError as error:
+            self._log.info("ingest.failed", run=manifest.run_id, error=str(error))
+            return None, f"{error}. `filmgate ingest {run.folder}` tries again"
 
     def _ingest(self, run: FolderRun) -> Receipt:
-        manifest = run.refold(None)
-        if manifest.status is RunState.RUNNING or _is_blocked(manifest):
-            raise Invalid(
-                f"run {manifest.run_id} is not ready to be ingested",
-                expected="a run that has ended, with no gate closed",
-                got=manifest.status.value,
-                hint=f"See `filmgate status {run.folder}`",
-            )
         with self.results() as results:
             receipt = ingest_run(run, results, BUILT_IN)
         self._log.info("ingest.done", run=receipt.run_id, artifacts=receipt.artifacts)
@@ -209,8 +218,4 @@ class System:
                 got="one that is set",
                 hint="Start and stop it where it lives",
             )
-        return EmbeddedPostgres((self._settings.home / "pg").absolute())
-
-
-def _is_blocked(manifest: Manifest) -> bool:
-    return any(entry.status is StageState.BLOCKED for entry in manifest.stages.values())
+        return EmbeddedPostgres((self._home.root / "pg").absolute())

@@ -3,7 +3,7 @@
 from rich.markup import escape
 from rich.text import Text
 
-from filmgate.cli.output import out, talk
+from filmgate.cli.output import out, printable, talk
 from filmgate.core.answers import FindAnswer, JumpAnswer
 from filmgate.core.envelope import Envelope
 from filmgate.media.time import clock_text
@@ -14,7 +14,7 @@ def print_find(answer: FindAnswer) -> None:
     if not answer.hits:
         talk().print("nothing found")
     for hit in answer.hits:
-        snippet = Text(hit.snippet)
+        snippet = Text(printable(hit.snippet))
         for start, end in hit.highlights:
             snippet.stylize("bold yellow", start, end)
         out().print(Text.assemble((clock_text(hit.artifact.span_start_ms), "cyan"), "  ", snippet))
@@ -25,7 +25,9 @@ def print_find(answer: FindAnswer) -> None:
 def print_jump(answer: JumpAnswer) -> None:
     """Where one lands, and who says so."""
     artifact = answer.artifact
-    out().print(f"{span_of(artifact)}  {answer.kind.value}  {escape(facts_of(artifact))}")
+    out().print(
+        f"{span_of(artifact)}  {answer.kind.value}  {escape(printable(facts_of(artifact)))}"
+    )
     by = f"{artifact.producer} {artifact.producer_version}"
     out().print(f"[dim]{artifact.artifact_id}  by {escape(by)}[/]")
 

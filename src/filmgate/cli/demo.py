@@ -4,16 +4,18 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from filmgate.cli.output import AsJson
+
 if TYPE_CHECKING:
     from filmgate.app.demo import DemoReport
 
 
-def demo() -> None:
+def demo(as_json: AsJson = False) -> None:
     """Compose a half-minute film, run the episode pipeline on it, then find and jump in it."""
     from filmgate.app import logs, settings  # keeps --help quick
     from filmgate.app.demo import film_in, run_demo
     from filmgate.app.system import System
-    from filmgate.cli.output import talk
+    from filmgate.cli.output import print_json, talk
     from filmgate.cli.progress import stage_progress
 
     logs.configure("WARNING")
@@ -24,7 +26,10 @@ def demo() -> None:
         )
         talk().print(f"running the episode pipeline on [bold]{film}[/]")
         report = run_demo(System(chosen), film, progress, progress.hashed)
-    _show(report)
+    if as_json:
+        print_json(report.run.manifest)
+    else:
+        _show(report)
     raise typer.Exit(report.run.exit_code)
 
 

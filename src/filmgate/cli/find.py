@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from filmgate.cli.output import AsJson
-from filmgate.core.questions import Direction
+from filmgate.core.questions import MAX_MS, Direction
 
 
 def find(
@@ -16,7 +16,8 @@ def find(
     ],
     direction: Annotated[Direction, typer.Option()] = Direction.NEXT,
     from_ms: Annotated[
-        int | None, typer.Option(help="From here on; all of the video where left out.", min=0)
+        int | None,
+        typer.Option(help="From here on; all of the video where left out.", min=0, max=MAX_MS),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
     as_json: AsJson = False,

@@ -1,5 +1,6 @@
 """`filmgate`: the commands, and how an error becomes a message and an exit code."""
 
+import errno
 import json
 import signal
 import sys
@@ -10,7 +11,18 @@ from types import FrameType
 import typer
 
 from filmgate.cli import db, demo, find, ingest, jump, logs, manifest, run, status, verify
-from filmgate.core.errors import ExitCode, FilmgateError, Interrupted, error_body
+from filmgate.cli.output import printable
+from filmgate.core.errors import (
+    ExitCode,
+    FilmgateError,
+    Interrupted,
+    Invalid,
+    NotPermitted,
+    Stopped,
+    Unavailable,
+    UsageError,
+    error_body,
+)
 
 app = typer.Typer(
     name="filmgate",
@@ -26,7 +38,7 @@ app.command("verify")(verify.verify)
 app.command("logs")(logs.logs)
 app.add_typer(manifest.app, name="manifest")
 app.command("ingest")(ingest.ingest)
-app.command("find")(find.find)
+app.command("find", context_settings={"ignore_unknown_options": True})(find.find)
 app.command("jump")(jump.jump)
 app.command("demo")(demo.demo)
 app.add_typer(db.app, name="db")
@@ -56,27 +68,48 @@ def main() -> None:
 
 def call(arguments: Sequence[str]) -> int:
     """Run one command; its exit code. Errors are told on stderr, or with --json on stdout."""
+    as_json = "--json" in arguments
     try:
         app(args=list(arguments))
     except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else ExitCode.DONE
+        code = ended.code if isinstance(ended.code, int) else ExitCode.DONE
+        if as_json and code == ExitCode.USAGE:
+            _tell(UsageError("the command line is wrong", hint="See standard error"), as_json=True)
+        return code
     except FilmgateError as error:
-        _tell(error, as_json="--json" in arguments)
+        _tell(error, as_json=as_json)
         return error.exit_code
     except Interrupted:
-        print("interrupted; the same command resumes", file=sys.stderr)  # noqa: T201
+        _tell(Stopped("interrupted", hint="The same command resumes"), as_json=as_json)
         return ExitCode.INTERRUPTED
+    except OSError as error:
+        told = _of_the_system(error)
+        _tell(told, as_json=as_json)
+        return told.exit_code
     return ExitCode.DONE
+
+
+def _of_the_system(error: OSError) -> FilmgateError:
+    """What the operating system refused, in the product's words."""
+    what = str(error.filename or "the system")
+    said = error.strerror or str(error)
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return NotPermitted(
+            f"{what} may not be written", got=said, hint="Choose a FILMGATE_HOME of your own"
+        )
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return Unavailable("the disk is full", got=said, hint="Free some space; then run it again")
+    return Invalid(f"{what} cannot be used", got=said, hint="Check the path and FILMGATE_HOME")
 
 
 def _tell(error: FilmgateError, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(error_body(error, datetime.now(UTC)), ensure_ascii=False))  # noqa: T201
+        print(json.dumps(error_body(error, datetime.now(UTC)), ensure_ascii=True))  # noqa: T201
         return
-    print(f"filmgate: {error.message}", file=sys.stderr)  # noqa: T201
+    print(f"filmgate: {printable(error.message)}", file=sys.stderr)  # noqa: T201
     for word, fact in (("expected", error.expected), ("got", error.got), ("do", error.hint)):
         if fact:
-            print(f"  {word + ':':10}{fact}", file=sys.stderr)  # noqa: T201
+            print(f"  {word + ':':10}{printable(fact)}", file=sys.stderr)  # noqa: T201
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:

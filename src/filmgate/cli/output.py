@@ -2,6 +2,7 @@
 
 from functools import cache
 from typing import TYPE_CHECKING, Annotated
+from unicodedata import category
 
 import typer
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from filmgate.core.manifest import Manifest, StageEntry
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+WIDE = 200
+"""Columns where nobody's window is measured: a file, another program."""
 
 STATE_STYLES = {
     "PENDING": "dim",
@@ -32,7 +36,10 @@ def out() -> "Console":
     """The console for results."""
     from rich.console import Console  # keeps --help quick
 
-    return Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = WIDE
+    return console
 
 
 @cache
@@ -46,6 +53,11 @@ def talk() -> "Console":
 def print_json(value: "BaseModel") -> None:
     """One JSON document on stdout."""
     typer.echo(value.model_dump_json(by_alias=True))
+
+
+def printable(text: str) -> str:
+    """The text without characters that would steer a terminal."""
+    return "".join(c if c in "\n\t" or category(c) != "Cc" else "\ufffd" for c in text)
 
 
 def styled(state: StageState | RunState) -> str:
@@ -64,8 +76,9 @@ def stage_table(manifest: "Manifest") -> "Table":
     table.add_column("seconds", justify="right")
     table.add_column("result", overflow="fold")
     for name, entry in manifest.stages.items():
-        seconds = "" if entry.duration_s is None else f"{entry.duration_s:.2f}"
-        table.add_row(name, styled(entry.status), seconds, escape(result_of(entry)))
+        is_told = entry.duration_s is not None and entry.blocked is None
+        seconds = f"{entry.duration_s:.2f}" if is_told else ""
+        table.add_row(name, styled(entry.status), seconds, escape(printable(result_of(entry))))
     return table
 
 

@@ -3,14 +3,15 @@
 from rich.markup import escape
 
 from filmgate.app.episode_run import RunReport
-from filmgate.cli.output import out, print_json, print_reasons, stage_table, styled, talk
+from filmgate.cli.output import out, print_json, print_reasons, printable, stage_table, styled, talk
+from filmgate.core.manifest import Manifest
 from filmgate.core.states import RunState
 
 
 def print_report(report: RunReport, *, as_json: bool) -> None:
     """The manifest, or the table of its stages and where everything is."""
-    if report.not_ingested:
-        talk().print(f"[yellow]not ingested[/]: {escape(report.not_ingested)}")
+    for note in report.notes:
+        talk().print(f"[yellow]note[/]  {escape(printable(note))}")
     if as_json:
         print_json(report.manifest)
         return
@@ -24,9 +25,17 @@ def print_report(report: RunReport, *, as_json: bool) -> None:
         counts = ", ".join(f"{n:,} {name}" for name, n in report.receipt.artifacts.items())
         console.print(f"ingested   {counts or 'no artifacts'}")
         if manifest.status is RunState.SUCCESS:
-            _print_next_steps(manifest.asset.id)
+            _print_next_steps(manifest)
 
 
-def _print_next_steps(asset_id: str) -> None:
-    out().print(f"next       filmgate jump {asset_id} --kind scene")
-    out().print(f"           filmgate find {asset_id} WORDS")
+def _print_next_steps(manifest: Manifest) -> None:
+    """What there is to ask, where there is something."""
+    asset_id = manifest.asset.id
+    steps = []
+    if manifest.stages["scenes"].counts.get("scenes", 0) > 1:
+        steps.append(f"filmgate jump {asset_id} --kind scene")
+    if manifest.stages["transcript"].counts.get("words", 0):
+        steps.append(f"filmgate find {asset_id} WORDS")
+    steps.append(f"filmgate verify {asset_id}")
+    for heading, step in zip(["next", *[""] * len(steps)], steps, strict=False):
+        out().print(f"{heading:11}{step}")

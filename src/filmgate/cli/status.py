@@ -26,7 +26,7 @@ def status(
 
     system = System(settings.load())
     if run is None:
-        _list(system.runs(), as_json=as_json)
+        _list(*system.runs(), as_json=as_json)
         return
     folder, manifest = system.status(run)
     if as_json:
@@ -48,11 +48,13 @@ def _died(manifest: "Manifest") -> bool:
     return is_open and manifest.status is not RunState.RUNNING
 
 
-def _list(manifests: "list[Manifest]", *, as_json: bool) -> None:
+def _list(manifests: "list[Manifest]", faults: list[str], *, as_json: bool) -> None:
     from rich.table import Table
 
-    from filmgate.cli.output import out, styled
+    from filmgate.cli.output import out, styled, talk
 
+    for fault in faults:
+        talk().print(f"[red]unreadable[/]  {fault}")
     if as_json:
         rows = ",".join(manifest.model_dump_json(by_alias=True) for manifest in manifests)
         typer.echo(f'{{"runs":[{rows}]}}')
@@ -62,7 +64,7 @@ def _list(manifests: "list[Manifest]", *, as_json: bool) -> None:
         return
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for column in ("asset", "run", "state", "began (UTC)"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=True, overflow="ignore")
     for manifest in manifests:
         began = f"{manifest.created_at:%Y-%m-%d %H:%M:%S}"
         table.add_row(manifest.asset.id, manifest.run_id, styled(manifest.status), began)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from typing import Any
 
 
@@ -30,8 +29,3 @@ def digest(data: bytes) -> str:
 def digest_of(value: Any) -> str:
     """`sha256:…` of a value's canonical JSON."""
     return digest(canonical_json(value))
-
-
-def collection_digest(source_sha_map: Mapping[str, str]) -> str:
-    """The `input_hash` of a collection: of its sorted map, name → `sha256:…`."""
-    return digest_of(dict(source_sha_map))

@@ -7,14 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from filmgate.core.digest import canonical_json
 from filmgate.core.ids import ID_PATTERN
+from filmgate.core.questions import MAX_MS
 
 Text = Annotated[str, Field(min_length=1)]
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
-
-MAX_MS = 10 * 366 * 24 * 3600 * 1000
-"""Ten years. A span beyond that is a unit gone wrong, not a long film."""
 
 Milliseconds = Annotated[int, Field(ge=0, le=MAX_MS)]
 """On the asset's own time line, which starts at 0 where a player starts."""

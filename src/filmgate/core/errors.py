@@ -8,7 +8,9 @@
     ├── Conflict           someone else holds it       exit 6
     │   └── Held               another runner works on the run
     ├── Unavailable        bring the service back      exit 7
-    └── NotPermitted       ask who may                 exit 8
+    ├── NotPermitted       ask who may                 exit 8
+    ├── UsageError         mend the command line       exit 2
+    └── Stopped            run the same command again  exit 130
 
 A signal is `Interrupted`, outside the tree (exit 130). A closed gate is
 no error: it is a `Verdict` with reasons (exit 3). A stage that failed ends
@@ -128,8 +130,32 @@ class NotPermitted(FilmgateError):
     exit_code = ExitCode.NOT_PERMITTED
 
 
+class UsageError(FilmgateError):
+    """The command line is wrong."""
+
+    code = "usage"
+    exit_code = ExitCode.USAGE
+
+
+class Stopped(FilmgateError):
+    """How a signal is told, once everything is in order."""
+
+    code = "interrupted"
+    exit_code = ExitCode.INTERRUPTED
+
+
 class Interrupted(BaseException):
     """A signal asks the program to end. Like KeyboardInterrupt, it is no error of the work."""
+
+
+def first_fault(error: ValueError) -> str:
+    """The first thing that a parser found wrong, in one line."""
+    faults = getattr(error, "errors", None)
+    if faults is None:
+        return str(error).partition("\n")[0]
+    fault = faults()[0]
+    place = ".".join(str(part) for part in fault["loc"])
+    return f"{place}: {fault['msg']}" if place else str(fault["msg"])
 
 
 def error_body(error: FilmgateError, at: datetime) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """Gates: may a stage start on what it stands on? The answer is a verdict with every reason."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from filmgate.core.records import ArtifactRef, Record
+from filmgate.core.records import ArtifactRef, Record, StageRecord
 from filmgate.core.states import StageState
 
 
@@ -103,16 +103,36 @@ def check_files(footing: Footing, found: Mapping[str, FileFacts | None]) -> list
     return reasons
 
 
-def input_changed(stage: str, name: str, expected: str, got: str) -> Reason:
-    """The asset is not what the run was begun on."""
-    return Reason(
-        code=ReasonCode.INPUT_CHANGED,
-        stage=stage,
-        path=name,
-        expected=expected,
-        got=got,
-        action="Restore the input, or begin a run on the new one with --new",
-    )
+def check_inputs(stage: str, frozen: Mapping[str, str], now: Mapping[str, str]) -> list[Reason]:
+    """Every input that is not what the run was begun on: other bytes, gone, or new beside it."""
+    return [
+        Reason(
+            code=ReasonCode.INPUT_CHANGED,
+            stage=stage,
+            path=name,
+            expected=frozen.get(name, "no such file"),
+            got=now.get(name, "no such file"),
+            action="Restore the input, or begin a run on the new one with --new",
+        )
+        for name in sorted({*frozen, *now})
+        if frozen.get(name) != now.get(name)
+    ]
+
+
+def check_lineage(record: StageRecord, known: Container[str]) -> list[Reason]:
+    """Records that this one stood on and that are not there any more."""
+    return [
+        Reason(
+            code=ReasonCode.MISSING_ARTIFACT,
+            stage=stood.stage,
+            path="commits/",
+            expected=f"a record of {stood.stage} with sha256 {stood.record}",
+            got="none",
+            action="Restore the record, or make all that stood on it again: --repair",
+        )
+        for stood in record.lineage
+        if stood.record not in known
+    ]
 
 
 def provider_unavailable(stage: str, reason: str) -> Reason:

@@ -3,8 +3,10 @@
 import re
 from datetime import datetime
 from typing import NewType
+from unicodedata import combining, normalize
 from zoneinfo import ZoneInfo
 
+from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid
 
 AssetId = NewType("AssetId", str)
@@ -20,23 +22,28 @@ ATTEMPT_ZONE = ZoneInfo("America/New_York")
 _ID = re.compile(ID_PATTERN + r"\Z")
 _UUID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.I)
 _ATTEMPT = re.compile(r"Attempt(\d+)_\d{4}-\d{2}-\d{2}_\d{6}_EST")
-_EPISODE = re.compile(r"(?P<show>.+?)[._-]+s(?P<season>\d{1,3})e(?P<episode>\d{1,4})", re.I)
 
 
 def parse_asset_id(text: str) -> AssetId:
     """Take a given asset id, or raise Invalid saying what one may look like."""
     if not _ID.match(text):
-        raise Invalid(
-            "this is no asset id", expected=ID_RULE, got=repr(text), hint="Give --asset-id a name"
-        )
+        raise Invalid("this is no asset id", expected=ID_RULE, got=repr(text))
     return AssetId(text)
 
 
 def asset_id_from_name(file_name: str) -> AssetId:
-    """The asset id that a file's name suggests: its stem, with what an id may not hold as `-`."""
+    """The asset id that a file's name suggests: its stem, accents off, else `-` for the rest.
+
+    Where letters are lost on the way (another script), eight digits of the name's digest keep
+    two films apart.
+    """
     stem = file_name.rsplit(".", 1)[0] or file_name
-    cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", stem)[:128].strip("-._")
-    return parse_asset_id(cleaned or "asset")
+    spelled = "".join(c for c in normalize("NFKD", stem) if not combining(c))
+    cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", spelled).strip("-._")[:100]
+    if any(c.isalnum() and not c.isascii() for c in spelled) or not cleaned:
+        name = file_name.encode("utf-8", "surrogateescape")
+        cleaned = f"{cleaned or 'asset'}-{sha256_hex(name)[:8]}"
+    return parse_asset_id(cleaned)
 
 
 def parse_run_id(text: str) -> RunId:
@@ -61,9 +68,3 @@ def attempt_number(run_id: str) -> int | None:
     """N of an attempt id; None for any other run id."""
     found = _ATTEMPT.fullmatch(run_id)
     return int(found.group(1)) if found else None
-
-
-def episode_of(asset_id: str) -> tuple[str, int, int] | None:
-    """(show, season, episode) when the id names them (`rhobh-s05e02`), else None."""
-    found = _EPISODE.fullmatch(asset_id)
-    return (found["show"], int(found["season"]), int(found["episode"])) if found else None

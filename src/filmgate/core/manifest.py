@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from pydantic import Field, ValidationError
 
 from filmgate.core.digest import canonical_json
-from filmgate.core.errors import Invalid
+from filmgate.core.errors import Invalid, first_fault
 from filmgate.core.gates import Reason, Verdict
 from filmgate.core.plan import Producer
 from filmgate.core.records import ArtifactRef, Asset, Record, RunHead, StageError, StageRecord
@@ -79,7 +80,7 @@ class Manifest(Record):
             raise Invalid(
                 "this is no manifest",
                 expected=f"manifest version {MANIFEST_VERSION}",
-                got=str(error),
+                got=first_fault(error),
             ) from error
         if manifest.schema_version != MANIFEST_VERSION:
             raise Invalid(
@@ -127,26 +128,27 @@ class Ledger:
 
     def current(self, stage: str) -> StageRecord | None:
         """The record that speaks for a stage; None while an attempt is open, or none was made."""
-        records = [record for record in self.records if record.stage == stage]
-        view = merge([r.view for r in records] + [o.view for o in self._opened(stage)])
-        return next((record for record in records if record.view == view), None)
+        return self._current[stage]
 
     def state(self, stage: str) -> StageState:
         """The stage's state by evidence, before any verdict.
 
-        A success that stood on files which have since been made again otherwise is PENDING.
+        A success is PENDING again once what it stands on is not what it stood on.
         """
-        record = self.current(stage)
-        if record is None:
-            return StageState.RUNNING if self._opened(stage) else StageState.PENDING
-        if record.status is StageState.SUCCESS and self._is_stale(record):
-            return StageState.PENDING
-        return record.status
+        return self._states[stage]
 
     def next_attempt(self, stage: str) -> int:
         """The number of the next attempt at a stage, from 1."""
         used = [record.attempt for record in self.records if record.stage == stage]
         return max([0, *used, *(opened.attempt for opened in self._opened(stage))]) + 1
+
+    def standing(self, stage: str) -> tuple[StageRecord, ...]:
+        """The records of the successful stages that `stage` stands on directly."""
+        return tuple(
+            record
+            for name in self.head.stands_on[stage]
+            if (record := self.current(name)) is not None and self.state(name) is StageState.SUCCESS
+        )
 
     def _opened(self, stage: str) -> list[OpenAttempt]:
         recorded = {(record.stage, record.attempt) for record in self.records}
@@ -156,16 +158,38 @@ class Ledger:
             if opened.stage == stage and (stage, opened.attempt) not in recorded
         ]
 
-    def _is_stale(self, record: StageRecord) -> bool:
+    @cached_property
+    def _current(self) -> Mapping[str, StageRecord | None]:
+        return {stage: self._speaking_for(stage) for stage in self.head.stages}
+
+    def _speaking_for(self, stage: str) -> StageRecord | None:
+        records = [record for record in self.records if record.stage == stage]
+        view = merge([r.view for r in records] + [o.view for o in self._opened(stage)])
+        return next((record for record in records if record.view == view), None)
+
+    @cached_property
+    def _states(self) -> Mapping[str, StageState]:
+        """In the plan's order, so that every stage finds those it stands on decided."""
+        states: dict[str, StageState] = {}
+        for stage in self.head.stages:
+            record = self._current[stage]
+            if record is None:
+                is_open = bool(self._opened(stage))
+                states[stage] = StageState.RUNNING if is_open else StageState.PENDING
+            elif record.status is StageState.SUCCESS and self._is_stale(record, states):
+                states[stage] = StageState.PENDING
+            else:
+                states[stage] = record.status
+        return states
+
+    def _is_stale(self, record: StageRecord, states: Mapping[str, StageState]) -> bool:
         standing = {
             ref.path: ref.sha256
-            for lineage in record.lineage
-            if (producer := self.current(lineage.stage)) is not None
-            and self.state(lineage.stage) is StageState.SUCCESS
-            for ref in producer.artifacts
+            for name in self.head.stands_on[record.stage]
+            if states[name] is StageState.SUCCESS and (stood := self._current[name]) is not None
+            for ref in stood.artifacts
         }
-        inputs = record.fingerprint.inputs if record.fingerprint else {}
-        return any(standing.get(path) != sha256 for path, sha256 in inputs.items())
+        return standing != (record.fingerprint.inputs if record.fingerprint else {})
 
 
 def fold(ledger: Ledger, *, is_held: bool) -> Manifest:

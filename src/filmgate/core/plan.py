@@ -121,6 +121,11 @@ class Plan:
         """The names of its stages, in order."""
         return tuple(each.name for each in self.stages)
 
+    @property
+    def stands_on(self) -> dict[str, tuple[str, ...]]:
+        """For each stage, those whose files it may read."""
+        return {each.name: each.stands_on for each in self.stages}
+
     def named(self, name: str) -> Stage:
         """The stage of that name, or Invalid saying which there are."""
         for each in self.stages:

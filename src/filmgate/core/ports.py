@@ -151,6 +151,9 @@ class RunDirectory(Protocol):
     def begin(self, lease: Lease, stage: str, attempt: int, now: datetime) -> Attempt:
         """Open an attempt's folder."""
 
+    def discard(self, lease: Lease, attempt: Attempt) -> None:
+        """Drop an attempt as if it had never been opened."""
+
     def commit(self, lease: Lease, record: StageRecord) -> None:
         """Make an attempt's outcome permanent, then give its files their names at the root.
 
@@ -168,7 +171,11 @@ class RunDirectory(Protocol):
         """Derive and write the manifest as it stands once the lease is given back."""
 
     def facts(self, path: str) -> FileFacts | None:
-        """Size and digest of a file at the root, by reading all of it; None where absent."""
+        """Size and digest of a file at the root; None where absent.
+
+        Read in full, unless its device, inode, size and times of change are those at which
+        this object read it before.
+        """
 
     def open(self, path: str) -> BinaryIO:
         """Read a file at the root."""

@@ -2,6 +2,9 @@
 
 from enum import StrEnum
 
+MAX_MS = 10 * 366 * 24 * 3600 * 1000
+"""Ten years. A span beyond that is a unit gone wrong, not a long film."""
+
 
 class JumpKind(StrEnum):
     """What one may jump to."""

@@ -4,11 +4,11 @@ import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from filmgate.core.digest import canonical_json, digest_of, sha256_hex
 from filmgate.core.envelope import Digest, Id, Sha256, Text
-from filmgate.core.errors import Invalid
+from filmgate.core.errors import Invalid, first_fault
 from filmgate.core.plan import Producer
 from filmgate.core.states import StageState, StageView
 
@@ -63,6 +63,8 @@ class RunHead(Record):
     pipeline: Text
     stages: tuple[Text, ...]
     """The plan's stages in canonical order."""
+    stands_on: dict[str, tuple[str, ...]]
+    """The stages whose files each of them may read."""
     asset: Asset
     source_sha_map: dict[str, Digest]
     run_id: Id
@@ -73,16 +75,13 @@ class RunHead(Record):
     created_at: datetime
 
     def to_bytes(self) -> bytes:
-        """As it stands on disk."""
-        return canonical_json(self.model_dump(mode="json")) + b"\n"
+        """As it stands on disk, with its own digest inside."""
+        return sealed(self)
 
     @classmethod
     def parse(cls, data: bytes) -> "RunHead":
-        """Read `run.json`, or raise Invalid."""
-        try:
-            return cls.model_validate_json(data)
-        except ValidationError as error:
-            raise Invalid("run.json cannot be read", got=str(error)) from error
+        """Read `run.json`; Invalid where it is torn, altered or of another version."""
+        return cls.model_validate(unsealed(cls, data, "run.json"))
 
 
 class Fingerprint(Record):
@@ -158,27 +157,45 @@ class StageRecord(Record):
 
     def to_bytes(self) -> bytes:
         """As it stands on disk, with its own digest inside."""
-        body = self.model_dump(mode="json") | {"record_sha256": self.digest}
-        return canonical_json(body) + b"\n"
+        return sealed(self)
 
     @classmethod
     def parse(cls, data: bytes, name: str) -> "StageRecord":
-        """Read a record; raise Invalid where it is torn, altered or of another version."""
-        try:
-            body = json.loads(data)
-            claimed = body.pop("record_sha256")
-            record = cls.model_validate(body)
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise Invalid(
-                f"the record {name} cannot be read",
-                expected=f"a stage record, version {RECORD_VERSION}",
-                got=str(error),
-            ) from error
-        if record.digest != claimed or record.name != name:
-            raise Invalid(
-                f"the record {name} was altered",
-                expected=f"sha256 {claimed}",
-                got=f"sha256 {record.digest}",
-                hint="Records are written once; restore it, or begin anew with --new",
-            )
+        """Read a record; Invalid where it is torn, altered, renamed or of another version."""
+        record = cls.model_validate(unsealed(cls, data, name))
+        if record.name != name:
+            raise Invalid(f"{name} was altered", expected=record.name, got=name, hint=RESTORE)
         return record
+
+
+SEAL = "record_sha256"
+RESTORE = "It is written once: restore it, or begin a run anew with --new"
+
+
+def sealed(record: Record) -> bytes:
+    """Canonical JSON on a line, with the digest of all other fields."""
+    body = record.model_dump(mode="json")
+    return canonical_json(body | {SEAL: sha256_hex(canonical_json(body))}) + b"\n"
+
+
+def unsealed(model: type[Record], data: bytes, name: str) -> dict[str, Any]:
+    """The fields of a sealed record, held against the model and the digest; else Invalid."""
+    try:
+        body = json.loads(data)
+        claimed = body.pop(SEAL)
+        found = sha256_hex(canonical_json(body))
+        if claimed == found:
+            model.model_validate(body)
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        fault = first_fault(error) if isinstance(error, ValueError) else "no sealed record"
+        raise Invalid(
+            f"{name} cannot be read", expected="a sealed record", got=fault, hint=RESTORE
+        ) from error
+    if claimed != found:
+        raise Invalid(
+            f"{name} was altered",
+            expected=f"sha256 {claimed}",
+            got=f"sha256 {found}",
+            hint=RESTORE,
+        )
+    return dict(body)

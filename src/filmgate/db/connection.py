@@ -5,8 +5,9 @@ from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
-from filmgate.core.errors import Unavailable
+from filmgate.core.errors import FilmgateError, Invalid, NotPermitted, Unavailable
 from filmgate.db.migrations import HEAD
 
 CONNECT_TIMEOUT_S = 10
@@ -16,14 +17,11 @@ _MIGRATION_LOCK = 0x46494C4D
 
 @contextmanager
 def connected(url: str) -> Iterator[psycopg.Connection]:
-    """A connection to a database with the current schema; Unavailable where there is none."""
-    with _opened(url) as connection:
-        migrate(connection, url)
-        yield connection
+    """A connection to a database with the current schema; Unavailable where there is none.
 
-
-@contextmanager
-def _opened(url: str) -> Iterator[psycopg.Connection]:
+    What the server says inside the block is told in the product's words: Unavailable where it
+    went away, NotPermitted where it refuses, Invalid for the rest.
+    """
     try:
         connection = psycopg.connect(
             url, connect_timeout=CONNECT_TIMEOUT_S, application_name="filmgate", autocommit=True
@@ -32,18 +30,35 @@ def _opened(url: str) -> Iterator[psycopg.Connection]:
         raise Unavailable(
             "the database does not answer",
             expected=f"a PostgreSQL server at {redacted(url)}",
-            got=str(error).strip(),
+            got=_said(error),
             hint="Start it, or mend FILMGATE_DATABASE_URL; runs are kept on disk meanwhile",
         ) from error
     try:
         with connection:
+            migrate(connection, url)
             yield connection
-    except psycopg.OperationalError as error:
-        raise Unavailable(
+    except psycopg.Error as error:
+        raise _translated(error) from error
+
+
+def _translated(error: psycopg.Error) -> FilmgateError:
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return NotPermitted(
+            "the database does not let this user do that",
+            got=_said(error),
+            hint="The first command needs the right to create tables",
+        )
+    if isinstance(error, psycopg.OperationalError):
+        return Unavailable(
             "the database went away",
-            got=str(error).strip(),
+            got=_said(error),
             hint="Nothing was half-written; try again when it is back",
-        ) from error
+        )
+    return Invalid("the database refuses this", got=_said(error))
+
+
+def _said(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def migrate(connection: psycopg.Connection, url: str) -> None:
@@ -53,16 +68,27 @@ def migrate(connection: psycopg.Connection, url: str) -> None:
     import sqlalchemy  # half a second that only a migration needs
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", "filmgate.db:migrations")
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=sqlalchemy.NullPool
     )
-    with engine.begin() as session:
-        session.exec_driver_sql(f"select pg_advisory_xact_lock({_MIGRATION_LOCK})")
-        config.attributes["connection"] = session
-        command.upgrade(config, "head")
+    try:
+        with engine.begin() as session:
+            session.exec_driver_sql(f"select pg_advisory_xact_lock({_MIGRATION_LOCK})")
+            config.attributes["connection"] = session
+            command.upgrade(config, "head")
+    except CommandError as error:
+        raise Invalid(
+            "the database is of another version of Filmgate",
+            expected=f"schema {HEAD} or older",
+            got=_said(error),
+            hint="Use the Filmgate that made it, or another database",
+        ) from error
+    except sqlalchemy.exc.DBAPIError as error:
+        raise error.orig or error from error
 
 
 def _revision(connection: psycopg.Connection) -> str | None:
@@ -75,8 +101,10 @@ def _revision(connection: psycopg.Connection) -> str | None:
 
 
 def redacted(url: str) -> str:
-    """A database URL without its password."""
-    head, at, tail = url.rpartition("@")
-    scheme, slashes, user = head.partition("//")
-    name, colon, _ = user.partition(":")
-    return f"{scheme}{slashes}{name}{':***' if colon else ''}{at}{tail}"
+    """Who and where, of a database URL; nothing else of it."""
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.Error:
+        return "an address that cannot be read"
+    place = f"{parts.get('host') or 'this machine'}:{parts.get('port') or 5432}"
+    return f"{parts.get('user') or 'somebody'}@{place}/{parts.get('dbname') or ''}"

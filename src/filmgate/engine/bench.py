@@ -1,5 +1,6 @@
 """The bench that a stage works at: reads what it stands on, validates what it makes."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from filmgate.core.digest import canonical_json
 from filmgate.core.envelope import ArtifactLine
-from filmgate.core.errors import ContractBroken
+from filmgate.core.errors import ContractBroken, Invalid
 from filmgate.core.files import FileContract
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Stage
@@ -26,7 +27,7 @@ class StageBench:
         run: RunDirectory,
         attempt: Attempt,
         sources: Mapping[str, Path],
-        readable: frozenset[str],
+        readable: Mapping[str, ArtifactRef],
         registry: Registry,
         report: Callable[[float, float | None], None],
         warned: Callable[[dict[str, Any]], None],
@@ -53,16 +54,12 @@ class StageBench:
 
     def read_document(self, contract: FileContract, model: type[Document]) -> Document:
         """A document of a stage that this one stands on."""
-        self._check_readable(contract)
-        with self._run.open(contract.path) as file:
-            return model.model_validate_json(file.read())
+        return model.model_validate_json(b"".join(self._verified_lines(contract)))
 
     def read_artifacts(self, contract: FileContract) -> Iterator[ArtifactLine]:
         """The records of a file that this stage stands on."""
-        self._check_readable(contract)
-        with self._run.open(contract.path) as file:
-            for line in file:
-                yield ArtifactLine.model_validate_json(line)
+        for line in self._verified_lines(contract):
+            yield ArtifactLine.model_validate_json(line)
 
     def write_document(self, contract: FileContract, value: BaseModel) -> None:
         """Make a document, after its model has seen it."""
@@ -151,13 +148,26 @@ class StageBench:
                 got=contract.path,
             )
 
-    def _check_readable(self, contract: FileContract) -> None:
-        if contract.path not in self._readable:
+    def _verified_lines(self, contract: FileContract) -> Iterator[bytes]:
+        """The file's lines; Invalid at its end where they are not what the gate verified."""
+        ref = self._readable.get(contract.path)
+        if ref is None:
             raise ContractBroken(
                 f"stage {self._stage.name} reads a file that its gate did not verify",
                 expected=", ".join(sorted(self._readable)) or "no file",
                 got=contract.path,
                 hint="Name the stage that makes it in requires or uses",
+            )
+        digest = hashlib.sha256()
+        with self._run.open(contract.path) as file:
+            for line in file:
+                digest.update(line)
+                yield line
+        if digest.hexdigest() != ref.sha256:
+            raise Invalid(
+                f"{contract.path} changed after its gate was asked",
+                expected=f"sha256 {ref.sha256}",
+                got=f"sha256 {digest.hexdigest()}",
             )
 
 

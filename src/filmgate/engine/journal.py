@@ -17,7 +17,7 @@ class Journal:
         self._run = run
         self._observer = observer
         self._clock = clock
-        self._shown = -SHOW_EVERY_S
+        self._shown = 0.0
 
     def started(self, stage: str, attempt: int) -> None:
         """The work of a stage begins."""
@@ -28,7 +28,8 @@ class Journal:
     def progress(self, stage: str, done: float, total: float | None) -> None:
         """The work is so far; passed on at once, written now and then."""
         self._observer.stage_progress(stage, done, total)
-        self._show(stage, StageState.RUNNING, done=done, total=total)
+        if time.monotonic() - self._shown >= SHOW_EVERY_S:
+            self._show(stage, StageState.RUNNING, done=done, total=total)
 
     def warned(self, stage: str, warning: Mapping[str, Any]) -> None:
         """The stage wants something known."""
@@ -53,11 +54,7 @@ class Journal:
     def _show(
         self, stage: str, state: StageState, *, done: float | None, total: float | None
     ) -> None:
-        """Write the live view, now and then: what is lost is overtaken within moments."""
-        now = time.monotonic()
-        if now - self._shown < SHOW_EVERY_S:
-            return
-        self._shown = now
+        self._shown = time.monotonic()
         self._run.show(
             {
                 "stage": stage,

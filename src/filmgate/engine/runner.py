@@ -1,12 +1,14 @@
 """The runner: pick a stage, ask its gate, run it, validate, commit, report."""
 
 import errno
+import operator
 import time
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
-from filmgate.core.errors import FilmgateError, Interrupted
+from filmgate.core.errors import FilmgateError, Interrupted, Invalid
 from filmgate.core.gates import Verdict, provider_unavailable
 from filmgate.core.ids import StageName
 from filmgate.core.manifest import Ledger, Manifest
@@ -16,7 +18,8 @@ from filmgate.core.ports import Attempt, Clock, Lease, Observer, RunDirectory
 from filmgate.core.records import Fingerprint, Lineage, StageError, StageRecord
 from filmgate.core.states import StageState
 from filmgate.engine.bench import StageBench
-from filmgate.engine.gatekeeper import Gatekeeper, Inputs, standing
+from filmgate.engine.gatekeeper import Gatekeeper
+from filmgate.engine.inputs import Inputs
 from filmgate.engine.journal import Journal
 
 
@@ -98,16 +101,9 @@ class Runner:
             return
         fingerprint = self._gate.fingerprint(stage, ledger)
         if not forced and self._gate.is_up_to_date(stage, ledger, fingerprint):
-            self._reuse(stage, ledger)
+            self._journal.ended(stage.name, StageState.SUCCESS, "up to date", reused=True)
             return
         self._run_attempt(lease, stage, ledger, fingerprint)
-
-    def _reuse(self, stage: Stage, ledger: Ledger) -> None:
-        state, record = ledger.state(stage.name), ledger.current(stage.name)
-        note = (record.reason if record else None) or "up to date"
-        self._journal.ended(stage.name, state, note, reused=True)
-        if state is StageState.SKIPPED:
-            self._insist(stage, note)
 
     def _run_attempt(
         self, lease: Lease, stage: Stage, ledger: Ledger, fingerprint: Fingerprint
@@ -121,7 +117,16 @@ class Runner:
             self._journal.started(stage.name, number)
             bench = self._bench(stage, ledger, attempt)
             outcome = self._work(stage, ledger, bench)
-            record = self._record(lease, attempt, outcome, bench)
+            self._check_inputs()
+            facts = _facts_of(outcome, bench) | {
+                "duration_s": _seconds_since(began),
+                "fingerprint": fingerprint,
+                "lineage": tuple(
+                    Lineage(stage=stood.stage, record=stood.digest)
+                    for stood in ledger.standing(stage.name)
+                ),
+            }
+            record = self._record(lease, attempt, **facts)
         except (Interrupted, KeyboardInterrupt):
             self._fail(lease, attempt, began, StageError(code="interrupted", message="stopped"))
             raise
@@ -131,18 +136,10 @@ class Runner:
             )
             self._fail(lease, attempt, began, _stage_error(error))
             return
-        record = record.model_copy(
-            update={
-                "duration_s": _seconds_since(began),
-                "fingerprint": fingerprint,
-                "lineage": tuple(
-                    Lineage(stage=stood.stage, record=stood.digest)
-                    for stood in standing(stage, ledger)
-                ),
-            }
-        )
-        self._run.commit(lease, record)
-        self._gate.forget(record.artifacts)
+        if _says_the_same(record, ledger.current(stage.name)):
+            self._run.discard(lease, attempt)
+        else:
+            self._run.commit(lease, record)
         self._tell(stage, record)
 
     def _work(self, stage: Stage, ledger: Ledger, bench: StageBench) -> Outcome:
@@ -160,48 +157,44 @@ class Runner:
             run=self._run,
             attempt=attempt,
             sources=self._inputs.files,
-            readable=frozenset(ref.path for ref in self._gate.readable(stage, ledger)),
+            readable=self._gate.readable(stage, ledger),
             registry=self._registry,
             report=lambda done, total: self._journal.progress(name, done, total),
             warned=lambda warning: self._journal.warned(name, warning),
         )
 
-    def _record(
-        self, lease: Lease, attempt: Attempt, outcome: Outcome, bench: StageBench
-    ) -> StageRecord:
-        match outcome:
-            case Done(producer=producer, counts=counts, metrics=metrics):
-                return self._blank(lease, attempt, StageState.SUCCESS).model_copy(
-                    update={
-                        "artifacts": bench.finish(),
-                        "producer": producer,
-                        "counts": dict(counts),
-                        "metrics": dict(metrics),
-                        "warnings": tuple(bench.warnings),
-                    }
-                )
-            case Skipped(reason=reason):
-                return self._blank(lease, attempt, StageState.SKIPPED).model_copy(
-                    update={"reason": reason, "warnings": tuple(bench.warnings)}
-                )
+    def _check_inputs(self) -> None:
+        """Refuse what was made of an input that changed while it was worked on."""
+        if changed := self._inputs.changed():
+            raise Invalid(
+                "the input changed while it was worked on",
+                expected=f"{', '.join(changed)} to stay as it was",
+                got="another file, or another time of change",
+                hint="Wait until it is written, then run again with --new",
+            )
 
-    def _blank(self, lease: Lease, attempt: Attempt, state: StageState) -> StageRecord:
+    def _record(self, lease: Lease, attempt: Attempt, **facts: Any) -> StageRecord:
+        """A record that can be read again; ValidationError where the facts are not such."""
         head = self._run.head
-        return StageRecord(
+        record = StageRecord(
             asset_id=head.asset.id,
             run_id=head.run_id,
             stage=attempt.stage,
             attempt=attempt.number,
             epoch=lease.epoch,
-            status=state,
             started=attempt.started,
             ended=self._clock(),
-            duration_s=0.0,
+            **facts,
         )
+        return StageRecord.parse(record.to_bytes(), record.name)
 
     def _fail(self, lease: Lease, attempt: Attempt, began: float, error: StageError) -> None:
-        record = self._blank(lease, attempt, StageState.FAILED).model_copy(
-            update={"duration_s": _seconds_since(began), "error": error}
+        record = self._record(
+            lease,
+            attempt,
+            status=StageState.FAILED,
+            duration_s=_seconds_since(began),
+            error=error,
         )
         self._run.commit(lease, record)
         self._journal.ended(
@@ -242,11 +235,42 @@ class Runner:
             error = StageError(
                 code="interrupted", message="the runner died before the stage had ended"
             )
-            record = self._blank(lease, attempt, StageState.FAILED)
-            self._run.commit(lease, record.model_copy(update={"error": error}))
+            record = self._record(
+                lease, attempt, status=StageState.FAILED, duration_s=0.0, error=error
+            )
+            self._run.commit(lease, record)
             self._journal.event(
                 attempt.stage, "stage.interrupted", level="warning", attempt=attempt.number
             )
+
+
+def _facts_of(outcome: Outcome, bench: StageBench) -> dict[str, Any]:
+    """What a stage's outcome puts into its record."""
+    match outcome:
+        case Done(producer=producer, counts=counts, metrics=metrics):
+            return {
+                "status": StageState.SUCCESS,
+                "artifacts": bench.finish(),
+                "producer": producer,
+                "counts": {name: operator.index(count) for name, count in counts.items()},
+                "metrics": dict(metrics),
+                "warnings": tuple(bench.warnings),
+            }
+        case Skipped(reason=reason):
+            return {
+                "status": StageState.SKIPPED,
+                "reason": reason,
+                "warnings": tuple(bench.warnings),
+            }
+
+
+def _says_the_same(record: StageRecord, earlier: StageRecord | None) -> bool:
+    """Whether a stage was skipped again, for the same reason."""
+    return (
+        earlier is not None
+        and record.status is earlier.status is StageState.SKIPPED
+        and (record.reason, record.fingerprint) == (earlier.reason, earlier.fingerprint)
+    )
 
 
 def _seconds_since(began: float) -> float:
@@ -256,7 +280,7 @@ def _seconds_since(began: float) -> float:
 def _stage_error(error: Exception) -> StageError:
     """A failure as the record keeps it: what happened, in words a person can act on."""
     if isinstance(error, FilmgateError):
-        return StageError(code=error.code, message=str(error), details=error.details)
+        return StageError(code=error.code, message=str(error) or error.code, details=error.details)
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return StageError(
             code="disk_full",

@@ -1,9 +1,8 @@
 """Verification: hold everything that a run says against what is there, without running anything."""
 
-from filmgate.core.gates import FileFacts, Footing, Reason, ReasonCode, Verdict, check_files
+from filmgate.core.gates import FileFacts, Footing, Verdict, check_files, check_lineage
 from filmgate.core.manifest import Ledger, Manifest, fold
 from filmgate.core.ports import RunDirectory
-from filmgate.core.records import StageRecord
 from filmgate.core.states import StageState
 
 
@@ -33,22 +32,6 @@ def _verdict(stage: str, ledger: Ledger, run: RunDirectory) -> Verdict:
         return Verdict(stage=stage, reasons=())
     found: dict[str, FileFacts | None] = {ref.path: run.facts(ref.path) for ref in record.artifacts}
     own = Footing(stage=stage, state=record.status, artifacts=record.artifacts)
-    reasons = check_files(own, found) + _broken_lineage(record, ledger)
-    return Verdict(stage=stage, reasons=tuple(reasons))
-
-
-def _broken_lineage(record: StageRecord, ledger: Ledger) -> list[Reason]:
-    """Records that this one stood on and that are not there any more."""
     known = {each.digest for each in ledger.records}
-    return [
-        Reason(
-            code=ReasonCode.MISSING_ARTIFACT,
-            stage=stood.stage,
-            path="commits/",
-            expected=f"a record of {stood.stage} with sha256 {stood.record}",
-            got="none",
-            action="Restore the record, or begin a run anew with --new",
-        )
-        for stood in record.lineage
-        if stood.record not in known
-    ]
+    reasons = check_files(own, found) + check_lineage(record, known)
+    return Verdict(stage=stage, reasons=tuple(reasons))

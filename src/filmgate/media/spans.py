@@ -1,9 +1,6 @@
 """Spans of time in whole milliseconds, and what it means for two to overlap."""
 
 from dataclasses import dataclass
-from fractions import Fraction
-
-from filmgate.media.time import milliseconds
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -16,11 +13,6 @@ class Span:
     def __post_init__(self) -> None:
         if self.start_ms > self.end_ms:
             raise ValueError(f"a span starts before it ends, got {self.start_ms}–{self.end_ms} ms")
-
-    @classmethod
-    def between(cls, start: Fraction, end: Fraction) -> "Span":
-        """The span between two exact times in seconds."""
-        return cls(start_ms=milliseconds(start), end_ms=milliseconds(end))
 
     @property
     def duration_ms(self) -> int:

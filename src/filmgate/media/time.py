@@ -11,11 +11,6 @@ def milliseconds(seconds: Fraction) -> int:
     return (2000 * seconds.numerator + seconds.denominator) // (2 * seconds.denominator)
 
 
-def seconds_at(pts: int, time_base: Fraction) -> Fraction:
-    """The exact time of a presentation timestamp, in seconds."""
-    return pts * time_base
-
-
 def clock_text(ms: int) -> str:
     """Milliseconds as a person reads them: `0:01:23.456`."""
     seconds, millis = divmod(ms, 1000)

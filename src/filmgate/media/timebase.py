@@ -1,6 +1,7 @@
 """The time-base certificate: what the presentation timestamps of a video really are."""
 
 import hashlib
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -42,28 +43,40 @@ def certify(
     taken to last as long as the average frame (one tick for a single frame).
     Raises ValueError without a frame, or where timestamps do not rise.
     """
-    stamps = list(pts)
+    stamps = array("q", pts)
     if not stamps:
         raise ValueError("expected at least one frame, got none")
-    steps = [after - before for before, after in pairwise(stamps)]
-    if any(step <= 0 for step in steps):
+    shortest, longest = _steps(stamps)
+    if len(stamps) > 1 and shortest <= 0:
         raise ValueError("expected timestamps that rise from frame to frame")
-    average = (stamps[-1] - stamps[0]) // len(steps) if steps else 1
-    text = "".join(f"{stamp}\n" for stamp in stamps)
+    average = (stamps[-1] - stamps[0]) // (len(stamps) - 1) if len(stamps) > 1 else 1
+    name = hashlib.sha256()
+    for stamp in stamps:
+        name.update(b"%d\n" % stamp)
     return TimeBaseCertificate(
         time_base=time_base,
         frame_count=len(stamps),
         first_pts=stamps[0],
         last_pts=stamps[-1],
         end_pts=stamps[-1] + (last_duration or average),
-        shortest_frame=min(steps, default=0),
-        longest_frame=max(steps, default=0),
+        shortest_frame=shortest,
+        longest_frame=longest,
         is_variable_rate=_strays_from_grid(stamps),
-        pts_sha256=hashlib.sha256(text.encode()).hexdigest(),
+        pts_sha256=name.hexdigest(),
     )
 
 
-def _strays_from_grid(stamps: list[int]) -> bool:
+def _steps(stamps: "array[int]") -> tuple[int, int]:
+    """The smallest and the largest step; zeros for a single frame."""
+    smallest = largest = None
+    for before, after in pairwise(stamps):
+        step = after - before
+        smallest = step if smallest is None else min(smallest, step)
+        largest = step if largest is None else max(largest, step)
+    return smallest or 0, largest or 0
+
+
+def _strays_from_grid(stamps: "array[int]") -> bool:
     """Whether a stamp is more than a tick away from where an even rate would put it.
 
     One tick is what rounding to a coarse time base (1/1000 in WebM) does to an even rate.

@@ -114,6 +114,23 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def make_folders(folder: Path) -> None:
+    """Make a folder and all above it, each name durable."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in reversed(missing):
+        sync_folder(each.parent)
+
+
+def stat_mark(path: Path) -> tuple[int, ...]:
+    """What changes whenever a file's bytes do: device, inode, size, times of change.
+
+    The last of them cannot be set back by anybody. Raises OSError where there is no file.
+    """
+    stat = path.stat()
+    return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
 def read_facts(path: Path) -> FileFacts | None:
     """Size and sha256 of a regular file, by reading all of it; None where there is none."""
     digest, size = hashlib.sha256(), 0

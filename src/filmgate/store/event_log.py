@@ -38,7 +38,7 @@ class _Tail:
             return []
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
-        return whole.decode("utf-8", errors="replace").splitlines()
+        return whole.decode("utf-8", errors="replace").split("\n")[:-1]
 
 
 def _moment(line: str) -> str:

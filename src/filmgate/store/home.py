@@ -16,7 +16,8 @@ from filmgate.core.ids import (
     parse_run_id,
 )
 from filmgate.core.records import RunHead
-from filmgate.store.run_directory import HEAD, FolderRun, reserve
+from filmgate.store.durable import make_folders
+from filmgate.store.run_directory import HEAD, MANIFEST, FolderRun, reserve
 
 
 class Home:
@@ -30,11 +31,18 @@ class Home:
         return self.root / "manifests" / asset_id / "runs"
 
     def runs(self, asset_id: AssetId | None = None) -> list[FolderRun]:
-        """All runs (of one asset), oldest first."""
-        pattern = f"{asset_id or '*'}/runs/*/{HEAD}"
-        found = [FolderRun(path.parent) for path in (self.root / "manifests").glob(pattern)]
-        readable = [run for run in found if not run.folder.name.startswith(".")]
+        """All runs (of one asset) whose head can be read, oldest first."""
+        readable = [run for run in self._found(asset_id) if _is_readable(run)]
         return sorted(readable, key=lambda run: (run.head.created_at, run.head.run_id))
+
+    def unreadable(self) -> list[Path]:
+        """Folders of runs whose head cannot be read."""
+        return sorted(run.folder for run in self._found(None) if not _is_readable(run))
+
+    def _found(self, asset_id: AssetId | None) -> list[FolderRun]:
+        pattern = f"{asset_id or '*'}/runs/*/{HEAD}"
+        paths = (self.root / "manifests").glob(pattern)
+        return [FolderRun(path.parent) for path in paths if not path.parent.name.startswith(".")]
 
     def find(self, reference: str) -> FolderRun:
         """The run that a person means.
@@ -43,9 +51,9 @@ class Home:
         has, or an asset id, which means the asset's newest run. Raises NotFound.
         """
         path = Path(reference)
-        for folder in (path, path.parent):
-            if (folder / HEAD).is_file():
-                return FolderRun(folder)
+        folder = path.parent if path.name == MANIFEST else path
+        if (folder / HEAD).is_file():
+            return FolderRun(folder)
         asset, slash, run = reference.partition("/")
         runs = self.runs(parse_asset_id(asset)) if slash else self.runs()
         wanted = parse_run_id(run if slash else asset)
@@ -82,12 +90,19 @@ class Home:
         folder = self.runs_folder(asset_id)
         if run_id is not None:
             return reserve(folder / run_id, head(run_id))
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder)
         with _locked(folder / ".reserve.lock"):
             named = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
             highest = max((attempt_number(name) or 0 for name in named), default=0)
             chosen = attempt_run_id(max(highest, len(named)) + 1, now)
             return reserve(folder / chosen, head(chosen))
+
+
+def _is_readable(run: FolderRun) -> bool:
+    try:
+        return bool(run.head)
+    except Invalid:
+        return False
 
 
 @contextmanager

@@ -4,18 +4,23 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from filmgate.core.errors import Held
 from filmgate.store.durable import replace_file
 
 LOCK_NAME = "lease.lock"
 INFO_NAME = "lease.json"
+GLANCE_S = 0.1
+"""Whoever only asks whether a run is held holds its lock for a blink; that is no runner."""
+
+POLL_S = 0.005
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,11 @@ class FolderLease:
 def hold(folder: Path, now: datetime) -> Iterator[FolderLease]:
     """Hold the lease for a block; raise Held at once where another runner has it."""
     with (folder / LOCK_NAME).open("a+b") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise _held(folder) from error
+        deadline = time.monotonic() + GLANCE_S
+        while not _taken(lock):
+            if time.monotonic() > deadline:
+                raise _held(folder)
+            time.sleep(POLL_S)
         epoch = int(_read_info(folder).get("epoch", 0)) + 1
         info = {
             "epoch": epoch,
@@ -67,6 +73,14 @@ def is_held(folder: Path) -> bool:
     except FileNotFoundError:
         pass
     return False
+
+
+def _taken(lock: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _held(folder: Path) -> Held:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
@@ -13,7 +14,7 @@ from filmgate.core.digest import canonical_json
 from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.gates import FileFacts, Verdict
 from filmgate.core.manifest import Ledger, Manifest, OpenAttempt, fold
-from filmgate.core.ports import Lease
+from filmgate.core.ports import Attempt, Lease
 from filmgate.core.records import RunHead, StageRecord
 from filmgate.core.states import StageState
 from filmgate.store import lease
@@ -22,9 +23,11 @@ from filmgate.store.durable import (
     append_line,
     create_only,
     inside,
+    make_folders,
     new_file,
     read_facts,
     replace_file,
+    stat_mark,
     sync_folder,
 )
 from filmgate.store.lease import FolderLease
@@ -36,6 +39,10 @@ VERDICTS = "verdicts.json"
 MANIFEST = "manifest.json"
 STATUS = "status.json"
 LOGS = "logs"
+
+CLOCK_TICK_NS = 50_000_000
+"""A file that changed this recently may change again without its times showing it: they are
+kept in ticks of some milliseconds."""
 
 
 class FolderAttempt:
@@ -68,6 +75,7 @@ class FolderRun:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._head: RunHead | None = None
+        self._known_facts: dict[str, tuple[tuple[int, ...], FileFacts | None]] = {}
         self._known_records: dict[str, tuple[tuple[int, ...], StageRecord]] = {}
 
     @property
@@ -110,6 +118,11 @@ class FolderRun:
         replace_file(folder / "attempt.json", json.dumps(note).encode(), durable=False)
         return FolderAttempt(folder, opened)
 
+    def discard(self, lease: Lease, attempt: Attempt) -> None:
+        """Drop an attempt as if it had never been opened."""
+        lease.check()
+        shutil.rmtree(self.folder / ATTEMPTS / f"{attempt.stage}.a{attempt.number}")
+
     def commit(self, lease: Lease, record: StageRecord) -> None:
         """Make an attempt's outcome permanent, then give its files their names at the root."""
         lease.check()
@@ -125,14 +138,19 @@ class FolderRun:
     def settle(self, lease: Lease) -> tuple[FolderAttempt, ...]:
         """Finish what a dead holder left half-named; the attempts it left without a record."""
         lease.check()
-        records = {(record.stage, record.attempt): record for record in self._records()}
+        for draft in (*self.folder.glob(".*.tmp"), *(self.folder / COMMITS).glob(".*.tmp")):
+            draft.unlink(missing_ok=True)
+        ledger = self.ledger()
+        recorded = {(record.stage, record.attempt) for record in ledger.records}
         dead = []
         for folder, opened in self._attempts():
-            record = records.get((opened.stage, opened.attempt))
-            if record is None:
+            current = ledger.current(opened.stage)
+            if (opened.stage, opened.attempt) not in recorded:
                 dead.append(FolderAttempt(folder, opened))
+            elif current is not None and current.attempt == opened.attempt:
+                self._install(current)
             else:
-                self._install(record)
+                shutil.rmtree(folder)
         return tuple(dead)
 
     def refold(self, lease: Lease | None) -> Manifest:
@@ -150,8 +168,19 @@ class FolderRun:
         return manifest
 
     def facts(self, path: str) -> FileFacts | None:
-        """Size and digest of a file at the root, by reading all of it; None where absent."""
-        return read_facts(inside(self.folder, path))
+        """Size and digest of a file at the root; None where absent."""
+        file = inside(self.folder, path)
+        try:
+            mark = stat_mark(file)
+        except OSError:
+            return None
+        known = self._known_facts.get(path)
+        if known is not None and known[0] == mark:
+            return known[1]
+        facts = read_facts(file)
+        if time.time_ns() - max(mark[-2:]) > CLOCK_TICK_NS:
+            self._known_facts[path] = (mark, facts)
+        return facts
 
     def open(self, path: str) -> BinaryIO:
         """Read a file at the root."""
@@ -186,8 +215,7 @@ class FolderRun:
 
     def _record(self, path: Path) -> StageRecord:
         """A record, parsed again only where its file is another than before."""
-        stat = path.stat()
-        mark = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        mark = stat_mark(path)
         known = self._known_records.get(path.name)
         if known is None or known[0] != mark:
             known = (mark, StageRecord.parse(path.read_bytes(), path.name))
@@ -208,12 +236,9 @@ class FolderRun:
         attempts = self.folder / ATTEMPTS
         for folder in sorted(attempts.iterdir()) if attempts.is_dir() else []:
             stage, _, number = folder.name.rpartition(".a")
-            yield (
-                folder,
-                OpenAttempt(
-                    stage=stage, attempt=int(number), **_attempt_note(folder, self.head.created_at)
-                ),
-            )
+            if stage in self.head.stages and number.isdecimal():
+                note = _attempt_note(folder, self.head.created_at)
+                yield folder, OpenAttempt(stage=stage, attempt=int(number), **note)
 
     def _verdicts(self) -> tuple[Verdict, ...]:
         try:
@@ -233,7 +258,8 @@ class FolderRun:
                     target = inside(self.folder, ref.path)
                     target.parent.mkdir(parents=True, exist_ok=True)
                     os.replace(made, target)  # noqa: PTH105 - a move of names, nothing else
-            sync_folder(self.folder)
+            for folder_of in {inside(self.folder, ref.path).parent for ref in record.artifacts}:
+                sync_folder(folder_of)
         shutil.rmtree(folder, ignore_errors=True)
 
     def _remove_superseded(self, record: StageRecord) -> None:
@@ -247,7 +273,7 @@ class FolderRun:
 
 def reserve(folder: Path, head: RunHead) -> FolderRun:
     """Make a run's directory with its head, in one step, or raise Invalid where one stands."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(folder.parent)
     draft = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()

@@ -8,13 +8,13 @@ from pydantic import ValidationError
 from filmgate.core.answers import Receipt
 from filmgate.core.digest import sha256_hex
 from filmgate.core.envelope import ArtifactLine
-from filmgate.core.errors import Invalid
+from filmgate.core.errors import Invalid, first_fault
 from filmgate.core.manifest import Manifest
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Producer
 from filmgate.core.ports import ArtifactRows, ResultStore, RunDirectory
 from filmgate.core.records import ArtifactRef
-from filmgate.core.states import RunState
+from filmgate.core.states import RunState, StageState
 
 
 def ingest_run(run: RunDirectory, results: ResultStore, registry: Registry) -> Receipt:
@@ -24,10 +24,30 @@ def ingest_run(run: RunDirectory, results: ResultStore, registry: Registry) -> R
     whatever the result store raises.
     """
     manifest = run.refold(None)
+    states = {entry.status for entry in manifest.stages.values()}
+    blocked = StageState.BLOCKED in states and StageState.FAILED not in states
+    if blocked or manifest.status is RunState.RUNNING:
+        raise Invalid(
+            f"run {manifest.run_id} is not ready to be ingested",
+            expected="a run that has ended, with no gate closed",
+            got="a closed gate" if blocked else manifest.status.value,
+            hint=f"See `filmgate status {run.folder}`",
+        )
     files: Iterator[ArtifactRows] = iter(())
     if manifest.status is RunState.SUCCESS:
+        _check_other_files(run, manifest)
         files = _artifact_files(run, manifest, registry)
     return results.ingest(manifest, sha256_hex(manifest.to_bytes()), files)
+
+
+def _check_other_files(run: RunDirectory, manifest: Manifest) -> None:
+    """Hold the files that are not taken in, only stood on, against the manifest."""
+    for _, _, ref in manifest.artifact_refs:
+        if ref.artifact_type is None:
+            facts = run.facts(ref.path)
+            if facts is None or facts.sha256 != ref.sha256:
+                got = f"sha256 {facts.sha256}" if facts else "no file"
+                raise _broken(ref, f"sha256 {ref.sha256}", got)
 
 
 def _artifact_files(
@@ -67,7 +87,9 @@ def verified_lines(
     except FileNotFoundError as error:
         raise _broken(ref, f"a file, sha256 {ref.sha256}", "no file") from error
     except ValidationError as error:
-        raise _broken(ref, f"records of {ref.schema_name}", f"line {count}: {error}") from error
+        raise _broken(
+            ref, f"records of {ref.schema_name}", f"line {count}: {first_fault(error)}"
+        ) from error
     if digest.hexdigest() != ref.sha256 or count != ref.records:
         raise _broken(
             ref,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 FORMATS = (
-    "aac,aiff,asf,avi,caf,flac,flv,gif,h264,hevc,ivf,matroska,mov,mp3,mp4,mpeg,mpegts,mpegvideo,"
+    "aac,aiff,asf,avi,caf,flac,flv,h264,hevc,ivf,matroska,mov,mp3,mp4,mpeg,mpegts,mpegvideo,"
     "mxf,ogg,rm,wav,webm"
 )
 """Demuxers that hold media. Left out: those that open other files at the file's own word
@@ -22,6 +23,13 @@ FORMATS = (
 TEXT_SUBTITLES = frozenset(
     {"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text", "microdvd", "subviewer"}
 )
+LOOK_AT = 500
+"""Packets that may be broken at the start before a file is refused: recordings begin anywhere."""
+
+FETCH_AGAIN = "If it was copied or recorded, it may be incomplete: fetch it again"
+TEXT, PICTURE = "plain text", "a still picture"
+STILLS = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"BM")
+
 TIME_BASE = 1_000_000
 """FFmpeg's unit for times of a whole container, per second."""
 
@@ -39,11 +47,12 @@ def opened(path: Path) -> Iterator["InputContainer"]:
     try:
         container = av.open(str(path.absolute()), options=options, metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
+        got = _what_came(path, error)
         raise Invalid(
             f"{path.name} cannot be opened as media",
             expected=_WANTED,
-            got=_what_came(path, error),
-            hint="If it was copied or recorded, it may be incomplete: fetch it again",
+            got=got,
+            hint=None if got in {TEXT, PICTURE} else FETCH_AGAIN,
         ) from error
     with container:
         yield container
@@ -74,21 +83,40 @@ def inspect(path: Path) -> MediaFacts:
 
     Raises Invalid where it holds neither, or nothing of it decodes; NotFound where it is not.
     """
-    import av  # heavy
-
     with opened(path) as container:
         facts = facts_of(container)
         tracks = [facts.video] if facts.video else list(facts.audio[:1])
         if not tracks:
             kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
             raise Invalid(f"{path.name} has neither picture nor sound", expected=_WANTED, got=kinds)
-        try:
-            first = next(container.decode(container.streams[tracks[0].index]), None)
-        except av.FFmpegError as error:
-            raise _undecodable(path, tracks[0], str(error)) from error
-        if first is None:
-            raise _undecodable(path, tracks[0], "no frame")
+        frames = decoded(container, container.streams[tracks[0].index])
+        if all(isinstance(frame, Exception) for frame in islice(frames, LOOK_AT)):
+            raise Invalid(
+                f"nothing of {path.name} can be decoded",
+                expected=f"frames of {tracks[0].codec}",
+                got="none",
+                hint=FETCH_AGAIN,
+            )
     return facts
+
+
+def decoded(container: Any, stream: Any) -> Iterator[Any]:
+    """Decoded frames; an exception in place of each packet that could not be decoded."""
+    import av  # heavy
+
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError as error:
+            yield error
+            return
+        if packet is None:
+            return
+        try:
+            yield from packet.decode()
+        except av.FFmpegError as error:
+            yield error
 
 
 def _is_readable(stream: Any) -> bool:
@@ -106,7 +134,7 @@ def _track(stream: Any) -> Track:
     return Track(
         index=stream.index,
         codec=stream.codec_context.name,
-        language=None if language in {None, "", "und"} else language,
+        language=language if language and len(language) > 1 and language != "und" else None,
         sample_rate=getattr(stream, "sample_rate", None),
         channels=getattr(stream, "channels", None),
     )
@@ -127,7 +155,9 @@ def _what_came(path: Path, error: Exception) -> str:
     with path.open("rb") as file:
         head = file.read(4096)
     if head and b"\0" not in head and _is_text(head):
-        return "plain text"
+        return TEXT
+    if head.startswith(STILLS) or head[8:12] == b"WEBP":
+        return PICTURE
     said = getattr(error, "strerror", None) or str(error)
     return f"{path.stat().st_size} bytes: {said}"
 
@@ -138,12 +168,3 @@ def _is_text(head: bytes) -> bool:
     except UnicodeDecodeError as error:
         return error.start > len(head) - 4
     return True
-
-
-def _undecodable(path: Path, track: Track, got: str) -> Invalid:
-    return Invalid(
-        f"nothing of {path.name} can be decoded",
-        expected=f"frames of {track.codec}",
-        got=got,
-        hint="If it was copied or recorded, it may be incomplete: fetch it again",
-    )

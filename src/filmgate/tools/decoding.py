@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from filmgate.core.errors import Invalid
 from filmgate.media.container import MediaFacts
+from filmgate.tools.containers import decoded as decoded_frames
 from filmgate.tools.containers import facts_of, opened
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ the stamps of their blocks; a real gap is longer than this."""
 
 SLACK_S = 60
 """How far beyond the claimed duration a timestamp may lie before it is called broken."""
+
+RESTART_S = 1
+"""Timestamps that fall back further than this began anew; less is disorder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,8 @@ class VideoReader:
         self.decode_errors = 0
         self.frames_without_time = 0
         """Frames with no timestamp, or with one that does not rise. They are not yielded."""
+        self.restarts = 0
+        """How often the timestamps began anew (recordings joined end to end)."""
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames with rising timestamps. Broken packets are counted and passed over."""
@@ -55,13 +61,12 @@ class VideoReader:
             stream: Any = container.streams[facts.video.index]
             stream.thread_type = "SLICE"
             time_base = Fraction(stream.time_base)
-            last: int | None = None
+            line = _PictureLine(time_base, facts)
             for number, picture in enumerate(self._pictures(container, stream)):
-                pts = picture.pts
-                if pts is None or (last is not None and pts <= last):
+                pts = line.place(picture.pts)
+                if pts is None:
                     self.frames_without_time += 1
                     continue
-                last = pts
                 yield Frame(
                     number=number,
                     pts=pts,
@@ -69,17 +74,27 @@ class VideoReader:
                     duration=picture.duration or None,
                     picture=picture,
                 )
+            self.restarts = line.restarts
 
     def _pictures(self, container: Any, stream: Any) -> Iterator[Any]:
-        for decoded in _decoded(container, stream):
+        for decoded in decoded_frames(container, stream):
             if isinstance(decoded, Exception):
                 self.decode_errors += 1
             else:
                 yield decoded
 
 
-def pixels(frame: Frame, *, width: int) -> "NDArray[np.uint8]":
-    """The frame at about this width, aspect kept: (h, w, 3) uint8, blue green red, as stored.
+def scaled_size(frame: Frame, *, width: int) -> tuple[int, int]:
+    """(width, height) of about this width, aspect kept, both even."""
+    picture = frame.picture
+    wide = max(2, min(width, picture.width) // 2 * 2)
+    return wide, max(2, round(picture.height * wide / picture.width / 2) * 2)
+
+
+def pixels(frame: Frame, size: tuple[int, int]) -> "NDArray[np.uint8]":
+    """The frame at this (width, height): (h, w, 3) uint8, blue green red, as stored.
+
+    A film may change its size on the way; the caller's size holds for all of it.
 
     Scaled first and then converted: FFmpeg's scaler, asked for both at once, adds noise to
     pixels near black that measures like a cut (found on two clips: 101 and 110 of 255 instead
@@ -87,13 +102,45 @@ def pixels(frame: Frame, *, width: int) -> "NDArray[np.uint8]":
     """
     import av  # heavy
 
-    picture = frame.picture
-    wide = max(2, min(width, picture.width) // 2 * 2)
-    high = max(2, round(picture.height * wide / picture.width / 2) * 2)
+    width, height = size
     area = av.video.reformatter.Interpolation.AREA
-    scaled = picture.reformat(width=wide, height=high, format="yuv420p", interpolation=area)
+    scaled = frame.picture.reformat(
+        width=width, height=height, format="yuv420p", interpolation=area
+    )
     array: NDArray[np.uint8] = scaled.reformat(format="bgr24").to_ndarray()
     return array
+
+
+class _PictureLine:
+    """Puts pictures on one rising line of time, over restarts of the timestamps."""
+
+    def __init__(self, time_base: Fraction, facts: MediaFacts) -> None:
+        self._restart = int(RESTART_S / time_base)
+        self._slack = int(SLACK_S / time_base)
+        claimed = facts.duration or Fraction(0)
+        self._claimed_end = int((facts.origin + claimed) / time_base)
+        self._shift = 0
+        self._last: int | None = None
+        self._step = 1
+        self.restarts = 0
+
+    def place(self, pts: int | None) -> int | None:
+        """The frame's place, in ticks; None where it cannot be told."""
+        if pts is None:
+            return None
+        if self._last is None:
+            self._last = pts
+            return pts
+        placed = pts + self._shift
+        if placed < self._last - self._restart:
+            self._shift += self._last + self._step - placed
+            placed = self._last + self._step
+            self.restarts += 1
+        is_stray = placed > max(self._last, self._claimed_end) + self._slack
+        if placed <= self._last or is_stray:
+            return None
+        self._step, self._last = placed - self._last, placed
+        return placed
 
 
 class SoundReader:
@@ -118,7 +165,7 @@ class SoundReader:
             stream = container.streams[facts.audio[0].index]
             resampler = av.AudioResampler(format="s16", layout="mono", rate=self.rate)
             line = _TimeLine(rate=self.rate, limit_s=_longest(facts))
-            for decoded in _decoded(container, stream):
+            for decoded in decoded_frames(container, stream):
                 if isinstance(decoded, Exception):
                     self.decode_errors += 1
                     continue
@@ -137,13 +184,17 @@ class _TimeLine:
         self._rate = rate
         self._limit_s = limit_s
         self._placed = 0
+        self._shift = Fraction(0)
 
     def place(
         self, samples: "NDArray[np.int16]", start: Fraction | None
     ) -> Iterator["NDArray[np.int16]"]:
         """The block, with silence before it or its head cut off where its time says so."""
         if start is not None:
-            drift = start - Fraction(self._placed, self._rate)
+            drift = start + self._shift - Fraction(self._placed, self._rate)
+            if drift < -RESTART_S:
+                self._shift -= drift
+                drift = Fraction(0)
             if drift > MAX_DRIFT_S:
                 yield from self._silence(int(drift * self._rate), start)
             elif drift < -MAX_DRIFT_S:
@@ -155,7 +206,7 @@ class _TimeLine:
     def _silence(self, count: int, start: Fraction) -> Iterator["NDArray[np.int16]"]:
         import numpy as np  # heavy
 
-        if self._limit_s is not None and start > self._limit_s:
+        if self._limit_s is not None and start > self._limit_s + self._shift:
             raise Invalid(
                 "a timestamp of the sound lies far beyond the end",
                 expected=f"at most {float(self._limit_s):.0f} s",
@@ -166,25 +217,6 @@ class _TimeLine:
             size = min(count, self._rate)
             yield np.zeros(size, dtype=np.int16)
             count -= size
-
-
-def _decoded(container: Any, stream: Any) -> Iterator[Any]:
-    """Decoded frames; an exception in place of each packet that could not be decoded."""
-    import av  # heavy
-
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.FFmpegError as error:
-            yield error
-            return
-        if packet is None:
-            return
-        try:
-            yield from packet.decode()
-        except av.FFmpegError as error:
-            yield error
 
 
 def _samples(block: Any) -> "NDArray[np.int16]":

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 from filmgate.core.errors import Invalid
 from filmgate.media.time import milliseconds
@@ -65,7 +66,7 @@ def read_side_car(path: Path) -> list[Cue]:
         raise Invalid(
             f"{path.name} cannot be read as subtitles",
             expected=", ".join(SUFFIXES),
-            got=f"{type(error).__name__}: {error}",
+            got="nothing of that kind" if size else "0 bytes",
         ) from error
     return [
         Cue(
@@ -80,7 +81,9 @@ def read_side_car(path: Path) -> list[Cue]:
 
 
 def read_embedded(path: Path, index: int) -> Iterator[Cue]:
-    """The cues of a text track inside the file, in order of the file."""
+    """The cues of a text track inside the file, in order; what cannot be decoded is left out."""
+    import av  # heavy
+
     with opened(path) as container:
         origin = facts_of(container).origin
         for packet in container.demux(container.streams[index]):
@@ -88,7 +91,10 @@ def read_embedded(path: Path, index: int) -> Iterator[Cue]:
                 continue
             start = packet.pts * Fraction(packet.time_base) - origin
             length = (packet.duration or 0) * Fraction(packet.time_base)
-            text = _one_line(" ".join(_plain(each) for each in packet.decode()))
+            try:
+                text = _one_line(" ".join(_plain(each) for each in packet.decode()))
+            except av.FFmpegError:
+                continue
             yield Cue(
                 start_ms=milliseconds(start),
                 end_ms=milliseconds(start + length),
@@ -118,7 +124,8 @@ def _text_of(path: Path) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.replace("\\N", " ").replace("\0", " ").split())
+    spoken = "".join(" " if category(c) == "Cc" else c for c in text.replace("\\N", " "))
+    return " ".join(spoken.split())
 
 
 def _belongs(path: Path, video: Path) -> bool:

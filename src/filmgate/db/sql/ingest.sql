@@ -4,10 +4,13 @@ select pg_advisory_xact_lock(
     hashtextextended(%(producer)s || '/' || %(asset_id)s || '/' || %(run_id)s, 0));
 
 -- name: receipt
--- What is known of the run's last ingest.
-select manifest_sha256, revision, status, artifacts
-  from pipeline.inbox
- where producer = %(producer)s and asset_id = %(asset_id)s and run_id = %(run_id)s;
+-- What is known of the run's last ingest, and of what it was then.
+select i.manifest_sha256, i.revision, i.status, i.artifacts, r.created_at, r.input_hash,
+       r.config_hash
+  from pipeline.inbox i
+  join assets a using (asset_id)
+  join runs r using (asset_key, producer, run_id)
+ where i.producer = %(producer)s and i.asset_id = %(asset_id)s and i.run_id = %(run_id)s;
 
 -- name: save_receipt
 insert into pipeline.inbox
@@ -18,17 +21,26 @@ values (%(producer)s, %(asset_id)s, %(run_id)s, %(manifest_sha256)s, %(revision)
    set manifest_sha256 = excluded.manifest_sha256, revision = excluded.revision,
        status = excluded.status, artifacts = excluded.artifacts, received_at = now();
 
--- name: save_asset
+-- name: add_asset
 insert into assets (asset_id, input_hash, uri, size_bytes, media)
 values (%(asset_id)s, %(input_hash)s, %(uri)s, %(size_bytes)s, %(media)s)
-    on conflict (asset_id) do update
-   set input_hash = excluded.input_hash, uri = excluded.uri, size_bytes = excluded.size_bytes,
-       media = excluded.media
-returning asset_key;
+    on conflict (asset_id) do nothing;
+
+-- name: renew_asset
+-- What its newest run says of it.
+update assets a
+   set input_hash = %(input_hash)s, uri = %(uri)s, size_bytes = %(size_bytes)s, media = %(media)s
+ where asset_id = %(asset_id)s
+   and not exists (select from runs r
+                    where r.asset_key = a.asset_key and r.created_at > %(created_at)s);
+
+-- name: asset_key
+select asset_key from assets where asset_id = %(asset_id)s;
 
 -- name: drop_run
 -- The earlier revision of a run, with all that hangs on it.
-delete from runs where asset_key = %(asset_key)s and run_id = %(run_id)s;
+delete from runs
+ where asset_key = %(asset_key)s and producer = %(producer)s and run_id = %(run_id)s;
 
 -- name: add_run
 insert into runs (asset_key, run_id, producer, pipeline, model_profile, config_hash, input_hash,
@@ -38,18 +50,14 @@ values (%(asset_key)s, %(run_id)s, %(producer)s, %(pipeline)s, %(model_profile)s
 returning run_key;
 
 -- name: add_type
--- The key of a type, made when it is first seen.
-with added as (
-    insert into artifact_types (artifact_type)
-    select %(artifact_type)s
-     where not exists (select from artifact_types where artifact_type = %(artifact_type)s)
-        on conflict (artifact_type) do nothing
-    returning type_key
-)
-select type_key from added
- union all
-select type_key from artifact_types where artifact_type = %(artifact_type)s
- limit 1;
+insert into artifact_types (artifact_type)
+select %(artifact_type)s
+ where not exists (select from artifact_types where artifact_type = %(artifact_type)s)
+    on conflict (artifact_type) do nothing;
+
+-- name: type_key
+-- In a statement of its own, so that it sees a row that another transaction has just added.
+select type_key from artifact_types where artifact_type = %(artifact_type)s;
 
 -- name: add_file
 insert into artifact_files (asset_key, run_key, type_key, artifact_key, path, sha256,
@@ -63,13 +71,15 @@ copy artifact_rows (asset_key, run_key, type_key, ordinal, span_start_ms, span_e
 from stdin;
 
 -- name: project_transcript
+-- Without the two private-use characters with which snippets mark their matches.
 insert into transcript_fts (asset_key, run_key, ordinal, span_start_ms, span_end_ms, config, text,
                             words)
 select o.asset_key, o.run_key, o.ordinal, o.span_start_ms, o.span_end_ms, c.config,
-       o.payload ->> 'text', to_tsvector(c.config, o.payload ->> 'text')
+       c.text, to_tsvector(c.config, c.text)
   from artifact_rows o
   join artifact_types t using (type_key)
- cross join lateral (select text_config(o.payload ->> 'language') as config) c
+ cross join lateral (select text_config(o.payload ->> 'language') as config,
+                            translate(o.payload ->> 'text', U&'\E000\E001', '') as text) c
  where o.asset_key = %(asset_key)s and o.run_key = %(run_key)s
    and t.artifact_type = 'transcript.segment';
 

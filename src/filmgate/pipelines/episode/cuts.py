@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field
 
 from filmgate.core.plan import Settings
-from filmgate.tools.frame_change import FrameChanges
+from filmgate.media.change import FrameChanges
 
 Ms = Annotated[int, Field(ge=0)]
 

@@ -21,6 +21,8 @@ class TimeBase(_Document):
     frame_count: Count
     frames_without_time: Count
     """Decoded frames that could not be placed in time, and are left out everywhere."""
+    restarts: Count
+    """How often timestamps began anew (recordings joined end to end); they are counted on."""
     first_pts: int
     last_pts: int
     end_pts: int

@@ -1,5 +1,6 @@
 """Probe: what a file really holds, found by decoding all of it once."""
 
+from array import array
 from fractions import Fraction
 from importlib import metadata
 from typing import Any
@@ -8,7 +9,7 @@ from filmgate.core.errors import Invalid
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
 from filmgate.core.ports import Bench
 from filmgate.media.container import MediaFacts
-from filmgate.media.time import milliseconds
+from filmgate.media.time import clock_text, milliseconds
 from filmgate.media.timebase import TimeBaseCertificate, certify
 from filmgate.pipelines.episode.files import (
     PROBE,
@@ -50,6 +51,14 @@ def probe(bench: Bench, settings: Settings) -> Outcome:  # noqa: ARG001 - nothin
         ),
     )
     _warn_of_damage(bench, video, audio)
+    if claimed is not None and duration_ms < claimed - max(1000, claimed // 50):
+        bench.warn(
+            "shorter_than_claimed",
+            f"only {clock_text(duration_ms)} of {clock_text(claimed)} can be decoded: "
+            "the file may be incomplete",
+            decoded_ms=duration_ms,
+            claimed_ms=claimed,
+        )
     counts = {"frames": video.time_base.frame_count} if video else {}
     return Done(
         producer=Producer(name="pyav", version=metadata.version("av")),
@@ -65,7 +74,7 @@ def _video(bench: Bench, facts: MediaFacts) -> VideoFacts:
     """Decode every frame; Invalid where none can be placed in time."""
     assert facts.video is not None
     reader = VideoReader(bench.source)
-    stamps: list[int] = []
+    stamps = array("q")
     first: Any = None
     last = None
     for frame in reader:
@@ -99,16 +108,17 @@ def _video(bench: Bench, facts: MediaFacts) -> VideoFacts:
         start_offset_ms=milliseconds(first.time),
         end_ms=milliseconds(certificate.end_pts * certificate.time_base - facts.origin),
         decode_errors=reader.decode_errors,
-        time_base=_time_base(certificate, reader.frames_without_time),
+        time_base=_time_base(certificate, reader),
     )
 
 
-def _time_base(certificate: TimeBaseCertificate, frames_without_time: int) -> TimeBase:
+def _time_base(certificate: TimeBaseCertificate, reader: VideoReader) -> TimeBase:
     rate = certificate.average_rate
     return TimeBase(
         time_base=str(certificate.time_base),
         frame_count=certificate.frame_count,
-        frames_without_time=frames_without_time,
+        frames_without_time=reader.frames_without_time,
+        restarts=reader.restarts,
         first_pts=certificate.first_pts,
         last_pts=certificate.last_pts,
         end_pts=certificate.end_pts,
@@ -146,6 +156,9 @@ def _warn_of_damage(bench: Bench, video: VideoFacts | None, audio: AudioFacts | 
     if video and video.time_base.frames_without_time:
         count = video.time_base.frames_without_time
         bench.warn("frames_without_time", f"{count} frames have no usable timestamp", frames=count)
+    if video and video.time_base.restarts:
+        count = video.time_base.restarts
+        bench.warn("restarts", f"the timestamps begin anew {count} times", restarts=count)
 
 
 def _seconds(duration: Fraction | None) -> float | None:

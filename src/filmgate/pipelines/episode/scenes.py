@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from filmgate.core.payloads.scene import SceneV1
 from filmgate.core.plan import Done, Outcome, Producer, Skipped, stage
 from filmgate.core.ports import Bench, Timed
+from filmgate.media.change import FrameChanges
 from filmgate.media.time import milliseconds
 from filmgate.pipelines.episode.cuts import Cut, CutSettings, find_cuts
 from filmgate.pipelines.episode.files import PROBE, SCENES, Probe
 from filmgate.pipelines.episode.probe import probe
-from filmgate.tools.decoding import VideoReader, pixels
-from filmgate.tools.frame_change import FrameChanges, measure_changes
+from filmgate.tools.decoding import VideoReader, pixels, scaled_size
+from filmgate.tools.frame_change import measure_changes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +72,9 @@ def scenes_between(cuts: list[Cut], changes: FrameChanges, end_ms: int) -> Itera
 
 
 def _pictures(bench: Bench, end_ms: int) -> "Iterator[tuple[int, int, NDArray[np.uint8]]]":
+    size = None
     for frame in VideoReader(bench.source):
+        size = size or scaled_size(frame, width=WIDTH)
         ms = milliseconds(frame.time)
         bench.progress(ms / 1000, end_ms / 1000)
-        yield frame.number, ms, pixels(frame, width=WIDTH)
+        yield frame.number, ms, pixels(frame, size)

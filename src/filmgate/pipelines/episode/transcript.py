@@ -5,6 +5,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from filmgate.core.errors import Invalid
 from filmgate.core.payloads.transcript import TranscriptSegmentV1
 from filmgate.core.plan import Done, Outcome, Producer, Settings, Skipped, stage
 from filmgate.core.ports import Bench, Timed
@@ -27,6 +28,13 @@ class TranscriptSettings(Settings):
     """Read subtitles beside or inside the file where there are any."""
     recognise: bool = True
     """Listen where there are none."""
+
+
+FAULTS = {
+    "turned_around": "end before they start, and are left out",
+    "outside": "lie outside the video, and are left out",
+    "clamped": "reach beyond the video, and are shortened",
+}
 
 
 class Source(NamedTuple):
@@ -58,7 +66,7 @@ def transcript(bench: Bench, settings: TranscriptSettings) -> Outcome:
                 },
                 metrics={"source": source.kind},
             )
-        bench.warn("no_words", f"the {source.kind} holds no words inside the video")
+        bench.warn("no_words", f"no words inside the video in: {source.kind}")
     return Skipped(_why_not(facts, settings))
 
 
@@ -107,7 +115,12 @@ def _sources(
 
 
 def _from_side_car(bench: Bench, path: Path, whole: Span) -> Source:
-    cues = subtitles.read_side_car(path)
+    """The words beside the video; none, with a warning, where the file cannot be read."""
+    try:
+        cues = subtitles.read_side_car(path)
+    except Invalid as error:
+        bench.warn("side_car_unreadable", str(error))
+        cues = []
     language = subtitles.language_of(path)
     producer = Producer(name="pysubs2", version=metadata.version("pysubs2"))
     return _from_cues(bench, "side-car subtitles", producer, cues, whole, language)
@@ -124,8 +137,7 @@ def _from_cues(
     segments, faults = segments_from(cues, whole, language)
     for code, count in faults.items():
         if count:
-            said = code.replace("_", " ")
-            bench.warn(f"cues_{code}", f"{count} cues of the {kind} {said}", cues=count)
+            bench.warn(f"cues_{code}", f"{kind}: {count} cues {FAULTS[code]}", cues=count)
     return Source(kind, producer, segments)
 
 
@@ -142,6 +154,12 @@ def _from_recogniser(bench: Bench, whole: Span) -> Source:
                 language=speech.LANGUAGE,
             )
             segments.append(Timed(span.start_ms, span.end_ms, payload))
+    if segments:
+        bench.warn(
+            "built_in_recogniser",
+            "heard by the built-in recogniser: good for finding words in clear English, "
+            "not for reading",
+        )
     return Source("recogniser", speech.producer(), sorted(segments, key=lambda timed: timed.place))
 
 

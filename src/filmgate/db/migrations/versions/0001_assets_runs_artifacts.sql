@@ -28,7 +28,7 @@ create table runs (
     finished_at   timestamptz,
     error         jsonb,
     primary key (asset_key, run_key),
-    unique (asset_key, run_id)
+    unique (asset_key, producer, run_id)
 );
 create index runs_by_status on runs (asset_key, status, finished_at desc, run_key desc);
 
@@ -128,7 +128,6 @@ create table transcript_fts (
     foreign key (asset_key, run_key) references runs on delete cascade
 );
 create index transcript_fts_by_time on transcript_fts (asset_key, run_key, span_start_ms, ordinal);
-create index transcript_fts_words on transcript_fts using gin (words);
 
 create table scene_ranges (
     asset_key     integer not null,
