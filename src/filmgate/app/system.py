@@ -184,6 +184,8 @@ class System:
             return None, None
         if manifest.status is RunState.INCOMPLETE:
             return None, "the run is not complete yet"
+        if manifest.is_blocked:
+            return None, None
         try:
             return self._ingest(run), None
         except FilmgateError as error:

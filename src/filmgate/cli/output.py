@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from filmgate.core.gates import Reason
     from filmgate.core.manifest import Manifest, StageEntry
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -86,18 +87,17 @@ def print_reasons(manifest: "Manifest") -> None:
     """Every reason why a gate is closed, in full; the same fault is told once."""
     from rich.text import Text
 
-    told = set()
+    blocks: dict[Reason, list[str]] = {}
     for name, entry in manifest.stages.items():
         for reason in entry.blocked.reasons if entry.blocked else ():
-            if str(reason) in told:
-                continue
-            told.add(str(reason))
-            what = reason.path or f"stage {reason.stage}"
-            out().print(Text.assemble(("\n" + reason.code.value, "bold yellow"), f"  {what}"))
-            out().print(Text(f"  blocks:   {name}"))
-            out().print(Text(f"  expected: {reason.expected}"))
-            out().print(Text(f"  got:      {reason.got}"))
-            out().print(Text(f"  do:       {reason.action}"))
+            blocks.setdefault(reason, []).append(name)
+    for reason, names in blocks.items():
+        what = reason.path or f"stage {reason.stage}"
+        out().print(Text.assemble(("\n" + reason.code.value, "bold yellow"), f"  {what}"))
+        out().print(Text(f"  blocks:   {', '.join(names)}"))
+        out().print(Text(f"  expected: {reason.expected}"))
+        out().print(Text(f"  got:      {reason.got}"))
+        out().print(Text(f"  do:       {reason.action}"))
 
 
 def result_of(entry: "StageEntry") -> str:

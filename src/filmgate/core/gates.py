@@ -103,12 +103,16 @@ def check_files(footing: Footing, found: Mapping[str, FileFacts | None]) -> list
     return reasons
 
 
-def check_inputs(stage: str, frozen: Mapping[str, str], now: Mapping[str, str]) -> list[Reason]:
+RUN = "run"
+"""Stands for a stage where a fault is of the run as a whole."""
+
+
+def check_inputs(frozen: Mapping[str, str], now: Mapping[str, str]) -> list[Reason]:
     """Every input that is not what the run was begun on: other bytes, gone, or new beside it."""
     return [
         Reason(
             code=ReasonCode.INPUT_CHANGED,
-            stage=stage,
+            stage=RUN,
             path=name,
             expected=frozen.get(name, "no such file"),
             got=now.get(name, "no such file"),

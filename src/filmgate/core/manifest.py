@@ -92,6 +92,12 @@ class Manifest(Record):
         return manifest
 
     @property
+    def is_blocked(self) -> bool:
+        """Whether a gate stopped it last, and no stage failed."""
+        states = {entry.status for entry in self.stages.values()}
+        return StageState.BLOCKED in states and StageState.FAILED not in states
+
+    @property
     def artifact_refs(self) -> list[tuple[str, StageEntry, ArtifactRef]]:
         """(stage, entry, file) for every file of its successful stages, in order."""
         return [

@@ -39,7 +39,7 @@ class Gatekeeper:
         they may be somebody's handiwork, and only repair and force write over them. A record
         that another stands on and that is gone closes every gate likewise.
         """
-        reasons = check_inputs(stage.name, ledger.head.source_sha_map, self.inputs.digests)
+        reasons = check_inputs(ledger.head.source_sha_map, self.inputs.digests)
         near = [self._footing(name, ledger) for name in stage.stands_on]
         reasons += check_footings(stage.name, near, self._facts(near)).reasons
         others = self.plan.ancestors(stage.name) - set(stage.stands_on)

@@ -225,9 +225,9 @@ class Runner:
 
     def _block(self, stage: Stage, verdict: Verdict) -> None:
         self._verdicts.append(verdict)
-        note = "\n".join(str(reason) for reason in verdict.reasons)
-        codes = [reason.code.value for reason in verdict.reasons]
-        self._journal.ended(stage.name, StageState.BLOCKED, note, reasons=codes)
+        note = ", ".join(dict.fromkeys(reason.code.value for reason in verdict.reasons))
+        reasons = [reason.model_dump(mode="json") for reason in verdict.reasons]
+        self._journal.ended(stage.name, StageState.BLOCKED, note, reasons=reasons)
 
     def _bury_the_dead(self, lease: Lease) -> None:
         """Give every attempt that died without a record one that says so."""

@@ -14,7 +14,7 @@ from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Producer
 from filmgate.core.ports import ArtifactRows, ResultStore, RunDirectory
 from filmgate.core.records import ArtifactRef
-from filmgate.core.states import RunState, StageState
+from filmgate.core.states import RunState
 
 
 def ingest_run(run: RunDirectory, results: ResultStore, registry: Registry) -> Receipt:
@@ -24,13 +24,11 @@ def ingest_run(run: RunDirectory, results: ResultStore, registry: Registry) -> R
     whatever the result store raises.
     """
     manifest = run.refold(None)
-    states = {entry.status for entry in manifest.stages.values()}
-    blocked = StageState.BLOCKED in states and StageState.FAILED not in states
-    if blocked or manifest.status is RunState.RUNNING:
+    if manifest.is_blocked or manifest.status is RunState.RUNNING:
         raise Invalid(
             f"run {manifest.run_id} is not ready to be ingested",
             expected="a run that has ended, with no gate closed",
-            got="a closed gate" if blocked else manifest.status.value,
+            got="a closed gate" if manifest.is_blocked else manifest.status.value,
             hint=f"See `filmgate status {run.folder}`",
         )
     files: Iterator[ArtifactRows] = iter(())
