@@ -99,6 +99,7 @@ def gated(home: Path, source: Path, run_id: str) -> Callable[[], None]:
             pipeline="bench",
             stages=PLAN.names,
             stands_on=PLAN.stands_on,
+            makes=PLAN.makes,
             asset=Asset(id="a", input_hash=sha, uri="file:///s", size_bytes=1, media={}),
             source_sha_map={name: sha},
             run_id=chosen,

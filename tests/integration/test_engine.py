@@ -31,6 +31,7 @@ from support.runs import (
     MOMENT,
     PLAN,
     SCENES,
+    WORDS,
     Letters,
     Witness,
     artifact_bytes,
@@ -454,10 +455,45 @@ def test_a_lost_record_closes_the_gates_and_repair_makes_it_again(
     whole = artifact_bytes(run)
     (run.folder / "commits" / "read.a1.json").unlink()
     manifest = execute(run, source)
-    assert codes(manifest, "read") == [ReasonCode.MISSING_ARTIFACT]
+    assert set(codes(manifest, "read")) == {ReasonCode.MISSING_ARTIFACT}
     assert execute(run, source, repair=True).status is RunState.SUCCESS
     assert artifact_bytes(run) == whole
     assert verify(run).status is RunState.SUCCESS
+
+
+@pytest.mark.parametrize("is_handiwork", [False, True])
+def test_a_file_whose_record_was_lost_is_not_written_over_in_silence(
+    tmp_path: Path, source: Path, is_handiwork: bool
+) -> None:
+    run = finished(tmp_path, source)
+    whole = artifact_bytes(run)
+    before = run.refold(None).revision
+    (run.folder / "commits" / "speak.a1.json").unlink()
+    if is_handiwork:
+        (run.folder / WORDS.path).write_text("mine")
+    left = artifact_bytes(run)
+    assert codes(verify(run), "speak") == [ReasonCode.MISSING_ARTIFACT]
+    assert codes(execute(run, source), "speak") == [ReasonCode.MISSING_ARTIFACT]
+    assert artifact_bytes(run) == left
+    mended = execute(run, source, repair=True)
+    assert mended.status is RunState.SUCCESS
+    assert mended.revision > before
+    assert artifact_bytes(run) == whole
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_something_else_in_the_place_of_a_file_is_no_file(
+    tmp_path: Path, source: Path, make: Callable[[Path], None]
+) -> None:
+    run = finished(tmp_path, source)
+    (run.folder / SCENES.path).unlink()
+    make(run.folder / SCENES.path)
+    assert codes(verify(run), "part") == [ReasonCode.MISSING_ARTIFACT]
+    if make is os.mkdir:
+        with pytest.raises(Invalid, match="is a folder"):
+            execute(run, source, repair=True)
+        (run.folder / SCENES.path).rmdir()
+    assert execute(run, source, repair=True).status is RunState.SUCCESS
 
 
 def test_asking_whether_a_run_is_held_never_keeps_a_runner_out(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from filmgate.core.digest import sha256_hex
 from filmgate.core.envelope import Envelope
-from filmgate.core.errors import Conflict, Invalid, NotFound
+from filmgate.core.errors import Conflict, Held, Invalid, NotFound
 from filmgate.core.ids import AssetId
 from filmgate.core.payloads.registry import BUILT_IN
 from filmgate.core.plan import Done, Outcome, Plan, Settings, stage
@@ -203,7 +203,7 @@ def test_a_new_type_that_two_runs_bring_at_once_gets_one_key(
 def test_a_run_that_is_worked_on_is_not_taken_in(
     connection: psycopg.Connection, results: PostgresResults, run: FolderRun
 ) -> None:
-    with run.hold(MOMENT), pytest.raises(Invalid, match="not ready to be ingested"):
+    with run.hold(MOMENT), pytest.raises(Held, match="not ready to be ingested"):
         ingest_run(run, results, BUILT_IN)
     assert rows(connection)["runs"] == []
 

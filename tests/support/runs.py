@@ -102,6 +102,7 @@ def reserve_run(
             pipeline=plan.pipeline,
             stages=plan.names,
             stands_on=plan.stands_on,
+            makes=plan.makes,
             asset=Asset(
                 id=asset,
                 input_hash=digest(source.read_bytes()),

@@ -183,6 +183,7 @@ def _head(
         pipeline=PLAN.pipeline,
         stages=PLAN.names,
         stands_on=PLAN.stands_on,
+        makes=PLAN.makes,
         asset=Asset(
             id=asset_id,
             input_hash=given.inputs.digests[video.name],

@@ -1,5 +1,6 @@
 """`filmgate status`: how a run stands, or which runs there are."""
 
+import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -57,7 +58,7 @@ def _list(manifests: "list[Manifest]", faults: list[str], *, as_json: bool) -> N
         talk().print(f"[red]unreadable[/]  {fault}")
     if as_json:
         rows = ",".join(manifest.model_dump_json(by_alias=True) for manifest in manifests)
-        typer.echo(f'{{"runs":[{rows}]}}')
+        typer.echo(f'{{"runs":[{rows}],"unreadable":{json.dumps(faults)}}}')
         return
     if not manifests:
         out().print("no runs yet; `filmgate run episode VIDEO` makes one")

@@ -139,6 +139,22 @@ def check_lineage(record: StageRecord, known: Container[str]) -> list[Reason]:
     ]
 
 
+def check_unrecorded(stage: str, paths: Iterable[str]) -> list[Reason]:
+    """Files under the stage's names that no record of it speaks of: a record was lost, or they
+    are somebody's own."""
+    return [
+        Reason(
+            code=ReasonCode.MISSING_ARTIFACT,
+            stage=stage,
+            path=path,
+            expected=f"a record in commits/ that names {path}",
+            got="a file, and no record of it",
+            action="Restore the record, move the file away, or write over it: --repair",
+        )
+        for path in paths
+    ]
+
+
 def provider_unavailable(stage: str, reason: str) -> Reason:
     """A stage asked for by name that has nothing to work on or with."""
     return Reason(

@@ -61,7 +61,7 @@ class Manifest(Record):
     config_hash: str
     status: RunState
     revision: int
-    """How many records it is the fold of."""
+    """Rises with every record."""
     created_at: datetime
     updated_at: datetime
     stages: dict[str, StageEntry]
@@ -156,6 +156,17 @@ class Ledger:
             if (record := self.current(name)) is not None and self.state(name) is StageState.SUCCESS
         )
 
+    def unrecorded(self, stage: str) -> list[str]:
+        """Paths that the stage makes and that no record of it names."""
+        named = {ref.path for r in self.records if r.stage == stage for ref in r.artifacts}
+        return [path for path in self.head.makes[stage] if path not in named]
+
+    @property
+    def revision(self) -> int:
+        """Rises with every record, and with every holder of the lease that wrote one; so it
+        also rises where a record was lost and made again."""
+        return len(self.records) + max((record.epoch for record in self.records), default=0)
+
     def _opened(self, stage: str) -> list[OpenAttempt]:
         recorded = {(record.stage, record.attempt) for record in self.records}
         return [
@@ -214,7 +225,7 @@ def fold(ledger: Ledger, *, is_held: bool) -> Manifest:
         config=head.config,
         config_hash=head.config_hash,
         status=run_state((entry.status for entry in entries.values()), is_held=is_held),
-        revision=len(ledger.records),
+        revision=ledger.revision,
         created_at=head.created_at,
         updated_at=max([head.created_at, *(record.ended for record in ledger.records)]),
         stages=entries,

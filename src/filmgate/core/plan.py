@@ -126,6 +126,11 @@ class Plan:
         """For each stage, those whose files it may read."""
         return {each.name: each.stands_on for each in self.stages}
 
+    @property
+    def makes(self) -> dict[str, tuple[str, ...]]:
+        """For each stage, the paths of its files."""
+        return {each.name: tuple(made.path for made in each.makes) for each in self.stages}
+
     def named(self, name: str) -> Stage:
         """The stage of that name, or Invalid saying which there are."""
         for each in self.stages:

@@ -65,6 +65,8 @@ class RunHead(Record):
     """The plan's stages in canonical order."""
     stands_on: dict[str, tuple[str, ...]]
     """The stages whose files each of them may read."""
+    makes: dict[str, tuple[str, ...]]
+    """The paths of the files that each of them makes."""
     asset: Asset
     source_sha_map: dict[str, Digest]
     run_id: Id

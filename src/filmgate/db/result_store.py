@@ -143,7 +143,7 @@ class PostgresResults:
         return FindAnswer(
             asset_id=asset_id,
             runs={TRANSCRIPT: served["run_id"]} if served else {},
-            query=query,
+            query=_storable(query),
             direction=direction,
             from_ms=from_ms,
             hits=tuple(

@@ -13,6 +13,7 @@ from filmgate.core.gates import (
     check_footings,
     check_inputs,
     check_lineage,
+    check_unrecorded,
 )
 from filmgate.core.manifest import Ledger
 from filmgate.core.plan import Plan, Stage
@@ -46,6 +47,8 @@ class Gatekeeper:
         if protect_own:
             others |= {stage.name}
             reasons += self._lost_records(ledger)
+            strangers = [p for p in ledger.unrecorded(stage.name) if self.run.facts(p)]
+            reasons += check_unrecorded(stage.name, strangers)
         for name in self.plan.names:
             footing = self._footing(name, ledger)
             if name in others and footing.state is StageState.SUCCESS:

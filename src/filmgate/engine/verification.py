@@ -1,6 +1,12 @@
 """Verification: hold everything that a run says against what is there, without running anything."""
 
-from filmgate.core.gates import FileFacts, Footing, Verdict, check_files, check_lineage
+from filmgate.core.gates import (
+    Footing,
+    Verdict,
+    check_files,
+    check_lineage,
+    check_unrecorded,
+)
 from filmgate.core.manifest import Ledger, Manifest, fold
 from filmgate.core.ports import RunDirectory
 from filmgate.core.states import StageState
@@ -27,11 +33,11 @@ def verify(run: RunDirectory) -> Manifest:
 
 
 def _verdict(stage: str, ledger: Ledger, run: RunDirectory) -> Verdict:
+    strangers = [path for path in ledger.unrecorded(stage) if run.facts(path)]
+    reasons = check_unrecorded(stage, strangers)
     record = ledger.current(stage)
-    if record is None or record.status is not StageState.SUCCESS:
-        return Verdict(stage=stage, reasons=())
-    found: dict[str, FileFacts | None] = {ref.path: run.facts(ref.path) for ref in record.artifacts}
-    own = Footing(stage=stage, state=record.status, artifacts=record.artifacts)
-    known = {each.digest for each in ledger.records}
-    reasons = check_files(own, found) + check_lineage(record, known)
+    if record is not None and record.status is StageState.SUCCESS:
+        own = Footing(stage=stage, state=record.status, artifacts=record.artifacts)
+        reasons += check_files(own, {ref.path: run.facts(ref.path) for ref in record.artifacts})
+        reasons += check_lineage(record, {each.digest for each in ledger.records})
     return Verdict(stage=stage, reasons=tuple(reasons))

@@ -55,11 +55,13 @@ class Home:
         if (folder / HEAD).is_file():
             return FolderRun(folder)
         asset, slash, run = reference.partition("/")
-        runs = self.runs(parse_asset_id(asset)) if slash else self.runs()
-        wanted = parse_run_id(run if slash else asset)
-        named = [found for found in runs if found.head.run_id == wanted]
-        if not slash and not named:
-            named = [found for found in runs if found.head.asset.id == asset][-1:]
+        if slash:
+            named = self._found(parse_asset_id(asset))
+            named = [found for found in named if found.folder.name == parse_run_id(run)]
+        else:
+            wanted = parse_run_id(reference)
+            named = [found for found in self._found(None) if found.folder.name == wanted]
+            named = named or self.runs(AssetId(reference))[-1:]
         if not named:
             raise NotFound(
                 f"no run {reference!r} in {self.root}",
@@ -67,7 +69,7 @@ class Home:
                 hint="`filmgate status` lists the runs there are",
             )
         if len(named) > 1:
-            assets = ", ".join(sorted(found.head.asset.id for found in named))
+            assets = ", ".join(sorted(found.folder.parents[1].name for found in named))
             raise Invalid(
                 f"several assets have a run {reference!r}",
                 expected="asset/run",

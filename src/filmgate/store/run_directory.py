@@ -130,6 +130,14 @@ class FolderRun:
         if not commits.is_dir():
             commits.mkdir()
             sync_folder(self.folder)
+        for ref in record.artifacts:
+            if inside(self.folder, ref.path).is_dir():
+                raise Invalid(
+                    f"{self.folder / ref.path} is a folder",
+                    expected="room for a file",
+                    got="a folder",
+                    hint="Move it away, then run it again",
+                )
         if not (commits / record.name).exists():
             self._make_names_durable(record)
         create_only(commits / record.name, record.to_bytes())
@@ -174,6 +182,8 @@ class FolderRun:
             mark = stat_mark(file)
         except OSError:
             return None
+        if not file.is_file():
+            return None
         known = self._known_facts.get(path)
         if known is not None and known[0] == mark:
             return known[1]
@@ -210,7 +220,7 @@ class FolderRun:
         if not commits.is_dir():
             return
         for path in sorted(commits.glob("*.json")):
-            if not path.name.startswith("."):
+            if not path.name.startswith(".") and path.is_file():
                 yield self._record(path)
 
     def _record(self, path: Path) -> StageRecord:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from filmgate.core.answers import Receipt
 from filmgate.core.digest import sha256_hex
 from filmgate.core.envelope import ArtifactLine
-from filmgate.core.errors import Invalid, first_fault
+from filmgate.core.errors import Held, Invalid, first_fault
 from filmgate.core.manifest import Manifest
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Producer
@@ -24,11 +24,18 @@ def ingest_run(run: RunDirectory, results: ResultStore, registry: Registry) -> R
     whatever the result store raises.
     """
     manifest = run.refold(None)
-    if manifest.is_blocked or manifest.status is RunState.RUNNING:
+    if manifest.status is RunState.RUNNING:
+        raise Held(
+            f"run {manifest.run_id} is not ready to be ingested",
+            expected="a run that has ended",
+            got="one that is worked on",
+            hint="Wait for its end; it is ingested then",
+        )
+    if manifest.is_blocked:
         raise Invalid(
             f"run {manifest.run_id} is not ready to be ingested",
-            expected="a run that has ended, with no gate closed",
-            got="a closed gate" if manifest.is_blocked else manifest.status.value,
+            expected="a run with no gate closed",
+            got="a closed gate",
             hint=f"See `filmgate status {run.folder}`",
         )
     files: Iterator[ArtifactRows] = iter(())
