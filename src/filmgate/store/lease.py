@@ -47,7 +47,7 @@ def hold(folder: Path, now: datetime) -> Iterator[FolderLease]:
     """Hold the lease for a block; raise Held at once where another runner has it."""
     with (folder / LOCK_NAME).open("a+b") as lock:
         deadline = time.monotonic() + GLANCE_S
-        while not _taken(lock):
+        while not _taken(lock, fcntl.LOCK_EX):
             if time.monotonic() > deadline:
                 raise _held(folder)
             time.sleep(POLL_S)
@@ -63,21 +63,18 @@ def hold(folder: Path, now: datetime) -> Iterator[FolderLease]:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a runner holds the lease at this moment."""
-    try:
-        with (folder / LOCK_NAME).open("rb") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-    except FileNotFoundError:
-        pass
-    return False
+    """Whether a runner holds the lease at this moment; where nobody ever held it, nobody does."""
+    path = folder / LOCK_NAME
+    if not path.exists():
+        return False
+    with path.open("rb") as lock:
+        return not _taken(lock, fcntl.LOCK_SH)
 
 
-def _taken(lock: IO[bytes]) -> bool:
+def _taken(lock: IO[bytes], kind: int) -> bool:
+    """Take the lock, exclusive or shared, if that needs no waiting."""
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
