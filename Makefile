@@ -13,7 +13,7 @@ demo: $(STAMP) ## Compose a film, run the pipeline on it, find and jump in it
 	@$(BIN)/filmgate demo
 
 test: lint ## Lint, check types and floors, then run the tests
-	@$(BIN)/python -m pytest -m "not proof"
+	@$(BIN)/python -m pytest -m "not proof" -n auto --dist loadfile
 
 lint: $(STAMP) ## Check style, types and the floors of the house
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .

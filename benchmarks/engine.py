@@ -24,7 +24,8 @@ from filmgate.core.ports import Bench
 from filmgate.core.records import Asset, RunHead
 from filmgate.core.states import StageState
 from filmgate.engine.inputs import read_inputs
-from filmgate.engine.runner import Request, Runner
+from filmgate.engine.invocation import Invocation, Request
+from filmgate.engine.runner import execute
 from filmgate.store.home import Home
 
 STAGES = 6
@@ -113,15 +114,17 @@ def gated(home: Path, source: Path, run_id: str) -> Callable[[], None]:
     run = Home(home).reserve(AssetId("a"), head, run_id=RunId(run_id), now=utc_now())
 
     def invoke() -> None:
-        Runner(
-            plan=PLAN,
-            run=run,
-            inputs=read_inputs({name: source}, lambda done, total: None),
-            request=Request(stages=PLAN.select(())),
-            registry=BUILT_IN,
-            observer=Silence(),
-            clock=utc_now,
-        ).execute()
+        execute(
+            Invocation(
+                plan=PLAN,
+                run=run,
+                inputs=read_inputs({name: source}, lambda done, total: None),
+                request=Request(stages=PLAN.select(())),
+                registry=BUILT_IN,
+                observer=Silence(),
+                clock=utc_now,
+            )
+        )
 
     return invoke
 

@@ -122,7 +122,7 @@ def test_a_tampered_file_is_refused_with_exit_3_and_both_digests(
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     blocked = filmgate.json("run", "episode", film, "--no-ingest", code=3)
     assert blocked["run_id"] == first["run_id"]
-    (reason,) = blocked["stages"]["scenes"]["blocked"]["reasons"]
+    reason = blocked["stages"]["scenes"]["blocked"]["reasons"][0]
     (ref,) = first["stages"]["probe"]["artifacts"]
     assert (reason["code"], reason["path"]) == ("digest_mismatch", "probe.json")
     assert ref["sha256"] in reason["expected"]
@@ -173,7 +173,7 @@ def test_asked_to_end_a_run_ends_resumable_with_exit_130(
         command, env=filmgate.env, cwd=filmgate.home.parent, stderr=subprocess.DEVNULL
     ) as child:
         runs = filmgate.home / "manifests" / "long" / "runs"
-        while not list(runs.glob("Attempt*/attempts/scenes.a1/attempt.json")):
+        while not list(runs.glob("Attempt*/attempts/scenes.a1")):
             assert child.poll() is None
             time.sleep(0.001)
         child.terminate()

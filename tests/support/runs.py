@@ -19,7 +19,8 @@ from filmgate.core.ports import Bench, Timed
 from filmgate.core.records import Asset, RunHead
 from filmgate.core.states import StageState
 from filmgate.engine.inputs import read_inputs
-from filmgate.engine.runner import Request, Runner
+from filmgate.engine.invocation import Invocation, Request
+from filmgate.engine.runner import execute as run_plan
 from filmgate.store.home import Home
 from filmgate.store.run_directory import FolderRun
 
@@ -153,19 +154,21 @@ def execute(
 ) -> Manifest:
     """One invocation."""
     chosen = tuple(stages)
-    return Runner(
-        plan=plan,
-        run=run,
-        inputs=read_inputs({source.name: source}, lambda done, total: None),
-        request=Request(
-            stages=plan.select(chosen),
-            named=plan.select(chosen) if chosen else frozenset(),
-            **request,
-        ),
-        registry=BUILT_IN,
-        observer=witness or Witness(),
-        clock=lambda: MOMENT,
-    ).execute()
+    return run_plan(
+        Invocation(
+            plan=plan,
+            run=run,
+            inputs=read_inputs({source.name: source}, lambda done, total: None),
+            request=Request(
+                stages=plan.select(chosen),
+                named=plan.select(chosen) if chosen else frozenset(),
+                **request,
+            ),
+            registry=BUILT_IN,
+            observer=witness or Witness(),
+            clock=lambda: MOMENT,
+        )
+    )
 
 
 def artifact_bytes(run: FolderRun, plan: Plan = PLAN) -> dict[str, bytes]:

@@ -6,7 +6,7 @@ import pytest
 import typer.main
 
 from filmgate.app.settings import Settings
-from filmgate.cli.main import app
+from filmgate.cli.main import add_pipelines, app
 from filmgate.core.errors import ExitCode
 from filmgate.core.gates import ReasonCode
 from filmgate.core.payloads.registry import BUILT_IN
@@ -17,6 +17,7 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
 def commands() -> dict[str, list[str]]:
     """Every command with its options."""
+    add_pipelines(["run", "episode"])
     root = typer.main.get_command(app)
     found: dict[str, list[str]] = {}
     waiting = [("filmgate", root)]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from filmgate.app.episode_run import EpisodeOptions, RunReport
+from filmgate.app.run_options import RunOptions, RunReport
 from filmgate.app.system import System
 from filmgate.core.answers import FindAnswer, JumpAnswer
 from filmgate.core.envelope import Envelope
@@ -42,7 +42,7 @@ def run_demo(
     system: System, film: Path, observer: Observer, hashed: Callable[[float, float], None]
 ) -> DemoReport:
     """Run the pipeline on the film as a new run, take it in, then find and jump in it."""
-    report = system.run_episode(film, EpisodeOptions(new=True), observer, hashed)
+    report = system.run("episode", film, RunOptions(new=True), observer, hashed)
     asset_id = AssetId(report.manifest.asset.id)
     with system.results() as results:
         return DemoReport(

@@ -2,10 +2,16 @@
 
 import logging
 import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import structlog
 
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+from filmgate.core.digest import canonical_json
+from filmgate.core.errors import NotPermitted
+from filmgate.core.redaction import redact
+from filmgate.store.durable import append_line
 
 
 def configure(level: str) -> None:
@@ -18,9 +24,40 @@ def configure(level: str) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _redacted,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+class LogFile:
+    """A sink for events: one file of JSON lines, shared by all who append to it."""
+
+    def __init__(self, path: Path, level: str) -> None:
+        self._path = path
+        self._least = getattr(logging, level)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            append_line(str(path), b"")
+        except OSError as error:
+            raise NotPermitted(
+                f"{path} cannot be written",
+                expected="a file to append events to",
+                got=error.strerror or str(error),
+                hint="Choose another --log-file",
+            ) from error
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        """Append an event that is important enough; a full disk loses it, not the run."""
+        if getattr(logging, str(event["level"]).upper()) >= self._least:
+            try:
+                append_line(str(self._path), canonical_json(dict(event)) + b"\n")
+            except OSError as error:
+                structlog.get_logger().warning("log_file.failed", error=str(error))
+
+
+def _redacted(_logger: Any, _method: str, event: Any) -> Any:
+    return redact(dict(event))

@@ -3,32 +3,33 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import structlog
 
-from filmgate.app.episode_run import (
-    EpisodeOptions,
-    RunReport,
-    admit,
-    find_or_reserve,
-    other_inputs,
-)
+from filmgate.app import exports, pipelines
+from filmgate.app.executors import executor_of
+from filmgate.app.run_choice import Given, RunChoice, admit
+from filmgate.app.run_options import RunOptions, RunReport, concerned
 from filmgate.app.settings import Settings
 from filmgate.core.answers import FindAnswer, JumpAnswer, Receipt
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable
+from filmgate.core.forecast import Forecast
 from filmgate.core.ids import parse_asset_id
 from filmgate.core.manifest import Manifest
 from filmgate.core.payloads.registry import BUILT_IN
-from filmgate.core.ports import Observer, ResultStore
+from filmgate.core.ports import EventSink, Observer, ResultStore
 from filmgate.core.questions import Direction, JumpKind
 from filmgate.core.states import RunState
 from filmgate.db.connection import connected
 from filmgate.db.embedded import EmbeddedPostgres
 from filmgate.db.result_store import PostgresResults
-from filmgate.engine.runner import Runner
+from filmgate.engine.adoption import adopt
+from filmgate.engine.invocation import Invocation
+from filmgate.engine.planning import foresee, foresee_new
+from filmgate.engine.runner import execute
 from filmgate.engine.verification import verify
-from filmgate.pipelines.episode.plan import PLAN
 from filmgate.store.event_log import read_events
 from filmgate.store.home import Home
 from filmgate.store.run_directory import FolderRun
@@ -48,44 +49,46 @@ class System:
         self._home = Home(settings.home.expanduser())
         self._log = structlog.get_logger()
 
-    def run_episode(
+    def run(
         self,
-        video: Path,
-        options: EpisodeOptions,
+        name: str,
+        source: Path,
+        options: RunOptions,
         observer: Observer,
         hashed: Callable[[float, float], None],
+        sinks: tuple[EventSink, ...] = (),
     ) -> RunReport:
-        """Run the episode pipeline on a video: resume the run that is meant, or begin one.
+        """Run a pipeline on an input: resume the run that is meant, or begin one.
 
         A database that is away does not fail the run; the report says so.
         """
-        request = options.request()
-        given = admit(video, hashed)
-        run = find_or_reserve(
-            self._home,
-            given,
-            options,
-            producer=self._settings.producer,
-            env=self._settings.env,
-            now=utc_now(),
-        )
+        pipeline = pipelines.load(name)
+        request = options.request(pipeline.plan)
+        given = admit(pipeline, source, options, hashed)
+        choice = self._choice(given, options)
+        run = choice.find_or_reserve()
+        asset = run.head.asset.id
         notes = []
-        if others := other_inputs(self._home, run):
+        if others := choice.other_inputs():
             notes.append(
-                f"asset {run.head.asset.id} has runs on another film ({', '.join(others)}); "
+                f"asset {asset} has runs on another input ({', '.join(others)}); "
                 "if this is no new cut of the same, give it an --asset-id of its own"
             )
-        self._log.info("run.started", asset=run.head.asset.id, run=run.head.run_id)
-        runner = Runner(
-            plan=PLAN,
-            run=run,
-            inputs=given.inputs,
-            request=request,
-            registry=BUILT_IN,
-            observer=observer,
-            clock=utc_now,
+        self._log.info("run.started", asset=asset, run=run.head.run_id)
+        manifest = execute(
+            Invocation(
+                plan=pipeline.plan,
+                run=run,
+                inputs=given.inputs,
+                request=request,
+                registry=BUILT_IN,
+                observer=observer,
+                clock=utc_now,
+                executor=partial(executor_of, options),
+                sinks=(*sinks, *exports.sinks(self._settings.export)),
+                is_detailed=options.is_detailed,
+            )
         )
-        manifest = runner.execute()
         self._log.info("run.ended", run=manifest.run_id, status=manifest.status.value)
         receipt, why_not = self._ingest_after(run, manifest, options)
         if why_not:
@@ -93,9 +96,50 @@ class System:
         return RunReport(
             manifest=manifest,
             folder=run.folder,
-            stages=request.stages,
+            concerned=concerned(pipeline.plan, request.stages),
             receipt=receipt,
             notes=tuple(notes),
+        )
+
+    def plan(
+        self,
+        name: str,
+        source: Path,
+        options: RunOptions,
+        hashed: Callable[[float, float], None],
+    ) -> Forecast:
+        """What `run` would do if it were asked now; nothing is run or written."""
+        pipeline = pipelines.load(name)
+        request = options.request(pipeline.plan)
+        given = admit(pipeline, source, options, hashed)
+        run = self._choice(given, options).find()
+        if run is None:
+            stages = foresee_new(pipeline.plan, request)
+        else:
+            stages = foresee(pipeline.plan, run, given.inputs, request, BUILT_IN)
+        return Forecast(
+            pipeline=name,
+            asset_id=given.asset_id,
+            run_id=run.head.run_id if run else None,
+            stages=stages,
+        )
+
+    def adopt(self, stage: str, reference: str) -> RunReport:
+        """Take a stage's files, mended by hand in the run's folder, for its result."""
+        run = self._home.find(reference)
+        plan = pipelines.load(run.head.pipeline).plan
+        adopted = plan.named(stage)
+        manifest = adopt(plan=plan, run=run, stage=adopted, registry=BUILT_IN, clock=utc_now)
+        return RunReport(manifest=manifest, folder=run.folder, concerned=frozenset({adopted.name}))
+
+    def _choice(self, given: Given, options: RunOptions) -> RunChoice:
+        return RunChoice(
+            self._home,
+            given,
+            options,
+            producer=self._settings.producer,
+            env=self._settings.env,
+            now=utc_now(),
         )
 
     def runs(self) -> tuple[list[Manifest], list[str]]:
@@ -178,7 +222,7 @@ class System:
         return embedded.url
 
     def _ingest_after(
-        self, run: FolderRun, manifest: Manifest, options: EpisodeOptions
+        self, run: FolderRun, manifest: Manifest, options: RunOptions
     ) -> tuple[Receipt | None, str | None]:
         if not options.ingest:
             return None, None

@@ -10,7 +10,21 @@ from types import FrameType
 
 import typer
 
-from filmgate.cli import db, demo, find, ingest, jump, logs, manifest, run, status, verify
+from filmgate.app.pipelines import BUILT_IN, names
+from filmgate.cli import (
+    adopt,
+    db,
+    demo,
+    find,
+    ingest,
+    jump,
+    logs,
+    manifest,
+    plan,
+    run,
+    status,
+    verify,
+)
 from filmgate.cli.output import printable
 from filmgate.core.errors import (
     ExitCode,
@@ -33,8 +47,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(run.app, name="run")
+app.add_typer(plan.app, name="plan")
 app.command("status")(status.status)
 app.command("verify")(verify.verify)
+app.command("adopt")(adopt.adopt)
 app.command("logs")(logs.logs)
 app.add_typer(manifest.app, name="manifest")
 app.command("ingest")(ingest.ingest)
@@ -69,6 +85,7 @@ def main() -> None:
 def call(arguments: Sequence[str]) -> int:
     """Run one command; its exit code. Errors are told on stderr, or with --json on stdout."""
     as_json = "--json" in arguments
+    add_pipelines(arguments)
     try:
         app(args=list(arguments))
     except SystemExit as ended:
@@ -87,6 +104,17 @@ def call(arguments: Sequence[str]) -> int:
         _tell(told, as_json=as_json)
         return told.exit_code
     return ExitCode.DONE
+
+
+def add_pipelines(arguments: Sequence[str]) -> None:
+    """Make a command of every pipeline, those of other packages only where one may be meant."""
+    is_built_in = len(arguments) > 1 and arguments[1] in BUILT_IN
+    if not arguments or arguments[0] not in {"run", "plan"}:
+        return
+    for name in BUILT_IN if is_built_in else names():
+        if name not in {command.name for command in run.app.registered_commands}:
+            run.add_pipeline(name)
+            plan.add_pipeline(name)
 
 
 def _of_the_system(error: OSError) -> FilmgateError:

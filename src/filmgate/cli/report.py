@@ -2,7 +2,7 @@
 
 from rich.markup import escape
 
-from filmgate.app.episode_run import RunReport
+from filmgate.app.run_options import RunReport
 from filmgate.cli.output import out, print_json, print_reasons, printable, stage_table, styled, talk
 from filmgate.core.manifest import Manifest
 from filmgate.core.states import RunState
@@ -31,10 +31,11 @@ def print_report(report: RunReport, *, as_json: bool) -> None:
 def _print_next_steps(manifest: Manifest) -> None:
     """What there is to ask, where there is something."""
     asset_id = manifest.asset.id
+    counts = {name: n for entry in manifest.stages.values() for name, n in entry.counts.items()}
     steps = []
-    if manifest.stages["scenes"].counts.get("scenes", 0) > 1:
+    if counts.get("scenes", 0) > 1:
         steps.append(f"filmgate jump {asset_id} --kind scene")
-    if manifest.stages["transcript"].counts.get("words", 0):
+    if counts.get("words", 0):
         steps.append(f"filmgate find {asset_id} WORDS")
     steps.append(f"filmgate verify {asset_id}")
     for heading, step in zip(["next", *[""] * len(steps)], steps, strict=False):

@@ -1,6 +1,7 @@
 """What a stage promises of a file: its name, its kind, the schema of what is inside."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
 
@@ -10,10 +11,25 @@ from pydantic import BaseModel
 class FileKind(StrEnum):
     """How a file is laid out."""
 
-    JSON = "application/json"
+    JSON = "json"
     """One document."""
-    ARTIFACTS = "application/x-ndjson"
-    """One artifact a line (`ArtifactLine`)."""
+    RECORDS = "records"
+    """JSON lines, one record of a model of the stage's own each."""
+    ARTIFACTS = "artifacts"
+    """JSON lines, one artifact each (`ArtifactLine`)."""
+    PARQUET = "parquet"
+    """A table."""
+    BINARY = "binary"
+    """Bytes that nobody here looks into."""
+
+
+MEDIA_TYPES = {
+    FileKind.JSON: "application/json",
+    FileKind.RECORDS: "application/x-ndjson",
+    FileKind.ARTIFACTS: "application/x-ndjson",
+    FileKind.PARQUET: "application/vnd.apache.parquet",
+    FileKind.BINARY: "application/octet-stream",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +39,16 @@ class FileContract:
     path: str
     kind: FileKind
     schema: str
-    """What the document is called; for a file of artifacts, their type."""
+    """What the contents are called; for a file of artifacts, their type."""
     schema_version: int = 1
+    media_type: str
     model: type[BaseModel] | None = None
-    """The document's model; the records of an artifact file are looked up in the registry."""
+    """Of the document, or of each record; those of artifacts are looked up in the registry."""
+    columns: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Arrow type by name, of the columns that a table must have."""
     min_records: int = 0
+    counted_as: str | None = None
+    """The count of the stage that is the number of records in this file."""
 
     @property
     def key(self) -> str:
@@ -43,18 +64,91 @@ class FileContract:
 def document(path: str, model: type[BaseModel], *, schema: str, version: int = 1) -> FileContract:
     """A JSON document read by `model`."""
     return FileContract(
-        path=path, kind=FileKind.JSON, schema=schema, schema_version=version, model=model
+        path=path,
+        kind=FileKind.JSON,
+        media_type=MEDIA_TYPES[FileKind.JSON],
+        schema=schema,
+        schema_version=version,
+        model=model,
+    )
+
+
+def records(
+    path: str,
+    model: type[BaseModel],
+    *,
+    schema: str,
+    version: int = 1,
+    min_records: int = 0,
+    counted_as: str | None = None,
+) -> FileContract:
+    """JSON lines, each read by `model`."""
+    return FileContract(
+        path=path,
+        kind=FileKind.RECORDS,
+        media_type=MEDIA_TYPES[FileKind.RECORDS],
+        schema=schema,
+        schema_version=version,
+        model=model,
+        min_records=min_records,
+        counted_as=counted_as,
     )
 
 
 def artifacts(
-    path: str, artifact_type: str, *, version: int = 1, min_records: int = 0
+    path: str,
+    artifact_type: str,
+    *,
+    version: int = 1,
+    min_records: int = 0,
+    counted_as: str | None = None,
 ) -> FileContract:
     """A file of artifacts of one type."""
     return FileContract(
         path=path,
         kind=FileKind.ARTIFACTS,
+        media_type=MEDIA_TYPES[FileKind.ARTIFACTS],
         schema=artifact_type,
         schema_version=version,
         min_records=min_records,
+        counted_as=counted_as,
+    )
+
+
+def parquet(
+    path: str,
+    *,
+    schema: str,
+    columns: Mapping[str, str],
+    version: int = 1,
+    min_records: int = 0,
+    counted_as: str | None = None,
+) -> FileContract:
+    """A table with at least these columns, of these Arrow types (`int64`, `string`)."""
+    return FileContract(
+        path=path,
+        kind=FileKind.PARQUET,
+        media_type=MEDIA_TYPES[FileKind.PARQUET],
+        schema=schema,
+        schema_version=version,
+        columns=dict(columns),
+        min_records=min_records,
+        counted_as=counted_as,
+    )
+
+
+def binary(
+    path: str,
+    *,
+    schema: str,
+    version: int = 1,
+    media_type: str = MEDIA_TYPES[FileKind.BINARY],
+) -> FileContract:
+    """A file that is kept and handed on by its digest alone: a picture, a PDF, an array."""
+    return FileContract(
+        path=path,
+        kind=FileKind.BINARY,
+        media_type=media_type,
+        schema=schema,
+        schema_version=version,
     )

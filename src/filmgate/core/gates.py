@@ -1,6 +1,6 @@
 """Gates: may a stage start on what it stands on? The answer is a verdict with every reason."""
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,10 +13,14 @@ class ReasonCode(StrEnum):
 
     MISSING_ARTIFACT = "missing_artifact"
     DIGEST_MISMATCH = "digest_mismatch"
+    SCHEMA_INVALID = "schema_invalid"
+    COUNT_MISMATCH = "count_mismatch"
     SCHEMA_VERSION_UNSUPPORTED = "schema_version_unsupported"
     UPSTREAM_FAILED = "upstream_failed"
     UPSTREAM_NOT_SUCCESS = "upstream_not_success"
+    RUN_ID_MISMATCH = "run_id_mismatch"
     INPUT_CHANGED = "input_changed"
+    STAGE_DISABLED = "stage_disabled"
     PROVIDER_UNAVAILABLE = "provider_unavailable"
 
 
@@ -63,6 +67,24 @@ class FileFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Examination:
+    """What a file holds, seen with its contract in hand."""
+
+    records: int | None
+    """None where it could not be read to its end."""
+    fault: str | None = None
+    """The first breach of the contract."""
+
+
+Examine = Callable[[str], Examination | None]
+"""Asked only of files, by path, whose bytes are not those recorded; None where nobody can tell."""
+
+
+def unexamined(path: str) -> None:
+    """For whoever has no contracts at hand."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Footing:
     """A stage that another stands on, as found."""
 
@@ -75,13 +97,16 @@ class Footing:
 
 
 def check_footings(
-    stage: str, footings: Iterable[Footing], found: Mapping[str, FileFacts | None]
+    stage: str,
+    footings: Iterable[Footing],
+    found: Mapping[str, FileFacts | None],
+    examine: Examine = unexamined,
 ) -> Verdict:
     """Ask the gate of `stage`. `found` holds, by path, what is on disk now; None where nothing."""
     reasons: list[Reason] = []
     for footing in footings:
         if footing.state is StageState.SUCCESS:
-            reasons += check_files(footing, found)
+            reasons += check_files(footing, found, examine)
         elif footing.state is StageState.FAILED:
             reasons.append(_upstream(ReasonCode.UPSTREAM_FAILED, footing))
         elif footing.state is not StageState.SKIPPED:
@@ -89,7 +114,9 @@ def check_footings(
     return Verdict(stage=stage, reasons=tuple(reasons))
 
 
-def check_files(footing: Footing, found: Mapping[str, FileFacts | None]) -> list[Reason]:
+def check_files(
+    footing: Footing, found: Mapping[str, FileFacts | None], examine: Examine = unexamined
+) -> list[Reason]:
     """Every fault of the files that a successful stage left."""
     reasons = []
     for ref in footing.artifacts:
@@ -98,6 +125,7 @@ def check_files(footing: Footing, found: Mapping[str, FileFacts | None]) -> list
             reasons.append(_missing(footing.stage, ref))
         elif facts.sha256 != ref.sha256:
             reasons.append(_altered(footing.stage, ref, facts))
+            reasons += _broken(footing.stage, ref, examine(ref.path))
         else:
             reasons += _unsupported(footing, ref)
     return reasons
@@ -155,6 +183,49 @@ def check_unrecorded(stage: str, paths: Iterable[str]) -> list[Reason]:
     ]
 
 
+def check_run(expected: str, got: str) -> list[Reason]:
+    """A run's folder that goes by another run's id."""
+    if expected == got:
+        return []
+    return [
+        Reason(
+            code=ReasonCode.RUN_ID_MISMATCH,
+            stage=RUN,
+            path="run.json",
+            expected=f"run {expected}, as its folder is called",
+            got=f"run {got}",
+            action="Give the folder its run's own name, or begin a run of your own with --new",
+        )
+    ]
+
+
+def check_strangers(stage: str, run: str, strangers: Iterable[StageRecord]) -> list[Reason]:
+    """Records of the stage that were made in another run."""
+    return [
+        Reason(
+            code=ReasonCode.RUN_ID_MISMATCH,
+            stage=stage,
+            path=f"commits/{record.name}",
+            expected=f"a record of {run}",
+            got=f"one of {record.asset_id}/{record.run_id}",
+            action=f"Move it away, or make the stage again: --repair --stages {stage}",
+        )
+        for record in strangers
+        if record.stage == stage
+    ]
+
+
+def stage_disabled(stage: str) -> Reason:
+    """A stage asked for by name that the run's config switches off."""
+    return Reason(
+        code=ReasonCode.STAGE_DISABLED,
+        stage=stage,
+        expected="a stage that is switched on",
+        got=f"{stage}.enabled = false in the run's config",
+        action=f"Begin a run with it switched on (--new), or leave {stage} out of --stages",
+    )
+
+
 def provider_unavailable(stage: str, reason: str) -> Reason:
     """A stage asked for by name that has nothing to work on or with."""
     return Reason(
@@ -198,6 +269,34 @@ def _altered(stage: str, ref: ArtifactRef, facts: FileFacts) -> Reason:
     )
 
 
+def _broken(stage: str, ref: ArtifactRef, seen: Examination | None) -> list[Reason]:
+    """What is wrong inside a file whose bytes are not those recorded."""
+    reasons = []
+    if seen is not None and seen.fault is not None:
+        reasons.append(
+            Reason(
+                code=ReasonCode.SCHEMA_INVALID,
+                stage=stage,
+                path=ref.path,
+                expected=f"{ref.schema_name} version {ref.schema_version}",
+                got=seen.fault,
+                action=_mend(stage),
+            )
+        )
+    if seen is not None and seen.records is not None and seen.records != ref.records:
+        reasons.append(
+            Reason(
+                code=ReasonCode.COUNT_MISMATCH,
+                stage=stage,
+                path=ref.path,
+                expected=f"{ref.records} records",
+                got=f"{seen.records} records",
+                action=_mend(stage),
+            )
+        )
+    return reasons
+
+
 def _unsupported(footing: Footing, ref: ArtifactRef) -> list[Reason]:
     readable = (footing.supported or {}).get(ref.path, ref.schema_version)
     if readable == ref.schema_version:
@@ -215,4 +314,7 @@ def _unsupported(footing: Footing, ref: ArtifactRef) -> list[Reason]:
 
 
 def _mend(stage: str) -> str:
-    return f"Restore the file, or make it again by running {stage} anew: --repair"
+    return (
+        f"Restore the file, or make it again with --repair; "
+        f"where it was changed by hand and is meant: filmgate adopt {stage}"
+    )

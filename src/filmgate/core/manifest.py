@@ -12,7 +12,15 @@ from filmgate.core.digest import canonical_json
 from filmgate.core.errors import Invalid, first_fault
 from filmgate.core.gates import Reason, Verdict
 from filmgate.core.plan import Producer
-from filmgate.core.records import ArtifactRef, Asset, Record, RunHead, StageError, StageRecord
+from filmgate.core.records import (
+    ArtifactRef,
+    Asset,
+    ItemError,
+    Record,
+    RunHead,
+    StageError,
+    StageRecord,
+)
 from filmgate.core.states import RunState, StageState, StageView, merge, run_state
 
 MANIFEST_VERSION = 1
@@ -39,6 +47,7 @@ class StageEntry(Record):
     counts: dict[str, int] = Field(default_factory=dict)
     metrics: dict[str, Any] = Field(default_factory=dict)
     warnings: tuple[dict[str, Any], ...] = ()
+    item_errors: tuple[ItemError, ...] = ()
     error: StageError | None = None
     reason: str | None = None
     blocked: Blocked | None = None
@@ -129,6 +138,9 @@ class Ledger:
 
     head: RunHead
     records: tuple[StageRecord, ...] = ()
+    """Those of this run."""
+    strangers: tuple[StageRecord, ...] = ()
+    """Sound records that lie among them and speak of another run."""
     open_attempts: tuple[OpenAttempt, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
 
@@ -145,7 +157,8 @@ class Ledger:
 
     def next_attempt(self, stage: str) -> int:
         """The number of the next attempt at a stage, from 1."""
-        used = [record.attempt for record in self.records if record.stage == stage]
+        known = (*self.records, *self.strangers)
+        used = [record.attempt for record in known if record.stage == stage]
         return max([0, *used, *(opened.attempt for opened in self._opened(stage))]) + 1
 
     def standing(self, stage: str) -> tuple[StageRecord, ...]:
@@ -160,6 +173,11 @@ class Ledger:
         """Paths that the stage makes and that no record of it names."""
         named = {ref.path for r in self.records if r.stage == stage for ref in r.artifacts}
         return [path for path in self.head.makes[stage] if path not in named]
+
+    @cached_property
+    def digests(self) -> frozenset[str]:
+        """Of all records: what lineage can point to."""
+        return frozenset(record.digest for record in self.records)
 
     @property
     def revision(self) -> int:
@@ -179,8 +197,15 @@ class Ledger:
     def _current(self) -> Mapping[str, StageRecord | None]:
         return {stage: self._speaking_for(stage) for stage in self.head.stages}
 
+    @cached_property
+    def _by_stage(self) -> Mapping[str, list[StageRecord]]:
+        grouped: dict[str, list[StageRecord]] = {stage: [] for stage in self.head.stages}
+        for record in self.records:
+            grouped.setdefault(record.stage, []).append(record)
+        return grouped
+
     def _speaking_for(self, stage: str) -> StageRecord | None:
-        records = [record for record in self.records if record.stage == stage]
+        records = self._by_stage[stage]
         view = merge([r.view for r in records] + [o.view for o in self._opened(stage)])
         return next((record for record in records if record.view == view), None)
 
@@ -261,6 +286,7 @@ def _entry(ledger: Ledger, name: str, verdicts: Mapping[str, Verdict]) -> StageE
         counts=record.counts,
         metrics=record.metrics,
         warnings=record.warnings,
+        item_errors=record.item_errors,
         error=record.error,
         reason=record.reason,
         blocked=blocked,
@@ -270,10 +296,17 @@ def _entry(ledger: Ledger, name: str, verdicts: Mapping[str, Verdict]) -> StageE
 
 
 def _totals(entries: Iterable[StageEntry]) -> dict[str, Any]:
+    """Sums over the stages. `wall_s` counts stages that ran side by side each in full; `tokens`
+    is None where no stage measured any."""
     done = list(entries)
+    tokens = [n for entry in done if isinstance(n := entry.metrics.get("tokens"), int)]
     return {
         "wall_s": round(sum(entry.duration_s or 0.0 for entry in done), 6),
-        "artifact_files": sum(len(entry.artifacts) for entry in done),
-        "records": sum(ref.records for entry in done for ref in entry.artifacts),
-        "warnings": sum(len(entry.warnings) for entry in done),
+        "tokens": sum(tokens) if tokens else None,
+        "counts": {
+            "artifact_files": sum(len(entry.artifacts) for entry in done),
+            "records": sum(ref.records for entry in done for ref in entry.artifacts),
+            "warnings": sum(len(entry.warnings) for entry in done),
+            "failed_items": sum(entry.counts.get("failed", 0) for entry in done),
+        },
     }

@@ -16,6 +16,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    enabled: bool = True
+    """A stage that is switched off is skipped, and what merely uses it goes on."""
+
 
 class Producer(BaseModel):
     """Who made something: a program or model, its version, and its weights where it has any."""
@@ -59,6 +62,8 @@ class Stage:
     """Stages that must be SUCCESS. Where one is SKIPPED, so is this one."""
     uses: tuple[str, ...]
     """Stages whose files are verified and read when SUCCESS, and done without when SKIPPED."""
+    aliases: tuple[str, ...]
+    """Names that it went by before, still understood."""
     tools: tuple[str, ...]
     """Installed distributions whose versions the result depends on."""
     version: int
@@ -76,6 +81,7 @@ def stage(
     requires: Iterable[str] = (),
     uses: Iterable[str] = (),
     settings: type[Settings] = Settings,
+    aliases: Iterable[str] = (),
     tools: Iterable[str] = (),
     version: int = 1,
 ) -> Callable[[Callable[[Any, Any], Outcome]], Stage]:
@@ -89,6 +95,7 @@ def stage(
             makes=tuple(makes),
             requires=tuple(requires),
             uses=tuple(uses),
+            aliases=tuple(aliases),
             tools=tuple(tools),
             version=version,
         )
@@ -108,12 +115,12 @@ class Plan:
         paths: set[str] = set()
         for each in self.stages:
             missing = [name for name in each.stands_on if name not in seen]
-            if each.name in seen or missing:
+            if missing or seen & {each.name, *each.aliases}:
                 raise ValueError(f"stage {each.name!r} stands twice, or before {missing}")
             made = {contract.path for contract in each.makes}
             if made & paths:
                 raise ValueError(f"stage {each.name!r} makes {made & paths} a second time")
-            seen.add(each.name)
+            seen |= {each.name, *each.aliases}
             paths |= made
 
     @property
@@ -131,10 +138,15 @@ class Plan:
         """For each stage, the paths of its files."""
         return {each.name: tuple(made.path for made in each.makes) for each in self.stages}
 
+    @property
+    def contracts(self) -> dict[str, FileContract]:
+        """Every file of the plan, by path."""
+        return {made.path: made for each in self.stages for made in each.makes}
+
     def named(self, name: str) -> Stage:
-        """The stage of that name, or Invalid saying which there are."""
+        """The stage of that name, now or before, or Invalid saying which there are."""
         for each in self.stages:
-            if each.name == name:
+            if name == each.name or name in each.aliases:
                 return each
         raise Invalid(
             f"no stage {name!r} in pipeline {self.pipeline!r}",

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
+from typing import IO, Any, BinaryIO, Generic, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel
 
@@ -17,13 +18,18 @@ from filmgate.core.manifest import Ledger, Manifest
 from filmgate.core.payloads.payload import Payload
 from filmgate.core.plan import Producer
 from filmgate.core.questions import Direction, JumpKind
-from filmgate.core.records import ArtifactRef, RunHead, StageRecord
+from filmgate.core.records import ArtifactRef, RunHead, StageError, StageRecord
 from filmgate.core.states import StageState
 
 Clock = Callable[[], datetime]
 """Says the time, aware and in UTC."""
 
 Document = TypeVar("Document", bound=BaseModel)
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+EventSink = Callable[[Mapping[str, Any]], None]
+"""Hears every event of a run, redacted, from whichever thread it happens in. Must not raise."""
 
 
 class Timed(NamedTuple):
@@ -37,6 +43,38 @@ class Timed(NamedTuple):
     def place(self) -> tuple[int, int, bytes]:
         """What orders the records of a file: span, then payload."""
         return (self.start_ms, self.end_ms, self.payload.canonical())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mapped(Generic[Item, Value]):
+    """An item that was worked on: its value, or what went wrong."""
+
+    item: Item
+    value: Value | None = None
+    error: StageError | None = None
+
+    @property
+    def is_good(self) -> bool:
+        """Whether there is a value."""
+        return self.error is None
+
+
+class Executor(Protocol):
+    """Does the same work on many items, here or elsewhere."""
+
+    def map(
+        self, work: Callable[[Item], Value], items: Iterable[Item]
+    ) -> Iterator[Mapped[Item, Value]]:
+        """What came of every item, in the order of the items.
+
+        Whatever `work` raises is the item's error, and no other item's. A worker that dies is
+        replaced; the item it was at is tried once more, then it is the item's error
+        (`worker_died`). Reads no more than a few items ahead of what was taken, and holds no
+        more values than that. Interrupted and KeyboardInterrupt go through.
+        """
+
+    def close(self) -> None:
+        """Let the workers go. May be called twice."""
 
 
 class Bench(Protocol):
@@ -59,6 +97,15 @@ class Bench(Protocol):
     def read_artifacts(self, contract: FileContract) -> Iterator[ArtifactLine]:
         """The records of a file that this stage stands on, in order."""
 
+    def read_records(self, contract: FileContract, model: type[Document]) -> Iterator[Document]:
+        """The records of a file of JSON lines that this stage stands on, in order."""
+
+    def path(self, contract: FileContract) -> Path:
+        """A file that this stage stands on, for programs that open files themselves.
+
+        It was verified just now, and is looked at again before the stage is committed.
+        """
+
     def write_document(self, contract: FileContract, value: BaseModel) -> None:
         """Make a document, once. Raises ContractBroken where the contract forbids it."""
 
@@ -66,6 +113,33 @@ class Bench(Protocol):
         """Make a file of artifacts, once, in order of span, then payload; how many there were.
 
         Raises ContractBroken where the contract forbids it.
+        """
+
+    def write_records(self, contract: FileContract, records: Iterable[BaseModel]) -> int:
+        """Make a file of JSON lines, once, in the order given; how many there were.
+
+        Raises ContractBroken where the contract forbids it.
+        """
+
+    def create(self, contract: FileContract) -> AbstractContextManager[IO[bytes]]:
+        """Make a table or a binary file, once, by writing to it from its start to its end.
+
+        Raises ContractBroken at the end of the block where the contract forbids what was made.
+        """
+
+    def map(
+        self,
+        work: Callable[[Item], Value],
+        items: Iterable[Item],
+        *,
+        total: int | None = None,
+        name: Callable[[Item], str] = str,
+    ) -> Iterator[Mapped[Item, Value]]:
+        """Fan out: what came of every item, in their order, bad ones included.
+
+        `work` is a function of a module and its values can be pickled: it may run in another
+        process. Bad items are kept in the stage's record under `name(item)` and counted in
+        `counts.failed`; the stage fails where all of them are bad, or one under `--strict`.
         """
 
     def progress(self, done: float, total: float | None) -> None:
@@ -95,6 +169,10 @@ class Lease(Protocol):
     def epoch(self) -> int:
         """Rises with every holder; rides on every record."""
 
+    @property
+    def lock(self) -> int:
+        """A descriptor; a process that inherits it keeps the run held until it ends."""
+
     def check(self) -> None:
         """Raise Held where the lease has passed to another."""
 
@@ -107,7 +185,7 @@ class FileWriter(Protocol):
 
 
 class Attempt(Protocol):
-    """The folder of one attempt: nothing in it is seen under the run's names before commit."""
+    """One attempt: nothing it makes is seen under the run's names before it is committed."""
 
     @property
     def stage(self) -> str:
@@ -122,10 +200,13 @@ class Attempt(Protocol):
         """When it was begun."""
 
     def create(self, path: str) -> AbstractContextManager[FileWriter]:
-        """Make a file, once; durable when the context ends well, gone when it does not."""
+        """Make a file, once; gone when the context ends badly. Durable once committed."""
 
     def facts(self, path: str) -> FileFacts | None:
         """Size and digest of a file that was made."""
+
+    def place(self, path: str) -> Path:
+        """Where a file is while it is being made."""
 
 
 class RunDirectory(Protocol):
@@ -149,7 +230,7 @@ class RunDirectory(Protocol):
         """Everything the directory says, read anew."""
 
     def begin(self, lease: Lease, stage: str, attempt: int, now: datetime) -> Attempt:
-        """Open an attempt's folder."""
+        """Open an attempt."""
 
     def discard(self, lease: Lease, attempt: Attempt) -> None:
         """Drop an attempt as if it had never been opened."""
@@ -168,7 +249,7 @@ class RunDirectory(Protocol):
         """Derive the manifest; with a lease, write it too."""
 
     def close(self, lease: Lease) -> Manifest:
-        """Derive and write the manifest as it stands once the lease is given back."""
+        """Tidy up; derive and write the manifest as it stands once the lease is given back."""
 
     def facts(self, path: str) -> FileFacts | None:
         """Size and digest of a file at the root; None where absent.
@@ -179,6 +260,9 @@ class RunDirectory(Protocol):
 
     def open(self, path: str) -> BinaryIO:
         """Read a file at the root."""
+
+    def path_of(self, path: str) -> Path:
+        """Where a file at the root lies; Invalid where that is outside."""
 
     def rule(self, lease: Lease, verdicts: Iterable[Verdict]) -> None:
         """Replace the verdicts of the last invocation."""

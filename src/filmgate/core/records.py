@@ -2,7 +2,8 @@
 
 import json
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from functools import cached_property
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -83,7 +84,16 @@ class RunHead(Record):
     @classmethod
     def parse(cls, data: bytes) -> "RunHead":
         """Read `run.json`; Invalid where it is torn, altered or of another version."""
-        return cls.model_validate(unsealed(cls, data, "run.json"))
+        return unsealed(cls, data, "run.json")[0]
+
+
+class Change(Record):
+    """One part of a fingerprint that is not what it was."""
+
+    part: Text
+    """`version`, `config`, `sources.{name}`, `inputs.{path}` or `tools.{distribution}`."""
+    was: str | None
+    now: str | None
 
 
 class Fingerprint(Record):
@@ -97,10 +107,25 @@ class Fingerprint(Record):
     """The files it stands on, by path."""
     tools: dict[str, str]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """`sha256:…` over all parts."""
         return digest_of(self.model_dump(mode="json"))
+
+    def changes(self, earlier: "Fingerprint") -> tuple[Change, ...]:
+        """Every part that is not what it was in `earlier`, in a fixed order."""
+        mine, theirs = self._parts(), earlier._parts()
+        return tuple(
+            Change(part=part, was=theirs.get(part), now=mine.get(part))
+            for part in sorted({*mine, *theirs})
+            if mine.get(part) != theirs.get(part)
+        )
+
+    def _parts(self) -> dict[str, str]:
+        parts = {"version": str(self.version), "config": self.config}
+        for kind in ("sources", "inputs", "tools"):
+            parts |= {f"{kind}.{name}": value for name, value in getattr(self, kind).items()}
+        return parts
 
 
 class Lineage(Record):
@@ -116,6 +141,18 @@ class StageError(Record):
     code: Text
     message: Text
     details: dict[str, Any] = Field(default_factory=dict)
+
+
+class ItemError(Record):
+    """One item of a stage that fanned out, and what went wrong with it."""
+
+    item: Text
+    code: Text
+    message: Text
+
+
+MAX_ITEM_ERRORS = 1000
+"""So many are kept in a record; `counts.failed` and the stage's log tell of all."""
 
 
 class StageRecord(Record):
@@ -138,6 +175,7 @@ class StageRecord(Record):
     counts: dict[str, int] = Field(default_factory=dict)
     metrics: dict[str, Any] = Field(default_factory=dict)
     warnings: tuple[dict[str, Any], ...] = ()
+    item_errors: Annotated[tuple[ItemError, ...], Field(max_length=MAX_ITEM_ERRORS)] = ()
     error: StageError | None = None
     reason: str | None = None
     """Why it was skipped."""
@@ -152,9 +190,9 @@ class StageRecord(Record):
         """What this record says of its stage."""
         return StageView(state=self.status, attempt=self.attempt, epoch=self.epoch)
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """Over its canonical JSON: what later records name it by."""
+        """Its seal: what later records name it by."""
         return sha256_hex(canonical_json(self.model_dump(mode="json")))
 
     def to_bytes(self) -> bytes:
@@ -164,11 +202,14 @@ class StageRecord(Record):
     @classmethod
     def parse(cls, data: bytes, name: str) -> "StageRecord":
         """Read a record; Invalid where it is torn, altered, renamed or of another version."""
-        record = cls.model_validate(unsealed(cls, data, name))
+        record, seal = unsealed(cls, data, name)
+        record.__dict__["digest"] = seal  # the one on disk, also where fields came with a version
         if record.name != name:
             raise Invalid(f"{name} was altered", expected=record.name, got=name, hint=RESTORE)
         return record
 
+
+Sealed = TypeVar("Sealed", bound=Record)
 
 SEAL = "record_sha256"
 RESTORE = "It is written once: restore it, or begin a run anew with --new"
@@ -180,24 +221,23 @@ def sealed(record: Record) -> bytes:
     return canonical_json(body | {SEAL: sha256_hex(canonical_json(body))}) + b"\n"
 
 
-def unsealed(model: type[Record], data: bytes, name: str) -> dict[str, Any]:
-    """The fields of a sealed record, held against the model and the digest; else Invalid."""
+def unsealed(model: type[Sealed], data: bytes, name: str) -> tuple[Sealed, str]:
+    """A sealed record and its seal, held against the model and the digest; else Invalid."""
     try:
         body = json.loads(data)
         claimed = body.pop(SEAL)
         found = sha256_hex(canonical_json(body))
-        if claimed == found:
-            model.model_validate(body)
+        record = model.model_validate(body) if claimed == found else None
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         fault = first_fault(error) if isinstance(error, ValueError) else "no sealed record"
         raise Invalid(
             f"{name} cannot be read", expected="a sealed record", got=fault, hint=RESTORE
         ) from error
-    if claimed != found:
+    if record is None:
         raise Invalid(
             f"{name} was altered",
             expected=f"sha256 {claimed}",
             got=f"sha256 {found}",
             hint=RESTORE,
         )
-    return dict(body)
+    return record, claimed

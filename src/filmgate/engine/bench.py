@@ -1,24 +1,38 @@
 """The bench that a stage works at: reads what it stands on, validates what it makes."""
 
 import hashlib
+import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from threading import Event
+from typing import IO, Any, cast
 
 from pydantic import BaseModel, ValidationError
 
 from filmgate.core.digest import canonical_json
 from filmgate.core.envelope import ArtifactLine
-from filmgate.core.errors import ContractBroken, Invalid
-from filmgate.core.files import FileContract
+from filmgate.core.errors import ContractBroken, Interrupted, Invalid, first_fault
+from filmgate.core.files import FileContract, FileKind
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Stage
-from filmgate.core.ports import Attempt, Document, RunDirectory, Timed
+from filmgate.core.ports import (
+    Attempt,
+    Document,
+    FileWriter,
+    Item,
+    Mapped,
+    RunDirectory,
+    Timed,
+    Value,
+)
 from filmgate.core.records import ArtifactRef
+from filmgate.engine.fan_out import FanOut
+from filmgate.engine.validation import examine, next_artifact
 
 
 class StageBench:
-    """The port `Bench`, over one attempt's folder."""
+    """The port `Bench`, over one attempt."""
 
     def __init__(
         self,
@@ -29,19 +43,25 @@ class StageBench:
         sources: Mapping[str, Path],
         readable: Mapping[str, ArtifactRef],
         registry: Registry,
+        fan_out: FanOut,
         report: Callable[[float, float | None], None],
         warned: Callable[[dict[str, Any]], None],
+        stop: Event,
     ) -> None:
         self._stage = stage
         self._run = run
         self._attempt = attempt
         self._readable = readable
         self._registry = registry
+        self._fan_out = fan_out
         self._report = report
         self._warned = warned
+        self._stop = stop
+        self._lent: set[str] = set()
+        self._refs: dict[str, ArtifactRef] = {}
         self.sources = sources
-        self.refs: list[ArtifactRef] = []
         self.warnings: list[dict[str, Any]] = []
+        self.counts: dict[str, int] = {}
 
     @property
     def source(self) -> Path:
@@ -56,52 +76,78 @@ class StageBench:
         """A document of a stage that this one stands on."""
         return model.model_validate_json(b"".join(self._verified_lines(contract)))
 
-    def read_artifacts(self, contract: FileContract) -> Iterator[ArtifactLine]:
+    def read_records(self, contract: FileContract, model: type[Document]) -> Iterator[Document]:
         """The records of a file that this stage stands on."""
         for line in self._verified_lines(contract):
-            yield ArtifactLine.model_validate_json(line)
+            yield model.model_validate_json(line)
+
+    def read_artifacts(self, contract: FileContract) -> Iterator[ArtifactLine]:
+        """The records of an artifact file that this stage stands on."""
+        return self.read_records(contract, ArtifactLine)
+
+    def path(self, contract: FileContract) -> Path:
+        """A file that this stage stands on, verified just now and again at the end."""
+        self._check_lent(contract.path, self._readable_ref(contract))
+        self._lent.add(contract.path)
+        return self._run.path_of(contract.path)
 
     def write_document(self, contract: FileContract, value: BaseModel) -> None:
         """Make a document, after its model has seen it."""
-        self._check_declared(contract)
-        if contract.model is not None and not isinstance(value, contract.model):
-            raise ContractBroken(
-                f"{contract.path} holds another kind of document",
-                expected=contract.model.__name__,
-                got=type(value).__name__,
-            )
-        with self._attempt.create(contract.path) as file:
-            file.write(canonical_json(value.model_dump(mode="json")) + b"\n")
-        self._made(contract, records=1)
+        with self._made(contract, FileKind.JSON) as file:
+            file.write(_line(contract, value))
+        self._keep(contract, records=1)
+
+    def write_records(self, contract: FileContract, records: Iterable[BaseModel]) -> int:
+        """Make a file of JSON lines, each record seen by its model."""
+        count = 0
+        with self._made(contract, FileKind.RECORDS) as file:
+            for value in records:
+                file.write(_line(contract, value))
+                count += 1
+        return self._keep(contract, records=count)
 
     def write_artifacts(self, contract: FileContract, artifacts: Iterable[Timed]) -> int:
         """Make a file of artifacts, each checked against its payload contract as it passes."""
-        self._check_declared(contract)
         model = self._registry.model(contract.schema, contract.schema_version)
-        records = 0
         previous: ArtifactLine | None = None
-        with self._attempt.create(contract.path) as file:
+        count = 0
+        with self._made(contract, FileKind.ARTIFACTS) as file:
             for timed in artifacts:
-                line = _line(contract, records, timed, model)
-                if previous is not None and line.precedes(previous):
-                    raise ContractBroken(
-                        f"{contract.path} is out of order at record {records}",
-                        expected=f"a span not before {previous.span_start_ms} ms",
-                        got=f"{line.span_start_ms} ms",
-                    )
+                try:
+                    line = next_artifact(contract, previous, _timed_line(count, timed), model)
+                except ValueError as error:
+                    raise ContractBroken(first_fault(error)) from error
                 file.write(line.to_bytes())
-                previous, records = line, records + 1
-        if records < contract.min_records:
-            raise ContractBroken(
-                f"{contract.path} has too few records",
-                expected=f"at least {contract.min_records}",
-                got=str(records),
-            )
-        self._made(contract, records=records)
-        return records
+                previous, count = line, count + 1
+        return self._keep(contract, records=count)
+
+    @contextmanager
+    def create(self, contract: FileContract) -> Iterator[IO[bytes]]:
+        """Make a table or a binary file; a table is held against its contract at the end."""
+        with self._made(contract, FileKind.PARQUET, FileKind.BINARY) as file:
+            yield cast("IO[bytes]", _Sink(file))
+        seen = examine(contract, self._attempt.place(contract.path), self._registry)
+        if seen.fault is not None or seen.records is None:
+            raise ContractBroken(f"{contract.path} breaks its contract", got=seen.fault)
+        self._keep(contract, records=seen.records)
+
+    def map(
+        self,
+        work: Callable[[Item], Value],
+        items: Iterable[Item],
+        *,
+        total: int | None = None,
+        name: Callable[[Item], str] = str,
+    ) -> Iterator[Mapped[Item, Value]]:
+        """Fan out over items; progress is told by item."""
+        return self._fan_out.map(
+            work, items, name=name, progress=lambda done: self.progress(done, total)
+        )
 
     def progress(self, done: float, total: float | None) -> None:
-        """Tell how far the work is."""
+        """Tell how far the work is; the place where a stage learns that it must stop."""
+        if self._stop.is_set():
+            raise Interrupted("the run was stopped")
         self._report(done, total)
 
     def warn(self, code: str, message: str, **fields: Any) -> None:
@@ -112,44 +158,52 @@ class StageBench:
 
     def finish(self) -> tuple[ArtifactRef, ...]:
         """What was made, in the order of the contracts; ContractBroken where a file lacks."""
-        made = {ref.path: ref for ref in self.refs}
-        missing = [contract.path for contract in self._stage.makes if contract.path not in made]
+        for path in sorted(self._lent):
+            self._check_lent(path, self._readable[path])
+        missing = [made.path for made in self._stage.makes if made.path not in self._refs]
         if missing:
             raise ContractBroken(
                 f"stage {self._stage.name} did not make all of its files",
                 expected=", ".join(contract.path for contract in self._stage.makes),
                 got=f"no {', '.join(missing)}",
             )
-        return tuple(made[contract.path] for contract in self._stage.makes)
+        return tuple(self._refs[contract.path] for contract in self._stage.makes)
 
-    def _made(self, contract: FileContract, *, records: int) -> None:
-        facts = self._attempt.facts(contract.path)
-        if facts is None:
-            raise ContractBroken(f"{contract.path} was not written", got="no file")
-        self.refs.append(
-            ArtifactRef(
-                key=contract.key,
-                path=contract.path,
-                sha256=facts.sha256,
-                size_bytes=facts.size_bytes,
-                media_type=contract.kind.value,
-                schema_name=contract.schema,
-                schema_version=contract.schema_version,
-                records=records,
-                artifact_type=contract.artifact_type,
-            )
-        )
-
-    def _check_declared(self, contract: FileContract) -> None:
+    @contextmanager
+    def _made(self, contract: FileContract, *kinds: FileKind) -> Iterator[FileWriter]:
+        """A declared file of one of these kinds, being made."""
         if contract not in self._stage.makes:
             raise ContractBroken(
                 f"stage {self._stage.name} makes a file that it did not declare",
                 expected=", ".join(each.path for each in self._stage.makes) or "no file",
                 got=contract.path,
             )
+        if contract.kind not in kinds:
+            raise ContractBroken(
+                f"{contract.path} is made another way",
+                expected=f"a file of kind {contract.kind}",
+                got=" or ".join(kinds),
+            )
+        with self._attempt.create(contract.path) as file:
+            yield file
 
-    def _verified_lines(self, contract: FileContract) -> Iterator[bytes]:
-        """The file's lines; Invalid at its end where they are not what the gate verified."""
+    def _keep(self, contract: FileContract, *, records: int) -> int:
+        """Name the file that was made, once it has records enough."""
+        facts = self._attempt.facts(contract.path)
+        if facts is None:
+            raise ContractBroken(f"{contract.path} was not written", got="no file")
+        if records < contract.min_records:
+            raise ContractBroken(
+                f"{contract.path} has too few records",
+                expected=f"at least {contract.min_records}",
+                got=str(records),
+            )
+        if contract.counted_as is not None:
+            self.counts[contract.counted_as] = records
+        self._refs[contract.path] = ref_to(contract, facts.sha256, facts.size_bytes, records)
+        return records
+
+    def _readable_ref(self, contract: FileContract) -> ArtifactRef:
         ref = self._readable.get(contract.path)
         if ref is None:
             raise ContractBroken(
@@ -158,33 +212,87 @@ class StageBench:
                 got=contract.path,
                 hint="Name the stage that makes it in requires or uses",
             )
+        return ref
+
+    def _check_lent(self, path: str, ref: ArtifactRef) -> None:
+        facts = self._run.facts(path)
+        if facts is None or facts.sha256 != ref.sha256:
+            raise _changed(ref, facts.sha256 if facts else None)
+
+    def _verified_lines(self, contract: FileContract) -> Iterator[bytes]:
+        """The file's lines; Invalid at its end where they are not what the gate verified."""
+        ref = self._readable_ref(contract)
         digest = hashlib.sha256()
         with self._run.open(contract.path) as file:
             for line in file:
                 digest.update(line)
                 yield line
         if digest.hexdigest() != ref.sha256:
-            raise Invalid(
-                f"{contract.path} changed after its gate was asked",
-                expected=f"sha256 {ref.sha256}",
-                got=f"sha256 {digest.hexdigest()}",
-            )
+            raise _changed(ref, digest.hexdigest())
 
 
-def _line(
-    contract: FileContract, ordinal: int, timed: Timed, model: type[BaseModel]
-) -> ArtifactLine:
-    """One record as its file holds it; ContractBroken where span or payload is not allowed."""
+class _Sink(io.RawIOBase):
+    """An attempt's file as a Python file that is written from its start to its end."""
+
+    def __init__(self, file: FileWriter) -> None:
+        self._file = file
+        self._position = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        written = bytes(data)
+        self._file.write(written)
+        self._position += len(written)
+        return len(written)
+
+    def tell(self) -> int:
+        return self._position
+
+
+def ref_to(contract: FileContract, sha256: str, size_bytes: int, records: int) -> ArtifactRef:
+    """How the manifest names a file that was made under a contract."""
+    return ArtifactRef(
+        key=contract.key,
+        path=contract.path,
+        sha256=sha256,
+        size_bytes=size_bytes,
+        media_type=contract.media_type,
+        schema_name=contract.schema,
+        schema_version=contract.schema_version,
+        records=records,
+        artifact_type=contract.artifact_type,
+    )
+
+
+def _changed(ref: ArtifactRef, sha256: str | None) -> Invalid:
+    return Invalid(
+        f"{ref.path} changed after its gate was asked",
+        expected=f"sha256 {ref.sha256}",
+        got=f"sha256 {sha256}" if sha256 else "no file",
+    )
+
+
+def _line(contract: FileContract, value: BaseModel) -> bytes:
+    """A document or record on a line of canonical JSON; ContractBroken where its model differs."""
+    if contract.model is not None and not isinstance(value, contract.model):
+        raise ContractBroken(
+            f"{contract.path} holds another kind of {contract.kind}",
+            expected=contract.model.__name__,
+            got=type(value).__name__,
+        )
+    return canonical_json(value.model_dump(mode="json")) + b"\n"
+
+
+def _timed_line(ordinal: int, timed: Timed) -> ArtifactLine:
+    """A record before its payload was looked at; ContractBroken where its span is not allowed."""
     try:
         return ArtifactLine(
             ordinal=ordinal,
             span_start_ms=timed.start_ms,
             span_end_ms=timed.end_ms,
-            payload=model.model_validate(timed.payload.model_dump()).model_dump(mode="json"),
+            payload=timed.payload.model_dump(),
         )
     except ValidationError as error:
-        raise ContractBroken(
-            f"record {ordinal} of {contract.path} breaks {contract.schema} "
-            f"version {contract.schema_version}",
-            got=str(error),
-        ) from error
+        raise ContractBroken(f"record {ordinal} has no good span", got=str(error)) from error

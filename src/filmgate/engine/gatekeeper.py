@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from filmgate.core.digest import digest_of
 from filmgate.core.gates import (
+    Examination,
     FileFacts,
     Footing,
     Reason,
@@ -13,15 +14,19 @@ from filmgate.core.gates import (
     check_footings,
     check_inputs,
     check_lineage,
+    check_run,
+    check_strangers,
     check_unrecorded,
 )
 from filmgate.core.manifest import Ledger
+from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Plan, Stage
 from filmgate.core.ports import RunDirectory
 from filmgate.core.records import ArtifactRef, Fingerprint
 from filmgate.core.states import StageState
 from filmgate.engine.inputs import Inputs
 from filmgate.engine.tool_versions import tool_versions
+from filmgate.engine.validation import examine
 
 
 @dataclass(frozen=True)
@@ -31,28 +36,33 @@ class Gatekeeper:
     plan: Plan
     run: RunDirectory
     inputs: Inputs
+    registry: Registry
 
     def ask(self, stage: Stage, ledger: Ledger, *, protect_own: bool) -> Verdict:
         """Every reason against running `stage` now.
 
         Held against the records are the input, the files of all that the stage stands on, near
         or far, and, with `protect_own`, the stage's own committed files: missing or altered,
-        they may be somebody's handiwork, and only repair and force write over them. A record
-        that another stands on and that is gone closes every gate likewise.
+        they may be somebody's handiwork, and only repair, force and adopt write over them. A
+        record that another stands on and that is gone closes every gate likewise, as do records
+        of another run.
         """
-        reasons = check_inputs(ledger.head.source_sha_map, self.inputs.digests)
+        reasons = check_run(self.run.folder.name, ledger.head.run_id)
+        reasons += check_inputs(ledger.head.source_sha_map, self.inputs.digests)
         near = [self._footing(name, ledger) for name in stage.stands_on]
-        reasons += check_footings(stage.name, near, self._facts(near)).reasons
-        others = self.plan.ancestors(stage.name) - set(stage.stands_on)
+        found = self._facts(near)
+        reasons += check_footings(stage.name, near, found, self._examine).reasons
+        ancestors = self.plan.ancestors(stage.name)
+        concerned = ancestors | {stage.name} if protect_own else ancestors
         if protect_own:
-            others |= {stage.name}
             reasons += self._lost_records(ledger)
             strangers = [p for p in ledger.unrecorded(stage.name) if self.run.facts(p)]
             reasons += check_unrecorded(stage.name, strangers)
         for name in self.plan.names:
-            footing = self._footing(name, ledger)
-            if name in others and footing.state is StageState.SUCCESS:
-                reasons += check_files(footing, self._facts([footing]))
+            if name in concerned and ledger.strangers:
+                reasons += check_strangers(name, ledger.head.run_id, ledger.strangers)
+            if name in concerned and name not in stage.stands_on:
+                reasons += self._file_faults(name, ledger)
         return Verdict(stage=stage.name, reasons=tuple(reasons))
 
     def is_up_to_date(self, stage: Stage, ledger: Ledger, fingerprint: Fingerprint) -> bool:
@@ -63,10 +73,10 @@ class Gatekeeper:
         record = ledger.current(stage.name)
         if record is None or record.fingerprint != fingerprint:
             return False
-        if check_lineage(record, {each.digest for each in ledger.records}):
+        if check_lineage(record, ledger.digests):
             return False
-        own = self._footing(stage.name, ledger)
-        return own.state is StageState.SUCCESS and not check_files(own, self._facts([own]))
+        is_success = ledger.state(stage.name) is StageState.SUCCESS
+        return is_success and not self._file_faults(stage.name, ledger)
 
     def fingerprint(self, stage: Stage, ledger: Ledger) -> Fingerprint:
         """What the stage's result depends on, as things stand."""
@@ -84,10 +94,15 @@ class Gatekeeper:
         return {ref.path: ref for record in ledger.standing(stage.name) for ref in record.artifacts}
 
     def _lost_records(self, ledger: Ledger) -> list[Reason]:
-        known = {record.digest for record in ledger.records}
         speaking = [record for name in self.plan.names if (record := ledger.current(name))]
-        lost = [reason for record in speaking for reason in check_lineage(record, known)]
+        lost = [reason for record in speaking for reason in check_lineage(record, ledger.digests)]
         return list(dict.fromkeys(lost))
+
+    def _file_faults(self, name: str, ledger: Ledger) -> list[Reason]:
+        footing = self._footing(name, ledger)
+        if footing.state is not StageState.SUCCESS:
+            return []
+        return check_files(footing, self._facts([footing]), self._examine)
 
     def _footing(self, name: str, ledger: Ledger) -> Footing:
         record = ledger.current(name)
@@ -102,3 +117,9 @@ class Gatekeeper:
         return {
             ref.path: self.run.facts(ref.path) for footing in footings for ref in footing.artifacts
         }
+
+    def _examine(self, path: str) -> Examination | None:
+        contract = self.plan.contracts.get(path)
+        if contract is None:
+            return None
+        return examine(contract, self.run.path_of(path), self.registry)

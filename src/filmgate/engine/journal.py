@@ -1,39 +1,85 @@
 """The journal: what a run says while it goes, to its logs, its live view and an observer."""
 
-import time
-from collections.abc import Mapping
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from filmgate.core.ports import Clock, Observer, RunDirectory
+from filmgate.core.errors import FilmgateError
+from filmgate.core.manifest import Manifest
+from filmgate.core.ports import Clock, EventSink, Lease, Observer, RunDirectory
+from filmgate.core.records import StageRecord
+from filmgate.core.redaction import redact
 from filmgate.core.states import StageState
 
-SHOW_EVERY_S = 0.5
+BEAT_S = 0.5
+"""How often the live view is written. Whoever hears nothing for long may suspect the runner."""
+
+
+class Unwatched:
+    """The port `Observer`, where nobody looks on."""
+
+    def stage_started(self, stage: str) -> None:
+        """Nothing to do."""
+
+    def stage_progress(self, stage: str, done: float, total: float | None) -> None:
+        """Nothing to do."""
+
+    def stage_ended(self, stage: str, state: StageState, note: str, *, reused: bool) -> None:
+        """Nothing to do."""
 
 
 class Journal:
-    """Tells of one invocation. Advisory: nothing in it decides anything."""
+    """Tells of one invocation. Advisory: nothing in it decides anything. Any thread may tell."""
 
-    def __init__(self, run: RunDirectory, observer: Observer, clock: Clock) -> None:
+    def __init__(
+        self,
+        run: RunDirectory,
+        observer: Observer,
+        clock: Clock,
+        *,
+        sinks: Iterable[EventSink] = (),
+        is_detailed: bool = False,
+    ) -> None:
         self._run = run
         self._observer = observer
         self._clock = clock
-        self._shown = 0.0
+        self._sinks = tuple(sinks)
+        self._is_detailed = is_detailed
+        self._lock = threading.Lock()
+        self._live: dict[str, dict[str, Any]] = {}
+        self._is_changed = False
 
-    def started(self, stage: str, attempt: int) -> None:
-        """The work of a stage begins."""
-        self.event(stage, "stage.started", attempt=attempt)
-        self._show(stage, StageState.RUNNING, done=0, total=None)
-        self._observer.stage_started(stage)
+    @contextmanager
+    def telling(self, lease: Lease) -> Iterator[None]:
+        """Keep the live view and the manifest fresh while the block lasts."""
+        ended = threading.Event()
+        beat = threading.Thread(target=self._beat, args=(lease, ended), daemon=True)
+        beat.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            beat.join()
+            self._show()
+
+    def run_event(self, event: str, *, level: str = "info", **fields: Any) -> None:
+        """Something about the run as a whole: for the sinks, since it is no stage's."""
+        self._sink({"at": self._clock().isoformat(), "level": level, "event": event, **fields})
+
+    def started(self, stage: str, attempt: int, inputs: Iterable[str]) -> None:
+        """The work of a stage begins, on these files."""
+        self.event(stage, "stage.started", attempt=attempt, inputs=list(inputs))
+        self._note(stage, status=StageState.RUNNING.value, attempt=attempt, done=0, total=None)
+        with self._lock:
+            self._observer.stage_started(stage)
 
     def progress(self, stage: str, done: float, total: float | None) -> None:
-        """The work is so far; passed on at once, written now and then."""
-        self._observer.stage_progress(stage, done, total)
-        if time.monotonic() - self._shown >= SHOW_EVERY_S:
-            self._show(stage, StageState.RUNNING, done=done, total=total)
-
-    def warned(self, stage: str, warning: Mapping[str, Any]) -> None:
-        """The stage wants something known."""
-        self.event(stage, "stage.warning", level="warning", **warning)
+        """The work is so far; passed on at once, written at the next beat."""
+        self._live.get(stage, {}).update(done=done, total=total)
+        with self._lock:
+            self._observer.stage_progress(stage, done, total)
 
     def ended(
         self, stage: str, state: StageState, note: str, *, reused: bool = False, **fields: Any
@@ -42,26 +88,76 @@ class Journal:
         level = "error" if state in {StageState.FAILED, StageState.BLOCKED} else "info"
         event = "stage.reused" if reused else "stage.ended"
         self.event(stage, event, level=level, status=state.value, note=note, **fields)
-        self._show(stage, state, done=None, total=None)
-        self._observer.stage_ended(stage, state, note, reused=reused)
+        self._note(stage, status=state.value)
+        with self._lock:
+            self._observer.stage_ended(stage, state, note, reused=reused)
+
+    def warned(self, stage: str, warning: Mapping[str, Any]) -> None:
+        """The stage wants something known."""
+        self.event(stage, "stage.warning", level="warning", **warning)
+
+    def recorded(self, record: StageRecord, *, warnings: int) -> None:
+        """A stage's attempt has its record."""
+        counts = ", ".join(f"{count} {name}" for name, count in record.counts.items())
+        failure = record.error and record.error.message
+        self.ended(
+            record.stage,
+            record.status,
+            failure or record.reason or counts,
+            code=record.error and record.error.code,
+            attempt=record.attempt,
+            duration_s=record.duration_s,
+            counts=record.counts,
+            warnings=warnings,
+            artifacts=[ref.path for ref in record.artifacts],
+        )
+
+    def run_ended(self, manifest: Manifest) -> None:
+        """The run is let go."""
+        self.run_event("run.ended", status=manifest.status.value, metrics=manifest.metrics)
+
+    def detail(self, stage: str, event: str, **fields: Any) -> None:
+        """One line of the stage's log, where details are wanted."""
+        if self._is_detailed:
+            self.event(stage, event, level="debug", **fields)
 
     def event(self, stage: str, event: str, *, level: str = "info", **fields: Any) -> None:
         """One line of the stage's log."""
-        self._run.log(
-            stage, {"at": self._clock().isoformat(), "level": level, "event": event, **fields}
-        )
+        moment = self._clock().isoformat()
+        told = redact({"at": moment, "level": level, "event": event, "stage": stage, **fields})
+        self._run.log(stage, told)
+        self._sink(told)
 
-    def _show(
-        self, stage: str, state: StageState, *, done: float | None, total: float | None
-    ) -> None:
-        self._shown = time.monotonic()
+    def _sink(self, event: Mapping[str, Any]) -> None:
+        if self._sinks:
+            head = self._run.head
+            names = {"pipeline": head.pipeline, "asset_id": head.asset.id, "run_id": head.run_id}
+            with self._lock:
+                for sink in self._sinks:
+                    sink({**redact(dict(event)), **names})
+
+    def _note(self, stage: str, **facts: Any) -> None:
+        with self._lock:
+            self._live[stage] = facts
+            self._is_changed = True
+
+    def _beat(self, lease: Lease, ended: threading.Event) -> None:
+        while not ended.wait(BEAT_S):
+            with suppress(OSError, FilmgateError):
+                self._show()
+                if self._is_changed:
+                    self._is_changed = False
+                    self._run.refold(lease)
+
+    def _show(self) -> None:
+        with self._lock:
+            stages = {name: dict(facts) for name, facts in self._live.items()}
         self._run.show(
             {
-                "stage": stage,
-                "status": state.value,
-                "done": done,
-                "total": total,
                 "heartbeat": self._clock().isoformat(),
+                "beat_s": BEAT_S,
+                "pid": os.getpid(),
+                "stages": stages,
                 "is_derived": True,
                 "derived_from": "the runner's last word; manifest.json holds what is committed",
             }

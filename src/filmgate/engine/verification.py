@@ -1,10 +1,13 @@
 """Verification: hold everything that a run says against what is there, without running anything."""
 
+from dataclasses import replace
+
 from filmgate.core.gates import (
     Footing,
     Verdict,
     check_files,
     check_lineage,
+    check_strangers,
     check_unrecorded,
 )
 from filmgate.core.manifest import Ledger, Manifest, fold
@@ -21,23 +24,15 @@ def verify(run: RunDirectory) -> Manifest:
     ledger = run.ledger()
     verdicts = (_verdict(name, ledger, run) for name in ledger.head.stages)
     found = tuple(verdict for verdict in verdicts if not verdict.is_open)
-    return fold(
-        Ledger(
-            head=ledger.head,
-            records=ledger.records,
-            open_attempts=ledger.open_attempts,
-            verdicts=found,
-        ),
-        is_held=run.is_held(),
-    )
+    return fold(replace(ledger, verdicts=found), is_held=run.is_held())
 
 
 def _verdict(stage: str, ledger: Ledger, run: RunDirectory) -> Verdict:
-    strangers = [path for path in ledger.unrecorded(stage) if run.facts(path)]
-    reasons = check_unrecorded(stage, strangers)
+    reasons = check_unrecorded(stage, [p for p in ledger.unrecorded(stage) if run.facts(p)])
+    reasons += check_strangers(stage, ledger.head.run_id, ledger.strangers)
     record = ledger.current(stage)
     if record is not None and record.status is StageState.SUCCESS:
         own = Footing(stage=stage, state=record.status, artifacts=record.artifacts)
         reasons += check_files(own, {ref.path: run.facts(ref.path) for ref in record.artifacts})
-        reasons += check_lineage(record, {each.digest for each in ledger.records})
+        reasons += check_lineage(record, ledger.digests)
     return Verdict(stage=stage, reasons=tuple(reasons))

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from filmgate.core.errors import Conflict, Invalid
@@ -36,19 +36,20 @@ class HashingWriter:
         """What the file holds if the disk kept its word."""
         return FileFacts(size_bytes=self._size, sha256=self._hash.hexdigest())
 
-    def finish(self) -> None:
-        """Flush to the disk and check that it holds as many bytes as were given."""
-        os.fsync(self._descriptor)
+    def finish(self, *, durable: bool) -> None:
+        """Check that the file holds as many bytes as were given, flushed where that is asked."""
+        if durable:
+            os.fsync(self._descriptor)
         size = os.fstat(self._descriptor).st_size
         if size != self._size:
             raise OSError(f"expected {self._size} bytes on disk, found {size}")
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[HashingWriter]:
-    """Create `path`, flushed when the block ends well and removed when it does not.
+def new_file(path: Path, *, durable: bool = True) -> Iterator[HashingWriter]:
+    """Create `path`, checked when the block ends well and removed when it does not.
 
-    Its name is durable only once its folder is synced.
+    With `durable` its bytes are flushed too; its name is durable only once its folder is synced.
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
@@ -57,7 +58,7 @@ def new_file(path: Path) -> Iterator[HashingWriter]:
     try:
         writer = HashingWriter(descriptor)
         yield writer
-        writer.finish()
+        writer.finish(durable=durable)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -73,8 +74,7 @@ def replace_file(path: Path, data: bytes, *, durable: bool) -> None:
         try:
             writer = HashingWriter(descriptor)
             writer.write(data)
-            if durable:
-                writer.finish()
+            writer.finish(durable=durable)
         finally:
             os.close(descriptor)
         temporary.replace(path)
@@ -105,6 +105,18 @@ def create_only(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def sync_file(path: Path) -> None:
+    """Make the bytes of a finished file durable.
+
+    A failure of writing back that nobody was told of yet is told to whoever opens it next.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -122,7 +134,7 @@ def make_folders(folder: Path) -> None:
         sync_folder(each.parent)
 
 
-def stat_mark(path: Path) -> tuple[int, ...]:
+def stat_mark(path: "Path | os.DirEntry[str]") -> tuple[int, ...]:
     """What changes whenever a file's bytes do: device, inode, size, times of change.
 
     The last of them cannot be set back by anybody. Raises OSError where there is no file.
@@ -144,14 +156,13 @@ def read_facts(path: Path) -> FileFacts | None:
     return FileFacts(size_bytes=size, sha256=digest.hexdigest())
 
 
-def append_line(path: Path, line: bytes) -> None:
-    """Append one line in one write. Advisory: a full disk loses the line, not the run."""
-    with suppress(OSError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            os.write(descriptor, line)
-        finally:
-            os.close(descriptor)
+def append_line(path: str, line: bytes) -> None:
+    """Append one line in one write, so that lines of several writers never mix."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
 
 
 def inside(root: Path, relative: str) -> Path:

@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,8 @@ class FolderLease:
 
     folder: Path
     epoch: int
+    lock: int
+    """The descriptor of the lock. A child that inherits it keeps the run held until it ends."""
 
     def check(self) -> None:
         """Raise Held where the epoch has passed to another holder."""
@@ -45,12 +47,7 @@ class FolderLease:
 @contextmanager
 def hold(folder: Path, now: datetime) -> Iterator[FolderLease]:
     """Hold the lease for a block; raise Held at once where another runner has it."""
-    with (folder / LOCK_NAME).open("a+b") as lock:
-        deadline = time.monotonic() + GLANCE_S
-        while not _taken(lock, fcntl.LOCK_EX):
-            if time.monotonic() > deadline:
-                raise _held(folder)
-            time.sleep(POLL_S)
+    with _locked(folder) as lock:
         epoch = int(_read_info(folder).get("epoch", 0)) + 1
         info = {
             "epoch": epoch,
@@ -59,7 +56,28 @@ def hold(folder: Path, now: datetime) -> Iterator[FolderLease]:
             "since": now.isoformat(),
         }
         replace_file(folder / INFO_NAME, json.dumps(info).encode(), durable=True)
-        yield FolderLease(folder=folder, epoch=epoch)
+        yield FolderLease(folder=folder, epoch=epoch, lock=lock.fileno())
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[IO[bytes]]:
+    """The lock file, locked, and still the one that goes by its name."""
+    deadline = time.monotonic() + GLANCE_S
+    while True:
+        with (folder / LOCK_NAME).open("a+b") as lock:
+            while not _taken(lock, fcntl.LOCK_EX):
+                if time.monotonic() > deadline:
+                    raise _held(folder)
+                time.sleep(POLL_S)
+            if _is_named(lock, folder / LOCK_NAME):
+                yield lock
+                return
+
+
+def _is_named(lock: IO[bytes], path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(lock.fileno()), path.stat())
+    return False
 
 
 def is_held(folder: Path) -> bool:

@@ -5,13 +5,14 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from filmgate.core.digest import canonical_json
-from filmgate.core.errors import Invalid, NotFound
+from filmgate.core.errors import Conflict, Invalid, NotFound
 from filmgate.core.gates import FileFacts, Verdict
 from filmgate.core.manifest import Ledger, Manifest, OpenAttempt, fold
 from filmgate.core.ports import Attempt, Lease
@@ -19,7 +20,6 @@ from filmgate.core.records import RunHead, StageRecord
 from filmgate.core.states import StageState
 from filmgate.store import lease
 from filmgate.store.durable import (
-    HashingWriter,
     append_line,
     create_only,
     inside,
@@ -31,6 +31,7 @@ from filmgate.store.durable import (
     sync_folder,
 )
 from filmgate.store.lease import FolderLease
+from filmgate.store.staging import FolderAttempt, Staging
 
 HEAD = "run.json"
 COMMITS = "commits"
@@ -45,48 +46,26 @@ CLOCK_TICK_NS = 50_000_000
 kept in ticks of some milliseconds."""
 
 
-class FolderAttempt:
-    """`attempts/{stage}.a{n}/`: when it began, and the files made so far."""
-
-    def __init__(self, folder: Path, opened: OpenAttempt) -> None:
-        self._files = folder / "files"
-        self._facts: dict[str, FileFacts] = {}
-        self.stage = opened.stage
-        self.number = opened.attempt
-        self.started = opened.started
-
-    @contextmanager
-    def create(self, path: str) -> Iterator[HashingWriter]:
-        """Make a file, once; flushed when the block ends well, gone when it does not."""
-        target = inside(self._files, path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with new_file(target) as writer:
-            yield writer
-        self._facts[path] = writer.facts
-
-    def facts(self, path: str) -> FileFacts | None:
-        """Size and digest of a file that was made, as taken while writing."""
-        return self._facts.get(path)
-
-
 class FolderRun:
-    """The port `RunDirectory`, on a local disk or a shared POSIX one."""
+    """The port `RunDirectory`, on a local disk or a shared POSIX one.
 
-    def __init__(self, folder: Path) -> None:
+    With `trust_times` a file whose device, inode, size and times of change are as they were is
+    not read again by the same object.
+    """
+
+    def __init__(self, folder: Path, *, trust_times: bool = True) -> None:
         self.folder = folder
-        self._head: RunHead | None = None
+        self._trust_times = trust_times
         self._known_facts: dict[str, tuple[tuple[int, ...], FileFacts | None]] = {}
         self._known_records: dict[str, tuple[tuple[int, ...], StageRecord]] = {}
 
-    @property
+    @cached_property
     def head(self) -> RunHead:
         """What the run is; read once, since it never changes."""
-        if self._head is None:
-            try:
-                self._head = RunHead.parse((self.folder / HEAD).read_bytes())
-            except (FileNotFoundError, NotADirectoryError) as error:
-                raise NotFound(f"no run in {self.folder}", expected=f"a file {HEAD}") from error
-        return self._head
+        try:
+            return RunHead.parse((self.folder / HEAD).read_bytes())
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise NotFound(f"no run in {self.folder}", expected=f"a file {HEAD}") from error
 
     def hold(self, now: datetime) -> AbstractContextManager[FolderLease]:
         """Take the lease, or raise Held saying who has it and since when."""
@@ -98,30 +77,29 @@ class FolderRun:
 
     def ledger(self) -> Ledger:
         """Everything the directory says, read anew."""
+        head = self.head
+        records = list(self._records())
+        ours = [r for r in records if (r.asset_id, r.run_id) == (head.asset.id, head.run_id)]
         return Ledger(
-            head=self.head,
-            records=tuple(self._records()),
-            open_attempts=tuple(opened for _, opened in self._attempts()),
+            head=head,
+            records=tuple(ours),
+            strangers=tuple(record for record in records if record not in ours)
+            if len(ours) < len(records)
+            else (),
+            open_attempts=tuple(self._staging.opened()),
             verdicts=self._verdicts(),
         )
 
     def begin(self, lease: Lease, stage: str, attempt: int, now: datetime) -> FolderAttempt:
-        """Open an attempt's folder."""
+        """Open an attempt."""
         lease.check()
         opened = OpenAttempt(stage=stage, attempt=attempt, epoch=lease.epoch, started=now)
-        folder = self.folder / ATTEMPTS / f"{stage}.a{attempt}"
-        if not folder.parent.is_dir():
-            folder.parent.mkdir()
-            sync_folder(self.folder)
-        (folder / "files").mkdir(parents=True)
-        note = {"epoch": lease.epoch, "started": now.isoformat()}
-        replace_file(folder / "attempt.json", json.dumps(note).encode(), durable=False)
-        return FolderAttempt(folder, opened)
+        return self._staging.begin(opened)
 
     def discard(self, lease: Lease, attempt: Attempt) -> None:
         """Drop an attempt as if it had never been opened."""
         lease.check()
-        shutil.rmtree(self.folder / ATTEMPTS / f"{attempt.stage}.a{attempt.number}")
+        self._staging.drop(attempt.stage, attempt.number)
 
     def commit(self, lease: Lease, record: StageRecord) -> None:
         """Make an attempt's outcome permanent, then give its files their names at the root."""
@@ -130,35 +108,35 @@ class FolderRun:
         if not commits.is_dir():
             commits.mkdir()
             sync_folder(self.folder)
-        for ref in record.artifacts:
-            if inside(self.folder, ref.path).is_dir():
-                raise Invalid(
-                    f"{self.folder / ref.path} is a folder",
-                    expected="room for a file",
-                    got="a folder",
-                    hint="Move it away, then run it again",
-                )
-        if not (commits / record.name).exists():
-            self._make_names_durable(record)
+        if (commits / record.name).exists():
+            raise Conflict(
+                f"{record.name} exists already", expected="no record of this attempt", got="one"
+            )
+        self._check_room(record)
+        paths = [ref.path for ref in record.artifacts]
+        self._staging.sync(record.stage, record.attempt, paths)
         create_only(commits / record.name, record.to_bytes())
-        self._install(record)
+        if record.status is StageState.SUCCESS:
+            self._install(record)
+        self._staging.drop(record.stage, record.attempt)
 
     def settle(self, lease: Lease) -> tuple[FolderAttempt, ...]:
         """Finish what a dead holder left half-named; the attempts it left without a record."""
         lease.check()
-        for draft in (*self.folder.glob(".*.tmp"), *(self.folder / COMMITS).glob(".*.tmp")):
-            draft.unlink(missing_ok=True)
+        for folder in (self.folder, self.folder / COMMITS):
+            for draft in folder.glob(".*.tmp"):
+                draft.unlink(missing_ok=True)
         ledger = self.ledger()
-        recorded = {(record.stage, record.attempt) for record in ledger.records}
+        recorded = {(record.stage, record.attempt): record for record in ledger.records}
         dead = []
-        for folder, opened in self._attempts():
-            current = ledger.current(opened.stage)
-            if (opened.stage, opened.attempt) not in recorded:
-                dead.append(FolderAttempt(folder, opened))
-            elif current is not None and current.attempt == opened.attempt:
-                self._install(current)
+        for opened in ledger.open_attempts:
+            record = recorded.get((opened.stage, opened.attempt))
+            if record is None:
+                dead.append(self._staging.resume(opened))
             else:
-                shutil.rmtree(folder)
+                if record.status is StageState.SUCCESS and ledger.current(opened.stage) == record:
+                    self._install(record)
+                self._staging.drop(opened.stage, opened.attempt)
         return tuple(dead)
 
     def refold(self, lease: Lease | None) -> Manifest:
@@ -169,10 +147,11 @@ class FolderRun:
         return manifest
 
     def close(self, lease: Lease) -> Manifest:
-        """Derive and write the manifest as it stands once the lease is given back."""
+        """Make all names durable; write the manifest as it stands once the lease is back."""
         lease.check()
+        self._make_names_durable()
         manifest = fold(self.ledger(), is_held=False)
-        replace_file(self.folder / MANIFEST, manifest.to_bytes(), durable=True)
+        replace_file(self.folder / MANIFEST, manifest.to_bytes(), durable=False)
         return manifest
 
     def facts(self, path: str) -> FileFacts | None:
@@ -182,19 +161,23 @@ class FolderRun:
             mark = stat_mark(file)
         except OSError:
             return None
-        if not file.is_file():
-            return None
         known = self._known_facts.get(path)
         if known is not None and known[0] == mark:
             return known[1]
+        if not file.is_file():
+            return None
         facts = read_facts(file)
-        if time.time_ns() - max(mark[-2:]) > CLOCK_TICK_NS:
+        if self._trust_times and time.time_ns() - max(mark[-2:]) > CLOCK_TICK_NS:
             self._known_facts[path] = (mark, facts)
         return facts
 
     def open(self, path: str) -> BinaryIO:
         """Read a file at the root."""
-        return inside(self.folder, path).open("rb")
+        return self.path_of(path).open("rb")
+
+    def path_of(self, path: str) -> Path:
+        """Where a file of the run lies."""
+        return inside(self.folder, path)
 
     def rule(self, lease: Lease, verdicts: Iterable[Verdict]) -> None:
         """Replace the verdicts of the last invocation."""
@@ -205,50 +188,53 @@ class FolderRun:
 
     def log(self, stage: str, event: Mapping[str, Any]) -> None:
         """Append an event to `logs/{stage}.ndjson`."""
-        folder = self.folder / LOGS
+        path = f"{self.folder}/{LOGS}/{stage}.ndjson"
+        line = canonical_json(dict(event)) + b"\n"
         with suppress(OSError):
-            folder.mkdir(exist_ok=True)
-        append_line(folder / f"{stage}.ndjson", canonical_json(dict(event)) + b"\n")
+            try:
+                append_line(path, line)
+            except FileNotFoundError:
+                (self.folder / LOGS).mkdir(exist_ok=True)
+                append_line(path, line)
 
     def show(self, status: Mapping[str, Any]) -> None:
         """Replace `status.json`."""
         with suppress(OSError):
             replace_file(self.folder / STATUS, canonical_json(dict(status)), durable=False)
 
+    def shown(self) -> dict[str, Any]:
+        """What `status.json` says; nothing where nobody wrote it."""
+        try:
+            status = json.loads((self.folder / STATUS).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return status if isinstance(status, dict) else {}
+
+    @cached_property
+    def _staging(self) -> Staging:
+        return Staging(self.folder / ATTEMPTS, self.head.stages, self.head.created_at)
+
     def _records(self) -> Iterator[StageRecord]:
-        commits = self.folder / COMMITS
-        if not commits.is_dir():
+        try:
+            with os.scandir(self.folder / COMMITS) as found:
+                entries = [
+                    (entry.name, stat_mark(entry))
+                    for entry in found
+                    if entry.name.endswith(".json") and entry.name[0] != "." and entry.is_file()
+                ]
+        except FileNotFoundError:
             return
-        for path in sorted(commits.glob("*.json")):
-            if not path.name.startswith(".") and path.is_file():
-                yield self._record(path)
+        for name, mark in sorted(entries):
+            yield self._record(name, mark)
 
-    def _record(self, path: Path) -> StageRecord:
+    def _record(self, name: str, mark: tuple[int, ...]) -> StageRecord:
         """A record, parsed again only where its file is another than before."""
-        mark = stat_mark(path)
-        known = self._known_records.get(path.name)
+        known = self._known_records.get(name)
         if known is None or known[0] != mark:
-            known = (mark, StageRecord.parse(path.read_bytes(), path.name))
-            self._known_records[path.name] = known
+            data = (self.folder / COMMITS / name).read_bytes()
+            known = (mark, StageRecord.parse(data, name))
+            self._known_records[name] = known
         return known[1]
-
-    def _make_names_durable(self, record: StageRecord) -> None:
-        """Sync the folders of the attempt's files, up to the attempt's own."""
-        attempt = self.folder / ATTEMPTS / f"{record.stage}.a{record.attempt}"
-        made = [attempt / "files" / ref.path for ref in record.artifacts]
-        folders = {folder for path in made for folder in path.parents if attempt in folder.parents}
-        if made:
-            folders |= {attempt, attempt.parent}
-        for folder in sorted(folders, reverse=True):
-            sync_folder(folder)
-
-    def _attempts(self) -> Iterator[tuple[Path, OpenAttempt]]:
-        attempts = self.folder / ATTEMPTS
-        for folder in sorted(attempts.iterdir()) if attempts.is_dir() else []:
-            stage, _, number = folder.name.rpartition(".a")
-            if stage in self.head.stages and number.isdecimal():
-                note = _attempt_note(folder, self.head.created_at)
-                yield folder, OpenAttempt(stage=stage, attempt=int(number), **note)
 
     def _verdicts(self) -> tuple[Verdict, ...]:
         try:
@@ -257,20 +243,31 @@ class FolderRun:
         except (FileNotFoundError, ValueError):
             return ()
 
+    def _check_room(self, record: StageRecord) -> None:
+        """Raise Invalid where a folder stands in the place of a file."""
+        for ref in record.artifacts:
+            if self.path_of(ref.path).is_dir():
+                raise Invalid(
+                    f"{self.folder / ref.path} is a folder",
+                    expected="room for a file",
+                    got="a folder",
+                    hint="Move it away, then run it again",
+                )
+
     def _install(self, record: StageRecord) -> None:
-        """Move a successful attempt's files to the root, then drop its folder. Repeatable."""
-        folder = self.folder / ATTEMPTS / f"{record.stage}.a{record.attempt}"
-        if record.status is StageState.SUCCESS:
+        """Give a successful attempt's files their names at the root. Repeatable.
+
+        A move of names: what is still staged was not named yet, and what is not was, even if it
+        is gone since. A power loss leaves each file under the old name or the new one.
+        """
+        if record.attempt > 1:
             self._remove_superseded(record)
-            for ref in record.artifacts:
-                made = folder / "files" / ref.path
-                if made.exists():
-                    target = inside(self.folder, ref.path)
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    os.replace(made, target)  # noqa: PTH105 - a move of names, nothing else
-            for folder_of in {inside(self.folder, ref.path).parent for ref in record.artifacts}:
-                sync_folder(folder_of)
-        shutil.rmtree(folder, ignore_errors=True)
+        for ref in record.artifacts:
+            made = self._staging.place(record.stage, record.attempt, ref.path)
+            if made.exists():
+                target = self.path_of(ref.path)
+                make_folders(target.parent)
+                made.replace(target)
 
     def _remove_superseded(self, record: StageRecord) -> None:
         made = {ref.path for ref in record.artifacts}
@@ -278,7 +275,14 @@ class FolderRun:
             if earlier.stage == record.stage and earlier.attempt < record.attempt:
                 for ref in earlier.artifacts:
                     if ref.path not in made:
-                        inside(self.folder, ref.path).unlink(missing_ok=True)
+                        self.path_of(ref.path).unlink(missing_ok=True)
+
+    def _make_names_durable(self) -> None:
+        """Sync the folders of the files at the root, so that no name goes back to staging."""
+        paths = [path for made in self.head.makes.values() for path in made]
+        for folder in {self.path_of(path).parent for path in paths}:
+            if folder.is_dir():
+                sync_folder(folder)
 
 
 def reserve(folder: Path, head: RunHead) -> FolderRun:
@@ -303,12 +307,3 @@ def reserve(folder: Path, head: RunHead) -> FolderRun:
         raise
     sync_folder(folder.parent)
     return FolderRun(folder)
-
-
-def _attempt_note(folder: Path, otherwise: datetime) -> dict[str, Any]:
-    """Epoch and start of an attempt; a torn note (power loss) says epoch 1, at the run's start."""
-    try:
-        note = json.loads((folder / "attempt.json").read_bytes())
-        return {"epoch": int(note["epoch"]), "started": datetime.fromisoformat(note["started"])}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {"epoch": 1, "started": otherwise}

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from filmgate.core.errors import Invalid
 from filmgate.core.plan import Plan
 from filmgate.pipelines.episode.probe import probe
 from filmgate.pipelines.episode.scenes import scenes
@@ -13,14 +12,3 @@ PLAN = Plan(pipeline="episode", stages=(probe, scenes, transcript))
 PROFILES: dict[str, dict[str, dict[str, Any]]] = {"fast": {}, "balanced": {}, "high_quality": {}}
 """What each profile sets otherwise than the stages' own defaults. The stages so far do the same
 work in all three."""
-
-DEFAULT_PROFILE = "balanced"
-
-
-def resolve(profile: str) -> dict[str, Any]:
-    """The config of every stage under a profile; Invalid for an unknown one."""
-    if profile not in PROFILES:
-        raise Invalid(
-            f"no profile {profile!r}", expected=f"one of {', '.join(PROFILES)}", got=repr(profile)
-        )
-    return PLAN.config(PROFILES[profile])

@@ -1,0 +1,82 @@
+"""What a caller may ask of a run, whatever its pipeline."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from filmgate.core.answers import Receipt
+from filmgate.core.errors import ExitCode, Invalid
+from filmgate.core.manifest import Manifest
+from filmgate.core.pipeline import DEFAULT_PROFILE
+from filmgate.core.plan import Plan
+from filmgate.core.states import StageState
+from filmgate.engine.invocation import Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What the caller asks for; empty means the usual."""
+
+    asset_id: str | None = None
+    run_id: str | None = None
+    new: bool = False
+    job_dir: str | None = None
+    profile: str = DEFAULT_PROFILE
+    settings: tuple[str, ...] = ()
+    """`STAGE.SETTING=VALUE`."""
+    stages: tuple[str, ...] = ()
+    resume_from: str | None = None
+    force: bool = False
+    repair: bool = False
+    strict: bool = False
+    verify_full: bool = False
+    jobs: int = 1
+    executor: str = "local"
+    """`local` or `ray`."""
+    ingest: bool = True
+    is_detailed: bool = False
+
+    def request(self, plan: Plan) -> Request:
+        """Which stages may run, and how; Invalid where that is none."""
+        chosen = plan.select(self.stages)
+        if self.resume_from is not None:
+            chosen &= plan.from_stage(self.resume_from)
+        if not chosen:
+            raise Invalid(
+                "no stage is left to run",
+                expected=f"a stage of {', '.join(self.stages)} from {self.resume_from} on",
+                got="none",
+            )
+        return Request(
+            stages=chosen,
+            named=chosen if self.stages else frozenset(),
+            force=self.force,
+            repair=self.repair,
+            strict=self.strict,
+            jobs=self.jobs,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunReport:
+    """How a run stands after an invocation."""
+
+    manifest: Manifest
+    folder: Path
+    concerned: frozenset[str]
+    """The stages that were asked for, and those they stand on."""
+    receipt: Receipt | None = None
+    notes: tuple[str, ...] = ()
+    """What a person should know besides: why it was not ingested, other inputs of that name."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Told by the stages that are concerned."""
+        states = {self.manifest.stages[name].status for name in self.concerned}
+        if StageState.FAILED in states:
+            return ExitCode.STAGE_FAILED
+        return ExitCode.BLOCKED if StageState.BLOCKED in states else ExitCode.DONE
+
+
+def concerned(plan: Plan, stages: frozenset[str]) -> frozenset[str]:
+    """Stages, and all that they stand on."""
+    return frozenset(stages).union(*(plan.ancestors(name) for name in stages))

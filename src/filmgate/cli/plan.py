@@ -1,0 +1,122 @@
+"""`filmgate plan`: what a run would do now."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from filmgate.cli.output import AsJson
+from filmgate.cli.run import (
+    AssetId,
+    Force,
+    JobDir,
+    New,
+    Profile,
+    Repair,
+    ResumeFrom,
+    RunId,
+    Set,
+    Source,
+    Stages,
+    split,
+)
+
+if TYPE_CHECKING:
+    from filmgate.core.forecast import Forecast, StageForecast
+
+app = typer.Typer(help="What a run would do now, without doing it.", no_args_is_help=True)
+
+FATE_STYLES = {
+    "reuse": "green",
+    "run": "cyan",
+    "perhaps": "cyan",
+    "blocked": "bold yellow",
+    "left": "dim",
+}
+
+
+@app.callback()
+def pipelines() -> None:
+    """What a run would do now, without doing it."""
+
+
+def add_pipeline(name: str) -> None:
+    """Make `filmgate plan NAME` a command."""
+
+    def command(
+        source: Source,
+        asset_id: AssetId = None,
+        run_id: RunId = None,
+        new: New = False,
+        job_dir: JobDir = None,
+        profile: Profile = "balanced",
+        settings: Set = None,
+        stages: Stages = None,
+        resume_from: ResumeFrom = None,
+        force: Force = False,
+        repair: Repair = False,
+        as_json: AsJson = False,
+    ) -> None:
+        from filmgate.app import settings as installation  # keeps --help quick
+        from filmgate.app.run_options import RunOptions
+        from filmgate.app.system import System
+        from filmgate.cli.output import print_json
+        from filmgate.cli.progress import stage_progress
+
+        options = RunOptions(
+            asset_id=asset_id,
+            run_id=run_id,
+            new=new,
+            job_dir=job_dir,
+            profile=profile,
+            settings=tuple(settings or ()),
+            stages=split(stages),
+            resume_from=resume_from,
+            force=force,
+            repair=repair,
+        )
+        with stage_progress() as progress:
+            forecast = System(installation.load()).plan(name, source, options, progress.hashed)
+        if as_json:
+            print_json(forecast)
+        else:
+            _print(forecast)
+
+    command.__doc__ = (
+        f"Which stages `filmgate run {name}` would reuse, run or find blocked, and why. "
+        "Nothing is run or written."
+    )
+    app.command(name)(command)
+
+
+def _print(forecast: "Forecast") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from filmgate.cli.output import out, printable
+
+    run = forecast.run_id or "a new run"
+    out().print(f"{forecast.asset_id} / {run}\n")
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in ("stage", "fate", "why"):
+        table.add_column(column, overflow="fold")
+    for stage in forecast.stages:
+        fate = f"[{FATE_STYLES[stage.fate.value]}]{stage.fate.value}[/]"
+        table.add_row(stage.stage, fate, escape(printable("\n".join(_lines(stage)))))
+    out().print(table)
+
+
+def _lines(stage: "StageForecast") -> list[str]:
+    """Why, then each part of the fingerprint that changed, then each reason of a closed gate."""
+    lines = [stage.why]
+    lines += [f"  {each.part}: {_short(each.was)} → {_short(each.now)}" for each in stage.changes]
+    lines += [f"  {reason}" for reason in stage.reasons]
+    return lines
+
+
+def _short(value: str | None) -> str:
+    """A digest by its first digits."""
+    if value is None:
+        return "none"
+    digits = value.removeprefix("sha256:")
+    is_digest = len(digits) == 64 and all(c in "0123456789abcdef" for c in digits)  # noqa: PLR2004
+    return f"{digits[:12]}…" if is_digest else value

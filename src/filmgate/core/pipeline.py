@@ -1,0 +1,74 @@
+"""A pipeline: a plan, the input it takes, and the profiles it knows."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from filmgate.core.errors import Invalid, first_fault
+from filmgate.core.plan import Plan
+
+DEFAULT_PROFILE = "balanced"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admitted:
+    """An input that a pipeline takes on."""
+
+    files: Mapping[str, Path]
+    """By name: the asset first, then what lies beside it and belongs to it."""
+    media: Mapping[str, Any] = field(default_factory=dict)
+    """What is known of it before any stage; stands in the manifest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """What `filmgate run NAME` runs."""
+
+    plan: Plan
+    summary: str = ""
+    """What it does, in a line."""
+    source: str = "The input file."
+    """What it is run on, in a line."""
+    admit: Callable[[Path], Admitted] | None = None
+    """Looks at an input before anything is made; raises Invalid or NotFound where it will not
+    do. Without it, any one file is taken."""
+    profiles: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(
+        default_factory=lambda: {DEFAULT_PROFILE: {}}
+    )
+    """What each profile sets otherwise than the stages' own defaults: by stage, by setting."""
+
+    def resolve(self, profile: str, overrides: Iterable[str] = ()) -> dict[str, Any]:
+        """The config of every stage under a profile, then under `STAGE.SETTING=VALUE`s.
+
+        Raises Invalid for a profile, a stage, a setting or a value that is none.
+        """
+        if profile not in self.profiles:
+            known = ", ".join(self.profiles)
+            raise Invalid(f"no profile {profile!r}", expected=f"one of {known}", got=repr(profile))
+        chosen = {stage: dict(values) for stage, values in self.profiles[profile].items()}
+        for override in overrides:
+            stage, setting, value = self._parse(override)
+            chosen.setdefault(stage, {})[setting] = value
+        try:
+            return self.plan.config(chosen)
+        except ValidationError as error:
+            raise Invalid(
+                f"a setting of {error.title} will not do",
+                expected="a setting the stage has, with a value it takes",
+                got=first_fault(error),
+                hint="docs/reference lists the settings of the stages",
+            ) from error
+
+    def _parse(self, override: str) -> tuple[str, str, str]:
+        name, equals, value = override.partition("=")
+        stage, dot, setting = name.partition(".")
+        if not (equals and dot and setting):
+            raise Invalid(
+                "a setting is given as STAGE.SETTING=VALUE",
+                expected=f"such as {self.plan.names[0]}.enabled=false",
+                got=repr(override),
+            )
+        return self.plan.named(stage.strip()).name, setting.strip(), value.strip()

@@ -1,0 +1,163 @@
+"""A pool of processes on this machine."""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from multiprocessing import connection, reduction
+from queue import SimpleQueue
+from typing import Any
+
+from filmgate.core.errors import ContractBroken
+from filmgate.core.ports import Item, Mapped, Value
+from filmgate.core.records import StageError
+from filmgate.engine.executors.item import TRIES, attempt_item, cannot_travel, worker_died
+
+SPAWN = multiprocessing.get_context("spawn")
+"""A fresh interpreter: a fork of a process with threads may inherit a lock that nobody frees."""
+
+AHEAD = 2
+"""Items begun for every worker before the first of them is taken."""
+
+
+class ProcessPool:
+    """The port `Executor`, over `workers` processes that start when they are first needed.
+
+    Each process is a pool of its own, so that a death says which item it was at. The workers
+    inherit `lock`, the lease's descriptor: one that outlives its runner keeps the run held. A
+    worker ends by itself once its runner is gone.
+    """
+
+    def __init__(self, workers: int, lock: int | None = None) -> None:
+        self._workers = workers
+        self._lock = lock
+        self._threads: ThreadPoolExecutor | None = None
+        self._idle: SimpleQueue[_Lane | None] = SimpleQueue()
+        self._lanes: set[_Lane] = set()
+        self._starting = threading.Lock()
+
+    def map(
+        self, work: Callable[[Item], Value], items: Iterable[Item]
+    ) -> Iterator[Mapped[Item, Value]]:
+        """What came of every item, in their order."""
+        _check_can_travel(work)
+        threads = self._start()
+        begun: deque[Future[Mapped[Item, Value]]] = deque()
+        try:
+            for item in items:
+                begun.append(threads.submit(self._run_one, work, item))
+                if len(begun) >= self._workers * AHEAD:
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            for future in begun:
+                future.cancel()
+
+    def close(self) -> None:
+        """End the workers, whatever they are at."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None
+        for lane in tuple(self._lanes):
+            lane.kill()
+        self._lanes.clear()
+
+    def _start(self) -> ThreadPoolExecutor:
+        with self._starting:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="lane")
+                for _ in range(self._workers):
+                    self._idle.put(None)
+            return self._threads
+
+    def _run_one(self, work: Callable[[Item], Value], item: Item) -> Mapped[Item, Value]:
+        lane = self._idle.get()
+        try:
+            for _ in range(TRIES):
+                if lane is None:
+                    lane = _Lane(self._lock)
+                    self._lanes.add(lane)
+                try:
+                    value, error = lane.run(work, item)
+                    return Mapped(item=item, value=value, error=error)
+                except BrokenProcessPool:
+                    self._lanes.discard(lane)
+                    lane.kill()
+                    lane = None
+            return worker_died(item, "a signal, or not enough memory")
+        finally:
+            self._idle.put(lane)
+
+
+class _Lane:
+    """One worker process."""
+
+    def __init__(self, lock: int | None) -> None:
+        inherited: Any = None if lock is None else _Inherited(lock)  # arrives as an int
+        self._pool = ProcessPoolExecutor(
+            1, mp_context=SPAWN, initializer=_prepare, initargs=(inherited,)
+        )
+        self._pid = self._pool.submit(os.getpid).result()
+
+    def run(
+        self, work: Callable[[Item], Value], item: Item
+    ) -> tuple[Value | None, StageError | None]:
+        """Work on one item over there; BrokenProcessPool where the process dies."""
+        try:
+            done = self._pool.submit(attempt_item, work, item).result()
+        except BrokenProcessPool:
+            raise
+        except Exception as error:  # noqa: BLE001 - a value that cannot be pickled
+            return None, cannot_travel(error)
+        return done
+
+    def kill(self) -> None:
+        """End the process at once."""
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _Inherited:
+    """A descriptor that a spawned process gets a copy of."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def __reduce__(self) -> tuple[Callable[[Any], int], tuple[Any]]:
+        return _take, (reduction.DupFd(self._descriptor),)
+
+
+def _take(copied: Any) -> int:
+    return int(copied.detach())
+
+
+def _prepare(_lock: int | None) -> None:
+    """Leave Ctrl-C to the runner, and end when the runner does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
+
+
+def _check_can_travel(work: Callable[..., Any]) -> None:
+    try:
+        pickle.dumps(work)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ContractBroken(
+            "the work cannot be done in another process",
+            expected="a function of a module, or a functools.partial of one",
+            got=str(error),
+        ) from error

@@ -1,0 +1,20 @@
+"""A failure as records keep it: what happened, in words a person can act on."""
+
+import errno
+
+from filmgate.core.errors import FilmgateError
+from filmgate.core.records import StageError
+
+
+def stage_error(error: Exception) -> StageError:
+    """The record of whatever a stage or an item raised."""
+    if isinstance(error, FilmgateError):
+        return StageError(code=error.code, message=str(error) or error.code, details=error.details)
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return StageError(
+            code="disk_full",
+            message="the disk is full: free some space, then run the same command again",
+        )
+    if isinstance(error, MemoryError):
+        return StageError(code="out_of_memory", message="there was not enough memory")
+    return StageError(code="unexpected", message=f"{type(error).__name__}: {error}")

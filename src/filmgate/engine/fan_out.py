@@ -1,0 +1,59 @@
+"""Fanning out: one stage's work on many items, with the bad ones kept."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from filmgate.core.errors import Invalid
+from filmgate.core.ports import Executor, Item, Mapped, Value
+from filmgate.core.records import MAX_ITEM_ERRORS, ItemError, StageError
+
+
+class FanOut:
+    """What has come of the items of one stage so far."""
+
+    def __init__(
+        self, executor: Executor, told: Callable[[ItemError], None], *, is_strict: bool
+    ) -> None:
+        self._executor = executor
+        self._told = told
+        self._is_strict = is_strict
+        self.good = 0
+        self.failed: int | None = None
+        """None where nothing was fanned out."""
+        self.errors: list[ItemError] = []
+
+    def map(
+        self,
+        work: Callable[[Item], Value],
+        items: Iterable[Item],
+        *,
+        name: Callable[[Item], str],
+        progress: Callable[[int], None],
+    ) -> Iterator[Mapped[Item, Value]]:
+        """What came of every item, in order; Invalid where all are bad, or one is under strict."""
+        self.failed = self.failed or 0
+        good = failed = 0
+        for mapped in self._executor.map(work, items):
+            if mapped.error is None:
+                good += 1
+            else:
+                failed += 1
+                self._keep(name(mapped.item), mapped.error)
+            progress(good + failed)
+            yield mapped
+        self.good += good
+        if failed and not good:
+            raise Invalid(
+                "every item failed",
+                expected="at least one good item",
+                got=f"{failed} bad ones, the first of them: {self.errors[0].message}",
+                hint="The stage's log names each",
+            )
+
+    def _keep(self, item: str, error: StageError) -> None:
+        self.failed = (self.failed or 0) + 1
+        kept = ItemError(item=item or "?", code=error.code, message=error.message or error.code)
+        if len(self.errors) < MAX_ITEM_ERRORS:
+            self.errors.append(kept)
+        self._told(kept)
+        if self._is_strict:
+            raise Invalid(f"item {kept.item} failed", got=kept.message, hint="--strict was asked")

@@ -1,0 +1,121 @@
+"""Staging: what attempts are making, before it is seen under the run's own names.
+
+    attempts/{stage}.a{n}           a note: epoch and start
+    attempts/{stage}.a{n}.{path}    a file of the attempt, its path in one word (percent-encoded)
+
+One flat folder, so that one sync makes all names of an attempt durable.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from filmgate.core.gates import FileFacts
+from filmgate.core.manifest import OpenAttempt
+from filmgate.store.durable import HashingWriter, inside, new_file, sync_file, sync_folder
+
+_ENTRY = re.compile(r"(?P<stage>[^.]+)\.a(?P<number>[0-9]+)(\.(?P<path>.+))?")
+
+
+class FolderAttempt:
+    """One attempt in the staging folder: when it began, and the files made so far."""
+
+    def __init__(self, staging: "Staging", opened: OpenAttempt) -> None:
+        self._staging = staging
+        self._facts: dict[str, FileFacts] = {}
+        self.stage = opened.stage
+        self.number = opened.attempt
+        self.started = opened.started
+
+    @contextmanager
+    def create(self, path: str) -> Iterator[HashingWriter]:
+        """Make a file, once; gone when the block ends badly. Durable when it is committed."""
+        inside(self._staging.folder, path)
+        with new_file(self.place(path), durable=False) as writer:
+            yield writer
+        self._facts[path] = writer.facts
+
+    def place(self, path: str) -> Path:
+        """Where a file is while it is being made."""
+        return self._staging.place(self.stage, self.number, path)
+
+    def facts(self, path: str) -> FileFacts | None:
+        """Size and digest of a file that was made, as taken while writing."""
+        return self._facts.get(path)
+
+
+class Staging:
+    """The folder `attempts/` of one run."""
+
+    def __init__(self, folder: Path, stages: Iterable[str], otherwise: datetime) -> None:
+        self.folder = folder
+        self._stages = frozenset(stages)
+        self._otherwise = otherwise
+
+    def begin(self, opened: OpenAttempt) -> FolderAttempt:
+        """Note that an attempt was opened."""
+        if not self.folder.is_dir():
+            self.folder.mkdir()
+            sync_folder(self.folder.parent)
+        note = {"epoch": opened.epoch, "started": opened.started.isoformat()}
+        with new_file(self._note(opened.stage, opened.attempt), durable=False) as writer:
+            writer.write(json.dumps(note).encode())
+        return FolderAttempt(self, opened)
+
+    def place(self, stage: str, number: int, path: str) -> Path:
+        """Where a file of an attempt is made."""
+        return self.folder / f"{stage}.a{number}.{quote(path, safe='')}"
+
+    def sync(self, stage: str, number: int, paths: Iterable[str]) -> None:
+        """Make files of an attempt durable, then their names."""
+        places = [self.place(stage, number, path) for path in paths]
+        for place in places:
+            sync_file(place)
+        if places:
+            sync_folder(self.folder)
+
+    def opened(self) -> list[OpenAttempt]:
+        """Every attempt that left anything here, in order."""
+        return [
+            OpenAttempt(stage=stage, attempt=number, **self._read_note(stage, number))
+            for stage, number in sorted({(stage, number) for stage, number, _ in self._entries()})
+        ]
+
+    def resume(self, opened: OpenAttempt) -> FolderAttempt:
+        """An attempt that somebody else left behind."""
+        return FolderAttempt(self, opened)
+
+    def drop(self, stage: str, number: int) -> None:
+        """Remove all that an attempt left here, its note last."""
+        mine = [name for *key, name in self._entries() if key == [stage, number]]
+        for name in sorted(mine, reverse=True):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _note(self, stage: str, number: int) -> Path:
+        return self.folder / f"{stage}.a{number}"
+
+    def _read_note(self, stage: str, number: int) -> dict[str, Any]:
+        """Epoch and start; a note that was torn (power loss) says epoch 1, at the run's start."""
+        try:
+            note = json.loads(self._note(stage, number).read_bytes())
+            return {"epoch": int(note["epoch"]), "started": datetime.fromisoformat(note["started"])}
+        except (OSError, ValueError, KeyError, TypeError):
+            return {"epoch": 1, "started": self._otherwise}
+
+    def _entries(self) -> Iterator[tuple[str, int, str]]:
+        """(stage, attempt, name) of everything here that is an attempt's."""
+        try:
+            with os.scandir(self.folder) as found:
+                names = [entry.name for entry in found if entry.is_file(follow_symlinks=False)]
+        except FileNotFoundError:
+            return
+        for name in names:
+            entry = _ENTRY.fullmatch(name)
+            if entry and entry["stage"] in self._stages:
+                yield entry["stage"], int(entry["number"]), name

@@ -1,0 +1,101 @@
+"""Runs as OpenLineage events: a job a stage, with the files that it read and made."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_URL, uuid5
+
+import structlog
+
+from filmgate.core.errors import Unavailable
+
+if TYPE_CHECKING:
+    from openlineage.client import OpenLineageClient
+    from openlineage.client.event_v2 import RunEvent
+
+NAMESPACE = "filmgate"
+PRODUCER = "https://filmgate.invalid/engine"
+"""The standard wants an address; this one leads nowhere."""
+
+ENDS = {
+    "SUCCESS": "COMPLETE",
+    "SKIPPED": "COMPLETE",
+    "INCOMPLETE": "OTHER",
+    "FAILED": "FAIL",
+    "BLOCKED": "ABORT",
+}
+
+
+class LineageExport:
+    """A sink for events. Where they go is set by the library's own variables, such as
+    `OPENLINEAGE_URL`, or its configuration file."""
+
+    def __init__(self, client: "OpenLineageClient | None" = None) -> None:
+        try:
+            from openlineage.client import OpenLineageClient
+        except ImportError as error:
+            raise Unavailable(
+                "openlineage-python is not installed",
+                expected="the packages of the extra 'openlineage'",
+                got=str(error),
+                hint="pip install 'filmgate[openlineage]', or leave it out of FILMGATE_EXPORT",
+            ) from error
+        self._client = client or OpenLineageClient()
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        """Tell of the start or the end of a run or a stage; a server that is away is logged."""
+        match event["event"]:
+            case "run.started" | "stage.started":
+                kind = "START"
+            case "run.ended" | "stage.ended":
+                kind = ENDS[event["status"]]
+            case _:
+                return
+        try:
+            self._client.emit(_lineage_event(event, kind))
+        except Exception as error:  # noqa: BLE001 - telling others must not fail the run
+            structlog.get_logger().warning("openlineage.failed", error=str(error))
+        if event["event"] == "run.ended":
+            self._client.close()
+
+
+def _lineage_event(event: Mapping[str, Any], kind: str) -> "RunEvent":
+    from openlineage.client.event_v2 import (
+        InputDataset,
+        Job,
+        OutputDataset,
+        Run,
+        RunEvent,
+        RunState,
+    )
+    from openlineage.client.facet_v2 import parent_run
+
+    run = f"{event['asset_id']}/{event['run_id']}"
+    stage = event.get("stage")
+    facets: dict[str, Any] = {}
+    if stage is not None:
+        facets["parent"] = parent_run.ParentRunFacet(
+            run=parent_run.Run(runId=_uuid(run)),
+            job=parent_run.Job(namespace=NAMESPACE, name=event["pipeline"]),
+        )
+    name = f"{event['pipeline']}.{stage}" if stage else event["pipeline"]
+    key = f"{run}/{stage}/{event.get('attempt')}" if stage else run
+    return RunEvent(
+        eventType=RunState[kind],
+        eventTime=event["at"],
+        run=Run(runId=_uuid(key), facets=facets),
+        job=Job(namespace=NAMESPACE, name=name),
+        producer=PRODUCER,
+        inputs=[
+            InputDataset(namespace=NAMESPACE, name=f"{run}/{path}")
+            for path in event.get("inputs", ())
+        ],
+        outputs=[
+            OutputDataset(namespace=NAMESPACE, name=f"{run}/{path}")
+            for path in event.get("artifacts", ())
+        ],
+    )
+
+
+def _uuid(key: str) -> str:
+    """The same for the same run or attempt, as the standard's ids must be UUIDs."""
+    return str(uuid5(NAMESPACE_URL, f"filmgate:{key}"))

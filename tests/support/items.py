@@ -1,0 +1,48 @@
+"""Work on items that runs in any executor: functions of a module."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+
+def double(item: int) -> int:
+    """Twice the item; a multiple of seven is refused."""
+    if item % 7 == 0:
+        raise ValueError(f"{item} is a multiple of seven")
+    return item * 2
+
+
+def slow_first(item: int) -> int:
+    """Later items are done sooner."""
+    time.sleep(0.05 / (item + 1))
+    return item
+
+
+def die_once(place: tuple[str, int]) -> int:
+    """Kills its own worker the first time that item 3 is worked on."""
+    folder, item = place
+    died = Path(folder) / "died"
+    if item == 3 and not died.exists():
+        died.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+def die_always(item: int) -> int:
+    """Item 2 kills every worker."""
+    if item == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+def unspeakable(item: int) -> object:
+    """A value that cannot leave its process."""
+    return threading.Lock() if item == 1 else item
+
+
+def linger(folder: str) -> None:
+    """Works on after its runner, and says so."""
+    (Path(folder) / "begun").write_text(str(os.getpid()))
+    time.sleep(60)
