@@ -1,6 +1,6 @@
 """A small plan that stands for any, run on real folders."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ from filmgate.core.payloads.registry import BUILT_IN
 from filmgate.core.payloads.scene import SceneV1
 from filmgate.core.payloads.transcript import TranscriptSegmentV1
 from filmgate.core.plan import Done, Outcome, Plan, Producer, Settings, Skipped, stage
-from filmgate.core.ports import Bench, Timed
+from filmgate.core.ports import Bench, Clock, EventSink, Executor, Timed
 from filmgate.core.records import Asset, RunHead
 from filmgate.core.states import StageState
 from filmgate.engine.inputs import read_inputs
-from filmgate.engine.invocation import Invocation, Request
+from filmgate.engine.invocation import Invocation, Request, in_process
 from filmgate.engine.runner import execute as run_plan
 from filmgate.store.home import Home
 from filmgate.store.run_directory import FolderRun
@@ -92,10 +92,16 @@ def segments_of(texts: Iterable[str]) -> Iterable[Timed]:
 
 
 def reserve_run(
-    home: Path, source: Path, *, plan: Plan = PLAN, asset: str = "film", run_id: str | None = None
+    home: Path,
+    source: Path,
+    *,
+    plan: Plan = PLAN,
+    asset: str = "film",
+    run_id: str | None = None,
+    config: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> FolderRun:
     """A fresh run directory of the plan on one source file."""
-    config = plan.config({})
+    resolved = plan.config(config or {})
 
     def head(chosen: RunId) -> RunHead:
         return RunHead(
@@ -115,8 +121,8 @@ def reserve_run(
             run_id=chosen,
             env="test",
             profile="balanced",
-            config=config,
-            config_hash=digest_of(config),
+            config=resolved,
+            config_hash=digest_of(resolved),
             created_at=MOMENT,
         )
 
@@ -150,6 +156,9 @@ def execute(
     plan: Plan = PLAN,
     stages: Iterable[str] = (),
     witness: Witness | None = None,
+    executor: Callable[[int], Executor] = in_process,
+    clock: Clock = lambda: MOMENT,
+    sinks: tuple[EventSink, ...] = (),
     **request: Any,
 ) -> Manifest:
     """One invocation."""
@@ -166,7 +175,9 @@ def execute(
             ),
             registry=BUILT_IN,
             observer=witness or Witness(),
-            clock=lambda: MOMENT,
+            clock=clock,
+            executor=executor,
+            sinks=sinks,
         )
     )
 

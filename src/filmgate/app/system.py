@@ -12,11 +12,13 @@ from filmgate.app import exports, pipelines
 from filmgate.app.executors import executor_of
 from filmgate.app.run_choice import Given, RunChoice, admit
 from filmgate.app.run_options import RunOptions, RunReport, concerned
+from filmgate.app.run_status import RunStatus
 from filmgate.app.settings import Settings
 from filmgate.core.answers import FindAnswer, JumpAnswer, Receipt
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable
 from filmgate.core.forecast import Forecast
 from filmgate.core.ids import parse_asset_id
+from filmgate.core.legacy import LegacyRun
 from filmgate.core.manifest import Manifest
 from filmgate.core.payloads.registry import BUILT_IN
 from filmgate.core.ports import EventSink, Observer, ResultStore
@@ -32,6 +34,7 @@ from filmgate.engine.runner import execute
 from filmgate.engine.verification import verify
 from filmgate.store.event_log import read_events
 from filmgate.store.home import Home
+from filmgate.store.legacy import legacy_runs
 from filmgate.store.run_directory import FolderRun
 from filmgate.sync.ingest import ingest_run
 
@@ -142,6 +145,19 @@ class System:
             now=utc_now(),
         )
 
+    def legacy_runs(self) -> list[LegacyRun]:
+        """Runs that only an older layout tells of; hearsay, labelled so."""
+        from filmgate.pipelines.episode.plan import FORMER_NAMES  # heavy, and rarely needed
+
+        return list(legacy_runs(self._home.root, FORMER_NAMES))
+
+    def legacy_run(self, reference: str) -> LegacyRun | None:
+        """The legacy run called `asset/run`, or the asset's; None where there is none."""
+        asset, _, run = reference.partition("/")
+        found = [each for each in self.legacy_runs() if each.asset_id == asset]
+        named = [each for each in found if (each.run_id or "") == run]
+        return next(iter(named or ([] if run else found[-1:])), None)
+
     def runs(self) -> tuple[list[Manifest], list[str]]:
         """How every run stands, oldest first, and what is wrong with those that cannot be read."""
         stand, faults = (
@@ -155,15 +171,22 @@ class System:
                 faults.append(f"{run.folder}: {error}")
         return stand, faults
 
-    def status(self, reference: str) -> tuple[Path, Manifest]:
-        """A run's folder, and how it stands, derived anew from its records."""
+    def status(self, reference: str) -> RunStatus:
+        """How a run stands, derived anew from its records, and what its runner said last."""
         run = self._home.find(reference)
-        return run.folder, run.refold(None)
+        return RunStatus.of(run, utc_now())
 
     def verify(self, reference: str) -> tuple[Path, Manifest]:
-        """A run's folder, and how it stands with every byte of its files read again."""
+        """A run's folder, and how it stands with every byte of its files read again.
+
+        Where the pipeline is not installed here, altered files are named but not looked into.
+        """
         run = self._home.find(reference)
-        return run.folder, verify(run)
+        try:
+            plan = pipelines.load(run.head.pipeline).plan
+        except FilmgateError:
+            plan = None
+        return run.folder, verify(run, plan, BUILT_IN)
 
     def rebuild_manifest(self, reference: str) -> tuple[Path, Manifest]:
         """Write a run's manifest again from its records; the run's folder, and the manifest."""

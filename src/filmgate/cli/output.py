@@ -1,7 +1,7 @@
 """What all commands print alike: results on stdout, talk on stderr."""
 
 from functools import cache
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from unicodedata import category
 
 import typer
@@ -9,6 +9,8 @@ import typer
 from filmgate.core.states import RunState, StageState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic import BaseModel
     from rich.console import Console
     from rich.table import Table
@@ -66,8 +68,11 @@ def styled(state: StageState | RunState) -> str:
     return f"[{STATE_STYLES[state.value]}]{state.value}[/]"
 
 
-def stage_table(manifest: "Manifest") -> "Table":
-    """The stages of a run: state, time, what they counted, and what stopped them."""
+def stage_table(
+    manifest: "Manifest", progress: "Mapping[str, Mapping[str, Any]] | None" = None
+) -> "Table":
+    """The stages of a run: state, time, what they counted, and what stopped them; how far they
+    are, where that is known."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -79,8 +84,18 @@ def stage_table(manifest: "Manifest") -> "Table":
     for name, entry in manifest.stages.items():
         is_told = entry.duration_s is not None and entry.blocked is None
         seconds = f"{entry.duration_s:.2f}" if is_told else ""
-        table.add_row(name, styled(entry.status), seconds, escape(printable(result_of(entry))))
+        result = result_of(entry)
+        if entry.status is StageState.RUNNING:
+            result = _how_far((progress or {}).get(name, {}))
+        table.add_row(name, styled(entry.status), seconds, escape(printable(result)))
     return table
+
+
+def _how_far(told: "Mapping[str, Any]") -> str:
+    done, total = told.get("done"), told.get("total")
+    if not isinstance(done, int | float):
+        return ""
+    return f"{done / total:.0%}" if isinstance(total, int | float) and total else f"{done:,.0f}"
 
 
 def print_reasons(manifest: "Manifest") -> None:

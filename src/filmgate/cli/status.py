@@ -1,6 +1,7 @@
 """`filmgate status`: how a run stands, or which runs there are."""
 
 import json
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,7 +9,13 @@ import typer
 from filmgate.cli.output import AsJson
 
 if TYPE_CHECKING:
-    from filmgate.core.manifest import Manifest
+    from rich.console import RenderableType
+
+    from filmgate.app.run_status import RunStatus
+    from filmgate.app.system import System
+    from filmgate.core.legacy import LegacyRun
+
+LOOK_EVERY_S = 0.5
 
 
 def status(
@@ -16,51 +23,120 @@ def status(
         str | None,
         typer.Argument(help="A run's folder, asset/run, a run id, or an asset (its newest run)."),
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it anew until the run ends.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """How a run stands, derived anew from its records; without a run, all runs in a list."""
-    from rich.markup import escape  # keeps --help quick
-
-    from filmgate.app import settings
+    from filmgate.app import settings  # keeps --help quick
     from filmgate.app.system import System
-    from filmgate.cli.output import out, print_json, print_reasons, stage_table, styled
+    from filmgate.cli.output import out, print_json, print_reasons
 
     system = System(settings.load())
     if run is None:
-        _list(*system.runs(), as_json=as_json)
+        _list(system, as_json=as_json)
         return
-    folder, manifest = system.status(run)
-    if as_json:
-        print_json(manifest)
+    if (legacy := _legacy(system, run)) is not None:
+        if as_json:
+            print_json(legacy)
+        else:
+            _print_legacy(legacy)
         return
-    out().print(f"{styled(manifest.status)}  {manifest.asset.id} / {manifest.run_id}\n")
-    out().print(stage_table(manifest))
-    print_reasons(manifest)
-    if _died(manifest):
-        out().print("\nits runner is gone; the command that began it resumes it")
-    out().print(f"\nfiles      {escape(str(folder))}")
+    if watch and not as_json:
+        stands = _watch(system, run)
+    else:
+        stands = system.status(run)
+        while watch and stands.is_at_work:
+            time.sleep(LOOK_EVERY_S)
+            stands = system.status(run)
+        if as_json:
+            print_json(stands.manifest)
+            return
+        out().print(_view(stands))
+    print_reasons(stands.manifest)
 
 
-def _died(manifest: "Manifest") -> bool:
-    """Whether a stage was begun, and nobody holds the run."""
-    from filmgate.core.states import RunState, StageState
+def _legacy(system: "System", run: str) -> "LegacyRun | None":
+    """The run of an older layout that is meant, where no other goes by that name."""
+    from filmgate.core.errors import NotFound
 
-    is_open = any(entry.status is StageState.RUNNING for entry in manifest.stages.values())
-    return is_open and manifest.status is not RunState.RUNNING
+    try:
+        system.status(run)
+    except NotFound:
+        legacy = system.legacy_run(run)
+        if legacy is None:
+            raise
+        return legacy
+    return None
 
 
-def _list(manifests: "list[Manifest]", faults: list[str], *, as_json: bool) -> None:
+def _print_legacy(run: "LegacyRun") -> None:
+    from rich.table import Table
+
+    from filmgate.cli.output import out, printable, styled
+
+    out().print(f"{styled(run.status)} (legacy)  {run.asset_id} / {run.run_id or ''}\n")
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in ("stage", "state", "told by"):
+        table.add_column(column)
+    for name, stage in run.stages.items():
+        table.add_row(printable(name), styled(stage.status), printable(stage.derived_from))
+    out().print(table)
+    out().print("\nan older layout tells so; nothing of it was verified")
+
+
+def _watch(system: "System", run: str) -> "RunStatus":
+    """Show the run in place while it goes on."""
+    from rich.live import Live
+
+    from filmgate.cli.output import out
+
+    stands = system.status(run)
+    with Live(_view(stands), console=out(), auto_refresh=False) as live:
+        while stands.is_at_work:
+            time.sleep(LOOK_EVERY_S)
+            stands = system.status(str(stands.folder))
+            live.update(_view(stands), refresh=True)
+    return stands
+
+
+def _view(stands: "RunStatus") -> "RenderableType":
+    from rich.console import Group
+    from rich.markup import escape
+    from rich.text import Text
+
+    from filmgate.cli.output import stage_table, styled
+
+    manifest = stands.manifest
+    parts: list[RenderableType] = [
+        Text.from_markup(f"{styled(manifest.status)}  {manifest.asset.id} / {manifest.run_id}\n"),
+        stage_table(manifest, stands.progress),
+        Text.from_markup(f"\nfiles      {escape(str(stands.folder))}"),
+    ]
+    if stands.is_suspect:
+        silence = f"no word from its runner for {stands.silence_s:.0f} s: it may be stopped"
+        parts.append(Text(f"suspect    {silence}", style="bold yellow"))
+    if stands.has_died:
+        parts.append(Text("its runner is gone; the command that began it resumes it"))
+    return Group(*parts)
+
+
+def _list(system: "System", *, as_json: bool) -> None:
     from rich.table import Table
 
     from filmgate.cli.output import out, styled, talk
 
+    manifests, faults = system.runs()
+    legacy = system.legacy_runs()
     for fault in faults:
         talk().print(f"[red]unreadable[/]  {fault}")
     if as_json:
         rows = ",".join(manifest.model_dump_json(by_alias=True) for manifest in manifests)
-        typer.echo(f'{{"runs":[{rows}],"unreadable":{json.dumps(faults)}}}')
+        old = ",".join(run.model_dump_json() for run in legacy)
+        typer.echo(f'{{"runs":[{rows}],"legacy":[{old}],"unreadable":{json.dumps(faults)}}}')
         return
-    if not manifests:
+    if not manifests and not legacy:
         out().print("no runs yet; `filmgate run episode VIDEO` makes one")
         return
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
@@ -69,4 +145,6 @@ def _list(manifests: "list[Manifest]", faults: list[str], *, as_json: bool) -> N
     for manifest in manifests:
         began = f"{manifest.created_at:%Y-%m-%d %H:%M:%S}"
         table.add_row(manifest.asset.id, manifest.run_id, styled(manifest.status), began)
+    for run in legacy:
+        table.add_row(run.asset_id, run.run_id or "", f"{styled(run.status)} (legacy)", "")
     out().print(table)
