@@ -1,0 +1,230 @@
+"""One runner at a time: whatever children, stops, clocks and many at once do."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from filmgate.core.errors import Held
+from filmgate.core.manifest import fold
+from filmgate.core.plan import Done, Outcome, Plan, Settings, stage
+from filmgate.core.ports import Bench
+from filmgate.core.records import StageError
+from filmgate.core.states import RunState, StageState
+from filmgate.engine.executors.process_pool import ProcessPool
+from filmgate.engine.recorder import Recorder
+from filmgate.store.run_directory import FolderRun
+from support.items import linger
+from support.runs import ME, MOMENT, PLAN, Witness, artifact_bytes, execute, reserve_run
+
+FORK = get_context("fork")
+
+
+def until(happens: Callable[[], object], within_s: float = 20) -> None:
+    deadline = time.monotonic() + within_s
+    while not happens():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.005)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def test_a_child_that_outlives_its_runner_keeps_the_run_held(tmp_path: Path, source: Path) -> None:
+    run = reserve_run(tmp_path / "home", source)
+    orphan_pid = tmp_path / "orphan"
+
+    runner = os.fork()
+    if runner == 0:
+        with run.hold(MOMENT):
+            if (orphan := os.fork()) == 0:
+                time.sleep(60)
+                os._exit(0)
+            orphan_pid.write_text(str(orphan))
+            os.kill(os.getpid(), signal.SIGKILL)
+    _, status = os.waitpid(runner, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    with pytest.raises(Held, match=f"process {runner}"):
+        execute(run, source)
+    os.kill(int(orphan_pid.read_text()), signal.SIGKILL)
+    until(lambda: not run.is_held())
+    assert execute(run, source).status is RunState.SUCCESS
+
+
+def test_workers_hold_the_run_too_and_end_with_their_runner(tmp_path: Path, source: Path) -> None:
+    run = reserve_run(tmp_path / "home", source)
+    begun = tmp_path / "begun"
+
+    def runner() -> None:
+        with run.hold(MOMENT) as lease:
+            list(ProcessPool(1, lease.lock).map(linger, [str(tmp_path)]))
+
+    child = FORK.Process(target=runner)
+    child.start()
+    until(lambda: begun.exists() and begun.read_text())
+    worker = int(begun.read_text())
+    locks = {
+        os.stat(link).st_ino  # noqa: PTH116 - follows the link of an open file
+        for link in Path(f"/proc/{worker}/fd").iterdir()
+        if str(link.readlink()).endswith("lease.lock")
+    }
+    assert locks == {(run.folder / "lease.lock").stat().st_ino}
+    assert child.pid is not None
+    os.kill(child.pid, signal.SIGKILL)
+    child.join(20)
+    until(lambda: not is_alive(worker))
+    until(lambda: not run.is_held())
+    assert execute(run, source).status is RunState.SUCCESS
+
+
+def test_a_runner_that_was_stopped_is_waited_for_and_ends_its_run_once_it_goes_on(
+    tmp_path: Path, source: Path
+) -> None:
+    run = reserve_run(tmp_path / "home", source)
+    at_work = tmp_path / "at work"
+
+    @stage()
+    def slow(bench: Bench, settings: Settings) -> Outcome:
+        at_work.touch()
+        time.sleep(0.2)
+        return Done(producer=ME)
+
+    plan = Plan(pipeline="slow", stages=(slow,))
+    run = reserve_run(tmp_path / "home", source, plan=plan)
+    child = FORK.Process(target=lambda: execute(run, source, plan=plan))
+    child.start()
+    until(at_work.exists)
+    assert child.pid is not None
+    os.kill(child.pid, signal.SIGSTOP)
+    with pytest.raises(Held):
+        execute(run, source, plan=plan)
+    os.kill(child.pid, signal.SIGCONT)
+    child.join(20)
+    assert child.exitcode == 0
+    assert run.refold(None).stages["slow"].status is StageState.SUCCESS
+
+
+def test_a_runner_whose_lock_file_was_removed_is_fenced_by_the_epoch(
+    tmp_path: Path, source: Path
+) -> None:
+    run = reserve_run(tmp_path / "home", source)
+    with run.hold(MOMENT) as first:
+        attempt = run.begin(first, "read", 1, MOMENT)
+        (run.folder / "lease.lock").unlink()
+        with run.hold(MOMENT) as second:
+            assert second.epoch > first.epoch
+            late = Recorder(run, first, lambda: MOMENT)
+            with pytest.raises(Held, match="passed to another runner"):
+                late.failure(attempt, StageError(code="x", message="late"), 0.0)
+    assert run.ledger().records == ()
+
+
+def test_a_clock_that_jumps_changes_dates_and_nothing_else(tmp_path: Path, source: Path) -> None:
+    steady, jumping = (reserve_run(tmp_path / name, source) for name in ("steady", "jumping"))
+    execute(steady, source)
+    years = iter(range(0, 10_000, 7))
+
+    def clock() -> datetime:
+        return datetime(2040, 1, 1, tzinfo=UTC) - timedelta(days=next(years) * 3)
+
+    execute(jumping, source, clock=clock, stages=["read"])
+    witness = Witness()
+    manifest = execute(jumping, source, clock=clock, force=True, witness=witness)
+    assert manifest.status is RunState.SUCCESS
+    assert [manifest.stages[name].attempt for name in PLAN.names] == [2, 1, 1]
+    assert artifact_bytes(jumping) == artifact_bytes(steady)
+    witness = Witness()
+    execute(jumping, source, clock=clock, witness=witness)
+    assert witness.ran == []
+
+
+def merging(run: FolderRun, merges: int) -> None:
+    """Each merge takes the lease, records an attempt that failed, and folds."""
+    for _ in range(merges):
+        while True:
+            try:
+                with run.hold(MOMENT) as lease:
+                    ledger = run.ledger()
+                    number = ledger.next_attempt("read")
+                    attempt = run.begin(lease, "read", number, MOMENT)
+                    error = StageError(code="merge", message=f"of {os.getpid()}")
+                    Recorder(run, lease, lambda: MOMENT).failure(attempt, error, 0.0)
+                    run.refold(lease)
+                break
+            except Held:
+                time.sleep(0.001)
+
+
+def assert_no_update_is_lost(run: FolderRun, writers: int, merges: int) -> None:
+    children = [FORK.Process(target=merging, args=(run, merges)) for _ in range(writers)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(120)
+        assert child.exitcode == 0
+    records = FolderRun(run.folder).ledger().records
+    assert sorted(record.attempt for record in records) == list(range(1, writers * merges + 1))
+    by_writer = [record.error.message for record in records if record.error]
+    assert all(by_writer.count(f"of {child.pid}") == merges for child in children)
+    with run.hold(MOMENT) as lease:
+        closed = run.close(lease)
+    assert closed == fold(FolderRun(run.folder).ledger(), is_held=False)
+    assert closed.stages["read"].attempt == writers * merges
+
+
+def test_many_who_merge_at_once_lose_no_update(tmp_path: Path, source: Path) -> None:
+    assert_no_update_is_lost(reserve_run(tmp_path / "home", source), writers=3, merges=8)
+
+
+@pytest.mark.proof
+def test_four_who_merge_a_hundred_times_each_lose_no_update(tmp_path: Path, source: Path) -> None:
+    assert_no_update_is_lost(reserve_run(tmp_path / "home", source), writers=4, merges=100)
+
+
+def assert_each_stage_ran_once(tmp_path: Path, source: Path, runners: int) -> None:
+    run = reserve_run(tmp_path / "home", source)
+    start = FORK.Barrier(runners)
+    ran = tmp_path / f"ran-{run.folder.name}"
+    ran.mkdir()
+
+    def runner() -> None:
+        witness = Witness()
+        start.wait(20)
+        try:
+            execute(FolderRun(run.folder), source, witness=witness)
+        except Held:
+            witness.ended["held"] = StageState.PENDING
+        told = {"ran": witness.ran, "held": "held" in witness.ended}
+        (ran / str(os.getpid())).write_text(json.dumps(told))
+
+    children = [FORK.Process(target=runner) for _ in range(runners)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(60)
+        assert child.exitcode == 0
+    told = [json.loads(path.read_text()) for path in ran.iterdir()]
+    assert sorted(name for each in told for name in each["ran"]) == sorted(PLAN.names)
+    assert run.refold(None).status is RunState.SUCCESS
+
+
+def test_of_several_runners_at_once_one_does_the_work(tmp_path: Path, source: Path) -> None:
+    for _ in range(3):
+        assert_each_stage_ran_once(tmp_path, source, runners=3)
+
+
+@pytest.mark.proof
+def test_of_two_runners_at_once_one_does_the_work_every_time(tmp_path: Path, source: Path) -> None:
+    for _ in range(60):
+        assert_each_stage_ran_once(tmp_path, source, runners=2)
