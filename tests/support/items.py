@@ -46,3 +46,11 @@ def linger(folder: str) -> None:
     """Works on after its runner, and says so."""
     (Path(folder) / "begun").write_text(str(os.getpid()))
     time.sleep(60)
+
+
+def where_it_runs(place: tuple[str, int]) -> int:
+    """Leaves a mark that names the process's parent: the node."""
+    folder, item = place
+    time.sleep(0.15)
+    (Path(folder) / f"item-{item}").write_text(str(os.getppid()))
+    return item

@@ -15,7 +15,7 @@ _KEYS = re.compile(
 """Names of fields whose values are never told, by their last word. `tokens`, a count, is."""
 
 _PATTERNS = (
-    (re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"), REDACTED),  # credentials in an address
+    (re.compile(r"(?<=://)[^/\s:@]*:[^\s@]+(?=@)"), REDACTED),  # credentials in an address
     (re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}"), rf"\1 {REDACTED}"),
     (
         re.compile(

@@ -1,6 +1,8 @@
 """Runs as OpenLineage events: a job a stage, with the files that it read and made."""
 
 from collections.abc import Mapping
+from queue import SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 NAMESPACE = "filmgate"
 PRODUCER = "https://filmgate.invalid/engine"
 """The standard wants an address; this one leads nowhere."""
+
+PATIENCE_S = 5.0
+"""How long the end of a run waits for the last events to leave."""
 
 ENDS = {
     "SUCCESS": "COMPLETE",
@@ -40,9 +45,12 @@ class LineageExport:
                 hint="pip install 'filmgate[openlineage]', or leave it out of FILMGATE_EXPORT",
             ) from error
         self._client = client or OpenLineageClient()
+        self._waiting: SimpleQueue[RunEvent | None] = SimpleQueue()
+        self._teller = Thread(target=self._tell, daemon=True)
+        self._teller.start()
 
     def __call__(self, event: Mapping[str, Any]) -> None:
-        """Tell of the start or the end of a run or a stage; a server that is away is logged."""
+        """Tell of the start or the end of a run or a stage, without keeping the run waiting."""
         match event["event"]:
             case "run.started" | "stage.started":
                 kind = "START"
@@ -50,12 +58,20 @@ class LineageExport:
                 kind = ENDS[event["status"]]
             case _:
                 return
-        try:
-            self._client.emit(_lineage_event(event, kind))
-        except Exception as error:  # noqa: BLE001 - telling others must not fail the run
-            structlog.get_logger().warning("openlineage.failed", error=str(error))
+        self._waiting.put(_lineage_event(event, kind))
         if event["event"] == "run.ended":
-            self._client.close()
+            self._waiting.put(None)
+            self._teller.join(PATIENCE_S)
+
+    def _tell(self) -> None:
+        """Send what waits; a server that is away is logged once, and left alone."""
+        while (event := self._waiting.get()) is not None:
+            try:
+                self._client.emit(event)
+            except Exception as error:  # noqa: BLE001 - telling others must not fail the run
+                structlog.get_logger().warning("openlineage.failed", error=str(error))
+                return
+        self._client.close()
 
 
 def _lineage_event(event: Mapping[str, Any], kind: str) -> "RunEvent":

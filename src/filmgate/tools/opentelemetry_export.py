@@ -1,5 +1,6 @@
 """Runs as OpenTelemetry traces: a span a run, in it a span a stage."""
 
+import os
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,10 @@ from filmgate.core.errors import Unavailable
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Span
+
+PATIENCE_S = 5.0
+"""How long the end of a run waits for a collector that is away, unless the library's own variable
+says otherwise."""
 
 NS = 1_000_000_000
 BAD = frozenset({"FAILED", "BLOCKED"})
@@ -34,7 +39,9 @@ class SpanExport:
         self._provider = TracerProvider(
             resource=Resource.create({SERVICE_NAME: "filmgate"}), shutdown_on_exit=False
         )
-        self._provider.add_span_processor(BatchSpanProcessor(exporter or OTLPSpanExporter()))
+        asked = os.environ.get("OTEL_EXPORTER_OTLP_TIMEOUT")
+        exporter = exporter or OTLPSpanExporter(timeout=None if asked else PATIENCE_S)
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("filmgate")
         self._run: Span | None = None
         self._stages: dict[str, Span] = {}
