@@ -34,8 +34,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     made.wait_for_nodes()
     monkeypatch.setenv("RAY_ADDRESS", made.address)
     yield made
-    ray.shutdown()  # type: ignore[no-untyped-call] # as Ray has it
-    made.shutdown()
+    ray.shutdown()
+    made.shutdown()  # type: ignore[no-untyped-call] # as Ray has it
 
 
 @pytest.mark.proof

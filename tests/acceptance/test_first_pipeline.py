@@ -1,0 +1,76 @@
+"""The page docs/tutorial/first-pipeline.md does what it says."""
+
+import os
+import re
+import subprocess
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "tutorial" / "first-pipeline.md"
+BLOCK = re.compile(r"^```(?:\w+ file=(\S+)|console)\n(.*?)^```$", re.M | re.S)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A virtual environment in which the page may install things, on top of this one."""
+    folder = tmp_path / "venv"
+    venv.create(folder)
+    site = next(folder.glob("lib/python*/site-packages"))
+    here = sysconfig.get_paths()["purelib"]
+    (site / "below.pth").write_text(f"import site; site.addsitedir({here!r})\n")
+    python = folder / "bin" / "python"
+    for command, module in (("pip", "pip"), ("filmgate", "filmgate")):
+        script = folder / "bin" / command
+        script.write_text(f'#!/bin/sh\nexec {python} -m {module} "$@"\n')
+        script.chmod(0o755)
+    path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    quiet = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_BUILD_ISOLATION": "0"}
+    return {**os.environ, **quiet, "PATH": path, "FILMGATE_HOME": ".filmgate"}
+
+
+def commands(console: str) -> list[tuple[str, list[str]]]:
+    """Each command of a console block, with the lines that the page shows after it."""
+    found: list[tuple[str, list[str]]] = []
+    for line in console.splitlines():
+        if line.startswith("$ "):
+            found.append((line.removeprefix("$ "), []))
+        else:
+            found[-1][1].append(line)
+    return found
+
+
+def test_the_page_does_what_it_says(
+    tmp_path: Path, environment: dict[str, str], database_url: str
+) -> None:
+    environment["FILMGATE_DATABASE_URL"] = database_url
+    work = tmp_path / "work"
+    ran = 0
+    for name, contents in BLOCK.findall(PAGE.read_text()):
+        if name:
+            (work / name).parent.mkdir(parents=True, exist_ok=True)
+            (work / name).write_text(contents)
+            continue
+        for command, shown in commands(contents):
+            done = subprocess.run(
+                command,
+                shell=True,
+                cwd=work,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            told = " ".join((done.stdout + done.stderr).split())
+            expected = 0
+            for line in shown:
+                if line.startswith("exit "):
+                    expected = int(line.removeprefix("exit "))
+                    continue
+                pattern = r".*?".join(re.escape(word) for word in line.split("  ") if word)
+                assert re.search(pattern, told), f"{command}\n{line}\n{told}"
+            assert done.returncode == expected, f"{command}\n{told}"
+            ran += 1
+    assert ran >= 9
