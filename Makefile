@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help demo test lint proof bench lock clean
+.PHONY: help demo test lint proof nightly bench lock clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -13,7 +13,7 @@ demo: $(STAMP) ## Compose a film, run the pipeline on it, find and jump in it
 	@$(BIN)/filmgate demo
 
 test: lint ## Lint, check types and floors, then run the tests
-	@$(BIN)/python -m pytest -m "not proof" -n auto --dist loadfile
+	@$(BIN)/python -m pytest -m "not proof and not nightly" -n auto --dist loadfile
 
 lint: $(STAMP) ## Check style, types and the floors of the house
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
@@ -21,7 +21,10 @@ lint: $(STAMP) ## Check style, types and the floors of the house
 	@$(BIN)/lint-imports
 
 proof: $(STAMP) ## Run the tests that take longer
-	@$(BIN)/python -m pytest -m proof
+	@$(BIN)/python -m pytest -m proof -n auto --dist worksteal
+
+nightly: $(STAMP) ## Run the long forms of the proofs
+	@$(BIN)/python -m pytest -m nightly -n auto --dist worksteal
 
 bench: $(STAMP) ## Measure what the docs claim, both sides in one go
 	@for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from datetime import timedelta
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from hypothesis.stateful import (
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Conflict, Held
 from filmgate.core.states import RunState, StageState
+from filmgate.store import lease
 from support.runs import MOMENT, PLAN, Witness, artifact_bytes, execute, reserve_run
 
 FORK = get_context("fork")
@@ -39,6 +41,7 @@ class RunMachine(RuleBasedStateMachine):
         execute(whole, self.source)
         self.right = artifact_bytes(whole)
         self.run = reserve_run(self.folder / "home", self.source)
+        self.now = MOMENT
         self.acknowledged: set[tuple[str, int]] = set()
 
     def teardown(self) -> None:
@@ -57,10 +60,30 @@ class RunMachine(RuleBasedStateMachine):
         have = artifact_bytes(self.run)
         return {path for path in named if have.get(path) != self.right[path]}
 
-    @rule(stages=st.sets(st.sampled_from(PLAN.names)), force=st.booleans())
-    def invoke(self, stages: set[str], force: bool) -> None:
-        damaged = self.damaged
-        manifest = execute(self.run, self.source, stages=sorted(stages), force=force)
+    @property
+    def successes(self) -> set[str]:
+        """Stages that need not run again."""
+        ledger = self.run.ledger()
+        return {name for name in PLAN.names if ledger.state(name) is StageState.SUCCESS}
+
+    @rule(days=st.integers(-4000, 4000))
+    def clock_jumps(self, days: int) -> None:
+        self.now = MOMENT + timedelta(days=days)
+
+    @rule(stages=st.sets(st.sampled_from(PLAN.names)), force=st.booleans(), jobs=st.integers(1, 3))
+    def invoke(self, stages: set[str], force: bool, jobs: int) -> None:
+        damaged, done, witness = self.damaged, self.successes, Witness()
+        manifest = execute(
+            self.run,
+            self.source,
+            stages=sorted(stages),
+            force=force,
+            jobs=jobs,
+            witness=witness,
+            clock=lambda: self.now,
+        )
+        if not force:
+            assert not done & set(witness.ran), "a stage that was done ran again"
         asked = stages or set(PLAN.names)
         if asked == set(PLAN.names) and not force:
             assert (manifest.status is RunState.SUCCESS) == (not damaged)
@@ -144,6 +167,11 @@ class RunMachine(RuleBasedStateMachine):
         self.acknowledged = records
 
     @invariant()
+    def an_attempt_has_one_record(self) -> None:
+        attempts = [(record.stage, record.attempt) for record in self.run.ledger().records]
+        assert len(attempts) == len(set(attempts))
+
+    @invariant()
     def every_success_names_the_right_bytes(self) -> None:
         right = {path: sha256_hex(data) for path, data in self.right.items()}
         for record in self.run.ledger().records:
@@ -158,7 +186,11 @@ class RunMachine(RuleBasedStateMachine):
             assert witness.ran == []
 
 
-def explore(programs: int) -> None:
+def explore(programs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without flushing, which only a power loss could tell from flushing, and without waiting
+    for a lease that is held."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    monkeypatch.setattr(lease, "GLANCE_S", 0.0)
     run_state_machine_as_test(
         RunMachine,
         settings=settings(
@@ -170,10 +202,21 @@ def explore(programs: int) -> None:
     )
 
 
-def test_a_few_random_programs_find_no_lost_success_and_no_wrong_byte() -> None:
-    explore(15)
+def test_a_few_random_programs_find_no_lost_success_and_no_wrong_byte(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    explore(15, monkeypatch)
 
 
 @pytest.mark.proof
-def test_four_hundred_random_programs_find_no_lost_success_and_no_wrong_byte() -> None:
-    explore(400)
+def test_four_hundred_random_programs_find_no_lost_success_and_no_wrong_byte(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    explore(400, monkeypatch)
+
+
+@pytest.mark.nightly
+def test_five_thousand_random_programs_find_no_lost_success_and_no_wrong_byte(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    explore(5000, monkeypatch)

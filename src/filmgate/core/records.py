@@ -195,9 +195,13 @@ class StageRecord(Record):
         """Its seal: what later records name it by."""
         return sha256_hex(canonical_json(self.model_dump(mode="json")))
 
+    @cached_property
+    def _sealed(self) -> bytes:
+        return sealed(self)
+
     def to_bytes(self) -> bytes:
         """As it stands on disk, with its own digest inside."""
-        return sealed(self)
+        return self._sealed
 
     @classmethod
     def parse(cls, data: bytes, name: str) -> "StageRecord":

@@ -29,7 +29,8 @@ class Recorder:
             ended=self._clock(),
             **{name: redact(facts[name]) if name in TOLD else facts[name] for name in facts},
         )
-        return StageRecord.parse(record.to_bytes(), record.name)
+        StageRecord.parse(record.to_bytes(), record.name)
+        return record
 
     def commit(self, record: StageRecord) -> None:
         """Make it permanent; raises Conflict or Held where that is not for this runner to do."""

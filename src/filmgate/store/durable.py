@@ -128,18 +128,20 @@ def sync_folder(folder: Path) -> None:
 
 def make_folders(folder: Path) -> None:
     """Make a folder and all above it, each name durable."""
+    if folder.is_dir():
+        return
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for each in reversed(missing):
         sync_folder(each.parent)
 
 
-def stat_mark(path: "Path | os.DirEntry[str]") -> tuple[int, ...]:
+def stat_mark(path: "str | Path | os.DirEntry[str]") -> tuple[int, ...]:
     """What changes whenever a file's bytes do: device, inode, size, times of change.
 
     The last of them cannot be set back by anybody. Raises OSError where there is no file.
     """
-    stat = path.stat()
+    stat = os.stat(path)  # noqa: PTH116 - a hot path
     return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
@@ -167,8 +169,8 @@ def append_line(path: str, line: bytes) -> None:
 
 def inside(root: Path, relative: str) -> Path:
     """`root / relative`, or Invalid where that would leave the root."""
-    parts = Path(relative).parts
-    if not parts or Path(relative).is_absolute() or ".." in parts or "\0" in relative:
+    parts = relative.split("/")
+    if not relative.strip("./") or parts[0] == "" or ".." in parts or "\0" in relative:
         raise Invalid(
             "a path leaves its folder", expected="a relative path without ..", got=repr(relative)
         )

@@ -7,13 +7,12 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 from filmgate.core.errors import Held
-from filmgate.store.durable import replace_file
+from filmgate.store.durable import replace_file, stat_mark
 
 LOCK_NAME = "lease.lock"
 INFO_NAME = "lease.json"
@@ -23,17 +22,24 @@ GLANCE_S = 0.1
 POLL_S = 0.005
 
 
-@dataclass(frozen=True)
 class FolderLease:
-    """The right to work on the run in one folder."""
+    """The right to work on the run in one folder.
 
-    folder: Path
-    epoch: int
-    lock: int
-    """The descriptor of the lock. A child that inherits it keeps the run held until it ends."""
+    `lock` is the descriptor of the lock. A child that inherits it keeps the run held until it ends.
+    """
+
+    def __init__(self, folder: Path, epoch: int, lock: int) -> None:
+        self.folder = folder
+        self.epoch = epoch
+        self.lock = lock
+        self._info = f"{folder}/{INFO_NAME}"
+        self._mark = stat_mark(self._info)
 
     def check(self) -> None:
         """Raise Held where the epoch has passed to another holder."""
+        with suppress(OSError):
+            if stat_mark(self._info) == self._mark:
+                return
         current = _read_info(self.folder).get("epoch")
         if current != self.epoch:
             raise Held(

@@ -57,6 +57,7 @@ class FolderRun:
         self.folder = folder
         self._trust_times = trust_times
         self._known_facts: dict[str, tuple[tuple[int, ...], FileFacts | None]] = {}
+        self._known_paths: dict[str, Path] = {}
         self._known_records: dict[str, tuple[tuple[int, ...], StageRecord]] = {}
 
     @cached_property
@@ -116,6 +117,7 @@ class FolderRun:
         paths = [ref.path for ref in record.artifacts]
         self._staging.sync(record.stage, record.attempt, paths)
         create_only(commits / record.name, record.to_bytes())
+        self._known_records[record.name] = (stat_mark(commits / record.name), record)
         if record.status is StageState.SUCCESS:
             self._install(record)
         self._staging.drop(record.stage, record.attempt)
@@ -156,7 +158,7 @@ class FolderRun:
 
     def facts(self, path: str) -> FileFacts | None:
         """Size and digest of a file at the root; None where absent."""
-        file = inside(self.folder, path)
+        file = self.path_of(path)
         try:
             mark = stat_mark(file)
         except OSError:
@@ -177,7 +179,10 @@ class FolderRun:
 
     def path_of(self, path: str) -> Path:
         """Where a file of the run lies."""
-        return inside(self.folder, path)
+        known = self._known_paths.get(path)
+        if known is None:
+            known = self._known_paths[path] = inside(self.folder, path)
+        return known
 
     def rule(self, lease: Lease, verdicts: Iterable[Verdict]) -> None:
         """Replace the verdicts of the last invocation."""
