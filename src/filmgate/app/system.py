@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-
-import structlog
+from typing import TYPE_CHECKING, Any
 
 from filmgate.app import exports, pipelines
 from filmgate.app.executors import executor_of
@@ -24,9 +23,6 @@ from filmgate.core.payloads.registry import BUILT_IN
 from filmgate.core.ports import EventSink, Observer, ResultStore
 from filmgate.core.questions import Direction, JumpKind
 from filmgate.core.states import RunState
-from filmgate.db.connection import connected
-from filmgate.db.embedded import EmbeddedPostgres
-from filmgate.db.result_store import PostgresResults
 from filmgate.engine.adoption import adopt
 from filmgate.engine.invocation import Invocation
 from filmgate.engine.planning import foresee, foresee_new
@@ -36,7 +32,9 @@ from filmgate.store.event_log import read_events
 from filmgate.store.home import Home
 from filmgate.store.legacy import legacy_runs
 from filmgate.store.run_directory import FolderRun
-from filmgate.sync.ingest import ingest_run
+
+if TYPE_CHECKING:
+    from filmgate.db.embedded import EmbeddedPostgres
 
 
 def utc_now() -> datetime:
@@ -50,7 +48,12 @@ class System:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._home = Home(settings.home.expanduser())
-        self._log = structlog.get_logger()
+
+    @cached_property
+    def _log(self) -> Any:
+        import structlog  # slow, and not every command logs
+
+        return structlog.get_logger()
 
     def run(
         self,
@@ -260,6 +263,8 @@ class System:
             return None, f"{error}. `filmgate ingest {run.folder}` tries again"
 
     def _ingest(self, run: FolderRun) -> Receipt:
+        from filmgate.sync.ingest import ingest_run  # slow, and not every command needs it
+
         with self.results() as results:
             receipt = ingest_run(run, results, BUILT_IN)
         self._log.info("ingest.done", run=receipt.run_id, artifacts=receipt.artifacts)
@@ -268,6 +273,9 @@ class System:
     @contextmanager
     def results(self) -> Iterator[ResultStore]:
         """The database, for as long as the block lasts."""
+        from filmgate.db.connection import connected  # slow, and not every command needs it
+        from filmgate.db.result_store import PostgresResults
+
         with self._database() as url, connected(url) as connection:
             yield PostgresResults(connection)
 
@@ -279,7 +287,9 @@ class System:
             with self._embedded().used() as url:
                 yield url
 
-    def _embedded(self) -> EmbeddedPostgres:
+    def _embedded(self) -> "EmbeddedPostgres":
+        from filmgate.db.embedded import EmbeddedPostgres  # not every command needs it
+
         if self._settings.database_url:
             raise Invalid(
                 "the database is a server of yours",

@@ -1,0 +1,172 @@
+"""Gates, plans, adoption and telemetry of the real pipeline, by the command line."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.command import Filmgate
+from support.films import film_of_shots
+
+SRT = "1\n00:00:00,200 --> 00:00:00,900\nCheck the gate\n"
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("film")
+    (folder / "words.srt").write_text(SRT)
+    return film_of_shots(folder / "gate.mkv", [25, 20], subtitles=folder / "words.srt")
+
+
+@pytest.fixture
+def filmgate(tmp_path: Path) -> Filmgate:
+    return Filmgate(tmp_path / "home")
+
+
+def run(filmgate: Filmgate, film: Path, *options: object, code: int = 0) -> dict[str, Any]:
+    return filmgate.json("run", "episode", film, "--no-ingest", *options, code=code)
+
+
+def fates(forecast: dict[str, Any]) -> dict[str, str]:
+    return {stage["stage"]: stage["fate"] for stage in forecast["stages"]}
+
+
+def halve(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+EDGES = [("probe", "scenes"), ("probe", "transcript")]
+
+
+@pytest.mark.parametrize("tamper", [halve, flip, Path.unlink])
+@pytest.mark.parametrize(("upstream", "stage"), EDGES)
+def test_every_real_edge_refuses_what_was_tampered_with_and_repairs_it(
+    filmgate: Filmgate, film: Path, upstream: str, stage: str, tamper: Callable[[Path], None]
+) -> None:
+    whole = run(filmgate, film)
+    (ref,) = whole["stages"][upstream]["artifacts"]
+    tamper(filmgate.folder(whole) / ref["path"])
+    named = ("--run-id", whole["run_id"])
+    blocked = run(filmgate, film, *named, "--stages", stage, code=3)["stages"][stage]
+    assert blocked["blocked"]["reasons"][0]["path"] == ref["path"]
+    assert blocked["blocked"]["reasons"][0]["code"] in {"missing_artifact", "digest_mismatch"}
+    repaired = run(filmgate, film, *named, "--stages", stage, "--repair")
+    assert repaired["stages"][upstream]["attempt"] == 2
+    assert repaired["stages"][stage]["attempt"] == 1
+    assert repaired["stages"][upstream]["artifacts"] == [ref]
+
+
+def test_plan_tells_what_run_would_do_and_does_nothing(filmgate: Filmgate, film: Path) -> None:
+    before = filmgate.json("plan", "episode", film)
+    assert before["run_id"] is None
+    assert set(fates(before).values()) == {"run"}
+    assert not (filmgate.home / "manifests").exists()
+    run(filmgate, film, "--stages", "probe")
+    foreseen = filmgate.json("plan", "episode", film)
+    assert fates(foreseen) == {"probe": "reuse", "scenes": "run", "transcript": "run"}
+    assert "has not run yet" in filmgate("plan", "episode", film).stdout
+
+
+def test_a_setting_is_part_of_the_frozen_config_and_a_wrong_one_is_named(
+    filmgate: Filmgate, film: Path
+) -> None:
+    off = run(filmgate, film, "--set", "scenes.enabled=false")
+    assert off["config"]["scenes"]["enabled"] is False
+    assert off["stages"]["scenes"]["status"] == "SKIPPED"
+    on = run(filmgate, film)
+    assert on["run_id"] != off["run_id"]
+    for wrong in ("scenes.nonsense=1", "nonsense.enabled=true", "scenes.enabled=perhaps", "x"):
+        error = run(filmgate, film, "--set", wrong, code=4)
+        assert error["details"]["expected"]
+
+
+def test_files_mended_by_hand_are_adopted_from_the_runs_folder(
+    filmgate: Filmgate, film: Path
+) -> None:
+    first = run(filmgate, film)
+    folder = filmgate.folder(first)
+    path = folder / "transcript.jsonl"
+    path.write_text(path.read_text().replace("Check", "Mind"))
+    assert filmgate("verify", "gate").returncode == 3
+    adopted = filmgate.json("adopt", "transcript", folder)
+    assert adopted["stages"]["transcript"]["producer"]["name"] == "human"
+    assert filmgate("verify", "gate").returncode == 0
+    path.write_text("not what was promised")
+    refused = filmgate.json("adopt", "transcript", folder, code=4)
+    assert refused["error"] == "contract_broken"
+
+
+def test_stages_run_side_by_side_to_the_same_bytes(filmgate: Filmgate, film: Path) -> None:
+    one = run(filmgate, film, "--new")
+    two = run(filmgate, film, "--new", "--jobs", 2, "--verify", "full")
+    assert one["run_id"] != two["run_id"]
+    for name in ("probe", "scenes", "transcript"):
+        assert one["stages"][name]["artifacts"] == two["stages"][name]["artifacts"]
+
+
+def test_a_log_file_holds_every_stages_events(
+    filmgate: Filmgate, film: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "deep" / "run.ndjson"
+    run(filmgate, film, "--log-file", log, "--log-level", "debug")
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {event.get("stage") for event in events} == {None, "probe", "scenes", "transcript"}
+    assert {event["event"] for event in events} >= {"run.started", "gate.open", "run.ended"}
+
+
+def test_an_unknown_export_is_told_by_name(filmgate: Filmgate, film: Path) -> None:
+    filmgate.env["FILMGATE_EXPORT"] = "carrier"
+    error = run(filmgate, film, code=4)
+    assert "openlineage, opentelemetry" in error["message"]
+
+
+def test_legacy_runs_are_listed_and_marked_so(filmgate: Filmgate) -> None:
+    marker = filmgate.home / "manifests" / "old-s01e01" / "runs" / "detect_track.json"
+    marker.parent.mkdir(parents=True)
+    marker.write_text('{"status": "success"}')
+    assert "SUCCESS (legacy)" in filmgate("status").stdout
+    (listed,) = filmgate.json("status")["legacy"]
+    assert listed["data_source"] == "legacy"
+    assert "nothing of it was verified" in filmgate("status", "old-s01e01").stdout
+    assert filmgate.json("status", "old-s01e01")["stages"]["detect"]["status"] == "SUCCESS"
+
+
+@pytest.fixture
+def long_run(filmgate: Filmgate, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    film = film_of_shots(tmp_path / "long.mkv", [500] * 5)
+    command = [*filmgate.command, "run", "episode", str(film), "--no-ingest"]
+    with subprocess.Popen(
+        command,
+        env=filmgate.env,
+        cwd=filmgate.home.parent,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as child:
+        deadline = time.monotonic() + 30
+        while not list(filmgate.home.glob("manifests/long/runs/*/attempts/scenes.a1")):
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        yield child
+        child.terminate()
+
+
+def test_watch_goes_on_until_the_run_ends_and_a_second_runner_is_told_who_holds_it(
+    filmgate: Filmgate, long_run: "subprocess.Popen[bytes]", tmp_path: Path
+) -> None:
+    held = run(filmgate, tmp_path / "long.mkv", code=6)
+    assert held["details"]["holder"]["pid"] == long_run.pid
+    watched = filmgate("status", "long", "--watch")
+    assert long_run.wait(30) == 0
+    assert watched.returncode == 0
+    assert "SUCCESS" in watched.stdout
+    assert "5 scenes" in watched.stdout

@@ -1,0 +1,41 @@
+"""The installed command, used as a person or a script uses it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+
+class Filmgate:
+    """The installed command, in a home of its own."""
+
+    def __init__(self, home: Path, database_url: str | None = None) -> None:
+        self.home = home
+        self.env = {**os.environ, "FILMGATE_HOME": str(home)}
+        if database_url:
+            self.env["FILMGATE_DATABASE_URL"] = database_url
+        self.command = [sys.executable, "-m", "filmgate"]
+
+    def __call__(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self.command, *map(str, arguments)],
+            env=self.env,
+            cwd=self.home.parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def json(self, *arguments: object, code: int = 0) -> dict[str, Any]:
+        """One JSON document on standard output, and nothing else."""
+        done = self(*arguments, "--json")
+        assert done.returncode == code, done.stdout + done.stderr
+        document = json.loads(done.stdout)
+        assert isinstance(document, dict)
+        return document
+
+    def folder(self, manifest: dict[str, Any]) -> Path:
+        asset, run = str(manifest["asset"]["id"]), str(manifest["run_id"])
+        return self.home / "manifests" / asset / "runs" / run
