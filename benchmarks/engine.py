@@ -6,6 +6,8 @@ Run: python benchmarks/engine.py
 import hashlib
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -129,6 +131,21 @@ def gated(home: Path, source: Path, run_id: str) -> Callable[[], None]:
     return invoke
 
 
+def flushes(folder: Path) -> None:
+    """What a crash-proof stage cannot do without: its file, its name, its record, that name."""
+    for name in ("attempts", "commits"):
+        (folder / name).mkdir(parents=True)
+    for index in range(STAGES):
+        for name in ("attempts", "commits"):
+            descriptor = os.open(folder / name / str(index), os.O_WRONLY | os.O_CREAT)
+            os.write(descriptor, b"x" * 1000)
+            os.fsync(descriptor)
+            os.close(descriptor)
+            descriptor = os.open(folder / name, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
+
+
 def timed(work: Callable[[], object]) -> float:
     """Milliseconds."""
     began = time.perf_counter()
@@ -136,25 +153,40 @@ def timed(work: Callable[[], object]) -> float:
     return (time.perf_counter() - began) * 1000
 
 
+def importing(module: str) -> float:
+    """Milliseconds of importing a module in a fresh interpreter."""
+    code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    return float(told.stdout) * 1000
+
+
 def main() -> None:
     """Measure in turn, print medians and ratios."""
+    plain, full, again, floor, pydantic, engine = [], [], [], [], [], []
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         source = root / "source"
         source.write_text("x")
-        plain, full, again = [], [], []
+        gated(root / "home", source, "warm")()
         for index in range(ROUNDS):
             plain.append(timed(partial(bare, root / f"bare{index}")))
+            floor.append(timed(partial(flushes, root / f"floor{index}")))
             invoke = gated(root / "home", source, f"run{index}")
             full.append(timed(invoke))
             again.append(timed(invoke))
+            pydantic.append(importing("pydantic; pydantic.BaseModel"))
+            engine.append(importing("filmgate.engine.runner"))
         block = os.urandom(1 << 26)
         hash_rate = len(block) / timed(lambda: hashlib.sha256(block).digest()) / 1e6
-    bare_ms, gated_ms, noop_ms = map(statistics.median, (plain, full, again))
+    figures = (plain, full, again, floor, pydantic, engine)
+    bare_ms, gated_ms, noop_ms, floor_ms, pydantic_ms, engine_ms = map(statistics.median, figures)
     print(f"six stages, bare and flushed      {bare_ms:8.2f} ms")
     print(f"six stages, gated                 {gated_ms:8.2f} ms  ({gated_ms / bare_ms:.1f} x)")
+    print(f"  of which flushes cannot be less {floor_ms:8.2f} ms  ({gated_ms / floor_ms:.1f} x)")
     print(f"gate, record and lease a stage    {(gated_ms - bare_ms) / STAGES:8.2f} ms")
     print(f"six stages, verified and reused   {noop_ms:8.2f} ms")
+    print(f"importing pydantic                {pydantic_ms:8.2f} ms")
+    print(f"importing the engine above that   {engine_ms - pydantic_ms:8.2f} ms")
     print(f"sha256 on this machine            {hash_rate:8.2f} GB/s, what verifying is bound by")
 
 

@@ -9,7 +9,7 @@ from filmgate.core.questions import Direction, JumpKind
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     asset_id: str
     runs: dict[str, str]
@@ -29,7 +29,7 @@ class JumpAnswer(_Answer):
 class Hit(BaseModel):
     """Something said that matches."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     artifact: Envelope
     snippet: str
@@ -53,7 +53,7 @@ class FindAnswer(_Answer):
 class Receipt(BaseModel):
     """What taking in a manifest did."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     producer: str
     asset_id: str

@@ -19,7 +19,7 @@ Milliseconds = Annotated[int, Field(ge=0, le=MAX_MS)]
 
 
 class _Spanned(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     span_start_ms: Milliseconds
     span_end_ms: Milliseconds

@@ -14,7 +14,7 @@ from filmgate.core.ids import StageName
 class Settings(BaseModel):
     """The resolved settings of one stage: frozen, nothing undeclared."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     enabled: bool = True
     """A stage that is switched off is skipped, and what merely uses it goes on."""
@@ -23,7 +23,7 @@ class Settings(BaseModel):
 class Producer(BaseModel):
     """Who made something: a program or model, its version, and its weights where it has any."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str
     version: str

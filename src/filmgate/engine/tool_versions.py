@@ -1,13 +1,13 @@
 """Versions of the installed distributions that a stage depends on."""
 
 from collections.abc import Iterable
-from importlib import metadata
-
 from filmgate.core.errors import Unavailable
 
 
 def tool_versions(names: Iterable[str], *, extra: str) -> dict[str, str]:
     """Version by distribution, without importing any; Unavailable naming the one that lacks."""
+    from importlib import metadata  # slow, and not every stage has tools
+
     versions = {}
     for name in names:
         try:

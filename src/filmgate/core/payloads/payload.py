@@ -16,7 +16,7 @@ FrameNumber = Annotated[int, Field(ge=0)]
 class Payload(BaseModel):
     """A frozen record without room for anything undeclared, and without NaN."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     def canonical(self) -> bytes:
         """Its canonical JSON: what orders payloads of the same span."""
