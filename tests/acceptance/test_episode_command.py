@@ -155,10 +155,18 @@ def test_asked_to_end_a_run_ends_resumable_with_exit_130(
     [("Asia/Tokyo", "C", "1", 0o077), ("America/Lima", "C.UTF-8", "2", 0o022)],
 )
 def test_artifact_files_are_the_same_bytes_wherever_they_are_made(
-    filmgate: Filmgate, film: Path, timezone: str, locale: str, seed: str, umask: int
+    filmgate: Filmgate,
+    film: Path,
+    tmp_path: Path,
+    timezone: str,
+    locale: str,
+    seed: str,
+    umask: int,
 ) -> None:
     here = filmgate.json("run", "episode", film, "--run-id", "here", "--no-ingest")
     filmgate.env |= {"TZ": timezone, "LC_ALL": locale, "PYTHONHASHSEED": seed}
+    filmgate.cwd = tmp_path / "elsewhere"
+    filmgate.cwd.mkdir()
     before = os.umask(umask)
     try:
         there = filmgate.json("run", "episode", film, "--run-id", "there", "--no-ingest")

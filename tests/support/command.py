@@ -13,6 +13,7 @@ class Filmgate:
 
     def __init__(self, home: Path, database_url: str | None = None) -> None:
         self.home = home
+        self.cwd = home.parent
         self.env = {**os.environ, "FILMGATE_HOME": str(home)}
         if database_url:
             self.env["FILMGATE_DATABASE_URL"] = database_url
@@ -22,7 +23,7 @@ class Filmgate:
         return subprocess.run(
             [*self.command, *map(str, arguments)],
             env=self.env,
-            cwd=self.home.parent,
+            cwd=self.cwd,
             capture_output=True,
             text=True,
             check=False,

@@ -1,6 +1,7 @@
 """Versions of the installed distributions that a stage depends on."""
 
 from collections.abc import Iterable
+
 from filmgate.core.errors import Unavailable
 
 
