@@ -82,7 +82,7 @@ def add_pipeline(name: str) -> None:
             Verify, typer.Option(help="full: read every file again at every gate.")
         ] = Verify.FAST,
         jobs: Annotated[
-            int, typer.Option(min=1, help="Stages, and items of a stage, side by side.")
+            int, typer.Option(min=1, max=256, help="Stages, and items, side by side.")
         ] = 1,
         executor: Annotated[
             ExecutorName, typer.Option(help="Where stages work on many items.")

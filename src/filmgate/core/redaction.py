@@ -67,8 +67,4 @@ def redact_text(text: str) -> str:
 
 
 def _is_secret(key: object, held: Any) -> bool:
-    return (
-        held is not None
-        and not isinstance(held, Mapping | list | tuple)
-        and bool(_KEYS.search(str(key)))
-    )
+    return isinstance(held, str) and bool(_KEYS.search(str(key)))

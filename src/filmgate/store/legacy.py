@@ -104,6 +104,7 @@ def _markers(folder: Path) -> list[Path]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+    try:
+        return [path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."]
+    except OSError:
         return []
-    return [path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."]

@@ -145,6 +145,7 @@ class FolderRun:
         """Derive the manifest; with a lease, write it too."""
         manifest = fold(self.ledger(), is_held=lease is not None or self.is_held())
         if lease is not None:
+            lease.check()
             replace_file(self.folder / MANIFEST, manifest.to_bytes(), durable=False)
         return manifest
 

@@ -40,7 +40,8 @@ class ProcessPool:
         self._threads: ThreadPoolExecutor | None = None
         self._idle: SimpleQueue[_Lane | None] = SimpleQueue()
         self._lanes: set[_Lane] = set()
-        self._starting = threading.Lock()
+        self._changing = threading.Lock()
+        self._closed = threading.Event()
 
     def map(
         self, work: Callable[[Item], Value], items: Iterable[Item]
@@ -62,15 +63,16 @@ class ProcessPool:
 
     def close(self) -> None:
         """End the workers, whatever they are at."""
+        with self._changing:
+            self._closed.set()
+            lanes = tuple(self._lanes)
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
-            self._threads = None
-        for lane in tuple(self._lanes):
-            lane.kill()
-        self._lanes.clear()
+        for lane in lanes:
+            self._close_lane(lane)
 
     def _start(self) -> ThreadPoolExecutor:
-        with self._starting:
+        with self._changing:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="lane")
                 for _ in range(self._workers):
@@ -81,19 +83,33 @@ class ProcessPool:
         lane = self._idle.get()
         try:
             for _ in range(TRIES):
-                if lane is None:
-                    lane = _Lane(self._lock)
-                    self._lanes.add(lane)
                 try:
+                    lane = lane or self._open_lane()
                     value, error = lane.run(work, item)
                     return Mapped(item=item, value=value, error=error)
                 except BrokenProcessPool:
-                    self._lanes.discard(lane)
-                    lane.kill()
+                    self._close_lane(lane)
                     lane = None
             return worker_died(item, "a signal, or not enough memory")
         finally:
             self._idle.put(lane)
+
+    def _open_lane(self) -> "_Lane":
+        with self._changing:
+            if self._closed.is_set():
+                raise BrokenProcessPool("the pool was closed")
+        lane = _Lane(self._lock)
+        with self._changing:
+            self._lanes.add(lane)
+            is_late = self._closed.is_set()
+        if is_late:
+            self._close_lane(lane)
+        return lane
+
+    def _close_lane(self, lane: "_Lane | None") -> None:
+        if lane is not None:
+            lane.kill()
+            self._lanes.discard(lane)
 
 
 class _Lane:
