@@ -493,7 +493,7 @@ def test_something_else_in_the_place_of_a_file_is_no_file(
     make(run.folder / SCENES.path)
     assert codes(verify(run), "part") == [ReasonCode.MISSING_ARTIFACT]
     if make is os.mkdir:
-        with pytest.raises(Invalid, match="is a folder"):
+        with pytest.raises(Invalid, match="in the way"):
             execute(run, source, repair=True)
         (run.folder / SCENES.path).rmdir()
     assert execute(run, source, repair=True).status is RunState.SUCCESS

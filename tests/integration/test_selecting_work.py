@@ -57,7 +57,7 @@ def fates(forecasts: dict[str, StageForecast]) -> list[Fate]:
 
 def take(run: FolderRun, name: str) -> Manifest:
     stage = PLAN.named(name)
-    return adopt(plan=PLAN, run=run, stage=stage, registry=BUILT_IN, clock=lambda: MOMENT)
+    return adopt(plan=PLAN, run=run, stage=stage, registry=BUILT_IN, clock=lambda: MOMENT, sinks=())
 
 
 def codes(manifest: Manifest, name: str) -> set[ReasonCode]:
@@ -71,8 +71,17 @@ def test_a_whole_run_would_be_reused(tmp_path: Path, source: Path) -> None:
 
 
 def test_a_new_run_would_run_what_is_asked_for_and_leave_the_rest() -> None:
-    asked = Request(stages=frozenset({StageName("read")}))
-    assert [each.fate for each in foresee_new(PLAN, asked)] == [Fate.RUN, Fate.LEFT, Fate.LEFT]
+    config = PLAN.config({"part": {"enabled": False}})
+
+    def foreseen(*names: str, named: bool = False) -> list[Fate]:
+        stages = frozenset(StageName(name) for name in names)
+        asked = Request(stages=stages, named=stages if named else frozenset())
+        return [each.fate for each in foresee_new(PLAN, asked, config)]
+
+    assert foreseen("read") == [Fate.RUN, Fate.LEFT, Fate.LEFT]
+    assert foreseen("speak") == [Fate.LEFT, Fate.LEFT, Fate.BLOCKED]
+    assert foreseen(*PLAN.names) == [Fate.RUN, Fate.SKIP, Fate.RUN]
+    assert foreseen("read", "part", named=True) == [Fate.RUN, Fate.BLOCKED, Fate.LEFT]
 
 
 def test_the_part_of_the_fingerprint_that_changed_is_named(tmp_path: Path, source: Path) -> None:
@@ -90,8 +99,33 @@ def test_the_part_of_the_fingerprint_that_changed_is_named(tmp_path: Path, sourc
 
 def test_what_stands_on_a_forced_stage_runs_perhaps(tmp_path: Path, source: Path) -> None:
     run = finished(tmp_path, source)
+    inputs = read_inputs({source.name: source}, lambda done, total: None)
+    asked = Request(stages=frozenset({StageName("read")}), force=True)
+    (read, *_) = foresee(PLAN, run, inputs, asked, BUILT_IN)
+    assert (read.fate, read.why) == (Fate.RUN, "forced")
     foreseen = forecast(run, source, force=True)
     assert [each.why for each in foreseen.values()] == ["forced"] * 3
+
+
+def test_files_that_a_crash_left_unnamed_are_foreseen_as_there(
+    tmp_path: Path, source: Path
+) -> None:
+    run = finished(tmp_path, source)
+    (run.folder / LETTERS.path).rename(run.folder / "attempts" / f"read.a1.{LETTERS.path}")
+    assert fates(forecast(run, source)) == [Fate.REUSE] * 3
+    witness = Witness()
+    assert execute(run, source, witness=witness).status is RunState.SUCCESS
+    assert witness.ran == []
+
+
+def test_under_repair_what_is_gone_runs_whatever_comes_before_it(
+    tmp_path: Path, source: Path
+) -> None:
+    run = finished(tmp_path, source)
+    for path in (LETTERS.path, SCENES.path):
+        (run.folder / path).unlink()
+    foreseen = forecast(run, source, repair=True)
+    assert fates(foreseen) == [Fate.RUN, Fate.RUN, Fate.PERHAPS]
 
 
 def test_a_closed_gate_is_foreseen_with_its_reasons(tmp_path: Path, source: Path) -> None:
@@ -136,6 +170,8 @@ def test_what_is_foreseen_is_what_happens(tmp_path: Path, source: Path, tamper: 
                 assert name not in witness.ran
             case Fate.BLOCKED:
                 assert stages[name].status is StageState.BLOCKED
+            case _:
+                assert stages[name].status is StageState.SUCCESS
 
 
 def test_files_mended_by_hand_are_adopted_as_a_new_attempt_and_what_follows_is_due(

@@ -149,8 +149,11 @@ def test_the_live_view_and_the_manifest_are_fresh_while_a_stage_works(
 def test_a_silent_runner_is_suspect_and_its_run_still_running(tmp_path: Path, source: Path) -> None:
     run = reserve_run(tmp_path / "home", source)
     now = datetime.now(UTC)
-    run.show({"heartbeat": (now - timedelta(seconds=40)).isoformat(), "stages": {}})
-    with run.hold(now):
+    long_ago = (now - timedelta(seconds=40)).isoformat()
+    with run.hold(now) as lease:
+        run.show({"heartbeat": long_ago, "stages": {}, "epoch": lease.epoch - 1})
+        assert not RunStatus.of(run, now).is_suspect, "that was the word of an earlier runner"
+        run.show({"heartbeat": long_ago, "stages": {}, "epoch": lease.epoch})
         status = RunStatus.of(run, now)
         assert status.is_suspect
         assert status.manifest.status is RunState.RUNNING

@@ -9,7 +9,7 @@ KNOWN = ("openlineage", "opentelemetry")
 def sinks(names: str) -> tuple[EventSink, ...]:
     """A sink for each name, by comma; Invalid for an unknown one, Unavailable where its library
     is not installed."""
-    return tuple(_sink(name) for name in names.split(",") if name)
+    return tuple(_sink(name.strip()) for name in names.split(",") if name.strip())
 
 
 def _sink(name: str) -> EventSink:

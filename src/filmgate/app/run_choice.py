@@ -17,6 +17,7 @@ from filmgate.core.ids import (
     parse_run_id,
 )
 from filmgate.core.pipeline import Admitted, Pipeline
+from filmgate.core.plan import Plan
 from filmgate.core.records import Asset, RunHead
 from filmgate.core.states import RunState
 from filmgate.engine.inputs import Inputs, read_inputs
@@ -203,14 +204,15 @@ class RunChoice:
                 got=frozen.run_id,
                 hint="Leave --new out to go on with it",
             )
-        for what in ("pipeline", "stages", "profile", "config_hash"):
+        check_plan(frozen, self._given.pipeline.plan)
+        for what in ("profile", "config_hash"):
             stands, asked = getattr(frozen, what), getattr(wanted, what)
             if stands != asked:
                 raise Invalid(
                     f"run {frozen.run_id} was begun otherwise",
                     expected=f"{what} {stands}",
                     got=f"{what} {asked}",
-                    hint="A run's plan and config are frozen; begin another with --new",
+                    hint="A run's config is frozen; begin another with --new",
                 )
         if frozen.asset.id != wanted.asset.id:
             raise Invalid(
@@ -231,7 +233,24 @@ class RunChoice:
 
 def _likeness(head: RunHead) -> tuple[Any, ...]:
     """What two runs have in common where one goes on with the other."""
-    return (head.pipeline, head.stages, head.source_sha_map, head.config_hash, head.profile)
+    plan = (head.pipeline, head.stages, head.stands_on, head.makes)
+    return (*plan, head.source_sha_map, head.config_hash, head.profile)
+
+
+def check_plan(head: RunHead, plan: Plan) -> None:
+    """Raise Invalid where the run was begun under another plan than the one installed now."""
+    now = {"pipeline": plan.pipeline, "stages": plan.names} | {
+        "stands_on": plan.stands_on,
+        "makes": plan.makes,
+    }
+    for what, asked in now.items():
+        if (stands := getattr(head, what)) != asked:
+            raise Invalid(
+                f"run {head.run_id} was begun under another plan",
+                expected=f"{what} {stands}",
+                got=f"{what} {asked}",
+                hint="A run's plan is frozen; begin another with --new",
+            )
 
 
 def _is_unfinished(run: FolderRun) -> bool:

@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     env: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")] = "dev"
     """What kind of work is done here (`dev`, `prod`); stands in every manifest."""
 
-    export: Annotated[str, Field(pattern=r"^[a-z]*(,[a-z]+)*$")] = ""
+    export: Annotated[str, Field(pattern=r"^[a-z, ]*$")] = ""
     """Who else hears of runs: `opentelemetry`, `openlineage`, or both, by comma."""
 
     @classmethod

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from filmgate.app import exports, pipelines
 from filmgate.app.executors import executor_of
-from filmgate.app.run_choice import Given, RunChoice, admit
+from filmgate.app.run_choice import Given, RunChoice, admit, check_plan
 from filmgate.app.run_options import RunOptions, RunReport, concerned
 from filmgate.app.run_status import RunStatus
 from filmgate.app.settings import Settings
@@ -70,6 +70,7 @@ class System:
         """
         pipeline = pipelines.load(name)
         request = options.request(pipeline.plan)
+        sinks = (*sinks, *exports.sinks(self._settings.export))
         given = admit(pipeline, source, options, hashed)
         choice = self._choice(given, options)
         run = choice.find_or_reserve()
@@ -91,7 +92,7 @@ class System:
                 observer=observer,
                 clock=utc_now,
                 executor=partial(executor_of, options),
-                sinks=(*sinks, *exports.sinks(self._settings.export)),
+                sinks=sinks,
                 is_detailed=options.is_detailed,
             )
         )
@@ -120,7 +121,7 @@ class System:
         given = admit(pipeline, source, options, hashed)
         run = self._choice(given, options).find()
         if run is None:
-            stages = foresee_new(pipeline.plan, request)
+            stages = foresee_new(pipeline.plan, request, given.config)
         else:
             stages = foresee(pipeline.plan, run, given.inputs, request, BUILT_IN)
         return Forecast(
@@ -134,8 +135,12 @@ class System:
         """Take a stage's files, mended by hand in the run's folder, for its result."""
         run = self._home.find(reference)
         plan = pipelines.load(run.head.pipeline).plan
+        check_plan(run.head, plan)
         adopted = plan.named(stage)
-        manifest = adopt(plan=plan, run=run, stage=adopted, registry=BUILT_IN, clock=utc_now)
+        sinks = exports.sinks(self._settings.export)
+        manifest = adopt(
+            plan=plan, run=run, stage=adopted, registry=BUILT_IN, clock=utc_now, sinks=sinks
+        )
         return RunReport(manifest=manifest, folder=run.folder, concerned=frozenset({adopted.name}))
 
     def _choice(self, given: Given, options: RunOptions) -> RunChoice:

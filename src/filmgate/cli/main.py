@@ -85,11 +85,11 @@ def main() -> None:
 def call(arguments: Sequence[str]) -> int:
     """Run one command; its exit code. Errors are told on stderr, or with --json on stdout."""
     as_json = "--json" in arguments
-    add_pipelines(arguments)
     try:
+        add_pipelines(arguments)
         app(args=list(arguments))
     except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else ExitCode.DONE
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
         if as_json and code == ExitCode.USAGE:
             _tell(UsageError("the command line is wrong", hint="See standard error"), as_json=True)
         return code

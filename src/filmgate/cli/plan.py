@@ -29,6 +29,7 @@ FATE_STYLES = {
     "reuse": "green",
     "run": "cyan",
     "perhaps": "cyan",
+    "skip": "dim",
     "blocked": "bold yellow",
     "left": "dim",
 }

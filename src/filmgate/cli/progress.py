@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from filmgate.cli.output import styled, talk
+from filmgate.cli.output import printable, styled, talk
 from filmgate.core.states import StageState
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+
+READING = "reading the input"
 
 
 class StageProgress:
@@ -17,38 +20,38 @@ class StageProgress:
     def __init__(self, progress: "Progress", *, quiet: bool) -> None:
         self._progress = progress
         self._quiet = quiet
-        self._task: TaskID | None = None
+        self._tasks: dict[str, TaskID] = {}
 
     def hashed(self, done: float, total: float) -> None:
         """How much of the input has been read for its digest."""
-        self.stage_progress("reading the input", done, total)
+        self.stage_progress(READING, done, total)
         if done >= total:
-            self._drop()
+            self._drop(READING)
 
     def stage_started(self, stage: str) -> None:
         """Show a bar."""
-        self._drop()
-        self._task = self._progress.add_task(stage, total=None)
+        self._drop(stage)
+        self._tasks[stage] = self._progress.add_task(stage, total=None)
 
     def stage_progress(self, stage: str, done: float, total: float | None) -> None:
-        """Move the bar."""
-        if self._task is None:
-            self._task = self._progress.add_task(stage, total=total)
-        self._progress.update(self._task, completed=done, total=total)
+        """Move the stage's bar."""
+        if stage not in self._tasks:
+            self._tasks[stage] = self._progress.add_task(stage, total=total)
+        self._progress.update(self._tasks[stage], completed=done, total=total)
 
     def stage_ended(self, stage: str, state: StageState, note: str, *, reused: bool) -> None:
         """Leave one line behind."""
         from rich.markup import escape
 
-        self._drop()
+        self._drop(stage)
         if not self._quiet:
-            how = "up to date" if reused and state is StageState.SUCCESS else note
+            how = "up to date" if reused and state is StageState.SUCCESS else printable(note)
             self._progress.console.print(f"  {styled(state):24} {stage:12} {escape(how)}")
 
-    def _drop(self) -> None:
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-            self._task = None
+    def _drop(self, stage: str) -> None:
+        task = self._tasks.pop(stage, None)
+        if task is not None:
+            self._progress.remove_task(task)
 
 
 @contextmanager

@@ -72,16 +72,19 @@ def _legacy(system: "System", run: str) -> "LegacyRun | None":
 
 
 def _print_legacy(run: "LegacyRun") -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     from filmgate.cli.output import out, printable, styled
 
-    out().print(f"{styled(run.status)} (legacy)  {run.asset_id} / {run.run_id or ''}\n")
+    named = escape(printable(f"{run.asset_id} / {run.run_id or ''}"))
+    out().print(f"{styled(run.status)} (legacy)  {named}\n")
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for column in ("stage", "state", "told by"):
         table.add_column(column)
     for name, stage in run.stages.items():
-        table.add_row(printable(name), styled(stage.status), printable(stage.derived_from))
+        told_by = escape(printable(stage.derived_from))
+        table.add_row(escape(printable(name)), styled(stage.status), told_by)
     out().print(table)
     out().print("\nan older layout tells so; nothing of it was verified")
 
@@ -123,14 +126,15 @@ def _view(stands: "RunStatus") -> "RenderableType":
 
 
 def _list(system: "System", *, as_json: bool) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
-    from filmgate.cli.output import out, styled, talk
+    from filmgate.cli.output import out, printable, styled, talk
 
     manifests, faults = system.runs()
     legacy = system.legacy_runs()
     for fault in faults:
-        talk().print(f"[red]unreadable[/]  {fault}")
+        talk().print(f"[red]unreadable[/]  {escape(printable(fault))}")
     if as_json:
         rows = ",".join(manifest.model_dump_json(by_alias=True) for manifest in manifests)
         old = ",".join(run.model_dump_json() for run in legacy)
@@ -146,5 +150,6 @@ def _list(system: "System", *, as_json: bool) -> None:
         began = f"{manifest.created_at:%Y-%m-%d %H:%M:%S}"
         table.add_row(manifest.asset.id, manifest.run_id, styled(manifest.status), began)
     for run in legacy:
-        table.add_row(run.asset_id, run.run_id or "", f"{styled(run.status)} (legacy)", "")
+        asset, name = escape(printable(run.asset_id)), escape(printable(run.run_id or ""))
+        table.add_row(asset, name, f"{styled(run.status)} (legacy)", "")
     out().print(table)

@@ -14,6 +14,8 @@ class Fate(StrEnum):
     RUN = "run"
     PERHAPS = "perhaps"
     """What it stands on runs; it does too, unless the bytes come out equal."""
+    SKIP = "skip"
+    """It is switched off."""
     BLOCKED = "blocked"
     LEFT = "left"
     """It was not asked for."""

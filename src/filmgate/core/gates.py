@@ -211,7 +211,6 @@ def check_strangers(stage: str, run: str, strangers: Iterable[StageRecord]) -> l
             action=f"Move it away, or make the stage again: --repair --stages {stage}",
         )
         for record in strangers
-        if record.stage == stage
     ]
 
 

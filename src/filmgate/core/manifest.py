@@ -148,6 +148,21 @@ class Ledger:
         """The record that speaks for a stage; None while an attempt is open, or none was made."""
         return self._current[stage]
 
+    def last_success(self, stage: str) -> StageRecord | None:
+        """The latest attempt that succeeded, whatever was tried since: whose files lie there."""
+        successes = [r for r in self._by_stage[stage] if r.status is StageState.SUCCESS]
+        return max(successes, key=lambda record: record.view.weight, default=None)
+
+    def is_named(self, record: StageRecord) -> bool:
+        """Whether its files have their names at the root; not so after a crash in between."""
+        key = (record.stage, record.attempt)
+        return key not in {(opened.stage, opened.attempt) for opened in self.open_attempts}
+
+    def intruders(self, stage: str) -> tuple[StageRecord, ...]:
+        """Strangers among a stage's records that no later attempt of its own outweighs."""
+        own = max((record.attempt for record in self._by_stage[stage]), default=0)
+        return tuple(r for r in self.strangers if r.stage == stage and r.attempt > own)
+
     def state(self, stage: str) -> StageState:
         """The stage's state by evidence, before any verdict.
 

@@ -1,5 +1,6 @@
 """A pipeline: a plan, the input it takes, and the profiles it knows."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,11 @@ class Pipeline:
     )
     """What each profile sets otherwise than the stages' own defaults: by stage, by setting."""
 
+    def __post_init__(self) -> None:
+        unknown = {stage for values in self.profiles.values() for stage in values}
+        if unknown := unknown - set(self.plan.names):
+            raise ValueError(f"profiles of {self.plan.pipeline!r} set stages it lacks: {unknown}")
+
     def resolve(self, profile: str, overrides: Iterable[str] = ()) -> dict[str, Any]:
         """The config of every stage under a profile, then under `STAGE.SETTING=VALUE`s.
 
@@ -62,7 +68,7 @@ class Pipeline:
                 hint="docs/reference lists the settings of the stages",
             ) from error
 
-    def _parse(self, override: str) -> tuple[str, str, str]:
+    def _parse(self, override: str) -> tuple[str, str, Any]:
         name, equals, value = override.partition("=")
         stage, dot, setting = name.partition(".")
         if not (equals and dot and setting):
@@ -71,4 +77,15 @@ class Pipeline:
                 expected=f"such as {self.plan.names[0]}.enabled=false",
                 got=repr(override),
             )
-        return self.plan.named(stage.strip()).name, setting.strip(), value.strip()
+        return self.plan.named(stage.strip()).name, setting.strip(), _value(value.strip())
+
+
+def _value(text: str) -> Any:
+    """What was typed: a list, an object, a quoted text or null as in JSON, else the text, which
+    the setting's own type reads."""
+    if text[:1] in {"[", "{", '"'} or text == "null":
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text

@@ -1,7 +1,9 @@
 """A plan: which stages a pipeline has, what each stands on and what it makes."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -109,19 +111,24 @@ class Plan:
 
     pipeline: str
     stages: tuple[Stage, ...]
+    packages: str | None = None
+    """What pip installs to bring all tools of its stages, such as `filmgate[episode]`."""
 
     def __post_init__(self) -> None:
-        seen: set[str] = set()
-        paths: set[str] = set()
+        names: set[str] = set()
+        aliases: set[str] = set()
+        paths: list[str] = []
         for each in self.stages:
-            missing = [name for name in each.stands_on if name not in seen]
-            if missing or seen & {each.name, *each.aliases}:
+            if not _STAGE_NAME.fullmatch(each.name):
+                raise ValueError(f"{each.name!r} is no name for a stage: expected {_NAME_RULE}")
+            missing = [name for name in each.stands_on if name not in names]
+            if missing or (names | aliases) & {each.name, *each.aliases}:
                 raise ValueError(f"stage {each.name!r} stands twice, or before {missing}")
-            made = {contract.path for contract in each.makes}
-            if made & paths:
-                raise ValueError(f"stage {each.name!r} makes {made & paths} a second time")
-            seen |= {each.name, *each.aliases}
-            paths |= made
+            for contract in each.makes:
+                _check_path(each.name, contract.path, paths)
+                paths.append(contract.path)
+            names.add(each.name)
+            aliases |= set(each.aliases)
 
     @property
     def names(self) -> tuple[StageName, ...]:
@@ -138,7 +145,7 @@ class Plan:
         """For each stage, the paths of its files."""
         return {each.name: tuple(made.path for made in each.makes) for each in self.stages}
 
-    @property
+    @cached_property
     def contracts(self) -> dict[str, FileContract]:
         """Every file of the plan, by path."""
         return {made.path: made for each in self.stages for made in each.makes}
@@ -156,8 +163,16 @@ class Plan:
 
     def ancestors(self, name: str) -> frozenset[str]:
         """Every stage that the named one stands on, near or far."""
-        direct = self.named(name).stands_on
-        return frozenset(direct).union(*(self.ancestors(each) for each in direct))
+        return self._ancestors[self.named(name).name]
+
+    @cached_property
+    def _ancestors(self) -> Mapping[str, frozenset[str]]:
+        found: dict[str, frozenset[str]] = {}
+        for each in self.stages:
+            found[each.name] = frozenset(each.stands_on).union(
+                *(found[name] for name in each.stands_on)
+            )
+        return found
 
     def select(self, names: Iterable[str]) -> frozenset[StageName]:
         """The stages asked for by name; all of them where none is."""
@@ -174,3 +189,41 @@ class Plan:
             each.name: each.settings(**overrides.get(each.name, {})).model_dump(mode="json")
             for each in self.stages
         }
+
+
+_STAGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+_NAME_RULE = "a letter, then up to 63 letters, digits, underscores or hyphens"
+_OURS = frozenset(
+    {
+        "commits",
+        "attempts",
+        "logs",
+        "run.json",
+        "manifest.json",
+        "status.json",
+        "verdicts.json",
+        "lease.json",
+        "lease.lock",
+    }
+)
+"""What the engine keeps in a run's folder."""
+
+
+def _check_path(stage: str, path: str, others: Iterable[str]) -> None:
+    """Raise ValueError for a path that no file of a run may have."""
+    parts = path.split("/")
+    is_plain = all(part and part[0] != "." and "\0" not in part for part in parts)
+    if not is_plain or len(path.encode()) > MAX_PATH_BYTES:
+        raise ValueError(
+            f"stage {stage!r} makes {path!r}: expected a relative path, without dots "
+            f"in front of its parts, of at most {MAX_PATH_BYTES} bytes"
+        )
+    if parts[0] in _OURS:
+        raise ValueError(f"stage {stage!r} makes {path!r}, which is the engine's own")
+    for other in others:
+        if path == other or path.startswith(f"{other}/") or other.startswith(f"{path}/"):
+            raise ValueError(f"stage {stage!r} makes {path!r}, and {other!r} is made already")
+
+
+MAX_PATH_BYTES = 60
+"""So that any path fits one file name in `attempts/`, percent-encoded, beside its stage's name."""

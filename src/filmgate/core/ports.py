@@ -68,7 +68,7 @@ class Executor(Protocol):
         """What came of every item, in the order of the items.
 
         Whatever `work` raises is the item's error, and no other item's. A worker that dies is
-        replaced; the item it was at is tried once more, then it is the item's error
+        replaced and its item begun again; after three deaths they are the item's error
         (`worker_died`). Reads no more than a few items ahead of what was taken, and holds no
         more values than that. Interrupted and KeyboardInterrupt go through.
         """

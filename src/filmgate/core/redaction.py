@@ -1,30 +1,37 @@
-"""Redaction: what is told of a run holds no secrets and no personal data."""
+"""Redaction: what is told of a run can be kept, and holds no secrets and no personal data."""
 
+import math
 import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 REDACTED = "[redacted]"
+MAX_TEXT = 20_000
+"""Characters of one text that are kept: a stage tells, it does not store."""
 
-_KEYS = re.compile(
-    r"(^|[_.-])(password|passwd|pwd|secret|token|api_?key|access_?key(_?id)?|private_?key"
-    r"|authorization|auth|cookie|session_?id|credentials?|connection_?string|dsn"
-    r"|e?mail|e_?mail_?address|phone|phone_?number|ssn|ip|ip_?address)$",
-    re.IGNORECASE,
+_CONFIDENTIAL = (
+    r"pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|access[_-]?key(?:[_-]?id)?"
+    r"|private[_-]?key|authorization|cookie|session[_-]?id|credentials?|connection[_-]?string|dsn"
 )
-"""Names of fields whose values are never told, by their last word. `tokens`, a count, is."""
+_PERSONAL_WORDS = r"e?[_-]?mail(?:[_-]?address)?|phone(?:[_-]?number)?|ssn|ip[_-]?address"
+_KEY = re.compile(rf"(?:^|[_.\s-])(?:{_CONFIDENTIAL}|{_PERSONAL_WORDS})$", re.IGNORECASE)
+"""Names of fields whose text is never told, by their last words. Numbers are: `tokens`."""
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 _PATTERNS = (
-    (re.compile(r"(?<=://)[^/\s:@]*:[^\s@]+(?=@)"), REDACTED),  # credentials in an address
-    (re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}"), rf"\1 {REDACTED}"),
+    (re.compile(r"(?<=://)[^/\s:@]*:[^\s]+(?=@)"), REDACTED),  # credentials in an address
+    (re.compile(r"(?i)\b(bearer)\s+[a-z0-9._~+/=-]{8,}"), rf"\1 {REDACTED}"),
+    (re.compile(r"(?i)\b(authorization\W+basic)\s+[a-z0-9+/=]{4,}"), rf"\1 {REDACTED}"),
     (
         re.compile(
-            r"(?i)\b((?:[a-z0-9_]*_)?(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)"
-            r"\s*[=:]\s*)(?:\"[^\"]*\"|'[^']*'|[^\s,;&\"']+)"
+            rf"(?i)((?:\b|_|-)(?:{_CONFIDENTIAL})[\"']?\s*[=:]\s*)"
+            r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s,;&\"'})\]]+)"
         ),
         rf"\1{REDACTED}",
     ),
+    (re.compile(rf"(?i)(--(?:[a-z-]*-)?(?:{_CONFIDENTIAL})\s+)[^\s-]\S*"), rf"\1{REDACTED}"),
     (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), REDACTED),  # AWS access key ids
     (re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,}\b"), REDACTED),  # GitHub tokens
     (re.compile(r"\bsk-[A-Za-z0-9_-]{16,}\b"), REDACTED),  # keys of model services
@@ -33,30 +40,34 @@ _PATTERNS = (
         re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*-----|\Z)", re.S),
         REDACTED,
     ),
-    (re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"), REDACTED),  # e-mail addresses
-    (re.compile(r"(?<![\w.+])\+\d[\d ()/-]{7,}\d\b"), REDACTED),  # international phone numbers
+    (
+        re.compile(
+            r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,4}\.[A-Za-z]{2,24}\b"
+        ),
+        REDACTED,
+    ),  # e-mail addresses
+    (re.compile(r"(?<![\w.+])\+\d[\d ()/-]{7,20}\d\b"), REDACTED),  # international phone numbers
 )
-
-
-_HINT = re.compile(r"[:=@+]|AKIA|ASIA|gh[pousr]_|sk-|eyJ|-----BEGIN|(?i:bearer|basic)")
+_HINT = re.compile(r"[:=@+]|--|AKIA|ASIA|gh[pousr]_|sk-|eyJ|(?i:bearer)")
 """What every pattern needs to be there; most of what is told has none of it."""
 
 
 def redact(value: Any) -> Any:
-    """The same JSON value without secrets and personal data: by the names of fields, and by
-    patterns in text. What looks harmless stays; a stage should not tell what it need not."""
+    """The same value without secrets and personal data: by the names of fields, and by patterns
+    in text. What looks harmless stays; a stage should not tell what it need not."""
     if isinstance(value, str):
         return redact_text(value)
     if isinstance(value, Mapping):
         return {
-            key: REDACTED if _is_secret(key, held) else redact(held) for key, held in value.items()
+            key: _struck(held) if _is_secret(str(key)) else redact(held)
+            for key, held in value.items()
         }
     if isinstance(value, list | tuple):
         return [redact(each) for each in value]
     return value
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def redact_text(text: str) -> str:
     """The text with every secret that a pattern knows replaced."""
     if not _HINT.search(text):
@@ -66,5 +77,34 @@ def redact_text(text: str) -> str:
     return text
 
 
-def _is_secret(key: object, held: Any) -> bool:
-    return isinstance(held, str) and bool(_KEYS.search(str(key)))
+def storable(value: Any) -> Any:
+    """The same value as JSON in UTF-8 can hold it: text cut to 20,000 characters, undecodable
+    bytes of file names escaped, numbers that JSON lacks and everything else as text."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {storable(str(key)): storable(held) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(each) for each in value]
+    text = str(value)
+    if len(text) > MAX_TEXT:
+        text = f"{text[:MAX_TEXT]}… ({len(text)} characters)"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _struck(value: Any) -> Any:
+    """A value under a secret name: its text gone, its numbers and flags not."""
+    if isinstance(value, str):
+        return REDACTED
+    if isinstance(value, Mapping):
+        return {key: _struck(held) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [_struck(each) for each in value]
+    return value
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(key: str) -> bool:
+    return bool(_KEY.search(_CAMEL.sub("_", key)))

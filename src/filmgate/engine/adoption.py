@@ -1,6 +1,6 @@
 """Adoption: files mended by hand become a new attempt of the stage, by producer `human`."""
 
-from filmgate.core.errors import ContractBroken, FilmgateError, NotFound
+from filmgate.core.errors import ContractBroken, NotFound
 from filmgate.core.files import FileContract
 from filmgate.core.gates import Verdict
 from filmgate.core.manifest import Manifest
@@ -29,7 +29,7 @@ def adopt(
     stage: Stage,
     registry: Registry,
     clock: Clock,
-    sinks: tuple[EventSink, ...] = (),
+    sinks: tuple[EventSink, ...],
 ) -> Manifest:
     """Take the stage's files as they lie at the run's root for its result; the manifest then.
 
@@ -50,15 +50,16 @@ def adopt(
         if not verdict.is_open:
             return _refuse(run, lease, verdict)
         fingerprint = gate.fingerprint(stage, ledger)
+        current = ledger.current(stage.name)
         attempt = run.begin(lease, stage.name, ledger.next_attempt(stage.name), clock())
         try:
             refs = tuple(_take(run, attempt, made, registry) for made in stage.makes)
-        except (FilmgateError, OSError):
+        except BaseException:
             run.discard(lease, attempt)
             run.close(lease)
             raise
-        current = ledger.current(stage.name)
-        if current is not None and current.artifacts == refs:
+        is_known = current is not None and current.artifacts == refs
+        if is_known and gate.is_up_to_date(stage, ledger, fingerprint):
             run.discard(lease, attempt)
         else:
             record = recorder.record(

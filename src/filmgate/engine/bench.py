@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -124,8 +125,8 @@ class StageBench:
     @contextmanager
     def create(self, contract: FileContract) -> Iterator[IO[bytes]]:
         """Make a table or a binary file; a table is held against its contract at the end."""
-        with self._made(contract, FileKind.PARQUET, FileKind.BINARY) as file:
-            yield cast("IO[bytes]", _Sink(file))
+        with self._made(contract, FileKind.PARQUET, FileKind.BINARY) as file, _Sink(file) as sink:
+            yield cast("IO[bytes]", sink)
         seen = examine(contract, self._attempt.place(contract.path), self._registry)
         if seen.fault is not None or seen.records is None:
             raise ContractBroken(f"{contract.path} breaks its contract", got=seen.fault)
@@ -148,7 +149,7 @@ class StageBench:
         """Tell how far the work is; the place where a stage learns that it must stop."""
         if self._stop.is_set():
             raise Interrupted("the run was stopped")
-        self._report(done, total)
+        self._report(_number(done) or 0.0, _number(total))
 
     def warn(self, code: str, message: str, **fields: Any) -> None:
         """Keep a warning."""
@@ -222,6 +223,7 @@ class StageBench:
     def _verified_lines(self, contract: FileContract) -> Iterator[bytes]:
         """The file's lines; Invalid at its end where they are not what the gate verified."""
         ref = self._readable_ref(contract)
+        self._lent.add(contract.path)
         digest = hashlib.sha256()
         with self._run.open(contract.path) as file:
             for line in file:
@@ -242,6 +244,8 @@ class _Sink(io.RawIOBase):
         return True
 
     def write(self, data: Any) -> int:
+        if self.closed:
+            raise ValueError("the file is finished: write to it inside its block")
         written = bytes(data)
         self._file.write(written)
         self._position += len(written)
@@ -282,7 +286,23 @@ def _line(contract: FileContract, value: BaseModel) -> bytes:
             expected=contract.model.__name__,
             got=type(value).__name__,
         )
-    return canonical_json(value.model_dump(mode="json")) + b"\n"
+    line = canonical_json(value.model_dump(mode="json", by_alias=True)) + b"\n"
+    try:
+        type(value).model_validate_json(line)
+    except ValidationError as error:
+        raise ContractBroken(
+            f"{contract.path} would hold what its model cannot read", got=first_fault(error)
+        ) from error
+    return line
+
+
+def _number(value: Any) -> float | None:
+    """A number that JSON can hold; None for anything else."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _timed_line(ordinal: int, timed: Timed) -> ArtifactLine:

@@ -20,6 +20,8 @@ class Ended(Generic[Key, Result]):
     """A piece of work that is over."""
 
     key: Key
+    at: float
+    """When, by the clock that only counts (`time.perf_counter`)."""
     result: Result | None = None
     error: Exception | None = None
 
@@ -79,14 +81,17 @@ class Crew(Generic[Key, Result]):
         try:
             ended = _run_here(key, work)
         except BaseException as error:  # noqa: BLE001 - it must not die with its thread
-            ended = Ended(key=key, error=RuntimeError(f"{type(error).__name__}: {error}"))
+            told = RuntimeError(f"{type(error).__name__}: {error}")
+            ended = Ended(key=key, at=time.perf_counter(), error=told)
         self._ended.put(ended)
 
 
 def _run_here(key: Key, work: Callable[[], Result]) -> Ended[Key, Result]:
     try:
-        return Ended(key=key, result=work())
+        result = work()
     except SystemExit as error:
-        return Ended(key=key, error=RuntimeError(f"it asked the program to exit: {error}"))
+        told = RuntimeError(f"it asked the program to exit: {error}")
+        return Ended(key=key, at=time.perf_counter(), error=told)
     except Exception as error:  # noqa: BLE001 - whatever the work raises is its failure
-        return Ended(key=key, error=error)
+        return Ended(key=key, at=time.perf_counter(), error=error)
+    return Ended(key=key, at=time.perf_counter(), result=result)

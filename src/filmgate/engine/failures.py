@@ -4,10 +4,21 @@ import errno
 
 from filmgate.core.errors import FilmgateError
 from filmgate.core.records import StageError
+from filmgate.core.redaction import redact, storable
 
 
-def stage_error(error: Exception) -> StageError:
-    """The record of whatever a stage or an item raised."""
+def stage_error(error: BaseException) -> StageError:
+    """The record of whatever a stage or an item raised: always one that can be kept, without
+    secrets."""
+    told = _as_told(error)
+    return StageError(
+        code=told.code,
+        message=redact(storable(told.message)),
+        details=redact(storable(told.details)),
+    )
+
+
+def _as_told(error: BaseException) -> StageError:
     if isinstance(error, FilmgateError):
         return StageError(code=error.code, message=str(error) or error.code, details=error.details)
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from filmgate.core.errors import Invalid
 from filmgate.core.ports import Executor, Item, Mapped, Value
 from filmgate.core.records import MAX_ITEM_ERRORS, ItemError, StageError
+from filmgate.core.redaction import redact, storable
 
 
 class FanOut:
@@ -16,7 +17,6 @@ class FanOut:
         self._executor = executor
         self._told = told
         self._is_strict = is_strict
-        self.good = 0
         self.failed: int | None = None
         """None where nothing was fanned out."""
         self.errors: list[ItemError] = []
@@ -33,14 +33,12 @@ class FanOut:
         self.failed = self.failed or 0
         good = failed = 0
         for mapped in self._executor.map(work, items):
-            if mapped.error is None:
-                good += 1
-            else:
-                failed += 1
-                self._keep(name(mapped.item), mapped.error)
+            good += mapped.is_good
+            failed += not mapped.is_good
             progress(good + failed)
+            if mapped.error is not None:
+                self._keep(name(mapped.item), mapped.error)
             yield mapped
-        self.good += good
         if failed and not good:
             raise Invalid(
                 "every item failed",
@@ -51,7 +49,9 @@ class FanOut:
 
     def _keep(self, item: str, error: StageError) -> None:
         self.failed = (self.failed or 0) + 1
-        kept = ItemError(item=item or "?", code=error.code, message=error.message or error.code)
+        kept = ItemError(
+            item=redact(storable(item)) or "?", code=error.code, message=error.message or error.code
+        )
         if len(self.errors) < MAX_ITEM_ERRORS:
             self.errors.append(kept)
         self._told(kept)

@@ -9,6 +9,7 @@ from filmgate.core.gates import (
     FileFacts,
     Footing,
     Reason,
+    ReasonCode,
     Verdict,
     check_files,
     check_footings,
@@ -22,7 +23,7 @@ from filmgate.core.manifest import Ledger
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Plan, Stage
 from filmgate.core.ports import RunDirectory
-from filmgate.core.records import ArtifactRef, Fingerprint
+from filmgate.core.records import ArtifactRef, Fingerprint, StageRecord
 from filmgate.core.states import StageState
 from filmgate.engine.inputs import Inputs
 from filmgate.engine.tool_versions import tool_versions
@@ -59,10 +60,12 @@ class Gatekeeper:
             strangers = [p for p in ledger.unrecorded(stage.name) if self.run.facts(p)]
             reasons += check_unrecorded(stage.name, strangers)
         for name in self.plan.names:
-            if name in concerned and ledger.strangers:
-                reasons += check_strangers(name, ledger.head.run_id, ledger.strangers)
-            if name in concerned and name not in stage.stands_on:
+            if name in concerned:
+                reasons += check_strangers(name, ledger.head.run_id, ledger.intruders(name))
+            if name in ancestors and name not in stage.stands_on:
                 reasons += self._file_faults(name, ledger)
+        if protect_own:
+            reasons += self._own_faults(stage.name, ledger)
         return Verdict(stage=stage.name, reasons=tuple(reasons))
 
     def is_up_to_date(self, stage: Stage, ledger: Ledger, fingerprint: Fingerprint) -> bool:
@@ -73,10 +76,18 @@ class Gatekeeper:
         record = ledger.current(stage.name)
         if record is None or record.fingerprint != fingerprint:
             return False
-        if check_lineage(record, ledger.digests):
-            return False
         is_success = ledger.state(stage.name) is StageState.SUCCESS
-        return is_success and not self._file_faults(stage.name, ledger)
+        return is_success and self.is_sound(record, ledger) and self.has_whole_files(record)
+
+    def is_sound(self, record: StageRecord, ledger: Ledger) -> bool:
+        """Whether all records that it stood on are there, and none of another run in its place."""
+        lost = check_lineage(record, ledger.digests)
+        return not lost and not ledger.intruders(record.stage)
+
+    def has_whole_files(self, record: StageRecord) -> bool:
+        """Whether every file that it names is as it says."""
+        own = Footing(stage=record.stage, state=record.status, artifacts=record.artifacts)
+        return not check_files(own, self._facts([own]))
 
     def fingerprint(self, stage: Stage, ledger: Ledger) -> Fingerprint:
         """What the stage's result depends on, as things stand."""
@@ -86,7 +97,7 @@ class Gatekeeper:
             config=digest_of(ledger.head.config[stage.name]),
             sources=dict(self.inputs.digests),
             inputs={path: ref.sha256 for path, ref in self.readable(stage, ledger).items()},
-            tools=tool_versions(stage.tools, extra=self.plan.pipeline),
+            tools=tool_versions(stage.tools, packages=self.plan.packages),
         )
 
     def readable(self, stage: Stage, ledger: Ledger) -> dict[str, ArtifactRef]:
@@ -97,6 +108,21 @@ class Gatekeeper:
         speaking = [record for name in self.plan.names if (record := ledger.current(name))]
         lost = [reason for record in speaking for reason in check_lineage(record, ledger.digests)]
         return list(dict.fromkeys(lost))
+
+    def _own_faults(self, name: str, ledger: Ledger) -> list[Reason]:
+        """Files of the stage's latest success that are not as it left them.
+
+        Where the stage is due again anyway, only what somebody altered counts: a file that is
+        gone is no handiwork.
+        """
+        record = ledger.last_success(name)
+        if record is None:
+            return []
+        own = Footing(stage=name, state=record.status, artifacts=record.artifacts)
+        faults = check_files(own, self._facts([own]), self._examine)
+        if ledger.state(name) is StageState.SUCCESS:
+            return faults
+        return [fault for fault in faults if fault.code is not ReasonCode.MISSING_ARTIFACT]
 
     def _file_faults(self, name: str, ledger: Ledger) -> list[Reason]:
         footing = self._footing(name, ledger)

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from filmgate.core.errors import FilmgateError
 from filmgate.core.manifest import Manifest
 from filmgate.core.ports import Clock, EventSink, Lease, Observer, RunDirectory
 from filmgate.core.records import StageRecord
-from filmgate.core.redaction import redact
+from filmgate.core.redaction import redact, storable
 from filmgate.core.states import StageState
 
 BEAT_S = 0.5
@@ -55,6 +54,7 @@ class Journal:
     def telling(self, lease: Lease) -> Iterator[None]:
         """Keep the live view and the manifest fresh while the block lasts."""
         ended = threading.Event()
+        self._show(lease)
         beat = threading.Thread(target=self._beat, args=(lease, ended), daemon=True)
         beat.start()
         try:
@@ -62,11 +62,12 @@ class Journal:
         finally:
             ended.set()
             beat.join()
-            self._show()
+            self._show(lease)
 
     def run_event(self, event: str, *, level: str = "info", **fields: Any) -> None:
         """Something about the run as a whole: for the sinks, since it is no stage's."""
-        self._sink({"at": self._clock().isoformat(), "level": level, "event": event, **fields})
+        about = {"at": self._clock().isoformat(), "level": level, "event": event}
+        self._sink(about | redact(storable(fields)))
 
     def started(self, stage: str, attempt: int, inputs: Iterable[str]) -> None:
         """The work of a stage begins, on these files."""
@@ -124,7 +125,8 @@ class Journal:
     def event(self, stage: str, event: str, *, level: str = "info", **fields: Any) -> None:
         """One line of the stage's log."""
         moment = self._clock().isoformat()
-        told = redact({"at": moment, "level": level, "event": event, "stage": stage, **fields})
+        about = {"at": moment, "level": level, "event": event, "stage": stage}
+        told = about | redact(storable(fields))
         self._run.log(stage, told)
         self._sink(told)
 
@@ -134,7 +136,7 @@ class Journal:
             names = {"pipeline": head.pipeline, "asset_id": head.asset.id, "run_id": head.run_id}
             with self._lock:
                 for sink in self._sinks:
-                    sink({**redact(dict(event)), **names})
+                    sink({**event, **names})
 
     def _note(self, stage: str, **facts: Any) -> None:
         with self._lock:
@@ -143,22 +145,25 @@ class Journal:
 
     def _beat(self, lease: Lease, ended: threading.Event) -> None:
         while not ended.wait(BEAT_S):
-            with suppress(OSError, FilmgateError):
-                self._show()
+            self._show(lease)
+            with suppress(Exception):
                 if self._is_changed:
                     self._is_changed = False
                     self._run.refold(lease)
 
-    def _show(self) -> None:
+    def _show(self, lease: Lease) -> None:
         with self._lock:
             stages = {name: dict(facts) for name, facts in self._live.items()}
-        self._run.show(
-            {
-                "heartbeat": self._clock().isoformat(),
-                "beat_s": BEAT_S,
-                "pid": os.getpid(),
-                "stages": stages,
-                "is_derived": True,
-                "derived_from": "the runner's last word; manifest.json holds what is committed",
-            }
-        )
+        with suppress(Exception):
+            lease.check()
+            self._run.show(
+                {
+                    "epoch": lease.epoch,
+                    "heartbeat": self._clock().isoformat(),
+                    "beat_s": BEAT_S,
+                    "pid": os.getpid(),
+                    "stages": stages,
+                    "is_derived": True,
+                    "derived_from": "the runner's last word; manifest.json holds what is committed",
+                }
+            )

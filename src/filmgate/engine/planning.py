@@ -1,36 +1,69 @@
 """Planning: what an invocation would do with each stage, without doing it."""
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from filmgate.core.errors import FilmgateError
 from filmgate.core.forecast import Fate, StageForecast
-from filmgate.core.gates import Reason
+from filmgate.core.gates import Footing, Reason, ReasonCode, check_footings, stage_disabled
 from filmgate.core.manifest import Ledger
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Plan, Stage
 from filmgate.core.ports import RunDirectory
-from filmgate.core.records import Change, StageRecord
+from filmgate.core.records import Change, Fingerprint, StageRecord
 from filmgate.core.states import StageState
 from filmgate.engine.gatekeeper import Gatekeeper
 from filmgate.engine.inputs import Inputs
 from filmgate.engine.invocation import Request
+from filmgate.engine.work import SWITCHED_OFF
 
+Forecasts = tuple[StageForecast, ...]
 WILL_RUN = frozenset({Fate.RUN, Fate.PERHAPS})
 
 
 def foresee(
     plan: Plan, run: RunDirectory, inputs: Inputs, request: Request, registry: Registry
-) -> tuple[StageForecast, ...]:
+) -> Forecasts:
     """What `request` would do with every stage of an existing run."""
     return tuple(_Foresight(plan, run, inputs, request, registry).all())
 
 
-def foresee_new(plan: Plan, request: Request) -> tuple[StageForecast, ...]:
+def foresee_new(plan: Plan, request: Request, config: Mapping[str, Any]) -> Forecasts:
     """What `request` would do with every stage of a run that is not there yet."""
-    asked = {each.name for each in plan.stages if request.concerns(plan, each)}
-    return tuple(
-        StageForecast(stage=name, fate=Fate.RUN, why="a new run")
-        if name in asked
-        else StageForecast(stage=name, fate=Fate.LEFT, why="not asked for")
-        for name in plan.names
-    )
+    forecasts: dict[str, StageForecast] = {}
+    for stage in plan.stages:
+        lacking = [
+            Footing(stage=name, state=StageState.PENDING)
+            for name in stage.stands_on
+            if forecasts[name].fate in {Fate.LEFT, Fate.BLOCKED}
+        ]
+        reasons = check_footings(stage.name, lacking, {}).reasons
+        if not request.concerns(plan, stage):
+            forecasts[stage.name] = _left(stage)
+        elif reasons:
+            forecasts[stage.name] = _blocked(stage, reasons)
+        elif not config[stage.name]["enabled"]:
+            forecasts[stage.name] = _switched_off(stage, request)
+        else:
+            why = "a new run"
+            forecasts[stage.name] = StageForecast(stage=stage.name, fate=Fate.RUN, why=why)
+    return tuple(forecasts.values())
+
+
+def _left(stage: Stage) -> StageForecast:
+    return StageForecast(stage=stage.name, fate=Fate.LEFT, why="not asked for")
+
+
+def _blocked(stage: Stage, reasons: Iterable[Reason]) -> StageForecast:
+    told = tuple(reasons)
+    codes = ", ".join(dict.fromkeys(reason.code.value for reason in told))
+    return StageForecast(stage=stage.name, fate=Fate.BLOCKED, why=codes, reasons=told)
+
+
+def _switched_off(stage: Stage, request: Request) -> StageForecast:
+    if stage.name in request.named:
+        return _blocked(stage, [stage_disabled(stage.name)])
+    return StageForecast(stage=stage.name, fate=Fate.SKIP, why=SWITCHED_OFF)
 
 
 class _Foresight:
@@ -53,36 +86,57 @@ class _Foresight:
 
     def _of(self, stage: Stage) -> StageForecast:
         if not self._request.concerns(self._plan, stage):
-            return StageForecast(stage=stage.name, fate=Fate.LEFT, why="not asked for")
+            return _left(stage)
         if reasons := self._reasons(stage):
-            codes = ", ".join(dict.fromkeys(reason.code.value for reason in reasons))
-            return StageForecast(
-                stage=stage.name, fate=Fate.BLOCKED, why=codes, reasons=tuple(reasons)
-            )
-        changes = self._changes(stage)
+            return _blocked(stage, reasons)
+        if not self._ledger.head.config[stage.name]["enabled"]:
+            return _switched_off(stage, self._request)
+        return self._of_open(stage)
+
+    def _of_open(self, stage: Stage) -> StageForecast:
+        """A stage whose gate is open."""
+        try:
+            fingerprint = self._gate.fingerprint(stage, self._ledger)
+        except FilmgateError as error:
+            return StageForecast(stage=stage.name, fate=Fate.RUN, why=f"and fail: {error}")
+        changes = self._changes(stage, fingerprint)
         if why := self._cause(stage, changes):
             return StageForecast(stage=stage.name, fate=Fate.RUN, why=why, changes=changes)
-        if moving := [name for name in stage.stands_on if self._fates[name] in WILL_RUN]:
+        if moving := self._moving(stage):
             why = f"unless {', '.join(moving)} makes the same bytes again"
             return StageForecast(stage=stage.name, fate=Fate.PERHAPS, why=why)
         return StageForecast(stage=stage.name, fate=Fate.REUSE, why="up to date")
 
+    def _moving(self, stage: Stage) -> list[str]:
+        """What it stands on that runs."""
+        return [name for name in stage.stands_on if self._fates[name] in WILL_RUN]
+
     def _reasons(self, stage: Stage) -> list[Reason]:
-        """What closes the gate, but for what is mended by stages that run before."""
+        """What closes the gate, but for what is mended before it is asked: by stages that run,
+        and by giving files that a crash left staged their names."""
         protect = self._request.protects(stage)
         asked = self._gate.ask(stage, self._ledger, protect_own=protect).reasons
-        reasons = [each for each in asked if self._fates.get(each.stage) not in WILL_RUN]
+        reasons = [
+            each
+            for each in asked
+            if self._fates.get(each.stage) not in WILL_RUN and not self._is_unnamed(each)
+        ]
         blocked = [name for name in stage.stands_on if self._fates[name] is Fate.BLOCKED]
         if blocked and not reasons:
             return [each for each in asked if each.stage in blocked] or list(asked)
         return reasons
 
-    def _changes(self, stage: Stage) -> tuple[Change, ...]:
+    def _is_unnamed(self, reason: Reason) -> bool:
+        record = self._ledger.current(reason.stage) if reason.stage in self._plan.names else None
+        is_missing = reason.code is ReasonCode.MISSING_ARTIFACT
+        return is_missing and record is not None and not self._ledger.is_named(record)
+
+    def _changes(self, stage: Stage, fingerprint: Fingerprint) -> tuple[Change, ...]:
         record = self._ledger.current(stage.name)
         if record is None or record.fingerprint is None:
             return ()
-        changes = self._gate.fingerprint(stage, self._ledger).changes(record.fingerprint)
-        is_open = any(self._fates[name] in WILL_RUN for name in stage.stands_on)
+        changes = fingerprint.changes(record.fingerprint)
+        is_open = bool(self._moving(stage))
         return tuple(c for c in changes if not (is_open and c.part.startswith("inputs.")))
 
     def _cause(self, stage: Stage, changes: tuple[Change, ...]) -> str | None:
@@ -102,8 +156,10 @@ class _Foresight:
             return f"failed before: {record.error.message if record.error else 'no reason'}"
         if record.status is StageState.SKIPPED:
             return f"asked again, was skipped: {record.reason}"
-        if any(self._fates[name] in WILL_RUN for name in stage.stands_on):
+        if not self._ledger.is_named(record):
             return None
-        fingerprint = self._gate.fingerprint(stage, self._ledger)
-        is_whole = self._gate.is_up_to_date(stage, self._ledger, fingerprint)
+        is_moving = bool(self._moving(stage))
+        is_whole = self._gate.has_whole_files(record) and (
+            is_moving or self._gate.is_sound(record, self._ledger)
+        )
         return None if is_whole else "its files or records are not whole"

@@ -4,7 +4,7 @@ from typing import Any
 
 from filmgate.core.ports import Attempt, Clock, Lease, RunDirectory
 from filmgate.core.records import StageError, StageRecord
-from filmgate.core.redaction import redact, redact_text
+from filmgate.core.redaction import redact
 from filmgate.core.states import StageState
 
 
@@ -40,12 +40,13 @@ class Recorder:
         """Forget the attempt."""
         self._run.discard(self._lease, attempt)
 
-    def failure(self, attempt: Attempt, error: StageError, duration_s: float) -> StageRecord:
-        """Commit that an attempt failed."""
-        told = StageError(
-            code=error.code, message=redact_text(error.message), details=redact(error.details)
+    def failure(
+        self, attempt: Attempt, error: StageError, duration_s: float, **facts: Any
+    ) -> StageRecord:
+        """Commit that an attempt failed, with what is known of it besides."""
+        record = self.record(
+            attempt, status=StageState.FAILED, duration_s=duration_s, error=error, **facts
         )
-        record = self.record(attempt, status=StageState.FAILED, duration_s=duration_s, error=told)
         self.commit(record)
         return record
 

@@ -2,8 +2,9 @@
 
 import time
 import traceback
+from contextlib import suppress
 
-from filmgate.core.errors import Interrupted, Invalid
+from filmgate.core.errors import FilmgateError, Interrupted, Invalid
 from filmgate.core.gates import Verdict, provider_unavailable, stage_disabled
 from filmgate.core.manifest import Ledger
 from filmgate.core.plan import Outcome, Stage
@@ -49,23 +50,32 @@ class Shift:
         """Every stage that is concerned, once all that it stands on has been seen to."""
         waiting = [each for each in self._plan.stages if self._request.concerns(self._plan, each)]
         try:
-            while waiting or self._crew.at_work:
-                ready = self._next_ready(waiting) if self._crew.has_room else None
-                if ready is None:
-                    self._conclude(self._crew.wait())
-                else:
-                    waiting.remove(ready)
-                    self._advance(ready)
+            self._go_on(waiting)
+        except BaseException:
+            self._crew.stop.set()
+            self._executor.close()
+            raise
         finally:
             self._crew.dismiss()
+
+    def _go_on(self, waiting: list[Stage]) -> None:
+        """As long as there is something to do."""
+        while waiting or self._crew.at_work:
+            ready = self._next_ready(waiting) if self._crew.has_room else None
+            if ready is None:
+                self._conclude(self._crew.wait())
+            else:
+                waiting.remove(ready)
+                self._advance(ready)
 
     def abandon(self, error: BaseException) -> None:
         """Give what is still at work a record that says why it ended."""
         is_stopped = isinstance(error, Interrupted | KeyboardInterrupt)
         code = "interrupted" if is_stopped else "abandoned"
-        message = "stopped" if is_stopped else f"the run ended: {error}"
+        message = "stopped" if is_stopped else f"the run ended: {stage_error(error).message}"
         for opened in tuple(self._open.values()):
-            self._fail(opened, StageError(code=code, message=message))
+            with suppress(OSError, FilmgateError):
+                self._fail(opened, StageError(code=code, message=message))
 
     def _next_ready(self, waiting: list[Stage]) -> Stage | None:
         undecided = self._crew.at_work | {stage.name for stage in waiting}
@@ -80,7 +90,11 @@ class Shift:
         if not verdict.is_open:
             self._block(verdict)
             return
-        fingerprint = self._gate.fingerprint(stage, ledger)
+        try:
+            fingerprint = self._gate.fingerprint(stage, ledger)
+        except FilmgateError as error:
+            self._refuse(stage, ledger, error)
+            return
         self._journal.detail(stage.name, "gate.open", fingerprint=fingerprint.digest)
         is_forced = self._request.forces(stage)
         if not is_forced and self._gate.is_up_to_date(stage, ledger, fingerprint):
@@ -89,6 +103,13 @@ class Shift:
         opened = self._begin(stage, ledger, fingerprint)
         self._journal.started(stage.name, opened.attempt.number, fingerprint.inputs)
         self._crew.give(stage.name, opened.do)
+
+    def _refuse(self, stage: Stage, ledger: Ledger, error: FilmgateError) -> None:
+        """A stage whose tools are not there fails, and no other does."""
+        number = ledger.next_attempt(stage.name)
+        attempt = self._run.begin(self._lease, stage.name, number, self._asked.clock())
+        record = self._recorder.failure(attempt, stage_error(error), 0.0)
+        self._journal.recorded(record, warnings=0)
 
     def _begin(self, stage: Stage, ledger: Ledger, fingerprint: Fingerprint) -> OpenWork:
         """Open an attempt, and lay the bench."""
@@ -127,12 +148,13 @@ class Shift:
         """Commit how a stage's work ended."""
         opened = self._open[ended.key]
         try:
-            record = self._recorder.record(opened.attempt, **opened.facts(ended.value()))
+            facts = opened.facts(ended.value(), ended.at)
+            record = self._recorder.record(opened.attempt, **facts)
             self._check_inputs()
         except Exception as error:  # noqa: BLE001 - whatever a stage raises is its failure
             told = "".join(traceback.format_exception(error))
             self._journal.event(ended.key, "stage.error", level="error", traceback=told)
-            self._fail(opened, stage_error(error))
+            self._fail(opened, stage_error(error), ended.at)
             return
         if opened.says_nothing_new(record):
             self._recorder.discard(opened.attempt)
@@ -151,9 +173,10 @@ class Shift:
                 hint="Wait until it is written, then run again with --new",
             )
 
-    def _fail(self, opened: OpenWork, error: StageError) -> None:
+    def _fail(self, opened: OpenWork, error: StageError, at: float | None = None) -> None:
         del self._open[opened.stage.name]
-        record = self._recorder.failure(opened.attempt, error, opened.seconds)
+        known = opened.known(at if at is not None else time.perf_counter())
+        record = self._recorder.failure(opened.attempt, error, **known)
         self._journal.recorded(record, warnings=len(opened.bench.warnings))
 
     def _tell(self, record: StageRecord) -> None:

@@ -5,8 +5,11 @@ from collections.abc import Iterable
 from filmgate.core.errors import Unavailable
 
 
-def tool_versions(names: Iterable[str], *, extra: str) -> dict[str, str]:
-    """Version by distribution, without importing any; Unavailable naming the one that lacks."""
+def tool_versions(names: Iterable[str], *, packages: str | None) -> dict[str, str]:
+    """Version by distribution, without importing any; Unavailable naming the one that lacks.
+
+    `packages`: what to install to have them all.
+    """
     from importlib import metadata  # slow, and not every stage has tools
 
     versions = {}
@@ -16,8 +19,8 @@ def tool_versions(names: Iterable[str], *, extra: str) -> dict[str, str]:
         except metadata.PackageNotFoundError as error:
             raise Unavailable(
                 f"{name} is not installed",
-                expected=f"the packages of the extra {extra!r}",
+                expected=f"the distribution {name}, which the stage names in its tools",
                 got=f"no {name}",
-                hint=f"pip install 'filmgate[{extra}]'",
+                hint=f"pip install '{packages or name}'",
             ) from error
     return versions

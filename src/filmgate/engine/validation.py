@@ -10,6 +10,7 @@ from filmgate.core.errors import FilmgateError, Unavailable, first_fault
 from filmgate.core.files import FileContract, FileKind
 from filmgate.core.gates import Examination
 from filmgate.core.payloads.registry import Registry
+from filmgate.core.redaction import redact, storable
 
 
 def examine(contract: FileContract, file: Path, registry: Registry) -> Examination:
@@ -18,8 +19,9 @@ def examine(contract: FileContract, file: Path, registry: Registry) -> Examinati
         records = _count(contract, file, registry)
     except FilmgateError as error:
         return Examination(records=None, fault=str(error))
-    except (ValueError, OSError) as error:
-        return Examination(records=None, fault=first_fault(ValueError(str(error))))
+    except Exception as error:  # noqa: BLE001 - a hostile file may make any reader stumble
+        told = str(error).partition("\n")[0] or type(error).__name__
+        return Examination(records=None, fault=redact(storable(told)))
     if records < contract.min_records:
         fault = f"{records} records, where at least {contract.min_records} are due"
         return Examination(records=records, fault=fault)
@@ -109,4 +111,7 @@ def _count_rows(contract: FileContract, file: Path) -> int:
         for name, kind in contract.columns.items():
             if found.get(name) != kind:
                 raise ValueError(f"column {name!r}: expected {kind}; got {found.get(name)}")
-        return int(table.metadata.num_rows)
+        rows = sum(batch.num_rows for batch in table.iter_batches())
+        if rows != table.metadata.num_rows:
+            raise ValueError(f"{rows} rows, where its footer says {table.metadata.num_rows}")
+        return int(rows)

@@ -1,7 +1,6 @@
 """Work: an attempt that is being worked on, and what its outcome puts into its record."""
 
 import operator
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,11 +29,7 @@ class OpenWork:
     ledger: Ledger
     """The run as it stood when the gate was asked."""
     began: float
-
-    @property
-    def seconds(self) -> float:
-        """How long it has gone on."""
-        return round(time.perf_counter() - self.began, 6)
+    """By the clock that only counts (`time.perf_counter`)."""
 
     def do(self) -> Outcome:
         """The stage's own work, unless there is nothing for it to stand on, or it is off."""
@@ -50,15 +45,20 @@ class OpenWork:
             return Skipped(SWITCHED_OFF)
         return self.stage.work(self.bench, settings)
 
-    def facts(self, outcome: Outcome) -> dict[str, Any]:
-        """What an outcome puts into the record; ContractBroken where it is not what was due."""
-        facts = {
-            "duration_s": self.seconds,
+    def known(self, at: float) -> dict[str, Any]:
+        """What goes into the record however the work ended, at that moment."""
+        return {
+            "duration_s": round(at - self.began, 6),
             "fingerprint": self.fingerprint,
             "lineage": lineage_of(self.stage, self.ledger),
             "warnings": tuple(self.bench.warnings),
             "item_errors": tuple(self.fan_out.errors),
+            "counts": self._seen(),
         }
+
+    def facts(self, outcome: Outcome, at: float) -> dict[str, Any]:
+        """What an outcome puts into the record; ContractBroken where it is not what was due."""
+        facts = self.known(at)
         match outcome:
             case Done(producer=producer, counts=counts, metrics=metrics):
                 return facts | {
@@ -89,10 +89,7 @@ class OpenWork:
     def _counts(self, told: Mapping[str, int]) -> dict[str, int]:
         """What the stage counted, with what was counted for it."""
         counts = {name: operator.index(count) for name, count in told.items()}
-        seen = dict(self.bench.counts)
-        if self.fan_out.failed is not None:
-            seen["failed"] = self.fan_out.failed
-        for name, count in seen.items():
+        for name, count in self._seen().items():
             if counts.setdefault(name, count) != count:
                 raise ContractBroken(
                     f"stage {self.stage.name} miscounted its {name}",
@@ -100,6 +97,13 @@ class OpenWork:
                     got=str(counts[name]),
                 )
         return counts
+
+    def _seen(self) -> dict[str, int]:
+        """What was counted without the stage."""
+        seen = dict(self.bench.counts)
+        if self.fan_out.failed is not None:
+            seen["failed"] = self.fan_out.failed
+        return seen
 
 
 def lineage_of(stage: Stage, ledger: Ledger) -> tuple[Lineage, ...]:

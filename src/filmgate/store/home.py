@@ -51,7 +51,7 @@ class Home:
         has, or an asset id, which means the asset's newest run. Raises NotFound.
         """
         path = Path(reference)
-        folder = path.parent if path.name == MANIFEST else path
+        folder = (path.parent if path.name == MANIFEST else path).absolute()
         if (folder / HEAD).is_file():
             return FolderRun(folder)
         asset, slash, run = reference.partition("/")

@@ -5,11 +5,12 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
+from uuid import uuid4
 
 from filmgate.core.errors import Held
 from filmgate.store.durable import replace_file, stat_mark
@@ -28,10 +29,11 @@ class FolderLease:
     `lock` is the descriptor of the lock. A child that inherits it keeps the run held until it ends.
     """
 
-    def __init__(self, folder: Path, epoch: int, lock: int) -> None:
+    def __init__(self, folder: Path, epoch: int, lock: int, token: str) -> None:
         self.folder = folder
         self.epoch = epoch
         self.lock = lock
+        self._token = token
         self._info = f"{folder}/{INFO_NAME}"
         self._mark = stat_mark(self._info)
 
@@ -40,29 +42,34 @@ class FolderLease:
         with suppress(OSError):
             if stat_mark(self._info) == self._mark:
                 return
-        current = _read_info(self.folder).get("epoch")
-        if current != self.epoch:
+        info = read_info(self.folder)
+        if info.get("token") != self._token:
             raise Held(
                 "the lease on this run passed to another runner",
                 expected=f"epoch {self.epoch}",
-                got=f"epoch {current}",
+                got=f"epoch {info.get('epoch')}",
                 hint="Nothing was written; see filmgate status",
             )
 
 
 @contextmanager
-def hold(folder: Path, now: datetime) -> Iterator[FolderLease]:
-    """Hold the lease for a block; raise Held at once where another runner has it."""
+def hold(folder: Path, now: datetime, above: int = 0) -> Iterator[FolderLease]:
+    """Hold the lease for a block; raise Held at once where another runner has it.
+
+    `above`: an epoch that is known to have been given, should `lease.json` be lost.
+    """
     with _locked(folder) as lock:
-        epoch = int(_read_info(folder).get("epoch", 0)) + 1
+        epoch = max(epoch_of(read_info(folder)), above) + 1
+        token = uuid4().hex
         info = {
             "epoch": epoch,
+            "token": token,
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "since": now.isoformat(),
         }
         replace_file(folder / INFO_NAME, json.dumps(info).encode(), durable=True)
-        yield FolderLease(folder=folder, epoch=epoch, lock=lock.fileno())
+        yield FolderLease(folder=folder, epoch=epoch, lock=lock.fileno(), token=token)
 
 
 @contextmanager
@@ -105,7 +112,7 @@ def _taken(lock: IO[bytes], kind: int) -> bool:
 
 
 def _held(folder: Path) -> Held:
-    info = _read_info(folder)
+    info = read_info(folder)
     return Held(
         "another runner works on this run",
         expected="no holder of its lease",
@@ -115,7 +122,14 @@ def _held(folder: Path) -> Held:
     )
 
 
-def _read_info(folder: Path) -> dict[str, Any]:
+def epoch_of(info: Mapping[str, Any]) -> int:
+    """The epoch that `lease.json` names; 0 where it names none."""
+    epoch = info.get("epoch")
+    return epoch if isinstance(epoch, int) else 0
+
+
+def read_info(folder: Path) -> dict[str, Any]:
+    """Who holds the lease, or held it last; nothing where that cannot be read."""
     try:
         info = json.loads((folder / INFO_NAME).read_bytes())
     except (FileNotFoundError, ValueError):

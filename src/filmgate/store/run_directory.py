@@ -70,7 +70,8 @@ class FolderRun:
 
     def hold(self, now: datetime) -> AbstractContextManager[FolderLease]:
         """Take the lease, or raise Held saying who has it and since when."""
-        return lease.hold(self.folder, now)
+        records = self._records()
+        return lease.hold(self.folder, now, max((record.epoch for record in records), default=0))
 
     def is_held(self) -> bool:
         """Whether some runner holds the lease now."""
@@ -143,7 +144,8 @@ class FolderRun:
 
     def refold(self, lease: Lease | None) -> Manifest:
         """Derive the manifest; with a lease, write it too."""
-        manifest = fold(self.ledger(), is_held=lease is not None or self.is_held())
+        is_held = lease is not None or self.is_held()  # asked first: who ends now did run just now
+        manifest = fold(self.ledger(), is_held=is_held)
         if lease is not None:
             lease.check()
             replace_file(self.folder / MANIFEST, manifest.to_bytes(), durable=False)
@@ -209,12 +211,17 @@ class FolderRun:
             replace_file(self.folder / STATUS, canonical_json(dict(status)), durable=False)
 
     def shown(self) -> dict[str, Any]:
-        """What `status.json` says; nothing where nobody wrote it."""
+        """What the last holder of the lease wrote into `status.json`; nothing where none is his."""
         try:
             status = json.loads((self.folder / STATUS).read_bytes())
         except (OSError, ValueError):
             return {}
-        return status if isinstance(status, dict) else {}
+        is_his = isinstance(status, dict) and status.get("epoch") == self.epoch()
+        return status if is_his else {}
+
+    def epoch(self) -> int:
+        """Of the last holder of the lease."""
+        return lease.epoch_of(lease.read_info(self.folder))
 
     @cached_property
     def _staging(self) -> Staging:
@@ -250,15 +257,18 @@ class FolderRun:
             return ()
 
     def _check_room(self, record: StageRecord) -> None:
-        """Raise Invalid where a folder stands in the place of a file."""
+        """Make the folders of the files; Invalid where something stands in their place."""
         for ref in record.artifacts:
-            if self.path_of(ref.path).is_dir():
+            target = self.path_of(ref.path)
+            in_the_way = [p for p in target.parents if p.exists() and not p.is_dir()]
+            if in_the_way or target.is_dir():
                 raise Invalid(
-                    f"{self.folder / ref.path} is a folder",
-                    expected="room for a file",
-                    got="a folder",
+                    f"{in_the_way[0] if in_the_way else target} is in the way",
+                    expected=f"room for {ref.path}",
+                    got="a file" if in_the_way else "a folder",
                     hint="Move it away, then run it again",
                 )
+            make_folders(target.parent)
 
     def _install(self, record: StageRecord) -> None:
         """Give a successful attempt's files their names at the root. Repeatable.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from filmgate.core.ports import Item, Mapped, Value
-from filmgate.engine.executors.item import attempt_item
+from filmgate.engine.executors.item import attempt_item, check_can_travel
 
 
 class InProcess:
@@ -13,6 +13,7 @@ class InProcess:
         self, work: Callable[[Item], Value], items: Iterable[Item]
     ) -> Iterator[Mapped[Item, Value]]:
         """What came of every item; each is worked on when it is asked for."""
+        check_can_travel(work)
         for item in items:
             value, error = attempt_item(work, item)
             yield Mapped(item=item, value=value, error=error)

@@ -1,7 +1,10 @@
 """One item: its value, or its error as a value, so that it crosses between processes."""
 
+import pickle
 from collections.abc import Callable
+from typing import Any
 
+from filmgate.core.errors import ContractBroken
 from filmgate.core.ports import Item, Mapped, Value
 from filmgate.core.records import StageError
 from filmgate.engine.failures import stage_error
@@ -25,6 +28,19 @@ def cannot_travel(error: Exception) -> StageError:
     last_line = (str(error).strip() or type(error).__name__).splitlines()[-1]
     told = f"the item or its value cannot travel between processes: {last_line}"
     return StageError(code="unexpected", message=told)
+
+
+def check_can_travel(work: Callable[..., Any]) -> None:
+    """Raise ContractBroken for work that only this process knows, whatever the executor: what
+    runs here is to run elsewhere too."""
+    try:
+        pickle.dumps(work)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ContractBroken(
+            "the work cannot be done in another process",
+            expected="a function of a module, or a functools.partial of one",
+            got=str(error),
+        ) from error
 
 
 def worker_died(item: Item, how: str) -> Mapped[Item, Value]:

@@ -2,22 +2,26 @@
 
 import multiprocessing
 import os
-import pickle
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from multiprocessing import connection, reduction
 from queue import SimpleQueue
 from typing import Any
 
-from filmgate.core.errors import ContractBroken
+from filmgate.core.errors import Unavailable
 from filmgate.core.ports import Item, Mapped, Value
 from filmgate.core.records import StageError
-from filmgate.engine.executors.item import TRIES, attempt_item, cannot_travel, worker_died
+from filmgate.engine.executors.item import (
+    TRIES,
+    attempt_item,
+    cannot_travel,
+    check_can_travel,
+    worker_died,
+)
 
 SPAWN = multiprocessing.get_context("spawn")
 """A fresh interpreter: a fork of a process with threads may inherit a lock that nobody frees."""
@@ -47,7 +51,7 @@ class ProcessPool:
         self, work: Callable[[Item], Value], items: Iterable[Item]
     ) -> Iterator[Mapped[Item, Value]]:
         """What came of every item, in their order."""
-        _check_can_travel(work)
+        check_can_travel(work)
         threads = self._start()
         begun: deque[Future[Mapped[Item, Value]]] = deque()
         try:
@@ -73,6 +77,8 @@ class ProcessPool:
 
     def _start(self) -> ThreadPoolExecutor:
         with self._changing:
+            if self._closed.is_set():
+                raise Unavailable("the pool of workers was closed")
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="lane")
                 for _ in range(self._workers):
@@ -136,8 +142,9 @@ class _Lane:
 
     def kill(self) -> None:
         """End the process at once."""
-        with suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
+        for child in multiprocessing.active_children():
+            if child.pid == self._pid:  # still the worker, and no other process of that number
+                child.kill()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -166,14 +173,3 @@ def _prepare(_lock: int | None) -> None:
 def _end_with(sentinel: int) -> None:
     connection.wait([sentinel])
     os._exit(1)
-
-
-def _check_can_travel(work: Callable[..., Any]) -> None:
-    try:
-        pickle.dumps(work)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise ContractBroken(
-            "the work cannot be done in another process",
-            expected="a function of a module, or a functools.partial of one",
-            got=str(error),
-        ) from error

@@ -7,7 +7,7 @@ from filmgate.pipelines.episode.probe import probe
 from filmgate.pipelines.episode.scenes import scenes
 from filmgate.pipelines.episode.transcript import transcript
 
-PLAN = Plan(pipeline="episode", stages=(probe, scenes, transcript))
+PLAN = Plan(pipeline="episode", stages=(probe, scenes, transcript), packages="filmgate[episode]")
 
 FORMER_NAMES = {
     "detect_track": "detect",
