@@ -1,6 +1,7 @@
 """Fixtures that more than one kind of test needs."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -43,3 +44,14 @@ def source(tmp_path: Path) -> Path:
     path = tmp_path / "source.txt"
     path.write_text("abc")
     return path
+
+
+@pytest.fixture
+def in_memory(tmp_path: Path) -> Iterator[Path]:
+    """A folder for much that is small, on no disk where the system has such a place."""
+    shared = Path("/dev/shm")
+    if not os.access(shared, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=shared) as folder:
+        yield Path(folder)
