@@ -205,15 +205,14 @@ class RunChoice:
                 hint="Leave --new out to go on with it",
             )
         check_plan(frozen, self._given.pipeline.plan)
-        for what in ("profile", "config_hash"):
-            stands, asked = getattr(frozen, what), getattr(wanted, what)
-            if stands != asked:
-                raise Invalid(
-                    f"run {frozen.run_id} was begun otherwise",
-                    expected=f"{what} {stands}",
-                    got=f"{what} {asked}",
-                    hint="A run's config is frozen; begin another with --new",
-                )
+        then, now = _settings(frozen), _settings(wanted)
+        if changed := sorted(name for name in {*then, *now} if then.get(name) != now.get(name)):
+            raise Invalid(
+                f"run {frozen.run_id} was begun otherwise",
+                expected=", ".join(f"{name} {then.get(name, 'unset')}" for name in changed),
+                got=", ".join(f"{name} {now.get(name, 'unset')}" for name in changed),
+                hint="A run's config is frozen; begin another with --new",
+            )
         if frozen.asset.id != wanted.asset.id:
             raise Invalid(
                 f"run {frozen.run_id} is of another asset",
@@ -229,6 +228,13 @@ class RunChoice:
             if _likeness(run.head) == _likeness(wanted) and _is_unfinished(run):
                 return self._run(run.folder)
         return None
+
+
+def _settings(head: RunHead) -> dict[str, Any]:
+    """The profile, and every setting by `stage.setting`."""
+    stages = head.config.items()
+    settings = {f"{stage}.{name}": value for stage, own in stages for name, value in own.items()}
+    return {"profile": head.profile, **settings}
 
 
 def _likeness(head: RunHead) -> tuple[Any, ...]:

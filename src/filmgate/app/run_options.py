@@ -70,11 +70,12 @@ class RunReport:
 
     @property
     def exit_code(self) -> ExitCode:
-        """Told by the stages that are concerned."""
-        states = {self.manifest.stages[name].status for name in self.concerned}
-        if StageState.FAILED in states:
+        """A failure counts where it concerns what was asked for; a broken file anywhere."""
+        stages = self.manifest.stages
+        if any(stages[name].status is StageState.FAILED for name in self.concerned):
             return ExitCode.STAGE_FAILED
-        return ExitCode.BLOCKED if StageState.BLOCKED in states else ExitCode.DONE
+        is_blocked = any(entry.status is StageState.BLOCKED for entry in stages.values())
+        return ExitCode.BLOCKED if is_blocked else ExitCode.DONE
 
 
 def concerned(plan: Plan, stages: frozenset[str]) -> frozenset[str]:

@@ -4,6 +4,7 @@ import errno
 import json
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import FrameType
@@ -101,6 +102,11 @@ def call(arguments: Sequence[str]) -> int:
         return ExitCode.INTERRUPTED
     except OSError as error:
         told = _of_the_system(error)
+        _tell(told, as_json=as_json)
+        return told.exit_code
+    except Exception as error:  # noqa: BLE001 - a fault of ours, told in full
+        traceback.print_exc()
+        told = FilmgateError(f"{type(error).__name__}: {error}", hint="This is a fault of Filmgate")
         _tell(told, as_json=as_json)
         return told.exit_code
     return ExitCode.DONE

@@ -1,5 +1,8 @@
 """What all commands print alike: results on stdout, talk on stderr."""
 
+import os
+import sys
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 from unicodedata import category
@@ -9,7 +12,7 @@ import typer
 from filmgate.core.states import RunState, StageState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from pydantic import BaseModel
     from rich.console import Console
@@ -32,6 +35,21 @@ STATE_STYLES = {
     "SKIPPED": "dim",
     "INCOMPLETE": "yellow",
 }
+
+
+@contextmanager
+def results_only() -> "Iterator[None]":
+    """Send to standard error whatever others print while the block lasts, programs that they
+    start included: standard output is for the result."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 @cache

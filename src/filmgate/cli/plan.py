@@ -7,9 +7,15 @@ import typer
 from filmgate.cli.output import AsJson
 from filmgate.cli.run import (
     AssetId,
+    Executor,
+    ExecutorName,
     Force,
     JobDir,
+    Jobs,
+    Level,
+    LogFile,
     New,
+    NoIngest,
     Profile,
     Repair,
     ResumeFrom,
@@ -17,6 +23,9 @@ from filmgate.cli.run import (
     Set,
     Source,
     Stages,
+    Strict,
+    Verification,
+    Verify,
     split,
 )
 
@@ -55,6 +64,13 @@ def add_pipeline(name: str) -> None:
         resume_from: ResumeFrom = None,
         force: Force = False,
         repair: Repair = False,
+        _strict: Strict = False,
+        _verify: Verification = Verify.FAST,
+        _jobs: Jobs = 1,
+        _executor: Executor = ExecutorName.LOCAL,
+        _no_ingest: NoIngest = False,
+        _log_level: Level = None,
+        _log_file: LogFile = None,
         as_json: AsJson = False,
     ) -> None:
         from filmgate.app import settings as installation  # keeps --help quick
@@ -62,6 +78,8 @@ def add_pipeline(name: str) -> None:
         from filmgate.app.system import System
         from filmgate.cli.output import print_json
         from filmgate.cli.progress import stage_progress
+        from filmgate.core.errors import ExitCode
+        from filmgate.core.forecast import Fate
 
         options = RunOptions(
             asset_id=asset_id,
@@ -81,6 +99,8 @@ def add_pipeline(name: str) -> None:
             print_json(forecast)
         else:
             _print(forecast)
+        is_blocked = any(stage.fate is Fate.BLOCKED for stage in forecast.stages)
+        raise typer.Exit(ExitCode.BLOCKED if is_blocked else ExitCode.DONE)
 
     command.__doc__ = (
         f"Which stages `filmgate run {name}` would reuse, run or find blocked, and why. "

@@ -1,5 +1,7 @@
 """How a run stands, told to a person or a machine after `filmgate run`."""
 
+from collections.abc import Mapping
+
 from rich.markup import escape
 
 from filmgate.app.run_options import RunReport
@@ -25,17 +27,16 @@ def print_report(report: RunReport, *, as_json: bool) -> None:
         counts = ", ".join(f"{n:,} {name}" for name, n in report.receipt.artifacts.items())
         console.print(f"ingested   {counts or 'no artifacts'}")
         if manifest.status is RunState.SUCCESS:
-            _print_next_steps(manifest)
+            _print_next_steps(manifest, report.receipt.artifacts)
 
 
-def _print_next_steps(manifest: Manifest) -> None:
+def _print_next_steps(manifest: Manifest, ingested: Mapping[str, int]) -> None:
     """What there is to ask, where there is something."""
     asset_id = manifest.asset.id
-    counts = {name: n for entry in manifest.stages.values() for name, n in entry.counts.items()}
     steps = []
-    if counts.get("scenes", 0) > 1:
+    if ingested.get("scene", 0) > 1:
         steps.append(f"filmgate jump {asset_id} --kind scene")
-    if counts.get("words", 0):
+    if ingested.get("transcript.segment", 0):
         steps.append(f"filmgate find {asset_id} WORDS")
     steps.append(f"filmgate verify {asset_id}")
     for heading, step in zip(["next", *[""] * len(steps)], steps, strict=False):

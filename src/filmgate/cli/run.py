@@ -54,6 +54,22 @@ ResumeFrom = Annotated[str | None, typer.Option(help="This stage and those after
 Force = Annotated[bool, typer.Option("--force", help="Run again what is up to date.")]
 Repair = Annotated[bool, typer.Option("--repair", help="Make missing or altered files again.")]
 
+Strict = Annotated[bool, typer.Option("--strict", help="One bad item fails its stage.")]
+Verification = Annotated[
+    Verify, typer.Option("--verify", help="full: read every file again at every gate.")
+]
+Jobs = Annotated[
+    int, typer.Option("--jobs", min=1, max=256, help="Stages, and items, side by side.")
+]
+Executor = Annotated[
+    ExecutorName, typer.Option("--executor", help="Where stages work on many items.")
+]
+NoIngest = Annotated[bool, typer.Option("--no-ingest", help="Leave the database alone.")]
+Level = Annotated[LogLevel | None, typer.Option("--log-level", case_sensitive=False)]
+LogFile = Annotated[
+    Path | None, typer.Option("--log-file", help="Append every event to this file too.")
+]
+
 
 @app.callback()
 def pipelines() -> None:
@@ -75,25 +91,13 @@ def add_pipeline(name: str) -> None:
         resume_from: ResumeFrom = None,
         force: Force = False,
         repair: Repair = False,
-        strict: Annotated[
-            bool, typer.Option("--strict", help="One bad item fails its stage.")
-        ] = False,
-        verify: Annotated[
-            Verify, typer.Option(help="full: read every file again at every gate.")
-        ] = Verify.FAST,
-        jobs: Annotated[
-            int, typer.Option(min=1, max=256, help="Stages, and items, side by side.")
-        ] = 1,
-        executor: Annotated[
-            ExecutorName, typer.Option(help="Where stages work on many items.")
-        ] = ExecutorName.LOCAL,
-        no_ingest: Annotated[
-            bool, typer.Option("--no-ingest", help="Leave the database alone.")
-        ] = False,
-        log_level: Annotated[LogLevel | None, typer.Option(case_sensitive=False)] = None,
-        log_file: Annotated[
-            Path | None, typer.Option(help="Append every event to this file too.")
-        ] = None,
+        strict: Strict = False,
+        verify: Verification = Verify.FAST,
+        jobs: Jobs = 1,
+        executor: Executor = ExecutorName.LOCAL,
+        no_ingest: NoIngest = False,
+        log_level: Level = None,
+        log_file: LogFile = None,
         as_json: AsJson = False,
     ) -> None:
         from filmgate.app.run_options import RunOptions  # keeps --help quick
@@ -144,12 +148,13 @@ def _go(
 ) -> None:
     from filmgate.app import logs, settings  # keeps --help quick
     from filmgate.app.system import System
+    from filmgate.cli.output import results_only
     from filmgate.cli.progress import stage_progress
     from filmgate.cli.report import print_report
 
     logs.configure((log_level or LogLevel.WARNING).value)
     sinks = (logs.LogFile(log_file, (log_level or LogLevel.INFO).value),) if log_file else ()
-    with stage_progress() as progress:
+    with results_only(), stage_progress() as progress:
         system = System(settings.load())
         report = system.run(name, source, options, progress, progress.hashed, sinks)
     print_report(report, as_json=as_json)

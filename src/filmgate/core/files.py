@@ -53,12 +53,17 @@ class FileContract:
     @property
     def key(self) -> str:
         """The artifact key: the path without its suffix."""
-        return str(PurePosixPath(self.path).with_suffix(""))
+        return key_of(self.path)
 
     @property
     def artifact_type(self) -> str | None:
         """The type of its records, where they are artifacts."""
         return self.schema if self.kind is FileKind.ARTIFACTS else None
+
+
+def key_of(path: str) -> str:
+    """The artifact key of a file: its path without the last suffix."""
+    return str(PurePosixPath(path).with_suffix(""))
 
 
 def document(path: str, model: type[BaseModel], *, schema: str, version: int = 1) -> FileContract:

@@ -199,18 +199,36 @@ def check_run(expected: str, got: str) -> list[Reason]:
     ]
 
 
-def check_strangers(stage: str, run: str, strangers: Iterable[StageRecord]) -> list[Reason]:
-    """Records of the stage that were made in another run."""
+@dataclass(frozen=True, kw_only=True)
+class Stranger:
+    """A file among the records that is no record of this run: torn, altered, or of another."""
+
+    stage: str
+    attempt: int
+    expected: str
+    got: str
+    is_of_another_run: bool
+
+    @property
+    def path(self) -> str:
+        """Where it lies."""
+        return f"commits/{self.stage}.a{self.attempt}.json"
+
+
+def check_strangers(strangers: Iterable[Stranger]) -> list[Reason]:
+    """Records that were torn or altered, or made in another run."""
     return [
         Reason(
-            code=ReasonCode.RUN_ID_MISMATCH,
-            stage=stage,
-            path=f"commits/{record.name}",
-            expected=f"a record of {run}",
-            got=f"one of {record.asset_id}/{record.run_id}",
-            action=f"Move it away, or make the stage again: --repair --stages {stage}",
+            code=ReasonCode.RUN_ID_MISMATCH
+            if stranger.is_of_another_run
+            else ReasonCode.DIGEST_MISMATCH,
+            stage=stranger.stage,
+            path=stranger.path,
+            expected=stranger.expected,
+            got=stranger.got,
+            action="Restore the record or move it away, or make the stage again: --repair",
         )
-        for record in strangers
+        for stranger in strangers
     ]
 
 

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from filmgate.core.digest import canonical_json
 from filmgate.core.errors import Invalid, first_fault
-from filmgate.core.gates import Reason, Verdict
+from filmgate.core.gates import Reason, Stranger, Verdict
 from filmgate.core.plan import Producer
 from filmgate.core.records import (
     ArtifactRef,
@@ -139,8 +139,7 @@ class Ledger:
     head: RunHead
     records: tuple[StageRecord, ...] = ()
     """Those of this run."""
-    strangers: tuple[StageRecord, ...] = ()
-    """Sound records that lie among them and speak of another run."""
+    strangers: tuple[Stranger, ...] = ()
     open_attempts: tuple[OpenAttempt, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
 
@@ -158,10 +157,10 @@ class Ledger:
         key = (record.stage, record.attempt)
         return key not in {(opened.stage, opened.attempt) for opened in self.open_attempts}
 
-    def intruders(self, stage: str) -> tuple[StageRecord, ...]:
+    def intruders(self, stage: str) -> tuple[Stranger, ...]:
         """Strangers among a stage's records that no later attempt of its own outweighs."""
         own = max((record.attempt for record in self._by_stage[stage]), default=0)
-        return tuple(r for r in self.strangers if r.stage == stage and r.attempt > own)
+        return tuple(s for s in self.strangers if s.stage == stage and s.attempt > own)
 
     def state(self, stage: str) -> StageState:
         """The stage's state by evidence, before any verdict.
@@ -172,8 +171,8 @@ class Ledger:
 
     def next_attempt(self, stage: str) -> int:
         """The number of the next attempt at a stage, from 1."""
-        known = (*self.records, *self.strangers)
-        used = [record.attempt for record in known if record.stage == stage]
+        used = [record.attempt for record in self._by_stage[stage]]
+        used += [stranger.attempt for stranger in self.strangers if stranger.stage == stage]
         return max([0, *used, *(opened.attempt for opened in self._opened(stage))]) + 1
 
     def standing(self, stage: str) -> tuple[StageRecord, ...]:

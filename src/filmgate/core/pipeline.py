@@ -62,11 +62,13 @@ class Pipeline:
             return self.plan.config(chosen)
         except ValidationError as error:
             raise Invalid(
-                f"a setting of {error.title} will not do",
-                expected="a setting the stage has, with a value it takes",
-                got=first_fault(error),
-                hint="docs/reference lists the settings of the stages",
+                "a setting will not do", expected=self._known(), got=first_fault(error)
             ) from error
+
+    def _known(self) -> str:
+        """Every setting that there is."""
+        names = [f"{s.name}.{name}" for s in self.plan.stages for name in s.settings.model_fields]
+        return f"one of {', '.join(names)}, with a value of its type"
 
     def _parse(self, override: str) -> tuple[str, str, Any]:
         name, equals, value = override.partition("=")

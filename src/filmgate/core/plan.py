@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from filmgate.core.errors import Invalid
-from filmgate.core.files import FileContract
+from filmgate.core.files import FileContract, key_of
 from filmgate.core.ids import StageName
 
 
@@ -115,6 +115,8 @@ class Plan:
     """What pip installs to bring all tools of its stages, such as `filmgate[episode]`."""
 
     def __post_init__(self) -> None:
+        if not self.stages:
+            raise ValueError(f"plan {self.pipeline!r} has no stage")
         names: set[str] = set()
         aliases: set[str] = set()
         paths: list[str] = []
@@ -220,8 +222,11 @@ def _check_path(stage: str, path: str, others: Iterable[str]) -> None:
         )
     if parts[0] in _OURS:
         raise ValueError(f"stage {stage!r} makes {path!r}, which is the engine's own")
+    mine = path.casefold()
     for other in others:
-        if path == other or path.startswith(f"{other}/") or other.startswith(f"{path}/"):
+        theirs = other.casefold()
+        is_inside = mine.startswith(f"{theirs}/") or theirs.startswith(f"{mine}/")
+        if is_inside or mine == theirs or key_of(path) == key_of(other):
             raise ValueError(f"stage {stage!r} makes {path!r}, and {other!r} is made already")
 
 

@@ -31,6 +31,9 @@ from filmgate.core.records import ArtifactRef
 from filmgate.engine.fan_out import FanOut
 from filmgate.engine.validation import examine, next_artifact
 
+MAX_WARNINGS = 1000
+"""So many are kept in a record; the stage's log tells of all."""
+
 
 class StageBench:
     """The port `Bench`, over one attempt."""
@@ -154,7 +157,8 @@ class StageBench:
     def warn(self, code: str, message: str, **fields: Any) -> None:
         """Keep a warning."""
         warning = {"code": code, "message": message, **fields}
-        self.warnings.append(warning)
+        if len(self.warnings) < MAX_WARNINGS:
+            self.warnings.append(warning)
         self._warned(warning)
 
     def finish(self) -> tuple[ArtifactRef, ...]:

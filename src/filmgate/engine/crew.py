@@ -89,8 +89,8 @@ class Crew(Generic[Key, Result]):
 def _run_here(key: Key, work: Callable[[], Result]) -> Ended[Key, Result]:
     try:
         result = work()
-    except SystemExit as error:
-        told = RuntimeError(f"it asked the program to exit: {error}")
+    except (SystemExit, GeneratorExit) as error:
+        told = RuntimeError(f"it raised {type(error).__name__}: {error}")
         return Ended(key=key, at=time.perf_counter(), error=told)
     except Exception as error:  # noqa: BLE001 - whatever the work raises is its failure
         return Ended(key=key, at=time.perf_counter(), error=error)

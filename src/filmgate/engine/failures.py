@@ -28,4 +28,8 @@ def _as_told(error: BaseException) -> StageError:
         )
     if isinstance(error, MemoryError):
         return StageError(code="out_of_memory", message="there was not enough memory")
-    return StageError(code="unexpected", message=f"{type(error).__name__}: {error}")
+    try:
+        said = f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - an error that cannot even say what it is
+        said = type(error).__name__
+    return StageError(code="unexpected", message=said)

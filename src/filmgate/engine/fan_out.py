@@ -19,6 +19,8 @@ class FanOut:
         self._is_strict = is_strict
         self.failed: int | None = None
         """None where nothing was fanned out."""
+        self.unfinished = 0
+        """How many times items were fanned out and not all results taken."""
         self.errors: list[ItemError] = []
 
     def map(
@@ -31,6 +33,16 @@ class FanOut:
     ) -> Iterator[Mapped[Item, Value]]:
         """What came of every item, in order; Invalid where all are bad, or one is under strict."""
         self.failed = self.failed or 0
+        self.unfinished += 1
+        return self._each(work, items, name, progress)
+
+    def _each(
+        self,
+        work: Callable[[Item], Value],
+        items: Iterable[Item],
+        name: Callable[[Item], str],
+        progress: Callable[[int], None],
+    ) -> Iterator[Mapped[Item, Value]]:
         good = failed = 0
         for mapped in self._executor.map(work, items):
             good += mapped.is_good
@@ -39,6 +51,7 @@ class FanOut:
             if mapped.error is not None:
                 self._keep(name(mapped.item), mapped.error)
             yield mapped
+        self.unfinished -= 1
         if failed and not good:
             raise Invalid(
                 "every item failed",

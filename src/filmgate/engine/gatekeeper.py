@@ -61,11 +61,17 @@ class Gatekeeper:
             reasons += check_unrecorded(stage.name, strangers)
         for name in self.plan.names:
             if name in concerned:
-                reasons += check_strangers(name, ledger.head.run_id, ledger.intruders(name))
+                reasons += check_strangers(ledger.intruders(name))
             if name in ancestors and name not in stage.stands_on:
                 reasons += self._file_faults(name, ledger)
         if protect_own:
             reasons += self._own_faults(stage.name, ledger)
+        return Verdict(stage=stage.name, reasons=tuple(reasons))
+
+    def verify(self, stage: Stage, ledger: Ledger) -> Verdict:
+        """Every reason against trusting a success that stands."""
+        reasons = check_strangers(ledger.intruders(stage.name))
+        reasons += self._file_faults(stage.name, ledger)
         return Verdict(stage=stage.name, reasons=tuple(reasons))
 
     def is_up_to_date(self, stage: Stage, ledger: Ledger, fingerprint: Fingerprint) -> bool:

@@ -28,6 +28,7 @@ class Inputs:
 
 def read_inputs(files: Mapping[str, Path], told: Callable[[float, float], None]) -> Inputs:
     """Take the digest of every file; `told` hears how many bytes of how many are done."""
+    files = {name: path.absolute() for name, path in files.items()}
     marks = {name: _mark(path) for name, path in files.items()}
     total = sum(path.stat().st_size for path in files.values())
     digests: dict[str, str] = {}

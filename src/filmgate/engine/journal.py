@@ -12,6 +12,9 @@ from filmgate.core.records import StageRecord
 from filmgate.core.redaction import redact, storable
 from filmgate.core.states import StageState
 
+OURS = frozenset({"at", "level", "event", "stage", "pipeline", "asset_id", "run_id"})
+"""Fields that every event has."""
+
 BEAT_S = 0.5
 """How often the live view is written. Whoever hears nothing for long may suspect the runner."""
 
@@ -94,8 +97,9 @@ class Journal:
             self._observer.stage_ended(stage, state, note, reused=reused)
 
     def warned(self, stage: str, warning: Mapping[str, Any]) -> None:
-        """The stage wants something known."""
-        self.event(stage, "stage.warning", level="warning", **warning)
+        """The stage wants something known. What it calls as events call theirs gets an `_`."""
+        fields = {f"{name}_" if name in OURS else name: held for name, held in warning.items()}
+        self.event(stage, "stage.warning", level="warning", **fields)
 
     def recorded(self, record: StageRecord, *, warnings: int) -> None:
         """A stage's attempt has its record."""

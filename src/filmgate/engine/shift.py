@@ -51,6 +51,7 @@ class Shift:
         waiting = [each for each in self._plan.stages if self._request.concerns(self._plan, each)]
         try:
             self._go_on(waiting)
+            self._look_at_the_rest()
         except BaseException:
             self._crew.stop.set()
             self._executor.close()
@@ -67,6 +68,15 @@ class Shift:
             else:
                 waiting.remove(ready)
                 self._advance(ready)
+
+    def _look_at_the_rest(self) -> None:
+        """Stages that were not asked for are verified, not trusted."""
+        ledger = self._run.ledger()
+        for stage in self._plan.stages:
+            if not self._request.concerns(self._plan, stage):
+                verdict = self._gate.verify(stage, ledger)
+                if not verdict.is_open:
+                    self._block(verdict)
 
     def abandon(self, error: BaseException) -> None:
         """Give what is still at work a record that says why it ended."""

@@ -40,7 +40,7 @@ def verify(run: RunDirectory, plan: Plan | None = None, registry: Registry = BUI
 
 def _verdict(stage: str, ledger: Ledger, run: RunDirectory, examined: Examine) -> Verdict:
     reasons = check_unrecorded(stage, [p for p in ledger.unrecorded(stage) if run.facts(p)])
-    reasons += check_strangers(stage, ledger.head.run_id, ledger.intruders(stage))
+    reasons += check_strangers(ledger.intruders(stage))
     record = ledger.current(stage)
     if record is not None and record.status is StageState.SUCCESS:
         own = Footing(stage=stage, state=record.status, artifacts=record.artifacts)

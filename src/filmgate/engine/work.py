@@ -61,6 +61,9 @@ class OpenWork:
         facts = self.known(at)
         match outcome:
             case Done(producer=producer, counts=counts, metrics=metrics):
+                if self.fan_out.unfinished:
+                    self.bench.warn("items_left", "not every item that was fanned out was taken")
+                    facts["warnings"] = tuple(self.bench.warnings)
                 return facts | {
                     "status": StageState.SUCCESS,
                     "artifacts": self.bench.finish(),
@@ -88,7 +91,7 @@ class OpenWork:
 
     def _counts(self, told: Mapping[str, int]) -> dict[str, int]:
         """What the stage counted, with what was counted for it."""
-        counts = {name: operator.index(count) for name, count in told.items()}
+        counts = {str(name): _whole(name, count) for name, count in told.items()}
         for name, count in self._seen().items():
             if counts.setdefault(name, count) != count:
                 raise ContractBroken(
@@ -104,6 +107,15 @@ class OpenWork:
         if self.fan_out.failed is not None:
             seen["failed"] = self.fan_out.failed
         return seen
+
+
+def _whole(name: str, count: Any) -> int:
+    try:
+        return operator.index(count)
+    except TypeError as error:
+        raise ContractBroken(
+            f"count {name!r} is no whole number", expected="an int", got=repr(count)
+        ) from error
 
 
 def lineage_of(stage: Stage, ledger: Ledger) -> tuple[Lineage, ...]:

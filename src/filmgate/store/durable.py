@@ -78,6 +78,11 @@ def replace_file(path: Path, data: bytes, *, durable: bool) -> None:
         finally:
             os.close(descriptor)
         temporary.replace(path)
+    except IsADirectoryError as error:
+        temporary.unlink(missing_ok=True)
+        raise Invalid(
+            f"{path} is in the way", expected="a file", got="a folder", hint="Move it away"
+        ) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -54,6 +54,10 @@ class Home:
         folder = (path.parent if path.name == MANIFEST else path).absolute()
         if (folder / HEAD).is_file():
             return FolderRun(folder)
+        if folder.is_dir() and "/" in reference:
+            raise NotFound(
+                f"no run in {folder}", expected=f"a folder with a file {HEAD}", got="none"
+            )
         asset, slash, run = reference.partition("/")
         if slash:
             named = self._found(parse_asset_id(asset))

@@ -2,9 +2,10 @@
 
 import json
 import os
+import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from functools import cached_property
@@ -13,7 +14,7 @@ from typing import Any, BinaryIO
 
 from filmgate.core.digest import canonical_json
 from filmgate.core.errors import Conflict, Invalid, NotFound
-from filmgate.core.gates import FileFacts, Verdict
+from filmgate.core.gates import FileFacts, Stranger, Verdict
 from filmgate.core.manifest import Ledger, Manifest, OpenAttempt, fold
 from filmgate.core.ports import Attempt, Lease
 from filmgate.core.records import RunHead, StageRecord
@@ -70,8 +71,8 @@ class FolderRun:
 
     def hold(self, now: datetime) -> AbstractContextManager[FolderLease]:
         """Take the lease, or raise Held saying who has it and since when."""
-        records = self._records()
-        return lease.hold(self.folder, now, max((record.epoch for record in records), default=0))
+        above = max((record.epoch for record in self._records()[0]), default=0)
+        return lease.hold(self.folder, now, above)
 
     def is_held(self) -> bool:
         """Whether some runner holds the lease now."""
@@ -79,15 +80,11 @@ class FolderRun:
 
     def ledger(self) -> Ledger:
         """Everything the directory says, read anew."""
-        head = self.head
-        records = list(self._records())
-        ours = [r for r in records if (r.asset_id, r.run_id) == (head.asset.id, head.run_id)]
+        records, strangers = self._records()
         return Ledger(
-            head=head,
-            records=tuple(ours),
-            strangers=tuple(record for record in records if record not in ours)
-            if len(ours) < len(records)
-            else (),
+            head=self.head,
+            records=tuple(records),
+            strangers=tuple(strangers),
             open_attempts=tuple(self._staging.opened()),
             verdicts=self._verdicts(),
         )
@@ -227,18 +224,40 @@ class FolderRun:
     def _staging(self) -> Staging:
         return Staging(self.folder / ATTEMPTS, self.head.stages, self.head.created_at)
 
-    def _records(self) -> Iterator[StageRecord]:
+    def _records(self) -> tuple[list[StageRecord], list[Stranger]]:
+        """The run's records, and what lies among them and is none."""
+        head = self.head
+        records: list[StageRecord] = []
+        strangers: list[Stranger] = []
+        for name, mark in self._record_files():
+            try:
+                record = self._record(name, mark)
+            except Invalid as error:
+                due = error.expected or "a sealed record"
+                strangers.append(_stranger(name, due, str(error), is_of_another_run=False))
+                continue
+            if (record.asset_id, record.run_id) == (head.asset.id, head.run_id):
+                records.append(record)
+            else:
+                due = f"a record of {head.asset.id}/{head.run_id}"
+                got = f"one of {record.asset_id}/{record.run_id}"
+                strangers.append(_stranger(name, due, got, is_of_another_run=True))
+        return records, strangers
+
+    def _record_files(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Names and marks of the files that go by a record's name, in order."""
         try:
             with os.scandir(self.folder / COMMITS) as found:
                 entries = [
                     (entry.name, stat_mark(entry))
                     for entry in found
-                    if entry.name.endswith(".json") and entry.name[0] != "." and entry.is_file()
+                    if (name := _RECORD.fullmatch(entry.name))
+                    and name["stage"] in self.head.stages
+                    and entry.is_file()
                 ]
         except FileNotFoundError:
-            return
-        for name, mark in sorted(entries):
-            yield self._record(name, mark)
+            return []
+        return sorted(entries)
 
     def _record(self, name: str, mark: tuple[int, ...]) -> StageRecord:
         """A record, parsed again only where its file is another than before."""
@@ -287,7 +306,7 @@ class FolderRun:
 
     def _remove_superseded(self, record: StageRecord) -> None:
         made = {ref.path for ref in record.artifacts}
-        for earlier in self._records():
+        for earlier in self._records()[0]:
             if earlier.stage == record.stage and earlier.attempt < record.attempt:
                 for ref in earlier.artifacts:
                     if ref.path not in made:
@@ -299,6 +318,20 @@ class FolderRun:
         for folder in {self.path_of(path).parent for path in paths}:
             if folder.is_dir():
                 sync_folder(folder)
+
+
+_RECORD = re.compile(r"(?P<stage>.+)\.a[1-9][0-9]{0,8}\.json")
+
+
+def _stranger(name: str, expected: str, got: str, *, is_of_another_run: bool) -> Stranger:
+    stage, _, number = name.removesuffix(".json").rpartition(".a")
+    return Stranger(
+        stage=stage,
+        attempt=int(number),
+        expected=expected,
+        got=got,
+        is_of_another_run=is_of_another_run,
+    )
 
 
 def reserve(folder: Path, head: RunHead) -> FolderRun:

@@ -112,7 +112,7 @@ class Staging:
         """(stage, attempt, name) of everything here that is an attempt's."""
         try:
             with os.scandir(self.folder) as found:
-                names = [entry.name for entry in found if entry.is_file(follow_symlinks=False)]
+                names = [entry.name for entry in found if not entry.is_dir(follow_symlinks=False)]
         except FileNotFoundError:
             return
         for name in names:

@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import structlog
 
-from filmgate.core.errors import Unavailable
+from filmgate.core.errors import Invalid, Unavailable
 
 if TYPE_CHECKING:
     from openlineage.client import OpenLineageClient
@@ -44,7 +44,15 @@ class LineageExport:
                 got=str(error),
                 hint="pip install 'filmgate[openlineage]', or leave it out of FILMGATE_EXPORT",
             ) from error
-        self._client = client or OpenLineageClient()
+        try:
+            self._client = client or OpenLineageClient()
+        except Exception as error:
+            raise Invalid(
+                "OpenLineage cannot be set up",
+                expected="variables or a configuration file that its library takes",
+                got=f"{type(error).__name__}: {error}",
+                hint="Mend OPENLINEAGE_URL and the like, or FILMGATE_EXPORT",
+            ) from error
         self._waiting: SimpleQueue[RunEvent | None] = SimpleQueue()
         self._teller = Thread(target=self._tell, daemon=True)
         self._teller.start()

@@ -91,5 +91,5 @@ class Probe(_Document):
 
 
 PROBE = document("probe.json", Probe, schema="episode.probe")
-SCENES = artifacts("scenes.jsonl", "scene", min_records=1)
-TRANSCRIPT = artifacts("transcript.jsonl", "transcript.segment")
+SCENES = artifacts("scenes.jsonl", "scene", min_records=1, counted_as="scenes")
+TRANSCRIPT = artifacts("transcript.jsonl", "transcript.segment", counted_as="segments")
