@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filmgate.core.redaction import REDACTED, redact, redact_text
+from filmgate.core.redaction import REDACTED, redact, redact_text, storable
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -21,6 +21,11 @@ JSON = st.recursive(
         ("s3://key:sec/ret@bucket", "sec"),
         ("Authorization: Bearer abcdef0123456789", "abcdef0123456789"),
         ("password=hunter2 and more", "hunter2"),
+        ("{'password': 'hunter2'}", "hunter2"),
+        ('{"api_key": "hunter2"}', "hunter2"),
+        ("tool --password hunter2 --fast", "hunter2"),
+        ("postgres://u:p@hunter2@h/db", "hunter2"),
+        ("Authorization: Basic aHVudGVyMg==", "aHVudGVyMg"),
         ("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI", "wJalrXUtnFEMI"),
         ("api_key: 'a b c'", "a b c"),
         ("key AKIAIOSFODNN7EXAMPLE here", "AKIAIOSFODNN7EXAMPLE"),
@@ -46,6 +51,9 @@ def test_secrets_in_text_are_struck_out(text: str, secret: str) -> None:
         "file:///home/x/film.mp4",
         "Attempt1_2026-11-21_002541_EST",
         "http://localhost:8080/path",
+        "ssd_mobilenet@v2.1",
+        "basic verification of 3 files",
+        "no token was given",
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:
@@ -60,6 +68,29 @@ def test_fields_are_struck_out_by_name_at_any_depth_and_counts_of_tokens_are_not
         "api_key": REDACTED,
         "email": None,
     }
+
+
+@pytest.mark.parametrize(
+    "key", ["accessToken", "clientSecret", "X-Api-Key", "passphrase", "db.password", "eMail"]
+)
+def test_names_of_secrets_are_known_however_they_are_spelled(key: str) -> None:
+    assert redact({key: "x"}) == {key: REDACTED}
+    assert redact({key: ["x", {"y": "z"}]}) == {key: [REDACTED, {"y": REDACTED}]}
+
+
+@pytest.mark.parametrize("key", ["speech_ip", "token", "cell_phone", "tokens"])
+def test_numbers_are_no_secrets(key: str) -> None:
+    assert redact({key: 0.5}) == {key: 0.5}
+
+
+@pytest.mark.parametrize("text", ["=" + "a." * 40_000, "a@" * 20_000, "://" + ":" * 40_000])
+def test_a_hostile_text_is_cut_and_read_in_one_go(text: str) -> None:
+    assert len(redact_text(storable(text))) < 21_000
+
+
+@pytest.mark.parametrize("value", [b"\xff", float("nan"), object(), "caf\udce9", {1: {2}}])
+def test_what_json_cannot_hold_is_told_as_text(value: object) -> None:
+    json.dumps(storable([value]), allow_nan=False).encode()
 
 
 @given(JSON)

@@ -154,8 +154,8 @@ class Ledger:
 
     def is_named(self, record: StageRecord) -> bool:
         """Whether its files have their names at the root; not so after a crash in between."""
-        key = (record.stage, record.attempt)
-        return key not in {(opened.stage, opened.attempt) for opened in self.open_attempts}
+        mine = (record.stage, record.attempt)
+        return all((each.stage, each.attempt) != mine for each in self.open_attempts)
 
     def intruders(self, stage: str) -> tuple[Stranger, ...]:
         """Strangers among a stage's records that no later attempt of its own outweighs."""
@@ -200,12 +200,10 @@ class Ledger:
         return len(self.records) + max((record.epoch for record in self.records), default=0)
 
     def _opened(self, stage: str) -> list[OpenAttempt]:
-        recorded = {(record.stage, record.attempt) for record in self.records}
-        return [
-            opened
-            for opened in self.open_attempts
-            if opened.stage == stage and (stage, opened.attempt) not in recorded
-        ]
+        """Attempts without a record."""
+        opened = [each for each in self.open_attempts if each.stage == stage]
+        recorded = {record.attempt for record in self._by_stage[stage]} if opened else set()
+        return [each for each in opened if each.attempt not in recorded]
 
     @cached_property
     def _current(self) -> Mapping[str, StageRecord | None]:

@@ -154,9 +154,8 @@ class Plan:
 
     def named(self, name: str) -> Stage:
         """The stage of that name, now or before, or Invalid saying which there are."""
-        for each in self.stages:
-            if name == each.name or name in each.aliases:
-                return each
+        if (found := self._by_name.get(name)) is not None:
+            return found
         raise Invalid(
             f"no stage {name!r} in pipeline {self.pipeline!r}",
             expected=f"one of {', '.join(self.names)}",
@@ -166,6 +165,11 @@ class Plan:
     def ancestors(self, name: str) -> frozenset[str]:
         """Every stage that the named one stands on, near or far."""
         return self._ancestors[self.named(name).name]
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Stage]:
+        aliases = {alias: each for each in self.stages for alias in each.aliases}
+        return aliases | {each.name: each for each in self.stages}
 
     @cached_property
     def _ancestors(self) -> Mapping[str, frozenset[str]]:

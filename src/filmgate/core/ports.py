@@ -5,11 +5,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Generic, NamedTuple, Protocol, TypeVar
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Generic, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from filmgate.core.answers import FindAnswer, JumpAnswer, Receipt
 from filmgate.core.envelope import ArtifactLine, Envelope
 from filmgate.core.files import FileContract
 from filmgate.core.gates import FileFacts, Verdict
@@ -20,6 +19,9 @@ from filmgate.core.plan import Producer
 from filmgate.core.questions import Direction, JumpKind
 from filmgate.core.records import ArtifactRef, RunHead, StageError, StageRecord
 from filmgate.core.states import StageState
+
+if TYPE_CHECKING:
+    from filmgate.core.answers import FindAnswer, JumpAnswer, Receipt
 
 Clock = Callable[[], datetime]
 """Says the time, aware and in UTC."""
@@ -290,7 +292,7 @@ class ResultStore(Protocol):
 
     def ingest(
         self, manifest: Manifest, manifest_sha256: str, files: Iterable[ArtifactRows]
-    ) -> Receipt:
+    ) -> "Receipt":
         """Take in a run: all of it or, where anything raises, nothing.
 
         The same manifest again changes nothing. A later revision of the run takes the place of
@@ -299,7 +301,7 @@ class ResultStore(Protocol):
 
     def jump(
         self, asset_id: AssetId, kind: JumpKind, direction: Direction, from_ms: int
-    ) -> JumpAnswer:
+    ) -> "JumpAnswer":
         """The artifact with the nearest start before or after `from_ms`; NotFound where none."""
 
     def timeline(self, asset_id: AssetId, kind: JumpKind) -> tuple[Envelope, ...]:
@@ -313,7 +315,7 @@ class ResultStore(Protocol):
         direction: Direction,
         from_ms: int | None,
         limit: int,
-    ) -> FindAnswer:
+    ) -> "FindAnswer":
         """What was said that matches `query`, in web search syntax; any text is a safe query.
 
         Raises NotFound for an unknown asset; an asset without a transcript has no hits.

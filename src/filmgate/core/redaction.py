@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 REDACTED = "[redacted]"
@@ -15,41 +15,36 @@ _CONFIDENTIAL = (
     r"|private[_-]?key|authorization|cookie|session[_-]?id|credentials?|connection[_-]?string|dsn"
 )
 _PERSONAL_WORDS = r"e?[_-]?mail(?:[_-]?address)?|phone(?:[_-]?number)?|ssn|ip[_-]?address"
-_KEY = re.compile(rf"(?:^|[_.\s-])(?:{_CONFIDENTIAL}|{_PERSONAL_WORDS})$", re.IGNORECASE)
+_KEY = rf"(?i)(?:^|[_.\s-])(?:{_CONFIDENTIAL}|{_PERSONAL_WORDS})$"
 """Names of fields whose text is never told, by their last words. Numbers are: `tokens`."""
 
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_CAMEL = r"(?<=[a-z0-9])(?=[A-Z])"
 
 _PATTERNS = (
-    (re.compile(r"(?<=://)[^/\s:@]*:[^\s]+(?=@)"), REDACTED),  # credentials in an address
-    (re.compile(r"(?i)\b(bearer)\s+[a-z0-9._~+/=-]{8,}"), rf"\1 {REDACTED}"),
-    (re.compile(r"(?i)\b(authorization\W+basic)\s+[a-z0-9+/=]{4,}"), rf"\1 {REDACTED}"),
+    (r"(?<=://)[^/\s:@]*:[^\s]+(?=@)", REDACTED),  # credentials in an address
+    (r"(?i)\b(bearer)\s+[a-z0-9._~+/=-]{8,}", rf"\1 {REDACTED}"),
+    (r"(?i)\b(authorization\W+basic)\s+[a-z0-9+/=]{4,}", rf"\1 {REDACTED}"),
     (
-        re.compile(
-            rf"(?i)((?:\b|_|-)(?:{_CONFIDENTIAL})[\"']?\s*[=:]\s*)"
-            r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s,;&\"'})\]]+)"
-        ),
+        rf"(?i)((?:\b|_|-)(?:{_CONFIDENTIAL})[\"']?\s*[=:]\s*)"
+        r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s,;&\"'})\]]+)",
         rf"\1{REDACTED}",
     ),
-    (re.compile(rf"(?i)(--(?:[a-z-]*-)?(?:{_CONFIDENTIAL})\s+)[^\s-]\S*"), rf"\1{REDACTED}"),
-    (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), REDACTED),  # AWS access key ids
-    (re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,}\b"), REDACTED),  # GitHub tokens
-    (re.compile(r"\bsk-[A-Za-z0-9_-]{16,}\b"), REDACTED),  # keys of model services
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), REDACTED),  # JSON web tokens
+    (rf"(?i)(--(?:[a-z-]*-)?(?:{_CONFIDENTIAL})\s+)[^\s-]\S*", rf"\1{REDACTED}"),
+    (r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b", REDACTED),  # AWS access key ids
+    (r"\bgh[pousr]_[A-Za-z0-9]{20,}\b", REDACTED),  # GitHub tokens
+    (r"\bsk-[A-Za-z0-9_-]{16,}\b", REDACTED),  # keys of model services
+    (r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*", REDACTED),  # JSON web tokens
+    (r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*-----|\Z)", REDACTED),
     (
-        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*-----|\Z)", re.S),
-        REDACTED,
-    ),
-    (
-        re.compile(
-            r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,4}\.[A-Za-z]{2,24}\b"
-        ),
+        r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,4}\.[A-Za-z]{2,24}\b",
         REDACTED,
     ),  # e-mail addresses
-    (re.compile(r"(?<![\w.+])\+\d[\d ()/-]{7,20}\d\b"), REDACTED),  # international phone numbers
+    (r"(?<![\w.+])\+\d[\d ()/-]{7,20}\d\b", REDACTED),  # international phone numbers
 )
-_HINT = re.compile(r"[:=@+]|--|AKIA|ASIA|gh[pousr]_|sk-|eyJ|(?i:bearer)")
+_HINT = r"[:=@+]|--|AKIA|ASIA|gh[pousr]_|sk-|eyJ|(?i:bearer)"
 """What every pattern needs to be there; most of what is told has none of it."""
+
+_compiled = cache(re.compile)  # when they are first needed: the engine is to load quickly
 
 
 def redact(value: Any) -> Any:
@@ -70,10 +65,10 @@ def redact(value: Any) -> Any:
 @lru_cache(maxsize=1024)
 def redact_text(text: str) -> str:
     """The text with every secret that a pattern knows replaced."""
-    if not _HINT.search(text):
+    if not _compiled(_HINT).search(text):
         return text
     for pattern, replacement in _PATTERNS:
-        text = pattern.sub(replacement, text)
+        text = _compiled(pattern).sub(replacement, text)
     return text
 
 
@@ -107,4 +102,4 @@ def _struck(value: Any) -> Any:
 
 @lru_cache(maxsize=1024)
 def _is_secret(key: str) -> bool:
-    return bool(_KEY.search(_CAMEL.sub("_", key)))
+    return bool(_compiled(_KEY).search(_compiled(_CAMEL).sub("_", key)))

@@ -57,7 +57,6 @@ class Journal:
     def telling(self, lease: Lease) -> Iterator[None]:
         """Keep the live view and the manifest fresh while the block lasts."""
         ended = threading.Event()
-        self._show(lease)
         beat = threading.Thread(target=self._beat, args=(lease, ended), daemon=True)
         beat.start()
         try:

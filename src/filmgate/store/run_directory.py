@@ -279,7 +279,8 @@ class FolderRun:
         """Make the folders of the files; Invalid where something stands in their place."""
         for ref in record.artifacts:
             target = self.path_of(ref.path)
-            in_the_way = [p for p in target.parents if p.exists() and not p.is_dir()]
+            depth = ref.path.count("/")
+            in_the_way = [p for p in target.parents[:depth] if p.exists() and not p.is_dir()]
             if in_the_way or target.is_dir():
                 raise Invalid(
                     f"{in_the_way[0] if in_the_way else target} is in the way",
@@ -287,7 +288,8 @@ class FolderRun:
                     got="a file" if in_the_way else "a folder",
                     hint="Move it away, then run it again",
                 )
-            make_folders(target.parent)
+            if depth:
+                make_folders(target.parent)
 
     def _install(self, record: StageRecord) -> None:
         """Give a successful attempt's files their names at the root. Repeatable.
@@ -300,9 +302,7 @@ class FolderRun:
         for ref in record.artifacts:
             made = self._staging.place(record.stage, record.attempt, ref.path)
             if made.exists():
-                target = self.path_of(ref.path)
-                make_folders(target.parent)
-                made.replace(target)
+                made.replace(self.path_of(ref.path))
 
     def _remove_superseded(self, record: StageRecord) -> None:
         made = {ref.path for ref in record.artifacts}

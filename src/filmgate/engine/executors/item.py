@@ -1,6 +1,5 @@
 """One item: its value, or its error as a value, so that it crosses between processes."""
 
-import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +32,8 @@ def cannot_travel(error: Exception) -> StageError:
 def check_can_travel(work: Callable[..., Any]) -> None:
     """Raise ContractBroken for work that only this process knows, whatever the executor: what
     runs here is to run elsewhere too."""
+    import pickle  # only where something is fanned out
+
     try:
         pickle.dumps(work)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
