@@ -54,3 +54,10 @@ def where_it_runs(place: tuple[str, int]) -> int:
     time.sleep(0.15)
     (Path(folder) / f"item-{item}").write_text(str(os.getppid()))
     return item
+
+
+def tell_a_secret(item: int) -> int:
+    """Item 0 fails, and says too much."""
+    if item == 0:
+        raise RuntimeError("https://me:hunter2@host refused password=hunter2")
+    return item

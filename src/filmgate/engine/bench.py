@@ -290,7 +290,7 @@ def _line(contract: FileContract, value: BaseModel) -> bytes:
             expected=contract.model.__name__,
             got=type(value).__name__,
         )
-    line = canonical_json(value.model_dump(mode="json", by_alias=True)) + b"\n"
+    line = canonical_json(value.model_dump(mode="json", by_alias=True, warnings=False)) + b"\n"
     try:
         type(value).model_validate_json(line)
     except ValidationError as error:
