@@ -4,10 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help demo test lint proof nightly bench lock clean
+.PHONY: help demo test lint proof nightly bench bench-peers lock clean
 
 help: ## Show what there is to make
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 demo: $(STAMP) ## Compose a film, run the pipeline on it, find and jump in it
 	@$(BIN)/filmgate demo
@@ -29,12 +29,15 @@ nightly: $(STAMP) ## Run the long forms of the proofs
 bench: $(STAMP) ## Measure what the docs claim, both sides in one go
 	@for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
 
+bench-peers: $(STAMP) ## Install other tools beside Filmgate, measure and tamper with all, write the page
+	@PYTHONPATH=benchmarks $(BIN)/python -m peers
+
 lock: $(STAMP) ## Choose new versions for what tests and demo use
 	@$(BIN)/pip install --quiet uv && $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 		--extra dev --no-header --no-emit-index-url --generate-hashes -o requirements.lock pyproject.toml
 
 clean: ## Remove what make made, but no runs
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("filmgate needs Python 3.11 or later, this is " \

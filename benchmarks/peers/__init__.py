@@ -1,0 +1,1 @@
+"""The same small chain of steps in other tools and in Filmgate, measured and tampered with."""

@@ -1,0 +1,28 @@
+"""One module a tool: how it is installed, asked, and looked into."""
+
+from peers.tools import (
+    dagster,
+    dvc,
+    filmgate,
+    hamilton,
+    kedro,
+    luigi,
+    metaflow,
+    plain,
+    prefect,
+    snakemake,
+)
+
+ALL = (
+    plain.PEER,
+    filmgate.PEER,
+    filmgate.REPAIR,
+    luigi.PEER,
+    kedro.PEER,
+    hamilton.PEER,
+    dvc.PEER,
+    dagster.PEER,
+    metaflow.PEER,
+    prefect.PEER,
+    snakemake.PEER,
+)

@@ -1,0 +1,15 @@
+"""One step as a command of its own, as DVC wants it: `python -m peers.workloads.file_step 3`."""
+
+import sys
+
+from peers.workloads.chain import add_one, read_numbers, write_numbers
+
+
+def main(index: int) -> None:
+    """Read, add, write."""
+    before = read_numbers(f"n{index - 1}.json") if index else None
+    write_numbers(f"n{index}.json", add_one(index, before))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

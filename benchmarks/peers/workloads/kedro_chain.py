@@ -1,0 +1,22 @@
+"""The chain in Kedro: a node a step; a pattern in the catalog makes JSON datasets of them."""
+
+from functools import partial
+
+from kedro.pipeline import Pipeline, node
+
+from peers.workloads.chain import STEPS, add_one
+
+
+def first() -> list[int]:
+    """Step 0 stands on nothing."""
+    return add_one(0, None)
+
+
+def register_pipelines() -> dict[str, Pipeline]:
+    """What Kedro asks a project for."""
+    nodes = [node(first, inputs=None, outputs="n0", name="s0")]
+    for index in range(1, STEPS):
+        work = partial(add_one, index)
+        work.__name__ = f"add_{index}"  # type: ignore[attr-defined]
+        nodes.append(node(work, inputs=f"n{index - 1}", outputs=f"n{index}", name=f"s{index}"))
+    return {"__default__": Pipeline(nodes)}
