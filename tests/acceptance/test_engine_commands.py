@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,7 +101,12 @@ def test_files_mended_by_hand_are_adopted_from_the_runs_folder(
     assert filmgate("verify", "gate").returncode == 3
     adopted = filmgate.json("adopt", "transcript", folder)
     assert adopted["stages"]["transcript"]["producer"]["name"] == "human"
+    assert adopted["stages"]["transcript"]["counts"] == {"segments": 1}
     assert filmgate("verify", "gate").returncode == 0
+    filmgate.cwd = folder
+    path.write_text(path.read_text().replace("Mind", "Watch"))
+    assert filmgate("adopt", "transcript").returncode == 0, "the current folder is the run"
+    assert filmgate("verify", ".").returncode == 0
     path.write_text("not what was promised")
     refused = filmgate.json("adopt", "transcript", folder, code=4)
     assert refused["error"] == "contract_broken"
@@ -128,6 +134,43 @@ def test_an_unknown_export_is_told_by_name(filmgate: Filmgate, film: Path) -> No
     filmgate.env["FILMGATE_EXPORT"] = "carrier"
     error = run(filmgate, film, code=4)
     assert "openlineage, opentelemetry" in error["message"]
+    filmgate.env |= {"FILMGATE_EXPORT": "openlineage", "OPENLINEAGE_URL": "not an address"}
+    assert "OPENLINEAGE_URL" in run(filmgate, film, code=4)["message"]
+    assert not (filmgate.home / "manifests").exists(), "nothing was begun"
+
+
+def test_another_config_for_the_same_run_is_told_by_the_setting(
+    filmgate: Filmgate, film: Path
+) -> None:
+    run(filmgate, film, "--run-id", "mine", "--stages", "probe")
+    other = ("--run-id", "mine", "--set", "scenes.enabled=false")
+    error = run(filmgate, film, *other, code=4)
+    assert error["details"]["expected"] == "scenes.enabled True"
+
+
+def test_plan_takes_the_line_of_run_and_its_exit_code_tells_of_closed_gates(
+    filmgate: Filmgate, film: Path
+) -> None:
+    first = run(filmgate, film)
+    (filmgate.folder(first) / "probe.json").unlink()
+    line = ("--run-id", first["run_id"], "--jobs", 2, "--no-ingest", "--strict")
+    forecast = filmgate.json("plan", "episode", film, *line, code=3)
+    assert set(fates(forecast).values()) == {"blocked"}
+
+
+def test_what_a_stage_prints_is_no_result(tmp_path: Path) -> None:
+    code = """if True:
+        import os, subprocess
+        from filmgate.cli.output import results_only
+        with results_only():
+            print("talk")
+            os.write(1, b"raw talk")
+            subprocess.run(["echo", "talk of a program"], check=True)
+        print("result")
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "result\n"
+    assert "talk of a program" in done.stderr
 
 
 def test_legacy_runs_are_listed_and_marked_so(filmgate: Filmgate) -> None:
