@@ -36,12 +36,18 @@ def test_a_path_that_no_file_of_a_run_may_have_is_refused(path: str) -> None:
         Plan(pipeline="p", stages=(named("one", path),))
 
 
-@pytest.mark.parametrize("other", ["a.json", "A.json", "a.jsonl", "a.json/b"])
+@pytest.mark.parametrize("other", ["a.json", "A.json", "a.npy", "a.json/b"])
 def test_two_files_in_one_place_are_refused(other: str) -> None:
-    with pytest.raises(ValueError, match="is made already"):
+    with pytest.raises(ValueError, match="made already"):
         Plan(pipeline="p", stages=(named("one", "a.json"), named("two", other)))
-    with pytest.raises(ValueError, match="is made already"):
+    with pytest.raises(ValueError, match="made already"):
         Plan(pipeline="p", stages=(named("one", "a.json", other),))
+
+
+def test_two_files_of_one_stem_are_told_apart_by_a_key() -> None:
+    files = [binary("a.json", schema="s"), binary("a.npy", schema="s", key="a.npy")]
+    work = named("one").work
+    Plan(pipeline="p", stages=(stage(makes=files)(work),))
 
 
 @pytest.mark.parametrize(

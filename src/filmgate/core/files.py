@@ -37,6 +37,9 @@ class FileContract:
     """A file that a stage makes, always under the same name at the run's root."""
 
     path: str
+    key: str
+    """What it is called in the manifest and by those who take it in; by default its path without
+    the last suffix. No two files of a plan share one."""
     kind: FileKind
     schema: str
     """What the contents are called; for a file of artifacts, their type."""
@@ -51,25 +54,23 @@ class FileContract:
     """The count of the stage that is the number of records in this file."""
 
     @property
-    def key(self) -> str:
-        """The artifact key: the path without its suffix."""
-        return key_of(self.path)
-
-    @property
     def artifact_type(self) -> str | None:
         """The type of its records, where they are artifacts."""
         return self.schema if self.kind is FileKind.ARTIFACTS else None
 
 
-def key_of(path: str) -> str:
-    """The artifact key of a file: its path without the last suffix."""
-    return str(PurePosixPath(path).with_suffix(""))
+def _key(path: str, given: str | None) -> str:
+    """The artifact key of a file."""
+    return given or str(PurePosixPath(path).with_suffix(""))
 
 
-def document(path: str, model: type[BaseModel], *, schema: str, version: int = 1) -> FileContract:
+def document(
+    path: str, model: type[BaseModel], *, schema: str, version: int = 1, key: str | None = None
+) -> FileContract:
     """A JSON document read by `model`."""
     return FileContract(
         path=path,
+        key=_key(path, key),
         kind=FileKind.JSON,
         media_type=MEDIA_TYPES[FileKind.JSON],
         schema=schema,
@@ -86,10 +87,12 @@ def records(
     version: int = 1,
     min_records: int = 0,
     counted_as: str | None = None,
+    key: str | None = None,
 ) -> FileContract:
     """JSON lines, each read by `model`."""
     return FileContract(
         path=path,
+        key=_key(path, key),
         kind=FileKind.RECORDS,
         media_type=MEDIA_TYPES[FileKind.RECORDS],
         schema=schema,
@@ -107,10 +110,12 @@ def artifacts(
     version: int = 1,
     min_records: int = 0,
     counted_as: str | None = None,
+    key: str | None = None,
 ) -> FileContract:
     """A file of artifacts of one type."""
     return FileContract(
         path=path,
+        key=_key(path, key),
         kind=FileKind.ARTIFACTS,
         media_type=MEDIA_TYPES[FileKind.ARTIFACTS],
         schema=artifact_type,
@@ -128,10 +133,12 @@ def parquet(
     version: int = 1,
     min_records: int = 0,
     counted_as: str | None = None,
+    key: str | None = None,
 ) -> FileContract:
     """A table with at least these columns, of these Arrow types (`int64`, `string`)."""
     return FileContract(
         path=path,
+        key=_key(path, key),
         kind=FileKind.PARQUET,
         media_type=MEDIA_TYPES[FileKind.PARQUET],
         schema=schema,
@@ -148,10 +155,12 @@ def binary(
     schema: str,
     version: int = 1,
     media_type: str = MEDIA_TYPES[FileKind.BINARY],
+    key: str | None = None,
 ) -> FileContract:
     """A file that is kept and handed on by its digest alone: a picture, a PDF, an array."""
     return FileContract(
         path=path,
+        key=_key(path, key),
         kind=FileKind.BINARY,
         media_type=media_type,
         schema=schema,

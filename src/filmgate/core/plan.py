@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from filmgate.core.errors import Invalid
-from filmgate.core.files import FileContract, key_of
+from filmgate.core.files import FileContract
 from filmgate.core.ids import StageName
 
 
@@ -119,7 +119,7 @@ class Plan:
             raise ValueError(f"plan {self.pipeline!r} has no stage")
         names: set[str] = set()
         aliases: set[str] = set()
-        paths: list[str] = []
+        made: list[FileContract] = []
         for each in self.stages:
             if not _STAGE_NAME.fullmatch(each.name):
                 raise ValueError(f"{each.name!r} is no name for a stage: expected {_NAME_RULE}")
@@ -127,8 +127,8 @@ class Plan:
             if missing or (names | aliases) & {each.name, *each.aliases}:
                 raise ValueError(f"stage {each.name!r} stands twice, or before {missing}")
             for contract in each.makes:
-                _check_path(each.name, contract.path, paths)
-                paths.append(contract.path)
+                _check_file(each.name, contract, made)
+                made.append(contract)
             names.add(each.name)
             aliases |= set(each.aliases)
 
@@ -215,23 +215,29 @@ _OURS = frozenset(
 """What the engine keeps in a run's folder."""
 
 
-def _check_path(stage: str, path: str, others: Iterable[str]) -> None:
-    """Raise ValueError for a path that no file of a run may have."""
+def _check_file(stage: str, contract: FileContract, others: Iterable[FileContract]) -> None:
+    """Raise ValueError for a file that no run may have."""
+    path = contract.path
     parts = path.split("/")
     is_plain = all(part and part[0] != "." and "\0" not in part for part in parts)
     if not is_plain or len(path.encode()) > MAX_PATH_BYTES:
         raise ValueError(
-            f"stage {stage!r} makes {path!r}: expected a relative path, without dots "
-            f"in front of its parts, of at most {MAX_PATH_BYTES} bytes"
+            f"stage {stage!r} makes {path!r}: expected a relative path, without dots in front of "
+            f"its parts, of at most {MAX_PATH_BYTES} bytes"
         )
     if parts[0] in _OURS:
         raise ValueError(f"stage {stage!r} makes {path!r}, which is the engine's own")
     mine = path.casefold()
     for other in others:
-        theirs = other.casefold()
+        theirs = other.path.casefold()
         is_inside = mine.startswith(f"{theirs}/") or theirs.startswith(f"{mine}/")
-        if is_inside or mine == theirs or key_of(path) == key_of(other):
-            raise ValueError(f"stage {stage!r} makes {path!r}, and {other!r} is made already")
+        if is_inside or mine == theirs:
+            raise ValueError(f"stage {stage!r} makes {path!r}, and {other.path!r} is made already")
+        if contract.key == other.key:
+            raise ValueError(
+                f"stage {stage!r} makes {path!r} under the key {contract.key!r}, as is made "
+                f"already {other.path!r}: give one of them a key of its own"
+            )
 
 
 MAX_PATH_BYTES = 60
