@@ -61,7 +61,7 @@ class FileContract:
 
 def _key(path: str, given: str | None) -> str:
     """The artifact key of a file."""
-    return given or str(PurePosixPath(path).with_suffix(""))
+    return given or path.removesuffix(PurePosixPath(path).suffix)
 
 
 def document(
