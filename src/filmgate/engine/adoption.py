@@ -9,7 +9,6 @@ from filmgate.core.plan import Plan, Producer, Stage
 from filmgate.core.ports import Attempt, Clock, EventSink, Lease, RunDirectory
 from filmgate.core.records import ArtifactRef
 from filmgate.core.states import StageState
-from filmgate.engine.bench import ref_to
 from filmgate.engine.gatekeeper import Gatekeeper
 from filmgate.engine.inputs import Inputs
 from filmgate.engine.journal import Journal, Unwatched
@@ -17,6 +16,7 @@ from filmgate.engine.recorder import Recorder
 from filmgate.engine.runner import bury_the_dead
 from filmgate.engine.validation import examine
 from filmgate.engine.work import lineage_of
+from filmgate.engine.writing import ref_to
 
 HUMAN = Producer(name="human", version="1")
 CHUNK_BYTES = 1 << 20

@@ -1,7 +1,6 @@
 """The bench that a stage works at: reads what it stands on, validates what it makes."""
 
 import hashlib
-import io
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,9 +8,8 @@ from pathlib import Path
 from threading import Event
 from typing import IO, Any, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from filmgate.core.digest import canonical_json
 from filmgate.core.envelope import ArtifactLine
 from filmgate.core.errors import ContractBroken, Interrupted, Invalid, first_fault
 from filmgate.core.files import FileContract, FileKind
@@ -30,6 +28,7 @@ from filmgate.core.ports import (
 from filmgate.core.records import ArtifactRef
 from filmgate.engine.fan_out import FanOut
 from filmgate.engine.validation import examine, next_artifact
+from filmgate.engine.writing import Sink, line_of, ref_to, timed_line
 
 MAX_WARNINGS = 1000
 """So many are kept in a record; the stage's log tells of all."""
@@ -98,7 +97,7 @@ class StageBench:
     def write_document(self, contract: FileContract, value: BaseModel) -> None:
         """Make a document, after its model has seen it."""
         with self._made(contract, FileKind.JSON) as file:
-            file.write(_line(contract, value))
+            file.write(line_of(contract, value))
         self._keep(contract, records=1)
 
     def write_records(self, contract: FileContract, records: Iterable[BaseModel]) -> int:
@@ -106,7 +105,7 @@ class StageBench:
         count = 0
         with self._made(contract, FileKind.RECORDS) as file:
             for value in records:
-                file.write(_line(contract, value))
+                file.write(line_of(contract, value))
                 count += 1
         return self._keep(contract, records=count)
 
@@ -118,7 +117,7 @@ class StageBench:
         with self._made(contract, FileKind.ARTIFACTS) as file:
             for timed in artifacts:
                 try:
-                    line = next_artifact(contract, previous, _timed_line(count, timed), model)
+                    line = next_artifact(contract, previous, timed_line(count, timed), model)
                 except ValueError as error:
                     raise ContractBroken(first_fault(error)) from error
                 file.write(line.to_bytes())
@@ -128,7 +127,7 @@ class StageBench:
     @contextmanager
     def create(self, contract: FileContract) -> Iterator[IO[bytes]]:
         """Make a table or a binary file; a table is held against its contract at the end."""
-        with self._made(contract, FileKind.PARQUET, FileKind.BINARY) as file, _Sink(file) as sink:
+        with self._made(contract, FileKind.PARQUET, FileKind.BINARY) as file, Sink(file) as sink:
             yield cast("IO[bytes]", sink)
         seen = examine(contract, self._attempt.place(contract.path), self._registry)
         if seen.fault is not None or seen.records is None:
@@ -237,67 +236,12 @@ class StageBench:
             raise _changed(ref, digest.hexdigest())
 
 
-class _Sink(io.RawIOBase):
-    """An attempt's file as a Python file that is written from its start to its end."""
-
-    def __init__(self, file: FileWriter) -> None:
-        self._file = file
-        self._position = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        if self.closed:
-            raise ValueError("the file is finished: write to it inside its block")
-        written = bytes(data)
-        self._file.write(written)
-        self._position += len(written)
-        return len(written)
-
-    def tell(self) -> int:
-        return self._position
-
-
-def ref_to(contract: FileContract, sha256: str, size_bytes: int, records: int) -> ArtifactRef:
-    """How the manifest names a file that was made under a contract."""
-    return ArtifactRef(
-        key=contract.key,
-        path=contract.path,
-        sha256=sha256,
-        size_bytes=size_bytes,
-        media_type=contract.media_type,
-        schema_name=contract.schema,
-        schema_version=contract.schema_version,
-        records=records,
-        artifact_type=contract.artifact_type,
-    )
-
-
 def _changed(ref: ArtifactRef, sha256: str | None) -> Invalid:
     return Invalid(
         f"{ref.path} changed after its gate was asked",
         expected=f"sha256 {ref.sha256}",
         got=f"sha256 {sha256}" if sha256 else "no file",
     )
-
-
-def _line(contract: FileContract, value: BaseModel) -> bytes:
-    """A document or record on a line of canonical JSON; ContractBroken where its model differs."""
-    if contract.model is not None and not isinstance(value, contract.model):
-        raise ContractBroken(
-            f"{contract.path} holds another kind of {contract.kind}",
-            expected=contract.model.__name__,
-            got=type(value).__name__,
-        )
-    line = canonical_json(value.model_dump(mode="json", by_alias=True, warnings=False)) + b"\n"
-    try:
-        type(value).model_validate_json(line)
-    except ValidationError as error:
-        raise ContractBroken(
-            f"{contract.path} would hold what its model cannot read", got=first_fault(error)
-        ) from error
-    return line
 
 
 def _number(value: Any) -> float | None:
@@ -307,16 +251,3 @@ def _number(value: Any) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
-
-
-def _timed_line(ordinal: int, timed: Timed) -> ArtifactLine:
-    """A record before its payload was looked at; ContractBroken where its span is not allowed."""
-    try:
-        return ArtifactLine(
-            ordinal=ordinal,
-            span_start_ms=timed.start_ms,
-            span_end_ms=timed.end_ms,
-            payload=timed.payload.model_dump(),
-        )
-    except ValidationError as error:
-        raise ContractBroken(f"record {ordinal} has no good span", got=str(error)) from error
