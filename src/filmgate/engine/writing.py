@@ -21,9 +21,11 @@ class Sink(io.RawIOBase):
         self._position = 0
 
     def writable(self) -> bool:
+        """It is."""
         return True
 
     def write(self, data: Any) -> int:
+        """Append all of `data`; ValueError once the file is finished."""
         if self.closed:
             raise ValueError("the file is finished: write to it inside its block")
         written = bytes(data)
@@ -32,6 +34,7 @@ class Sink(io.RawIOBase):
         return len(written)
 
     def tell(self) -> int:
+        """How many bytes were written."""
         return self._position
 
 
