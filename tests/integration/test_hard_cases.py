@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import time
+from dataclasses import replace
 from fractions import Fraction
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,7 +17,7 @@ from filmgate.core.files import document, records
 from filmgate.core.gates import ReasonCode
 from filmgate.core.manifest import Manifest
 from filmgate.core.payloads.registry import BUILT_IN
-from filmgate.core.plan import Done, Outcome, Plan, Settings, stage
+from filmgate.core.plan import Done, Outcome, Plan, Settings, Skipped, stage
 from filmgate.core.ports import Bench
 from filmgate.core.states import RunState, StageState
 from filmgate.engine import adoption
@@ -33,6 +34,7 @@ from support.runs import (
     PLAN,
     SCENES,
     LetterSettings,
+    Witness,
     artifact_bytes,
     execute,
     reserve_run,
@@ -122,8 +124,10 @@ def test_a_file_in_the_place_of_a_folder_stops_the_stage_before_it_has_a_record(
 ) -> None:
     run = reserve_run(tmp_path / "home", source, plan=GRAPH)
     (run.folder / "out").write_text("mine")
-    with pytest.raises(Invalid, match="in the way"):
-        execute(run, source, plan=GRAPH, jobs=2)
+    stages = execute(run, source, plan=GRAPH, jobs=2).stages
+    assert "in the way" in str(stages["tabulate"].error)
+    assert "in the way" in str(stages["blob"].error)
+    assert stages["count"].status is StageState.SUCCESS
     assert (run.folder / "out").read_text() == "mine"
     assert not list((run.folder / "attempts").iterdir())
     (run.folder / "out").unlink()
@@ -199,22 +203,116 @@ def test_what_a_stage_tells_in_odd_numbers_and_names_does_no_harm(
     assert manifest.status is RunState.SUCCESS
 
 
-def test_a_stage_whose_tool_is_not_installed_fails_alone_and_says_what_to_install(
+def lacking_tools(name: str, tools: list[str]) -> Plan:
+    """The small plan, whose first stage depends on some distributions."""
+    first = replace(PLAN.stages[0], tools=tuple(tools))
+    return Plan(pipeline=name, stages=(first, *PLAN.stages[1:]))
+
+
+def test_a_stage_whose_tool_is_not_installed_is_blocked_and_what_it_made_before_stands(
     tmp_path: Path, source: Path
 ) -> None:
-    @stage(tools=["no-such-distribution"])
-    def lacking(bench: Bench, settings: Settings) -> Outcome:
-        return Done(producer=ME)
+    run = finished(tmp_path, source)
+    manifest = execute(run, source, plan=lacking_tools("letters", ["no-such-distribution"]))
+    blocked = manifest.stages["read"].blocked
+    assert blocked is not None
+    assert [reason.code for reason in blocked.reasons] == [ReasonCode.PROVIDER_UNAVAILABLE]
+    assert "pip install 'no-such-distribution'" in blocked.reasons[0].got
+    assert manifest.stages["speak"].status is StageState.SUCCESS
+    witness = Witness()
+    assert execute(run, source, witness=witness).status is RunState.SUCCESS
+    assert witness.ran == []
 
+
+def test_what_cannot_be_installed_can_be_switched_off(tmp_path: Path, source: Path) -> None:
+    plan = lacking_tools("letters", ["no-such-distribution"])
+    off = {"read": {"enabled": False}}
+    run = reserve_run(tmp_path / "home", source, plan=plan, config=off)
+    manifest = execute(run, source, plan=plan)
+    assert {entry.status for entry in manifest.stages.values()} == {StageState.SKIPPED}
+
+
+def test_a_lost_record_below_a_skipped_stage_is_mended_by_repair(
+    tmp_path: Path, source: Path
+) -> None:
+    source.write_text("")
+    run = reserve_run(tmp_path / "home", source)
+    assert execute(run, source).stages["part"].status is StageState.SKIPPED
+    (run.folder / "commits" / "read.a1.json").unlink()
+    assert execute(run, source, repair=True).status is RunState.SUCCESS
+    assert execute(run, source).status is RunState.SUCCESS
+
+
+def test_a_torn_record_above_a_skipped_stage_is_mended_by_repair(
+    tmp_path: Path, source: Path
+) -> None:
+    source.write_text("")
+    run = reserve_run(tmp_path / "home", source)
+    execute(run, source)
+    (run.folder / "commits" / "part.a2.json").write_text("{")
+    assert execute(run, source).status is RunState.FAILED
+    assert execute(run, source, repair=True).status is RunState.SUCCESS
+    assert execute(run, source).status is RunState.SUCCESS
+
+
+def test_an_altered_file_of_a_stage_that_is_skipped_now_does_not_close_its_gate_for_good(
+    tmp_path: Path, source: Path
+) -> None:
+    run = finished(tmp_path, source)
+
+    @stage(requires=["read"], makes=[SCENES], version=2)
+    def part(bench: Bench, settings: Settings) -> Outcome:
+        return Skipped("no model today")
+
+    plan = Plan(pipeline="letters", stages=(PLAN.stages[0], part, PLAN.stages[2]))
+    execute(run, source, plan=plan)
+    (run.folder / SCENES.path).write_text("altered")
+    assert ReasonCode.DIGEST_MISMATCH in codes(execute(run, source, plan=plan), "part")
+    assert execute(run, source, plan=plan, repair=True).status is RunState.SUCCESS
+    assert execute(run, source, plan=plan).status is RunState.SUCCESS
+
+
+@pytest.mark.parametrize("value", [object(), b"\xff", "\udc80", float("nan")])
+def test_a_warning_that_json_cannot_hold_is_kept_as_text(
+    tmp_path: Path, source: Path, value: object
+) -> None:
     @stage()
-    def other(bench: Bench, settings: Settings) -> Outcome:
+    def odd(bench: Bench, settings: Settings) -> Outcome:
+        deep: list[object] = []
+        deep.append(deep)
+        bench.warn("w", "m", value=value, deep=deep)
         return Done(producer=ME)
 
-    _, manifest = run_alone(tmp_path, source, lacking, other)
-    error = manifest.stages["lacking"].error
-    assert error is not None
-    assert "pip install 'no-such-distribution'" in error.message
-    assert manifest.stages["other"].status is StageState.SUCCESS
+    _, manifest = run_alone(tmp_path, source, odd)
+    assert manifest.status is RunState.SUCCESS
+    assert manifest.stages["odd"].warnings[0]["code"] == "w"
+
+
+def test_all_items_bad_is_a_failure_however_they_were_taken(tmp_path: Path, source: Path) -> None:
+    @stage()
+    def zipped(bench: Bench, settings: Settings) -> Outcome:
+        items = [7, 14]
+        for _ in zip(items, bench.map(double, items), strict=False):
+            pass
+        return Done(producer=ME)
+
+    _, manifest = run_alone(tmp_path, source, zipped)
+    assert manifest.stages["zipped"].status is StageState.FAILED
+    assert manifest.stages["zipped"].warnings == ()
+
+
+def test_a_crash_before_new_files_were_named_is_no_fault(tmp_path: Path, source: Path) -> None:
+    run = finished(tmp_path, source)
+    before = {path: (run.folder / path).read_bytes() for path in (LETTERS.path,)}
+    source_of = PLAN.named("read")
+    newer = Plan(pipeline="letters", stages=(replace(source_of, version=2), *PLAN.stages[1:]))
+    execute(run, source, plan=newer)
+    staged = run.folder / "attempts" / f"read.a2.{LETTERS.path}"
+    (run.folder / LETTERS.path).rename(staged)
+    (run.folder / LETTERS.path).write_bytes(before[LETTERS.path] + b" ")
+    assert verify(run, newer).status is RunState.SUCCESS
+    assert execute(run, source, plan=newer).status is RunState.SUCCESS
+    assert not staged.exists()
 
 
 def test_a_finished_file_takes_no_more_bytes(tmp_path: Path, source: Path) -> None:

@@ -82,6 +82,30 @@ def test_a_new_run_would_run_what_is_asked_for_and_leave_the_rest() -> None:
     assert foreseen("speak") == [Fate.LEFT, Fate.LEFT, Fate.BLOCKED]
     assert foreseen(*PLAN.names) == [Fate.RUN, Fate.SKIP, Fate.RUN]
     assert foreseen("read", "part", named=True) == [Fate.RUN, Fate.BLOCKED, Fate.LEFT]
+    assert foreseen(*PLAN.names, named=True) == [Fate.RUN, Fate.BLOCKED, Fate.RUN]
+    config["read"]["enabled"] = False
+    assert foreseen(*PLAN.names) == [Fate.SKIP] * 3
+
+
+def test_what_merely_uses_a_stage_that_is_off_is_foreseen_to_run(
+    tmp_path: Path, source: Path
+) -> None:
+    off = {"part": {"enabled": False}}
+    run = reserve_run(tmp_path / "home", source, config=off)
+    assert fates(forecast(run, source)) == [Fate.RUN, Fate.SKIP, Fate.RUN]
+    assert execute(run, source).stages["speak"].status is StageState.SUCCESS
+    assert fates(forecast(run, source)) == [Fate.REUSE, Fate.SKIP, Fate.REUSE]
+
+
+def test_a_broken_file_of_a_stage_that_is_not_asked_for_is_foreseen_too(
+    tmp_path: Path, source: Path
+) -> None:
+    run = finished(tmp_path, source)
+    (run.folder / WORDS.path).write_text("")
+    inputs = read_inputs({source.name: source}, lambda done, total: None)
+    asked = Request(stages=frozenset({StageName("read")}))
+    told = [each.fate for each in foresee(PLAN, run, inputs, asked, BUILT_IN)]
+    assert told == [Fate.REUSE, Fate.LEFT, Fate.BLOCKED]
 
 
 def test_the_part_of_the_fingerprint_that_changed_is_named(tmp_path: Path, source: Path) -> None:

@@ -21,8 +21,10 @@ def adopt(
     """
     from filmgate.app import settings  # keeps --help quick
     from filmgate.app.system import System
+    from filmgate.cli.output import results_only
     from filmgate.cli.report import print_report
 
-    report = System(settings.load()).adopt(stage, run)
+    with results_only():
+        report = System(settings.load()).adopt(stage, run)
     print_report(report, as_json=as_json)
     raise typer.Exit(report.exit_code)

@@ -41,6 +41,9 @@ STATE_STYLES = {
 def results_only() -> "Iterator[None]":
     """Send to standard error whatever others print while the block lasts, programs that they
     start included: standard output is for the result."""
+    if sys.stdout is None:  # it was closed before we began
+        yield
+        return
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)

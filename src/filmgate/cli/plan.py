@@ -76,7 +76,7 @@ def add_pipeline(name: str) -> None:
         from filmgate.app import settings as installation  # keeps --help quick
         from filmgate.app.run_options import RunOptions
         from filmgate.app.system import System
-        from filmgate.cli.output import print_json
+        from filmgate.cli.output import print_json, results_only
         from filmgate.cli.progress import stage_progress
         from filmgate.core.errors import ExitCode
         from filmgate.core.forecast import Fate
@@ -93,7 +93,7 @@ def add_pipeline(name: str) -> None:
             force=force,
             repair=repair,
         )
-        with stage_progress() as progress:
+        with results_only(), stage_progress() as progress:
             forecast = System(installation.load()).plan(name, source, options, progress.hashed)
         if as_json:
             print_json(forecast)

@@ -233,6 +233,11 @@ def _check_file(stage: str, contract: FileContract, others: Iterable[FileContrac
         is_inside = mine.startswith(f"{theirs}/") or theirs.startswith(f"{mine}/")
         if is_inside or mine == theirs:
             raise ValueError(f"stage {stage!r} makes {path!r}, and {other.path!r} is made already")
+        if contract.artifact_type is not None and contract.artifact_type == other.artifact_type:
+            raise ValueError(
+                f"stage {stage!r} makes {path!r}, and artifacts of type {contract.artifact_type!r} "
+                f"are made already in {other.path!r}"
+            )
         if contract.key == other.key:
             raise ValueError(
                 f"stage {stage!r} makes {path!r} under the key {contract.key!r}, as is made "

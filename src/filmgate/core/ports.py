@@ -244,6 +244,9 @@ class RunDirectory(Protocol):
         where the lease has passed to another.
         """
 
+    def remove(self, lease: Lease, paths: Iterable[str]) -> None:
+        """Take files away from the root that no record speaks for any more."""
+
     def settle(self, lease: Lease) -> tuple[Attempt, ...]:
         """Finish what a dead holder left half-named; the attempts it left without a record."""
 

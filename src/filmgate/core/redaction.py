@@ -10,6 +10,8 @@ REDACTED = "[redacted]"
 MAX_TEXT = 20_000
 """Characters of one text that are kept: a stage tells, it does not store."""
 
+MAX_DEPTH = 20
+
 _CONFIDENTIAL = (
     r"pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|access[_-]?key(?:[_-]?id)?"
     r"|private[_-]?key|authorization|cookie|session[_-]?id|credentials?|connection[_-]?string|dsn"
@@ -41,7 +43,7 @@ _PATTERNS = (
     ),  # e-mail addresses
     (r"(?<![\w.+])\+\d[\d ()/-]{7,20}\d\b", REDACTED),  # international phone numbers
 )
-_HINT = r"[:=@+]|--|AKIA|ASIA|gh[pousr]_|sk-|eyJ|(?i:bearer)"
+_HINT = r"[:=@+]|--|AKIA|ASIA|gh[pousr]_|sk-|eyJ|(?i:bearer|authorization)"
 """What every pattern needs to be there; most of what is told has none of it."""
 
 _compiled = cache(re.compile)  # when they are first needed: the engine is to load quickly
@@ -72,17 +74,20 @@ def redact_text(text: str) -> str:
     return text
 
 
-def storable(value: Any) -> Any:
+def storable(value: Any, depth: int = 0) -> Any:
     """The same value as JSON in UTF-8 can hold it: text cut to 20,000 characters, undecodable
-    bytes of file names escaped, numbers that JSON lacks and everything else as text."""
+    bytes of file names escaped, numbers that JSON lacks and everything else as text, and what
+    is nested deeper than 20 left out."""
+    if depth > MAX_DEPTH:
+        return "…"
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, Mapping):
-        return {storable(str(key)): storable(held) for key, held in value.items()}
+        return {storable(str(key)): storable(held, depth + 1) for key, held in value.items()}
     if isinstance(value, list | tuple):
-        return [storable(each) for each in value]
+        return [storable(each, depth + 1) for each in value]
     text = str(value)
     if len(text) > MAX_TEXT:
         text = f"{text[:MAX_TEXT]}… ({len(text)} characters)"

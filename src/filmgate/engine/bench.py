@@ -26,6 +26,7 @@ from filmgate.core.ports import (
     Value,
 )
 from filmgate.core.records import ArtifactRef
+from filmgate.core.redaction import storable
 from filmgate.engine.fan_out import FanOut
 from filmgate.engine.validation import examine, next_artifact
 from filmgate.engine.writing import Sink, line_of, ref_to, timed_line
@@ -143,9 +144,7 @@ class StageBench:
         name: Callable[[Item], str] = str,
     ) -> Iterator[Mapped[Item, Value]]:
         """Fan out over items; progress is told by item."""
-        return self._fan_out.map(
-            work, items, name=name, progress=lambda done: self.progress(done, total)
-        )
+        return self._fan_out.map(work, items, total=total, name=name, progress=self.progress)
 
     def progress(self, done: float, total: float | None) -> None:
         """Tell how far the work is; the place where a stage learns that it must stop."""
@@ -155,7 +154,7 @@ class StageBench:
 
     def warn(self, code: str, message: str, **fields: Any) -> None:
         """Keep a warning."""
-        warning = {"code": code, "message": message, **fields}
+        warning = storable({**fields, "code": code, "message": message})
         if len(self.warnings) < MAX_WARNINGS:
             self.warnings.append(warning)
         self._warned(warning)

@@ -1,6 +1,6 @@
 """Fanning out: one stage's work on many items, with the bad ones kept."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 
 from filmgate.core.errors import Invalid
 from filmgate.core.ports import Executor, Item, Mapped, Value
@@ -17,10 +17,11 @@ class FanOut:
         self._executor = executor
         self._told = told
         self._is_strict = is_strict
+        self.good = 0
         self.failed: int | None = None
         """None where nothing was fanned out."""
-        self.unfinished = 0
-        """How many times items were fanned out and not all results taken."""
+        self.left = 0
+        """How many items that were to be worked on were not taken, as far as is known."""
         self.errors: list[ItemError] = []
 
     def map(
@@ -28,37 +29,42 @@ class FanOut:
         work: Callable[[Item], Value],
         items: Iterable[Item],
         *,
+        total: int | None,
         name: Callable[[Item], str],
-        progress: Callable[[int], None],
+        progress: Callable[[int, int | None], None],
     ) -> Iterator[Mapped[Item, Value]]:
         """What came of every item, in order; Invalid where all are bad, or one is under strict."""
         self.failed = self.failed or 0
-        self.unfinished += 1
-        return self._each(work, items, name, progress)
+        if total is None and isinstance(items, Sized):
+            total = len(items)
+        self.left += total or 0
+        return self._each(work, items, total, name, progress)
+
+    def check(self) -> None:
+        """Raise Invalid where every item failed."""
+        if self.failed and not self.good:
+            raise Invalid(
+                "every item failed",
+                expected="at least one good item",
+                got=f"{self.failed} bad ones, the first of them: {self.errors[0].message}",
+                hint="The stage's log names each",
+            )
 
     def _each(
         self,
         work: Callable[[Item], Value],
         items: Iterable[Item],
+        total: int | None,
         name: Callable[[Item], str],
-        progress: Callable[[int], None],
+        progress: Callable[[int, int | None], None],
     ) -> Iterator[Mapped[Item, Value]]:
-        good = failed = 0
-        for mapped in self._executor.map(work, items):
-            good += mapped.is_good
-            failed += not mapped.is_good
-            progress(good + failed)
+        for number, mapped in enumerate(self._executor.map(work, items), start=1):
+            progress(number, total)
+            self.left -= number <= (total or 0)
+            self.good += mapped.is_good
             if mapped.error is not None:
                 self._keep(name(mapped.item), mapped.error)
             yield mapped
-        self.unfinished -= 1
-        if failed and not good:
-            raise Invalid(
-                "every item failed",
-                expected="at least one good item",
-                got=f"{failed} bad ones, the first of them: {self.errors[0].message}",
-                hint="The stage's log names each",
-            )
 
     def _keep(self, item: str, error: StageError) -> None:
         self.failed = (self.failed or 0) + 1

@@ -103,8 +103,19 @@ class Gatekeeper:
             config=digest_of(ledger.head.config[stage.name]),
             sources=dict(self.inputs.digests),
             inputs={path: ref.sha256 for path, ref in self.readable(stage, ledger).items()},
-            tools=tool_versions(stage.tools, packages=self.plan.packages),
+            tools={}
+            if self.is_idle(stage, ledger)
+            else tool_versions(stage.tools, packages=self.plan.packages),
         )
+
+    def is_idle(self, stage: Stage, ledger: Ledger) -> bool:
+        """Whether the stage is switched off, or has nothing to stand on: it needs no tools."""
+        is_off = not ledger.head.config[stage.name]["enabled"]
+        return is_off or any(ledger.state(name) is StageState.SKIPPED for name in stage.requires)
+
+    def altered(self, stage: Stage, ledger: Ledger) -> list[str]:
+        """Paths of its own that somebody altered since it made them."""
+        return [fault.path for fault in self._own_faults(stage.name, ledger) if fault.path]
 
     def readable(self, stage: Stage, ledger: Ledger) -> dict[str, ArtifactRef]:
         """The files that the stage may read, by path."""
@@ -122,7 +133,7 @@ class Gatekeeper:
         gone is no handiwork.
         """
         record = ledger.last_success(name)
-        if record is None:
+        if record is None or not ledger.is_named(record):
             return []
         own = Footing(stage=name, state=record.status, artifacts=record.artifacts)
         faults = check_files(own, self._facts([own]), self._examine)

@@ -1,11 +1,18 @@
 """Planning: what an invocation would do with each stage, without doing it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from filmgate.core.errors import FilmgateError
 from filmgate.core.forecast import Fate, StageForecast
-from filmgate.core.gates import Footing, Reason, ReasonCode, check_footings, stage_disabled
+from filmgate.core.gates import (
+    Footing,
+    Reason,
+    ReasonCode,
+    check_footings,
+    provider_unavailable,
+    stage_disabled,
+)
 from filmgate.core.manifest import Ledger
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Plan, Stage
@@ -18,6 +25,14 @@ from filmgate.engine.invocation import Request
 from filmgate.engine.work import SWITCHED_OFF
 
 Forecasts = tuple[StageForecast, ...]
+OF_FILES = frozenset(
+    {
+        ReasonCode.MISSING_ARTIFACT,
+        ReasonCode.DIGEST_MISMATCH,
+        ReasonCode.SCHEMA_INVALID,
+        ReasonCode.COUNT_MISMATCH,
+    }
+)
 WILL_RUN = frozenset({Fate.RUN, Fate.PERHAPS})
 
 
@@ -31,23 +46,32 @@ def foresee(
 def foresee_new(plan: Plan, request: Request, config: Mapping[str, Any]) -> Forecasts:
     """What `request` would do with every stage of a run that is not there yet."""
     forecasts: dict[str, StageForecast] = {}
+    skipping: set[str] = set()
     for stage in plan.stages:
         lacking = [
             Footing(stage=name, state=StageState.PENDING)
             for name in stage.stands_on
-            if forecasts[name].fate in {Fate.LEFT, Fate.BLOCKED}
+            if name not in skipping and forecasts[name].fate in {Fate.LEFT, Fate.BLOCKED}
         ]
         reasons = check_footings(stage.name, lacking, {}).reasons
         if not request.concerns(plan, stage):
             forecasts[stage.name] = _left(stage)
         elif reasons:
             forecasts[stage.name] = _blocked(stage, reasons)
-        elif not config[stage.name]["enabled"]:
-            forecasts[stage.name] = _switched_off(stage, request)
+        elif why := _idle(stage, config, skipping):
+            skipping.add(stage.name)
+            forecasts[stage.name] = _skipped(stage, why, request)
         else:
             why = "a new run"
             forecasts[stage.name] = StageForecast(stage=stage.name, fate=Fate.RUN, why=why)
     return tuple(forecasts.values())
+
+
+def _idle(stage: Stage, config: Mapping[str, Any], skipping: Container[str]) -> str | None:
+    """Why the stage would be skipped; None where nothing says so beforehand."""
+    if not config[stage.name]["enabled"]:
+        return SWITCHED_OFF
+    return next((f"{name} is skipped" for name in stage.requires if name in skipping), None)
 
 
 def _left(stage: Stage) -> StageForecast:
@@ -60,10 +84,12 @@ def _blocked(stage: Stage, reasons: Iterable[Reason]) -> StageForecast:
     return StageForecast(stage=stage.name, fate=Fate.BLOCKED, why=codes, reasons=told)
 
 
-def _switched_off(stage: Stage, request: Request) -> StageForecast:
-    if stage.name in request.named:
-        return _blocked(stage, [stage_disabled(stage.name)])
-    return StageForecast(stage=stage.name, fate=Fate.SKIP, why=SWITCHED_OFF)
+def _skipped(stage: Stage, why: str, request: Request) -> StageForecast:
+    if stage.name not in request.named:
+        return StageForecast(stage=stage.name, fate=Fate.SKIP, why=why)
+    is_off = why == SWITCHED_OFF
+    reason = stage_disabled(stage.name) if is_off else provider_unavailable(stage.name, why)
+    return _blocked(stage, [reason])
 
 
 class _Foresight:
@@ -75,6 +101,7 @@ class _Foresight:
         self._ledger: Ledger = run.ledger()
         self._gate = Gatekeeper(plan, run, inputs, registry)
         self._fates: dict[str, Fate] = {}
+        self._skipping: set[str] = set()
 
     def all(self) -> list[StageForecast]:
         forecasts = []
@@ -86,11 +113,14 @@ class _Foresight:
 
     def _of(self, stage: Stage) -> StageForecast:
         if not self._request.concerns(self._plan, stage):
-            return _left(stage)
+            verdict = self._gate.verify(stage, self._ledger)
+            faults = [each for each in verdict.reasons if not self._is_unnamed(each)]
+            return _blocked(stage, faults) if faults else _left(stage)
         if reasons := self._reasons(stage):
             return _blocked(stage, reasons)
-        if not self._ledger.head.config[stage.name]["enabled"]:
-            return _switched_off(stage, self._request)
+        if why := _idle(stage, self._ledger.head.config, self._skipping):
+            self._skipping.add(stage.name)
+            return _skipped(stage, why, self._request)
         return self._of_open(stage)
 
     def _of_open(self, stage: Stage) -> StageForecast:
@@ -98,7 +128,7 @@ class _Foresight:
         try:
             fingerprint = self._gate.fingerprint(stage, self._ledger)
         except FilmgateError as error:
-            return StageForecast(stage=stage.name, fate=Fate.RUN, why=f"and fail: {error}")
+            return _blocked(stage, [provider_unavailable(stage.name, str(error))])
         changes = self._changes(stage, fingerprint)
         if why := self._cause(stage, changes):
             return StageForecast(stage=stage.name, fate=Fate.RUN, why=why, changes=changes)
@@ -119,17 +149,23 @@ class _Foresight:
         reasons = [
             each
             for each in asked
-            if self._fates.get(each.stage) not in WILL_RUN and not self._is_unnamed(each)
+            if self._fates.get(each.stage) not in WILL_RUN
+            and not self._is_unnamed(each)
+            and each.stage not in self._skipping
         ]
-        blocked = [name for name in stage.stands_on if self._fates[name] is Fate.BLOCKED]
+        blocked = [
+            name
+            for name in stage.stands_on
+            if self._fates[name] is Fate.BLOCKED and name not in self._skipping
+        ]
         if blocked and not reasons:
             return [each for each in asked if each.stage in blocked] or list(asked)
         return reasons
 
     def _is_unnamed(self, reason: Reason) -> bool:
         record = self._ledger.current(reason.stage) if reason.stage in self._plan.names else None
-        is_missing = reason.code is ReasonCode.MISSING_ARTIFACT
-        return is_missing and record is not None and not self._ledger.is_named(record)
+        is_of_file = reason.code in OF_FILES
+        return is_of_file and record is not None and not self._ledger.is_named(record)
 
     def _changes(self, stage: Stage, fingerprint: Fingerprint) -> tuple[Change, ...]:
         record = self._ledger.current(stage.name)

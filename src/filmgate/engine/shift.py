@@ -84,7 +84,7 @@ class Shift:
         code = "interrupted" if is_stopped else "abandoned"
         message = "stopped" if is_stopped else f"the run ended: {stage_error(error).message}"
         for opened in tuple(self._open.values()):
-            with suppress(OSError, FilmgateError):
+            with suppress(Exception):
                 self._fail(opened, StageError(code=code, message=message))
 
     def _next_ready(self, waiting: list[Stage]) -> Stage | None:
@@ -103,7 +103,8 @@ class Shift:
         try:
             fingerprint = self._gate.fingerprint(stage, ledger)
         except FilmgateError as error:
-            self._refuse(stage, ledger, error)
+            reason = provider_unavailable(stage.name, str(error))
+            self._block(Verdict(stage=stage.name, reasons=(reason,)))
             return
         self._journal.detail(stage.name, "gate.open", fingerprint=fingerprint.digest)
         is_forced = self._request.forces(stage)
@@ -113,13 +114,6 @@ class Shift:
         opened = self._begin(stage, ledger, fingerprint)
         self._journal.started(stage.name, opened.attempt.number, fingerprint.inputs)
         self._crew.give(stage.name, opened.do)
-
-    def _refuse(self, stage: Stage, ledger: Ledger, error: FilmgateError) -> None:
-        """A stage whose tools are not there fails, and no other does."""
-        number = ledger.next_attempt(stage.name)
-        attempt = self._run.begin(self._lease, stage.name, number, self._asked.clock())
-        record = self._recorder.failure(attempt, stage_error(error), 0.0)
-        self._journal.recorded(record, warnings=0)
 
     def _begin(self, stage: Stage, ledger: Ledger, fingerprint: Fingerprint) -> OpenWork:
         """Open an attempt, and lay the bench."""
@@ -166,10 +160,17 @@ class Shift:
             self._journal.event(ended.key, "stage.error", level="error", traceback=told)
             self._fail(opened, stage_error(error), ended.at)
             return
-        if opened.says_nothing_new(record):
-            self._recorder.discard(opened.attempt)
-        else:
-            self._recorder.commit(record)
+        if record.status is StageState.SKIPPED and not self._request.protects(opened.stage):
+            altered = self._gate.altered(opened.stage, opened.ledger)
+            self._run.remove(self._lease, altered)
+        try:
+            if opened.says_nothing_new(record):
+                self._recorder.discard(opened.attempt)
+            else:
+                self._recorder.commit(record)
+        except Invalid as error:
+            self._fail(opened, stage_error(error), ended.at)
+            return
         del self._open[ended.key]
         self._tell(record)
 
@@ -186,7 +187,10 @@ class Shift:
     def _fail(self, opened: OpenWork, error: StageError, at: float | None = None) -> None:
         del self._open[opened.stage.name]
         known = opened.known(at if at is not None else time.perf_counter())
-        record = self._recorder.failure(opened.attempt, error, **known)
+        try:
+            record = self._recorder.failure(opened.attempt, error, **known)
+        except ValueError:  # what the stage said cannot be kept; that it failed can
+            record = self._recorder.failure(opened.attempt, error, known["duration_s"])
         self._journal.recorded(record, warnings=len(opened.bench.warnings))
 
     def _tell(self, record: StageRecord) -> None:

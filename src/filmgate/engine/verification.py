@@ -42,7 +42,8 @@ def _verdict(stage: str, ledger: Ledger, run: RunDirectory, examined: Examine) -
     reasons = check_unrecorded(stage, [p for p in ledger.unrecorded(stage) if run.facts(p)])
     reasons += check_strangers(ledger.intruders(stage))
     record = ledger.current(stage)
-    if record is not None and record.status is StageState.SUCCESS:
+    is_named = record is not None and ledger.is_named(record)  # else the next holder names it
+    if record is not None and is_named and record.status is StageState.SUCCESS:
         own = Footing(stage=stage, state=record.status, artifacts=record.artifacts)
         found = {ref.path: run.facts(ref.path) for ref in record.artifacts}
         reasons += check_files(own, found, examined)

@@ -61,7 +61,8 @@ class OpenWork:
         facts = self.known(at)
         match outcome:
             case Done(producer=producer, counts=counts, metrics=metrics):
-                if self.fan_out.unfinished:
+                self.fan_out.check()
+                if self.fan_out.left:
                     self.bench.warn("items_left", "not every item that was fanned out was taken")
                     facts["warnings"] = tuple(self.bench.warnings)
                 return facts | {
@@ -81,10 +82,12 @@ class OpenWork:
                 )
 
     def says_nothing_new(self, record: StageRecord) -> bool:
-        """Whether the stage was skipped before too, for the same reason."""
+        """Whether the stage was skipped before too, for the same reason and on the same records."""
         earlier = self.ledger.current(self.stage.name)
         return (
             earlier is not None
+            and not self.ledger.intruders(self.stage.name)
+            and record.lineage == earlier.lineage
             and record.status is earlier.status is StageState.SKIPPED
             and (record.reason, record.fingerprint) == (earlier.reason, earlier.fingerprint)
         )

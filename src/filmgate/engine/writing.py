@@ -28,7 +28,7 @@ class Sink(io.RawIOBase):
         """Append all of `data`; ValueError once the file is finished."""
         if self.closed:
             raise ValueError("the file is finished: write to it inside its block")
-        written = bytes(data)
+        written = bytes(memoryview(data).cast("B"))
         self._file.write(written)
         self._position += len(written)
         return len(written)

@@ -120,6 +120,12 @@ class FolderRun:
             self._install(record)
         self._staging.drop(record.stage, record.attempt)
 
+    def remove(self, lease: Lease, paths: Iterable[str]) -> None:
+        """Take files away from the root that no record speaks for any more."""
+        lease.check()
+        for path in paths:
+            self.path_of(path).unlink(missing_ok=True)
+
     def settle(self, lease: Lease) -> tuple[FolderAttempt, ...]:
         """Finish what a dead holder left half-named; the attempts it left without a record."""
         lease.check()
@@ -168,8 +174,9 @@ class FolderRun:
             return known[1]
         if not file.is_file():
             return None
+        is_settled = time.time_ns() - max(mark[-2:]) > CLOCK_TICK_NS
         facts = read_facts(file)
-        if self._trust_times and time.time_ns() - max(mark[-2:]) > CLOCK_TICK_NS:
+        if self._trust_times and is_settled:
             self._known_facts[path] = (mark, facts)
         return facts
 
@@ -320,7 +327,7 @@ class FolderRun:
                 sync_folder(folder)
 
 
-_RECORD = re.compile(r"(?P<stage>.+)\.a[1-9][0-9]{0,8}\.json")
+_RECORD = re.compile(r"(?P<stage>.+)\.a[1-9][0-9]{0,5}\.json")
 
 
 def _stranger(name: str, expected: str, got: str, *, is_of_another_run: bool) -> Stranger:

@@ -20,7 +20,7 @@ from filmgate.core.gates import FileFacts
 from filmgate.core.manifest import OpenAttempt
 from filmgate.store.durable import HashingWriter, inside, new_file, sync_file, sync_folder
 
-_ENTRY = re.compile(r"(?P<stage>[^.]+)\.a(?P<number>[0-9]+)(\.(?P<path>.+))?")
+_ENTRY = re.compile(r"(?P<stage>[^.]+)\.a(?P<number>[1-9][0-9]{0,5})(\.(?P<path>.+))?")
 
 
 class FolderAttempt:

@@ -31,6 +31,7 @@ class RayCluster:
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._is_ours = False
+        self._is_closed = False
         self._connecting = Lock()
 
     def map(
@@ -56,11 +57,13 @@ class RayCluster:
 
     def close(self) -> None:
         """Leave the cluster; end it where it was begun here."""
-        if self._is_ours:
-            import ray  # begun above
+        with self._connecting:
+            self._is_closed = True
+            if self._is_ours:
+                import ray  # begun above
 
-            ray.shutdown()
-            self._is_ours = False
+                ray.shutdown()
+                self._is_ours = False
 
     def _connect(self) -> Any:
         try:
@@ -74,6 +77,8 @@ class RayCluster:
             ) from error
         is_elsewhere = "RAY_ADDRESS" in os.environ
         with self._connecting:
+            if self._is_closed:
+                raise Unavailable("the executor was closed")
             if not ray.is_initialized():
                 ray.init(
                     num_cpus=None if is_elsewhere else self._workers,
