@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from filmgate.cli.output import printable, styled, talk
+from filmgate.cli.output import STATE_STYLES, printable, talk
 from filmgate.core.states import StageState
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ class StageProgress:
         self._drop(stage)
         if not self._quiet:
             how = "up to date" if reused and state is StageState.SUCCESS else printable(note)
-            self._progress.console.print(f"  {styled(state):24} {stage:12} {escape(how)}")
+            word = f"[{STATE_STYLES[state.value]}]{state.value:8}[/]"
+            self._progress.console.print(f"  {word} {stage:14} {escape(how)}")
 
     def _drop(self, stage: str) -> None:
         task = self._tasks.pop(stage, None)
