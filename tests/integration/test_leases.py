@@ -187,9 +187,17 @@ def test_many_who_merge_at_once_lose_no_update(tmp_path: Path, source: Path) -> 
     assert_no_update_is_lost(reserve_run(tmp_path / "home", source), writers=3, merges=8)
 
 
-@pytest.mark.proof
-def test_four_who_merge_a_hundred_times_each_lose_no_update(tmp_path: Path, source: Path) -> None:
-    assert_no_update_is_lost(reserve_run(tmp_path / "home", source), writers=4, merges=100)
+@pytest.mark.parametrize(
+    ("writers", "merges"),
+    [
+        pytest.param(4, 100, marks=pytest.mark.proof),
+        pytest.param(8, 300, marks=pytest.mark.nightly),
+    ],
+)
+def test_many_who_merge_hundreds_of_times_lose_no_update(
+    tmp_path: Path, source: Path, writers: int, merges: int
+) -> None:
+    assert_no_update_is_lost(reserve_run(tmp_path / "home", source), writers, merges)
 
 
 def assert_each_stage_ran_once(tmp_path: Path, source: Path, runners: int) -> None:
@@ -224,7 +232,12 @@ def test_of_several_runners_at_once_one_does_the_work(tmp_path: Path, source: Pa
         assert_each_stage_ran_once(tmp_path, source, runners=3)
 
 
-@pytest.mark.proof
-def test_of_two_runners_at_once_one_does_the_work_every_time(tmp_path: Path, source: Path) -> None:
-    for _ in range(60):
+@pytest.mark.parametrize(
+    "times",
+    [pytest.param(60, marks=pytest.mark.proof), pytest.param(1000, marks=pytest.mark.nightly)],
+)
+def test_of_two_runners_at_once_one_does_the_work_every_time(
+    tmp_path: Path, source: Path, times: int
+) -> None:
+    for _ in range(times):
         assert_each_stage_ran_once(tmp_path, source, runners=2)

@@ -256,11 +256,14 @@ def test_a_power_loss_at_any_moment_loses_no_success_and_passes_no_wrong_byte(
     assert_all_came_through(judged(in_memory, stories(in_memory), every=1))
 
 
-@pytest.mark.proof
+@pytest.mark.parametrize(
+    "every",
+    [pytest.param(13, marks=pytest.mark.proof), pytest.param(1, marks=pytest.mark.nightly)],
+)
 def test_where_the_disk_may_tear_a_rename_the_lost_file_is_told_of_and_repair_makes_it_again(
-    in_memory: Path,
+    in_memory: Path, every: int
 ) -> None:
     torn = [story.torn() for story in stories(in_memory)]
-    found = judged(in_memory, torn, every=13)
+    found = judged(in_memory, torn, every=every)
     assert any(each.was_blocked for each in found)
     assert_all_came_through(found, may_block=True)
