@@ -49,12 +49,15 @@ class RunMachine(RuleBasedStateMachine):
 
     @property
     def damaged(self) -> set[str]:
-        """Files whose record is a success and whose bytes are not the right ones."""
+        """Files whose record is a success and whose bytes are not the right ones; those that a
+        crash left unnamed are named by the next holder, and are none."""
         ledger = self.run.ledger()
         named = {
             ref.path
             for stage in PLAN.names
-            if (record := ledger.current(stage)) and record.status is StageState.SUCCESS
+            if (record := ledger.current(stage))
+            and record.status is StageState.SUCCESS
+            and ledger.is_named(record)
             for ref in record.artifacts
         }
         have = artifact_bytes(self.run)
