@@ -4,30 +4,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from filmgate.cli.output import AsJson
-from filmgate.cli.run import (
-    AssetId,
-    Executor,
-    ExecutorName,
-    Force,
-    JobDir,
-    Jobs,
-    Level,
-    LogFile,
-    New,
-    NoIngest,
-    Profile,
-    Repair,
-    ResumeFrom,
-    RunId,
-    Set,
-    Source,
-    Stages,
-    Strict,
-    Verification,
-    Verify,
-    split,
-)
+from filmgate.cli import pipeline_command
+from filmgate.cli.pipeline_command import Asked
 
 if TYPE_CHECKING:
     from filmgate.core.forecast import Forecast, StageForecast
@@ -50,63 +28,32 @@ def pipelines() -> None:
 
 
 def add_pipeline(name: str) -> None:
-    """Make `filmgate plan NAME` a command."""
-
-    def command(
-        source: Source,
-        asset_id: AssetId = None,
-        run_id: RunId = None,
-        new: New = False,
-        job_dir: JobDir = None,
-        profile: Profile = "balanced",
-        settings: Set = None,
-        stages: Stages = None,
-        resume_from: ResumeFrom = None,
-        force: Force = False,
-        repair: Repair = False,
-        _strict: Strict = False,
-        _verify: Verification = Verify.FAST,
-        _jobs: Jobs = 1,
-        _executor: Executor = ExecutorName.LOCAL,
-        _no_ingest: NoIngest = False,
-        _log_level: Level = None,
-        _log_file: LogFile = None,
-        as_json: AsJson = False,
-    ) -> None:
-        from filmgate.app import settings as installation  # keeps --help quick
-        from filmgate.app.run_options import RunOptions
-        from filmgate.app.system import System
-        from filmgate.cli.output import print_json, results_only
-        from filmgate.cli.progress import stage_progress
-        from filmgate.core.errors import ExitCode
-        from filmgate.core.forecast import Fate
-
-        options = RunOptions(
-            asset_id=asset_id,
-            run_id=run_id,
-            new=new,
-            job_dir=job_dir,
-            profile=profile,
-            settings=tuple(settings or ()),
-            stages=split(stages),
-            resume_from=resume_from,
-            force=force,
-            repair=repair,
-        )
-        with results_only(), stage_progress() as progress:
-            forecast = System(installation.load()).plan(name, source, options, progress.hashed)
-        if as_json:
-            print_json(forecast)
-        else:
-            _print(forecast)
-        is_blocked = any(stage.fate is Fate.BLOCKED for stage in forecast.stages)
-        raise typer.Exit(ExitCode.BLOCKED if is_blocked else ExitCode.DONE)
-
-    command.__doc__ = (
+    """Make `filmgate plan NAME` a command, which takes the line of `filmgate run NAME`."""
+    told = (
         f"Which stages `filmgate run {name}` would reuse, run or find blocked, and why. "
         "Nothing is run or written."
     )
-    app.command(name)(command)
+    pipeline_command.add(app, name, told, _foresee)
+
+
+def _foresee(asked: Asked) -> None:
+    from filmgate.app import settings  # keeps --help quick
+    from filmgate.app.system import System
+    from filmgate.cli.output import print_json, results_only
+    from filmgate.cli.progress import stage_progress
+    from filmgate.core.errors import ExitCode
+    from filmgate.core.forecast import Fate
+
+    with results_only(), stage_progress() as progress:
+        forecast = System(settings.load()).plan(
+            asked.pipeline, asked.source, asked.options, progress.hashed
+        )
+    if asked.as_json:
+        print_json(forecast)
+    else:
+        _print(forecast)
+    is_blocked = any(stage.fate is Fate.BLOCKED for stage in forecast.stages)
+    raise typer.Exit(ExitCode.BLOCKED if is_blocked else ExitCode.DONE)
 
 
 def _print(forecast: "Forecast") -> None:

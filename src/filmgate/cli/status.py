@@ -32,21 +32,23 @@ def status(
     from filmgate.app import settings  # keeps --help quick
     from filmgate.app.system import System
     from filmgate.cli.output import out, print_json, print_reasons
+    from filmgate.core.errors import NotFound
 
     system = System(settings.load())
     if run is None:
         _list(system, as_json=as_json)
         return
-    if (legacy := _legacy(system, run)) is not None:
-        if as_json:
-            print_json(legacy)
-        else:
-            _print_legacy(legacy)
+    try:
+        stands = system.status(run)
+    except NotFound:
+        legacy = system.legacy_run(run)
+        if legacy is None:
+            raise
+        _tell_legacy(legacy, as_json=as_json)
         return
     if watch and not as_json:
-        stands = _watch(system, run)
+        stands = _watch(system, stands)
     else:
-        stands = system.status(run)
         while watch and stands.is_at_work:
             time.sleep(LOOK_EVERY_S)
             stands = system.status(run)
@@ -57,26 +59,15 @@ def status(
     print_reasons(stands.manifest)
 
 
-def _legacy(system: "System", run: str) -> "LegacyRun | None":
-    """The run of an older layout that is meant, where no other goes by that name."""
-    from filmgate.core.errors import NotFound
-
-    try:
-        system.status(run)
-    except NotFound:
-        legacy = system.legacy_run(run)
-        if legacy is None:
-            raise
-        return legacy
-    return None
-
-
-def _print_legacy(run: "LegacyRun") -> None:
+def _tell_legacy(run: "LegacyRun", *, as_json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from filmgate.cli.output import out, printable, styled
+    from filmgate.cli.output import out, print_json, printable, styled
 
+    if as_json:
+        print_json(run)
+        return
     named = escape(printable(f"{run.asset_id} / {run.run_id or ''}"))
     out().print(f"{styled(run.status)} (legacy)  {named}\n")
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
@@ -89,13 +80,12 @@ def _print_legacy(run: "LegacyRun") -> None:
     out().print("\nan older layout tells so; nothing of it was verified")
 
 
-def _watch(system: "System", run: str) -> "RunStatus":
+def _watch(system: "System", stands: "RunStatus") -> "RunStatus":
     """Show the run in place while it goes on."""
     from rich.live import Live
 
     from filmgate.cli.output import out
 
-    stands = system.status(run)
     with Live(_view(stands), console=out(), auto_refresh=False) as live:
         while stands.is_at_work:
             time.sleep(LOOK_EVERY_S)

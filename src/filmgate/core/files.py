@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -59,20 +60,21 @@ class FileContract:
         return self.schema if self.kind is FileKind.ARTIFACTS else None
 
 
-def _key(path: str, given: str | None) -> str:
-    """The artifact key of a file."""
-    return given or path.removesuffix(PurePosixPath(path).suffix)
+def _contract(kind: FileKind, path: str, key: str | None, **facts: Any) -> FileContract:
+    """A contract, with what follows from its kind and path."""
+    facts.setdefault("media_type", MEDIA_TYPES[kind])
+    own = key or path.removesuffix(PurePosixPath(path).suffix)
+    return FileContract(path=path, key=own, kind=kind, **facts)
 
 
 def document(
     path: str, model: type[BaseModel], *, schema: str, version: int = 1, key: str | None = None
 ) -> FileContract:
     """A JSON document read by `model`."""
-    return FileContract(
-        path=path,
-        key=_key(path, key),
-        kind=FileKind.JSON,
-        media_type=MEDIA_TYPES[FileKind.JSON],
+    return _contract(
+        FileKind.JSON,
+        path,
+        key,
         schema=schema,
         schema_version=version,
         model=model,
@@ -90,11 +92,10 @@ def records(
     key: str | None = None,
 ) -> FileContract:
     """JSON lines, each read by `model`."""
-    return FileContract(
-        path=path,
-        key=_key(path, key),
-        kind=FileKind.RECORDS,
-        media_type=MEDIA_TYPES[FileKind.RECORDS],
+    return _contract(
+        FileKind.RECORDS,
+        path,
+        key,
         schema=schema,
         schema_version=version,
         model=model,
@@ -113,11 +114,10 @@ def artifacts(
     key: str | None = None,
 ) -> FileContract:
     """A file of artifacts of one type."""
-    return FileContract(
-        path=path,
-        key=_key(path, key),
-        kind=FileKind.ARTIFACTS,
-        media_type=MEDIA_TYPES[FileKind.ARTIFACTS],
+    return _contract(
+        FileKind.ARTIFACTS,
+        path,
+        key,
         schema=artifact_type,
         schema_version=version,
         min_records=min_records,
@@ -136,11 +136,10 @@ def parquet(
     key: str | None = None,
 ) -> FileContract:
     """A table with at least these columns, of these Arrow types (`int64`, `string`)."""
-    return FileContract(
-        path=path,
-        key=_key(path, key),
-        kind=FileKind.PARQUET,
-        media_type=MEDIA_TYPES[FileKind.PARQUET],
+    return _contract(
+        FileKind.PARQUET,
+        path,
+        key,
         schema=schema,
         schema_version=version,
         columns=dict(columns),
@@ -158,10 +157,10 @@ def binary(
     key: str | None = None,
 ) -> FileContract:
     """A file that is kept and handed on by its digest alone: a picture, a PDF, an array."""
-    return FileContract(
-        path=path,
-        key=_key(path, key),
-        kind=FileKind.BINARY,
+    return _contract(
+        FileKind.BINARY,
+        path,
+        key,
         media_type=media_type,
         schema=schema,
         schema_version=version,

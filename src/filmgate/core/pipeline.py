@@ -29,10 +29,6 @@ class Pipeline:
     """What `filmgate run NAME` runs."""
 
     plan: Plan
-    summary: str = ""
-    """What it does, in a line."""
-    source: str = "The input file."
-    """What it is run on, in a line."""
     admit: Callable[[Path], Admitted] | None = None
     """Looks at an input before anything is made; raises Invalid or NotFound where it will not
     do. Without it, any one file is taken."""

@@ -38,7 +38,7 @@ class FanOut:
         if total is None and isinstance(items, Sized):
             total = len(items)
         self.left += total or 0
-        return self._each(work, items, total, name, progress)
+        return self._each(self._executor.map(work, items), total, name, progress)
 
     def check(self) -> None:
         """Raise Invalid where every item failed."""
@@ -52,13 +52,12 @@ class FanOut:
 
     def _each(
         self,
-        work: Callable[[Item], Value],
-        items: Iterable[Item],
+        outcomes: Iterator[Mapped[Item, Value]],
         total: int | None,
         name: Callable[[Item], str],
         progress: Callable[[int, int | None], None],
     ) -> Iterator[Mapped[Item, Value]]:
-        for number, mapped in enumerate(self._executor.map(work, items), start=1):
+        for number, mapped in enumerate(outcomes, start=1):
             progress(number, total)
             self.left -= number <= (total or 0)
             self.good += mapped.is_good

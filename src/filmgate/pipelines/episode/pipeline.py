@@ -23,8 +23,6 @@ def admit(video: Path) -> Admitted:
 
 EPISODE = Pipeline(
     plan=PLAN,
-    summary="From a video to scenes and words, every result aligned in time.",
-    source="A video or sound file.",
     admit=admit,
     profiles=PROFILES,
 )

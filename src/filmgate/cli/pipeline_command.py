@@ -1,0 +1,133 @@
+"""The command of a pipeline, the same for all that can be asked of one: run it, foresee it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from filmgate.cli.output import AsJson
+
+if TYPE_CHECKING:
+    from filmgate.app.run_options import RunOptions
+
+
+class LogLevel(StrEnum):
+    """How much is told."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+class Verify(StrEnum):
+    """How files are held against their records while a run goes on."""
+
+    FAST = "fast"
+    FULL = "full"
+
+
+class ExecutorName(StrEnum):
+    """Where stages that fan out work on their items."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What was typed: the pipeline, its input, what is wanted of the run, and how it is told."""
+
+    pipeline: str
+    source: Path
+    options: "RunOptions"
+    log_level: LogLevel | None
+    log_file: Path | None
+    as_json: bool
+
+
+def add(app: typer.Typer, pipeline: str, told: str, do: Callable[[Asked], None]) -> None:
+    """Give `app` a command of the pipeline's name that does `do`; `told` is its help."""
+
+    def command(
+        source: Annotated[Path, typer.Argument(help="The input.", show_default=False)],
+        asset_id: Annotated[str | None, typer.Option(help="Default: from the file's name.")] = None,
+        run_id: Annotated[str | None, typer.Option(help="Name the run, or go on with it.")] = None,
+        new: Annotated[bool, typer.Option("--new", help="Always begin a new run.")] = False,
+        job_dir: Annotated[str | None, typer.Option(help="The run's own folder.")] = None,
+        profile: Annotated[
+            str, typer.Option(help="Which settings of the models: fast, balanced, …")
+        ] = "balanced",
+        settings: Annotated[
+            list[str] | None,
+            typer.Option("--set", help="STAGE.SETTING=VALUE; may be given often."),
+        ] = None,
+        stages: Annotated[
+            str | None,
+            typer.Option("--stages", "--passes", help="Only these, by comma; others are verified."),
+        ] = None,
+        resume_from: Annotated[
+            str | None, typer.Option(help="This stage and those after it.")
+        ] = None,
+        force: Annotated[
+            bool, typer.Option("--force", help="Run again what is up to date.")
+        ] = False,
+        repair: Annotated[
+            bool, typer.Option("--repair", help="Make missing or altered files again.")
+        ] = False,
+        strict: Annotated[
+            bool, typer.Option("--strict", help="One bad item fails its stage.")
+        ] = False,
+        verify: Annotated[
+            Verify, typer.Option(help="full: read every file again at every gate.")
+        ] = Verify.FAST,
+        jobs: Annotated[
+            int, typer.Option(min=1, max=256, help="Stages, and items, side by side.")
+        ] = 1,
+        executor: Annotated[
+            ExecutorName, typer.Option(help="Where stages work on many items.")
+        ] = ExecutorName.LOCAL,
+        no_ingest: Annotated[
+            bool, typer.Option("--no-ingest", help="Leave the database alone.")
+        ] = False,
+        log_level: Annotated[LogLevel | None, typer.Option(case_sensitive=False)] = None,
+        log_file: Annotated[
+            Path | None, typer.Option(help="Append every event to this file too.")
+        ] = None,
+        as_json: AsJson = False,
+    ) -> None:
+        from filmgate.app.run_options import RunOptions  # keeps --help quick
+
+        options = RunOptions(
+            asset_id=asset_id,
+            run_id=run_id,
+            new=new,
+            job_dir=job_dir,
+            profile=profile,
+            settings=tuple(settings or ()),
+            stages=tuple(name.strip() for name in (stages or "").split(",") if name.strip()),
+            resume_from=resume_from,
+            force=force,
+            repair=repair,
+            strict=strict,
+            verify_full=verify is Verify.FULL,
+            jobs=jobs,
+            executor=executor.value,
+            ingest=not no_ingest,
+            is_detailed=log_level is LogLevel.DEBUG,
+        )
+        asked = Asked(
+            pipeline=pipeline,
+            source=source,
+            options=options,
+            log_level=log_level,
+            log_file=log_file,
+            as_json=as_json,
+        )
+        do(asked)
+
+    command.__doc__ = told
+    app.command(pipeline)(command)
