@@ -17,7 +17,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from filmgate.app.system import utc_now
-from filmgate.core.digest import canonical_json, digest, digest_of
+from filmgate.core.digest import canonical_json, digest
 from filmgate.core.files import document
 from filmgate.core.ids import AssetId, RunId
 from filmgate.core.payloads.registry import BUILT_IN
@@ -97,19 +97,15 @@ def gated(home: Path, source: Path, run_id: str) -> Callable[[], None]:
     name, sha = source.name, digest(source.read_bytes())
 
     def head(chosen: RunId) -> RunHead:
-        return RunHead(
+        return RunHead.of(
+            PLAN,
             producer="bench",
-            pipeline="bench",
-            stages=PLAN.names,
-            stands_on=PLAN.stands_on,
-            makes=PLAN.makes,
             asset=Asset(id="a", input_hash=sha, uri="file:///s", size_bytes=1, media={}),
             source_sha_map={name: sha},
             run_id=chosen,
             env="bench",
             profile="balanced",
             config=config,
-            config_hash=digest_of(config),
             created_at=utc_now(),
         )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from filmgate.core.digest import digest, digest_of
+from filmgate.core.digest import digest
 from filmgate.core.files import document
 from filmgate.core.ids import AssetId, RunId
 from filmgate.core.payloads.registry import BUILT_IN
@@ -75,19 +75,15 @@ def run_of(plan: Plan, source: Path) -> FolderRun:
     sha, config = digest(source.read_bytes()), plan.config({})
 
     def head(chosen: RunId) -> RunHead:
-        return RunHead(
+        return RunHead.of(
+            plan,
             producer="bench",
-            pipeline="bench",
-            stages=plan.names,
-            stands_on=plan.stands_on,
-            makes=plan.makes,
             asset=Asset(id=ASSET, input_hash=sha, uri="file:///s", size_bytes=1, media={}),
             source_sha_map={source.name: sha},
             run_id=chosen,
             env="bench",
             profile="balanced",
             config=config,
-            config_hash=digest_of(config),
             created_at=now(),
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from filmgate.core.digest import digest, digest_of
+from filmgate.core.digest import digest
 from filmgate.core.files import artifacts, document
 from filmgate.core.ids import AssetId, RunId
 from filmgate.core.manifest import Manifest
@@ -104,12 +104,9 @@ def reserve_run(
     resolved = plan.config(config or {})
 
     def head(chosen: RunId) -> RunHead:
-        return RunHead(
+        return RunHead.of(
+            plan,
             producer="tests",
-            pipeline=plan.pipeline,
-            stages=plan.names,
-            stands_on=plan.stands_on,
-            makes=plan.makes,
             asset=Asset(
                 id=asset,
                 input_hash=digest(source.read_bytes()),
@@ -122,7 +119,6 @@ def reserve_run(
             env="test",
             profile="balanced",
             config=resolved,
-            config_hash=digest_of(resolved),
             created_at=MOMENT,
         )
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from filmgate.app.run_options import RunOptions
-from filmgate.core.digest import digest_of
 from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.ids import (
     AssetId,
@@ -168,12 +167,9 @@ class RunChoice:
     def _head(self, run_id: RunId) -> RunHead:
         given = self._given
         plan, asset = given.pipeline.plan, next(iter(given.admitted.files))
-        return RunHead(
+        return RunHead.of(
+            plan,
             producer=self._producer,
-            pipeline=plan.pipeline,
-            stages=plan.names,
-            stands_on=plan.stands_on,
-            makes=plan.makes,
             asset=Asset(
                 id=given.asset_id,
                 input_hash=given.inputs.digests[asset],
@@ -186,7 +182,6 @@ class RunChoice:
             env=self._env,
             profile=given.profile,
             config=given.config,
-            config_hash=digest_of(given.config),
             created_at=self._now,
         )
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from filmgate.core.digest import canonical_json, digest_of, sha256_hex
 from filmgate.core.envelope import Digest, Id, Sha256, Text
 from filmgate.core.errors import Invalid, first_fault
-from filmgate.core.plan import Producer
+from filmgate.core.plan import Plan, Producer
 from filmgate.core.states import StageState, StageView
 
 RECORD_VERSION: Literal[1] = 1
@@ -77,6 +77,19 @@ class RunHead(Record):
     config: dict[str, Any]
     config_hash: Digest
     created_at: datetime
+
+    @classmethod
+    def of(cls, plan: Plan, *, config: dict[str, Any], **facts: Any) -> "RunHead":
+        """The head of a run of `plan` under a resolved config."""
+        return cls(
+            pipeline=plan.pipeline,
+            stages=plan.names,
+            stands_on=plan.stands_on,
+            makes=plan.makes,
+            config=config,
+            config_hash=digest_of(config),
+            **facts,
+        )
 
     def to_bytes(self) -> bytes:
         """As it stands on disk, with its own digest inside."""
