@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from filmgate.core.liveness import is_suspect, silence_s
 from filmgate.core.manifest import Manifest
+from filmgate.core.moments import moment
 from filmgate.core.states import RunState, StageState
 from filmgate.store.run_directory import FolderRun
 
@@ -29,7 +30,7 @@ class RunStatus:
         """Look at a run."""
         manifest = run.refold(None)
         shown = run.shown()
-        heartbeat = _moment(shown.get("heartbeat"))
+        heartbeat = moment(shown.get("heartbeat"))
         stages = shown.get("stages")
         return cls(
             folder=run.folder,
@@ -53,10 +54,3 @@ class RunStatus:
     @staticmethod
     def _is_at_work(manifest: Manifest) -> bool:
         return manifest.status is RunState.RUNNING
-
-
-def _moment(value: Any) -> datetime | None:
-    try:
-        return datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return None

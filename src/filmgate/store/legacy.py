@@ -12,11 +12,11 @@ under `stages`. Nothing in them was ever verified.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from filmgate.core.legacy import LegacyRun, LegacyStage, state_of_word
+from filmgate.core.moments import moment
 from filmgate.store.lease import INFO_NAME
 from filmgate.store.run_directory import COMMITS, HEAD, MANIFEST, STATUS, VERDICTS
 
@@ -70,20 +70,13 @@ def _stage(entry: Any, path: Path) -> LegacyStage | None:
         return None
     return LegacyStage(
         status=state,
-        started=_moment(facts.get("started_at") or facts.get("started")),
-        ended=_moment(
+        started=moment(facts.get("started_at") or facts.get("started")),
+        ended=moment(
             facts.get("finished_at") or facts.get("ended_at") or facts.get("completed_at")
         ),
         error=str(facts["error"]) if facts.get("error") else None,
         derived_from=path.name,
     )
-
-
-def _moment(value: Any) -> datetime | None:
-    try:
-        return datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return None
 
 
 def _read(path: Path) -> dict[str, Any]:
