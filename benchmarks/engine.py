@@ -20,7 +20,7 @@ from filmgate.app.system import utc_now
 from filmgate.core.digest import canonical_json, digest
 from filmgate.core.files import document
 from filmgate.core.ids import AssetId, RunId
-from filmgate.core.payloads.registry import BUILT_IN
+from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.plan import Done, Outcome, Plan, Producer, Settings, Stage, stage
 from filmgate.core.ports import Bench
 from filmgate.core.records import Asset, RunHead

@@ -11,11 +11,16 @@ import pytest
 
 from filmgate.db.embedded import EmbeddedPostgres
 
+pytest_plugins = ["support.database"]
+
 
 @pytest.fixture(scope="session")
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real PostgreSQL for the whole session."""
     with EmbeddedPostgres(tmp_path_factory.mktemp("server") / "pg").used() as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("alter system set synchronous_commit = off")
+            connection.execute("select pg_reload_conf()")
         yield url
 
 

@@ -16,7 +16,7 @@ from filmgate.core.errors import Held, Interrupted, Invalid
 from filmgate.core.files import document, records
 from filmgate.core.gates import ReasonCode
 from filmgate.core.manifest import Manifest
-from filmgate.core.payloads.registry import BUILT_IN
+from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.plan import Done, Outcome, Plan, Settings, Skipped, stage
 from filmgate.core.ports import Bench
 from filmgate.core.states import RunState, StageState

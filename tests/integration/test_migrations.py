@@ -1,12 +1,29 @@
 """The schema is what the migrations make."""
 
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import psycopg
+import sqlalchemy
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from filmgate.core.jump_filters import JumpFilters
+from filmgate.core.payloads.built_in import BUILT_IN
+from filmgate.core.questions import Direction, JumpKind, TextSource
+from filmgate.core.selection import Selection
 from filmgate.db.connection import connected
 from filmgate.db.migrations import HEAD
-from filmgate.db.queries import queries
+from filmgate.db.projections import rebuild
+from filmgate.db.serving import Serving
+from filmgate.db.sessions import Parameters, Session, Statement
+from support.archive import face, on_screen, place, said, scene, seen, shown, take_in
+from support.database import FILM
+
+SHA = "sha256:" + "0" * 64
 
 
 def test_the_newest_migration_is_the_one_that_is_asked_for() -> None:
@@ -22,30 +39,183 @@ def test_a_second_connection_finds_the_schema_up_to_date(database_url: str) -> N
             assert found == [(HEAD,)]
 
 
-def test_serving_reads_an_index_and_no_whole_table(database_url: str) -> None:
-    """With enough rows to matter, the planner goes by time, not through everything."""
+def test_a_database_of_the_first_schema_is_brought_up_to_date_with_what_it_holds(
+    database_url: str,
+) -> None:
+    """What an earlier release took in is served as before, and found by its words."""
+    upgrade(database_url, "0001")
+    with psycopg.connect(database_url) as old:
+        old.execute(FIRST)
     with connected(database_url) as connection:
-        fill(connection)
-        keys = {"asset_key": 1, "run_key": 1, "type_key": 1, "from_ms": 500_000}
-        for name in ("jump_next", "jump_prev"):
-            plan = connection.execute("explain " + queries("serve")[name], keys).fetchall()
-            text = "\n".join(row[0] for row in plan)
-            assert "Index" in text
-            assert "Seq Scan" not in text
+        serving = Serving(connection)
+        assert len(serving.artifacts(FILM).artifacts) == 3
+        (hit,) = serving.search("gates").hits
+        assert hit.artifact.artifact_id == "film:r:transcript.segment:0"
+        before = [connection.execute(f"select * from {t}").fetchall() for t in DERIVED]
+        rebuild(connection, BUILT_IN.projections)
+        assert [connection.execute(f"select * from {t}").fetchall() for t in DERIVED] == before
+
+
+DERIVED = ("transcript_fts", "scene_ranges", "served", "served_words")
+FIRST = f"""
+    insert into assets (asset_id, input_hash, uri, size_bytes, media)
+    values ('film', '{SHA}', 'file:///x', 1, '{{}}');
+    insert into runs (asset_key, run_id, producer, pipeline, model_profile, config_hash, input_hash,
+                      status, revision, created_at, finished_at)
+    values (1, 'r', 'p', 'episode', 'fast', '{SHA}', '{SHA}', 'completed', 1, now(), now());
+    insert into artifact_types (artifact_type) values ('scene'), ('transcript.segment');
+    insert into artifact_files values
+        (1, 1, 1, 'scenes', 'scenes.jsonl', repeat('0', 64), 1, 'p', '1', null, now()),
+        (1, 1, 2, 'transcript', 'transcript.jsonl', repeat('0', 64), 1, 'p', '1', null, now());
+    insert into artifact_rows values
+        (1, 1, 1, 0, 0, 10, '{{"scene_index": 0}}'), (1, 1, 1, 1, 10, 20, '{{"scene_index": 1}}'),
+        (1, 1, 2, 0, 5, 9, '{{"text": "the gate", "language": "en"}}');
+"""
+
+
+def upgrade(url: str, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", "filmgate.db:migrations")
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=sqlalchemy.NullPool
+    )
+    with engine.begin() as session:
+        config.attributes["connection"] = session
+        command.upgrade(config, revision)
+
+
+def test_all_of_an_asset_can_live_on_one_node(connection: psycopg.Connection) -> None:
+    """Every key of a table with an asset in it names the asset, as a cluster that is distributed
+    by asset demands; tables that others refer to without it are the small ones."""
+    keys = connection.execute(
+        "select c.conrelid::regclass::text, c.conname, c.contype, c.confrelid::regclass::text,"
+        " (select array_agg(a.attname) from pg_attribute a"
+        "   where a.attrelid = c.conrelid and a.attnum = any(c.conkey))"
+        " from pg_constraint c"
+        " where c.contype in ('p', 'u', 'f') and c.conrelid in"
+        "  (select attrelid from pg_attribute where attname = 'asset_key')"
+    ).fetchall()
+    small = {"assets", "artifact_types"}
+    strays = [
+        (table, name)
+        for table, name, kind, target, columns in keys
+        if table not in small and "asset_key" not in columns
+        if not (kind == "f" and target in small)
+    ]
+    assert len(keys) > 20
+    assert strays == []
+
+
+def test_all_of_an_asset_lies_in_one_partition(connection: psycopg.Connection) -> None:
+    for number in range(8):
+        things: dict[str, Any] = {"scene": [(0, 1, scene())], "ocr.text": [(0, 1, shown("x"))]}
+        take_in(connection, things, asset=f"film{number}")
+    spread = connection.execute(
+        "select asset_key, count(distinct tableoid) from artifact_rows group by asset_key"
+    ).fetchall()
+    assert {count for _, count in spread} == {1}
+
+
+def test_what_serving_asks_goes_by_an_index_and_never_through_a_whole_table(
+    connection: psycopg.Connection,
+) -> None:
+    """With enough rows to matter; every statement that jump, find, search and lists send."""
+    fill(connection)
+    sent: list[str] = []
+    explaining = Serving(connection)
+    explaining._session = Explaining(connection, sent)
+    asks: list[Callable[[], object]] = [
+        *(
+            partial(
+                explaining.jump, FILM, kind, way, 5000, JumpFilters.model_validate(given), chosen
+            )
+            for kind in JumpKind
+            for way in Direction
+            for given in ({}, {FILTERS[kind]: "gate"} if kind in FILTERS else {})
+            for chosen in (Selection(), Selection.of(profile="balanced"))
+        ),
+        *(
+            partial(explaining.find, FILM, "gate", source=source, direction=way, from_ms=5000)
+            for source in TextSource
+            for way in Direction
+        ),
+        partial(explaining.search, "gate"),
+        partial(explaining.artifacts, FILM, artifact_types=["scene"], from_ms=5000, to_ms=6000),
+    ]
+    for ask in asks:
+        ask()
+    assert len(sent) >= len(asks)
+    big = {"artifact_rows", "served_words", *(each.name for each in BUILT_IN.projections)}
+    for plan in sent:
+        walked = re.findall(r"Seq Scan on (\w+)", plan)
+        assert not [name for name in walked if name.rstrip("_0123456789") in big], plan
+
+
+FILTERS = {
+    JumpKind.TRANSCRIPT: "text",
+    JumpKind.OCR: "text",
+    JumpKind.OBJECT: "label",
+    JumpKind.PLACE: "label",
+    JumpKind.FACE: "face_cluster_id",
+}
+
+
+class Explaining(Session):
+    """Has each statement planned as it is sent, for any parameters, and keeps the plan."""
+
+    def __init__(self, connection: psycopg.Connection, sent: list[str]) -> None:
+        super().__init__(connection)
+        self._sent = sent
+
+    def all(self, statement: Statement, parameters: Parameters) -> list[dict[str, Any]]:
+        rows = self.connection.execute(f"explain {statement}", parameters).fetchall()
+        self._sent.append("\n".join(row[0] for row in rows))
+        return super().all(statement, parameters)
+
+    def one(self, statement: Statement, parameters: Parameters) -> dict[str, Any] | None:
+        return next(iter(self.all(statement, parameters)), None)
 
 
 def fill(connection: psycopg.Connection) -> None:
-    digest = "sha256:" + "0" * 64
-    connection.execute(
-        f"""insert into assets (asset_id, input_hash, uri, size_bytes, media)
-            values ('film', '{digest}', 'file:///x', 1, '{{}}');
-            insert into runs (asset_key, run_id, producer, pipeline, model_profile, config_hash,
-                              input_hash, status, revision, created_at)
-            values (1, 'r', 'p', 'episode', 'fast', '{digest}', '{digest}', 'completed', 1, now());
-            insert into artifact_types (artifact_type) values ('scene');
-            insert into artifact_files values
-                (1, 1, 1, 'scenes', 'scenes.jsonl', repeat('0', 64), 1, 'p', '1', null, now());
-            insert into artifact_rows
-            select 1, 1, 1, n, n * 100, n * 100 + 50, '{{}}' from generate_series(0, 9999) n;
-            analyze artifact_rows"""
-    )
+    """Sixteen films with two runs each."""
+    makers: dict[str, Callable[[int], dict[str, Any]]] = {
+        "scene": scene,
+        "transcript.segment": lambda n: said(f"gate {n}"),
+        "ocr.text": lambda n: shown(f"gate {n}"),
+        "object.detection": lambda n: seen("gate"),
+        "face.detection": lambda n: face("gate"),
+        "place.classification": lambda n: place("gate"),
+        "screentime.segment": lambda n: on_screen("gate"),
+    }
+    things = {
+        name: [(n * 100, n * 100 + 50, make(n)) for n in range(120)]
+        for name, make in makers.items()
+    }
+    for number in range(16):
+        for run in ("a", "b"):
+            asset = "film" if number == 0 else f"film{number}"
+            take_in(connection, things, asset=asset, run=run)
+    connection.execute(MANY_FILMS)
+    connection.execute("analyze")
+
+
+MANY_FILMS = f"""
+    insert into assets (asset_id, input_hash, uri, size_bytes, media)
+    select 'many' || n, '{SHA}', 'file:///x', 1, '{{}}' from generate_series(1, 2000) n;
+    insert into runs (asset_key, run_id, producer, pipeline, model_profile, config_hash, input_hash,
+                      status, revision, created_at, finished_at)
+    select asset_key, 'r', 'p', 'episode', 'fast', '{SHA}', '{SHA}', 'completed', 1, now(), now()
+      from assets where asset_id like 'many%%';
+    insert into artifact_files (asset_key, run_key, type_key, schema_version, producer,
+                                producer_version, created_at)
+    select asset_key, run_key, type_key, 1, 'p', '1', now()
+      from assets join runs using (asset_key), artifact_types
+     where asset_id like 'many%%' and artifact_type = 'transcript.segment';
+    insert into served
+    select asset_key, type_key, run_key from artifact_files join assets using (asset_key)
+     where asset_id like 'many%%';
+    insert into served_words
+    select asset_key, type_key, 0, run_key, 'english', to_tsvector('english', 'w' || asset_key)
+      from served join assets using (asset_key)
+     where asset_id like 'many%%';
+""".replace("%%", "%")

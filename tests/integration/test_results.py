@@ -1,30 +1,24 @@
 """What is ingested is served: once, whole, and as the questions define it."""
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from filmgate.core.digest import sha256_hex
 from filmgate.core.envelope import Envelope
-from filmgate.core.errors import Conflict, Held, Invalid, NotFound
-from filmgate.core.ids import AssetId
-from filmgate.core.payloads.registry import BUILT_IN
-from filmgate.core.plan import Done, Outcome, Plan, Settings, stage
-from filmgate.core.ports import Bench
-from filmgate.core.questions import Direction, JumpKind
+from filmgate.core.errors import Conflict, Held, Invalid
+from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.db.connection import connected
 from filmgate.db.result_store import PostgresResults
+from filmgate.db.serving import Serving
 from filmgate.store.run_directory import FolderRun
 from filmgate.sync.ingest import ingest_run
-from support.runs import LETTERS, ME, MOMENT, SCENES, WORDS, execute, reserve_run, segments_of
+from support.database import FILM
+from support.runs import LETTERS, MOMENT, SCENES, WORDS, execute, reserve_run
 
-FILM = AssetId("film")
 TABLES = (
     "assets",
     "runs",
@@ -34,20 +28,11 @@ TABLES = (
     "scene_ranges",
     "pipeline.inbox",
 )
-DATABASE_AND_HYPOTHESIS = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-
-
-@pytest.fixture
-def connection(database_url: str) -> Iterator[psycopg.Connection]:
-    with connected(database_url) as opened:
-        yield opened
 
 
 @pytest.fixture
 def results(connection: psycopg.Connection) -> PostgresResults:
-    return PostgresResults(connection)
+    return PostgresResults(connection, BUILT_IN)
 
 
 @pytest.fixture
@@ -94,7 +79,7 @@ def test_many_that_ingest_one_run_at_once_write_it_once(
 
     def take_in() -> None:
         with connected(database_url) as own:
-            receipts.append(ingest_run(run, PostgresResults(own), BUILT_IN))
+            receipts.append(ingest_run(run, PostgresResults(own, BUILT_IN), BUILT_IN))
 
     threads = [threading.Thread(target=take_in) for _ in range(4)]
     for thread in threads:
@@ -187,7 +172,7 @@ def test_a_new_type_that_two_runs_bring_at_once_gets_one_key(
     def take_in(run: FolderRun) -> None:
         try:
             with connected(database_url) as own:
-                ingest_run(run, PostgresResults(own), BUILT_IN)
+                ingest_run(run, PostgresResults(own, BUILT_IN), BUILT_IN)
         except BaseException as error:  # noqa: BLE001 - told by the assertion below
             failures.append(error)
 
@@ -220,11 +205,33 @@ def test_a_failed_run_is_known_and_never_served(
     fine = reserve_run(tmp_path / "home", source)
     execute(fine, source)
     ingest_run(fine, results, BUILT_IN)
-    assert len(results.timeline(FILM, JumpKind.SCENE)) == 3
-    connection.execute("update runs set status = 'failed'")
-    assert results.timeline(FILM, JumpKind.SCENE) == ()
-    with pytest.raises(NotFound, match="nothing of kind"):
-        results.jump(FILM, JumpKind.SCENE, Direction.NEXT, 0)
+    assert served_scenes(connection) == 3
+    source.write_text("!")
+    execute(run, source, force=True)
+    ingest_run(run, results, BUILT_IN)
+    assert served_scenes(connection) == 3
+
+
+def served_scenes(connection: psycopg.Connection) -> int:
+    return len(Serving(connection).artifacts(FILM, artifact_types=["scene"]).artifacts)
+
+
+def test_a_run_is_known_from_its_start_and_its_end_is_told(
+    connection: psycopg.Connection, results: PostgresResults, run: FolderRun
+) -> None:
+    def status() -> object:
+        return connection.execute("select status, finished_at is null from runs").fetchone()
+
+    results.begin(run.head)
+    assert status() == ("running", True)
+    results.end(run.refold(None))
+    assert status() == ("incomplete", False), "its artifacts were not taken in"
+    results.begin(run.head)
+    assert status() == ("running", True)
+    assert not ingest_run(run, results, BUILT_IN).is_replay
+    assert status() == ("completed", False)
+    results.begin(run.head)
+    assert status() == ("completed", False), "what was taken in is served meanwhile"
 
 
 def test_every_artifact_comes_in_a_whole_envelope(
@@ -235,7 +242,8 @@ def test_every_artifact_comes_in_a_whole_envelope(
     found = connection.execute(f"select {columns} from artifacts").fetchall()
     assert len(found) == 6
     assert not [row for row in found if any(value in (None, "") for value in row)]
-    first = results.timeline(FILM, JumpKind.SCENE)[0]
+    first = Serving(connection).artifacts(FILM, artifact_types=["scene"]).artifacts[0]
+    assert isinstance(first, Envelope)
     assert first.artifact_id == f"film:{run.head.run_id}:scene:0"
     assert first.payload["scene_index"] == 0
 
@@ -260,152 +268,3 @@ def test_the_database_itself_keeps_its_promises(
     ingest_run(run, results, BUILT_IN)
     with pytest.raises(psycopg.IntegrityError):
         connection.execute(statement)
-
-
-def store_scenes(
-    connection: psycopg.Connection, results: PostgresResults, starts: list[int]
-) -> None:
-    """Put scenes with these starts in the place of the run's own."""
-    connection.execute("delete from artifact_rows")
-    row = connection.execute("select asset_key, run_key from runs").fetchone()
-    assert row is not None
-    type_key = connection.execute(
-        "select type_key from artifact_types where artifact_type = 'scene'"
-    ).fetchone()
-    assert type_key is not None
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "insert into artifact_rows values (%s, %s, %s, %s, %s, %s, '{}')",
-            [
-                (*row, *type_key, ordinal, start, start + 10)
-                for ordinal, start in enumerate(sorted(starts))
-            ],
-        )
-
-
-@given(
-    starts=st.lists(st.integers(0, 30), min_size=1, max_size=12),
-    from_ms=st.integers(0, 32),
-    direction=st.sampled_from(Direction),
-)
-@DATABASE_AND_HYPOTHESIS
-def test_a_jump_lands_where_a_look_at_all_of_them_says(
-    connection: psycopg.Connection,
-    results: PostgresResults,
-    run: FolderRun,
-    starts: list[int],
-    from_ms: int,
-    direction: Direction,
-) -> None:
-    ingest_run(run, results, BUILT_IN)
-    store_scenes(connection, results, starts)
-    placed = list(enumerate(sorted(starts)))
-    if direction is Direction.NEXT:
-        wanted = min(((s, o) for o, s in placed if s > from_ms), default=None)
-    else:
-        wanted = min(((-s, o) for o, s in placed if s < from_ms), default=None)
-    if wanted is None:
-        with pytest.raises(NotFound, match="no scene starts"):
-            results.jump(FILM, JumpKind.SCENE, direction, from_ms)
-    else:
-        landed = results.jump(FILM, JumpKind.SCENE, direction, from_ms).artifact
-        ordinal = int(landed.artifact_id.rpartition(":")[2])
-        assert (landed.span_start_ms, ordinal) == (abs(wanted[0]), wanted[1])
-
-
-def test_next_and_prev_undo_each_other_on_adjoining_spans(
-    results: PostgresResults, run: FolderRun
-) -> None:
-    ingest_run(run, results, BUILT_IN)
-    there = results.jump(FILM, JumpKind.SCENE, Direction.NEXT, 1000).artifact.span_start_ms
-    back = results.jump(FILM, JumpKind.SCENE, Direction.PREV, there).artifact.span_start_ms
-    assert (there, back) == (2000, 1000)
-
-
-SPOKEN = [
-    "The rocket waits on its pad",
-    "nobody moves on",
-    "Rockets & gates: the gate is checked",
-    "שלום the compiler",
-]
-
-
-@pytest.fixture
-def spoken(results: PostgresResults, tmp_path: Path, source: Path) -> PostgresResults:
-    """A run in which things are said."""
-
-    @stage(makes=[WORDS])
-    def speak(bench: Bench, settings: Settings) -> Outcome:
-        bench.write_artifacts(WORDS, segments_of(SPOKEN))
-        return Done(producer=ME)
-
-    plan = Plan(pipeline="spoken", stages=(speak,))
-    run = reserve_run(tmp_path / "spoken", source, plan=plan)
-    execute(run, source, plan=plan)
-    ingest_run(run, results, BUILT_IN)
-    return results
-
-
-def found(
-    results: PostgresResults,
-    query: str,
-    direction: Direction = Direction.NEXT,
-    from_ms: int | None = None,
-) -> list[int]:
-    answer = results.find(FILM, query, direction=direction, from_ms=from_ms, limit=20)
-    return [hit.artifact.span_start_ms for hit in answer.hits]
-
-
-@pytest.mark.parametrize(
-    ("query", "starts"),
-    [
-        ("rocket", [0, 2000]),
-        ('"rocket waits"', [0]),
-        ("compiler or moves", [1000, 3000]),
-        ("rocket -gate", [0]),
-        ("שלום", [3000]),
-        ("elephant", []),
-        ("", []),
-    ],
-)
-def test_words_are_found_in_order_of_time(
-    spoken: PostgresResults, query: str, starts: list[int]
-) -> None:
-    assert found(spoken, query) == starts
-
-
-def test_find_looks_forward_and_back_from_where_one_stands(spoken: PostgresResults) -> None:
-    assert found(spoken, "rocket", Direction.NEXT, 0) == [2000]
-    assert found(spoken, "rocket", Direction.PREV, 2000) == [0]
-    assert found(spoken, "rocket", Direction.PREV) == [2000, 0]
-
-
-def test_matches_are_marked_in_the_text_as_it_was_said(spoken: PostgresResults) -> None:
-    answer = spoken.find(FILM, "gate", direction=Direction.NEXT, from_ms=None, limit=20)
-    (hit,) = answer.hits
-    assert hit.snippet == SPOKEN[2]
-    assert [hit.snippet[start:end] for start, end in hit.highlights] == ["gates", "gate"]
-    assert answer.runs == {"transcript.segment": hit.artifact.run_id}
-
-
-def test_an_answer_says_when_there_is_more(spoken: PostgresResults) -> None:
-    answer = spoken.find(FILM, "rocket", direction=Direction.NEXT, from_ms=None, limit=1)
-    assert (len(answer.hits), answer.is_cut) == (1, True)
-
-
-ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=80)
-
-
-@given(query=ANY_TEXT | st.text("&|!:*()<->'\"\\ ab", max_size=80))
-@DATABASE_AND_HYPOTHESIS
-def test_any_text_is_a_safe_query(spoken: PostgresResults, query: str) -> None:
-    found(spoken, query)
-
-
-def test_a_very_long_query_is_a_query(spoken: PostgresResults) -> None:
-    assert found(spoken, "rocket or " * 1000 + "rocket") == [0, 2000]
-
-
-def test_an_unknown_asset_is_told_by_name(results: PostgresResults) -> None:
-    with pytest.raises(NotFound, match="no asset 'nope'"):
-        results.find(AssetId("nope"), "x", direction=Direction.NEXT, from_ms=None, limit=1)

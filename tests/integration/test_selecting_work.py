@@ -13,7 +13,7 @@ from filmgate.core.forecast import Fate, StageForecast
 from filmgate.core.gates import ReasonCode
 from filmgate.core.ids import StageName
 from filmgate.core.manifest import Manifest
-from filmgate.core.payloads.registry import BUILT_IN
+from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.plan import Plan
 from filmgate.core.states import RunState, StageState
 from filmgate.engine.adoption import adopt

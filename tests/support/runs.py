@@ -11,7 +11,7 @@ from filmgate.core.digest import digest
 from filmgate.core.files import artifacts, document
 from filmgate.core.ids import AssetId, RunId
 from filmgate.core.manifest import Manifest
-from filmgate.core.payloads.registry import BUILT_IN
+from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.payloads.scene import SceneV1
 from filmgate.core.payloads.transcript import TranscriptSegmentV1
 from filmgate.core.plan import Done, Outcome, Plan, Producer, Settings, Skipped, stage

@@ -9,7 +9,7 @@ from filmgate.app.settings import Settings
 from filmgate.cli.main import add_pipelines, app
 from filmgate.core.errors import ExitCode
 from filmgate.core.gates import ReasonCode
-from filmgate.core.payloads.registry import BUILT_IN
+from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.pipelines.episode.plan import PLAN
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from filmgate.app.archive import Archive
 from filmgate.app.run_options import RunOptions, RunReport
 from filmgate.app.system import System
 from filmgate.core.answers import FindAnswer, JumpAnswer
-from filmgate.core.envelope import Envelope
-from filmgate.core.ids import AssetId
+from filmgate.core.envelope import Envelope, LegacyArtifact
 from filmgate.core.ports import Observer
 from filmgate.core.questions import Direction, JumpKind
 from filmgate.tools.demo_film import compose
@@ -24,7 +24,7 @@ class DemoReport:
 
     film: Path
     run: RunReport
-    scenes: tuple[Envelope, ...]
+    scenes: tuple[Envelope | LegacyArtifact, ...]
     found: FindAnswer
     jumped: JumpAnswer
 
@@ -39,16 +39,20 @@ def film_in(home: Path, told: Callable[[float, float], None]) -> Path:
 
 
 def run_demo(
-    system: System, film: Path, observer: Observer, hashed: Callable[[float, float], None]
+    system: System,
+    archive: Archive,
+    film: Path,
+    observer: Observer,
+    hashed: Callable[[float, float], None],
 ) -> DemoReport:
     """Run the pipeline on the film as a new run, take it in, then find and jump in it."""
     report = system.run("episode", film, RunOptions(new=True), observer, hashed)
-    asset_id = AssetId(report.manifest.asset.id)
-    with system.results() as results:
+    asset = report.manifest.asset.id
+    with archive.lasting():
         return DemoReport(
             film=film,
             run=report,
-            scenes=results.timeline(asset_id, JumpKind.SCENE),
-            found=results.find(asset_id, WORDS, direction=Direction.NEXT, from_ms=None, limit=20),
-            jumped=results.jump(asset_id, JumpKind.SCENE, Direction.NEXT, FROM_MS),
+            scenes=archive.artifacts(asset, artifact_types=["scene"]).artifacts,
+            found=archive.find(asset, WORDS),
+            jumped=archive.jump(asset, JumpKind.SCENE, direction=Direction.NEXT, from_ms=FROM_MS),
         )

@@ -3,7 +3,8 @@
 import re
 from typing import TYPE_CHECKING
 
-from filmgate.core.errors import Invalid, Unavailable, UsageError
+from filmgate.app.entry_points import loaded, offered
+from filmgate.core.errors import Invalid, UsageError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -29,12 +30,12 @@ def load(name: str) -> "Pipeline":
         from filmgate.pipelines.episode.pipeline import EPISODE  # only where it is asked for
 
         return EPISODE
-    offers = [offered for offered in _offered() if offered.name == name]
-    if len({offered.value for offered in offers}) > 1:
+    offers = [each for each in _offered() if each.name == name]
+    if len({each.value for each in offers}) > 1:
         raise Invalid(
             f"several packages offer a pipeline {name!r}",
             expected="one entry point of that name",
-            got=", ".join(offered.value for offered in offers),
+            got=", ".join(each.value for each in offers),
             hint="Remove all but one of the packages",
         )
     if offers:
@@ -45,41 +46,26 @@ def load(name: str) -> "Pipeline":
 
 
 def _offered() -> "list[EntryPoint]":
-    from importlib import metadata  # slow; not for --help
-
-    try:
-        found = list(metadata.entry_points(group=ENTRY_POINTS))
-    except Exception as error:
-        raise Unavailable(
-            "the entry points of the installed packages cannot be read",
-            got=f"{type(error).__name__}: {error}",
-            hint="Mend or remove the package whose entry_points.txt is broken",
-        ) from error
-    good = [each for each in found if each.name not in BUILT_IN and _NAME.fullmatch(each.name)]
-    return sorted(good, key=lambda each: (each.name, each.value))
+    return [
+        each
+        for each in offered(ENTRY_POINTS)
+        if each.name not in BUILT_IN and _NAME.fullmatch(each.name)
+    ]
 
 
-def _checked(offered: "EntryPoint") -> "Pipeline":
+def _checked(entry: "EntryPoint") -> "Pipeline":
     from filmgate.core.pipeline import Pipeline  # slow; not for --help
     from filmgate.core.plan import Plan
 
-    where = f"the entry point {offered.name!r} = {offered.value}"
-    try:
-        found = offered.load()
-    except (Exception, SystemExit) as error:
-        raise Unavailable(
-            f"pipeline {offered.name!r} cannot be loaded",
-            expected=f"{where} to be importable",
-            got=f"{type(error).__name__}: {error}",
-            hint="Mend or reinstall the package that offers it",
-        ) from error
+    found = loaded(entry, "pipeline")
+    where = f"the entry point {entry.name!r} = {entry.value}"
     pipeline = Pipeline(plan=found) if isinstance(found, Plan) else found
     if not isinstance(pipeline, Pipeline):
         raise Invalid(f"{where} is no pipeline", expected="a Pipeline or a Plan", got=repr(found))
-    if pipeline.plan.pipeline != offered.name:
+    if pipeline.plan.pipeline != entry.name:
         raise Invalid(
             f"{where} goes by two names",
-            expected=f"a plan called {offered.name!r}",
+            expected=f"a plan called {entry.name!r}",
             got=repr(pipeline.plan.pipeline),
         )
     return pipeline

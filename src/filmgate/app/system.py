@@ -1,30 +1,30 @@
 """The System: what the product can do, wired from its parts. Every face calls this."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from filmgate.app import exports, pipelines
+from filmgate.app.artifact_types import registry
+from filmgate.app.database import Database
 from filmgate.app.executors import executor_of
 from filmgate.app.run_choice import Given, RunChoice, admit, check_plan
 from filmgate.app.run_options import RunOptions, RunReport, concerned
 from filmgate.app.run_status import RunStatus
 from filmgate.app.settings import Settings
-from filmgate.core.answers import FindAnswer, JumpAnswer, Receipt
-from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable
+from filmgate.core.answers import Receipt
+from filmgate.core.errors import FilmgateError, Invalid, NotFound
 from filmgate.core.forecast import Forecast
-from filmgate.core.ids import parse_asset_id
 from filmgate.core.legacy import LegacyRun
 from filmgate.core.manifest import Manifest
-from filmgate.core.payloads.registry import BUILT_IN
+from filmgate.core.plan import Plan
 from filmgate.core.ports import EventSink, Observer, ResultStore
-from filmgate.core.questions import Direction, JumpKind
 from filmgate.core.states import RunState
 from filmgate.engine.adoption import adopt
-from filmgate.engine.invocation import Invocation
+from filmgate.engine.invocation import Invocation, Request
 from filmgate.engine.planning import foresee, foresee_new
 from filmgate.engine.runner import execute
 from filmgate.engine.verification import verify
@@ -33,13 +33,16 @@ from filmgate.store.home import Home
 from filmgate.store.legacy import legacy_runs
 from filmgate.store.run_directory import FolderRun
 
-if TYPE_CHECKING:
-    from filmgate.db.embedded import EmbeddedPostgres
-
 
 def utc_now() -> datetime:
     """The clock of the real world."""
     return datetime.now(UTC)
+
+
+Told = Callable[[float, float], None]
+"""Hears how much is done, and of how much."""
+
+INGESTING = "ingest"
 
 
 class System:
@@ -48,6 +51,7 @@ class System:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._home = Home(settings.home.expanduser())
+        self._database = Database(settings)
 
     @cached_property
     def _log(self) -> Any:
@@ -61,7 +65,7 @@ class System:
         source: Path,
         options: RunOptions,
         observer: Observer,
-        hashed: Callable[[float, float], None],
+        hashed: Told,
         sinks: tuple[EventSink, ...] = (),
     ) -> RunReport:
         """Run a pipeline on an input: resume the run that is meant, or begin one.
@@ -82,22 +86,12 @@ class System:
                 "if this is no new cut of the same, give it an --asset-id of its own"
             )
         self._log.info("run.started", asset=asset, run=run.head.run_id)
-        manifest = execute(
-            Invocation(
-                plan=pipeline.plan,
-                run=run,
-                inputs=given.inputs,
-                request=request,
-                registry=BUILT_IN,
-                observer=observer,
-                clock=utc_now,
-                executor=partial(executor_of, options),
-                sinks=sinks,
-                is_detailed=options.is_detailed,
-            )
-        )
+        with self._database.lasting() if options.ingest else nullcontext():
+            if options.ingest:
+                self._begin(run)
+            manifest = self._execute(pipeline.plan, run, given, request, observer, options, sinks)
+            receipt, why_not = self._ingest_after(run, manifest, options, observer)
         self._log.info("run.ended", run=manifest.run_id, status=manifest.status.value)
-        receipt, why_not = self._ingest_after(run, manifest, options)
         if why_not:
             notes.append(f"not ingested: {why_not}")
         return RunReport(
@@ -113,7 +107,7 @@ class System:
         name: str,
         source: Path,
         options: RunOptions,
-        hashed: Callable[[float, float], None],
+        hashed: Told,
     ) -> Forecast:
         """What `run` would do if it were asked now; nothing is run or written."""
         pipeline = pipelines.load(name)
@@ -123,7 +117,7 @@ class System:
         if run is None:
             stages = foresee_new(pipeline.plan, request, given.config)
         else:
-            stages = foresee(pipeline.plan, run, given.inputs, request, BUILT_IN)
+            stages = foresee(pipeline.plan, run, given.inputs, request, registry())
         return Forecast(
             pipeline=name,
             asset_id=given.asset_id,
@@ -139,9 +133,39 @@ class System:
         adopted = plan.named(stage)
         sinks = exports.sinks(self._settings.export)
         manifest = adopt(
-            plan=plan, run=run, stage=adopted, registry=BUILT_IN, clock=utc_now, sinks=sinks
+            plan=plan, run=run, stage=adopted, registry=registry(), clock=utc_now, sinks=sinks
         )
         return RunReport(manifest=manifest, folder=run.folder, concerned=frozenset({adopted.name}))
+
+    def _execute(
+        self,
+        plan: Plan,
+        run: FolderRun,
+        given: Given,
+        request: Request,
+        observer: Observer,
+        options: RunOptions,
+        sinks: tuple[EventSink, ...],
+    ) -> Manifest:
+        """Run the stages; where that is stopped, the database hears of it too."""
+        asked = Invocation(
+            plan=plan,
+            run=run,
+            inputs=given.inputs,
+            request=request,
+            registry=registry(),
+            observer=observer,
+            clock=utc_now,
+            executor=partial(executor_of, options),
+            sinks=sinks,
+            is_detailed=options.is_detailed,
+        )
+        try:
+            return execute(asked)
+        except BaseException:
+            if options.ingest:
+                self._end(run)
+            raise
 
     def _choice(self, given: Given, options: RunOptions) -> RunChoice:
         return RunChoice(
@@ -194,7 +218,7 @@ class System:
             plan = pipelines.load(run.head.pipeline).plan
         except FilmgateError:
             plan = None
-        return run.folder, verify(run, plan, BUILT_IN)
+        return run.folder, verify(run, plan, registry())
 
     def rebuild_manifest(self, reference: str) -> tuple[Path, Manifest]:
         """Write a run's manifest again from its records; the run's folder, and the manifest."""
@@ -212,94 +236,44 @@ class System:
             )
         return read_events(run, [stage] if stage else run.head.stages, follow=follow)
 
-    def ingest(self, reference: str) -> Receipt:
+    def ingest(self, reference: str, told: Told) -> Receipt:
         """Take a run into the database; the same again changes nothing."""
-        return self._ingest(self._home.find(reference))
-
-    def find(
-        self, asset: str, query: str, *, direction: Direction, from_ms: int | None, limit: int
-    ) -> FindAnswer:
-        """What was said in a video that matches, in order of time."""
-        asset_id = parse_asset_id(asset)
-        with self.results() as results:
-            return results.find(asset_id, query, direction=direction, from_ms=from_ms, limit=limit)
-
-    def jump(self, asset: str, kind: JumpKind, *, direction: Direction, from_ms: int) -> JumpAnswer:
-        """The next or previous thing of a kind in a video."""
-        asset_id = parse_asset_id(asset)
-        with self.results() as results:
-            return results.jump(asset_id, kind, direction, from_ms)
-
-    def start_database(self) -> str:
-        """Start the embedded database and let it outlive its users; its URL."""
-        return self._embedded().keep()
-
-    def stop_database(self) -> bool:
-        """Stop the embedded database; False where it was not running."""
-        return self._embedded().stop()
-
-    def database_url(self) -> str:
-        """Where the database is reached: a server, or the embedded one while it runs."""
-        if self._settings.database_url:
-            return self._settings.database_url
-        embedded = self._embedded()
-        if not embedded.is_running():
-            raise Unavailable(
-                "the embedded database is not running",
-                expected="a server that was started",
-                got="none",
-                hint="`filmgate db start` keeps one running",
-            )
-        return embedded.url
+        return self._ingest(self._home.find(reference), told)
 
     def _ingest_after(
-        self, run: FolderRun, manifest: Manifest, options: RunOptions
+        self, run: FolderRun, manifest: Manifest, options: RunOptions, observer: Observer
     ) -> tuple[Receipt | None, str | None]:
         if not options.ingest:
             return None, None
-        if manifest.status is RunState.INCOMPLETE:
-            return None, "the run is not complete yet"
-        if manifest.is_blocked:
-            return None, None
+        if manifest.status is RunState.INCOMPLETE or manifest.is_blocked:
+            self._end(run)
+            return None, None if manifest.is_blocked else "the run is not complete yet"
         try:
-            return self._ingest(run), None
+            return self._ingest(run, partial(observer.stage_progress, INGESTING)), None
         except FilmgateError as error:
             self._log.info("ingest.failed", run=manifest.run_id, error=str(error))
             return None, f"{error}. `filmgate ingest {run.folder}` tries again"
 
-    def _ingest(self, run: FolderRun) -> Receipt:
+    def _begin(self, run: FolderRun) -> None:
+        """Let the database know of a run from its start on; it is no matter if it is away."""
+        with suppress(FilmgateError), self._results() as results:
+            results.begin(run.head)
+
+    def _end(self, run: FolderRun) -> None:
+        with suppress(FilmgateError), self._results() as results:
+            results.end(run.refold(None))
+
+    def _ingest(self, run: FolderRun, told: Told) -> Receipt:
         from filmgate.sync.ingest import ingest_run  # slow, and not every command needs it
 
-        with self.results() as results:
-            receipt = ingest_run(run, results, BUILT_IN)
+        with self._results() as results:
+            receipt = ingest_run(run, results, registry(), told)
         self._log.info("ingest.done", run=receipt.run_id, artifacts=receipt.artifacts)
         return receipt
 
     @contextmanager
-    def results(self) -> Iterator[ResultStore]:
-        """The database, for as long as the block lasts."""
-        from filmgate.db.connection import connected  # slow, and not every command needs it
-        from filmgate.db.result_store import PostgresResults
+    def _results(self) -> Iterator[ResultStore]:
+        from filmgate.db.result_store import PostgresResults  # slow, and not always needed
 
-        with self._database() as url, connected(url) as connection:
-            yield PostgresResults(connection)
-
-    @contextmanager
-    def _database(self) -> Iterator[str]:
-        if self._settings.database_url:
-            yield self._settings.database_url
-        else:
-            with self._embedded().used() as url:
-                yield url
-
-    def _embedded(self) -> "EmbeddedPostgres":
-        from filmgate.db.embedded import EmbeddedPostgres  # not every command needs it
-
-        if self._settings.database_url:
-            raise Invalid(
-                "the database is a server of yours",
-                expected="no FILMGATE_DATABASE_URL",
-                got="one that is set",
-                hint="Start and stop it where it lives",
-            )
-        return EmbeddedPostgres((self._home.root / "pg").absolute())
+        with self._database.session() as connection:
+            yield PostgresResults(connection, registry())

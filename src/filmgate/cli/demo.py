@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 def demo(as_json: AsJson = False) -> None:
     """Compose a half-minute film, run the episode pipeline on it, then find and jump in it."""
     from filmgate.app import logs, settings  # keeps --help quick
+    from filmgate.app.archive import Archive
     from filmgate.app.demo import film_in, run_demo
     from filmgate.app.system import System
     from filmgate.cli.output import print_json, talk
@@ -25,7 +26,7 @@ def demo(as_json: AsJson = False) -> None:
             chosen.home, lambda done, total: progress.stage_progress("composing", done, total)
         )
         talk().print(f"running the episode pipeline on [bold]{film}[/]")
-        report = run_demo(System(chosen), film, progress, progress.hashed)
+        report = run_demo(System(chosen), Archive(chosen), film, progress, progress.hashed)
     if as_json:
         print_json(report.run.manifest)
     else:

@@ -1,37 +1,79 @@
-"""`filmgate find`: where something is said."""
+"""`filmgate find` and `filmgate search`: where words stand, in one video or in all."""
 
 from typing import Annotated
 
 import typer
 
+from filmgate.cli import choosing
 from filmgate.cli.output import AsJson
-from filmgate.core.questions import MAX_MS, Direction
+from filmgate.core.questions import MAX_MS, Direction, TextSource
+
+Words = Annotated[
+    list[str],
+    typer.Argument(help='What to look for: words, "a phrase", this or that, -without.'),
+]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="So many at most.")]
 
 
 def find(
     asset: Annotated[str, typer.Argument(help="The video's asset id.")],
-    words: Annotated[
-        list[str],
-        typer.Argument(help='What to look for: words, "a phrase", this or that, -without.'),
-    ],
+    words: Words,
+    source: Annotated[
+        TextSource, typer.Option(help="What was said, what stands on screen, or both.")
+    ] = TextSource.TRANSCRIPT,
     direction: Annotated[Direction, typer.Option()] = Direction.NEXT,
     from_ms: Annotated[
         int | None,
         typer.Option(help="From here on; all of the video where left out.", min=0, max=MAX_MS),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    limit: Limit = 20,
+    selection: choosing.Mode = None,
+    profile: choosing.Profile = None,
+    run: choosing.Run = None,
     as_json: AsJson = False,
 ) -> None:
-    """Where in a video something is said, in order of time."""
+    """Where in a video something is said or shown, in order of time."""
     from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.system import System
+    from filmgate.app.archive import Archive
     from filmgate.cli.answers import print_find
     from filmgate.cli.output import print_json
 
-    answer = System(settings.load()).find(
-        asset, " ".join(words), direction=direction, from_ms=from_ms, limit=limit
+    answer = Archive(settings.load()).find(
+        asset,
+        " ".join(words),
+        source=source,
+        direction=direction,
+        from_ms=from_ms,
+        limit=limit,
+        selection=choosing.selection_of(selection, profile, run),
     )
     if as_json:
         print_json(answer)
     else:
         print_find(answer)
+
+
+def search(
+    words: Words,
+    source: Annotated[
+        TextSource, typer.Option(help="What was said, what stands on screen, or both.")
+    ] = TextSource.ALL,
+    limit: Limit = 20,
+    cursor: Annotated[
+        str | None, typer.Option(help="The next page: what the answer before said.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Where in all videos something is said or shown; a few places of each, newest video first."""
+    from filmgate.app import settings  # keeps --help quick
+    from filmgate.app.archive import Archive
+    from filmgate.cli.answers import print_search
+    from filmgate.cli.output import print_json
+
+    answer = Archive(settings.load()).search(
+        " ".join(words), source=source, limit=limit, cursor=cursor
+    )
+    if as_json:
+        print_json(answer)
+    else:
+        print_search(answer)

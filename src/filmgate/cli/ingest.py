@@ -1,5 +1,6 @@
 """`filmgate ingest`: take a run into the database."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -13,11 +14,14 @@ def ingest(
 ) -> None:
     """Take a run into the database in one transaction; the same again changes nothing."""
     from filmgate.app import logs, settings  # keeps --help quick
-    from filmgate.app.system import System
+    from filmgate.app.system import INGESTING, System
     from filmgate.cli.output import out, print_json
+    from filmgate.cli.progress import stage_progress
 
     logs.configure("WARNING")
-    receipt = System(settings.load()).ingest(run)
+    with stage_progress(quiet=True) as progress:
+        told = partial(progress.stage_progress, INGESTING)
+        receipt = System(settings.load()).ingest(run, told)
     if as_json:
         print_json(receipt)
         return

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from filmgate.cli import choosing
 from filmgate.cli.output import AsJson
 from filmgate.core.questions import MAX_MS, Direction, JumpKind
 
@@ -13,15 +14,37 @@ def jump(
     kind: Annotated[JumpKind, typer.Option(help="What to jump to.")],
     direction: Annotated[Direction, typer.Option()] = Direction.NEXT,
     from_ms: Annotated[int, typer.Option(help="Where one stands.", min=0, max=MAX_MS)] = 0,
+    label: Annotated[str | None, typer.Option(help="Of an object or a place.")] = None,
+    face_cluster_id: Annotated[str | None, typer.Option(help="Of a face or a person.")] = None,
+    text: Annotated[str | None, typer.Option(help="Words of a transcript or on screen.")] = None,
+    min_confidence: Annotated[
+        float | None, typer.Option(help="Pass over what is less sure.", min=0, max=1)
+    ] = None,
+    selection: choosing.Mode = None,
+    profile: choosing.Profile = None,
+    run: choosing.Run = None,
     as_json: AsJson = False,
 ) -> None:
     """The next thing that starts after a moment, or the last that starts before it."""
     from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.system import System
+    from filmgate.app.archive import Archive
     from filmgate.cli.answers import print_jump
     from filmgate.cli.output import print_json
+    from filmgate.core.jump_filters import JumpFilters
 
-    answer = System(settings.load()).jump(asset, kind, direction=direction, from_ms=from_ms)
+    answer = Archive(settings.load()).jump(
+        asset,
+        kind,
+        direction=direction,
+        from_ms=from_ms,
+        filters=JumpFilters(
+            label=label,
+            face_cluster_id=face_cluster_id,
+            text=text,
+            min_confidence=min_confidence,
+        ),
+        selection=choosing.selection_of(selection, profile, run),
+    )
     if as_json:
         print_json(answer)
     else:

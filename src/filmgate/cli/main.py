@@ -14,6 +14,7 @@ import typer
 from filmgate.app.pipelines import BUILT_IN, names
 from filmgate.cli import (
     adopt,
+    artifacts,
     db,
     demo,
     find,
@@ -23,6 +24,7 @@ from filmgate.cli import (
     manifest,
     plan,
     run,
+    select,
     status,
     verify,
 )
@@ -56,7 +58,12 @@ app.command("logs")(logs.logs)
 app.add_typer(manifest.app, name="manifest")
 app.command("ingest")(ingest.ingest)
 app.command("find", context_settings={"ignore_unknown_options": True})(find.find)
+app.command("search", context_settings={"ignore_unknown_options": True})(find.search)
 app.command("jump")(jump.jump)
+app.command("artifacts")(artifacts.artifacts)
+app.command("provenance")(artifacts.provenance)
+app.command("profiles")(select.profiles)
+app.command("select")(select.select)
 app.command("demo")(demo.demo)
 app.add_typer(db.app, name="db")
 

@@ -1,48 +1,66 @@
 """The shape of answers from what was ingested, on the command line and over HTTP alike."""
 
-from typing import Literal
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from filmgate.core.envelope import Envelope
-from filmgate.core.questions import Direction, JumpKind
+from filmgate.core.envelope import Envelope, LegacyArtifact
+from filmgate.core.jump_filters import JumpFilters
+from filmgate.core.questions import Direction, JumpKind, TextSource
+from filmgate.core.selection import Selection
 
 
-class _Answer(BaseModel):
+class DataSource(StrEnum):
+    """Where an answer comes from."""
+
+    ARTIFACT = "artifact"
+    """From runs: every envelope is whole."""
+    LEGACY = "legacy"
+    """From what an older product left; nobody knows how it was made."""
+
+
+class Answer(BaseModel):
+    """Frozen, and nothing in it undeclared."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
+class AssetAnswer(Answer):
+    """What is said of one asset."""
 
     asset_id: str
     runs: dict[str, str]
-    """Which run the answer was served from, by artifact type."""
-    data_source: Literal["artifact"] = "artifact"
+    """Which run the answer was served from, by artifact type: a snapshot that can be pinned."""
+    data_source: DataSource = DataSource.ARTIFACT
 
 
-class JumpAnswer(_Answer):
+class JumpAnswer(AssetAnswer):
     """The nearest artifact in one direction."""
 
     kind: JumpKind
     direction: Direction
     from_ms: int
-    artifact: Envelope
+    filters: JumpFilters
+    artifact: Envelope | LegacyArtifact
 
 
-class Hit(BaseModel):
-    """Something said that matches."""
+class Hit(Answer):
+    """Something said or shown that matches."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
-    artifact: Envelope
+    artifact: Envelope | LegacyArtifact
     snippet: str
     """The matching part of its text."""
     highlights: tuple[tuple[int, int], ...]
     """[start, end) of every match in the snippet, in characters."""
 
 
-class FindAnswer(_Answer):
+class FindAnswer(AssetAnswer):
     """What matches, in order of time as seen from where one stands."""
 
     query: str
-    source: Literal["transcript"] = "transcript"
+    source: TextSource
     direction: Direction
     from_ms: int | None
     hits: tuple[Hit, ...]
@@ -50,10 +68,108 @@ class FindAnswer(_Answer):
     """Whether there is more than was asked for."""
 
 
-class Receipt(BaseModel):
-    """What taking in a manifest did."""
+class SearchAnswer(Answer):
+    """What matches in all videos, those that came last first; in each, in order of time."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    query: str
+    source: TextSource
+    hits: tuple[Hit, ...]
+    """A few of each video; each names its run. Only what is served by default is searched."""
+    next_cursor: str | None
+
+
+class ArtifactPage(AssetAnswer):
+    """Artifacts in order of time, a page of them."""
+
+    artifacts: tuple[Envelope | LegacyArtifact, ...]
+    next_cursor: str | None
+
+
+class ServedType(Answer):
+    """From where a type of artifact is served."""
+
+    run_id: str
+    producer: str
+    model_profile: str
+    finished_at: datetime
+    manifest_sha256: str | None
+    ordinal: int | None
+    """The only artifact that is served, where one was pinned."""
+    selection: Selection
+    """The stored choice; `default` where nobody chose."""
+
+
+class SnapshotAnswer(AssetAnswer):
+    """What an asset is served from, type by type."""
+
+    served: dict[str, ServedType]
+    unserved: dict[str, Selection]
+    """Types with a stored choice that no completed run fulfils."""
+    data_sources: tuple[DataSource, ...]
+    """What the asset has."""
+
+
+class ProfileEntry(Answer):
+    """The runs of one model profile that have a type."""
+
+    artifact_type: str
+    model_profile: str
+    runs: int
+    latest_run_id: str
+    finished_at: datetime
+    artifacts: int
+    """In the latest of them."""
+    is_served: bool
+    """Whether the type is served by default from one of them."""
+
+
+class ProfilesAnswer(Answer):
+    """Under which profiles an asset was looked at, type by type."""
+
+    asset_id: str
+    profiles: tuple[ProfileEntry, ...]
+
+
+class ChainLink(Answer):
+    """A stage that the artifact stands on, with the record that committed it."""
+
+    stage: str
+    attempt: int
+    fingerprint: str | None
+    record_sha256: str | None
+    producer: str | None
+    producer_version: str | None
+    weights_sha256: str | None
+    ended_at: datetime | None
+    stands_on: tuple[str, ...]
+    """Stages, as its record names theirs."""
+
+
+class ProvenanceAnswer(Answer):
+    """Where an artifact comes from, all the way to the input."""
+
+    artifact: Envelope
+    stage: str | None
+    """None where no stage made it."""
+    path: str | None
+    """Its file, in the run's folder."""
+    file_sha256: str | None
+    weights_sha256: str | None
+    config: dict[str, Any]
+    """Of its stage."""
+    pipeline: str
+    run_status: str
+    is_served: bool
+    """Whether its type is served by default from its run."""
+    asset_uri: str
+    source_sha_map: dict[str, str]
+    manifest_sha256: str | None
+    chain: tuple[ChainLink, ...]
+    """Its own stage first, then all that it stands on, near before far."""
+
+
+class Receipt(Answer):
+    """What taking in a manifest did."""
 
     producer: str
     asset_id: str
@@ -65,3 +181,12 @@ class Receipt(BaseModel):
     """How many of each type are in the database now."""
     is_replay: bool
     """Whether the same manifest was taken in before, and nothing changed."""
+
+
+class LegacyReceipt(Answer):
+    """What taking in an older product's results did."""
+
+    asset_id: str
+    artifact_type: str
+    source: str
+    artifacts: int

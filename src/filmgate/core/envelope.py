@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from filmgate.core.digest import canonical_json
+from filmgate.core.errors import Invalid
 from filmgate.core.ids import ID_PATTERN
 from filmgate.core.questions import MAX_MS
 
@@ -52,10 +53,9 @@ class ArtifactLine(_Spanned):
         return canonical_json(self.payload) < canonical_json(other.payload)
 
 
-class Envelope(_Spanned):
-    """A time-aligned artifact with its whole provenance. Nothing in it is null or empty."""
+class NewArtifact(_Spanned):
+    """A time-aligned artifact with its whole provenance, before it has its place in a run."""
 
-    artifact_id: Text
     asset_id: Id
     artifact_type: Text
     schema_version: Annotated[int, Field(ge=1)]
@@ -69,6 +69,41 @@ class Envelope(_Spanned):
     created_at: datetime
 
 
+class Envelope(NewArtifact):
+    """A time-aligned artifact with its whole provenance. Nothing in it is null or empty."""
+
+    artifact_id: Text
+
+
+class LegacyArtifact(_Spanned):
+    """A result that an older product left: nothing is known of who made it, and how."""
+
+    artifact_id: Text
+    asset_id: Id
+    artifact_type: Text
+    payload: dict[str, Any]
+    source: Text
+    """The file or table that it came from."""
+
+
 def artifact_id(asset_id: str, run_id: str, artifact_type: str, ordinal: int) -> str:
     """`{asset_id}:{run_id}:{artifact_type}:{ordinal}`: the same again on a replay."""
     return f"{asset_id}:{run_id}:{artifact_type}:{ordinal}"
+
+
+def parse_artifact_id(text: str) -> tuple[str, str, str, int]:
+    """Asset, run, type and ordinal; Invalid where the text is no artifact's id."""
+    parts = text.split(":")
+    is_good = len(parts) == ID_PARTS and all(parts) and parts[-1].isascii() and parts[-1].isdigit()
+    if not is_good or len(parts[-1]) > MAX_ORDINAL_DIGITS:
+        raise Invalid(
+            "this is no artifact id",
+            expected="asset_id:run_id:artifact_type:ordinal",
+            got=repr(text[:200]),
+        )
+    asset_id, run_id, artifact_type, ordinal = parts
+    return asset_id, run_id, artifact_type, int(ordinal)
+
+
+ID_PARTS = 4
+MAX_ORDINAL_DIGITS = 9

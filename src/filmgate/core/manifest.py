@@ -16,6 +16,7 @@ from filmgate.core.records import (
     ArtifactRef,
     Asset,
     ItemError,
+    Lineage,
     Record,
     RunHead,
     StageError,
@@ -42,6 +43,10 @@ class StageEntry(Record):
     ended: datetime | None = None
     duration_s: float | None = None
     fingerprint: str | None = None
+    record_sha256: str | None = None
+    """The record that tells all this."""
+    lineage: tuple[Lineage, ...] = ()
+    """The records that it stood on."""
     artifacts: tuple[ArtifactRef, ...] = ()
     producer: Producer | None = None
     counts: dict[str, int] = Field(default_factory=dict)
@@ -293,6 +298,8 @@ def _entry(ledger: Ledger, name: str, verdicts: Mapping[str, Verdict]) -> StageE
         ended=record.ended,
         duration_s=record.duration_s,
         fingerprint=record.fingerprint.digest if record.fingerprint else None,
+        record_sha256=record.digest,
+        lineage=record.lineage,
         artifacts=record.artifacts,
         producer=record.producer,
         counts=record.counts,

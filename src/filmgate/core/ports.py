@@ -9,19 +9,17 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, Generic, NamedTuple, Protoc
 
 from pydantic import BaseModel
 
-from filmgate.core.envelope import ArtifactLine, Envelope
+from filmgate.core.envelope import ArtifactLine
 from filmgate.core.files import FileContract
 from filmgate.core.gates import FileFacts, Verdict
-from filmgate.core.ids import AssetId
 from filmgate.core.manifest import Ledger, Manifest
 from filmgate.core.payloads.payload import Payload
 from filmgate.core.plan import Producer
-from filmgate.core.questions import Direction, JumpKind
 from filmgate.core.records import ArtifactRef, RunHead, StageError, StageRecord
 from filmgate.core.states import StageState
 
 if TYPE_CHECKING:
-    from filmgate.core.answers import FindAnswer, JumpAnswer, Receipt
+    from filmgate.core.answers import Receipt
 
 Clock = Callable[[], datetime]
 """Says the time, aware and in UTC."""
@@ -279,19 +277,35 @@ class RunDirectory(Protocol):
         """Replace the live view. Advisory likewise."""
 
 
+class ArtifactRow(NamedTuple):
+    """A validated record of an artifact file, with its payload as JSON text."""
+
+    ordinal: int
+    span_start_ms: int
+    span_end_ms: int
+    payload: bytes
+
+
 class ArtifactRows(NamedTuple):
     """An artifact file on its way into a store."""
 
+    stage: str
     ref: ArtifactRef
     artifact_type: str
     producer: Producer
     created_at: datetime
-    lines: Iterable[ArtifactLine]
+    rows: Iterable[ArtifactRow]
     """Raises Invalid at its end where the bytes were not those that `ref` names."""
 
 
 class ResultStore(Protocol):
-    """Takes in finished runs and answers from them."""
+    """Takes in runs."""
+
+    def begin(self, head: RunHead) -> None:
+        """Note that a run is worked on; one that was taken in as completed stays as it is."""
+
+    def end(self, manifest: Manifest) -> None:
+        """Note how a run ended that is not to be taken in, or not now."""
 
     def ingest(
         self, manifest: Manifest, manifest_sha256: str, files: Iterable[ArtifactRows]
@@ -300,26 +314,4 @@ class ResultStore(Protocol):
 
         The same manifest again changes nothing. A later revision of the run takes the place of
         an earlier one; Conflict where the one stored is as late and has other bytes, or later.
-        """
-
-    def jump(
-        self, asset_id: AssetId, kind: JumpKind, direction: Direction, from_ms: int
-    ) -> "JumpAnswer":
-        """The artifact with the nearest start before or after `from_ms`; NotFound where none."""
-
-    def timeline(self, asset_id: AssetId, kind: JumpKind) -> tuple[Envelope, ...]:
-        """All artifacts of a kind, in order; none where no completed run has any."""
-
-    def find(
-        self,
-        asset_id: AssetId,
-        query: str,
-        *,
-        direction: Direction,
-        from_ms: int | None,
-        limit: int,
-    ) -> "FindAnswer":
-        """What was said that matches `query`, in web search syntax; any text is a safe query.
-
-        Raises NotFound for an unknown asset; an asset without a transcript has no hits.
         """

@@ -1,6 +1,11 @@
 """The words of questions put to what was ingested."""
 
+import base64
+import json
 from enum import StrEnum
+from typing import Any
+
+from filmgate.core.errors import UsageError
 
 MAX_MS = 10 * 366 * 24 * 3600 * 1000
 """Ten years. A span beyond that is a unit gone wrong, not a long film."""
@@ -22,6 +27,11 @@ class JumpKind(StrEnum):
         """The type of artifact that it means."""
         return _TYPES[self]
 
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """What such a jump may be narrowed by."""
+        return _FILTERS[self]
+
 
 _TYPES = {
     JumpKind.SCENE: "scene",
@@ -32,6 +42,15 @@ _TYPES = {
     JumpKind.OCR: "ocr.text",
     JumpKind.PERSON: "screentime.segment",
 }
+_FILTERS: dict[JumpKind, tuple[str, ...]] = {
+    JumpKind.SCENE: (),
+    JumpKind.TRANSCRIPT: ("text", "min_confidence"),
+    JumpKind.OBJECT: ("label", "min_confidence"),
+    JumpKind.FACE: ("face_cluster_id", "min_confidence"),
+    JumpKind.PLACE: ("label", "min_confidence"),
+    JumpKind.OCR: ("text", "min_confidence"),
+    JumpKind.PERSON: ("face_cluster_id", "min_confidence"),
+}
 
 
 class Direction(StrEnum):
@@ -39,3 +58,55 @@ class Direction(StrEnum):
 
     NEXT = "next"
     PREV = "prev"
+
+
+class TextSource(StrEnum):
+    """Where words are looked for."""
+
+    TRANSCRIPT = "transcript"
+    OCR = "ocr"
+    ALL = "all"
+
+    @property
+    def artifact_types(self) -> tuple[str, ...]:
+        """The types of artifact that it means."""
+        spoken, shown = JumpKind.TRANSCRIPT.artifact_type, JumpKind.OCR.artifact_type
+        return {"transcript": (spoken,), "ocr": (shown,), "all": (spoken, shown)}[self.value]
+
+
+class SelectionMode(StrEnum):
+    """How the run is chosen, always among those that are completed and have the type."""
+
+    DEFAULT = "default"
+    """As stored for the asset and the type; where nothing is, the latest."""
+    LATEST = "latest"
+    """The run that finished last."""
+    PINNED = "pinned"
+    """One run, or one artifact of it; nothing where it is not there."""
+    PROFILE = "profile"
+    """The latest under a model profile."""
+    BEST_QUALITY = "best_quality"
+    """The latest under the best profile: `high_quality`, `balanced`, `fast`, then any other."""
+
+
+class Cursor:
+    """Where the next page begins: opaque to callers, safe in a URL."""
+
+    @staticmethod
+    def of(place: list[Any]) -> str:
+        """The cursor after something at this place."""
+        return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+
+    @staticmethod
+    def read(cursor: str, shape: tuple[type, ...]) -> list[Any]:
+        """The place again; UsageError where the text is no cursor of this question."""
+        try:
+            place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+            good = isinstance(place, list) and tuple(map(type, place)) == shape
+        except ValueError:
+            place, good = [], False
+        if not good:
+            raise UsageError(
+                "this is no cursor", expected="one from the answer before", got=repr(cursor[:80])
+            )
+        return list(place)

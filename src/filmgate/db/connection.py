@@ -19,6 +19,8 @@ _MIGRATION_LOCK = 0x46494C4D
 def connected(url: str) -> Iterator[psycopg.Connection]:
     """A connection to a database with the current schema; Unavailable where there is none.
 
+    Statements are planned once: what serving asks is asked the same way every time.
+
     What the server says inside the block is told in the product's words: Unavailable where it
     went away, NotPermitted where it refuses, Invalid for the rest.
     """
@@ -36,6 +38,7 @@ def connected(url: str) -> Iterator[psycopg.Connection]:
     try:
         with connection:
             migrate(connection, url)
+            connection.execute("set plan_cache_mode = force_generic_plan")
             yield connection
     except psycopg.Error as error:
         raise _translated(error) from error

@@ -3,8 +3,9 @@
 import re
 from functools import cache
 from importlib import resources
-from typing import LiteralString, cast
+from typing import LiteralString
 
+_REMARK = re.compile(r"^--.*\n|^\s+", re.MULTILINE)
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
@@ -14,6 +15,6 @@ def queries(file: str) -> dict[str, LiteralString]:
     text = resources.files("filmgate.db").joinpath("sql", f"{file}.sql").read_text("utf-8")
     parts = _NAME.split(text)[1:]
     return {
-        name: cast("LiteralString", body.strip().rstrip(";"))
+        name: _REMARK.sub("", body).strip().rstrip(";")
         for name, body in zip(parts[::2], parts[1::2], strict=True)
     }

@@ -1,47 +1,42 @@
-"""The port `ResultStore` on PostgreSQL."""
+"""The port `ResultStore` on PostgreSQL: how runs come in."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from filmgate.core.answers import FindAnswer, Hit, JumpAnswer, Receipt
-from filmgate.core.envelope import Envelope
-from filmgate.core.errors import Conflict, NotFound
-from filmgate.core.ids import AssetId
+from filmgate.core.answers import Receipt
+from filmgate.core.errors import Conflict
 from filmgate.core.manifest import Manifest
+from filmgate.core.payloads.registry import Registry
 from filmgate.core.ports import ArtifactRows
-from filmgate.core.questions import Direction, JumpKind
-from filmgate.core.states import RunState
+from filmgate.core.records import RunHead
+from filmgate.db import projections, rows
 from filmgate.db.queries import queries
-
-STATUS = {
-    RunState.RUNNING: "running",
-    RunState.SUCCESS: "completed",
-    RunState.FAILED: "failed",
-    RunState.INCOMPLETE: "incomplete",
-}
-TRANSCRIPT = JumpKind.TRANSCRIPT.artifact_type
-
-_OPEN, _CLOSE = "\ue000", "\ue001"
-"""Private-use characters around matches; they stand in no transcript that means anything."""
-_MARKS = f"StartSel={_OPEN}, StopSel={_CLOSE}"
-_SNIPPETS = {
-    "short": 400,
-    "mark_all": f"{_MARKS}, HighlightAll=true",
-    "mark_part": f"{_MARKS}, MaxWords=60, MinWords=30, MaxFragments=1",
-}
-"""Texts up to `short` characters are shown whole."""
+from filmgate.db.sessions import Session
 
 
 class PostgresResults:
-    """Results in one database, over one connection."""
+    """Takes runs into one database, over one connection."""
 
-    def __init__(self, connection: psycopg.Connection) -> None:
+    def __init__(self, connection: psycopg.Connection, registry: Registry) -> None:
         self._connection = connection
+        self._session = Session(connection)
+        self._projections = registry.projections
+
+    def begin(self, head: RunHead) -> None:
+        """Note that a run is worked on; one that was taken in as completed stays as it is."""
+        sql = queries("ingest")
+        with self._connection.transaction():
+            self._session.do(sql["add_asset"], rows.of_asset(head.asset))
+            asset = self._session.need(sql["lock_asset"], {"asset_id": head.asset.id})
+            self._session.do(sql["begin_run"], asset | rows.of_run(head))
+
+    def end(self, manifest: Manifest) -> None:
+        """Note how a run ended that is not to be taken in, or not now."""
+        told = {"asset_id": manifest.asset.id, **rows.of_run(manifest), **rows.of_ending(manifest)}
+        self._session.do(queries("ingest")["end_run"], told)
 
     def ingest(
         self, manifest: Manifest, manifest_sha256: str, files: Iterable[ArtifactRows]
@@ -54,8 +49,8 @@ class PostgresResults:
             "run_id": manifest.run_id,
         }
         with self._connection.transaction():
-            self._connection.execute(sql["lock_receipt"], run)
-            earlier = self._one(sql["receipt"], run)
+            self._session.do(sql["lock_receipt"], run)
+            earlier = self._session.one(sql["receipt"], run)
             if earlier is not None and earlier["manifest_sha256"] == manifest_sha256:
                 return Receipt(
                     **run,
@@ -67,8 +62,8 @@ class PostgresResults:
             if earlier is not None:
                 _check_later(manifest, earlier)
             counts = self._replace_run(manifest, files)
-            status = STATUS[manifest.status]
-            self._connection.execute(
+            status = rows.STATUS[manifest.status]
+            self._session.do(
                 sql["save_receipt"],
                 {
                     **run,
@@ -86,150 +81,39 @@ class PostgresResults:
             is_replay=False,
         )
 
-    def jump(
-        self, asset_id: AssetId, kind: JumpKind, direction: Direction, from_ms: int
-    ) -> JumpAnswer:
-        """The artifact with the nearest start before or after `from_ms`; NotFound where none."""
-        served = self._served(asset_id, kind.artifact_type)
-        if served is None:
-            raise NotFound(
-                f"{asset_id} has nothing of kind {kind.value!r}",
-                expected=f"a completed run with {kind.artifact_type} artifacts",
-                got="none",
-            )
-        query = queries("serve")[f"jump_{direction.value}"]
-        found = self._one(query, {**served, "from_ms": from_ms})
-        if found is None:
-            way = "after" if direction is Direction.NEXT else "before"
-            raise NotFound(f"no {kind.value} starts {way} {from_ms} ms in {asset_id}")
-        (artifact,) = self._envelopes(served, [found["ordinal"]])
-        return JumpAnswer(
-            asset_id=asset_id,
-            runs={kind.artifact_type: served["run_id"]},
-            kind=kind,
-            direction=direction,
-            from_ms=from_ms,
-            artifact=artifact,
-        )
-
-    def timeline(self, asset_id: AssetId, kind: JumpKind) -> tuple[Envelope, ...]:
-        """All artifacts of a kind, in order; none where no completed run has any."""
-        served = self._served(asset_id, kind.artifact_type)
-        return tuple(self._select("timeline", served)) if served else ()
-
-    def find(
-        self,
-        asset_id: AssetId,
-        query: str,
-        *,
-        direction: Direction,
-        from_ms: int | None,
-        limit: int,
-    ) -> FindAnswer:
-        """What was said that matches `query`, in web search syntax."""
-        served = self._served(asset_id, TRANSCRIPT)
-        rows: list[tuple[int, str]] = []
-        if served is not None:
-            parameters = {
-                **served,
-                "query": _storable(query),
-                "from_ms": from_ms,
-                "limit": limit + 1,
-                **_SNIPPETS,
-            }
-            statement = queries("serve")[f"find_{direction.value}"]
-            rows = self._connection.execute(statement, parameters).fetchall()
-        artifacts = self._envelopes(served, [ordinal for ordinal, _ in rows]) if served else []
-        return FindAnswer(
-            asset_id=asset_id,
-            runs={TRANSCRIPT: served["run_id"]} if served else {},
-            query=_storable(query),
-            direction=direction,
-            from_ms=from_ms,
-            hits=tuple(
-                _hit(artifact, marked)
-                for artifact, (_, marked) in zip(artifacts, rows, strict=True)
-            )[:limit],
-            is_cut=len(rows) > limit,
-        )
-
     def _replace_run(self, manifest: Manifest, files: Iterable[ArtifactRows]) -> dict[str, int]:
         """Put the run in the place of its earlier revision; how many artifacts of each type."""
-        sql = queries("ingest")
-        asset_row = _asset_row(manifest)
-        self._connection.execute(sql["add_asset"], asset_row)
-        self._connection.execute(sql["renew_asset"], asset_row)
-        asset = self._need(sql["asset_key"], asset_row)
-        keys = {**asset, "run_id": manifest.run_id, "producer": manifest.producer}
-        self._connection.execute(sql["drop_run"], keys)
-        run = self._need(sql["add_run"], keys | _run_row(manifest))
+        sql, session = queries("ingest"), self._session
+        asset_row = rows.of_asset(manifest.asset)
+        session.do(sql["add_asset"], asset_row)
+        asset = session.need(sql["lock_asset"], asset_row)
+        session.do(sql["renew_asset"], asset_row | {"created_at": manifest.created_at})
+        run = session.need(sql["add_run"], asset | rows.of_run(manifest) | rows.of_ending(manifest))
         keys = {**asset, **run}
+        if session.do(sql["drop_files"], keys):
+            projections.clear(self._connection, self._projections, keys)
+        session.do(sql["drop_stages"], keys)
+        for stage in rows.of_stages(manifest):
+            session.do(sql["add_stage"], keys | stage)
         counts = {each.artifact_type: self._add_file(keys, each) for each in files}
-        for projection in ("project_transcript", "project_scenes"):
-            self._connection.execute(sql[projection], keys)
+        taken = [each for each in self._projections if counts.get(each.artifact_type)]
+        projections.fill(self._connection, taken, keys)
+        session.do(sql["refresh_served"], keys)
         return counts
 
     def _add_file(self, keys: Mapping[str, Any], file: ArtifactRows) -> int:
-        sql = queries("ingest")
+        sql, session = queries("ingest"), self._session
         named = {"artifact_type": file.artifact_type}
-        self._connection.execute(sql["add_type"], named)
-        place = {**keys, **self._need(sql["type_key"], named)}
-        self._connection.execute(sql["add_file"], {**place, **_file_row(file)})
-        count = 0
+        session.do(sql["add_type"], named)
+        place = {**keys, **session.need(sql["type_key"], named)}
+        session.do(sql["add_file"], {**place, **rows.of_file(file)})
+        total = 0
         with self._connection.cursor() as cursor, cursor.copy(sql["copy_rows"]) as copy:
-            for line in file.lines:
-                copy.write_row(
-                    (
-                        place["asset_key"],
-                        place["run_key"],
-                        place["type_key"],
-                        line.ordinal,
-                        line.span_start_ms,
-                        line.span_end_ms,
-                        json.dumps(line.payload, ensure_ascii=False),
-                    )
-                )
-                count += 1
-        return count
-
-    def _served(self, asset_id: AssetId, artifact_type: str) -> dict[str, Any] | None:
-        """Keys and id of the run served for a type; None where no completed run has it."""
-        sql = queries("serve")
-        asset = self._one(sql["asset"], {"asset_id": asset_id})
-        if asset is None:
-            raise NotFound(
-                f"no asset {asset_id!r} in the database",
-                expected="an asset that was ingested",
-                hint="filmgate run ingests what it made; filmgate ingest catches up",
-            )
-        row = self._one(sql["served_run"], {**asset, "artifact_type": artifact_type})
-        return None if row is None else {**asset, **row}
-
-    def _envelopes(self, served: Mapping[str, Any], ordinals: Sequence[int]) -> list[Envelope]:
-        """The artifacts at these ordinals, in the order asked for."""
-        artifacts = self._select("envelopes", {**served, "ordinals": list(ordinals)})
-        by_ordinal = dict(zip(sorted(ordinals), artifacts, strict=True))
-        return [by_ordinal[ordinal] for ordinal in ordinals]
-
-    def _select(self, query: str, parameters: Mapping[str, Any]) -> list[Envelope]:
-        with self._connection.cursor(row_factory=dict_row) as cursor:
-            rows = cursor.execute(queries("serve")[query], parameters).fetchall()
-        return [Envelope.model_validate(row) for row in rows]
-
-    def _need(self, statement: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        row = self._one(statement, parameters)
-        if row is None:
-            raise RuntimeError("a statement that always answers did not")
-        return row
-
-    def _one(self, statement: Any, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
-        with self._connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(statement, parameters).fetchone()
-
-
-def _storable(text: str) -> str:
-    """The text without what PostgreSQL cannot hold: NUL, and halves of surrogate pairs."""
-    return text.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
+            for block, count in rows.copied(place, file.rows):
+                copy.write(block)
+                total += count
+        session.do(sql["describe_file"], place)
+        return total
 
 
 def _check_later(manifest: Manifest, earlier: Mapping[str, Any]) -> None:
@@ -248,61 +132,3 @@ def _check_later(manifest: Manifest, earlier: Mapping[str, Any]) -> None:
             hint="Run it again under another run id: --new",
             reason="manifest_conflict",
         )
-
-
-def _asset_row(manifest: Manifest) -> dict[str, Any]:
-    asset = manifest.asset
-    return {
-        "asset_id": asset.id,
-        "input_hash": asset.input_hash,
-        "uri": asset.uri,
-        "size_bytes": asset.size_bytes,
-        "media": Jsonb(asset.media),
-        "created_at": manifest.created_at,
-    }
-
-
-def _run_row(manifest: Manifest) -> dict[str, Any]:
-    errors = {
-        name: entry.error.model_dump(mode="json")
-        for name, entry in manifest.stages.items()
-        if entry.error is not None
-    }
-    is_running = manifest.status is RunState.RUNNING
-    return {
-        "pipeline": manifest.pipeline,
-        "model_profile": manifest.profile,
-        "config_hash": manifest.config_hash,
-        "input_hash": manifest.asset.input_hash,
-        "status": STATUS[manifest.status],
-        "revision": manifest.revision,
-        "created_at": manifest.created_at,
-        "finished_at": None if is_running else manifest.updated_at,
-        "error": Jsonb(errors) if errors else None,
-    }
-
-
-def _file_row(file: ArtifactRows) -> dict[str, Any]:
-    return {
-        "artifact_key": file.ref.key,
-        "path": file.ref.path,
-        "sha256": file.ref.sha256,
-        "schema_version": file.ref.schema_version,
-        "producer": file.producer.name,
-        "producer_version": file.producer.version,
-        "weights_sha256": file.producer.weights_sha256,
-        "created_at": file.created_at,
-    }
-
-
-def _hit(artifact: Envelope, marked: str) -> Hit:
-    """Turn the marks around matches into positions."""
-    snippet, highlights, start = "", [], 0
-    for character in marked:
-        if character == _OPEN:
-            start = len(snippet)
-        elif character == _CLOSE:
-            highlights.append((start, len(snippet)))
-        else:
-            snippet += character
-    return Hit(artifact=artifact, snippet=snippet, highlights=tuple(highlights))

@@ -13,7 +13,8 @@ from filmgate.core.gates import (
     check_unrecorded,
 )
 from filmgate.core.manifest import Ledger, Manifest, fold
-from filmgate.core.payloads.registry import BUILT_IN, Registry
+from filmgate.core.payloads.built_in import BUILT_IN
+from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Plan
 from filmgate.core.ports import RunDirectory
 from filmgate.core.states import StageState

@@ -9,7 +9,15 @@ from filmgate.core.digest import canonical_json
 Confidence = Annotated[float, Field(ge=0, le=1)]
 """How sure the producer is, 0 to 1. A producer that does not measure it says None."""
 
-FrameNumber = Annotated[int, Field(ge=0)]
+Name = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
+"""Some text; without NUL, which no database holds."""
+
+Language = Annotated[str, Field(min_length=2, pattern=r"^[^\x00]*$")]
+"""BCP 47 or ISO 639 code: `en`, `eng`, `pt-BR`."""
+
+Index = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+FrameNumber = Index
 """0-based, counted over decoded frames in order of presentation."""
 
 

@@ -26,6 +26,10 @@ insert into assets (asset_id, input_hash, uri, size_bytes, media)
 values (%(asset_id)s, %(input_hash)s, %(uri)s, %(size_bytes)s, %(media)s)
     on conflict (asset_id) do nothing;
 
+-- name: lock_asset
+-- What an asset is served from is derived by one at a time.
+select asset_key from assets where asset_id = %(asset_id)s for no key update;
+
 -- name: renew_asset
 -- What its newest run says of it.
 update assets a
@@ -34,20 +38,57 @@ update assets a
    and not exists (select from runs r
                     where r.asset_key = a.asset_key and r.created_at > %(created_at)s);
 
--- name: asset_key
-select asset_key from assets where asset_id = %(asset_id)s;
+-- name: begin_run
+-- A run that is there already is left alone, but for one that is worked on again.
+insert into runs (asset_key, run_id, producer, pipeline, model_profile, config, config_hash,
+                  input_hash, source_sha_map, status, revision, created_at)
+values (%(asset_key)s, %(run_id)s, %(producer)s, %(pipeline)s, %(model_profile)s, %(config)s,
+        %(config_hash)s, %(input_hash)s, %(source_sha_map)s, 'running', 0, %(created_at)s)
+    on conflict (asset_key, producer, run_id) do update
+   set status = 'running', finished_at = null, error = null
+ where runs.status in ('failed', 'incomplete');
 
--- name: drop_run
--- The earlier revision of a run, with all that hangs on it.
-delete from runs
- where asset_key = %(asset_key)s and producer = %(producer)s and run_id = %(run_id)s;
+-- name: end_run
+-- Only the status: what a run that was not taken in has made is not known here.
+update runs r
+   set status = case when %(status)s = 'completed' then 'incomplete' else %(status)s end,
+       finished_at = %(finished_at)s, error = %(error)s
+  from assets a
+ where a.asset_id = %(asset_id)s and r.asset_key = a.asset_key
+   and r.producer = %(producer)s and r.run_id = %(run_id)s and r.status = 'running';
 
 -- name: add_run
-insert into runs (asset_key, run_id, producer, pipeline, model_profile, config_hash, input_hash,
-                  status, revision, created_at, finished_at, error)
-values (%(asset_key)s, %(run_id)s, %(producer)s, %(pipeline)s, %(model_profile)s, %(config_hash)s,
-        %(input_hash)s, %(status)s, %(revision)s, %(created_at)s, %(finished_at)s, %(error)s)
+-- In the place of its earlier revision, whose key it keeps.
+insert into runs (asset_key, run_id, producer, pipeline, model_profile, config, config_hash,
+                  input_hash, source_sha_map, status, revision, created_at, finished_at, error)
+values (%(asset_key)s, %(run_id)s, %(producer)s, %(pipeline)s, %(model_profile)s, %(config)s,
+        %(config_hash)s, %(input_hash)s, %(source_sha_map)s, %(status)s, %(revision)s,
+        %(created_at)s, %(finished_at)s, %(error)s)
+    on conflict (asset_key, producer, run_id) do update
+   set pipeline = excluded.pipeline, model_profile = excluded.model_profile,
+       config = excluded.config, config_hash = excluded.config_hash,
+       input_hash = excluded.input_hash, source_sha_map = excluded.source_sha_map,
+       status = excluded.status, revision = excluded.revision,
+       created_at = excluded.created_at, finished_at = excluded.finished_at,
+       error = excluded.error
 returning run_key;
+
+-- name: drop_files
+-- All artifacts of a run, and what serves from them.
+delete from artifact_files where asset_key = %(asset_key)s and run_key = %(run_key)s;
+
+-- name: drop_stages
+delete from pipeline.run_stages where asset_key = %(asset_key)s and run_key = %(run_key)s;
+
+-- name: add_stage
+insert into pipeline.run_stages
+       (asset_key, run_key, stage, position, status, attempt, fingerprint, record_sha256, lineage,
+        producer, producer_version, weights_sha256, counts, metrics, warnings, started_at,
+        ended_at, duration_s, error_details)
+values (%(asset_key)s, %(run_key)s, %(stage)s, %(position)s, %(status)s, %(attempt)s,
+        %(fingerprint)s, %(record_sha256)s, %(lineage)s, %(producer)s, %(producer_version)s,
+        %(weights_sha256)s, %(counts)s, %(metrics)s, %(warnings)s, %(started_at)s, %(ended_at)s,
+        %(duration_s)s, %(error_details)s);
 
 -- name: add_type
 insert into artifact_types (artifact_type)
@@ -60,33 +101,18 @@ select %(artifact_type)s
 select type_key from artifact_types where artifact_type = %(artifact_type)s;
 
 -- name: add_file
-insert into artifact_files (asset_key, run_key, type_key, artifact_key, path, sha256,
+insert into artifact_files (asset_key, run_key, type_key, stage, artifact_key, path, sha256,
                             schema_version, producer, producer_version, weights_sha256, created_at)
-values (%(asset_key)s, %(run_key)s, %(type_key)s, %(artifact_key)s, %(path)s, %(sha256)s,
-        %(schema_version)s, %(producer)s, %(producer_version)s, %(weights_sha256)s,
+values (%(asset_key)s, %(run_key)s, %(type_key)s, %(stage)s, %(artifact_key)s, %(path)s,
+        %(sha256)s, %(schema_version)s, %(producer)s, %(producer_version)s, %(weights_sha256)s,
         %(created_at)s);
 
 -- name: copy_rows
 copy artifact_rows (asset_key, run_key, type_key, ordinal, span_start_ms, span_end_ms, payload)
 from stdin;
 
--- name: project_transcript
--- Without the two private-use characters with which snippets mark their matches.
-insert into transcript_fts (asset_key, run_key, ordinal, span_start_ms, span_end_ms, config, text,
-                            words)
-select o.asset_key, o.run_key, o.ordinal, o.span_start_ms, o.span_end_ms, c.config,
-       c.text, to_tsvector(c.config, c.text)
-  from artifact_rows o
-  join artifact_types t using (type_key)
- cross join lateral (select text_config(o.payload ->> 'language') as config,
-                            translate(o.payload ->> 'text', U&'\E000\E001', '') as text) c
- where o.asset_key = %(asset_key)s and o.run_key = %(run_key)s
-   and t.artifact_type = 'transcript.segment';
+-- name: describe_file
+select describe_file(%(asset_key)s, %(run_key)s, %(type_key)s::smallint);
 
--- name: project_scenes
-insert into scene_ranges (asset_key, run_key, scene_index, span_start_ms, span_end_ms)
-select o.asset_key, o.run_key, (o.payload ->> 'scene_index')::integer, o.span_start_ms,
-       o.span_end_ms
-  from artifact_rows o
-  join artifact_types t using (type_key)
- where o.asset_key = %(asset_key)s and o.run_key = %(run_key)s and t.artifact_type = 'scene';
+-- name: refresh_served
+select refresh_served(%(asset_key)s);

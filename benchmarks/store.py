@@ -1,0 +1,464 @@
+"""The artifact store at size: taking in, jumping, finding, searching, each beside its limit.
+
+Run: python benchmarks/store.py [--artifacts 1000000] [--large 10000000]
+
+With `--large` a second database is filled with so many, and it is printed how the cost grew.
+One film's runs are taken in as in earnest; the other films are copies of it, made inside the
+database, since what is measured then is asking.
+"""
+
+import argparse
+import hashlib
+import json
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, cast
+
+import psycopg
+from psycopg.rows import dict_row
+
+from filmgate.core.digest import canonical_json, digest, digest_of
+from filmgate.core.gates import FileFacts
+from filmgate.core.ids import AssetId
+from filmgate.core.jump_filters import JumpFilters
+from filmgate.core.manifest import Manifest, StageEntry
+from filmgate.core.payloads.built_in import BUILT_IN
+from filmgate.core.plan import Producer
+from filmgate.core.ports import ArtifactRow, ArtifactRows, RunDirectory
+from filmgate.core.questions import Direction, JumpKind, TextSource
+from filmgate.core.records import ArtifactRef, Asset
+from filmgate.core.states import RunState, StageState
+from filmgate.db import projections, rows
+from filmgate.db.connection import connected
+from filmgate.db.embedded import EmbeddedPostgres
+from filmgate.db.queries import queries
+from filmgate.db.result_store import PostgresResults
+from filmgate.db.serving import Serving
+from filmgate.sync.ingest import ingest_run
+
+RUNS = 50
+PER_RUN = 2500
+SHARES = {
+    "face.detection": 0.40,
+    "object.detection": 0.20,
+    "transcript.segment": 0.24,
+    "ocr.text": 0.10,
+    "place.classification": 0.03,
+    "scene": 0.03,
+}
+COMMON = "gate"
+"""In every eighth text."""
+WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in ("", "ne", "rd", "st", "x")]
+ASKED = 2000
+ME = Producer(name="bench", version="1")
+MOMENT = "2026-01-02T03:04:05+00:00"
+
+
+def text(random_: random.Random) -> str:
+    """A sentence, with common words more often than rare ones."""
+    words = [WORDS[int(len(WORDS) * random_.random() ** 2)] for _ in range(9)]
+    return " ".join([*words, COMMON] if random_.random() < 1 / 8 else words)
+
+
+def payload(kind: str, number: int, random_: random.Random) -> dict[str, Any]:
+    """One of a type."""
+    sure = round(random_.random(), 3)
+    box = {name: round(random_.random() * 600, 1) for name in ("x", "y", "width", "height")}
+    match kind:
+        case "scene":
+            return {"scene_index": number, "method": "cut", "score": sure, "frame_number": number}
+        case "transcript.segment":
+            return {"text": text(random_), "speaker": None, "confidence": sure, "language": "en"}
+        case "ocr.text":
+            corners = [[box["x"], box["y"]], [box["x"], 9.0], [9.0, 9.0], [9.0, box["y"]]]
+            told = {"text": text(random_), "language": "en", "frame_number": number}
+            return told | {"confidence": sure, "bounding_box": corners}
+        case "place.classification":
+            told = {"alternative_labels": [], "frame_number": number}
+            return told | {"label": random_.choice(WORDS[:40]), "confidence": sure}
+        case "object.detection":
+            told = {"label": random_.choice(WORDS[:40]), "frame_number": number}
+            return told | {"confidence": sure, "bounding_box": box}
+        case _:
+            told = {"cluster_id": f"p{random_.randrange(12)}", "frame_number": number}
+            return told | {"confidence": sure, "bounding_box": box}
+
+
+class Prepared:
+    """The port `RunDirectory` as far as an ingest needs it: a manifest and its files."""
+
+    def __init__(self, folder: Path, run_id: str, count: int, seed: int) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True)
+        random_ = random.Random(seed)
+        refs = [self._write(kind, int(count * share), random_) for kind, share in SHARES.items()]
+        config = {"make": {"seed": seed}}
+        entry = {
+            "status": StageState.SUCCESS,
+            "attempt": 1,
+            "ended": MOMENT,
+            "artifacts": refs,
+            "producer": ME,
+            "is_derived": False,
+            "derived_from": "commits/make.a1.json",
+        }
+        self.manifest = Manifest(
+            producer="bench",
+            pipeline="bench",
+            asset=Asset(id="film", input_hash=digest(b""), uri="file:///x", size_bytes=1, media={}),
+            source_sha_map={"x": digest(b"")},
+            run_id=run_id,
+            env="bench",
+            profile=("fast", "balanced", "high_quality")[seed % 3],
+            config=config,
+            config_hash=digest_of(config),
+            status=RunState.SUCCESS,
+            revision=1,
+            created_at=datetime.fromisoformat(MOMENT),
+            updated_at=datetime.fromisoformat(MOMENT) + timedelta(minutes=seed),
+            stages={"make": StageEntry.model_validate(entry)},
+            metrics={},
+        )
+
+    def _write(self, kind: str, count: int, random_: random.Random) -> ArtifactRef:
+        path, sha = self.folder / f"{kind}.jsonl", hashlib.sha256()
+        with path.open("wb") as file:
+            for number in range(count):
+                start = number * 40
+                line = {
+                    "ordinal": number,
+                    "payload": payload(kind, number, random_),
+                    "span_end_ms": start + 40,
+                    "span_start_ms": start,
+                }
+                data = canonical_json(line) + b"\n"
+                file.write(data)
+                sha.update(data)
+        return ArtifactRef(
+            key=kind,
+            path=path.name,
+            sha256=sha.hexdigest(),
+            size_bytes=path.stat().st_size,
+            media_type="application/x-ndjson",
+            schema_name=kind,
+            schema_version=1,
+            records=count,
+            artifact_type=kind,
+        )
+
+    def refold(self, _lease: None) -> Manifest:
+        """As it is."""
+        return self.manifest
+
+    def open(self, path: str) -> IO[bytes]:
+        """A file."""
+        return (self.folder / path).open("rb")
+
+    def facts(self, _path: str) -> FileFacts | None:
+        """Nothing asks."""
+        raise NotImplementedError
+
+
+def as_run(prepared: Prepared) -> RunDirectory:
+    """For the type checker."""
+    return cast("RunDirectory", prepared)
+
+
+@contextmanager
+def emptied(connection: psycopg.Connection) -> Iterator[None]:
+    """The database as if nothing had been taken in, before and after."""
+    connection.execute("truncate assets, runs, pipeline.inbox cascade")
+    yield
+    connection.execute("truncate assets, runs, pipeline.inbox cascade")
+
+
+def prebuilt(prepared: Prepared) -> dict[str, list[ArtifactRow]]:
+    """Every record as it goes into the database, read and checked beforehand."""
+    made: dict[str, list[ArtifactRow]] = {}
+    for _, _, ref in prepared.manifest.artifact_refs:
+        with prepared.open(ref.path) as file:
+            lines = [json.loads(line) for line in file]
+        made[ref.path] = [
+            ArtifactRow(
+                line["ordinal"],
+                line["span_start_ms"],
+                line["span_end_ms"],
+                canonical_json(line["payload"]),
+            )
+            for line in lines
+        ]
+    return made
+
+
+def measure_ingest(connection: psycopg.Connection, folder: Path, count: int) -> None:
+    """Ours, the limit, and row by row."""
+    prepared = Prepared(folder / "ingest", "r", count, 1)
+    ready = prebuilt(prepared)
+    few = {path: found[: max(1, len(found) // 10)] for path, found in ready.items()}
+    rates: dict[str, list[float]] = {"ours": [], "copy": [], "single": []}
+    for _ in range(3):
+        with emptied(connection):
+            results = PostgresResults(connection, BUILT_IN)
+            seconds = timed(partial(ingest_run, as_run(prepared), results, BUILT_IN)) / 1000
+            rates["ours"].append(sum(map(len, ready.values())) / seconds)
+        with emptied(connection):
+            blocks = {
+                path: list(rows.copied(keys, ready[path]))
+                for path, keys in laid(connection, prepared).items()
+            }
+            seconds = timed(partial(write, connection, prepared, partial(copy, blocks))) / 1000
+            rates["copy"].append(sum(map(len, ready.values())) / seconds)
+        with emptied(connection):
+            laid(connection, prepared)
+            seconds = timed(partial(write, connection, prepared, partial(insert, few))) / 1000
+            rates["single"].append(sum(map(len, few.values())) / seconds)
+    ours, copied, single = (statistics.median(rates[name]) for name in ("ours", "copy", "single"))
+    print(f"taken in, read and validated      {ours:12,.0f} records/s")
+    print(
+        f"  COPY of bytes made before       {copied:12,.0f} records/s  ({ours / copied:.2f} of it)"
+    )
+    print(f"  single inserts, one transaction {single:12,.0f} records/s  ({ours / single:.1f} x)")
+
+
+Keys = dict[str, dict[str, Any]]
+
+
+def laid(connection: psycopg.Connection, prepared: Prepared) -> Keys:
+    """A run that is taken in without its records; the keys of each of its files."""
+    files = [
+        ArtifactRows("make", ref, str(ref.artifact_type), ME, prepared.manifest.created_at, ())
+        for _, _, ref in prepared.manifest.artifact_refs
+    ]
+    PostgresResults(connection, BUILT_IN).ingest(prepared.manifest, "0" * 64, files)
+    with connection.cursor(row_factory=dict_row) as cursor:
+        found = cursor.execute(
+            "select path, asset_key, run_key, type_key from artifact_files"
+        ).fetchall()
+    return {row.pop("path"): row for row in found}
+
+
+def write(
+    connection: psycopg.Connection,
+    prepared: Prepared,
+    put: Callable[[psycopg.Connection, str, dict[str, Any]], None],
+) -> None:
+    """Records into the same tables, under the same keys, with the same projections."""
+    found = connection.execute("select path, asset_key, run_key, type_key from artifact_files")
+    names = ("asset_key", "run_key", "type_key")
+    keyed: Keys = {path: dict(zip(names, keys, strict=True)) for path, *keys in found}
+    with connection.transaction():
+        for path, keys in keyed.items():
+            put(connection, path, keys)
+            connection.execute(queries("ingest")["describe_file"], keys)
+        projections.fill(connection, BUILT_IN.projections, keys)
+        connection.execute(queries("ingest")["refresh_served"], keys)
+
+
+def copy(
+    blocks: dict[str, list[tuple[bytes, int]]],
+    connection: psycopg.Connection,
+    path: str,
+    _keys: dict[str, Any],
+) -> None:
+    """What COPY takes."""
+    with connection.cursor() as cursor, cursor.copy(queries("ingest")["copy_rows"]) as sink:
+        for block, _ in blocks[path]:
+            sink.write(block)
+
+
+def insert(
+    ready: dict[str, list[ArtifactRow]],
+    connection: psycopg.Connection,
+    path: str,
+    keys: dict[str, Any],
+) -> None:
+    """One statement a row."""
+    statement = queries("artifacts")["add_row"]
+    for row in ready[path]:
+        told = row._asdict() | {"payload": row.payload.decode()}
+        connection.execute(statement, keys | told, prepare=True)
+
+
+def measure_memory(folder: Path, url: str, count: int) -> None:
+    """The most memory that taking in so many records needs, in a process of its own."""
+    code = (
+        "import resource, sys; from pathlib import Path; sys.path.insert(0, 'benchmarks');"
+        "import store; store.take_in_apart(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]));"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+    )
+    for size in (count // 10, count):
+        command = [sys.executable, "-c", code, str(folder), url, str(size)]
+        told = subprocess.run(command, capture_output=True, check=True, text=True)
+        print(f"memory to take in {size:10,d}       {int(told.stdout):12,d} MiB at most")
+
+
+def take_in_apart(folder: Path, url: str, count: int) -> None:
+    """Take in a run of so many records."""
+    with connected(url) as connection, emptied(connection):
+        prepared = Prepared(folder / f"apart{count}", "r", count, 1)
+        ingest_run(as_run(prepared), PostgresResults(connection, BUILT_IN), BUILT_IN)
+
+
+def fill(connection: psycopg.Connection, folder: Path, artifacts: int) -> int:
+    """Films with fifty runs each, `artifacts` in all; how many films."""
+    films = max(1, artifacts // (RUNS * PER_RUN))
+    results = PostgresResults(connection, BUILT_IN)
+    for number in range(RUNS):
+        name = folder / f"run{number}"
+        prepared = Prepared(name, f"r{number}", PER_RUN, number)
+        ingest_run(as_run(prepared), results, BUILT_IN)
+        shutil.rmtree(name)
+    connection.execute("set session_replication_role = replica")  # the copies break no key
+    connection.execute(
+        "insert into assets (asset_id, input_hash, uri, size_bytes, media)"
+        " select 'film' || n, input_hash, uri, size_bytes, media"
+        " from assets, generate_series(2, %s) n where asset_id = 'film'",
+        [films],
+    )
+    first = connection.execute("select asset_key from assets where asset_id = 'film'").fetchone()
+    assert first is not None
+    for table in ("runs", "artifact_files", "artifact_rows", *NAMES):
+        columns = [
+            row[0]
+            for row in connection.execute(
+                "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0"
+                " order by attnum",
+                [table],
+            )
+        ]
+        mine = ", ".join(f"x.{name}" for name in columns[1:])
+        override = " overriding system value" if table == "runs" else ""
+        assert columns[0] == "asset_key"
+        connection.execute(
+            f"insert into {table} ({', '.join(columns)}){override}"
+            f" select a.asset_key, {mine} from {table} x, assets a"
+            " where x.asset_key = %s and a.asset_key <> %s order by a.asset_key",
+            [first[0], first[0]],
+        )
+    connection.execute("set session_replication_role = origin")
+    connection.execute("select refresh_served(asset_key) from assets")
+    connection.execute("vacuum analyze")
+    return films
+
+
+NAMES = tuple(each.name for each in BUILT_IN.projections)
+
+
+def sizes(connection: psycopg.Connection) -> None:
+    """Bytes an artifact, tables and indexes apart."""
+    row = connection.execute("select count(*) from artifact_rows").fetchone()
+    assert row is not None
+    for title, pattern in (("artifacts", "artifact_rows%"), ("projections", None)):
+        found = connection.execute(
+            "select sum(pg_table_size(oid)), sum(pg_indexes_size(oid)) from pg_class"
+            " where relkind in ('r', 'p') and case when %s::text is null"
+            " then relname = any(%s) else relname like %s end",
+            [pattern, list(NAMES), pattern],
+        ).fetchone()
+        assert found is not None
+        table, indexes = (int(size) / row[0] for size in found)
+        print(f"  {title:12} {table:6.0f} bytes an artifact, {indexes:6.0f} in indexes")
+
+
+def measure_asking(connection: psycopg.Connection, films: int) -> dict[str, tuple[float, float]]:
+    """Median and p99 in ms of each question, in turn with a bare `select 1`."""
+    serving, random_ = Serving(connection), random.Random(7)
+    kinds = [kind for kind in JumpKind if kind is not JumpKind.PERSON]
+
+    def film() -> AssetId:
+        number = random_.randrange(films)
+        return AssetId("film" if number == 0 else f"film{number + 1}")
+
+    def jump() -> object:
+        from_ms = random_.randrange(1, 2500)
+        return serving.jump(film(), random_.choice(kinds), random_.choice(list(Direction)), from_ms)
+
+    def label() -> object:
+        wanted = JumpFilters(label=random_.choice(WORDS[:40]))
+        return serving.jump(film(), JumpKind.OBJECT, Direction.NEXT, 0, wanted)
+
+    asks: dict[str, Callable[[], object]] = {
+        "select 1": lambda: connection.execute("select 1", prepare=True).fetchone(),
+        "jump": jump,
+        "jump to a label": label,
+        "find, a common word": lambda: serving.find(film(), COMMON, source=TextSource.ALL),
+        "find, any word": lambda: serving.find(film(), random_.choice(WORDS)),
+        "search, a common word": lambda: serving.search(COMMON),
+        "search, any word": lambda: serving.search(random_.choice(WORDS)),
+    }
+    took: dict[str, list[float]] = {name: [] for name in asks}
+    for turn in range(ASKED):
+        for name, ask in asks.items():
+            if not name.startswith("search") or turn % 10 == 0:
+                took[name].append(timed(ask))
+    measured = {
+        name: (statistics.median(each), statistics.quantiles(each, n=100)[98])
+        for name, each in took.items()
+    }
+    for name, (median, p99) in measured.items():
+        bare, bare_p99 = measured["select 1"]
+        ratios = f"({median / bare:5.1f} x and {p99 / bare_p99:5.1f} x a bare one)"
+        print(f"  {name:24} {median:8.3f} ms, p99 {p99:8.3f} ms  {ratios}")
+    return measured
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Milliseconds."""
+    began = time.perf_counter()
+    work()
+    return (time.perf_counter() - began) * 1000
+
+
+@contextmanager
+def filled(folder: Path, artifacts: int) -> Iterator[tuple[psycopg.Connection, int]]:
+    """A database with so many artifacts, and how many films they are of."""
+    server = EmbeddedPostgres(folder / f"pg{artifacts}")
+    with server.used() as url, connected(url) as connection:
+        began = time.perf_counter()
+        films = fill(connection, folder / f"files{artifacts}", artifacts)
+        seconds = time.perf_counter() - began
+        print(
+            f"\n{artifacts:,} artifacts, {films} films with {RUNS} runs ({seconds:.0f} s to fill)"
+        )
+        sizes(connection)
+        yield connection, films
+
+
+def main() -> None:
+    """Measure in turn, print medians and ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--artifacts", type=int, default=1_000_000)
+    parser.add_argument("--large", type=int, default=0)
+    parser.add_argument("--records", type=int, default=100_000, help="in a run that is taken in")
+    parser.add_argument("--memory", type=int, default=1_000_000, help="in the run for memory")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        with EmbeddedPostgres(root / "pg").used() as url:
+            with connected(url) as connection:
+                measure_ingest(connection, root, asked.records)
+            if asked.memory:
+                measure_memory(root, url, asked.memory)
+        with filled(root, asked.artifacts) as (connection, films):
+            small = measure_asking(connection, films)
+        if asked.large:
+            with filled(root, asked.large) as (connection, films):
+                large = measure_asking(connection, films)
+            print(f"\nfrom {asked.artifacts:,} to {asked.large:,} artifacts, median and p99")
+            for title, (median, p99) in large.items():
+                before = small[title]
+                print(f"  {title:24} {median / before[0]:8.2f} x      {p99 / before[1]:8.2f} x")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""The database that the settings mean: a server, or the embedded one."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from filmgate.app.settings import Settings
+from filmgate.core.errors import FilmgateError, Invalid, Unavailable
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from filmgate.db.embedded import EmbeddedPostgres
+
+
+class Database:
+    """Opens sessions, and starts and stops the embedded server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @contextmanager
+    def session(self) -> "Iterator[psycopg.Connection]":
+        """A connection for one task, closed when the block ends however it ends."""
+        from filmgate.db.connection import connected  # slow, and not every command needs it
+
+        with self._running() as url, connected(url) as connection:
+            yield connection
+
+    @contextmanager
+    def lasting(self) -> Iterator[None]:
+        """Keep the embedded server running for a block in which sessions come and go; where it
+        cannot be started, the sessions say so."""
+        with ExitStack() as stack:
+            with suppress(FilmgateError, OSError):
+                stack.enter_context(self._running())
+            yield
+
+    def start(self) -> str:
+        """Start the embedded database and let it outlive its users; its URL."""
+        return self._embedded().keep()
+
+    def stop(self) -> bool:
+        """Stop the embedded database; False where it was not running."""
+        return self._embedded().stop()
+
+    def url(self) -> str:
+        """Where the database is reached: a server, or the embedded one while it runs."""
+        if self._settings.database_url:
+            return self._settings.database_url
+        embedded = self._embedded()
+        if not embedded.is_running():
+            raise Unavailable(
+                "the embedded database is not running",
+                expected="a server that was started",
+                got="none",
+                hint="`filmgate db start` keeps one running",
+            )
+        return embedded.url
+
+    @contextmanager
+    def _running(self) -> Iterator[str]:
+        if self._settings.database_url:
+            yield self._settings.database_url
+        else:
+            with self._embedded().used() as url:
+                yield url
+
+    def _embedded(self) -> "EmbeddedPostgres":
+        from filmgate.db.embedded import EmbeddedPostgres  # not every command needs it
+
+        if self._settings.database_url:
+            raise Invalid(
+                "the database is a server of yours",
+                expected="no FILMGATE_DATABASE_URL",
+                got="one that is set",
+                hint="Start and stop it where it lives",
+            )
+        return EmbeddedPostgres((self._settings.home.expanduser() / "pg").absolute())

@@ -1,0 +1,33 @@
+"""What was seen in one frame: `object.detection`, `face.detection`, `person.detection`."""
+
+from filmgate.core.payloads.geometry import BoundingBox
+from filmgate.core.payloads.payload import Confidence, FrameNumber, Name, Payload
+
+
+class ObjectDetectionV1(Payload):
+    """Contract `object.detection`, version 1."""
+
+    label: Name
+    confidence: Confidence | None
+    bounding_box: BoundingBox
+    frame_number: FrameNumber
+
+
+class FaceDetectionV1(Payload):
+    """Contract `face.detection`, version 1."""
+
+    confidence: Confidence | None
+    bounding_box: BoundingBox
+    cluster_id: Name | None
+    """Whose face it is, as one run groups them; None where it was not grouped."""
+    frame_number: FrameNumber
+
+
+class PersonDetectionV1(Payload):
+    """Contract `person.detection`, version 1: a body."""
+
+    confidence: Confidence | None
+    bounding_box: BoundingBox
+    track_id: Name | None
+    """The `track` that it belongs to; None where it was not followed."""
+    frame_number: FrameNumber

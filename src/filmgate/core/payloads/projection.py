@@ -1,0 +1,42 @@
+"""A projection: what queries ask of the payloads of one type, in columns with a key of its own."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,50}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column, and how its value comes from an artifact."""
+
+    name: str
+    type: Literal["text", "integer", "bigint", "real", "boolean", "tsvector"]
+    value: str
+    """A PostgreSQL expression over `payload`, `ordinal`, `span_start_ms`, `span_end_ms`,
+    `schema_version` and `text_config`: `payload ->> 'label'`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Projection:
+    """A table with a row for each artifact of a type, filled when a run is ingested.
+
+    Beside its own columns it has `asset_key`, `run_key`, `ordinal`, `span_start_ms` and
+    `span_end_ms`. It is derived: `filmgate db rebuild-projections` makes it again.
+    """
+
+    name: str
+    artifact_type: str
+    columns: tuple[Column, ...]
+    by: tuple[str, ...] = ()
+    """Columns that are asked for by value; the key leads with them, then goes by time."""
+    where: str = "true"
+    """Which artifacts have a row."""
+
+    def __post_init__(self) -> None:
+        for name in (self.name, *(column.name for column in self.columns)):
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"no name for a table or a column: {name!r}")
+        if unknown := set(self.by) - {column.name for column in self.columns}:
+            raise ValueError(f"{self.name} has no column {', '.join(sorted(unknown))}")

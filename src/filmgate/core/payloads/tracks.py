@@ -1,0 +1,32 @@
+"""What lasts longer than a frame: `track` and `screentime.segment`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from filmgate.core.payloads.payload import Confidence, FrameNumber, Name, Payload
+
+
+class TrackV1(Payload):
+    """Contract `track`, version 1: one thing, followed through a shot. Its span is its life."""
+
+    track_id: Name
+    subject: Literal["face", "person", "object"]
+    cluster_id: Name | None
+    """Who it is, as one run groups faces; None where that is unknown."""
+    first_frame: FrameNumber
+    last_frame: FrameNumber
+    detections: Annotated[int, Field(ge=1)]
+    """In how many frames it was detected; it may be lost and found in between."""
+    confidence: Confidence | None
+    """Mean over its detections."""
+
+
+class ScreentimeSegmentV1(Payload):
+    """Contract `screentime.segment`, version 1: a stretch in which a person is on screen."""
+
+    cluster_id: Name
+    """The person."""
+    evidence: Literal["face", "body", "bridged"]
+    """What shows it: a face, a body whose face is turned away, or a gap short enough to bridge."""
+    confidence: Confidence | None

@@ -1,0 +1,218 @@
+"""The repository: artifacts one by one, as programs make, fetch and remove them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from filmgate.core.answers import ChainLink, ProvenanceAnswer
+from filmgate.core.envelope import Envelope, NewArtifact, artifact_id, parse_artifact_id
+from filmgate.core.errors import Conflict, NotFound
+from filmgate.core.payloads.registry import Registry
+from filmgate.db import projections
+from filmgate.db.queries import queries
+from filmgate.db.serving import envelope_of
+from filmgate.db.sessions import Session
+
+SHARED = ("schema_version", "producer", "producer_version")
+"""What all artifacts of one type in one run have in common."""
+
+OF_THE_RUN = ("model_profile", "config_hash", "input_hash")
+
+
+class Artifacts:
+    """Artifacts over one connection. Each call is a transaction: all of it, or nothing."""
+
+    def __init__(self, connection: psycopg.Connection, registry: Registry) -> None:
+        self._connection = connection
+        self._session = Session(connection)
+        self._registry = registry
+
+    def create(self, artifact: NewArtifact, *, installation: str | None = None) -> Envelope:
+        """Add one artifact to a run; see `batch_create`."""
+        return self.batch_create([artifact], installation=installation)[0]
+
+    def batch_create(
+        self, artifacts: Sequence[NewArtifact], *, installation: str | None = None
+    ) -> list[Envelope]:
+        """Add artifacts to runs that are known; each gets the next ordinal of its type.
+
+        All are validated before any is written. Raises Invalid where a payload breaks its
+        contract, SchemaNotFoundError where there is none, NotFound where a run is unknown, and
+        Conflict where the provenance is not the run's, or differs from that of the artifacts
+        that the run has of the type. `installation` says whose run, where two have one id.
+        """
+        checked = [self._validated(artifact) for artifact in artifacts]
+        made: dict[int, Envelope] = {}
+        order = sorted(range(len(checked)), key=lambda n: _file_key(checked[n]))
+        with self._connection.transaction():
+            for _, group in groupby(order, key=lambda n: _file_key(checked[n])):
+                numbers = list(group)
+                added = self._add([checked[n] for n in numbers], installation)
+                made |= dict(zip(numbers, added, strict=True))
+        return [made[number] for number in range(len(checked))]
+
+    def get_by_id(self, text: str, *, installation: str | None = None) -> Envelope:
+        """One artifact, whatever is served; NotFound, or Conflict where two runs have its id."""
+        return envelope_of(self._row(text, installation))
+
+    def lifted(self, artifact: Envelope, version: int) -> Envelope:
+        """The artifact as a later version of its contract has it."""
+        kind = artifact.artifact_type
+        payload = self._registry.lift(kind, artifact.schema_version, artifact.payload, version)
+        return artifact.model_copy(update={"payload": payload, "schema_version": version})
+
+    def delete(self, text: str, *, installation: str | None = None) -> None:
+        """Take one artifact away; its id is not given again. NotFound where it is not there."""
+        row = self._row(text, installation)
+        with self._connection.transaction():
+            self._session.do(queries("artifacts")["drop_row"], row)
+            self._derive(row, row["artifact_type"])
+
+    def delete_run(self, asset_id: str, run_id: str, *, installation: str | None = None) -> None:
+        """Take a run away with all that was taken in of it; it can be ingested again.
+
+        Raises Conflict where it is pinned: whoever pinned it counts on it.
+        """
+        sql = queries("artifacts")
+        with self._connection.transaction():
+            run = self._run(asset_id, run_id, installation)
+            try:
+                self._session.do(sql["drop_run"], run | {"asset_id": asset_id})
+            except psycopg.errors.ForeignKeyViolation as error:
+                raise Conflict(
+                    f"run {run_id} of {asset_id} is pinned",
+                    expected="a run that no selection names",
+                    got="one that is served by choice",
+                    hint="Select another run first",
+                ) from error
+            self._session.do(queries("ingest")["refresh_served"], run)
+
+    def provenance(self, text: str, *, installation: str | None = None) -> ProvenanceAnswer:
+        """Where an artifact comes from: its stage, and all that that stood on."""
+        row = self._row(text, installation)
+        sql = queries("artifacts")
+        facts = self._session.need(sql["provenance"], row)
+        stages = self._session.all(sql["stages"], row)
+        config = facts.pop("config")
+        return ProvenanceAnswer(
+            artifact=envelope_of(row),
+            **facts,
+            config=config.get(facts["stage"], {}),
+            chain=_chain(facts["stage"], stages),
+        )
+
+    def _validated(self, artifact: NewArtifact) -> NewArtifact:
+        kind, version = artifact.artifact_type, artifact.schema_version
+        payload = self._registry.validate(kind, version, artifact.payload)
+        return artifact.model_copy(update={"payload": payload})
+
+    def _add(self, artifacts: Sequence[NewArtifact], installation: str | None) -> list[Envelope]:
+        """Artifacts of one type to one run."""
+        ingest, sql = queries("ingest"), queries("artifacts")
+        first = artifacts[0]
+        run = self._run(first.asset_id, first.run_id, installation)
+        for artifact in artifacts:
+            _check_same(artifact, run, OF_THE_RUN, "its run")
+        named = {"artifact_type": first.artifact_type}
+        self._session.do(ingest["add_type"], named)
+        keys = {**run, **self._session.need(ingest["type_key"], named)}
+        file = self._session.one(sql["file"], keys)
+        if file is None:
+            self._session.do(ingest["add_file"], {**keys, **_loose_file(first)})
+            file = {name: getattr(first, name) for name in SHARED} | {"next_ordinal": 0}
+        made = []
+        for number, artifact in enumerate(artifacts, file["next_ordinal"]):
+            _check_same(artifact, file, SHARED, f"the {first.artifact_type} artifacts of its run")
+            told = artifact.model_dump() | {"payload": Jsonb(artifact.payload)}
+            self._session.do(sql["add_row"], {**keys, **told, "ordinal": number})
+            named_by = artifact_id(artifact.asset_id, artifact.run_id, first.artifact_type, number)
+            made.append(Envelope(artifact_id=named_by, **artifact.model_dump()))
+        self._derive(keys, first.artifact_type)
+        return made
+
+    def _derive(self, keys: Mapping[str, Any], artifact_type: str) -> None:
+        """Make again what is derived from the artifacts of a type in a run."""
+        concerned = [p for p in self._registry.projections if p.artifact_type == artifact_type]
+        self._session.do(queries("ingest")["describe_file"], keys)
+        projections.clear(self._connection, concerned, keys)
+        projections.fill(self._connection, concerned, keys)
+        self._session.do(queries("artifacts")["forget_words"], keys)
+        self._session.do(queries("ingest")["refresh_served"], keys)
+
+    def _run(self, asset_id: str, run_id: str, installation: str | None) -> dict[str, Any]:
+        asked = {"asset_id": asset_id, "run_id": run_id, "installation": installation}
+        found = self._session.all(queries("artifacts")["run"], asked)
+        return _the_one(found, f"run {run_id!r} of {asset_id}")
+
+    def _row(self, text: str, installation: str | None) -> dict[str, Any]:
+        names = ("asset_id", "run_id", "artifact_type", "ordinal")
+        asked = dict(zip(names, parse_artifact_id(text), strict=True))
+        asked["installation"] = installation
+        return _the_one(self._session.all(queries("artifacts")["by_id"], asked), f"artifact {text}")
+
+
+def _file_key(artifact: NewArtifact) -> tuple[str, str, str]:
+    return artifact.asset_id, artifact.run_id, artifact.artifact_type
+
+
+def _loose_file(artifact: NewArtifact) -> dict[str, Any]:
+    """What holds for artifacts that no stage made: they lie in no file."""
+    return {
+        "stage": None,
+        "artifact_key": None,
+        "path": None,
+        "sha256": None,
+        "schema_version": artifact.schema_version,
+        "producer": artifact.producer,
+        "producer_version": artifact.producer_version,
+        "weights_sha256": None,
+        "created_at": artifact.created_at,
+    }
+
+
+def _check_same(
+    artifact: NewArtifact, stored: Mapping[str, Any], names: Iterable[str], whose: str
+) -> None:
+    for name in names:
+        if getattr(artifact, name) != stored[name]:
+            raise Conflict(
+                f"an artifact has another {name} than {whose}",
+                expected=str(stored[name]),
+                got=str(getattr(artifact, name)),
+                hint="Another producer's work belongs to a run of its own",
+            )
+
+
+def _the_one(found: Sequence[dict[str, Any]], what: str) -> dict[str, Any]:
+    if not found:
+        raise NotFound(f"no {what} in the database", hint="filmgate ingest takes runs in")
+    if len(found) > 1:
+        whose = ", ".join(row["installation"] for row in found)
+        raise Conflict(
+            f"{what} stands here more than once",
+            expected="one installation with a run of that id",
+            got=whose,
+            hint="Say whose",
+        )
+    return found[0]
+
+
+def _chain(stage: str | None, stages: Sequence[Mapping[str, Any]]) -> tuple[ChainLink, ...]:
+    """The stage, then what it stands on, breadth first."""
+    by_name = {each["stage"]: each for each in stages}
+    waiting, seen = [stage] if stage in by_name else [], []
+    while waiting:
+        name = waiting.pop(0)
+        if name in by_name and name not in seen:
+            seen.append(name)
+            waiting += [stood["stage"] for stood in by_name[name]["lineage"]]
+    return tuple(
+        ChainLink(
+            **{k: v for k, v in by_name[name].items() if k != "lineage"},
+            stands_on=tuple(stood["stage"] for stood in by_name[name]["lineage"]),
+        )
+        for name in seen
+    )

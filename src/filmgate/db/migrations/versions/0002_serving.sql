@@ -1,0 +1,333 @@
+-- What is served, and the projections that serving reads.
+
+-- Runs from their start on, with what they were configured with and made of.
+
+alter table runs
+    add config         jsonb not null default '{}',
+    add source_sha_map jsonb not null default '{}';
+drop index runs_by_status;
+create index runs_by_status on runs (asset_key, status, finished_at desc, run_id desc);
+create index runs_by_profile on runs (asset_key, model_profile, status, finished_at desc);
+
+create table pipeline.run_stages (
+    asset_key        integer not null,
+    run_key          integer not null,
+    stage            text not null check (stage <> ''),
+    position         smallint not null,
+    status           text not null check (status <> ''),
+    attempt          integer not null check (attempt >= 0),
+    fingerprint      text check (fingerprint ~ '^sha256:[0-9a-f]{64}$'),
+    record_sha256    text check (record_sha256 ~ '^[0-9a-f]{64}$'),
+    lineage          jsonb not null,
+    producer         text,
+    producer_version text,
+    weights_sha256   text,
+    counts           jsonb not null,
+    metrics          jsonb not null,
+    warnings         jsonb not null,
+    started_at       timestamptz,
+    ended_at         timestamptz,
+    duration_s       double precision,
+    error_details    jsonb,
+    primary key (asset_key, run_key, stage),
+    foreign key (asset_key, run_key) references runs on delete cascade
+);
+comment on table pipeline.run_stages is 'How each stage of a run ended, and on which records it stood.';
+
+-- What holds for a file of artifacts.
+
+create function searched_text(words text) returns text
+language sql immutable parallel safe
+return translate(left(words, 100000), U&'\E000\E001', '');
+comment on function searched_text is
+    'What of a text is searched: 100,000 characters, without the two marks of snippets.';
+
+alter table artifact_files
+    add stage       text check (stage <> ''),
+    add text_config regconfig not null default 'english',
+    add longest_ms  bigint not null default 0 check (longest_ms >= 0),
+    add next_ordinal integer not null default 0 check (next_ordinal >= 0),
+    alter artifact_key drop not null,
+    alter path drop not null,
+    alter sha256 drop not null,
+    add check (num_nulls(artifact_key, path, sha256) in (0, 3));
+comment on column artifact_files.text_config is
+    'How the texts in it are searched: by the language that most of them are in.';
+comment on column artifact_files.longest_ms is
+    'No artifact in it lasts longer, so that an overlap is one short walk along the index.';
+comment on column artifact_files.next_ordinal is
+    'Never given before, also where the last artifact was deleted.';
+comment on column artifact_files.path is
+    'In the run''s folder; null for artifacts that a program added one by one.';
+
+create function asked_words(config regconfig, words text) returns tsquery
+language plpgsql stable parallel safe
+as $$
+begin
+    return websearch_to_tsquery(config, words);
+exception when others then  -- a hundred minus signs are too many for its parser
+    return plainto_tsquery(config, words);
+end
+$$;
+comment on function asked_words is 'A question in web search syntax; no text breaks it.';
+
+create function loosened(query tsquery) returns tsquery
+language sql immutable parallel safe
+return regexp_replace(querytree(query), '\s<(-|[0-9]+)>\s', ' & ', 'g')::tsquery;
+comment on function loosened is
+    'What matches wherever the query does, and asks neither for places of words nor for their lack.';
+
+create function describe_file(asset integer, run integer, type smallint) returns void
+language sql
+begin atomic
+    update artifact_files f
+       set longest_ms   = d.longest_ms,
+           next_ordinal = greatest(f.next_ordinal, d.next_ordinal),
+           text_config  = coalesce(d.text_config, 'english')
+      from (select coalesce(max(span_end_ms - span_start_ms), 0) as longest_ms,
+                   coalesce(max(ordinal) + 1, 0) as next_ordinal,
+                   mode() within group (order by text_config(payload ->> 'language'))
+                       as text_config
+              from artifact_rows
+             where asset_key = asset and run_key = run and type_key = type) d
+     where f.asset_key = asset and f.run_key = run and f.type_key = type;
+end;
+
+select describe_file(asset_key, run_key, type_key) from artifact_files;
+
+-- Projections: derived, keyed by what is asked of them, then by time.
+
+drop table transcript_fts, scene_ranges;
+
+create table transcript_fts (
+    asset_key     integer not null,
+    run_key       integer not null,
+    ordinal       integer not null,
+    span_start_ms bigint not null,
+    span_end_ms   bigint not null,
+    confidence    real,
+    text          text,
+    words         tsvector,
+    primary key (asset_key, run_key, span_start_ms, ordinal),
+    foreign key (asset_key, run_key) references runs on delete cascade
+);
+
+create table ocr_fts (
+    asset_key     integer not null,
+    run_key       integer not null,
+    ordinal       integer not null,
+    span_start_ms bigint not null,
+    span_end_ms   bigint not null,
+    confidence    real,
+    text          text,
+    words         tsvector,
+    primary key (asset_key, run_key, span_start_ms, ordinal),
+    foreign key (asset_key, run_key) references runs on delete cascade
+);
+
+create table object_labels (
+    asset_key     integer not null,
+    run_key       integer not null,
+    ordinal       integer not null,
+    span_start_ms bigint not null,
+    span_end_ms   bigint not null,
+    label         text,
+    confidence    real,
+    primary key (asset_key, run_key, label, span_start_ms, ordinal),
+    foreign key (asset_key, run_key) references runs on delete cascade
+);
+
+create table face_clusters (
+    asset_key     integer not null,
+    run_key       integer not null,
+    ordinal       integer not null,
+    span_start_ms bigint not null,
+    span_end_ms   bigint not null,
+    cluster_id    text,
+    confidence    real,
+    primary key (asset_key, run_key, cluster_id, span_start_ms, ordinal),
+    foreign key (asset_key, run_key) references runs on delete cascade
+);
+
+create table scene_ranges (
+    asset_key     integer not null,
+    run_key       integer not null,
+    ordinal       integer not null,
+    span_start_ms bigint not null,
+    span_end_ms   bigint not null,
+    scene_index   integer,
+    primary key (asset_key, run_key, span_start_ms, ordinal),
+    foreign key (asset_key, run_key) references runs on delete cascade
+);
+
+create table place_labels (
+    asset_key     integer not null,
+    run_key       integer not null,
+    ordinal       integer not null,
+    span_start_ms bigint not null,
+    span_end_ms   bigint not null,
+    label         text,
+    confidence    real,
+    primary key (asset_key, run_key, label, span_start_ms, ordinal),
+    foreign key (asset_key, run_key) references runs on delete cascade
+);
+
+insert into transcript_fts
+select o.asset_key, o.run_key, o.ordinal, o.span_start_ms, o.span_end_ms,
+       (o.payload ->> 'confidence')::real, searched_text(o.payload ->> 'text'),
+       to_tsvector(f.text_config, searched_text(o.payload ->> 'text'))
+  from artifact_rows o
+  join artifact_files f using (asset_key, run_key, type_key)
+  join artifact_types t using (type_key)
+ where t.artifact_type = 'transcript.segment';
+
+insert into scene_ranges
+select o.asset_key, o.run_key, o.ordinal, o.span_start_ms, o.span_end_ms,
+       (o.payload ->> 'scene_index')::integer
+  from artifact_rows o
+  join artifact_types t using (type_key)
+ where t.artifact_type = 'scene';
+
+-- Which run is served.
+
+create table artifact_selections (
+    asset_key     integer not null references assets,
+    type_key      smallint not null references artifact_types,
+    mode          text not null check (mode in ('latest', 'pinned', 'profile', 'best_quality')),
+    model_profile text check (model_profile <> ''),
+    run_key       integer,
+    ordinal       integer check (ordinal >= 0),
+    primary key (asset_key, type_key),
+    foreign key (asset_key, run_key) references runs,
+    check ((mode = 'profile') = (model_profile is not null)),
+    check ((mode = 'pinned') = (run_key is not null)),
+    check (mode = 'pinned' or ordinal is null)
+);
+comment on table artifact_selections is
+    'What somebody chose to be served; where there is no row, the latest run is.';
+
+create table served (
+    asset_key integer not null,
+    type_key  smallint not null,
+    run_key   integer not null,
+    ordinal   integer,
+    primary key (asset_key, type_key),
+    foreign key (asset_key, run_key, type_key) references artifact_files on delete cascade
+);
+comment on table served is
+    'Derived: the run, or the one artifact of it, that an asset and a type are served from.';
+
+create table served_words (
+    asset_key integer not null,
+    type_key  smallint not null,
+    part      integer not null,
+    run_key   integer not null,
+    config    regconfig not null,
+    words     tsvector not null,
+    primary key (asset_key, type_key, part),
+    foreign key (asset_key, type_key) references served on delete cascade
+);
+create index served_words_by_word on served_words using gin (words);
+comment on table served_words is
+    'Derived: all words of the texts that are served, by asset; where search begins.';
+
+create function quality_of(model_profile text) returns integer
+language sql immutable parallel safe
+return case model_profile
+    when 'high_quality' then 3 when 'balanced' then 2 when 'fast' then 1 else 0 end;
+
+create function choose_run(
+    asset integer, type smallint, mode text, wanted_profile text, wanted_run integer,
+    wanted_producer text default null, wanted_version text default null,
+    wanted_config text default null
+) returns integer
+language sql stable
+begin atomic
+    select r.run_key
+      from runs r
+      join artifact_files f using (asset_key, run_key)
+     where r.asset_key = asset and f.type_key = type and r.status = 'completed'
+       and (mode <> 'pinned' or r.run_key = wanted_run)
+       and (mode <> 'profile' or r.model_profile = wanted_profile)
+       and (wanted_producer is null or f.producer = wanted_producer)
+       and (wanted_version is null or f.producer_version = wanted_version)
+       and (wanted_config is null or r.config_hash = wanted_config)
+     order by case when mode = 'best_quality' then quality_of(r.model_profile) else 0 end desc,
+              r.finished_at desc, r.run_id desc, r.producer
+     limit 1;
+end;
+comment on function choose_run is
+    'The one run that a selection means; none where no completed run is such.';
+
+create function refresh_served(asset integer) returns void
+language sql
+begin atomic
+    insert into served (asset_key, type_key, run_key, ordinal)
+    select asset, d.type_key, d.run_key, d.ordinal
+      from (select f.type_key, p.ordinal,
+                   choose_run(asset, f.type_key, coalesce(p.mode, 'latest'), p.model_profile,
+                              p.run_key) as run_key
+              from (select distinct type_key from artifact_files where asset_key = asset) f
+              left join artifact_selections p
+                     on p.asset_key = asset and p.type_key = f.type_key) d
+     where d.run_key is not null
+        on conflict (asset_key, type_key) do update
+       set run_key = excluded.run_key, ordinal = excluded.ordinal
+     where (served.run_key, served.ordinal) is distinct from (excluded.run_key, excluded.ordinal);
+
+    delete from served s
+     where s.asset_key = asset
+       and (select choose_run(asset, s.type_key, coalesce(max(p.mode), 'latest'),
+                              max(p.model_profile), max(p.run_key))
+              from artifact_selections p
+             where p.asset_key = asset and p.type_key = s.type_key) is null;
+
+    delete from served_words w
+     using served s
+     where w.asset_key = asset and s.asset_key = asset and s.type_key = w.type_key
+       and s.run_key <> w.run_key;
+
+    insert into served_words
+    select asset, s.type_key, p.part, s.run_key, f.text_config,
+           array_to_tsvector(array_agg(distinct l.lexeme))
+      from served s
+      join artifact_types t using (type_key)
+      join artifact_files f using (asset_key, run_key, type_key)
+     cross join lateral (
+           select x.words, sum(octet_length(x.text)) over (order by x.span_start_ms, x.ordinal)
+                           / 300000 as part
+             from (select span_start_ms, ordinal, text, words from transcript_fts
+                    where asset_key = asset and run_key = s.run_key
+                      and t.artifact_type = 'transcript.segment'
+                   union all
+                   select span_start_ms, ordinal, text, words from ocr_fts
+                    where asset_key = asset and run_key = s.run_key
+                      and t.artifact_type = 'ocr.text') x) p
+     cross join lateral unnest(tsvector_to_array(p.words)) l (lexeme)
+     where s.asset_key = asset
+       and not exists (select from served_words w
+                        where w.asset_key = asset and w.type_key = s.type_key)
+     group by s.type_key, p.part, s.run_key, f.text_config;
+end;
+comment on function refresh_served is
+    'Derive anew what an asset is served from, after a run of it or a selection has changed.';
+
+select refresh_served(asset_key) from assets;
+
+-- What older products left: read, and never written but by an import.
+
+create table legacy_artifacts (
+    asset_id      text not null check (asset_id ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$'),
+    artifact_type text not null check (artifact_type <> ''),
+    ordinal       integer not null check (ordinal >= 0),
+    span_start_ms bigint not null check (span_start_ms >= 0),
+    span_end_ms   bigint not null,
+    payload       jsonb not null check (jsonb_typeof(payload) = 'object'),
+    source        text not null check (source <> ''),
+    primary key (asset_id, artifact_type, ordinal),
+    check (span_start_ms <= span_end_ms)
+);
+create index legacy_artifacts_by_time
+    on legacy_artifacts (asset_id, artifact_type, span_start_ms, ordinal);
+comment on table legacy_artifacts is
+    'Results without a run: nothing is known of who made them. Served where no run is.';

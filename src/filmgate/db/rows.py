@@ -1,0 +1,123 @@
+"""Rows: what stands in the columns of what is taken in."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from filmgate.core.manifest import Manifest
+from filmgate.core.ports import ArtifactRow, ArtifactRows
+from filmgate.core.records import Asset, RunHead
+from filmgate.core.states import RunState
+
+STATUS = {
+    RunState.RUNNING: "running",
+    RunState.SUCCESS: "completed",
+    RunState.FAILED: "failed",
+    RunState.INCOMPLETE: "incomplete",
+}
+COPY_BYTES = 1 << 17
+"""So much is handed to the driver at once."""
+
+
+def of_asset(asset: Asset) -> dict[str, Any]:
+    """A row of `assets`."""
+    return {
+        "asset_id": asset.id,
+        "input_hash": asset.input_hash,
+        "uri": asset.uri,
+        "size_bytes": asset.size_bytes,
+        "media": Jsonb(asset.media),
+    }
+
+
+def of_run(run: "RunHead | Manifest") -> dict[str, Any]:
+    """What of a row of `runs` is known from its start."""
+    return {
+        "run_id": run.run_id,
+        "producer": run.producer,
+        "pipeline": run.pipeline,
+        "model_profile": run.profile,
+        "config": Jsonb(run.config),
+        "config_hash": run.config_hash,
+        "input_hash": run.asset.input_hash,
+        "source_sha_map": Jsonb(run.source_sha_map),
+        "created_at": run.created_at,
+    }
+
+
+def of_ending(manifest: Manifest) -> dict[str, Any]:
+    """What of a row of `runs` is known at its end."""
+    errors = {
+        name: entry.error.model_dump(mode="json")
+        for name, entry in manifest.stages.items()
+        if entry.error is not None
+    }
+    is_running = manifest.status is RunState.RUNNING
+    return {
+        "status": STATUS[manifest.status],
+        "revision": manifest.revision,
+        "finished_at": None if is_running else manifest.updated_at,
+        "error": Jsonb(errors) if errors else None,
+    }
+
+
+def of_stages(manifest: Manifest) -> Iterator[dict[str, Any]]:
+    """Rows of `pipeline.run_stages`."""
+    for position, (name, entry) in enumerate(manifest.stages.items()):
+        told = entry.model_dump(mode="json")
+        producer = told["producer"] or {}
+        yield {
+            "stage": name,
+            "position": position,
+            "status": told["status"],
+            "attempt": entry.attempt,
+            "fingerprint": entry.fingerprint,
+            "record_sha256": entry.record_sha256,
+            "lineage": Jsonb(told["lineage"]),
+            "producer": producer.get("name"),
+            "producer_version": producer.get("version"),
+            "weights_sha256": producer.get("weights_sha256"),
+            "counts": Jsonb(told["counts"]),
+            "metrics": Jsonb(told["metrics"]),
+            "warnings": Jsonb(told["warnings"]),
+            "started_at": entry.started,
+            "ended_at": entry.ended,
+            "duration_s": entry.duration_s,
+            "error_details": Jsonb(told["error"] or told["blocked"])
+            if told["error"] or told["blocked"]
+            else None,
+        }
+
+
+def of_file(file: ArtifactRows) -> dict[str, Any]:
+    """A row of `artifact_files`."""
+    return {
+        "stage": file.stage,
+        "artifact_key": file.ref.key,
+        "path": file.ref.path,
+        "sha256": file.ref.sha256,
+        "schema_version": file.ref.schema_version,
+        "producer": file.producer.name,
+        "producer_version": file.producer.version,
+        "weights_sha256": file.producer.weights_sha256,
+        "created_at": file.created_at,
+    }
+
+
+def copied(keys: Mapping[str, Any], rows: Iterable[ArtifactRow]) -> Iterator[tuple[bytes, int]]:
+    """Rows of `artifact_rows` in the text format of COPY, by the block; and how many each holds.
+
+    JSON text has no raw tab and no raw line feed, so its backslashes are all there is to escape.
+    """
+    keyed = b"%d\t%d\t%d\t" % (keys["asset_key"], keys["run_key"], keys["type_key"])
+    block: list[bytes] = []
+    size = 0
+    for ordinal, start, end, payload in rows:
+        line = b"%b%d\t%d\t%d\t%b\n" % (keyed, ordinal, start, end, payload.replace(b"\\", b"\\\\"))
+        block.append(line)
+        size += len(line)
+        if size >= COPY_BYTES:
+            yield b"".join(block), len(block)
+            block, size = [], 0
+    yield b"".join(block), len(block)

@@ -1,0 +1,406 @@
+"""Serving: jump, find, search and lists, over what a selection chooses."""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from filmgate.core.answers import (
+    ArtifactPage,
+    DataSource,
+    FindAnswer,
+    Hit,
+    JumpAnswer,
+    SearchAnswer,
+)
+from filmgate.core.envelope import Envelope, artifact_id
+from filmgate.core.errors import NotFound
+from filmgate.core.ids import AssetId
+from filmgate.core.jump_filters import NO_FILTERS, JumpFilters
+from filmgate.core.payloads.built_in import (
+    FACE_CLUSTERS,
+    OBJECT_LABELS,
+    OCR_FTS,
+    PLACE_LABELS,
+    TRANSCRIPT_FTS,
+)
+from filmgate.core.questions import Cursor, Direction, JumpKind, SelectionMode, TextSource
+from filmgate.core.selection import DEFAULT, Selection
+from filmgate.db.legacy import LegacyArtifacts
+from filmgate.db.queries import queries
+from filmgate.db.sessions import Session, composed
+
+PROJECTIONS = {
+    each.artifact_type: each.name
+    for each in (TRANSCRIPT_FTS, OCR_FTS, OBJECT_LABELS, FACE_CLUSTERS, PLACE_LABELS)
+}
+"""Where filters and words are looked up, by type."""
+
+OPEN, CLOSE = "\ue000", "\ue001"
+"""Private-use characters around matches; no projection holds them."""
+MARKS = f"StartSel={OPEN}, StopSel={CLOSE}"
+SNIPPETS = {
+    "short": 400,
+    "mark_all": f"{MARKS}, HighlightAll=true",
+    "mark_part": f"{MARKS}, MaxWords=60, MinWords=30, MaxFragments=1",
+}
+"""Texts up to `short` characters are shown whole."""
+
+PER_ASSET = 3
+"""So many hits of each video does a search show."""
+
+PAGE = (int, str, int)
+"""What the cursor of a list holds: start, type, ordinal."""
+
+
+class Serving:
+    """Answers over one connection."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._session = Session(connection)
+        self._legacy = LegacyArtifacts(connection)
+
+    def jump(
+        self,
+        asset_id: AssetId,
+        kind: JumpKind,
+        direction: Direction,
+        from_ms: int,
+        filters: JumpFilters = NO_FILTERS,
+        selection: Selection = DEFAULT,
+    ) -> JumpAnswer:
+        """The artifact with the nearest start before or after `from_ms`; NotFound where none.
+
+        Of several that start together, the first by ordinal, whichever way one comes.
+        """
+        given = {
+            name: _storable(value) if isinstance(value, str) else value
+            for name, value in filters.given(kind).items()
+        }
+        is_default = selection.mode is SelectionMode.DEFAULT
+        asked = {"asset_id": asset_id, "artifact_types": [kind.artifact_type], "from_ms": from_ms}
+        row = self._session.one(
+            _jump(kind, direction, tuple(given), is_default=is_default),
+            asked | given | _chosen(selection),
+        )
+        answer = {
+            "asset_id": asset_id,
+            "kind": kind,
+            "direction": direction,
+            "from_ms": from_ms,
+            "filters": filters,
+        }
+        if row is None and is_default:
+            legacy = self._legacy.nearest(asset_id, kind, direction, from_ms, given)
+            if legacy is not None:
+                source = DataSource.LEGACY
+                return JumpAnswer(**answer, runs={}, data_source=source, artifact=legacy)
+        if row is None:
+            self.check_asset(asset_id)
+            raise NotFound(
+                f"{asset_id} has nothing of kind {kind.value!r}{_words_for(selection)}",
+                expected=f"a completed run with {kind.artifact_type} artifacts",
+                got="none",
+                hint=f"`filmgate profiles {asset_id}` lists what there is",
+            )
+        if row["ordinal"] is None:
+            way = "after" if direction is Direction.NEXT else "before"
+            such = "".join(f", {name} {value!r}" for name, value in given.items())
+            raise NotFound(f"no {kind.value}{such} starts {way} {from_ms} ms in {asset_id}")
+        runs = {row["artifact_type"]: row["run_id"]}
+        return JumpAnswer(**answer, runs=runs, artifact=envelope_of(row))
+
+    def find(
+        self,
+        asset_id: AssetId,
+        query: str,
+        *,
+        source: TextSource = TextSource.TRANSCRIPT,
+        direction: Direction = Direction.NEXT,
+        from_ms: int | None = None,
+        limit: int = 20,
+        selection: Selection = DEFAULT,
+    ) -> FindAnswer:
+        """What was said or shown that matches `query`, in web search syntax; any text is safe.
+
+        Raises NotFound for an unknown asset; an asset without texts has no hits.
+        """
+        query = _storable(query)
+        types = source.artifact_types
+        is_default = selection.mode is SelectionMode.DEFAULT
+        statement = _find(direction, types, is_default=is_default)
+        asked = {
+            "asset_id": asset_id,
+            "artifact_types": list(types),
+            "query": query,
+            "from_ms": from_ms,
+            "limit": limit + 1,
+            **SNIPPETS,
+            **_chosen(selection),
+        }
+        rows = self._session.all(statement, asked)
+        runs = {row["artifact_type"]: row["run_id"] for row in rows}
+        hits = [_hit(envelope_of(row), row["marked"]) for row in rows if row["ordinal"] is not None]
+        data_source = DataSource.ARTIFACT
+        if not runs and self.check_asset(asset_id) is DataSource.LEGACY and is_default:
+            data_source = DataSource.LEGACY
+            found = self._legacy.find(
+                asset_id, query, types, direction, from_ms, limit + 1, SNIPPETS
+            )
+            hits = [_hit(artifact, marked) for artifact, marked in found]
+        return FindAnswer(
+            asset_id=asset_id,
+            runs=runs,
+            data_source=data_source,
+            query=query,
+            source=source,
+            direction=direction,
+            from_ms=from_ms,
+            hits=tuple(hits[:limit]),
+            is_cut=len(hits) > limit,
+        )
+
+    def search(
+        self,
+        query: str,
+        *,
+        source: TextSource = TextSource.ALL,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> SearchAnswer:
+        """What matches in all assets, those that were added last first; a few of each.
+
+        Over what is served by default. A query that only says what must not be there finds
+        nothing.
+        """
+        query = _storable(query)
+        place = Cursor.read(cursor, (int, *PAGE)) if cursor else [None] * 4
+        names = ("after_asset", "after_ms", "after_type", "after_ordinal")
+        asked = {
+            "query": query,
+            "artifact_types": list(source.artifact_types),
+            "limit": limit + 1,
+            "per_asset": PER_ASSET,
+            **SNIPPETS,
+            **dict(zip(names, place, strict=True)),
+        }
+        rows = self._session.all(_search(), asked)
+        shown = rows[:limit]
+        following = None
+        if len(rows) > limit:
+            following = Cursor.of([shown[-1]["asset_key"], *_place(shown[-1])])
+        return SearchAnswer(
+            query=query,
+            source=source,
+            hits=tuple(_hit(envelope_of(row), row["marked"]) for row in shown),
+            next_cursor=following,
+        )
+
+    def artifacts(
+        self,
+        asset_id: AssetId,
+        *,
+        artifact_types: Iterable[str] = (),
+        from_ms: int | None = None,
+        to_ms: int | None = None,
+        producer: str | None = None,
+        producer_version: str | None = None,
+        config_hash: str | None = None,
+        selection: Selection = DEFAULT,
+        limit: int = 1000,
+        cursor: str | None = None,
+    ) -> ArtifactPage:
+        """Artifacts of an asset in order of time, those that overlap [from_ms, to_ms).
+
+        An artifact overlaps where it starts before the end and ends after the start; an instant
+        where it lies in it. With a producer, a version or a config, the selection chooses among
+        the runs that have those. Without types, all that the asset has. Raises NotFound for an
+        unknown asset.
+        """
+        made_by = {
+            "producer": producer,
+            "producer_version": producer_version,
+            "config_hash": config_hash,
+        }
+        is_default = selection.mode is SelectionMode.DEFAULT and not any(made_by.values())
+        types = sorted(set(artifact_types)) or self._types_of(asset_id)
+        place = Cursor.read(cursor, PAGE) if cursor else [None] * 3
+        names = ("after_ms", "after_type", "after_ordinal")
+        asked = {"asset_id": asset_id, "artifact_types": types, "limit": limit + 1}
+        asked |= {"from_ms": from_ms, "to_ms": to_ms, **_chosen(selection), **made_by}
+        asked |= dict(zip(names, place, strict=True))
+        runs = self._session.all(_runs_of(is_default=is_default), asked)
+        answer = {
+            "asset_id": asset_id,
+            "runs": {row["artifact_type"]: row["run_id"] for row in runs},
+        }
+        if not runs and self.check_asset(asset_id) is DataSource.LEGACY and is_default:
+            legacy = self._legacy.page(asset_id, types, from_ms, to_ms, place, limit + 1)
+            return ArtifactPage(
+                **answer,
+                data_source=DataSource.LEGACY,
+                artifacts=tuple(artifact for artifact, _ in legacy[:limit]),
+                next_cursor=Cursor.of(legacy[limit - 1][1]) if len(legacy) > limit else None,
+            )
+        rows = self._session.all(_list(is_default=is_default), asked)
+        return ArtifactPage(
+            **answer,
+            artifacts=tuple(map(envelope_of, rows[:limit])),
+            next_cursor=Cursor.of(_place(rows[limit - 1])) if len(rows) > limit else None,
+        )
+
+    def check_asset(self, asset_id: AssetId) -> DataSource:
+        """Where an asset's answers come from; NotFound where it is not known at all."""
+        found = self._session.need(queries("serve")["asset"], {"asset_id": asset_id})
+        if found["asset_key"] is None and not found["has_legacy"]:
+            raise NotFound(
+                f"no asset {asset_id!r} in the database",
+                expected="an asset that was ingested",
+                hint="filmgate run ingests what it made; filmgate ingest catches up",
+            )
+        return DataSource.LEGACY if found["has_legacy"] else DataSource.ARTIFACT
+
+    def _types_of(self, asset_id: AssetId) -> list[str]:
+        rows = self._session.all(queries("serve")["types_of"], {"asset_id": asset_id})
+        return [row["artifact_type"] for row in rows]
+
+
+@cache
+def _jump(
+    kind: JumpKind, direction: Direction, filters: tuple[str, ...], *, is_default: bool
+) -> str:
+    table = PROJECTIONS.get(kind.artifact_type) if filters else None
+    narrowing = _PROJECTED if table else _IN_PAYLOAD
+    parts = {
+        "narrowed": sql.SQL(" and ").join([sql.SQL(narrowing[name]) for name in filters])
+        if filters
+        else sql.SQL("true"),
+        "beyond": sql.SQL(">" if direction is Direction.NEXT else "<"),
+        "way": sql.SQL("asc" if direction is Direction.NEXT else "desc"),
+        "projection": sql.Identifier(table or "artifact_rows"),
+    }
+    part = "fragment_nearest_projected" if table else "fragment_nearest"
+    return _composed("jump", is_default=is_default, nearest=_part(part, **parts))
+
+
+_PROJECTED = {
+    "label": "x.label = %(label)s",
+    "face_cluster_id": "x.cluster_id = %(face_cluster_id)s",
+    "text": "x.words @@ (select asked_words(f.text_config, %(text)s))",
+    "min_confidence": "x.confidence >= %(min_confidence)s::real",
+}
+_IN_PAYLOAD = {
+    "face_cluster_id": "x.payload ->> 'cluster_id' = %(face_cluster_id)s",
+    "min_confidence": "(x.payload ->> 'confidence')::real >= %(min_confidence)s::real",
+}
+
+
+@cache
+def _find(direction: Direction, types: tuple[str, ...], *, is_default: bool) -> str:
+    is_next = direction is Direction.NEXT
+    way = sql.SQL("asc" if is_next else "desc")
+    matches = [
+        _part(
+            "fragment_matches",
+            projection=sql.Identifier(PROJECTIONS[name]),
+            artifact_type=sql.Literal(name),
+            beyond=sql.SQL(">" if is_next else "<"),
+            nowhere=sql.SQL("-1" if is_next else "9223372036854775807"),
+            way=way,
+        )
+        for name in types
+    ]
+    merged = sql.SQL(" union all ").join(matches)
+    return _composed("find", is_default=is_default, matches=merged, way=way)
+
+
+@cache
+def _search() -> str:
+    matches = [
+        _part(
+            "fragment_search_matches",
+            projection=sql.Identifier(PROJECTIONS[name]),
+            artifact_type=sql.Literal(name),
+        )
+        for name in TextSource.ALL.artifact_types
+    ]
+    return _composed("search", is_default=True, matches=sql.SQL(" union all ").join(matches))
+
+
+@cache
+def _list(*, is_default: bool) -> str:
+    return _composed("list", is_default=is_default)
+
+
+@cache
+def _runs_of(*, is_default: bool) -> str:
+    return _composed("runs_of", is_default=is_default)
+
+
+def _composed(name: str, *, is_default: bool, **parts: sql.Composable) -> str:
+    """A whole statement, as text, so that the driver knows it again."""
+    served = _part("fragment_served" if is_default else "fragment_chosen")
+    sources = _part("fragment_sources", served=served)
+    whole = _part(name, envelope=_part("fragment_envelope"), sources=sources, **parts)
+    return whole.as_string()
+
+
+def _part(name: str, **parts: sql.Composable) -> sql.Composed:
+    return composed(queries("serve")[name], **parts)
+
+
+def _chosen(selection: Selection) -> dict[str, Any]:
+    """The selection's parameters; no mode means the stored choice."""
+    is_stored = selection.mode is SelectionMode.DEFAULT
+    return {
+        "mode": None if is_stored else selection.mode.value,
+        "profile": selection.profile,
+        "run_id": selection.run_id,
+        "ordinal": selection.ordinal,
+        "producer": None,
+        "producer_version": None,
+        "config_hash": None,
+    }
+
+
+def _words_for(selection: Selection) -> str:
+    match selection.mode:
+        case SelectionMode.DEFAULT:
+            return ""
+        case SelectionMode.PROFILE:
+            return f" under profile {selection.profile!r}"
+        case SelectionMode.PINNED:
+            return f" in run {selection.run_id!r}"
+        case _:
+            return f" by selection {selection.mode.value!r}"
+
+
+def envelope_of(row: Mapping[str, Any]) -> Envelope:
+    """The database keeps what an envelope promises, so it is not checked again."""
+    named = artifact_id(row["asset_id"], row["run_id"], row["artifact_type"], row["ordinal"])
+    fields = {name: row[name] for name in Envelope.model_fields if name != "artifact_id"}
+    return Envelope.model_construct(artifact_id=named, **fields)
+
+
+def _place(row: Mapping[str, Any]) -> list[Any]:
+    return [row["span_start_ms"], row["artifact_type"], row["ordinal"]]
+
+
+def _storable(text: str) -> str:
+    """The text without what PostgreSQL cannot hold: NUL, and halves of surrogate pairs."""
+    return text.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
+
+
+def _hit(artifact: Any, marked: str) -> Hit:
+    """Turn the marks around matches into positions."""
+    snippet, highlights, start = "", [], 0
+    for character in marked:
+        if character == OPEN:
+            start = len(snippet)
+        elif character == CLOSE:
+            highlights.append((start, len(snippet)))
+        else:
+            snippet += character
+    return Hit(artifact=artifact, snippet=snippet, highlights=tuple(highlights))

@@ -1,0 +1,172 @@
+"""Legacy import: rows that an older product left, in files or tables, into the database as they
+are. Nothing in them is verified, and everything that is served of them says so."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from filmgate.core.answers import LegacyReceipt
+from filmgate.core.errors import Invalid, NotFound, UsageError
+from filmgate.core.ids import AssetId
+from filmgate.core.questions import MAX_MS
+from filmgate.db.legacy import LegacyArtifacts, LegacyRow
+
+TABLE = "table:"
+
+TYPES = {
+    "faces": "face.detection",
+    "face_detections": "face.detection",
+    "objects": "object.detection",
+    "ocr": "ocr.text",
+    "persons": "person.detection",
+    "places": "place.classification",
+    "scenes": "scene",
+    "screentime": "screentime.segment",
+    "tracks": "track",
+    "transcript": "transcript.segment",
+}
+"""What the files of run-less manifests hold, by their name."""
+
+STARTS = {
+    "span_start_ms": 1,
+    "start_ms": 1,
+    "timestamp_ms": 1,
+    "start_s": 1000,
+    "timestamp_s": 1000,
+}
+ENDS = {"span_end_ms": 1, "end_ms": 1, "end_s": 1000}
+"""The columns that tell the time, and their unit in ms. Without an end, it is an instant."""
+
+OTHERS = frozenset({"id", "asset_id", "video_id", "episode_id", "ep_id"})
+"""Columns of no payload."""
+
+
+def import_legacy(
+    connection: psycopg.Connection, asset_id: AssetId, source: str, artifact_type: str | None
+) -> tuple[LegacyReceipt, ...]:
+    """Take in a file, a folder of files named after what they hold, or `table:schema.name`.
+
+    Each takes the place of what was imported for the asset and the type before; all, or nothing.
+    Raises NotFound where there is nothing, and Invalid naming the row that is none.
+    """
+    store = LegacyArtifacts(connection)
+    receipts = []
+    with connection.transaction():
+        for kind, name, rows in _sources(store, asset_id, source, artifact_type):
+            count = store.take_in(asset_id, kind, _in_order(rows, name), name)
+            receipts.append(
+                LegacyReceipt(asset_id=asset_id, artifact_type=kind, source=name, artifacts=count)
+            )
+    return tuple(receipts)
+
+
+def _sources(
+    store: LegacyArtifacts, asset_id: AssetId, source: str, artifact_type: str | None
+) -> Iterator[tuple[str, str, Iterable[Mapping[str, Any]]]]:
+    if source.startswith(TABLE):
+        table = source.removeprefix(TABLE)
+        kind = artifact_type or _type_of(table.rpartition(".")[2])
+        yield kind, source, store.rows_of_table(table, asset_id)
+        return
+    path = Path(source)
+    if path.is_file():
+        yield artifact_type or _type_of(path.stem), path.name, _rows_of_file(path)
+        return
+    if not path.is_dir():
+        raise NotFound(f"no file or folder {source}", expected="JSONL, CSV, or a folder of them")
+    known = [
+        each
+        for each in sorted(path.iterdir())
+        if each.suffix in {".jsonl", ".csv"} and TYPES.get(each.stem)
+    ]
+    if not known:
+        raise NotFound(
+            f"nothing in {source} is known",
+            expected=f"files such as {', '.join(f'{name}.jsonl' for name in TYPES)}",
+            got=", ".join(sorted(each.name for each in path.iterdir())[:10]) or "an empty folder",
+            hint="Import a file by its path, with --type",
+        )
+    for each in known:
+        yield TYPES[each.stem], each.name, _rows_of_file(each)
+
+
+def _type_of(name: str) -> str:
+    if name not in TYPES:
+        raise UsageError(
+            f"what {name!r} holds does not follow from its name",
+            expected=f"--type, or a name such as {', '.join(TYPES)}",
+            got=repr(name),
+        )
+    return TYPES[name]
+
+
+def _rows_of_file(path: Path) -> Iterator[Mapping[str, Any]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        if path.suffix == ".csv":
+            for row in csv.DictReader(file):
+                yield {name: _value(text) for name, text in row.items() if text not in {"", None}}
+            return
+        for number, line in enumerate(file, 1):
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise _bad(path.name, number, "a JSON object", str(error)) from error
+            if not isinstance(row, dict):
+                raise _bad(path.name, number, "a JSON object", repr(row)[:80])
+            yield row
+
+
+def _value(text: str) -> Any:
+    """A cell: a number where it is one, else the text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, int | float | dict | list) else text
+
+
+def _in_order(rows: Iterable[Mapping[str, Any]], name: str) -> list[LegacyRow]:
+    timed = [_timed(row, name, number) for number, row in enumerate(rows, 1)]
+    return sorted(timed, key=lambda each: (each[0], each[1], json.dumps(each[2], sort_keys=True)))
+
+
+def _timed(row: Mapping[str, Any], name: str, number: int) -> LegacyRow:
+    start = _moment(row, STARTS, name, number)
+    if start is None:
+        raise _bad(name, number, f"one of {', '.join(STARTS)}", ", ".join(row) or "nothing")
+    end = _moment(row, ENDS, name, number)
+    end = start if end is None else end
+    if not 0 <= start <= end <= MAX_MS:
+        raise _bad(name, number, "a span that starts before it ends", f"{start} to {end} ms")
+    told = row.get("payload")
+    clock = {*STARTS, *ENDS, *OTHERS}
+    payload = told if isinstance(told, dict) else {k: v for k, v in row.items() if k not in clock}
+    return start, end, payload
+
+
+def _moment(
+    row: Mapping[str, Any], columns: Mapping[str, int], name: str, number: int
+) -> int | None:
+    """Milliseconds, half up, of the first such column that there is."""
+    for column, unit in columns.items():
+        if row.get(column) is not None:
+            try:
+                moment = Decimal(str(row[column])) * unit
+                return int(moment.to_integral_value(ROUND_HALF_UP))
+            except (InvalidOperation, ValueError, OverflowError) as error:
+                raise _bad(name, number, f"a number in {column}", repr(row[column])) from error
+    return None
+
+
+def _bad(name: str, number: int, expected: str, got: str) -> Invalid:
+    return Invalid(
+        f"row {number} of {name} cannot be taken in",
+        expected=expected,
+        got=got,
+        hint="Nothing was imported",
+    )

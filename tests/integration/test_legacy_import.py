@@ -1,0 +1,182 @@
+"""What older products left is served where no run is, and always says what it is."""
+
+import json
+from pathlib import Path
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filmgate.core.answers import DataSource
+from filmgate.core.envelope import LegacyArtifact
+from filmgate.core.errors import FilmgateError, Invalid, NotFound, UsageError
+from filmgate.core.ids import AssetId
+from filmgate.core.jump_filters import JumpFilters
+from filmgate.core.questions import Direction, JumpKind, TextSource
+from filmgate.core.selection import Selection
+from filmgate.db.legacy import LegacyArtifacts
+from filmgate.db.selections import Selections
+from filmgate.db.serving import Serving
+from filmgate.sync.legacy import import_legacy
+from support.archive import said, scene, seen, take_in
+from support.database import FILM, ON_THE_DATABASE
+
+TYPES = {"scene": scene(), "transcript.segment": said("the gate"), "object.detection": seen("car")}
+kinds = st.sets(st.sampled_from(sorted(TYPES)))
+
+
+@given(runs=kinds, legacy=kinds)
+@ON_THE_DATABASE
+def test_an_answer_is_labelled_by_where_it_comes_from(
+    connection: psycopg.Connection, serving: Serving, runs: set[str], legacy: set[str]
+) -> None:
+    with connection.transaction(force_rollback=True):
+        store = LegacyArtifacts(connection)
+        for name in legacy:
+            store.take_in(FILM, name, [(5, 6, TYPES[name])], "old.csv")
+        if runs:
+            take_in(connection, {name: [(7, 8, TYPES[name])] for name in runs})
+        if not runs and not legacy:
+            with pytest.raises(NotFound, match="no asset"):
+                Selections(connection).snapshot(FILM)
+            return
+        sources = [DataSource.ARTIFACT] * bool(runs) + [DataSource.LEGACY] * bool(legacy)
+        assert Selections(connection).snapshot(FILM).data_sources == tuple(sources)
+        for kind in (JumpKind.SCENE, JumpKind.TRANSCRIPT, JumpKind.OBJECT):
+            name = kind.artifact_type
+            if name not in runs | legacy:
+                with pytest.raises(NotFound):
+                    serving.jump(FILM, kind, Direction.NEXT, 0)
+                continue
+            answer = serving.jump(FILM, kind, Direction.NEXT, 0)
+            assert (answer.data_source is DataSource.LEGACY) == (name not in runs)
+            assert isinstance(answer.artifact, LegacyArtifact) == (name not in runs)
+            assert answer.artifact.span_start_ms == (7 if name in runs else 5)
+            assert answer.runs == ({name: "r1"} if name in runs else {})
+        found = serving.find(FILM, "gate")
+        has_words = "transcript.segment" in runs | legacy
+        assert len(found.hits) == has_words
+        if has_words:
+            is_legacy = "transcript.segment" not in runs
+            assert (found.data_source is DataSource.LEGACY) == is_legacy
+            assert found.hits[0].snippet == "the gate"
+
+
+@pytest.fixture
+def imported(connection: psycopg.Connection, serving: Serving, tmp_path: Path) -> Serving:
+    """A run-less manifest, as a folder of files."""
+    folder = tmp_path / "old"
+    folder.mkdir()
+    (folder / "scenes.jsonl").write_text(
+        '{"id": 2, "start_ms": 1000, "end_ms": 2000, "method": "cut"}\n'
+        '{"id": 1, "start_ms": 0, "end_ms": 1000, "method": "start"}\n'
+    )
+    (folder / "transcript.csv").write_text(
+        "episode_id,start_s,end_s,text,confidence\n"
+        'film,0.5,1.0005,"the gate, checked",0.9\n'
+        "film,2,3,12,\n"
+    )
+    (folder / "notes.txt").write_text("nothing")
+    receipts = import_legacy(connection, FILM, str(folder), None)
+    assert [(r.artifact_type, r.artifacts) for r in receipts] == [
+        ("scene", 2),
+        ("transcript.segment", 2),
+    ]
+    return serving
+
+
+def test_files_of_a_run_less_manifest_are_served_in_order_of_time(imported: Serving) -> None:
+    page = imported.artifacts(FILM, limit=3)
+    assert page.data_source is DataSource.LEGACY
+    rest = imported.artifacts(FILM, limit=3, cursor=page.next_cursor)
+    told = [
+        (a.artifact_type, a.span_start_ms, a.span_end_ms, a.payload)
+        for a in (*page.artifacts, *rest.artifacts)
+    ]
+    assert told == [
+        ("scene", 0, 1000, {"method": "start"}),
+        ("transcript.segment", 500, 1001, {"text": "the gate, checked", "confidence": 0.9}),
+        ("scene", 1000, 2000, {"method": "cut"}),
+        ("transcript.segment", 2000, 3000, {"text": 12}),
+    ]
+    (hit,) = imported.find(FILM, "gates", source=TextSource.ALL).hits
+    assert [hit.snippet[a:b] for a, b in hit.highlights] == ["gate"]
+    sure = JumpFilters(text="checked", min_confidence=0.5)
+    landed = imported.jump(FILM, JumpKind.TRANSCRIPT, Direction.NEXT, 0, sure).artifact
+    assert landed.artifact_id == "film:legacy:transcript.segment:0"
+    with pytest.raises(NotFound):
+        imported.jump(FILM, JumpKind.TRANSCRIPT, Direction.NEXT, 500, sure)
+
+
+def test_who_chooses_a_run_is_not_answered_from_what_has_none(imported: Serving) -> None:
+    chosen = Selection.of(profile="fast")
+    with pytest.raises(NotFound):
+        imported.jump(FILM, JumpKind.SCENE, Direction.NEXT, 0, selection=chosen)
+    assert imported.find(FILM, "gate", selection=chosen).hits == ()
+
+
+def test_an_import_again_takes_the_place_of_the_one_before(
+    connection: psycopg.Connection, imported: Serving, tmp_path: Path
+) -> None:
+    (tmp_path / "scenes.jsonl").write_text('{"timestamp_ms": 7}\n')
+    import_legacy(connection, FILM, str(tmp_path / "scenes.jsonl"), None)
+    page = imported.artifacts(FILM, artifact_types=["scene"])
+    assert [(a.span_start_ms, a.span_end_ms) for a in page.artifacts] == [(7, 7)]
+
+
+def test_a_table_of_an_older_product_is_read_and_left_as_it_is(
+    connection: psycopg.Connection, serving: Serving
+) -> None:
+    connection.execute(
+        "create schema old; create table old.objects"
+        " (id int, video_id text, start_ms int, end_ms int, label text);"
+        "insert into old.objects values (1, 'film', 5, 6, 'car'), (2, 'other', 0, 1, 'dog')"
+    )
+    (receipt,) = import_legacy(connection, FILM, "table:old.objects", None)
+    assert (receipt.artifact_type, receipt.artifacts) == ("object.detection", 1)
+    answer = serving.jump(FILM, JumpKind.OBJECT, Direction.NEXT, 0, JumpFilters(label="car"))
+    assert answer.artifact.payload == {"label": "car"}
+    assert connection.execute("select count(*) from old.objects").fetchone() == (2,)
+    with pytest.raises(NotFound, match=r"no table old\.nope"):
+        import_legacy(connection, FILM, "table:old.nope", "scene")
+    connection.execute("create table old.scenes (start_ms int)")
+    with pytest.raises(Invalid, match="which asset a row is of"):
+        import_legacy(connection, FILM, "table:old.scenes", None)
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("not json", "a JSON object"),
+        ("[1]", "a JSON object"),
+        ('{"text": "x"}', "one of span_start_ms"),
+        ('{"start_ms": "soon"}', "a number in start_ms"),
+        ('{"start_ms": 5, "end_ms": 1}', "starts before it ends"),
+        ('{"start_ms": -1}', "starts before it ends"),
+        ('{"start_s": 1e300}', "starts before it ends"),
+        ('{"start_ms": NaN}', "a number in start_ms"),
+    ],
+)
+def test_a_row_that_is_none_is_told_by_number_and_nothing_is_imported(
+    connection: psycopg.Connection, tmp_path: Path, row: str, told: str
+) -> None:
+    file = tmp_path / "scenes.jsonl"
+    file.write_text(json.dumps({"start_ms": 1}) + "\n" + row + "\n")
+    with pytest.raises(Invalid, match=r"row 2 of scenes.jsonl") as caught:
+        import_legacy(connection, FILM, str(file), None)
+    assert told in (caught.value.expected or "")
+    assert connection.execute("select count(*) from legacy_artifacts").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("nope", NotFound), ("strange.jsonl", UsageError), ("empty", NotFound)],
+)
+def test_a_source_that_tells_nothing_is_refused(
+    connection: psycopg.Connection, tmp_path: Path, name: str, error: type[FilmgateError]
+) -> None:
+    (tmp_path / "strange.jsonl").write_text("{}\n")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(error):
+        import_legacy(connection, AssetId("film"), str(tmp_path / name), None)
