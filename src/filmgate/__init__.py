@@ -16,13 +16,18 @@ if TYPE_CHECKING:
         parquet,
         records,
     )
+    from filmgate.core.payloads.artifact_type import ArtifactType
+    from filmgate.core.payloads.payload import Payload
+    from filmgate.core.payloads.projection import Column, Projection
     from filmgate.core.pipeline import Admitted, Pipeline
     from filmgate.core.plan import Done, Outcome, Plan, Producer, Settings, Skipped, Stage, stage
     from filmgate.core.ports import Bench, Mapped, Timed
 
 __all__ = [
     "Admitted",
+    "ArtifactType",
     "Bench",
+    "Column",
     "Done",
     "FileContract",
     "FilmgateError",
@@ -30,9 +35,11 @@ __all__ = [
     "Mapped",
     "NotFound",
     "Outcome",
+    "Payload",
     "Pipeline",
     "Plan",
     "Producer",
+    "Projection",
     "Settings",
     "Skipped",
     "Stage",
@@ -56,6 +63,9 @@ _HOMES = {
         "parquet",
         "records",
     ),
+    "filmgate.core.payloads.artifact_type": ("ArtifactType",),
+    "filmgate.core.payloads.payload": ("Payload",),
+    "filmgate.core.payloads.projection": ("Column", "Projection"),
     "filmgate.core.pipeline": ("Admitted", "Pipeline"),
     "filmgate.core.plan": (
         "Done",

@@ -24,7 +24,7 @@ class JumpFilters(BaseModel):
 
     def given(self, kind: JumpKind) -> dict[str, Any]:
         """Those that are given; UsageError where the kind cannot be narrowed by one of them."""
-        found = self.model_dump(exclude_none=True)
+        found = {name: value for name, value in self if value is not None}
         if strange := [name for name in found if name not in kind.filters]:
             raise UsageError(
                 f"a jump to {kind.value} cannot be narrowed by {strange[0]}",

@@ -80,10 +80,11 @@ class Serving:
             for name, value in filters.given(kind).items()
         }
         is_default = selection.mode is SelectionMode.DEFAULT
-        asked = {"asset_id": asset_id, "artifact_types": [kind.artifact_type], "from_ms": from_ms}
+        asked = {"asset_id": asset_id, "artifact_type": kind.artifact_type, "from_ms": from_ms}
+        if not is_default:
+            asked |= {"artifact_types": [kind.artifact_type], **_chosen(selection)}
         row = self._session.one(
-            _jump(kind, direction, tuple(given), is_default=is_default),
-            asked | given | _chosen(selection),
+            _jump(kind, direction, tuple(given), is_default=is_default), asked | given
         )
         answer = {
             "asset_id": asset_id,
@@ -288,7 +289,7 @@ def _jump(
 _PROJECTED = {
     "label": "x.label = %(label)s",
     "face_cluster_id": "x.cluster_id = %(face_cluster_id)s",
-    "text": "x.words @@ (select asked_words(f.text_config, %(text)s))",
+    "text": "x.words @@ (select asked_words(s.text_config, %(text)s))",
     "min_confidence": "x.confidence >= %(min_confidence)s::real",
 }
 _IN_PAYLOAD = {
@@ -341,8 +342,7 @@ def _runs_of(*, is_default: bool) -> str:
 
 def _composed(name: str, *, is_default: bool, **parts: sql.Composable) -> str:
     """A whole statement, as text, so that the driver knows it again."""
-    served = _part("fragment_served" if is_default else "fragment_chosen")
-    sources = _part("fragment_sources", served=served)
+    sources = _part("fragment_served" if is_default else "fragment_chosen")
     whole = _part(name, envelope=_part("fragment_envelope"), sources=sources, **parts)
     return whole.as_string()
 

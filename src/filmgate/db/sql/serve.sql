@@ -1,38 +1,34 @@
 -- Parts in braces are filled in from the fragments below; everything else is a parameter.
 
 -- name: fragment_served
--- The run that is served by default.
-join served s on s.asset_key = a.asset_key and s.type_key = t.type_key
+-- What is served by default: a row for each asset and type.
+served s
 
 -- name: fragment_chosen
--- The run that a caller chooses, or that a stored choice means among runs of some provenance.
-left join artifact_selections p on p.asset_key = a.asset_key and p.type_key = t.type_key
-cross join lateral (
-    select a.asset_key, t.type_key,
-           choose_run(a.asset_key, t.type_key,
-                      coalesce(%(mode)s, p.mode, 'latest'),
-                      coalesce(%(profile)s, p.model_profile),
-                      coalesce((select max(n.run_key)
-                                  from runs n
-                                 where n.asset_key = a.asset_key and n.run_id = %(run_id)s),
-                               p.run_key),
-                      %(producer)s, %(producer_version)s, %(config_hash)s) as run_key,
-           case when %(mode)s::text is null then p.ordinal else %(ordinal)s::integer end
-               as ordinal) s
+-- The same as a caller chooses, or as a stored choice means among runs of some provenance.
+(select h.*,
+        case when %(mode)s::text is null then p.ordinal else %(ordinal)s::integer end as ordinal
+   from assets a
+  cross join artifact_types t
+   left join artifact_selections p on p.asset_key = a.asset_key and p.type_key = t.type_key
+  cross join lateral (
+        select choose_run(a.asset_key, t.type_key,
+                          coalesce(%(mode)s, p.mode, 'latest'),
+                          coalesce(%(profile)s, p.model_profile),
+                          coalesce((select max(n.run_key)
+                                      from runs n
+                                     where n.asset_key = a.asset_key and n.run_id = %(run_id)s),
+                                   p.run_key),
+                          %(producer)s, %(producer_version)s, %(config_hash)s) as run_key
+         offset 0) c
+   join file_headers h on h.asset_key = a.asset_key and h.type_key = t.type_key
+                      and h.run_key = c.run_key
+  where a.asset_id = %(asset_id)s and t.artifact_type = any(%(artifact_types)s)) s
 
 -- name: fragment_envelope
 -- What stands in an envelope but for the artifact itself.
-a.asset_id, t.artifact_type, r.run_id, r.model_profile, r.config_hash, r.input_hash,
-f.schema_version, f.producer, f.producer_version, f.created_at
-
--- name: fragment_sources
--- From an asset and types to the runs that they are served from.
-assets a
-  join artifact_types t on t.artifact_type = any(%(artifact_types)s)
-  {served}
-  join runs r on r.asset_key = a.asset_key and r.run_key = s.run_key
-  join artifact_files f on f.asset_key = a.asset_key and f.run_key = s.run_key
-                       and f.type_key = t.type_key
+s.asset_id, s.artifact_type, s.run_id, s.model_profile, s.config_hash, s.input_hash,
+s.schema_version, s.producer, s.producer_version, s.created_at
 
 -- name: asset
 -- What is known of an asset, by its id.
@@ -43,7 +39,7 @@ select (select a.asset_key from assets a where a.asset_id = %(asset_id)s) as ass
 select {envelope}, o.ordinal, o.span_start_ms, o.span_end_ms, o.payload
   from {sources}
   left join lateral ({nearest}) o on true
- where a.asset_id = %(asset_id)s;
+ where s.asset_id = %(asset_id)s and s.artifact_type = %(artifact_type)s;
 
 -- name: fragment_nearest
 -- Among all artifacts of a type; of those that start together, the first by ordinal.
@@ -71,29 +67,27 @@ select y.ordinal, y.span_start_ms, y.span_end_ms, y.payload
 -- name: find
 -- Words in what is served of an asset. Headlines are made of what is shown only.
 with chosen as materialized (
-    select {envelope}, a.asset_key, s.run_key, t.type_key, s.ordinal as only_ordinal,
-           f.text_config, asked_words(f.text_config, %(query)s) as query
+    select {envelope}, s.asset_key, s.run_key, s.type_key, s.ordinal as only_ordinal,
+           s.text_config, asked_words(s.text_config, %(query)s) as query
       from {sources}
-     where a.asset_id = %(asset_id)s),
+     where s.asset_id = %(asset_id)s and s.artifact_type = any(%(artifact_types)s)),
 found as materialized (
     select * from ({matches}) m
      order by span_start_ms {way}, artifact_type {way}, ordinal {way}
      limit %(limit)s)
-select c.asset_id, c.artifact_type, c.run_id, c.model_profile, c.config_hash, c.input_hash,
-       c.schema_version, c.producer, c.producer_version, c.created_at,
-       o.ordinal, o.span_start_ms, o.span_end_ms, o.payload,
-       ts_headline(c.text_config, m.text, c.query,
+select {envelope}, o.ordinal, o.span_start_ms, o.span_end_ms, o.payload,
+       ts_headline(s.text_config, m.text, s.query,
                    case when length(m.text) <= %(short)s then %(mark_all)s
                         else %(mark_part)s end) as marked
-  from chosen c
-  left join found m on m.type_key = c.type_key
+  from chosen s
+  left join found m on m.type_key = s.type_key
   left join lateral (
        select o.ordinal, o.span_start_ms, o.span_end_ms, o.payload
          from artifact_rows o
-        where o.asset_key = c.asset_key and o.run_key = c.run_key
-          and o.type_key = c.type_key and o.ordinal = m.ordinal
+        where o.asset_key = s.asset_key and o.run_key = s.run_key
+          and o.type_key = s.type_key and o.ordinal = m.ordinal
         limit 1) o on true
- order by m.span_start_ms {way}, c.artifact_type {way}, m.ordinal {way};
+ order by m.span_start_ms {way}, s.artifact_type {way}, m.ordinal {way};
 
 -- name: fragment_matches
 -- Of one source.
@@ -119,53 +113,43 @@ candidates as materialized (
     select distinct w.asset_key
       from asked q
       join served_words w on w.words @@ q.loose and w.config = q.config
-      join artifact_types t using (type_key)
-     where t.artifact_type = any(%(artifact_types)s)
-       and w.asset_key <= coalesce(%(after_asset)s::integer, 2147483647)),
+     where w.asset_key <= coalesce(%(after_asset)s::integer, 2147483647)),
 shown as materialized (
     select c.asset_key, m.*
       from (select asset_key from candidates order by asset_key desc) c
      cross join lateral (
-           select s.run_key, s.type_key, t.artifact_type, m.ordinal, m.span_start_ms, m.text,
-                  q.query, f.text_config
+           select s.type_key, s.artifact_type, m.ordinal, m.span_start_ms, m.text, q.query
              from served s
-             join artifact_types t using (type_key)
-             join artifact_files f using (asset_key, run_key, type_key)
-             join asked q on q.config = f.text_config
+             join asked q on q.config = s.text_config
             cross join lateral ({matches}) m
-            where s.asset_key = c.asset_key and t.artifact_type = any(%(artifact_types)s)
+            where s.asset_key = c.asset_key and s.artifact_type = any(%(artifact_types)s)
               and (s.ordinal is null or m.ordinal = s.ordinal)
-            order by m.span_start_ms, t.artifact_type, m.ordinal
+            order by m.span_start_ms, s.artifact_type, m.ordinal
             limit %(per_asset)s) m
-     where (c.asset_key, m.span_start_ms, m.artifact_type, m.ordinal) is not null
-       and (%(after_asset)s::integer is null or c.asset_key < %(after_asset)s
-            or (m.span_start_ms, m.artifact_type, m.ordinal)
-               > (%(after_ms)s, %(after_type)s, %(after_ordinal)s))
+     where %(after_asset)s::integer is null or c.asset_key < %(after_asset)s
+        or (m.span_start_ms, m.artifact_type, m.ordinal)
+           > (%(after_ms)s, %(after_type)s, %(after_ordinal)s)
      order by c.asset_key desc, m.span_start_ms, m.artifact_type, m.ordinal
      limit %(limit)s)
 select {envelope}, m.asset_key, m.ordinal, o.span_start_ms, o.span_end_ms, o.payload,
-       ts_headline(m.text_config, m.text, m.query,
+       ts_headline(s.text_config, m.text, m.query,
                    case when length(m.text) <= %(short)s then %(mark_all)s
                         else %(mark_part)s end) as marked
   from shown m
-  join assets a on a.asset_key = m.asset_key
-  join artifact_types t on t.type_key = m.type_key
-  join runs r on r.asset_key = m.asset_key and r.run_key = m.run_key
-  join artifact_files f on f.asset_key = m.asset_key and f.run_key = m.run_key
-                       and f.type_key = m.type_key
+  join served s on s.asset_key = m.asset_key and s.type_key = m.type_key
  cross join lateral (
        select o.span_start_ms, o.span_end_ms, o.payload
          from artifact_rows o
-        where o.asset_key = m.asset_key and o.run_key = m.run_key
-          and o.type_key = m.type_key and o.ordinal = m.ordinal
+        where o.asset_key = s.asset_key and o.run_key = s.run_key
+          and o.type_key = s.type_key and o.ordinal = m.ordinal
         limit 1) o
- order by m.asset_key desc, m.span_start_ms, t.artifact_type, m.ordinal;
+ order by m.asset_key desc, m.span_start_ms, m.artifact_type, m.ordinal;
 
 -- name: fragment_search_matches
 -- Of one source, in one asset.
 (select x.ordinal, x.span_start_ms, x.text
    from {projection} x
-  where t.artifact_type = {artifact_type}
+  where s.artifact_type = {artifact_type}
     and x.asset_key = s.asset_key and x.run_key = s.run_key and x.words @@ q.query
   order by x.span_start_ms, x.ordinal
   limit %(per_asset)s)
@@ -181,24 +165,24 @@ select {envelope}, o.ordinal, o.span_start_ms, o.span_end_ms, o.payload
         where x.asset_key = s.asset_key and x.run_key = s.run_key and x.type_key = s.type_key
           and (s.ordinal is null or x.ordinal = s.ordinal)
           and x.span_start_ms < coalesce(%(to_ms)s::bigint, 9223372036854775807)
-          and x.span_start_ms >= greatest(coalesce(%(from_ms)s::bigint, 0) - f.longest_ms,
+          and x.span_start_ms >= greatest(coalesce(%(from_ms)s::bigint, 0) - s.longest_ms,
                                           coalesce(%(after_ms)s::bigint, 0))
           and (x.span_end_ms > coalesce(%(from_ms)s::bigint, -1)
                or (x.span_end_ms = x.span_start_ms and x.span_start_ms >= %(from_ms)s::bigint))
           and (%(after_ms)s::bigint is null
-               or (x.span_start_ms, t.artifact_type, x.ordinal)
+               or (x.span_start_ms, s.artifact_type, x.ordinal)
                   > (%(after_ms)s, %(after_type)s, %(after_ordinal)s))
         order by x.span_start_ms, x.ordinal
         limit %(limit)s) o
- where a.asset_id = %(asset_id)s
- order by o.span_start_ms, t.artifact_type, o.ordinal
+ where s.asset_id = %(asset_id)s and s.artifact_type = any(%(artifact_types)s)
+ order by o.span_start_ms, s.artifact_type, o.ordinal
  limit %(limit)s;
 
 -- name: runs_of
 -- The run that each of the types is served from.
-select t.artifact_type, r.run_id
+select s.artifact_type, s.run_id
   from {sources}
- where a.asset_id = %(asset_id)s;
+ where s.asset_id = %(asset_id)s and s.artifact_type = any(%(artifact_types)s);
 
 -- name: types_of
 -- Every type that an asset has.

@@ -207,15 +207,40 @@ comment on table artifact_selections is
     'What somebody chose to be served; where there is no row, the latest run is.';
 
 create table served (
-    asset_key integer not null,
-    type_key  smallint not null,
-    run_key   integer not null,
-    ordinal   integer,
+    asset_key        integer not null,
+    type_key         smallint not null,
+    run_key          integer not null,
+    ordinal          integer,
+    asset_id         text not null,
+    artifact_type    text not null,
+    run_id           text not null,
+    model_profile    text not null,
+    config_hash      text not null,
+    input_hash       text not null,
+    schema_version   smallint not null,
+    producer         text not null,
+    producer_version text not null,
+    created_at       timestamptz not null,
+    text_config      regconfig not null,
+    longest_ms       bigint not null,
     primary key (asset_key, type_key),
     foreign key (asset_key, run_key, type_key) references artifact_files on delete cascade
 );
+create index served_by_name on served (asset_id, artifact_type);
 comment on table served is
-    'Derived: the run, or the one artifact of it, that an asset and a type are served from.';
+    'Derived: the run, or the one artifact of it, that an asset and a type are served from, and what
+    all artifacts of that run and type have in their envelope; so that a question begins at one row.';
+
+create view file_headers as
+select f.asset_key, f.type_key, f.run_key, a.asset_id, t.artifact_type, r.run_id, r.model_profile,
+       r.config_hash, r.input_hash, f.schema_version, f.producer, f.producer_version, f.created_at,
+       f.text_config, f.longest_ms
+  from artifact_files f
+  join runs r using (asset_key, run_key)
+  join assets a using (asset_key)
+  join artifact_types t using (type_key);
+comment on view file_headers is
+    'What all artifacts of a type in a run have in their envelope, and how they are searched.';
 
 create table served_words (
     asset_key integer not null,
@@ -262,18 +287,26 @@ comment on function choose_run is
 create function refresh_served(asset integer) returns void
 language sql
 begin atomic
-    insert into served (asset_key, type_key, run_key, ordinal)
-    select asset, d.type_key, d.run_key, d.ordinal
+    insert into served
+    select h.asset_key, h.type_key, h.run_key, d.ordinal, h.asset_id, h.artifact_type, h.run_id,
+           h.model_profile, h.config_hash, h.input_hash, h.schema_version, h.producer,
+           h.producer_version, h.created_at, h.text_config, h.longest_ms
       from (select f.type_key, p.ordinal,
                    choose_run(asset, f.type_key, coalesce(p.mode, 'latest'), p.model_profile,
                               p.run_key) as run_key
               from (select distinct type_key from artifact_files where asset_key = asset) f
               left join artifact_selections p
                      on p.asset_key = asset and p.type_key = f.type_key) d
-     where d.run_key is not null
+      join file_headers h
+        on h.asset_key = asset and h.type_key = d.type_key and h.run_key = d.run_key
         on conflict (asset_key, type_key) do update
-       set run_key = excluded.run_key, ordinal = excluded.ordinal
-     where (served.run_key, served.ordinal) is distinct from (excluded.run_key, excluded.ordinal);
+       set (run_key, ordinal, run_id, model_profile, config_hash, input_hash, schema_version,
+            producer, producer_version, created_at, text_config, longest_ms)
+           = (excluded.run_key, excluded.ordinal, excluded.run_id, excluded.model_profile,
+              excluded.config_hash, excluded.input_hash, excluded.schema_version,
+              excluded.producer, excluded.producer_version, excluded.created_at,
+              excluded.text_config, excluded.longest_ms)
+     where served is distinct from excluded;
 
     delete from served s
      where s.asset_key = asset
@@ -285,29 +318,27 @@ begin atomic
     delete from served_words w
      using served s
      where w.asset_key = asset and s.asset_key = asset and s.type_key = w.type_key
-       and s.run_key <> w.run_key;
+       and (s.run_key, s.text_config) <> (w.run_key, w.config);
 
     insert into served_words
-    select asset, s.type_key, p.part, s.run_key, f.text_config,
+    select asset, s.type_key, p.part, s.run_key, s.text_config,
            array_to_tsvector(array_agg(distinct l.lexeme))
       from served s
-      join artifact_types t using (type_key)
-      join artifact_files f using (asset_key, run_key, type_key)
      cross join lateral (
            select x.words, sum(octet_length(x.text)) over (order by x.span_start_ms, x.ordinal)
                            / 300000 as part
              from (select span_start_ms, ordinal, text, words from transcript_fts
                     where asset_key = asset and run_key = s.run_key
-                      and t.artifact_type = 'transcript.segment'
+                      and s.artifact_type = 'transcript.segment'
                    union all
                    select span_start_ms, ordinal, text, words from ocr_fts
                     where asset_key = asset and run_key = s.run_key
-                      and t.artifact_type = 'ocr.text') x) p
+                      and s.artifact_type = 'ocr.text') x) p
      cross join lateral unnest(tsvector_to_array(p.words)) l (lexeme)
      where s.asset_key = asset
        and not exists (select from served_words w
                         where w.asset_key = asset and w.type_key = s.type_key)
-     group by s.type_key, p.part, s.run_key, f.text_config;
+     group by s.type_key, p.part, s.run_key, s.text_config;
 end;
 comment on function refresh_served is
     'Derive anew what an asset is served from, after a run of it or a selection has changed.';
