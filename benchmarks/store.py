@@ -10,6 +10,8 @@ database, since what is measured then is asking.
 import argparse
 import hashlib
 import json
+import os
+import platform
 import random
 import shutil
 import statistics
@@ -19,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
@@ -45,6 +47,7 @@ from filmgate.db.queries import queries
 from filmgate.db.result_store import PostgresResults
 from filmgate.db.serving import Serving
 from filmgate.sync.ingest import ingest_run
+from written import write_section
 
 RUNS = 50
 PER_RUN = 2500
@@ -223,11 +226,9 @@ def measure_ingest(connection: psycopg.Connection, folder: Path, count: int) -> 
             seconds = timed(partial(write, connection, prepared, partial(insert, few))) / 1000
             rates["single"].append(sum(map(len, few.values())) / seconds)
     ours, copied, single = (statistics.median(rates[name]) for name in ("ours", "copy", "single"))
-    print(f"taken in, read and validated      {ours:12,.0f} records/s")
-    print(
-        f"  COPY of bytes made before       {copied:12,.0f} records/s  ({ours / copied:.2f} of it)"
-    )
-    print(f"  single inserts, one transaction {single:12,.0f} records/s  ({ours / single:.1f} x)")
+    say(f"taken in, read and validated      {ours:12,.0f} records/s")
+    say(f"  COPY of bytes made before       {copied:12,.0f} records/s  ({ours / copied:.2f} of it)")
+    say(f"  single inserts, one transaction {single:12,.0f} records/s  ({ours / single:.1f} x)")
 
 
 Keys = dict[str, dict[str, Any]]
@@ -299,7 +300,7 @@ def measure_memory(folder: Path, url: str, count: int) -> None:
     for size in (count // 10, count):
         command = [sys.executable, "-c", code, str(folder), url, str(size)]
         told = subprocess.run(command, capture_output=True, check=True, text=True)
-        print(f"memory to take in {size:10,d}       {int(told.stdout):12,d} MiB at most")
+        say(f"memory to take in {size:10,d}       {int(told.stdout):12,d} MiB at most")
 
 
 def take_in_apart(folder: Path, url: str, count: int) -> None:
@@ -367,7 +368,7 @@ def sizes(connection: psycopg.Connection) -> None:
         ).fetchone()
         assert found is not None
         table, indexes = (int(size) / row[0] for size in found)
-        print(f"  {title:12} {table:6.0f} bytes an artifact, {indexes:6.0f} in indexes")
+        say(f"  {title:12} {table:6.0f} bytes an artifact, {indexes:6.0f} in indexes")
 
 
 def measure_asking(connection: psycopg.Connection, films: int) -> dict[str, tuple[float, float]]:
@@ -408,7 +409,7 @@ def measure_asking(connection: psycopg.Connection, films: int) -> dict[str, tupl
     for name, (median, p99) in measured.items():
         bare, bare_p99 = measured["select 1"]
         ratios = f"({median / bare:5.1f} x and {p99 / bare_p99:5.1f} x a bare one)"
-        print(f"  {name:24} {median:8.3f} ms, p99 {p99:8.3f} ms  {ratios}")
+        say(f"  {name:24} {median:8.3f} ms, p99 {p99:8.3f} ms  {ratios}")
     return measured
 
 
@@ -427,9 +428,7 @@ def filled(folder: Path, artifacts: int) -> Iterator[tuple[psycopg.Connection, i
         began = time.perf_counter()
         films = fill(connection, folder / f"files{artifacts}", artifacts)
         seconds = time.perf_counter() - began
-        print(
-            f"\n{artifacts:,} artifacts, {films} films with {RUNS} runs ({seconds:.0f} s to fill)"
-        )
+        say(f"\n{artifacts:,} artifacts, {films} films with {RUNS} runs ({seconds:.0f} s to fill)")
         sizes(connection)
         yield connection, films
 
@@ -441,7 +440,41 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=0)
     parser.add_argument("--records", type=int, default=100_000, help="in a run that is taken in")
     parser.add_argument("--memory", type=int, default=1_000_000, help="in the run for memory")
+    parser.add_argument("--write", action="store_true", help="put it into the docs")
     asked = parser.parse_args()
+    measure(asked)
+    if asked.write:
+        write_section("store", section("\n".join(SAID)))
+
+
+SAID: list[str] = []
+
+
+def say(line: str) -> None:
+    """Print a line, and keep it for the page."""
+    print(line, flush=True)
+    SAID.append(line)
+
+
+def section(lines: str) -> str:
+    """What was measured, as it stands on the page."""
+    machine = f"Python {platform.python_version()}, {os.cpu_count()} CPUs, {platform.system()}"
+    return f"""# The artifact store
+
+*Written by `python benchmarks/store.py --large 10000000 --write`.* {datetime.now(UTC).date()},
+{machine}. Every film has {RUNS} runs of {PER_RUN:,} artifacts; each question is asked
+{ASKED:,} times of random films (a search {ASKED // 10:,} times), in turn with a bare `select 1`
+over the same connection, which is the limit: what the way to the server and back costs. Times are
+those of the whole call in Python, until the answer is made.
+
+```text
+{lines.strip()}
+```
+"""
+
+
+def measure(asked: argparse.Namespace) -> None:
+    """All of it."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         with EmbeddedPostgres(root / "pg").used() as url:
@@ -454,10 +487,10 @@ def main() -> None:
         if asked.large:
             with filled(root, asked.large) as (connection, films):
                 large = measure_asking(connection, films)
-            print(f"\nfrom {asked.artifacts:,} to {asked.large:,} artifacts, median and p99")
+            say(f"\nfrom {asked.artifacts:,} to {asked.large:,} artifacts, median and p99")
             for title, (median, p99) in large.items():
                 before = small[title]
-                print(f"  {title:24} {median / before[0]:8.2f} x      {p99 / before[1]:8.2f} x")
+                say(f"  {title:24} {median / before[0]:8.2f} x      {p99 / before[1]:8.2f} x")
 
 
 if __name__ == "__main__":

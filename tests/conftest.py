@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -24,14 +25,27 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def database_url(server_url: str) -> Iterator[str]:
-    """An empty database of one's own."""
+@contextmanager
+def empty_database(server_url: str) -> Iterator[str]:
     name = f"test_{uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f'create database "{name}"')
         yield server_url.replace("/postgres?", f"/{name}?")
         connection.execute(f'drop database "{name}" with (force)')
+
+
+@pytest.fixture
+def database_url(server_url: str) -> Iterator[str]:
+    """An empty database of one's own."""
+    with empty_database(server_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_database_url(server_url: str) -> Iterator[str]:
+    """An empty database for the tests of a module."""
+    with empty_database(server_url) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

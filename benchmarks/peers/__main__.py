@@ -22,8 +22,8 @@ from peers.place import PEERS, ROOT, ToolFailedError
 from peers.progress import Progress, say
 from peers.report import Report
 from peers.tools import ALL
+from written import PAGE, write_section
 
-PAGE = ROOT / "docs" / "explanation" / "benchmarks.md"
 ROUNDS = 3
 QUICK_S, REPEATS = 2.0, 3
 """A tool that does six steps in less is timed so often in each round."""
@@ -104,7 +104,7 @@ def main() -> None:
     if only:
         sys.stdout.write(text)
     else:
-        PAGE.write_text(text)
+        write_section("peers", text)
         say(f"written: {PAGE.relative_to(ROOT)}")
 
 

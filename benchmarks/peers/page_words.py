@@ -2,7 +2,7 @@
 
 INTRODUCTION = """# Beside other tools
 
-*Written by `make bench-peers`; edits are lost.*
+*Written by `make bench-peers`.*
 
 {date}, Python {python}, {cpus} CPUs, {system}; medians of {rounds} rounds, every tool in turn in
 each round (those that take less than 2 s three times), nothing in parallel. Other work on the

@@ -1,11 +1,9 @@
 """Serving: jump, find, search and lists, over what a selection chooses."""
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
 from filmgate.core.answers import (
     ArtifactPage,
@@ -19,24 +17,12 @@ from filmgate.core.envelope import Envelope, artifact_id
 from filmgate.core.errors import NotFound
 from filmgate.core.ids import AssetId
 from filmgate.core.jump_filters import NO_FILTERS, JumpFilters
-from filmgate.core.payloads.built_in import (
-    FACE_CLUSTERS,
-    OBJECT_LABELS,
-    OCR_FTS,
-    PLACE_LABELS,
-    TRANSCRIPT_FTS,
-)
 from filmgate.core.questions import Cursor, Direction, JumpKind, SelectionMode, TextSource
 from filmgate.core.selection import DEFAULT, Selection
+from filmgate.db import statements
 from filmgate.db.legacy import LegacyArtifacts
 from filmgate.db.queries import queries
-from filmgate.db.sessions import Session, composed
-
-PROJECTIONS = {
-    each.artifact_type: each.name
-    for each in (TRANSCRIPT_FTS, OCR_FTS, OBJECT_LABELS, FACE_CLUSTERS, PLACE_LABELS)
-}
-"""Where filters and words are looked up, by type."""
+from filmgate.db.sessions import Session
 
 OPEN, CLOSE = "\ue000", "\ue001"
 """Private-use characters around matches; no projection holds them."""
@@ -84,7 +70,7 @@ class Serving:
         if not is_default:
             asked |= {"artifact_types": [kind.artifact_type], **_chosen(selection)}
         row = self._session.one(
-            _jump(kind, direction, tuple(given), is_default=is_default), asked | given
+            statements.jump(kind, direction, tuple(given), is_default=is_default), asked | given
         )
         answer = {
             "asset_id": asset_id,
@@ -131,7 +117,7 @@ class Serving:
         query = _storable(query)
         types = source.artifact_types
         is_default = selection.mode is SelectionMode.DEFAULT
-        statement = _find(direction, types, is_default=is_default)
+        statement = statements.find(direction, types, is_default=is_default)
         asked = {
             "asset_id": asset_id,
             "artifact_types": list(types),
@@ -187,7 +173,7 @@ class Serving:
             **SNIPPETS,
             **dict(zip(names, place, strict=True)),
         }
-        rows = self._session.all(_search(), asked)
+        rows = self._session.all(statements.search(), asked)
         shown = rows[:limit]
         following = None
         if len(rows) > limit:
@@ -232,7 +218,7 @@ class Serving:
         asked = {"asset_id": asset_id, "artifact_types": types, "limit": limit + 1}
         asked |= {"from_ms": from_ms, "to_ms": to_ms, **_chosen(selection), **made_by}
         asked |= dict(zip(names, place, strict=True))
-        runs = self._session.all(_runs_of(is_default=is_default), asked)
+        runs = self._session.all(statements.runs_of(is_default=is_default), asked)
         answer = {
             "asset_id": asset_id,
             "runs": {row["artifact_type"]: row["run_id"] for row in runs},
@@ -245,7 +231,7 @@ class Serving:
                 artifacts=tuple(artifact for artifact, _ in legacy[:limit]),
                 next_cursor=Cursor.of(legacy[limit - 1][1]) if len(legacy) > limit else None,
             )
-        rows = self._session.all(_list(is_default=is_default), asked)
+        rows = self._session.all(statements.artifacts(is_default=is_default), asked)
         return ArtifactPage(
             **answer,
             artifacts=tuple(map(envelope_of, rows[:limit])),
@@ -266,89 +252,6 @@ class Serving:
     def _types_of(self, asset_id: AssetId) -> list[str]:
         rows = self._session.all(queries("serve")["types_of"], {"asset_id": asset_id})
         return [row["artifact_type"] for row in rows]
-
-
-@cache
-def _jump(
-    kind: JumpKind, direction: Direction, filters: tuple[str, ...], *, is_default: bool
-) -> str:
-    table = PROJECTIONS.get(kind.artifact_type) if filters else None
-    narrowing = _PROJECTED if table else _IN_PAYLOAD
-    parts = {
-        "narrowed": sql.SQL(" and ").join([sql.SQL(narrowing[name]) for name in filters])
-        if filters
-        else sql.SQL("true"),
-        "beyond": sql.SQL(">" if direction is Direction.NEXT else "<"),
-        "way": sql.SQL("asc" if direction is Direction.NEXT else "desc"),
-        "projection": sql.Identifier(table or "artifact_rows"),
-    }
-    part = "fragment_nearest_projected" if table else "fragment_nearest"
-    return _composed("jump", is_default=is_default, nearest=_part(part, **parts))
-
-
-_PROJECTED = {
-    "label": "x.label = %(label)s",
-    "face_cluster_id": "x.cluster_id = %(face_cluster_id)s",
-    "text": "x.words @@ (select asked_words(s.text_config, %(text)s))",
-    "min_confidence": "x.confidence >= %(min_confidence)s::real",
-}
-_IN_PAYLOAD = {
-    "face_cluster_id": "x.payload ->> 'cluster_id' = %(face_cluster_id)s",
-    "min_confidence": "(x.payload ->> 'confidence')::real >= %(min_confidence)s::real",
-}
-
-
-@cache
-def _find(direction: Direction, types: tuple[str, ...], *, is_default: bool) -> str:
-    is_next = direction is Direction.NEXT
-    way = sql.SQL("asc" if is_next else "desc")
-    matches = [
-        _part(
-            "fragment_matches",
-            projection=sql.Identifier(PROJECTIONS[name]),
-            artifact_type=sql.Literal(name),
-            beyond=sql.SQL(">" if is_next else "<"),
-            nowhere=sql.SQL("-1" if is_next else "9223372036854775807"),
-            way=way,
-        )
-        for name in types
-    ]
-    merged = sql.SQL(" union all ").join(matches)
-    return _composed("find", is_default=is_default, matches=merged, way=way)
-
-
-@cache
-def _search() -> str:
-    matches = [
-        _part(
-            "fragment_search_matches",
-            projection=sql.Identifier(PROJECTIONS[name]),
-            artifact_type=sql.Literal(name),
-        )
-        for name in TextSource.ALL.artifact_types
-    ]
-    return _composed("search", is_default=True, matches=sql.SQL(" union all ").join(matches))
-
-
-@cache
-def _list(*, is_default: bool) -> str:
-    return _composed("list", is_default=is_default)
-
-
-@cache
-def _runs_of(*, is_default: bool) -> str:
-    return _composed("runs_of", is_default=is_default)
-
-
-def _composed(name: str, *, is_default: bool, **parts: sql.Composable) -> str:
-    """A whole statement, as text, so that the driver knows it again."""
-    sources = _part("fragment_served" if is_default else "fragment_chosen")
-    whole = _part(name, envelope=_part("fragment_envelope"), sources=sources, **parts)
-    return whole.as_string()
-
-
-def _part(name: str, **parts: sql.Composable) -> sql.Composed:
-    return composed(queries("serve")[name], **parts)
 
 
 def _chosen(selection: Selection) -> dict[str, Any]:

@@ -14,11 +14,13 @@ served s
   cross join lateral (
         select choose_run(a.asset_key, t.type_key,
                           coalesce(%(mode)s, p.mode, 'latest'),
-                          coalesce(%(profile)s, p.model_profile),
-                          coalesce((select max(n.run_key)
-                                      from runs n
-                                     where n.asset_key = a.asset_key and n.run_id = %(run_id)s),
-                                   p.run_key),
+                          case when %(mode)s::text is null then p.model_profile
+                               else %(profile)s end,
+                          case when %(mode)s::text is null then p.run_key
+                               else (select max(n.run_key)
+                                       from runs n
+                                      where n.asset_key = a.asset_key
+                                        and n.run_id = %(run_id)s) end,
                           %(producer)s, %(producer_version)s, %(config_hash)s) as run_key
          offset 0) c
    join file_headers h on h.asset_key = a.asset_key and h.type_key = t.type_key
