@@ -283,8 +283,7 @@ def _words_for(selection: Selection) -> str:
 def envelope_of(row: Mapping[str, Any]) -> Envelope:
     """The database keeps what an envelope promises, so it is not checked again."""
     named = artifact_id(row["asset_id"], row["run_id"], row["artifact_type"], row["ordinal"])
-    fields = {name: row[name] for name in Envelope.model_fields if name != "artifact_id"}
-    return Envelope.model_construct(artifact_id=named, **fields)
+    return Envelope.model_construct(artifact_id=named, **row)
 
 
 def _place(row: Mapping[str, Any]) -> list[Any]:
