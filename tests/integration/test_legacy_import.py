@@ -154,7 +154,10 @@ def test_a_table_of_an_older_product_is_read_and_left_as_it_is(
         ('{"start_ms": "soon"}', "a number in start_ms"),
         ('{"start_ms": 5, "end_ms": 1}', "starts before it ends"),
         ('{"start_ms": -1}', "starts before it ends"),
-        ('{"start_s": 1e300}', "starts before it ends"),
+        ('{"start_s": 1e300}', "a number in start_s"),
+        ('{"start_s": "1e999999999"}', "a number in start_s"),
+        ('{"start_s": [1]}', "a number in start_s"),
+        ('{"start_s": true}', "a number in start_s"),
         ('{"start_ms": NaN}', "a number in start_ms"),
     ],
 )

@@ -1,7 +1,7 @@
 """Serving: jump, find, search and lists, over what a selection chooses."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import psycopg
 
@@ -79,25 +79,19 @@ class Serving:
             "from_ms": from_ms,
             "filters": filters,
         }
+        if row is not None and row["ordinal"] is not None:
+            runs = {row["artifact_type"]: row["run_id"]}
+            return JumpAnswer(**answer, runs=runs, artifact=envelope_of(row))
         if row is None and is_default:
             legacy = self._legacy.nearest(asset_id, kind, direction, from_ms, given)
             if legacy is not None:
                 source = DataSource.LEGACY
                 return JumpAnswer(**answer, runs={}, data_source=source, artifact=legacy)
         if row is None:
-            self.check_asset(asset_id)
-            raise NotFound(
-                f"{asset_id} has nothing of kind {kind.value!r}{_words_for(selection)}",
-                expected=f"a completed run with {kind.artifact_type} artifacts",
-                got="none",
-                hint=f"`filmgate profiles {asset_id}` lists what there is",
-            )
-        if row["ordinal"] is None:
-            way = "after" if direction is Direction.NEXT else "before"
-            such = "".join(f", {name} {value!r}" for name, value in given.items())
-            raise NotFound(f"no {kind.value}{such} starts {way} {from_ms} ms in {asset_id}")
-        runs = {row["artifact_type"]: row["run_id"]}
-        return JumpAnswer(**answer, runs=runs, artifact=envelope_of(row))
+            self._refuse_unserved(asset_id, kind, selection)
+        way = "after" if direction is Direction.NEXT else "before"
+        such = "".join(f", {name} {value!r}" for name, value in given.items())
+        raise NotFound(f"no {kind.value}{such} starts {way} {from_ms} ms in {asset_id}")
 
     def find(
         self,
@@ -248,6 +242,15 @@ class Serving:
                 hint="filmgate run ingests what it made; filmgate ingest catches up",
             )
         return DataSource.LEGACY if found["has_legacy"] else DataSource.ARTIFACT
+
+    def _refuse_unserved(self, asset_id: AssetId, kind: JumpKind, selection: Selection) -> NoReturn:
+        self.check_asset(asset_id)
+        raise NotFound(
+            f"{asset_id} has nothing of kind {kind.value!r}{_words_for(selection)}",
+            expected=f"a completed run with {kind.artifact_type} artifacts",
+            got="none",
+            hint=f"`filmgate profiles {asset_id}` lists what there is",
+        )
 
     def _types_of(self, asset_id: AssetId) -> list[str]:
         rows = self._session.all(queries("serve")["types_of"], {"asset_id": asset_id})

@@ -4,7 +4,7 @@ are. Nothing in them is verified, and everything that is served of them says so.
 import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from filmgate.core.errors import Invalid, NotFound, UsageError
 from filmgate.core.ids import AssetId
 from filmgate.core.questions import MAX_MS
 from filmgate.db.legacy import LegacyArtifacts, LegacyRow
+from filmgate.media.time import milliseconds
 
 TABLE = "table:"
 
@@ -33,14 +34,15 @@ TYPES = {
 """What the files of run-less manifests hold, by their name."""
 
 STARTS = {
-    "span_start_ms": 1,
-    "start_ms": 1,
-    "timestamp_ms": 1,
-    "start_s": 1000,
-    "timestamp_s": 1000,
+    "span_start_ms": 1000,
+    "start_ms": 1000,
+    "timestamp_ms": 1000,
+    "start_s": 1,
+    "timestamp_s": 1,
 }
-ENDS = {"span_end_ms": 1, "end_ms": 1, "end_s": 1000}
-"""The columns that tell the time, and their unit in ms. Without an end, it is an instant."""
+ENDS = {"span_end_ms": 1000, "end_ms": 1000, "end_s": 1}
+"""The columns that tell the time, and how many of their units are a second. Without an end, it
+is an instant."""
 
 OTHERS = frozenset({"id", "asset_id", "video_id", "episode_id", "ep_id"})
 """Columns of no payload."""
@@ -152,15 +154,21 @@ def _timed(row: Mapping[str, Any], name: str, number: int) -> LegacyRow:
 def _moment(
     row: Mapping[str, Any], columns: Mapping[str, int], name: str, number: int
 ) -> int | None:
-    """Milliseconds, half up, of the first such column that there is."""
+    """The time in the first such column that there is."""
     for column, unit in columns.items():
         if row.get(column) is not None:
             try:
-                moment = Decimal(str(row[column])) * unit
-                return int(moment.to_integral_value(ROUND_HALF_UP))
-            except (InvalidOperation, ValueError, OverflowError) as error:
+                return milliseconds(_number(row[column]) / unit)
+            except (ValueError, TypeError, OverflowError) as error:
                 raise _bad(name, number, f"a number in {column}", repr(row[column])) from error
     return None
+
+
+def _number(value: Any) -> Fraction:
+    """Exactly, and of a size that a time may have; ValueError for all else."""
+    if not abs(float(value)) <= MAX_MS:
+        raise ValueError(f"no time is {value!r}")
+    return Fraction(str(value))
 
 
 def _bad(name: str, number: int, expected: str, got: str) -> Invalid:
