@@ -8,7 +8,6 @@ database, since what is measured then is asking.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import platform
@@ -20,26 +19,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 import psycopg
 from psycopg.rows import dict_row
 
-from filmgate.core.digest import canonical_json, digest, digest_of
-from filmgate.core.gates import FileFacts
+from filmgate.core.digest import canonical_json
 from filmgate.core.ids import AssetId
 from filmgate.core.jump_filters import JumpFilters
-from filmgate.core.manifest import Manifest, StageEntry
 from filmgate.core.payloads.built_in import BUILT_IN
-from filmgate.core.plan import Producer
 from filmgate.core.ports import ArtifactRow, ArtifactRows, RunDirectory
 from filmgate.core.questions import Direction, JumpKind, TextSource
-from filmgate.core.records import ArtifactRef, Asset
-from filmgate.core.states import RunState, StageState
 from filmgate.db import projections, rows
 from filmgate.db.connection import connected
 from filmgate.db.embedded import EmbeddedPostgres
@@ -47,129 +41,12 @@ from filmgate.db.queries import queries
 from filmgate.db.result_store import PostgresResults
 from filmgate.db.serving import Serving
 from filmgate.sync.ingest import ingest_run
+from made_films import COMMON, ME, WORDS, Prepared
 from written import write_section
 
 RUNS = 50
 PER_RUN = 2500
-SHARES = {
-    "face.detection": 0.40,
-    "object.detection": 0.20,
-    "transcript.segment": 0.24,
-    "ocr.text": 0.10,
-    "place.classification": 0.03,
-    "scene": 0.03,
-}
-COMMON = "gate"
-"""In every eighth text."""
-WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in ("", "ne", "rd", "st", "x")]
 ASKED = 2000
-ME = Producer(name="bench", version="1")
-MOMENT = "2026-01-02T03:04:05+00:00"
-
-
-def text(random_: random.Random) -> str:
-    """A sentence, with common words more often than rare ones."""
-    words = [WORDS[int(len(WORDS) * random_.random() ** 2)] for _ in range(9)]
-    return " ".join([*words, COMMON] if random_.random() < 1 / 8 else words)
-
-
-def payload(kind: str, number: int, random_: random.Random) -> dict[str, Any]:
-    """One of a type."""
-    sure = round(random_.random(), 3)
-    box = {name: round(random_.random() * 600, 1) for name in ("x", "y", "width", "height")}
-    match kind:
-        case "scene":
-            return {"scene_index": number, "method": "cut", "score": sure, "frame_number": number}
-        case "transcript.segment":
-            return {"text": text(random_), "speaker": None, "confidence": sure, "language": "en"}
-        case "ocr.text":
-            corners = [[box["x"], box["y"]], [box["x"], 9.0], [9.0, 9.0], [9.0, box["y"]]]
-            told = {"text": text(random_), "language": "en", "frame_number": number}
-            return told | {"confidence": sure, "bounding_box": corners}
-        case "place.classification":
-            told = {"alternative_labels": [], "frame_number": number}
-            return told | {"label": random_.choice(WORDS[:40]), "confidence": sure}
-        case "object.detection":
-            told = {"label": random_.choice(WORDS[:40]), "frame_number": number}
-            return told | {"confidence": sure, "bounding_box": box}
-        case _:
-            told = {"cluster_id": f"p{random_.randrange(12)}", "frame_number": number}
-            return told | {"confidence": sure, "bounding_box": box}
-
-
-class Prepared:
-    """The port `RunDirectory` as far as an ingest needs it: a manifest and its files."""
-
-    def __init__(self, folder: Path, run_id: str, count: int, seed: int) -> None:
-        self.folder = folder
-        folder.mkdir(parents=True)
-        random_ = random.Random(seed)
-        refs = [self._write(kind, int(count * share), random_) for kind, share in SHARES.items()]
-        config = {"make": {"seed": seed}}
-        entry = {
-            "status": StageState.SUCCESS,
-            "attempt": 1,
-            "ended": MOMENT,
-            "artifacts": refs,
-            "producer": ME,
-            "is_derived": False,
-            "derived_from": "commits/make.a1.json",
-        }
-        self.manifest = Manifest(
-            producer="bench",
-            pipeline="bench",
-            asset=Asset(id="film", input_hash=digest(b""), uri="file:///x", size_bytes=1, media={}),
-            source_sha_map={"x": digest(b"")},
-            run_id=run_id,
-            env="bench",
-            profile=("fast", "balanced", "high_quality")[seed % 3],
-            config=config,
-            config_hash=digest_of(config),
-            status=RunState.SUCCESS,
-            revision=1,
-            created_at=datetime.fromisoformat(MOMENT),
-            updated_at=datetime.fromisoformat(MOMENT) + timedelta(minutes=seed),
-            stages={"make": StageEntry.model_validate(entry)},
-            metrics={},
-        )
-
-    def _write(self, kind: str, count: int, random_: random.Random) -> ArtifactRef:
-        path, sha = self.folder / f"{kind}.jsonl", hashlib.sha256()
-        with path.open("wb") as file:
-            for number in range(count):
-                start = number * 40
-                line = {
-                    "ordinal": number,
-                    "payload": payload(kind, number, random_),
-                    "span_end_ms": start + 40,
-                    "span_start_ms": start,
-                }
-                data = canonical_json(line) + b"\n"
-                file.write(data)
-                sha.update(data)
-        return ArtifactRef(
-            key=kind,
-            path=path.name,
-            sha256=sha.hexdigest(),
-            size_bytes=path.stat().st_size,
-            media_type="application/x-ndjson",
-            schema_name=kind,
-            schema_version=1,
-            records=count,
-            artifact_type=kind,
-        )
-
-    def refold(self, _lease: None) -> Manifest:
-        """As it is."""
-        return self.manifest
-
-    def open(self, path: str) -> IO[bytes]:
-        """A file."""
-        return (self.folder / path).open("rb")
-
-    def facts(self, _path: str) -> FileFacts | None:
-        """Nothing asks."""
-        raise NotImplementedError
 
 
 def as_run(prepared: Prepared) -> RunDirectory:
@@ -371,8 +248,11 @@ def sizes(connection: psycopg.Connection) -> None:
         say(f"  {title:12} {table:6.0f} bytes an artifact, {indexes:6.0f} in indexes")
 
 
-def measure_asking(connection: psycopg.Connection, films: int) -> dict[str, tuple[float, float]]:
-    """Median and p99 in ms of each question, in turn with a bare `select 1`."""
+Asks = dict[str, Callable[[], object]]
+
+
+def questions(connection: psycopg.Connection, films: int) -> Asks:
+    """What is asked of a database."""
     serving, random_ = Serving(connection), random.Random(7)
     kinds = [kind for kind in JumpKind if kind is not JumpKind.PERSON]
 
@@ -381,15 +261,15 @@ def measure_asking(connection: psycopg.Connection, films: int) -> dict[str, tupl
         return AssetId("film" if number == 0 else f"film{number + 1}")
 
     def jump() -> object:
-        from_ms = random_.randrange(1, 2500)
+        from_ms = random_.randrange(1, PER_RUN)
         return serving.jump(film(), random_.choice(kinds), random_.choice(list(Direction)), from_ms)
 
     def label() -> object:
         wanted = JumpFilters(label=random_.choice(WORDS[:40]))
         return serving.jump(film(), JumpKind.OBJECT, Direction.NEXT, 0, wanted)
 
-    asks: dict[str, Callable[[], object]] = {
-        "select 1": lambda: connection.execute("select 1", prepare=True).fetchone(),
+    return {
+        BARE: lambda: connection.execute("select 1", prepare=True).fetchone(),
         "jump": jump,
         "jump to a label": label,
         "find, a common word": lambda: serving.find(film(), COMMON, source=TextSource.ALL),
@@ -397,20 +277,33 @@ def measure_asking(connection: psycopg.Connection, films: int) -> dict[str, tupl
         "search, a common word": lambda: serving.search(COMMON),
         "search, any word": lambda: serving.search(random_.choice(WORDS)),
     }
-    took: dict[str, list[float]] = {name: [] for name in asks}
+
+
+BARE = "select 1"
+
+
+def measure_asking(databases: dict[int, Asks]) -> None:
+    """Median and p99 of each question to each database, all of them in turn."""
+    took: dict[tuple[int, str], list[float]] = {}
     for turn in range(ASKED):
-        for name, ask in asks.items():
-            if not name.startswith("search") or turn % 10 == 0:
-                took[name].append(timed(ask))
-    measured = {
-        name: (statistics.median(each), statistics.quantiles(each, n=100)[98])
-        for name, each in took.items()
-    }
-    for name, (median, p99) in measured.items():
-        bare, bare_p99 = measured["select 1"]
-        ratios = f"({median / bare:5.1f} x and {p99 / bare_p99:5.1f} x a bare one)"
-        say(f"  {name:24} {median:8.3f} ms, p99 {p99:8.3f} ms  {ratios}")
-    return measured
+        for size, asks in databases.items():
+            for name, ask in asks.items():
+                if not name.startswith("search") or turn % 10 == 0:
+                    took.setdefault((size, name), []).append(timed(ask))
+    p50 = {key: statistics.median(times) for key, times in took.items()}
+    p99 = {key: statistics.quantiles(times, n=100)[98] for key, times in took.items()}
+    for size, asks in databases.items():
+        say(f"\nasking {size:,} artifacts")
+        for name in asks:
+            key, bare = (size, name), (size, BARE)
+            ratios = f"({p50[key] / p50[bare]:5.1f} x and {p99[key] / p99[bare]:5.1f} x a bare one)"
+            say(f"  {name:24} {p50[key]:8.3f} ms, p99 {p99[key]:8.3f} ms  {ratios}")
+    if len(databases) > 1:
+        small, large = databases
+        say(f"\nfrom {small:,} to {large:,} artifacts: median, p99")
+        for name in databases[small]:
+            grown = [each[large, name] / each[small, name] for each in (p50, p99)]
+            say(f"  {name:24} {grown[0]:8.2f} x      {grown[1]:8.2f} x")
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -421,16 +314,16 @@ def timed(work: Callable[[], object]) -> float:
 
 
 @contextmanager
-def filled(folder: Path, artifacts: int) -> Iterator[tuple[psycopg.Connection, int]]:
-    """A database with so many artifacts, and how many films they are of."""
+def filled(folder: Path, artifacts: int) -> Iterator[Asks]:
+    """A database with so many artifacts, and what is asked of it."""
     server = EmbeddedPostgres(folder / f"pg{artifacts}")
     with server.used() as url, connected(url) as connection:
         began = time.perf_counter()
         films = fill(connection, folder / f"files{artifacts}", artifacts)
         seconds = time.perf_counter() - began
-        say(f"\n{artifacts:,} artifacts, {films} films with {RUNS} runs ({seconds:.0f} s to fill)")
+        say(f"\n{artifacts:,} artifacts, {films} films with {RUNS} runs, filled in {seconds:.0f} s")
         sizes(connection)
-        yield connection, films
+        yield questions(connection, films)
 
 
 def main() -> None:
@@ -482,15 +375,9 @@ def measure(asked: argparse.Namespace) -> None:
                 measure_ingest(connection, root, asked.records)
             if asked.memory:
                 measure_memory(root, url, asked.memory)
-        with filled(root, asked.artifacts) as (connection, films):
-            small = measure_asking(connection, films)
-        if asked.large:
-            with filled(root, asked.large) as (connection, films):
-                large = measure_asking(connection, films)
-            say(f"\nfrom {asked.artifacts:,} to {asked.large:,} artifacts, median and p99")
-            for title, (median, p99) in large.items():
-                before = small[title]
-                say(f"  {title:24} {median / before[0]:8.2f} x      {p99 / before[1]:8.2f} x")
+        with ExitStack() as stack:
+            sizes_asked = [asked.artifacts, *([asked.large] if asked.large else [])]
+            measure_asking({size: stack.enter_context(filled(root, size)) for size in sizes_asked})
 
 
 if __name__ == "__main__":
