@@ -57,8 +57,7 @@ def on_screen(cluster_id: str, confidence: float | None = 0.5) -> dict[str, Any]
     return {"cluster_id": cluster_id, "evidence": "face", "confidence": confidence}
 
 
-def take_in(
-    connection: psycopg.Connection,
+def manifest_of(
     artifacts: Mapping[str, Rows],
     *,
     asset: str = "film",
@@ -71,29 +70,26 @@ def take_in(
     version: str = "1",
     config: Mapping[str, Any] | None = None,
     revision: int = 1,
-    registry: Registry = BUILT_IN,
     schema_versions: Mapping[str, int] | None = None,
-) -> None:
-    """A run with these artifacts, which ended `finished` seconds after the first moment."""
+) -> Manifest:
+    """Of a run with these artifacts, which ended `finished` seconds after the first moment."""
     at = START + timedelta(seconds=finished)
     chosen = {"look": dict(config or {})}
-    refs = {
-        name: _ref(name, rows, (schema_versions or {}).get(name, 1))
-        for name, rows in artifacts.items()
-    }
-    made = Producer(name=producer, version=version)
     entry = StageEntry(
         status=StageState.SUCCESS if status is RunState.SUCCESS else StageState.FAILED,
         attempt=1,
         ended=at,
         fingerprint=digest(b"look"),
         record_sha256=sha256_hex(run.encode()),
-        artifacts=tuple(refs.values()),
-        producer=made,
+        artifacts=tuple(
+            _ref(name, rows, (schema_versions or {}).get(name, 1))
+            for name, rows in artifacts.items()
+        ),
+        producer=Producer(name=producer, version=version),
         is_derived=False,
         derived_from="commits/look.a1.json",
     )
-    manifest = Manifest(
+    return Manifest(
         producer=installation,
         pipeline="tests",
         asset=Asset(id=asset, input_hash=digest(b"x"), uri="file:///x", size_bytes=1, media={}),
@@ -110,16 +106,27 @@ def take_in(
         stages={"look": entry},
         metrics={},
     )
+
+
+def take_in(
+    connection: psycopg.Connection,
+    artifacts: Mapping[str, Rows],
+    *,
+    registry: Registry = BUILT_IN,
+    **told: Any,
+) -> None:
+    """A run with these artifacts, as `manifest_of` tells of it."""
+    manifest = manifest_of(artifacts, **told)
+    entry = manifest.stages["look"]
+    assert entry.producer is not None
+    assert entry.ended is not None
     files = [
-        ArtifactRows("look", refs[name], name, made, at, _rows(rows))
-        for name, rows in artifacts.items()
+        ArtifactRows("look", ref, ref.key, entry.producer, entry.ended, _rows(artifacts[ref.key]))
+        for ref in entry.artifacts
+        if manifest.status is RunState.SUCCESS
     ]
     results = PostgresResults(connection, registry)
-    results.ingest(
-        manifest,
-        sha256_hex(manifest.to_bytes()),
-        files if status is RunState.SUCCESS else (),
-    )
+    results.ingest(manifest, sha256_hex(manifest.to_bytes()), files)
 
 
 def _ref(name: str, rows: Rows, version: int) -> ArtifactRef:

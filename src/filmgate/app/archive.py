@@ -99,12 +99,13 @@ class Archive:
         with self._selections() as selections:
             return selections.profiles(asset_id, artifact_type)
 
-    def provenance(self, artifact: str) -> ProvenanceAnswer:
+    def provenance(self, artifact: str, installation: str | None = None) -> ProvenanceAnswer:
         """Where an artifact comes from."""
         from filmgate.db.artifacts import Artifacts  # slow, and not every command needs it
 
         with self._database.session() as connection:
-            return Artifacts(connection, registry()).provenance(artifact)
+            artifacts = Artifacts(connection, registry())
+            return artifacts.provenance(artifact, installation=installation)
 
     def rebuild_projections(self) -> dict[str, int]:
         """Make every projection again; how many rows each has."""

@@ -252,6 +252,7 @@ class System:
             return self._ingest(run, partial(observer.stage_progress, INGESTING)), None
         except FilmgateError as error:
             self._log.info("ingest.failed", run=manifest.run_id, error=str(error))
+            self._end(run)
             return None, f"{error}. `filmgate ingest {run.folder}` tries again"
 
     def _begin(self, run: FolderRun) -> None:

@@ -59,6 +59,9 @@ def artifacts(
 
 def provenance(
     artifact: Annotated[str, typer.Argument(help="Its id: asset:run:type:ordinal.")],
+    installation: Annotated[
+        str | None, typer.Option(help="Whose run, where two installations have one of that id.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Where an artifact comes from: model, weights, config, input, and every stage before it."""
@@ -66,7 +69,7 @@ def provenance(
     from filmgate.app.archive import Archive
     from filmgate.cli.output import print_json
 
-    answer = Archive(settings.load()).provenance(artifact)
+    answer = Archive(settings.load()).provenance(artifact, installation)
     if as_json:
         print_json(answer)
     else:

@@ -7,13 +7,14 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from filmgate.core.answers import ChainLink, ProvenanceAnswer
+from filmgate.core.answers import ArtifactPage, ChainLink, ProvenanceAnswer
 from filmgate.core.envelope import Envelope, NewArtifact, artifact_id, parse_artifact_id
 from filmgate.core.errors import Conflict, NotFound
+from filmgate.core.ids import AssetId
 from filmgate.core.payloads.registry import Registry
 from filmgate.db import projections
 from filmgate.db.queries import queries
-from filmgate.db.serving import envelope_of
+from filmgate.db.serving import Serving, envelope_of
 from filmgate.db.sessions import Session
 
 SHARED = ("schema_version", "producer", "producer_version")
@@ -57,6 +58,17 @@ class Artifacts:
     def get_by_id(self, text: str, *, installation: str | None = None) -> Envelope:
         """One artifact, whatever is served; NotFound, or Conflict where two runs have its id."""
         return envelope_of(self._row(text, installation))
+
+    def get_by_asset(self, asset_id: AssetId, **asked: Any) -> ArtifactPage:
+        """Artifacts of what is served, in order of time, by type, time, producer, version and
+        config, page by page; see `Serving.artifacts`."""
+        return Serving(self._connection).artifacts(asset_id, **asked)
+
+    def get_by_span(
+        self, asset_id: AssetId, from_ms: int, to_ms: int, **asked: Any
+    ) -> ArtifactPage:
+        """The same, of those that overlap [from_ms, to_ms); an instant lies in it or not."""
+        return self.get_by_asset(asset_id, from_ms=from_ms, to_ms=to_ms, **asked)
 
     def lifted(self, artifact: Envelope, version: int) -> Envelope:
         """The artifact as a later version of its contract has it."""

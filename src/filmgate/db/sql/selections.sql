@@ -52,23 +52,23 @@ values (%(asset_key)s, %(type_key)s, %(mode)s, %(profile)s, %(run_key)s, %(ordin
        run_key = excluded.run_key, ordinal = excluded.ordinal;
 
 -- name: profiles
-select artifact_type, model_profile, count(*) as runs,
-       (array_agg(run_id order by finished_at desc, run_id desc))[1] as latest_run_id,
-       max(finished_at) as finished_at,
-       (array_agg(artifacts order by finished_at desc, run_id desc))[1] as artifacts,
-       bool_or(is_served) as is_served
-  from (select t.artifact_type, r.model_profile, r.run_id, r.finished_at,
-               (select count(*) from artifact_rows o
-                 where o.asset_key = r.asset_key and o.run_key = r.run_key
-                   and o.type_key = f.type_key) as artifacts,
-               exists (select from served s
-                        where s.asset_key = r.asset_key and s.type_key = f.type_key
-                          and s.run_key = r.run_key) as is_served
+-- The artifacts of the latest run only are counted.
+select artifact_type, model_profile, runs, run_id as latest_run_id, finished_at,
+       (select count(*) from artifact_rows o
+         where o.asset_key = x.asset_key and o.run_key = x.run_key and o.type_key = x.type_key)
+           as artifacts,
+       is_served
+  from (select distinct on (t.artifact_type, r.model_profile)
+               t.artifact_type, r.model_profile, r.asset_key, r.run_key, t.type_key, r.run_id,
+               r.finished_at, count(*) over profile as runs,
+               bool_or(s.run_key is not null) over profile as is_served
           from assets a
           join runs r using (asset_key)
           join artifact_files f using (asset_key, run_key)
           join artifact_types t using (type_key)
+          left join served s using (asset_key, type_key, run_key)
          where a.asset_id = %(asset_id)s and r.status = 'completed'
-           and (%(artifact_type)s::text is null or t.artifact_type = %(artifact_type)s)) x
- group by artifact_type, model_profile
+           and (%(artifact_type)s::text is null or t.artifact_type = %(artifact_type)s)
+        window profile as (partition by t.artifact_type, r.model_profile)
+         order by t.artifact_type, r.model_profile, r.finished_at desc, r.run_id desc) x
  order by artifact_type, quality_of(model_profile) desc, model_profile;
