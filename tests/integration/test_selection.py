@@ -276,6 +276,16 @@ def test_search_follows_what_is_served(connection: psycopg.Connection, serving: 
     assert (found("gate"), found("rocket")) == ([], ["new"])
 
 
+def test_a_search_finds_the_one_artifact_that_is_pinned(
+    connection: psycopg.Connection, serving: Serving
+) -> None:
+    take_in(connection, {"transcript.segment": [(n, n + 1, said("gate")) for n in range(9)]})
+    chosen = Selection.of(run_id="r1", ordinal=7)
+    Selections(connection).select(FILM, "transcript.segment", chosen)
+    assert [hit.artifact.span_start_ms for hit in serving.search("gate").hits] == [7]
+    assert [hit.artifact.span_start_ms for hit in serving.find(FILM, "gate").hits] == [7]
+
+
 def test_a_list_can_ask_for_the_work_of_one_producer_whichever_run_has_it(
     connection: psycopg.Connection, serving: Serving
 ) -> None:

@@ -341,6 +341,10 @@ def test_a_list_holds_every_artifact_that_overlaps_page_by_page(
     limit: int,
 ) -> None:
     from_ms, to_ms = wanted
+    if from_ms is not None and to_ms is not None and from_ms > to_ms:
+        with pytest.raises(UsageError, match="a span starts before it ends"):
+            serving.artifacts(FILM, from_ms=from_ms, to_ms=to_ms)
+        return
     make = {"scene": scene(), "object.detection": seen("car"), "ocr.text": shown("gate")}
     lower, upper = from_ms if from_ms is not None else -1, to_ms if to_ms is not None else 999
 

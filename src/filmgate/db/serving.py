@@ -14,7 +14,7 @@ from filmgate.core.answers import (
     SearchAnswer,
 )
 from filmgate.core.envelope import Envelope, artifact_id
-from filmgate.core.errors import NotFound
+from filmgate.core.errors import NotFound, UsageError
 from filmgate.core.ids import AssetId
 from filmgate.core.jump_filters import NO_FILTERS, JumpFilters
 from filmgate.core.questions import Cursor, Direction, JumpKind, SelectionMode, TextSource
@@ -198,8 +198,12 @@ class Serving:
         An artifact overlaps where it starts before the end and ends after the start; an instant
         where it lies in it. With a producer, a version or a config, the selection chooses among
         the runs that have those. Without types, all that the asset has. Raises NotFound for an
-        unknown asset.
+        unknown asset, UsageError for a cursor of another question or a span that is none.
         """
+        if from_ms is not None and to_ms is not None and from_ms > to_ms:
+            raise UsageError(
+                "a span starts before it ends", expected=f"{to_ms} ms or less", got=f"{from_ms} ms"
+            )
         made_by = {
             "producer": producer,
             "producer_version": producer_version,

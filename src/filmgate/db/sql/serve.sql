@@ -109,7 +109,7 @@ with asked as materialized (
     select c.config, q.query, loosened(q.query) as loose
       from unnest(array['english', 'german', 'spanish', 'french', 'italian', 'dutch',
                         'portuguese', 'simple']::regconfig[]) c (config)
-     cross join lateral (select asked_words(c.config, %(query)s) as query) q
+     cross join lateral (select asked_words(c.config, %(query)s) as query offset 0) q
      where numnode(q.query) > 0 and querytree(q.query) <> 'T'),
 candidates as materialized (
     select distinct w.asset_key
@@ -125,7 +125,6 @@ shown as materialized (
              join asked q on q.config = s.text_config
             cross join lateral ({matches}) m
             where s.asset_key = c.asset_key and s.artifact_type = any(%(artifact_types)s)
-              and (s.ordinal is null or m.ordinal = s.ordinal)
             order by m.span_start_ms, s.artifact_type, m.ordinal
             limit %(per_asset)s) m
      where %(after_asset)s::integer is null or c.asset_key < %(after_asset)s
@@ -153,6 +152,7 @@ select {envelope}, m.asset_key, m.ordinal, o.span_start_ms, o.span_end_ms, o.pay
    from {projection} x
   where s.artifact_type = {artifact_type}
     and x.asset_key = s.asset_key and x.run_key = s.run_key and x.words @@ q.query
+    and (s.ordinal is null or x.ordinal = s.ordinal)
   order by x.span_start_ms, x.ordinal
   limit %(per_asset)s)
 

@@ -61,7 +61,7 @@ comment on column artifact_files.path is
     'In the run''s folder; null for artifacts that a program added one by one.';
 
 create function asked_words(config regconfig, words text) returns tsquery
-language plpgsql stable parallel safe
+language plpgsql stable
 as $$
 begin
     return websearch_to_tsquery(config, words);
