@@ -13,7 +13,7 @@ from filmgate.core.answers import (
     JumpAnswer,
     SearchAnswer,
 )
-from filmgate.core.envelope import Envelope, artifact_id
+from filmgate.core.envelope import Envelope, LegacyArtifact, artifact_id
 from filmgate.core.errors import NotFound, UsageError
 from filmgate.core.ids import AssetId
 from filmgate.core.jump_filters import NO_FILTERS, JumpFilters
@@ -288,9 +288,12 @@ def _words_for(selection: Selection) -> str:
 
 
 def envelope_of(row: Mapping[str, Any]) -> Envelope:
-    """The database keeps what an envelope promises, so it is not checked again."""
+    """An artifact and what stands in its envelope."""
     named = artifact_id(row["asset_id"], row["run_id"], row["artifact_type"], row["ordinal"])
-    return Envelope.model_construct(artifact_id=named, **row)
+    return Envelope.model_validate({"artifact_id": named} | {name: row[name] for name in STORED})
+
+
+STORED = tuple(name for name in Envelope.model_fields if name != "artifact_id")
 
 
 def _place(row: Mapping[str, Any]) -> list[Any]:
@@ -302,14 +305,12 @@ def _storable(text: str) -> str:
     return text.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
 
 
-def _hit(artifact: Any, marked: str) -> Hit:
+def _hit(artifact: Envelope | LegacyArtifact, marked: str) -> Hit:
     """Turn the marks around matches into positions."""
-    snippet, highlights, start = "", [], 0
-    for character in marked:
-        if character == OPEN:
-            start = len(snippet)
-        elif character == CLOSE:
-            highlights.append((start, len(snippet)))
-        else:
-            snippet += character
+    snippet, *matches = marked.split(OPEN)
+    highlights = []
+    for match in matches:
+        word, _, rest = match.partition(CLOSE)
+        highlights.append((len(snippet), len(snippet) + len(word)))
+        snippet += word + rest
     return Hit(artifact=artifact, snippet=snippet, highlights=tuple(highlights))
