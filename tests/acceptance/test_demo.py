@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.proof
 def test_the_demo_finds_its_own_cuts_and_words_and_can_be_repeated(
     tmp_path: Path, database_url: str
 ) -> None:

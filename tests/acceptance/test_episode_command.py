@@ -101,7 +101,14 @@ def test_a_tampered_file_is_refused_with_exit_3_and_both_digests(
     assert repaired["stages"]["probe"]["artifacts"] == first["stages"]["probe"]["artifacts"]
 
 
-@pytest.mark.parametrize("stage", ["probe", "scenes", "transcript"])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "probe",
+        pytest.param("scenes", marks=pytest.mark.proof),
+        pytest.param("transcript", marks=pytest.mark.proof),
+    ],
+)
 def test_killed_in_the_middle_of_a_stage_the_same_command_resumes_to_the_same_bytes(
     filmgate: Filmgate, tmp_path: Path, stage: str
 ) -> None:

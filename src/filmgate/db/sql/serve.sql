@@ -114,8 +114,12 @@ with asked as materialized (
 candidates as materialized (
     select distinct w.asset_key
       from asked q
-      join served_words w on w.words @@ q.loose and w.config = q.config
-     where w.asset_key <= coalesce(%(after_asset)s::integer, 2147483647)),
+     cross join lateral (
+           select w.asset_key
+             from served_words w
+            where w.words @@ q.loose and w.config = q.config
+              and w.asset_key <= coalesce(%(after_asset)s::integer, 2147483647)
+           offset 0) w),
 shown as materialized (
     select c.asset_key, m.*
       from (select asset_key from candidates order by asset_key desc) c
