@@ -145,6 +145,13 @@ def test_what_serving_asks_goes_by_an_index_and_never_through_a_whole_table(
     for ask in asks:
         ask()
     assert len(sent) >= len(asks)
+    with connection.transaction():
+        Serving(connection).search("gate")
+        walks = connection.execute(
+            "select seq_scan, idx_scan from pg_stat_xact_user_tables where relname = 'served_words'"
+        ).fetchone()
+        assert walks is not None
+        assert walks[0] == 0 < walks[1], "films are looked up by the index of words"
     big = {
         "artifact_rows",
         "assets",

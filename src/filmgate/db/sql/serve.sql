@@ -114,12 +114,8 @@ with asked as materialized (
 candidates as materialized (
     select distinct w.asset_key
       from asked q
-     cross join lateral (
-           select w.asset_key
-             from served_words w
-            where w.words @@ q.loose and w.config = q.config
-              and w.asset_key <= coalesce(%(after_asset)s::integer, 2147483647)
-           offset 0) w),
+     cross join lateral films_with(q.config, q.loose,
+                                   coalesce(%(after_asset)s::integer, 2147483647)) w (asset_key)),
 shown as materialized (
     select c.asset_key, m.*
       from (select asset_key from candidates order by asset_key desc) c
@@ -141,7 +137,9 @@ select {envelope}, m.asset_key, m.ordinal, o.span_start_ms, o.span_end_ms, o.pay
                    case when length(m.text) <= %(short)s then %(mark_all)s
                         else %(mark_part)s end) as marked
   from shown m
-  join served s on s.asset_key = m.asset_key and s.type_key = m.type_key
+ cross join lateral (
+       select s.* from served s where s.asset_key = m.asset_key and s.type_key = m.type_key
+        limit 1) s
  cross join lateral (
        select o.span_start_ms, o.span_end_ms, o.payload
          from artifact_rows o

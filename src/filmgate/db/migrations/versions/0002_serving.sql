@@ -256,6 +256,17 @@ create index served_words_by_word on served_words using gin (words);
 comment on table served_words is
     'Derived: all words of the texts that are served, by asset; where search begins.';
 
+create function films_with(asked_config regconfig, asked tsquery, up_to integer)
+returns setof integer
+language sql stable
+set enable_seqscan = off  -- the planner takes the table for small: its words lie beside it
+as $$
+    select w.asset_key from served_words w
+     where w.words @@ asked and w.config = asked_config and w.asset_key <= up_to
+$$;
+comment on function films_with is
+    'The assets in whose served texts all words of a question stand somewhere.';
+
 create function quality_of(model_profile text) returns integer
 language sql immutable parallel safe
 return case model_profile
