@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from filmgate.core.digest import digest, digest_of
 from filmgate.core.envelope import NewArtifact, parse_artifact_id
@@ -128,6 +129,63 @@ def test_an_id_is_never_given_twice(artifacts: Artifacts) -> None:
         artifacts.delete(last.artifact_id)
     again = artifacts.create(new())
     assert [first.artifact_id, again.artifact_id] == ["film:r1:scene:0", "film:r1:scene:2"]
+
+
+def test_what_a_program_added_stays_when_its_run_is_taken_in_again(
+    connection: psycopg.Connection, artifacts: Artifacts
+) -> None:
+    made = artifacts.create(new("transcript.segment"))
+    take_in(connection, {"scene": [(0, 1, scene())]}, revision=2)
+    assert artifacts.get_by_id(made.artifact_id) == made
+    assert len(Serving(connection).find(FILM, "gate").hits) == 1
+    with pytest.raises(Conflict, match=r"a program added transcript\.segment"):
+        take_in(connection, {"transcript.segment": [(0, 1, said("x"))]}, revision=3)
+    assert artifacts.get_by_id(made.artifact_id) == made
+
+
+def test_what_is_returned_is_what_is_stored(artifacts: Artifacts) -> None:
+    artifacts.create(new())
+    later = artifacts.create(new(created_at="2026-11-11T00:00:00Z"))
+    assert artifacts.get_by_id(later.artifact_id) == later
+    with pytest.raises(ValidationError, match="timezone"):
+        new(created_at="2026-11-11T00:00:00")
+
+
+def test_a_pinned_artifact_is_not_deleted(
+    connection: psycopg.Connection, artifacts: Artifacts
+) -> None:
+    made = artifacts.create(new())
+    Selections(connection).select(FILM, "scene", Selection.of(run_id="r1", ordinal=0))
+    with pytest.raises(Conflict, match="is pinned"):
+        artifacts.delete(made.artifact_id)
+
+
+def test_many_that_create_and_delete_at_once_leave_nothing_stale(
+    database_url: str, connection: psycopg.Connection, artifacts: Artifacts
+) -> None:
+    first = artifacts.batch_create([new("object.detection") for _ in range(8)])
+    gone: list[str] = []
+
+    def work(number: int) -> None:
+        with connected(database_url) as own:
+            mine = Artifacts(own, BUILT_IN)
+            mine.create(new("object.detection", span_start_ms=0, span_end_ms=1000 * number))
+            try:
+                mine.delete(first[number // 2].artifact_id)
+                gone.append(first[number // 2].artifact_id)
+            except NotFound:
+                pass
+
+    threads = [threading.Thread(target=work, args=[number]) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(gone) == sorted(each.artifact_id for each in first[:4]), "each of them once"
+    late = artifacts.get_by_span(FILM, 6500, 6501).artifacts
+    assert [each.span_end_ms for each in late] == [7000]
+    rows = connection.execute("select count(*) from object_labels").fetchone()
+    assert rows == (8 + 8 - 4,)
 
 
 def test_what_is_deleted_is_gone_from_everything_derived(

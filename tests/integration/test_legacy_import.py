@@ -15,6 +15,7 @@ from filmgate.core.ids import AssetId
 from filmgate.core.jump_filters import JumpFilters
 from filmgate.core.questions import Direction, JumpKind, TextSource
 from filmgate.core.selection import Selection
+from filmgate.core.states import RunState
 from filmgate.db.legacy import LegacyArtifacts
 from filmgate.db.selections import Selections
 from filmgate.db.serving import Serving
@@ -148,7 +149,7 @@ def test_a_table_of_an_older_product_is_read_and_left_as_it_is(
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        ("not json", "a JSON object"),
+        ("not json", "JSON, in UTF-8"),
         ("[1]", "a JSON object"),
         ('{"text": "x"}', "one of span_start_ms"),
         ('{"start_ms": "soon"}', "a number in start_ms"),
@@ -159,6 +160,11 @@ def test_a_table_of_an_older_product_is_read_and_left_as_it_is(
         ('{"start_s": [1]}', "a number in start_s"),
         ('{"start_s": true}', "a number in start_s"),
         ('{"start_ms": NaN}', "a number in start_ms"),
+        ('{"start_ms": "1e-999999999"}', "a number in start_ms"),
+        ('{"start_ms": 1, "score": NaN}', "what JSON can hold"),
+        ('{"start_ms": 1, "text": "\\ud800"}', "what JSON can hold"),
+        ('{"start_ms": 1, "text": "\\u0000"}', "text that a database can hold"),
+        ("[" * 100_000, "JSON, in UTF-8"),
     ],
 )
 def test_a_row_that_is_none_is_told_by_number_and_nothing_is_imported(
@@ -170,6 +176,41 @@ def test_a_row_that_is_none_is_told_by_number_and_nothing_is_imported(
         import_legacy(connection, FILM, str(file), None)
     assert told in (caught.value.expected or "")
     assert connection.execute("select count(*) from legacy_artifacts").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [b"start_ms,text\n1,a\n2,b,c\n", b"start_ms,text\n1,\xe9\n", b"start_ms\n1\n" + b"9" * 140_000],
+)
+def test_a_table_of_cells_that_cannot_be_read_is_told_by_row(
+    connection: psycopg.Connection, tmp_path: Path, cells: bytes
+) -> None:
+    (tmp_path / "scenes.csv").write_bytes(cells)
+    with pytest.raises(Invalid, match=r"row [12] of scenes.csv cannot be taken in"):
+        import_legacy(connection, FILM, str(tmp_path / "scenes.csv"), None)
+
+
+def test_a_confidence_in_words_is_passed_over_where_one_in_numbers_is_asked_for(
+    connection: psycopg.Connection, serving: Serving
+) -> None:
+    rows = [(1, 2, seen("car") | {"confidence": "high"}), (3, 4, seen("car"))]
+    LegacyArtifacts(connection).take_in(FILM, "object.detection", rows, "old.csv")
+    sure = JumpFilters(min_confidence=0.1)
+    answer = serving.jump(FILM, JumpKind.OBJECT, Direction.NEXT, 0, sure)
+    assert answer.artifact.span_start_ms == 3
+
+
+def test_a_stored_choice_that_nothing_fulfils_is_not_answered_from_what_has_no_run(
+    connection: psycopg.Connection, serving: Serving
+) -> None:
+    LegacyArtifacts(connection).take_in(FILM, "scene", [(1, 2, scene())], "old.csv")
+    things = {"scene": [(5, 6, scene())]}
+    take_in(connection, things)
+    Selections(connection).select(FILM, "scene", Selection.of(run_id="r1"))
+    take_in(connection, things, revision=2, status=RunState.FAILED)
+    with pytest.raises(NotFound, match="nothing of kind 'scene'"):
+        serving.jump(FILM, JumpKind.SCENE, Direction.NEXT, 0)
+    assert serving.artifacts(FILM, artifact_types=["scene"]).artifacts == ()
 
 
 @pytest.mark.parametrize(

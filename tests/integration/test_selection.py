@@ -177,8 +177,12 @@ def test_a_pinned_snapshot_answers_the_same_whatever_comes_later(
         store(connection, history)
         stored = Selections(connection)
         before = stored.snapshot(FILM).runs
-        stored.pin(FILM, before)
-        first = serving.artifacts(FILM, artifact_types=sorted(before) or ["scene"])
+        if not before:
+            with pytest.raises(NotFound, match="nothing of film is served"):
+                stored.pin(FILM)
+            return
+        stored.pin(FILM)
+        first = serving.artifacts(FILM, artifact_types=sorted(before))
         store(
             connection,
             [
@@ -187,8 +191,7 @@ def test_a_pinned_snapshot_answers_the_same_whatever_comes_later(
             ],
         )
         assert {k: v for k, v in stored.snapshot(FILM).runs.items() if k in before} == before
-        if before:
-            assert serving.artifacts(FILM, artifact_types=sorted(before)) == first
+        assert serving.artifacts(FILM, artifact_types=sorted(before)) == first
 
 
 def test_an_artifact_can_be_pinned_alone(connection: psycopg.Connection, serving: Serving) -> None:
@@ -201,6 +204,43 @@ def test_an_artifact_can_be_pinned_alone(connection: psycopg.Connection, serving
         serving.jump(FILM, JumpKind.SCENE, Direction.NEXT, 1)
     with pytest.raises(NotFound, match="no artifact 'r1'"):
         stored.select(FILM, "scene", Selection.of(run_id="r1", ordinal=9))
+
+
+def test_pinning_everything_leaves_an_artifact_that_is_pinned_alone(
+    connection: psycopg.Connection, serving: Serving
+) -> None:
+    take_in(connection, {"scene": [(n, n + 1, scene(n)) for n in range(3)], "ocr.text": []})
+    stored = Selections(connection)
+    stored.select(FILM, "scene", Selection.of(run_id="r1", ordinal=1))
+    for runs in (None, stored.snapshot(FILM).runs):
+        stored.pin(FILM, runs)
+        assert [a.span_start_ms for a in serving.artifacts(FILM).artifacts] == [1]
+
+
+def test_a_pinned_artifact_that_a_later_revision_lacks_is_told_as_unserved(
+    connection: psycopg.Connection, serving: Serving
+) -> None:
+    take_in(connection, {"scene": [(n, n + 1, scene(n)) for n in range(3)]})
+    stored = Selections(connection)
+    chosen = Selection.of(run_id="r1", ordinal=2)
+    stored.select(FILM, "scene", chosen)
+    take_in(connection, {"scene": [(0, 1, scene())]}, revision=2)
+    assert stored.snapshot(FILM).unserved == {"scene": chosen}
+    assert served_by(serving, Selection()) is None
+
+
+def test_of_two_installations_with_one_run_id_the_completed_one_is_served_and_pinned(
+    connection: psycopg.Connection, serving: Serving
+) -> None:
+    ours, theirs = ({"scene": [(start, start + 1, scene())]} for start in (100, 1))
+    take_in(connection, ours, installation="a", finished=5)
+    take_in(connection, theirs, installation="b", status=RunState.FAILED)
+    assert served_by(serving, Selection.of(run_id="r1")) == "r1"
+    take_in(connection, theirs, installation="b", revision=2, finished=1)
+    stored = Selections(connection)
+    before = serving.jump(FILM, JumpKind.SCENE, Direction.NEXT, 0)
+    stored.pin(FILM, before.runs)
+    assert serving.jump(FILM, JumpKind.SCENE, Direction.NEXT, 0) == before
 
 
 def test_a_pinned_run_that_fails_when_it_is_run_again_is_not_replaced_by_another(

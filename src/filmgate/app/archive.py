@@ -89,8 +89,7 @@ class Archive:
         """Pin every type to the run it is served from now, or to those of an earlier answer."""
         asset_id = parse_asset_id(asset)
         with self._selections() as selections:
-            due = selections.snapshot(asset_id).runs if runs is None else runs
-            selections.pin(asset_id, due)
+            selections.pin(asset_id, runs)
             return selections.snapshot(asset_id)
 
     def profiles(self, asset: str, artifact_type: str | None = None) -> ProfilesAnswer:

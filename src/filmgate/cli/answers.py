@@ -28,8 +28,8 @@ def print_find(answer: FindAnswer) -> None:
         talk().print("nothing found")
     for hit in answer.hits:
         _print_hit(hit, is_shown=answer.source is TextSource.ALL)
-    if answer.is_cut:
-        talk().print(f"… more than {len(answer.hits)}; see --limit and --from-ms")
+    if answer.next_cursor:
+        talk().print(f"… more: --limit, or --cursor {answer.next_cursor}")
     _print_source(answer)
 
 

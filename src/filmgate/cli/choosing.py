@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from filmgate.core.errors import UsageError
 from filmgate.core.questions import SelectionMode
 
 if TYPE_CHECKING:
@@ -18,17 +19,23 @@ Run = Annotated[str | None, typer.Option("--run", help="This run, and no other."
 Artifact = Annotated[str | None, typer.Option("--artifact", help="This artifact, and no other.")]
 
 
-def selection_of(
-    mode: SelectionMode | None,
-    profile: str | None,
-    run: str | None,
-    artifact: str | None = None,
-) -> "Selection":
+def selection_of(mode: SelectionMode | None, profile: str | None, run: str | None) -> "Selection":
     """What the options mean together; UsageError where they do not go together."""
+    from filmgate.core.selection import Selection  # keeps --help quick
+
+    return Selection.of(mode, profile=profile, run_id=run)
+
+
+def artifact_alone(artifact: str, asset: str, artifact_type: str) -> "Selection":
+    """The selection of one artifact; UsageError where it is of another asset or type."""
     from filmgate.core.envelope import parse_artifact_id  # keeps --help quick
     from filmgate.core.selection import Selection
 
-    ordinal = None
-    if artifact is not None:
-        _, run, _, ordinal = parse_artifact_id(artifact)
-    return Selection.of(mode, profile=profile, run_id=run, ordinal=ordinal)
+    of_asset, run, of_type, ordinal = parse_artifact_id(artifact)
+    if (of_asset, of_type) != (asset, artifact_type):
+        raise UsageError(
+            "this artifact is of something else",
+            expected=f"a {artifact_type} of {asset}",
+            got=f"a {of_type} of {of_asset}",
+        )
+    return Selection.of(run_id=run, ordinal=ordinal)

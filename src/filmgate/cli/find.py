@@ -12,6 +12,9 @@ Words = Annotated[
     list[str],
     typer.Argument(help='What to look for: words, "a phrase", this or that, -without.'),
 ]
+Cursor = Annotated[
+    str | None, typer.Option(help="The next page: `next_cursor` of the answer before.")
+]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="So many at most.")]
 
 
@@ -24,9 +27,14 @@ def find(
     direction: Annotated[Direction, typer.Option()] = Direction.NEXT,
     from_ms: Annotated[
         int | None,
-        typer.Option(help="From here on; all of the video where left out.", min=0, max=MAX_MS),
+        typer.Option(
+            help="Only what starts after (before) this; all of it where left out.",
+            min=0,
+            max=MAX_MS,
+        ),
     ] = None,
     limit: Limit = 20,
+    cursor: Cursor = None,
     selection: choosing.Mode = None,
     profile: choosing.Profile = None,
     run: choosing.Run = None,
@@ -45,6 +53,7 @@ def find(
         direction=direction,
         from_ms=from_ms,
         limit=limit,
+        cursor=cursor,
         selection=choosing.selection_of(selection, profile, run),
     )
     if as_json:
@@ -59,9 +68,7 @@ def search(
         TextSource, typer.Option(help="What was said, what stands on screen, or both.")
     ] = TextSource.ALL,
     limit: Limit = 20,
-    cursor: Annotated[
-        str | None, typer.Option(help="The next page: what the answer before said.")
-    ] = None,
+    cursor: Cursor = None,
     as_json: AsJson = False,
 ) -> None:
     """Where in all videos something is said or shown; a few places of each, newest video first."""

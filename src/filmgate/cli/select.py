@@ -40,9 +40,10 @@ def select(
     from filmgate.core.errors import UsageError
 
     archive = Archive(settings.load())
-    is_chosen = any(given is not None for given in (selection, profile, run, artifact))
-    ways = [is_chosen, pin, runs is not None]
-    if sum(ways) > 1 or is_chosen != (artifact_type is not None):
+    is_chosen = any(given is not None for given in (selection, profile, run))
+    ways = [is_chosen, artifact is not None, pin, runs is not None]
+    is_for_one = is_chosen or artifact is not None
+    if sum(ways) > 1 or is_for_one != (artifact_type is not None):
         raise UsageError(
             "a choice is for one type; pinning is for all of them",
             expected="ASSET; ASSET TYPE with --selection, --profile, --run or --artifact; "
@@ -50,7 +51,11 @@ def select(
             hint="`filmgate select ASSET` shows the types",
         )
     if artifact_type is not None:
-        chosen = choosing.selection_of(selection, profile, run, artifact)
+        chosen = (
+            choosing.selection_of(selection, profile, run)
+            if artifact is None
+            else choosing.artifact_alone(artifact, asset, artifact_type)
+        )
         answer = archive.select(asset, artifact_type, chosen)
     elif runs is not None:
         answer = archive.pin(asset, _runs_in(runs))

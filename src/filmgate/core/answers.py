@@ -64,8 +64,8 @@ class FindAnswer(AssetAnswer):
     direction: Direction
     from_ms: int | None
     hits: tuple[Hit, ...]
-    is_cut: bool
-    """Whether there is more than was asked for."""
+    next_cursor: str | None
+    """Where the next page begins; None where this is all."""
 
 
 class SearchAnswer(Answer):
@@ -76,6 +76,8 @@ class SearchAnswer(Answer):
     hits: tuple[Hit, ...]
     """A few of each video; each names its run. Only what is served by default is searched."""
     next_cursor: str | None
+    """There may be more where it is given, also after a page with fewer hits than were asked
+    for: only so many videos are looked through for a page."""
 
 
 class ArtifactPage(AssetAnswer):

@@ -1,9 +1,8 @@
 """The one envelope around every model output, and the line it has in an artifact file."""
 
-from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from filmgate.core.digest import canonical_json
 from filmgate.core.errors import Invalid
@@ -66,7 +65,7 @@ class NewArtifact(_Spanned):
     config_hash: Digest
     input_hash: Digest
     run_id: Id
-    created_at: datetime
+    created_at: AwareDatetime
 
 
 class Envelope(NewArtifact):

@@ -5,7 +5,11 @@ import json
 from enum import StrEnum
 from typing import Any
 
+from filmgate.core.digest import digest_of
 from filmgate.core.errors import UsageError
+
+LONGEST_QUERY = 10_000
+"""Characters of a question for words."""
 
 MAX_MS = 10 * 366 * 24 * 3600 * 1000
 """Ten years. A span beyond that is a unit gone wrong, not a long film."""
@@ -90,23 +94,35 @@ class SelectionMode(StrEnum):
 
 
 class Cursor:
-    """Where the next page begins: opaque to callers, safe in a URL."""
+    """Where the next page of a question begins: opaque to callers, safe in a URL."""
+
+    LONGEST = 1000
+    GREATEST = 2**53
 
     @staticmethod
-    def of(place: list[Any]) -> str:
+    def of(question: Any, place: list[Any]) -> str:
         """The cursor after something at this place."""
-        return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+        told = json.dumps([_mark(question), *place]).encode()
+        return base64.urlsafe_b64encode(told).decode().rstrip("=")
 
     @staticmethod
-    def read(cursor: str, shape: tuple[type, ...]) -> list[Any]:
-        """The place again; UsageError where the text is no cursor of this question."""
+    def read(cursor: str, question: Any, shape: tuple[type, ...]) -> list[Any]:
+        """The place again; UsageError where the text is no cursor of this very question."""
         try:
-            place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-            good = isinstance(place, list) and tuple(map(type, place)) == shape
-        except ValueError:
-            place, good = [], False
-        if not good:
+            text = cursor[: Cursor.LONGEST]
+            told = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            mark, *place = told if isinstance(told, list) else [None]
+        except (ValueError, RecursionError):
+            mark, place = None, []
+        is_good = tuple(map(type, place)) == shape and mark == _mark(question)
+        if not is_good or any(isinstance(n, int) and abs(n) > Cursor.GREATEST for n in place):
             raise UsageError(
-                "this is no cursor", expected="one from the answer before", got=repr(cursor[:80])
+                "this is no cursor of this question",
+                expected="the one that the answer before gave, and nothing else changed",
+                got=repr(cursor[:80]),
             )
-        return list(place)
+        return place
+
+
+def _mark(question: Any) -> str:
+    return digest_of(question)[-12:]

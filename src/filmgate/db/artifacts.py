@@ -11,11 +11,15 @@ from filmgate.core.answers import ArtifactPage, ChainLink, ProvenanceAnswer
 from filmgate.core.envelope import Envelope, NewArtifact, artifact_id, parse_artifact_id
 from filmgate.core.errors import Conflict, NotFound
 from filmgate.core.ids import AssetId
+from filmgate.core.payloads.projection import Projection
 from filmgate.core.payloads.registry import Registry
-from filmgate.db import projections
+from filmgate.core.questions import TextSource
+from filmgate.db import projections, types
 from filmgate.db.queries import queries
 from filmgate.db.serving import Serving, envelope_of
 from filmgate.db.sessions import Session
+
+KEYS = ("asset_key", "run_key", "type_key")
 
 SHARED = ("schema_version", "producer", "producer_version")
 """What all artifacts of one type in one run have in common."""
@@ -38,7 +42,8 @@ class Artifacts:
     def batch_create(
         self, artifacts: Sequence[NewArtifact], *, installation: str | None = None
     ) -> list[Envelope]:
-        """Add artifacts to runs that are known; each gets the next ordinal of its type.
+        """Add artifacts to runs that are known; each gets the next ordinal of its type, and the
+        moment at which the first of its type was made.
 
         All are validated before any is written. Raises Invalid where a payload breaks its
         contract, SchemaNotFoundError where there is none, NotFound where a run is unknown, and
@@ -47,6 +52,8 @@ class Artifacts:
         """
         checked = [self._validated(artifact) for artifact in artifacts]
         made: dict[int, Envelope] = {}
+        kinds = {artifact.artifact_type for artifact in checked}
+        types.prepare(self._connection, kinds, self._registry.projections)
         order = sorted(range(len(checked)), key=lambda n: _file_key(checked[n]))
         with self._connection.transaction():
             for _, group in groupby(order, key=lambda n: _file_key(checked[n])):
@@ -77,11 +84,25 @@ class Artifacts:
         return artifact.model_copy(update={"payload": payload, "schema_version": version})
 
     def delete(self, text: str, *, installation: str | None = None) -> None:
-        """Take one artifact away; its id is not given again. NotFound where it is not there."""
-        row = self._row(text, installation)
+        """Take one artifact away; its id is not given again in this revision of its run.
+
+        Raises NotFound where it is not there, and Conflict where it is pinned.
+        """
+        sql = queries("artifacts")
         with self._connection.transaction():
-            self._session.do(queries("artifacts")["drop_row"], row)
-            self._derive(row, row["artifact_type"])
+            self._lock(parse_artifact_id(text)[0])
+            row = self._row(text, installation)
+            if self._session.need(sql["is_pinned"], row)["found"]:
+                raise _pinned(f"artifact {text}")
+            keys = {name: row[name] for name in KEYS}
+            ordinals = [row["ordinal"]]
+            projections.clear(
+                self._connection,
+                self._projected(row["artifact_type"]),
+                keys | {"ordinals": ordinals},
+            )
+            self._session.do(sql["drop_row"], row)
+            self._serve_anew(keys, row["artifact_type"])
 
     def delete_run(self, asset_id: str, run_id: str, *, installation: str | None = None) -> None:
         """Take a run away with all that was taken in of it; it can be ingested again.
@@ -90,16 +111,12 @@ class Artifacts:
         """
         sql = queries("artifacts")
         with self._connection.transaction():
+            self._lock(asset_id)
             run = self._run(asset_id, run_id, installation)
             try:
                 self._session.do(sql["drop_run"], run | {"asset_id": asset_id})
             except psycopg.errors.ForeignKeyViolation as error:
-                raise Conflict(
-                    f"run {run_id} of {asset_id} is pinned",
-                    expected="a run that no selection names",
-                    got="one that is served by choice",
-                    hint="Select another run first",
-                ) from error
+                raise _pinned(f"run {run_id} of {asset_id}") from error
             self._session.do(queries("ingest")["refresh_served"], run)
 
     def provenance(self, text: str, *, installation: str | None = None) -> ProvenanceAnswer:
@@ -125,34 +142,47 @@ class Artifacts:
         """Artifacts of one type to one run."""
         ingest, sql = queries("ingest"), queries("artifacts")
         first = artifacts[0]
+        self._lock(first.asset_id)
         run = self._run(first.asset_id, first.run_id, installation)
         for artifact in artifacts:
             _check_same(artifact, run, OF_THE_RUN, "its run")
-        named = {"artifact_type": first.artifact_type}
-        self._session.do(ingest["add_type"], named)
-        keys = {**run, **self._session.need(ingest["type_key"], named)}
+        keys = {name: run[name] for name in ("asset_key", "run_key")}
+        keys |= self._session.need(ingest["type_key"], {"artifact_type": first.artifact_type})
         file = self._session.one(sql["file"], keys)
         if file is None:
             self._session.do(ingest["add_file"], {**keys, **_loose_file(first)})
-            file = {name: getattr(first, name) for name in SHARED} | {"next_ordinal": 0}
+            file = self._session.need(sql["file"], keys)
         made = []
         for number, artifact in enumerate(artifacts, file["next_ordinal"]):
             _check_same(artifact, file, SHARED, f"the {first.artifact_type} artifacts of its run")
-            told = artifact.model_dump() | {"payload": Jsonb(artifact.payload)}
-            self._session.do(sql["add_row"], {**keys, **told, "ordinal": number})
+            told = artifact.model_dump() | {"created_at": file["created_at"]}
+            row = {**keys, **told, "payload": Jsonb(artifact.payload), "ordinal": number}
+            self._session.do(sql["add_row"], row)
             named_by = artifact_id(artifact.asset_id, artifact.run_id, first.artifact_type, number)
-            made.append(Envelope(artifact_id=named_by, **artifact.model_dump()))
-        self._derive(keys, first.artifact_type)
+            made.append(Envelope(artifact_id=named_by, **told))
+        ordinals = list(range(file["next_ordinal"], file["next_ordinal"] + len(made)))
+        longest = max(each.span_end_ms - each.span_start_ms for each in made)
+        counted = {"next_ordinal": ordinals[-1] + 1, "longest_ms": longest}
+        self._session.do(sql["count_up"], keys | counted)
+        projections.fill(
+            self._connection, self._projected(first.artifact_type), keys | {"ordinals": ordinals}
+        )
+        self._serve_anew(keys, first.artifact_type)
         return made
 
-    def _derive(self, keys: Mapping[str, Any], artifact_type: str) -> None:
-        """Make again what is derived from the artifacts of a type in a run."""
-        concerned = [p for p in self._registry.projections if p.artifact_type == artifact_type]
-        self._session.do(queries("ingest")["describe_file"], keys)
-        projections.clear(self._connection, concerned, keys)
-        projections.fill(self._connection, concerned, keys)
-        self._session.do(queries("artifacts")["forget_words"], keys)
+    def _projected(self, kind: str) -> list[Projection]:
+        """The projections of a type."""
+        return [each for each in self._registry.projections if each.artifact_type == kind]
+
+    def _serve_anew(self, keys: Mapping[str, Any], artifact_type: str) -> None:
+        """Derive again what is served, and where it is a text, by which words it is found."""
+        if artifact_type in TextSource.ALL.artifact_types:
+            self._session.do(queries("artifacts")["forget_words"], keys)
         self._session.do(queries("ingest")["refresh_served"], keys)
+
+    def _lock(self, asset_id: str) -> None:
+        """Nobody else writes what the asset is served from, until the transaction ends."""
+        self._session.one(queries("ingest")["lock_asset"], {"asset_id": asset_id})
 
     def _run(self, asset_id: str, run_id: str, installation: str | None) -> dict[str, Any]:
         asked = {"asset_id": asset_id, "run_id": run_id, "installation": installation}
@@ -164,6 +194,15 @@ class Artifacts:
         asked = dict(zip(names, parse_artifact_id(text), strict=True))
         asked["installation"] = installation
         return _the_one(self._session.all(queries("artifacts")["by_id"], asked), f"artifact {text}")
+
+
+def _pinned(what: str) -> Conflict:
+    return Conflict(
+        f"{what} is pinned",
+        expected="one that no selection names",
+        got="one that is served by choice",
+        hint="Select another first",
+    )
 
 
 def _file_key(artifact: NewArtifact) -> tuple[str, str, str]:

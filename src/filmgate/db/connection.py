@@ -7,7 +7,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from filmgate.core.errors import FilmgateError, Invalid, NotPermitted, Unavailable
+from filmgate.core.errors import Conflict, FilmgateError, Invalid, NotPermitted, Unavailable
 from filmgate.db.migrations import HEAD
 
 CONNECT_TIMEOUT_S = 10
@@ -51,6 +51,14 @@ def _translated(error: psycopg.Error) -> FilmgateError:
             got=_said(error),
             hint="The first command needs the right to create tables",
         )
+    if isinstance(error, psycopg.errors.DeadlockDetected):
+        return Conflict(
+            "another session was in the way",
+            got=_said(error),
+            hint="Nothing was half-written; do it again",
+        )
+    if isinstance(error, psycopg.errors.ProgramLimitExceeded | psycopg.errors.StatementTooComplex):
+        return Invalid("this is too much for the database", got=_said(error))
     if isinstance(error, psycopg.OperationalError):
         return Unavailable(
             "the database went away",

@@ -1,7 +1,7 @@
 """What older products left: taken in as it is, labelled, and served only where no run is."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import psycopg
@@ -65,10 +65,10 @@ class LegacyArtifacts:
                 expected=f"a column {', '.join(OWNERS)}",
                 got=", ".join(columns),
             )
-        statement = sql.SQL("select to_jsonb(x) as row from {} x where {}::text = %s").format(
-            sql.Identifier(*name.split(".")), sql.Identifier(owner)
-        )
-        return [each["row"] for each in self._session.all(statement, [asset_id])]
+        statement = sql.SQL(
+            "select to_jsonb(x) as row from {} x where {}::text = %(asset)s"
+        ).format(sql.Identifier(*name.split(".")), sql.Identifier(owner))
+        return [each["row"] for each in self._session.all(statement, {"asset": asset_id})]
 
     def nearest(
         self,
@@ -85,54 +85,16 @@ class LegacyArtifacts:
         return _artifact(asset_id, row) if row else None
 
     def find(
-        self,
-        asset_id: AssetId,
-        query: str,
-        types: Sequence[str],
-        direction: Direction,
-        from_ms: int | None,
-        limit: int,
-        snippets: Mapping[str, Any],
+        self, direction: Direction, asked: Mapping[str, Any]
     ) -> list[tuple[LegacyArtifact, str]]:
-        """What matches, and its text with marks."""
-        asked = {
-            "asset_id": asset_id,
-            "query": query,
-            "artifact_types": list(types),
-            "from_ms": from_ms,
-            "limit": limit,
-            **snippets,
-        }
+        """What matches, and its text with marks; asked as runs are."""
         rows = self._session.all(_towards("find", direction), asked)
-        return [(_artifact(asset_id, row), row["marked"]) for row in rows]
+        return [(_artifact(asked["asset_id"], row), row["marked"]) for row in rows]
 
-    def page(
-        self,
-        asset_id: AssetId,
-        types: Sequence[str],
-        from_ms: int | None,
-        to_ms: int | None,
-        after: Sequence[Any],
-        limit: int,
-    ) -> list[tuple[LegacyArtifact, list[Any]]]:
-        """Those that overlap, and the place of each."""
-        names = ("after_ms", "after_type", "after_ordinal")
-        asked = {
-            "asset_id": asset_id,
-            "artifact_types": list(types),
-            "from_ms": from_ms,
-            "to_ms": to_ms,
-            "limit": limit,
-            **dict(zip(names, after, strict=True)),
-        }
+    def page(self, asked: Mapping[str, Any]) -> list[LegacyArtifact]:
+        """Those that overlap; asked as runs are."""
         rows = self._session.all(composed(queries("legacy")["page"]), asked)
-        return [
-            (
-                _artifact(asset_id, row),
-                [row["span_start_ms"], row["artifact_type"], row["ordinal"]],
-            )
-            for row in rows
-        ]
+        return [_artifact(asked["asset_id"], row) for row in rows]
 
 
 def _towards(name: str, direction: Direction) -> sql.Composed:

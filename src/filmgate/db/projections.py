@@ -6,58 +6,83 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from filmgate.core.payloads.projection import Projection
+from filmgate.core.errors import Invalid
+from filmgate.core.payloads.projection import KEY, Projection
+from filmgate.db.queries import queries
 
-KEY = ("asset_key", "run_key", "ordinal", "span_start_ms", "span_end_ms")
+MARK = "projection of "
+"""How the comment on a projection's table begins."""
+
+
+def missing(connection: psycopg.Connection, projections: Iterable[Projection]) -> list[Projection]:
+    """Those without a table; Invalid where a table of that name is no such projection."""
+    lacking = []
+    for projection in projections:
+        found = connection.execute(
+            queries("projections")["table"], {"name": projection.name}
+        ).fetchone()
+        if found is None:
+            lacking.append(projection)
+        elif found != (MARK + projection.artifact_type, _columns(projection)):
+            raise Invalid(
+                f"the table {projection.name} is not the projection of that name",
+                expected=f"{MARK}{projection.artifact_type}: {', '.join(_columns(projection))}",
+                got=f"{found[0] or 'a table of something else'}: {', '.join(found[1])}",
+                hint="Give the projection a name of its own; a changed one is a new one",
+            )
+    return lacking
+
+
+def make(connection: psycopg.Connection, projections: Iterable[Projection]) -> None:
+    """Make the tables that no migration made; they are there afterwards."""
+    for projection in missing(connection, projections):
+        connection.execute(definition(projection))
 
 
 def fill(
     connection: psycopg.Connection, projections: Iterable[Projection], keys: Mapping[str, Any]
-) -> None:
-    """Put the artifacts of one run into every projection; those of its own types have rows."""
-    for projection in projections:
-        _make(connection, projection)
-        one_run = sql.SQL("o.asset_key = %(asset_key)s and o.run_key = %(run_key)s")
-        connection.execute(_filling(projection, one_run), keys)
+) -> int:
+    """Give artifacts their rows in every projection; how many.
+
+    Those of an asset (`asset_key`), of one of its runs (`run_key`), or some of them
+    (`ordinals`).
+    """
+    return sum(
+        connection.execute(_filling(projection, keys), keys).rowcount for projection in projections
+    )
 
 
 def clear(
     connection: psycopg.Connection, projections: Iterable[Projection], keys: Mapping[str, Any]
 ) -> None:
-    """Take the artifacts of one run out of every projection."""
+    """Take the rows of the same artifacts out of every projection."""
     for projection in projections:
-        _make(connection, projection)
-        statement = sql.SQL(
-            "delete from {} where asset_key = %(asset_key)s and run_key = %(run_key)s"
+        statement = sql.SQL("delete from {} o where {}").format(
+            sql.Identifier(projection.name), _which(keys)
         )
-        connection.execute(statement.format(sql.Identifier(projection.name)), keys)
+        connection.execute(statement, keys)
 
 
 def rebuild(connection: psycopg.Connection, projections: Iterable[Projection]) -> dict[str, int]:
     """Make every projection again, and what is served with them; how many rows each has.
 
-    One transaction: whoever asks meanwhile is answered from the old ones.
+    Asset by asset, each in a transaction of its own: whoever asks meanwhile is answered from the
+    old ones or the new ones of that asset, and runs of others go on coming in.
     """
-    counts = {}
-    with connection.transaction():
-        for projection in projections:
-            _make(connection, projection)
-            table = sql.Identifier(projection.name)
-            connection.execute(sql.SQL("delete from {}").format(table))
-            filled = connection.execute(_filling(projection, sql.SQL("true")), {})
-            counts[projection.name] = filled.rowcount
-        connection.execute("delete from served_words")
-        connection.execute("select refresh_served(asset_key) from assets order by asset_key")
+    wanted = tuple(projections)
+    make(connection, wanted)
+    counts = dict.fromkeys((projection.name for projection in wanted), 0)
+    assets = connection.execute("select asset_id from assets order by asset_key").fetchall()
+    for (asset_id,) in assets:
+        with connection.transaction():
+            lock = connection.execute(queries("ingest")["lock_asset"], {"asset_id": asset_id})
+            keys = dict(zip(["asset_key"], lock.fetchone() or (), strict=True))
+            clear(connection, wanted, keys)
+            for projection in wanted:
+                counts[projection.name] += fill(connection, [projection], keys)
+            connection.execute(queries("projections")["forget_words"], keys)
+            connection.execute(queries("ingest")["refresh_served"], keys)
     return counts
-
-
-def _make(connection: psycopg.Connection, projection: Projection) -> None:
-    """Make the table of a projection that no migration made."""
-    row = connection.execute(
-        "select to_regclass(quote_ident(%s)) is not null", [projection.name]
-    ).fetchone()
-    if row is None or not row[0]:
-        connection.execute(definition(projection))
 
 
 def definition(projection: Projection) -> sql.Composed:
@@ -68,18 +93,26 @@ def definition(projection: Projection) -> sql.Composed:
     ]
     key = ["asset_key", "run_key", *projection.by, "span_start_ms", "ordinal"]
     return sql.SQL(
-        "create table if not exists {table} ("
+        "create table {table} ("
         " asset_key integer not null, run_key integer not null, ordinal integer not null,"
-        " span_start_ms bigint not null, span_end_ms bigint not null, {columns},"
-        " primary key ({key}), foreign key (asset_key, run_key) references runs on delete cascade)"
+        " type_key smallint not null, span_start_ms bigint not null,"
+        " span_end_ms bigint not null, {columns}, primary key ({key}),"
+        " foreign key (asset_key, run_key, type_key) references artifact_files"
+        " on delete cascade);"
+        " comment on table {table} is {comment}"
     ).format(
         table=sql.Identifier(projection.name),
         columns=sql.SQL(", ").join(columns),
         key=sql.SQL(", ").join(map(sql.Identifier, key)),
+        comment=sql.Literal(MARK + projection.artifact_type),
     )
 
 
-def _filling(projection: Projection, which: sql.Composable) -> sql.Composed:
+def _columns(projection: Projection) -> list[str]:
+    return [f"{column.name} {column.type}" for column in projection.columns]
+
+
+def _filling(projection: Projection, keys: Mapping[str, Any]) -> sql.Composed:
     """The statement that fills a projection."""
     names = (*KEY, *(column.name for column in projection.columns))
     values = [_expression(column.value) for column in projection.columns]
@@ -93,10 +126,17 @@ def _filling(projection: Projection, which: sql.Composable) -> sql.Composed:
         table=sql.Identifier(projection.name),
         names=sql.SQL(", ").join(map(sql.Identifier, names)),
         values=sql.SQL(", ").join([*own, *values]),
-        which=which,
+        which=_which(keys),
         where=_expression(projection.where),
         type=sql.Literal(projection.artifact_type),
     )
+
+
+def _which(keys: Mapping[str, Any]) -> sql.SQL:
+    which = "o.asset_key = %(asset_key)s"
+    which += " and o.run_key = %(run_key)s" if "run_key" in keys else ""
+    which += " and o.ordinal = any(%(ordinals)s)" if "ordinals" in keys else ""
+    return sql.SQL(which)
 
 
 def _expression(text: str) -> sql.SQL:

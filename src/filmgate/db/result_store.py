@@ -12,7 +12,7 @@ from filmgate.core.manifest import Manifest
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.ports import ArtifactRows
 from filmgate.core.records import RunHead
-from filmgate.db import projections, rows
+from filmgate.db import projections, rows, types
 from filmgate.db.queries import queries
 from filmgate.db.sessions import Session
 
@@ -48,10 +48,12 @@ class PostgresResults:
             "asset_id": manifest.asset.id,
             "run_id": manifest.run_id,
         }
+        types.prepare(self._connection, _types_in(manifest), self._projections)
         with self._connection.transaction():
             self._session.do(sql["lock_receipt"], run)
             earlier = self._session.one(sql["receipt"], run)
             if earlier is not None and earlier["manifest_sha256"] == manifest_sha256:
+                self._session.do(sql["end_again"], run | rows.of_ending(manifest))
                 return Receipt(
                     **run,
                     manifest_sha256=manifest_sha256,
@@ -90,23 +92,30 @@ class PostgresResults:
         session.do(sql["renew_asset"], asset_row | {"created_at": manifest.created_at})
         run = session.need(sql["add_run"], asset | rows.of_run(manifest) | rows.of_ending(manifest))
         keys = {**asset, **run}
-        if session.do(sql["drop_files"], keys):
-            projections.clear(self._connection, self._projections, keys)
+        session.do(sql["drop_files"], keys)
         session.do(sql["drop_stages"], keys)
         for stage in rows.of_stages(manifest):
             session.do(sql["add_stage"], keys | stage)
         counts = {each.artifact_type: self._add_file(keys, each) for each in files}
-        taken = [each for each in self._projections if counts.get(each.artifact_type)]
-        projections.fill(self._connection, taken, keys)
+        for projection in self._projections:
+            if counts.get(projection.artifact_type):
+                projections.fill(self._connection, [projection], keys)
         session.do(sql["refresh_served"], keys)
         return counts
 
     def _add_file(self, keys: Mapping[str, Any], file: ArtifactRows) -> int:
         sql, session = queries("ingest"), self._session
-        named = {"artifact_type": file.artifact_type}
-        session.do(sql["add_type"], named)
-        place = {**keys, **session.need(sql["type_key"], named)}
-        session.do(sql["add_file"], {**place, **rows.of_file(file)})
+        kind = session.need(sql["type_key"], {"artifact_type": file.artifact_type})
+        place = {**keys, **kind}
+        try:
+            session.do(sql["add_file"], {**place, **rows.of_file(file)})
+        except psycopg.errors.UniqueViolation as error:
+            raise Conflict(
+                f"a program added {file.artifact_type} artifacts to this run",
+                expected="none of a type that the run brings itself",
+                got="some",
+                hint="Delete them, or run it again under another run id: --new",
+            ) from error
         total = 0
         with self._connection.cursor() as cursor, cursor.copy(sql["copy_rows"]) as copy:
             for block, count in rows.copied(place, file.rows):
@@ -114,6 +123,10 @@ class PostgresResults:
                 total += count
         session.do(sql["describe_file"], place)
         return total
+
+
+def _types_in(manifest: Manifest) -> list[str]:
+    return [ref.artifact_type for _, _, ref in manifest.artifact_refs if ref.artifact_type]
 
 
 def _check_later(manifest: Manifest, earlier: Mapping[str, Any]) -> None:

@@ -75,15 +75,27 @@ class Selections:
                 self._session.do(sql["choose"], keys | row)
             self._session.do(queries("ingest")["refresh_served"], keys)
 
-    def pin(self, asset_id: AssetId, runs: Mapping[str, str]) -> None:
-        """Pin each type to a run, all of them or none."""
+    def pin(self, asset_id: AssetId, runs: Mapping[str, str] | None = None) -> None:
+        """Pin each type to a run, all of them or none; without `runs`, to what is served now.
+
+        A type whose one artifact is pinned in that run stays so. Raises NotFound where there is
+        nothing to pin.
+        """
         with self._connection.transaction():
-            for artifact_type, run_id in sorted(runs.items()):
-                self.select(
-                    asset_id,
-                    artifact_type,
-                    Selection(mode=SelectionMode.PINNED, run_id=run_id),
+            self._session.one(queries("ingest")["lock_asset"], {"asset_id": asset_id})
+            snapshot = self.snapshot(asset_id)
+            due = snapshot.runs if runs is None else runs
+            if not due:
+                raise NotFound(
+                    f"nothing of {asset_id} is served from a run",
+                    expected="a completed run with artifacts",
+                    got="none",
                 )
+            for artifact_type, run_id in sorted(due.items()):
+                served = snapshot.served.get(artifact_type)
+                ordinal = served.ordinal if served and served.run_id == run_id else None
+                chosen = Selection.of(run_id=run_id, ordinal=ordinal)
+                self.select(asset_id, artifact_type, chosen)
 
     def profiles(self, asset_id: AssetId, artifact_type: str | None = None) -> ProfilesAnswer:
         """Under which profiles there are completed runs, type by type, best profile first."""

@@ -17,12 +17,29 @@ from filmgate.core.envelope import Envelope, LegacyArtifact, artifact_id
 from filmgate.core.errors import NotFound, UsageError
 from filmgate.core.ids import AssetId
 from filmgate.core.jump_filters import NO_FILTERS, JumpFilters
-from filmgate.core.questions import Cursor, Direction, JumpKind, SelectionMode, TextSource
+from filmgate.core.questions import (
+    LONGEST_QUERY,
+    Cursor,
+    Direction,
+    JumpKind,
+    SelectionMode,
+    TextSource,
+)
 from filmgate.core.selection import DEFAULT, Selection
 from filmgate.db import statements
 from filmgate.db.legacy import LegacyArtifacts
+from filmgate.db.paging import (
+    AFTER,
+    BEYOND,
+    FOUND,
+    GREATEST_KEY,
+    PLACE,
+    next_cursor,
+    place_of,
+    runs_in,
+)
 from filmgate.db.queries import queries
-from filmgate.db.sessions import Session
+from filmgate.db.sessions import Session, storable_text
 
 OPEN, CLOSE = "\ue000", "\ue001"
 """Private-use characters around matches; no projection holds them."""
@@ -37,8 +54,8 @@ SNIPPETS = {
 PER_ASSET = 3
 """So many hits of each video does a search show."""
 
-PAGE = (int, str, int)
-"""What the cursor of a list holds: start, type, ordinal."""
+FILMS_A_PAGE = 64
+"""So many videos, at most, are looked through for a page of a search."""
 
 
 class Serving:
@@ -62,7 +79,7 @@ class Serving:
         Of several that start together, the first by ordinal, whichever way one comes.
         """
         given = {
-            name: _storable(value) if isinstance(value, str) else value
+            name: storable_text(_askable(value)) if isinstance(value, str) else value
             for name, value in filters.given(kind).items()
         }
         is_default = selection.mode is SelectionMode.DEFAULT
@@ -77,12 +94,12 @@ class Serving:
             "kind": kind,
             "direction": direction,
             "from_ms": from_ms,
-            "filters": filters,
+            "filters": filters.model_copy(update=given),
         }
         if row is not None and row["ordinal"] is not None:
             runs = {row["artifact_type"]: row["run_id"]}
             return JumpAnswer(**answer, runs=runs, artifact=envelope_of(row))
-        if row is None and is_default:
+        if row is None and self._falls_back(asset_id, [kind.artifact_type], selection):
             legacy = self._legacy.nearest(asset_id, kind, direction, from_ms, given)
             if legacy is not None:
                 source = DataSource.LEGACY
@@ -102,34 +119,37 @@ class Serving:
         direction: Direction = Direction.NEXT,
         from_ms: int | None = None,
         limit: int = 20,
+        cursor: str | None = None,
         selection: Selection = DEFAULT,
     ) -> FindAnswer:
         """What was said or shown that matches `query`, in web search syntax; any text is safe.
 
-        Raises NotFound for an unknown asset; an asset without texts has no hits.
+        Raises NotFound for an unknown asset (one without texts has no hits), UsageError for a
+        query of over 10,000 characters or a cursor of another question, and Conflict where what
+        is served changed since the page before.
         """
-        query = _storable(query)
+        query = storable_text(_askable(query))
         types = source.artifact_types
+        question = ["find", asset_id, query, source, direction, from_ms, _told(selection)]
+        mark, *place = Cursor.read(cursor, question, PLACE) if cursor else [None] * len(PLACE)
         is_default = selection.mode is SelectionMode.DEFAULT
-        statement = statements.find(direction, types, is_default=is_default)
         asked = {
             "asset_id": asset_id,
             "artifact_types": list(types),
             "query": query,
             "from_ms": from_ms,
             "limit": limit + 1,
+            **dict(zip(AFTER, place, strict=True)),
             **SNIPPETS,
             **_chosen(selection),
         }
-        rows = self._session.all(statement, asked)
-        runs = {row["artifact_type"]: row["run_id"] for row in rows}
-        hits = [_hit(envelope_of(row), row["marked"]) for row in rows if row["ordinal"] is not None]
+        rows = self._session.all(statements.find(direction, types, is_default=is_default), asked)
+        runs = runs_in(rows, mark)
+        hits = [_hit(envelope_of(row), row["marked"]) for row in rows if _is_there(row)]
         data_source = DataSource.ARTIFACT
-        if not runs and self.check_asset(asset_id) is DataSource.LEGACY and is_default:
+        if not runs and self._falls_back(asset_id, types, selection):
             data_source = DataSource.LEGACY
-            found = self._legacy.find(
-                asset_id, query, types, direction, from_ms, limit + 1, SNIPPETS
-            )
+            found = self._legacy.find(direction, asked)
             hits = [_hit(artifact, marked) for artifact, marked in found]
         return FindAnswer(
             asset_id=asset_id,
@@ -140,7 +160,7 @@ class Serving:
             direction=direction,
             from_ms=from_ms,
             hits=tuple(hits[:limit]),
-            is_cut=len(hits) > limit,
+            next_cursor=next_cursor([hit.artifact for hit in hits], limit, question, runs),
         )
 
     def search(
@@ -153,29 +173,36 @@ class Serving:
     ) -> SearchAnswer:
         """What matches in all assets, those that were added last first; a few of each.
 
-        Over what is served by default. A query that only says what must not be there finds
-        nothing.
+        Over what is served by default. For one page only so many assets are looked through: a
+        page may have fewer hits than asked for and still a next one. A query that finds
+        something by what is not there (`-gate`, `rocket or -gate`) finds nothing here. Raises
+        UsageError for a query of over 10,000 characters or a cursor of another question.
         """
-        query = _storable(query)
-        place = Cursor.read(cursor, (int, *PAGE)) if cursor else [None] * 4
-        names = ("after_asset", "after_ms", "after_type", "after_ordinal")
+        query = storable_text(_askable(query))
+        question = ["search", query, source]
+        place = Cursor.read(cursor, question, FOUND) if cursor else [None] * len(FOUND)
         asked = {
             "query": query,
             "artifact_types": list(source.artifact_types),
             "limit": limit + 1,
             "per_asset": PER_ASSET,
+            "films": FILMS_A_PAGE,
             **SNIPPETS,
-            **dict(zip(names, place, strict=True)),
+            "after_asset": None if place[0] is None else min(place[0], GREATEST_KEY),
+            **dict(zip(AFTER, place[1:], strict=True)),
         }
         rows = self._session.all(statements.search(), asked)
-        shown = rows[:limit]
+        found = [row for row in rows if _is_there(row)]
         following = None
-        if len(rows) > limit:
-            following = Cursor.of([shown[-1]["asset_key"], *_place(shown[-1])])
+        if len(found) > limit:
+            last = envelope_of(found[limit - 1])
+            following = Cursor.of(question, [found[limit - 1]["asset_key"], *place_of(last)])
+        elif rows[0]["films"] == FILMS_A_PAGE:
+            following = Cursor.of(question, [rows[0]["last_asset"], *BEYOND])
         return SearchAnswer(
             query=query,
             source=source,
-            hits=tuple(_hit(envelope_of(row), row["marked"]) for row in shown),
+            hits=tuple(_hit(envelope_of(row), row["marked"]) for row in found[:limit]),
             next_cursor=following,
         )
 
@@ -198,7 +225,8 @@ class Serving:
         An artifact overlaps where it starts before the end and ends after the start; an instant
         where it lies in it. With a producer, a version or a config, the selection chooses among
         the runs that have those. Without types, all that the asset has. Raises NotFound for an
-        unknown asset, UsageError for a cursor of another question or a span that is none.
+        unknown asset, UsageError for a cursor of another question or a span that is none, and
+        Conflict where what is served changed since the page before.
         """
         if from_ms is not None and to_ms is not None and from_ms > to_ms:
             raise UsageError(
@@ -209,31 +237,35 @@ class Serving:
             "producer_version": producer_version,
             "config_hash": config_hash,
         }
-        is_default = selection.mode is SelectionMode.DEFAULT and not any(made_by.values())
-        types = sorted(set(artifact_types)) or self._types_of(asset_id)
-        place = Cursor.read(cursor, PAGE) if cursor else [None] * 3
-        names = ("after_ms", "after_type", "after_ordinal")
-        asked = {"asset_id": asset_id, "artifact_types": types, "limit": limit + 1}
-        asked |= {"from_ms": from_ms, "to_ms": to_ms, **_chosen(selection), **made_by}
-        asked |= dict(zip(names, place, strict=True))
-        runs = self._session.all(statements.runs_of(is_default=is_default), asked)
-        answer = {
+        types = sorted(set(artifact_types))
+        question = ["artifacts", asset_id, types, from_ms, to_ms, made_by, _told(selection)]
+        mark, *place = Cursor.read(cursor, question, PLACE) if cursor else [None] * len(PLACE)
+        asked = {
             "asset_id": asset_id,
-            "runs": {row["artifact_type"]: row["run_id"] for row in runs},
+            "artifact_types": types,
+            "from_ms": from_ms,
+            "to_ms": to_ms,
+            "limit": limit + 1,
+            **dict(zip(AFTER, place, strict=True)),
+            **_chosen(selection),
+            **made_by,
         }
-        if not runs and self.check_asset(asset_id) is DataSource.LEGACY and is_default:
-            legacy = self._legacy.page(asset_id, types, from_ms, to_ms, place, limit + 1)
-            return ArtifactPage(
-                **answer,
-                data_source=DataSource.LEGACY,
-                artifacts=tuple(artifact for artifact, _ in legacy[:limit]),
-                next_cursor=Cursor.of(legacy[limit - 1][1]) if len(legacy) > limit else None,
-            )
+        is_default = selection.mode is SelectionMode.DEFAULT and not any(made_by.values())
         rows = self._session.all(statements.artifacts(is_default=is_default), asked)
+        runs = runs_in(rows, mark)
+        found: list[Envelope | LegacyArtifact] = [
+            envelope_of(row) for row in rows if _is_there(row)
+        ]
+        data_source = DataSource.ARTIFACT
+        if not runs and self._falls_back(asset_id, types, selection) and not any(made_by.values()):
+            data_source = DataSource.LEGACY
+            found = [*self._legacy.page(asked)]
         return ArtifactPage(
-            **answer,
-            artifacts=tuple(map(envelope_of, rows[:limit])),
-            next_cursor=Cursor.of(_place(rows[limit - 1])) if len(rows) > limit else None,
+            asset_id=asset_id,
+            runs=runs,
+            data_source=data_source,
+            artifacts=tuple(found[:limit]),
+            next_cursor=next_cursor(found, limit, question, runs),
         )
 
     def check_asset(self, asset_id: AssetId) -> DataSource:
@@ -247,8 +279,15 @@ class Serving:
             )
         return DataSource.LEGACY if found["has_legacy"] else DataSource.ARTIFACT
 
+    def _falls_back(self, asset_id: AssetId, types: Iterable[str], selection: Selection) -> bool:
+        """Whether what an older product left may answer: nobody chose a run, now or before."""
+        is_legacy = self.check_asset(asset_id) is DataSource.LEGACY
+        if not is_legacy or selection.mode is not SelectionMode.DEFAULT:
+            return False
+        asked = {"asset_id": asset_id, "artifact_types": list(types)}
+        return not self._session.need(queries("legacy")["is_chosen"], asked)["found"]
+
     def _refuse_unserved(self, asset_id: AssetId, kind: JumpKind, selection: Selection) -> NoReturn:
-        self.check_asset(asset_id)
         raise NotFound(
             f"{asset_id} has nothing of kind {kind.value!r}{_words_for(selection)}",
             expected=f"a completed run with {kind.artifact_type} artifacts",
@@ -256,9 +295,24 @@ class Serving:
             hint=f"`filmgate profiles {asset_id}` lists what there is",
         )
 
-    def _types_of(self, asset_id: AssetId) -> list[str]:
-        rows = self._session.all(queries("serve")["types_of"], {"asset_id": asset_id})
-        return [row["artifact_type"] for row in rows]
+
+def _askable(query: str) -> str:
+    if len(query) > LONGEST_QUERY:
+        raise UsageError(
+            "this question is too long",
+            expected=f"{LONGEST_QUERY:,} characters or fewer",
+            got=f"{len(query):,}",
+        )
+    return query
+
+
+def _is_there(row: Mapping[str, Any]) -> bool:
+    """Whether the row has an artifact; else it only tells of a run."""
+    return row["ordinal"] is not None
+
+
+def _told(selection: Selection) -> dict[str, Any]:
+    return selection.model_dump(mode="json")
 
 
 def _chosen(selection: Selection) -> dict[str, Any]:
@@ -294,15 +348,6 @@ def envelope_of(row: Mapping[str, Any]) -> Envelope:
 
 
 STORED = tuple(name for name in Envelope.model_fields if name != "artifact_id")
-
-
-def _place(row: Mapping[str, Any]) -> list[Any]:
-    return [row["span_start_ms"], row["artifact_type"], row["ordinal"]]
-
-
-def _storable(text: str) -> str:
-    """The text without what PostgreSQL cannot hold: NUL, and halves of surrogate pairs."""
-    return text.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
 
 
 def _hit(artifact: Envelope | LegacyArtifact, marked: str) -> Hit:

@@ -1,6 +1,6 @@
 """What every part of the database floor does with its connection."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, LiteralString
 
 import psycopg
@@ -10,7 +10,7 @@ from psycopg.rows import dict_row
 Statement = Any
 """A query by name (a literal), or one composed of literals."""
 
-Parameters = Mapping[str, Any] | Sequence[Any]
+Parameters = Mapping[str, Any]
 
 
 class Session:
@@ -22,12 +22,12 @@ class Session:
     def all(self, statement: Statement, parameters: Parameters) -> list[dict[str, Any]]:
         """Every row. The statement is prepared, since the same few are asked again and again."""
         with self.connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(statement, parameters, prepare=True).fetchall()
+            return cursor.execute(statement, storable(parameters), prepare=True).fetchall()
 
     def one(self, statement: Statement, parameters: Parameters) -> dict[str, Any] | None:
         """The first row; None where there is none."""
         with self.connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(statement, parameters, prepare=True).fetchone()
+            return cursor.execute(statement, storable(parameters), prepare=True).fetchone()
 
     def need(self, statement: Statement, parameters: Parameters) -> dict[str, Any]:
         """The first row of a statement that always has one."""
@@ -38,9 +38,27 @@ class Session:
 
     def do(self, statement: Statement, parameters: Parameters) -> int:
         """Run it; how many rows it concerned."""
-        return self.connection.execute(statement, parameters).rowcount
+        return self.connection.execute(statement, storable(parameters)).rowcount
 
 
 def composed(template: LiteralString, **parts: sql.Composable) -> sql.Composed:
     """A query of this package with its `{parts}` filled in."""
     return sql.SQL(template).format(**parts)
+
+
+def storable(parameters: Parameters) -> dict[str, Any]:
+    """The parameters without what PostgreSQL cannot hold: NUL, and halves of surrogate pairs."""
+    return {name: _storable(value) for name, value in parameters.items()}
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable_text(value)
+    return [_storable(each) for each in value] if isinstance(value, list) else value
+
+
+def storable_text(text: str) -> str:
+    """The text without what PostgreSQL cannot hold."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")

@@ -27,7 +27,8 @@ def jump(
     kind: JumpKind, direction: Direction, filters: tuple[str, ...], *, is_default: bool
 ) -> str:
     """The artifact with the nearest start, among those that pass the filters."""
-    table = PROJECTIONS.get(kind.artifact_type) if filters else None
+    by_value = {"label", "face_cluster_id", "text"} & set(filters)
+    table = PROJECTIONS.get(kind.artifact_type) if by_value else None
     narrowing = _PROJECTED if table else _IN_PAYLOAD
     parts = {
         "narrowed": sql.SQL(" and ").join([sql.SQL(narrowing[name]) for name in filters])
@@ -45,11 +46,11 @@ _PROJECTED = {
     "label": "x.label = %(label)s",
     "face_cluster_id": "x.cluster_id = %(face_cluster_id)s",
     "text": "x.words @@ (select asked_words(s.text_config, %(text)s))",
-    "min_confidence": "x.confidence >= %(min_confidence)s::real",
+    "min_confidence": "x.confidence >= %(min_confidence)s",
 }
 _IN_PAYLOAD = {
     "face_cluster_id": "x.payload ->> 'cluster_id' = %(face_cluster_id)s",
-    "min_confidence": "(x.payload ->> 'confidence')::real >= %(min_confidence)s::real",
+    "min_confidence": "(x.payload ->> 'confidence')::double precision >= %(min_confidence)s",
 }
 
 
@@ -91,12 +92,6 @@ def search() -> str:
 def artifacts(*, is_default: bool) -> str:
     """A page of artifacts of one asset."""
     return _composed("list", is_default=is_default)
-
-
-@cache
-def runs_of(*, is_default: bool) -> str:
-    """The runs that an asset's types are served from."""
-    return _composed("runs_of", is_default=is_default)
 
 
 def _composed(name: str, *, is_default: bool, **parts: sql.Composable) -> str:

@@ -4,6 +4,7 @@ are. Nothing in them is verified, and everything that is served of them says so.
 import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import psycopg
 
 from filmgate.core.answers import LegacyReceipt
+from filmgate.core.digest import canonical_json
 from filmgate.core.errors import Invalid, NotFound, UsageError
 from filmgate.core.ids import AssetId
 from filmgate.core.questions import MAX_MS
@@ -108,26 +110,32 @@ def _type_of(name: str) -> str:
 
 
 def _rows_of_file(path: Path) -> Iterator[Mapping[str, Any]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        if path.suffix == ".csv":
-            for row in csv.DictReader(file):
-                yield {name: _value(text) for name, text in row.items() if text not in {"", None}}
-            return
-        for number, line in enumerate(file, 1):
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise _bad(path.name, number, "a JSON object", str(error)) from error
-            if not isinstance(row, dict):
-                raise _bad(path.name, number, "a JSON object", repr(row)[:80])
-            yield row
+    """Row by row; Invalid naming the first that cannot be read."""
+    number = 0
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = _cells(file) if path.suffix == ".csv" else map(json.loads, file)
+            for number, row in enumerate(lines, 1):
+                if not isinstance(row, dict):
+                    raise _bad(path.name, number, "a JSON object", repr(row)[:80])
+                yield row
+    except (ValueError, RecursionError, csv.Error) as error:
+        expected = "columns as its first row names them" if path.suffix == ".csv" else "JSON"
+        raise _bad(path.name, number + 1, f"{expected}, in UTF-8", str(error)[:200]) from error
+
+
+def _cells(file: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for row in csv.DictReader(file):
+        if None in row:
+            raise ValueError("more cells than columns")
+        yield {name: _value(text) for name, text in row.items() if text}
 
 
 def _value(text: str) -> Any:
-    """A cell: a number where it is one, else the text."""
+    """A cell: a number, an object or a list where it is one, else the text."""
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return value if isinstance(value, int | float | dict | list) else text
 
@@ -148,6 +156,12 @@ def _timed(row: Mapping[str, Any], name: str, number: int) -> LegacyRow:
     told = row.get("payload")
     clock = {*STARTS, *ENDS, *OTHERS}
     payload = told if isinstance(told, dict) else {k: v for k, v in row.items() if k not in clock}
+    try:
+        text = canonical_json(payload)  # refuses NaN, and halves of surrogate pairs
+    except ValueError as error:
+        raise _bad(name, number, "what JSON can hold", str(error)) from error
+    if b"\\u0000" in text:
+        raise _bad(name, number, "text that a database can hold", "a NUL in it")
     return start, end, payload
 
 
@@ -159,16 +173,21 @@ def _moment(
         if row.get(column) is not None:
             try:
                 return milliseconds(_number(row[column]) / unit)
-            except (ValueError, TypeError, OverflowError) as error:
+            except (ValueError, InvalidOperation) as error:
                 raise _bad(name, number, f"a number in {column}", repr(row[column])) from error
     return None
 
 
 def _number(value: Any) -> Fraction:
     """Exactly, and of a size that a time may have; ValueError for all else."""
-    if not abs(float(value)) <= MAX_MS:
+    number = Decimal(str(value))
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or abs(exponent) > DIGITS or not abs(number) <= MAX_MS:
         raise ValueError(f"no time is {value!r}")
-    return Fraction(str(value))
+    return Fraction(number)
+
+
+DIGITS = 30
 
 
 def _bad(name: str, number: int, expected: str, got: str) -> Invalid:

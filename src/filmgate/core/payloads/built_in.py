@@ -14,7 +14,11 @@ from filmgate.core.payloads.scene import SceneV1
 from filmgate.core.payloads.tracks import ScreentimeSegmentV1, TrackV1
 from filmgate.core.payloads.transcript import TranscriptSegmentV1
 
-CONFIDENCE = Column(name="confidence", type="real", value="(payload ->> 'confidence')::real")
+CONFIDENCE = Column(
+    name="confidence",
+    type="double precision",
+    value="(payload ->> 'confidence')::double precision",
+)
 LABEL = Column(name="label", type="text", value="payload ->> 'label'")
 CLUSTER = Column(name="cluster_id", type="text", value="payload ->> 'cluster_id'")
 SCENE = Column(name="scene_index", type="integer", value="(payload ->> 'scene_index')::integer")

@@ -1,13 +1,13 @@
 """What was seen in one frame: `object.detection`, `face.detection`, `person.detection`."""
 
 from filmgate.core.payloads.geometry import BoundingBox
-from filmgate.core.payloads.payload import Confidence, FrameNumber, Name, Payload
+from filmgate.core.payloads.payload import Confidence, FrameNumber, Label, Payload
 
 
 class ObjectDetectionV1(Payload):
     """Contract `object.detection`, version 1."""
 
-    label: Name
+    label: Label
     confidence: Confidence | None
     bounding_box: BoundingBox
     frame_number: FrameNumber
@@ -18,7 +18,7 @@ class FaceDetectionV1(Payload):
 
     confidence: Confidence | None
     bounding_box: BoundingBox
-    cluster_id: Name | None
+    cluster_id: Label | None
     """Whose face it is, as one run groups them; None where it was not grouped."""
     frame_number: FrameNumber
 
@@ -28,6 +28,6 @@ class PersonDetectionV1(Payload):
 
     confidence: Confidence | None
     bounding_box: BoundingBox
-    track_id: Name | None
+    track_id: Label | None
     """The `track` that it belongs to; None where it was not followed."""
     frame_number: FrameNumber

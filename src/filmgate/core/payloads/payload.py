@@ -12,6 +12,9 @@ Confidence = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
 """Some text; without NUL, which no database holds."""
 
+Label = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
+"""A name that is asked for by value: short enough for an index."""
+
 Language = Annotated[str, Field(min_length=2, pattern=r"^[^\x00]*$")]
 """BCP 47 or ISO 639 code: `en`, `eng`, `pt-BR`."""
 

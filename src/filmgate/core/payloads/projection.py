@@ -4,6 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+KEY = ("asset_key", "run_key", "ordinal", "type_key", "span_start_ms", "span_end_ms")
+"""The columns that every projection has."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,50}")
 
 
@@ -12,7 +15,7 @@ class Column:
     """A column, and how its value comes from an artifact."""
 
     name: str
-    type: Literal["text", "integer", "bigint", "real", "boolean", "tsvector"]
+    type: Literal["text", "integer", "bigint", "double precision", "boolean", "tsvector"]
     value: str
     """A PostgreSQL expression over `payload`, `ordinal`, `span_start_ms`, `span_end_ms`,
     `schema_version` and `text_config`: `payload ->> 'label'`."""
@@ -22,8 +25,8 @@ class Column:
 class Projection:
     """A table with a row for each artifact of a type, filled when a run is ingested.
 
-    Beside its own columns it has `asset_key`, `run_key`, `ordinal`, `span_start_ms` and
-    `span_end_ms`. It is derived: `filmgate db rebuild-projections` makes it again.
+    Beside its own columns it has those of `KEY`. It is derived: `filmgate db
+    rebuild-projections` makes it again. Another form of it is another projection, by another name.
     """
 
     name: str
@@ -38,5 +41,7 @@ class Projection:
         for name in (self.name, *(column.name for column in self.columns)):
             if not _NAME.fullmatch(name):
                 raise ValueError(f"no name for a table or a column: {name!r}")
+        if taken := sorted({column.name for column in self.columns} & set(KEY)):
+            raise ValueError(f"{self.name} has {', '.join(taken)} anyway")
         if unknown := set(self.by) - {column.name for column in self.columns}:
             raise ValueError(f"{self.name} has no column {', '.join(sorted(unknown))}")

@@ -24,6 +24,13 @@ class Registry:
                     expected="one contract for each type and version",
                     got=f"{known.model.__module__} and {each.model.__module__}",
                 )
+        names = [each.name for each in self.projections]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise Invalid(
+                f"two types have a projection {twice[0]!r}",
+                expected="a name for each projection",
+                got=", ".join(p.artifact_type for p in self.projections if p.name == twice[0]),
+            )
 
     def model(self, artifact_type: str, version: int) -> type[Payload]:
         """The model of one version of one type, or SchemaNotFoundError naming what there is."""

@@ -4,15 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from filmgate.core.payloads.payload import Confidence, FrameNumber, Name, Payload
+from filmgate.core.payloads.payload import Confidence, FrameNumber, Label, Payload
 
 
 class TrackV1(Payload):
     """Contract `track`, version 1: one thing, followed through a shot. Its span is its life."""
 
-    track_id: Name
+    track_id: Label
     subject: Literal["face", "person", "object"]
-    cluster_id: Name | None
+    cluster_id: Label | None
     """Who it is, as one run groups faces; None where that is unknown."""
     first_frame: FrameNumber
     last_frame: FrameNumber
@@ -25,7 +25,7 @@ class TrackV1(Payload):
 class ScreentimeSegmentV1(Payload):
     """Contract `screentime.segment`, version 1: a stretch in which a person is on screen."""
 
-    cluster_id: Name
+    cluster_id: Label
     """The person."""
     evidence: Literal["face", "body", "bridged"]
     """What shows it: a face, a body whose face is turned away, or a gap short enough to bridge."""

@@ -13,18 +13,16 @@ select a.asset_id, t.artifact_type, r.run_id, r.model_profile, r.config_hash, r.
  order by r.producer;
 
 -- name: run
--- A run of an asset, held for what is about to be written into it.
 select r.asset_key, r.run_key, r.producer as installation, r.status, r.model_profile,
        r.config_hash, r.input_hash
   from assets a
   join runs r using (asset_key)
  where a.asset_id = %(asset_id)s and r.run_id = %(run_id)s
    and (%(installation)s::text is null or r.producer = %(installation)s)
- order by r.producer
-   for no key update of a;
+ order by r.producer;
 
 -- name: file
-select f.schema_version, f.producer, f.producer_version, f.next_ordinal
+select f.schema_version, f.producer, f.producer_version, f.created_at, f.next_ordinal
   from artifact_files f
  where f.asset_key = %(asset_key)s and f.run_key = %(run_key)s and f.type_key = %(type_key)s;
 
@@ -38,6 +36,17 @@ values (%(asset_key)s, %(run_key)s, %(type_key)s, %(ordinal)s, %(span_start_ms)s
 delete from artifact_rows
  where asset_key = %(asset_key)s and run_key = %(run_key)s and type_key = %(type_key)s
    and ordinal = %(ordinal)s;
+
+-- name: is_pinned
+select exists (select from artifact_selections
+                where asset_key = %(asset_key)s and run_key = %(run_key)s
+                  and type_key = %(type_key)s and ordinal = %(ordinal)s) as found;
+
+-- name: count_up
+-- The ids that were given, and how long the longest of them lasts.
+update artifact_files
+   set next_ordinal = %(next_ordinal)s, longest_ms = greatest(longest_ms, %(longest_ms)s)
+ where asset_key = %(asset_key)s and run_key = %(run_key)s and type_key = %(type_key)s;
 
 -- name: forget_words
 -- Of what is served from the run, so that they are collected again.

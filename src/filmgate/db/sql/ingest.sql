@@ -57,6 +57,14 @@ update runs r
  where a.asset_id = %(asset_id)s and r.asset_key = a.asset_key
    and r.producer = %(producer)s and r.run_id = %(run_id)s and r.status = 'running';
 
+-- name: end_again
+-- A run that was begun again, and came to the same end.
+update runs r
+   set status = %(status)s, finished_at = %(finished_at)s, error = %(error)s
+  from assets a
+ where a.asset_id = %(asset_id)s and r.asset_key = a.asset_key
+   and r.producer = %(producer)s and r.run_id = %(run_id)s and r.status = 'running';
+
 -- name: add_run
 -- In the place of its earlier revision, whose key it keeps.
 insert into runs (asset_key, run_id, producer, pipeline, model_profile, config, config_hash,
@@ -74,8 +82,10 @@ values (%(asset_key)s, %(run_id)s, %(producer)s, %(pipeline)s, %(model_profile)s
 returning run_key;
 
 -- name: drop_files
--- All artifacts of a run, and what serves from them.
-delete from artifact_files where asset_key = %(asset_key)s and run_key = %(run_key)s;
+-- All artifacts of a run that its stages made, and what serves from them; not those that a
+-- program added.
+delete from artifact_files
+ where asset_key = %(asset_key)s and run_key = %(run_key)s and path is not null;
 
 -- name: drop_stages
 delete from pipeline.run_stages where asset_key = %(asset_key)s and run_key = %(run_key)s;
@@ -90,14 +100,20 @@ values (%(asset_key)s, %(run_key)s, %(stage)s, %(position)s, %(status)s, %(attem
         %(weights_sha256)s, %(counts)s, %(metrics)s, %(warnings)s, %(started_at)s, %(ended_at)s,
         %(duration_s)s, %(error_details)s);
 
--- name: add_type
+-- name: lock_types
+-- New types and new tables are made by one at a time.
+select pg_advisory_xact_lock(hashtextextended('filmgate types', 0));
+
+-- name: new_types
+select array(select unnest(%(artifact_types)s::text[])
+             except select artifact_type from artifact_types) as names;
+
+-- name: add_types
 insert into artifact_types (artifact_type)
-select %(artifact_type)s
- where not exists (select from artifact_types where artifact_type = %(artifact_type)s)
+select unnest(%(artifact_types)s::text[])
     on conflict (artifact_type) do nothing;
 
 -- name: type_key
--- In a statement of its own, so that it sees a row that another transaction has just added.
 select type_key from artifact_types where artifact_type = %(artifact_type)s;
 
 -- name: add_file

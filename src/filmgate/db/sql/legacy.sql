@@ -6,7 +6,8 @@ select ordinal, artifact_type, span_start_ms, span_end_ms, payload, source
    and (%(label)s::text is null or payload ->> 'label' = %(label)s)
    and (%(face_cluster_id)s::text is null or payload ->> 'cluster_id' = %(face_cluster_id)s)
    and (%(min_confidence)s::float is null
-        or (payload ->> 'confidence')::real >= %(min_confidence)s::real)
+        or case when jsonb_typeof(payload -> 'confidence') = 'number'
+                then (payload ->> 'confidence')::double precision >= %(min_confidence)s end)
    and (%(text)s::text is null
         or to_tsvector(text_config(payload ->> 'language'), searched_text(payload ->> 'text'))
            @@ asked_words(text_config(payload ->> 'language'), %(text)s))
@@ -22,7 +23,10 @@ select m.*, ts_headline(config, words, asked,
          cross join lateral (select text_config(payload ->> 'language') as config,
                                     searched_text(payload ->> 'text') as words) c
          where asset_id = %(asset_id)s and artifact_type = any(%(artifact_types)s)
-           and span_start_ms {beyond} coalesce(%(from_ms)s::bigint, {nowhere})) m
+           and span_start_ms {beyond} coalesce(%(from_ms)s::bigint, {nowhere})
+           and (%(after_ms)s::bigint is null
+                or (span_start_ms, artifact_type, ordinal)
+                   {beyond} (%(after_ms)s, %(after_type)s, %(after_ordinal)s))) m
  where to_tsvector(config, words) @@ asked
  order by span_start_ms {way}, artifact_type {way}, ordinal {way}
  limit %(limit)s;
@@ -40,6 +44,14 @@ select ordinal, artifact_type, span_start_ms, span_end_ms, payload, source
            > (%(after_ms)s, %(after_type)s, %(after_ordinal)s))
  order by span_start_ms, artifact_type, ordinal
  limit %(limit)s;
+
+-- name: is_chosen
+-- Whether somebody stored a choice for one of the types: then nothing but a run is served.
+select exists (select from artifact_selections p
+                 join assets a using (asset_key)
+                 join artifact_types t using (type_key)
+                where a.asset_id = %(asset_id)s
+                  and t.artifact_type = any(%(artifact_types)s)) as found;
 
 -- name: drop
 delete from legacy_artifacts

@@ -28,7 +28,8 @@ select t.type_key
                 where f.asset_key = %(asset_key)s and f.type_key = t.type_key);
 
 -- name: run_with_type
--- The completed run of that id that has the type (and the artifact).
+-- The completed run of that id that has the type (and the artifact); of several installations',
+-- the one that is served, else the latest.
 select r.run_key
   from runs r
   join artifact_files f using (asset_key, run_key)
@@ -38,7 +39,10 @@ select r.run_key
         or exists (select from artifact_rows o
                     where o.asset_key = r.asset_key and o.run_key = r.run_key
                       and o.type_key = f.type_key and o.ordinal = %(ordinal)s))
- order by r.run_key desc
+ order by exists (select from served s
+                   where s.asset_key = r.asset_key and s.type_key = f.type_key
+                     and s.run_key = r.run_key) desc,
+          r.finished_at desc, r.producer
  limit 1;
 
 -- name: forget

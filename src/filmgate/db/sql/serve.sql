@@ -16,16 +16,14 @@ served s
                           coalesce(%(mode)s, p.mode, 'latest'),
                           case when %(mode)s::text is null then p.model_profile
                                else %(profile)s end,
-                          case when %(mode)s::text is null then p.run_key
-                               else (select max(n.run_key)
-                                       from runs n
-                                      where n.asset_key = a.asset_key
-                                        and n.run_id = %(run_id)s) end,
-                          %(producer)s, %(producer_version)s, %(config_hash)s) as run_key
+                          case when %(mode)s::text is null then p.run_key end,
+                          %(run_id)s, %(producer)s, %(producer_version)s, %(config_hash)s)
+                   as run_key
          offset 0) c
    join file_headers h on h.asset_key = a.asset_key and h.type_key = t.type_key
                       and h.run_key = c.run_key
-  where a.asset_id = %(asset_id)s and t.artifact_type = any(%(artifact_types)s)) s
+  where a.asset_id = %(asset_id)s
+    and (%(artifact_types)s::text[] = '{{}}' or t.artifact_type = any(%(artifact_types)s))) s
 
 -- name: fragment_envelope
 -- What stands in an envelope but for the artifact itself.
@@ -99,23 +97,30 @@ select {envelope}, o.ordinal, o.span_start_ms, o.span_end_ms, o.payload,
   where c.artifact_type = {artifact_type} and x.words @@ c.query
     and (c.only_ordinal is null or x.ordinal = c.only_ordinal)
     and x.span_start_ms {beyond} coalesce(%(from_ms)s::bigint, {nowhere})
+    and (%(after_ms)s::bigint is null
+         or (x.span_start_ms, {artifact_type}, x.ordinal)
+            {beyond} (%(after_ms)s, %(after_type)s, %(after_ordinal)s))
   order by x.span_start_ms {way}, x.ordinal {way}
   limit %(limit)s)
 
 -- name: search
 -- Words in what is served of all assets: first the assets in which all of them stand somewhere,
--- then, asset by asset until there are enough, where.
+-- the newest first and so many at most; then, asset by asset until there are enough, where.
 with asked as materialized (
     select c.config, q.query, loosened(q.query) as loose
-      from unnest(array['english', 'german', 'spanish', 'french', 'italian', 'dutch',
-                        'portuguese', 'simple']::regconfig[]) c (config)
+      from unnest(search_configs()) c (config)
      cross join lateral (select asked_words(c.config, %(query)s) as query offset 0) q
      where numnode(q.query) > 0 and querytree(q.query) <> 'T'),
 candidates as materialized (
     select distinct w.asset_key
       from asked q
-     cross join lateral films_with(q.config, q.loose,
-                                   coalesce(%(after_asset)s::integer, 2147483647)) w (asset_key)),
+     cross join lateral films_with(
+           q.config, q.loose,
+           (select array_agg(t.type_key) from artifact_types t
+             where t.artifact_type = any(%(artifact_types)s)),
+           coalesce(%(after_asset)s::integer, 2147483647), %(films)s) w (asset_key)
+     order by w.asset_key desc
+     limit %(films)s),
 shown as materialized (
     select c.asset_key, m.*
       from (select asset_key from candidates order by asset_key desc) c
@@ -132,20 +137,22 @@ shown as materialized (
            > (%(after_ms)s, %(after_type)s, %(after_ordinal)s)
      order by c.asset_key desc, m.span_start_ms, m.artifact_type, m.ordinal
      limit %(limit)s)
-select {envelope}, m.asset_key, m.ordinal, o.span_start_ms, o.span_end_ms, o.payload,
+select {envelope}, c.last_asset, c.films, m.asset_key, m.ordinal, o.span_start_ms, o.span_end_ms,
+       o.payload,
        ts_headline(s.text_config, m.text, m.query,
                    case when length(m.text) <= %(short)s then %(mark_all)s
                         else %(mark_part)s end) as marked
-  from shown m
- cross join lateral (
+  from (select min(asset_key) as last_asset, count(*) as films from candidates) c
+  left join shown m on true
+  left join lateral (
        select s.* from served s where s.asset_key = m.asset_key and s.type_key = m.type_key
-        limit 1) s
- cross join lateral (
+        limit 1) s on true
+  left join lateral (
        select o.span_start_ms, o.span_end_ms, o.payload
          from artifact_rows o
         where o.asset_key = s.asset_key and o.run_key = s.run_key
           and o.type_key = s.type_key and o.ordinal = m.ordinal
-        limit 1) o
+        limit 1) o on true
  order by m.asset_key desc, m.span_start_ms, m.artifact_type, m.ordinal;
 
 -- name: fragment_search_matches
@@ -160,38 +167,33 @@ select {envelope}, m.asset_key, m.ordinal, o.span_start_ms, o.span_end_ms, o.pay
 
 -- name: list
 -- Artifacts in order of time. An overlap starts before the end of what is asked for, and ends
--- after its start; an instant lies in it from its start on.
-select {envelope}, o.ordinal, o.span_start_ms, o.span_end_ms, o.payload
-  from {sources}
- cross join lateral (
-       select x.ordinal, x.span_start_ms, x.span_end_ms, x.payload
-         from artifact_rows x
-        where x.asset_key = s.asset_key and x.run_key = s.run_key and x.type_key = s.type_key
-          and (s.ordinal is null or x.ordinal = s.ordinal)
-          and x.span_start_ms < coalesce(%(to_ms)s::bigint, 9223372036854775807)
-          and x.span_start_ms >= greatest(coalesce(%(from_ms)s::bigint, 0) - s.longest_ms,
-                                          coalesce(%(after_ms)s::bigint, 0))
-          and (x.span_end_ms > coalesce(%(from_ms)s::bigint, -1)
-               or (x.span_end_ms = x.span_start_ms and x.span_start_ms >= %(from_ms)s::bigint))
-          and (%(after_ms)s::bigint is null
-               or (x.span_start_ms, s.artifact_type, x.ordinal)
-                  > (%(after_ms)s, %(after_type)s, %(after_ordinal)s))
-        order by x.span_start_ms, x.ordinal
-        limit %(limit)s) o
- where s.asset_id = %(asset_id)s and s.artifact_type = any(%(artifact_types)s)
- order by o.span_start_ms, s.artifact_type, o.ordinal
- limit %(limit)s;
-
--- name: runs_of
--- The run that each of the types is served from.
-select s.artifact_type, s.run_id
-  from {sources}
- where s.asset_id = %(asset_id)s and s.artifact_type = any(%(artifact_types)s);
-
--- name: types_of
--- Every type that an asset has.
-select distinct t.artifact_type
-  from assets a
-  join artifact_files f using (asset_key)
-  join artifact_types t using (type_key)
- where a.asset_id = %(asset_id)s;
+-- after its start; an instant lies in it from its start on. Types without any have a row too.
+with chosen as materialized (
+    select {envelope}, s.asset_key, s.run_key, s.type_key, s.ordinal as only_ordinal, s.longest_ms
+      from {sources}
+     where s.asset_id = %(asset_id)s
+       and (%(artifact_types)s::text[] = '{{}}' or s.artifact_type = any(%(artifact_types)s))),
+page as materialized (
+    select c.type_key, c.artifact_type, o.*
+      from chosen c
+     cross join lateral (
+           select x.ordinal, x.span_start_ms, x.span_end_ms, x.payload
+             from artifact_rows x
+            where x.asset_key = c.asset_key and x.run_key = c.run_key and x.type_key = c.type_key
+              and (c.only_ordinal is null or x.ordinal = c.only_ordinal)
+              and x.span_start_ms < coalesce(%(to_ms)s::bigint, 9223372036854775807)
+              and x.span_start_ms >= greatest(coalesce(%(from_ms)s::bigint, 0) - c.longest_ms,
+                                              coalesce(%(after_ms)s::bigint, 0))
+              and (x.span_end_ms > coalesce(%(from_ms)s::bigint, -1)
+                   or (x.span_end_ms = x.span_start_ms and x.span_start_ms >= %(from_ms)s::bigint))
+              and (%(after_ms)s::bigint is null
+                   or (x.span_start_ms, c.artifact_type, x.ordinal)
+                      > (%(after_ms)s, %(after_type)s, %(after_ordinal)s))
+            order by x.span_start_ms, x.ordinal
+            limit %(limit)s) o
+     order by o.span_start_ms, c.artifact_type, o.ordinal
+     limit %(limit)s)
+select {envelope}, p.ordinal, p.span_start_ms, p.span_end_ms, p.payload
+  from chosen s
+  left join page p on p.type_key = s.type_key
+ order by p.span_start_ms, s.artifact_type, p.ordinal;

@@ -38,9 +38,9 @@ comment on table pipeline.run_stages is 'How each stage of a run ended, and on w
 
 create function searched_text(words text) returns text
 language sql immutable parallel safe
-return translate(left(words, 100000), U&'\E000\E001', '');
+return translate(left(words, 50000), U&'\E000\E001', '');
 comment on function searched_text is
-    'What of a text is searched: 100,000 characters, without the two marks of snippets.';
+    'What of a text is searched: 50,000 characters, without the two marks of snippets.';
 
 alter table artifact_files
     add stage       text check (stage <> ''),
@@ -56,7 +56,7 @@ comment on column artifact_files.text_config is
 comment on column artifact_files.longest_ms is
     'No artifact in it lasts longer, so that an overlap is one short walk along the index.';
 comment on column artifact_files.next_ordinal is
-    'Never given before, also where the last artifact was deleted.';
+    'Not given before in this revision of the run, also where the last artifact was deleted.';
 comment on column artifact_files.path is
     'In the run''s folder; null for artifacts that a program added one by one.';
 
@@ -103,78 +103,84 @@ create table transcript_fts (
     asset_key     integer not null,
     run_key       integer not null,
     ordinal       integer not null,
+    type_key      smallint not null,
     span_start_ms bigint not null,
     span_end_ms   bigint not null,
-    confidence    real,
+    confidence    double precision,
     text          text,
     words         tsvector,
     primary key (asset_key, run_key, span_start_ms, ordinal),
-    foreign key (asset_key, run_key) references runs on delete cascade
+    foreign key (asset_key, run_key, type_key) references artifact_files on delete cascade
 );
 
 create table ocr_fts (
     asset_key     integer not null,
     run_key       integer not null,
     ordinal       integer not null,
+    type_key      smallint not null,
     span_start_ms bigint not null,
     span_end_ms   bigint not null,
-    confidence    real,
+    confidence    double precision,
     text          text,
     words         tsvector,
     primary key (asset_key, run_key, span_start_ms, ordinal),
-    foreign key (asset_key, run_key) references runs on delete cascade
+    foreign key (asset_key, run_key, type_key) references artifact_files on delete cascade
 );
 
 create table object_labels (
     asset_key     integer not null,
     run_key       integer not null,
     ordinal       integer not null,
+    type_key      smallint not null,
     span_start_ms bigint not null,
     span_end_ms   bigint not null,
     label         text,
-    confidence    real,
+    confidence    double precision,
     primary key (asset_key, run_key, label, span_start_ms, ordinal),
-    foreign key (asset_key, run_key) references runs on delete cascade
+    foreign key (asset_key, run_key, type_key) references artifact_files on delete cascade
 );
 
 create table face_clusters (
     asset_key     integer not null,
     run_key       integer not null,
     ordinal       integer not null,
+    type_key      smallint not null,
     span_start_ms bigint not null,
     span_end_ms   bigint not null,
     cluster_id    text,
-    confidence    real,
+    confidence    double precision,
     primary key (asset_key, run_key, cluster_id, span_start_ms, ordinal),
-    foreign key (asset_key, run_key) references runs on delete cascade
+    foreign key (asset_key, run_key, type_key) references artifact_files on delete cascade
 );
 
 create table scene_ranges (
     asset_key     integer not null,
     run_key       integer not null,
     ordinal       integer not null,
+    type_key      smallint not null,
     span_start_ms bigint not null,
     span_end_ms   bigint not null,
     scene_index   integer,
     primary key (asset_key, run_key, span_start_ms, ordinal),
-    foreign key (asset_key, run_key) references runs on delete cascade
+    foreign key (asset_key, run_key, type_key) references artifact_files on delete cascade
 );
 
 create table place_labels (
     asset_key     integer not null,
     run_key       integer not null,
     ordinal       integer not null,
+    type_key      smallint not null,
     span_start_ms bigint not null,
     span_end_ms   bigint not null,
     label         text,
-    confidence    real,
+    confidence    double precision,
     primary key (asset_key, run_key, label, span_start_ms, ordinal),
-    foreign key (asset_key, run_key) references runs on delete cascade
+    foreign key (asset_key, run_key, type_key) references artifact_files on delete cascade
 );
 
 insert into transcript_fts
-select o.asset_key, o.run_key, o.ordinal, o.span_start_ms, o.span_end_ms,
-       (o.payload ->> 'confidence')::real, searched_text(o.payload ->> 'text'),
+select o.asset_key, o.run_key, o.ordinal, o.type_key, o.span_start_ms, o.span_end_ms,
+       (o.payload ->> 'confidence')::double precision, searched_text(o.payload ->> 'text'),
        to_tsvector(f.text_config, searched_text(o.payload ->> 'text'))
   from artifact_rows o
   join artifact_files f using (asset_key, run_key, type_key)
@@ -182,11 +188,18 @@ select o.asset_key, o.run_key, o.ordinal, o.span_start_ms, o.span_end_ms,
  where t.artifact_type = 'transcript.segment';
 
 insert into scene_ranges
-select o.asset_key, o.run_key, o.ordinal, o.span_start_ms, o.span_end_ms,
+select o.asset_key, o.run_key, o.ordinal, o.type_key, o.span_start_ms, o.span_end_ms,
        (o.payload ->> 'scene_index')::integer
   from artifact_rows o
   join artifact_types t using (type_key)
  where t.artifact_type = 'scene';
+
+comment on table transcript_fts is 'projection of transcript.segment';
+comment on table ocr_fts is 'projection of ocr.text';
+comment on table object_labels is 'projection of object.detection';
+comment on table face_clusters is 'projection of face.detection';
+comment on table scene_ranges is 'projection of scene';
+comment on table place_labels is 'projection of place.classification';
 
 -- Which run is served.
 
@@ -256,16 +269,27 @@ create index served_words_by_word on served_words using gin (words);
 comment on table served_words is
     'Derived: all words of the texts that are served, by asset; where search begins.';
 
-create function films_with(asked_config regconfig, asked tsquery, up_to integer)
-returns setof integer
+create function search_configs() returns regconfig[]
+language sql immutable parallel safe
+return array['english', 'german', 'spanish', 'french', 'italian', 'dutch', 'portuguese',
+             'simple']::regconfig[];
+comment on function search_configs is 'Every way of searching that text_config knows.';
+
+create function films_with(
+    asked_config regconfig, asked tsquery, types smallint[], up_to integer, at_most integer
+) returns setof integer
 language sql stable
 set enable_seqscan = off  -- the planner takes the table for small: its words lie beside it
 as $$
-    select w.asset_key from served_words w
-     where w.words @@ asked and w.config = asked_config and w.asset_key <= up_to
+    select distinct w.asset_key
+      from served_words w
+     where w.words @@ asked and w.config = asked_config and w.type_key = any (types)
+       and w.asset_key <= up_to
+     order by w.asset_key desc
+     limit at_most
 $$;
 comment on function films_with is
-    'The assets in whose served texts all words of a question stand somewhere.';
+    'The assets in whose served texts all words of a question stand somewhere, newest first.';
 
 create function quality_of(model_profile text) returns integer
 language sql immutable parallel safe
@@ -274,8 +298,8 @@ return case model_profile
 
 create function choose_run(
     asset integer, type smallint, mode text, wanted_profile text, wanted_run integer,
-    wanted_producer text default null, wanted_version text default null,
-    wanted_config text default null
+    wanted_run_id text default null, wanted_producer text default null,
+    wanted_version text default null, wanted_config text default null
 ) returns integer
 language sql stable
 begin atomic
@@ -283,7 +307,7 @@ begin atomic
       from runs r
       join artifact_files f using (asset_key, run_key)
      where r.asset_key = asset and f.type_key = type and r.status = 'completed'
-       and (mode <> 'pinned' or r.run_key = wanted_run)
+       and (mode <> 'pinned' or r.run_key = wanted_run or r.run_id = wanted_run_id)
        and (mode <> 'profile' or r.model_profile = wanted_profile)
        and (wanted_producer is null or f.producer = wanted_producer)
        and (wanted_version is null or f.producer_version = wanted_version)
@@ -310,6 +334,10 @@ begin atomic
                      on p.asset_key = asset and p.type_key = f.type_key) d
       join file_headers h
         on h.asset_key = asset and h.type_key = d.type_key and h.run_key = d.run_key
+     where d.ordinal is null
+        or exists (select from artifact_rows o
+                    where o.asset_key = asset and o.run_key = d.run_key
+                      and o.type_key = d.type_key and o.ordinal = d.ordinal)
         on conflict (asset_key, type_key) do update
        set (run_key, ordinal, run_id, model_profile, config_hash, input_hash, schema_version,
             producer, producer_version, created_at, text_config, longest_ms)
@@ -321,10 +349,17 @@ begin atomic
 
     delete from served s
      where s.asset_key = asset
-       and (select choose_run(asset, s.type_key, coalesce(max(p.mode), 'latest'),
-                              max(p.model_profile), max(p.run_key))
-              from artifact_selections p
-             where p.asset_key = asset and p.type_key = s.type_key) is null;
+       and not exists (
+           select from (select choose_run(asset, s.type_key, coalesce(max(p.mode), 'latest'),
+                                          max(p.model_profile), max(p.run_key)) as run_key,
+                               max(p.ordinal) as ordinal
+                          from artifact_selections p
+                         where p.asset_key = asset and p.type_key = s.type_key) d
+            where d.run_key is not null
+              and (d.ordinal is null
+                   or exists (select from artifact_rows o
+                               where o.asset_key = asset and o.run_key = d.run_key
+                                 and o.type_key = s.type_key and o.ordinal = d.ordinal)));
 
     delete from served_words w
      using served s
@@ -336,8 +371,11 @@ begin atomic
            array_to_tsvector(array_agg(distinct l.lexeme))
       from served s
      cross join lateral (
-           select x.words, sum(octet_length(x.text)) over (order by x.span_start_ms, x.ordinal)
-                           / 300000 as part
+           -- a text's words take at most twice its bytes, and a vector holds a million: so much
+           -- goes into one part before the text that would be the last
+           select x.words,
+                  (sum(2 * octet_length(x.text)) over (order by x.span_start_ms, x.ordinal)
+                   - 2 * octet_length(x.text)) / 300000 as part
              from (select span_start_ms, ordinal, text, words from transcript_fts
                     where asset_key = asset and run_key = s.run_key
                       and s.artifact_type = 'transcript.segment'

@@ -1,0 +1,49 @@
+"""Paging: what a cursor holds, and that a page goes on where the one before ended."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from filmgate.core.digest import digest_of
+from filmgate.core.envelope import Envelope, LegacyArtifact
+from filmgate.core.errors import Conflict
+from filmgate.core.questions import MAX_MS, Cursor
+
+PLACE = (str, int, str, int)
+"""What the cursor of a list holds: a mark of the runs it is of, start, type, ordinal."""
+
+FOUND = (int, int, str, int)
+"""What the cursor of a search holds: the asset's key, start, type, ordinal."""
+
+AFTER = ("after_ms", "after_type", "after_ordinal")
+
+GREATEST_KEY = 2**31 - 1
+BEYOND = [MAX_MS + 1, "", 0]
+"""After everything that an asset can have."""
+
+
+def runs_in(rows: Iterable[Mapping[str, Any]], mark: str | None) -> dict[str, str]:
+    """The run of each type; Conflict where they are not those of the page before."""
+    runs = {row["artifact_type"]: row["run_id"] for row in rows}
+    if mark is not None and mark != digest_of(runs):
+        raise Conflict(
+            "what is served changed since the page before",
+            expected="the same runs on every page",
+            got=", ".join(f"{name} from {run}" for name, run in sorted(runs.items())) or "none",
+            hint="Begin again; a pinned run stays the same",
+        )
+    return dict(sorted(runs.items()))
+
+
+def next_cursor(
+    found: Sequence[Envelope | LegacyArtifact], limit: int, question: Any, runs: Mapping[str, str]
+) -> str | None:
+    """The cursor after a page, where more was found than it shows."""
+    if len(found) <= limit:
+        return None
+    return Cursor.of(question, [digest_of(runs), *place_of(found[limit - 1])])
+
+
+def place_of(artifact: Envelope | LegacyArtifact) -> list[Any]:
+    """What orders artifacts in a list."""
+    ordinal = int(artifact.artifact_id.rpartition(":")[2])
+    return [artifact.span_start_ms, artifact.artifact_type, ordinal]
