@@ -55,7 +55,19 @@ def test_an_answer_is_labelled_by_where_it_comes_from(
             assert isinstance(answer.artifact, LegacyArtifact) == (name not in runs)
             assert answer.artifact.span_start_ms == (7 if name in runs else 5)
             assert answer.runs == ({name: "r1"} if name in runs else {})
-        found = serving.find(FILM, "gate")
+        listed = serving.artifacts(FILM)
+        assert {a.artifact_type: isinstance(a, LegacyArtifact) for a in listed.artifacts} == {
+            name: name not in runs for name in runs | legacy
+        }
+        assert (listed.data_source is DataSource.LEGACY) == bool(legacy - runs)
+        pages = [listed.artifacts[0]]
+        cursor = serving.artifacts(FILM, limit=1).next_cursor
+        while cursor:
+            page = serving.artifacts(FILM, limit=1, cursor=cursor)
+            pages += page.artifacts
+            cursor = page.next_cursor
+        assert tuple(pages) == listed.artifacts
+        found = serving.find(FILM, "gate", source=TextSource.ALL)
         has_words = "transcript.segment" in runs | legacy
         assert len(found.hits) == has_words
         if has_words:
@@ -99,7 +111,7 @@ def test_files_of_a_run_less_manifest_are_served_in_order_of_time(imported: Serv
         ("scene", 0, 1000, {"method": "start"}),
         ("transcript.segment", 500, 1001, {"text": "the gate, checked", "confidence": 0.9}),
         ("scene", 1000, 2000, {"method": "cut"}),
-        ("transcript.segment", 2000, 3000, {"text": 12}),
+        ("transcript.segment", 2000, 3000, {"text": "12"}),
     ]
     (hit,) = imported.find(FILM, "gates", source=TextSource.ALL).hits
     assert [hit.snippet[a:b] for a, b in hit.highlights] == ["gate"]
@@ -126,6 +138,36 @@ def test_an_import_again_takes_the_place_of_the_one_before(
     assert [(a.span_start_ms, a.span_end_ms) for a in page.artifacts] == [(7, 7)]
 
 
+def test_cells_are_kept_as_they_are_written(
+    connection: psycopg.Connection, serving: Serving, tmp_path: Path
+) -> None:
+    file = tmp_path / "transcript.csv"
+    file.write_text("start_ms,text,confidence,note\n1,3.10,0.50,true\n2,1e5,1,x\n")
+    import_legacy(connection, FILM, str(file), None)
+    assert [a.payload for a in serving.artifacts(FILM).artifacts] == [
+        {"text": "3.10", "confidence": 0.5, "note": "true"},
+        {"text": "1e5", "confidence": 1, "note": "x"},
+    ]
+
+
+def test_two_files_of_one_type_in_a_folder_are_refused(
+    connection: psycopg.Connection, tmp_path: Path
+) -> None:
+    for name in ("faces", "face_detections"):
+        (tmp_path / f"{name}.jsonl").write_text('{"start_ms": 1}\n')
+    with pytest.raises(Invalid, match="two files"):
+        import_legacy(connection, FILM, str(tmp_path), None)
+
+
+def test_an_empty_file_does_not_take_the_place_of_anything(
+    connection: psycopg.Connection, imported: Serving, tmp_path: Path
+) -> None:
+    (tmp_path / "scenes.jsonl").write_text("")
+    with pytest.raises(Invalid, match=r"scenes\.jsonl"):
+        import_legacy(connection, FILM, str(tmp_path / "scenes.jsonl"), None)
+    assert len(imported.artifacts(FILM, artifact_types=["scene"]).artifacts) == 2
+
+
 def test_a_table_of_an_older_product_is_read_and_left_as_it_is(
     connection: psycopg.Connection, serving: Serving
 ) -> None:
@@ -141,6 +183,12 @@ def test_a_table_of_an_older_product_is_read_and_left_as_it_is(
     assert connection.execute("select count(*) from old.objects").fetchone() == (2,)
     with pytest.raises(NotFound, match=r"no table old\.nope"):
         import_legacy(connection, FILM, "table:old.nope", "scene")
+    with pytest.raises(NotFound, match=r"no row of old\.objects is of 'nope'"):
+        import_legacy(connection, AssetId("nope"), "table:old.objects", None)
+    connection.execute('create table old."My Faces" (video_id text, start_ms int)')
+    connection.execute("insert into old.\"My Faces\" values ('film', 3)")
+    (odd,) = import_legacy(connection, FILM, 'table:old."My Faces"', "face.detection")
+    assert odd.artifacts == 1
     connection.execute("create table old.scenes (start_ms int)")
     with pytest.raises(Invalid, match="which asset a row is of"):
         import_legacy(connection, FILM, "table:old.scenes", None)

@@ -19,6 +19,7 @@ from filmgate.core.answers import (
 )
 from filmgate.core.ids import parse_asset_id
 from filmgate.core.jump_filters import NO_FILTERS, JumpFilters
+from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.questions import Direction, JumpKind, TextSource
 from filmgate.core.selection import DEFAULT, Selection
 
@@ -85,11 +86,17 @@ class Archive:
             selections.select(asset_id, artifact_type, selection)
             return selections.snapshot(asset_id)
 
-    def pin(self, asset: str, runs: Mapping[str, str] | None = None) -> SnapshotAnswer:
-        """Pin every type to the run it is served from now, or to those of an earlier answer."""
+    def pin(
+        self,
+        asset: str,
+        runs: Mapping[str, str] | None = None,
+        manifests: Mapping[str, str] | None = None,
+    ) -> SnapshotAnswer:
+        """Pin every type to the run it is served from now, or to those of an earlier answer,
+        which are refused where they were taken in with other manifests since."""
         asset_id = parse_asset_id(asset)
         with self._selections() as selections:
-            selections.pin(asset_id, runs)
+            selections.pin(asset_id, runs, manifests or {})
             return selections.snapshot(asset_id)
 
     def profiles(self, asset: str, artifact_type: str | None = None) -> ProfilesAnswer:
@@ -103,7 +110,7 @@ class Archive:
         from filmgate.db.artifacts import Artifacts  # slow, and not every command needs it
 
         with self._database.session() as connection:
-            artifacts = Artifacts(connection, registry())
+            artifacts = Artifacts(connection, BUILT_IN)  # nothing is looked into
             return artifacts.provenance(artifact, installation=installation)
 
     def rebuild_projections(self) -> dict[str, int]:

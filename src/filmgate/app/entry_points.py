@@ -1,5 +1,7 @@
 """What installed packages offer, by groups of entry points."""
 
+import sys
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from filmgate.core.errors import Unavailable
@@ -26,7 +28,8 @@ def offered(group: str) -> "list[EntryPoint]":
 def loaded(entry: "EntryPoint", what: str) -> Any:
     """The object behind an entry point; Unavailable where it cannot be imported."""
     try:
-        return entry.load()
+        with redirect_stdout(sys.stderr):  # standard output is for results
+            return entry.load()
     except (Exception, SystemExit) as error:
         raise Unavailable(
             f"{what} {entry.name!r} cannot be loaded",

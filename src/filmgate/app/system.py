@@ -135,7 +135,13 @@ class System:
         manifest = adopt(
             plan=plan, run=run, stage=adopted, registry=registry(), clock=utc_now, sinks=sinks
         )
-        return RunReport(manifest=manifest, folder=run.folder, concerned=frozenset({adopted.name}))
+        note = f"the database knows nothing of it yet: filmgate ingest {run.folder}"
+        return RunReport(
+            manifest=manifest,
+            folder=run.folder,
+            concerned=frozenset({adopted.name}),
+            notes=(note,),
+        )
 
     def _execute(
         self,

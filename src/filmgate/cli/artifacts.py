@@ -39,6 +39,7 @@ def artifacts(
     from filmgate.cli.answers import print_artifacts
     from filmgate.cli.output import print_json
 
+    chosen = choosing.selection_of(selection, profile, run)
     answer = Archive(settings.load()).artifacts(
         asset,
         artifact_types=artifact_type or (),
@@ -47,7 +48,7 @@ def artifacts(
         producer=producer,
         producer_version=producer_version,
         config_hash=config_hash,
-        selection=choosing.selection_of(selection, profile, run),
+        selection=chosen,
         limit=limit,
         cursor=cursor,
     )
@@ -55,6 +56,7 @@ def artifacts(
         print_json(answer)
     else:
         print_artifacts(answer)
+        choosing.tell_unserved(answer, chosen)
 
 
 def provenance(

@@ -8,6 +8,7 @@ from filmgate.core.errors import UsageError
 from filmgate.core.questions import SelectionMode
 
 if TYPE_CHECKING:
+    from filmgate.core.answers import AssetAnswer
     from filmgate.core.selection import Selection
 
 Mode = Annotated[
@@ -39,3 +40,14 @@ def artifact_alone(artifact: str, asset: str, artifact_type: str) -> "Selection"
             got=f"a {of_type} of {of_asset}",
         )
     return Selection.of(run_id=run, ordinal=ordinal)
+
+
+def tell_unserved(answer: "AssetAnswer", chosen: "Selection") -> None:
+    """Say that nothing was looked at, where no completed run is what was chosen."""
+    from filmgate.cli.output import talk
+
+    if not answer.runs and chosen.mode is not SelectionMode.DEFAULT:
+        talk().print(
+            "no completed run is what was chosen: "
+            f"`filmgate profiles {answer.asset_id}` lists what there is"
+        )

@@ -6,6 +6,7 @@ import typer
 
 from filmgate.cli import choosing
 from filmgate.cli.output import AsJson
+from filmgate.core.errors import UsageError
 from filmgate.core.questions import MAX_MS, Direction, TextSource
 
 Words = Annotated[
@@ -29,7 +30,7 @@ def find(
         int | None,
         typer.Option(
             help="Only what starts after (before) this; all of it where left out.",
-            min=0,
+            min=-1,
             max=MAX_MS,
         ),
     ] = None,
@@ -46,20 +47,22 @@ def find(
     from filmgate.cli.answers import print_find
     from filmgate.cli.output import print_json
 
+    chosen = choosing.selection_of(selection, profile, run)
     answer = Archive(settings.load()).find(
         asset,
-        " ".join(words),
+        _query_of(words),
         source=source,
         direction=direction,
         from_ms=from_ms,
         limit=limit,
         cursor=cursor,
-        selection=choosing.selection_of(selection, profile, run),
+        selection=chosen,
     )
     if as_json:
         print_json(answer)
     else:
         print_find(answer)
+        choosing.tell_unserved(answer, chosen)
 
 
 def search(
@@ -78,9 +81,19 @@ def search(
     from filmgate.cli.output import print_json
 
     answer = Archive(settings.load()).search(
-        " ".join(words), source=source, limit=limit, cursor=cursor
+        _query_of(words), source=source, limit=limit, cursor=cursor
     )
     if as_json:
         print_json(answer)
     else:
         print_search(answer)
+
+
+def _query_of(words: list[str]) -> str:
+    """The words in one; what looks like an option is none, and is no word either."""
+    strange = [word for word in words if word.startswith("--")]
+    if strange:
+        raise UsageError(
+            f"no option {strange[0]}", expected="words, or the options of --help", got=strange[0]
+        )
+    return " ".join(words)

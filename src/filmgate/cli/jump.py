@@ -13,7 +13,14 @@ def jump(
     asset: Annotated[str, typer.Argument(help="The video's asset id.")],
     kind: Annotated[JumpKind, typer.Option(help="What to jump to.")],
     direction: Annotated[Direction, typer.Option()] = Direction.NEXT,
-    from_ms: Annotated[int, typer.Option(help="Where one stands.", min=0, max=MAX_MS)] = 0,
+    from_ms: Annotated[
+        int | None,
+        typer.Option(
+            help="Where one stands; before the start (or after the end) where left out.",
+            min=-1,
+            max=MAX_MS,
+        ),
+    ] = None,
     label: Annotated[str | None, typer.Option(help="Of an object or a place.")] = None,
     face_cluster_id: Annotated[str | None, typer.Option(help="Of a face or a person.")] = None,
     text: Annotated[str | None, typer.Option(help="Words of a transcript or on screen.")] = None,
@@ -36,7 +43,7 @@ def jump(
         asset,
         kind,
         direction=direction,
-        from_ms=from_ms,
+        from_ms=from_ms if from_ms is not None else direction.outside,
         filters=JumpFilters(
             label=label,
             face_cluster_id=face_cluster_id,

@@ -58,7 +58,7 @@ def select(
         )
         answer = archive.select(asset, artifact_type, chosen)
     elif runs is not None:
-        answer = archive.pin(asset, _runs_in(runs))
+        answer = archive.pin(asset, *_cited_in(runs, asset))
     elif pin:
         answer = archive.pin(asset)
     else:
@@ -105,22 +105,25 @@ def profiles(
         talk().print("no completed run")
 
 
-def _runs_in(path: Path) -> dict[str, str]:
-    """The runs that an answer in a file names."""
+def _cited_in(path: Path, asset: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The runs that an answer in a file names, and the manifests that a snapshot tells of them."""
     from filmgate.core.errors import Invalid
 
     try:
-        runs: dict[str, str] = json.loads(path.read_bytes())["runs"]
+        told = json.loads(path.read_bytes())
+        runs: dict[str, str] = told["runs"]
+        served = told.get("served", {})
+        manifests = {name: each["manifest_sha256"] for name, each in served.items()}
         is_good = bool(runs) and all(isinstance(each, str) for each in runs.values())
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        runs, is_good = {}, False
-    if not is_good:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        told, runs, manifests, is_good = {}, {}, {}, False
+    if not is_good or told.get("asset_id") != asset:
         raise Invalid(
-            f"{path} names no runs",
-            expected='an answer in JSON, with "runs": {type: run}',
-            got="no such file" if not path.exists() else "something else",
+            f"{path} names no runs of {asset}",
+            expected=f'an answer about {asset} in JSON, with "runs": {{type: run}}',
+            got="no such file" if not path.exists() else f"one of {told.get('asset_id')!r}",
         )
-    return runs
+    return runs, {name: sha for name, sha in manifests.items() if sha}
 
 
 def _show(answer: "SnapshotAnswer") -> None:
@@ -135,7 +138,10 @@ def _show(answer: "SnapshotAnswer") -> None:
         place = each.run_id if each.ordinal is None else f"{each.run_id}:{each.ordinal}"
         table.add_row(name, place, each.model_profile, each.selection.mode.value)
     for name, choice in answer.unserved.items():
-        table.add_row(name, "[yellow]nothing[/]", choice.profile or "", choice.mode.value)
+        meant = (
+            f"[yellow]nothing[/] (not {choice.run_id})" if choice.run_id else "[yellow]nothing[/]"
+        )
+        table.add_row(name, meant, choice.profile or "", choice.mode.value)
     if answer.served or answer.unserved:
         out().print(table)
     else:

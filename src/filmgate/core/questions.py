@@ -63,6 +63,11 @@ class Direction(StrEnum):
     NEXT = "next"
     PREV = "prev"
 
+    @property
+    def outside(self) -> int:
+        """Where one stands who has not begun yet: before everything, or after it."""
+        return -1 if self is Direction.NEXT else MAX_MS + 1
+
 
 class TextSource(StrEnum):
     """Where words are looked for."""

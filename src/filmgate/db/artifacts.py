@@ -193,6 +193,12 @@ class Artifacts:
         names = ("asset_id", "run_id", "artifact_type", "ordinal")
         asked = dict(zip(names, parse_artifact_id(text), strict=True))
         asked["installation"] = installation
+        if asked["run_id"] == "legacy":
+            raise NotFound(
+                f"nothing is known of where {text} comes from",
+                expected="an artifact of a run",
+                got="what an older product left",
+            )
         return _the_one(self._session.all(queries("artifacts")["by_id"], asked), f"artifact {text}")
 
 

@@ -51,11 +51,15 @@ class LegacyArtifacts:
 
         NotFound where there is no such table, Invalid where none of its columns names assets.
         """
-        asked = {"name": name}
-        found = self._session.all(queries("legacy")["columns"], asked)
+        try:
+            found = self._session.all(queries("legacy")["columns"], {"name": name})
+        except psycopg.Error:  # no name that a table could have
+            found = []
         if not found:
             raise NotFound(
-                f"no table {name} in the database", expected="schema.table", got=repr(name)
+                f"no table {name} in the database",
+                expected='schema.table, with "quotes" where its name needs them',
+                got=repr(name),
             )
         columns = [row["column_name"] for row in found]
         owner = next((each for each in OWNERS if each in columns), None)
@@ -65,10 +69,12 @@ class LegacyArtifacts:
                 expected=f"a column {', '.join(OWNERS)}",
                 got=", ".join(columns),
             )
-        statement = sql.SQL(
-            "select to_jsonb(x) as row from {} x where {}::text = %(asset)s"
-        ).format(sql.Identifier(*name.split(".")), sql.Identifier(owner))
-        return [each["row"] for each in self._session.all(statement, {"asset": asset_id})]
+        template = sql.SQL("select to_jsonb(x) as row from {} x where {}::text = %(asset)s")
+        statement = template.format(sql.SQL(found[0]["quoted"]), sql.Identifier(owner))
+        rows = [each["row"] for each in self._session.all(statement, {"asset": asset_id})]
+        if not rows:
+            raise NotFound(f"no row of {name} is of {asset_id!r}", expected=f"{owner} = {asset_id}")
+        return rows
 
     def nearest(
         self,
@@ -93,7 +99,7 @@ class LegacyArtifacts:
 
     def page(self, asked: Mapping[str, Any]) -> list[LegacyArtifact]:
         """Those that overlap; asked as runs are."""
-        rows = self._session.all(composed(queries("legacy")["page"]), asked)
+        rows = self._session.all(composed(queries("legacy")["page"], unchosen=_unchosen()), asked)
         return [_artifact(asked["asset_id"], row) for row in rows]
 
 
@@ -101,10 +107,15 @@ def _towards(name: str, direction: Direction) -> sql.Composed:
     is_next = direction is Direction.NEXT
     return composed(
         queries("legacy")[name],
+        unchosen=_unchosen(),
         beyond=sql.SQL(">" if is_next else "<"),
         nowhere=sql.SQL("-1" if is_next else "9223372036854775807"),
         way=sql.SQL("asc" if is_next else "desc"),
     )
+
+
+def _unchosen() -> sql.SQL:
+    return sql.SQL(queries("legacy")["fragment_unchosen"])
 
 
 def _artifact(asset_id: str, row: Mapping[str, Any]) -> LegacyArtifact:

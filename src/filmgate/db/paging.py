@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from filmgate.core.answers import DataSource
 from filmgate.core.digest import digest_of
 from filmgate.core.envelope import Envelope, LegacyArtifact
 from filmgate.core.errors import Conflict
@@ -47,3 +48,9 @@ def place_of(artifact: Envelope | LegacyArtifact) -> list[Any]:
     """What orders artifacts in a list."""
     ordinal = int(artifact.artifact_id.rpartition(":")[2])
     return [artifact.span_start_ms, artifact.artifact_type, ordinal]
+
+
+def source_of(artifacts: Iterable[Envelope | LegacyArtifact]) -> DataSource:
+    """`legacy` where any of them is: then not all of the answer can be trusted alike."""
+    is_legacy = any(isinstance(artifact, LegacyArtifact) for artifact in artifacts)
+    return DataSource.LEGACY if is_legacy else DataSource.ARTIFACT

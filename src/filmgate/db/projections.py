@@ -47,9 +47,18 @@ def fill(
     Those of an asset (`asset_key`), of one of its runs (`run_key`), or some of them
     (`ordinals`).
     """
-    return sum(
-        connection.execute(_filling(projection, keys), keys).rowcount for projection in projections
-    )
+    count = 0
+    for projection in projections:
+        try:
+            count += connection.execute(_filling(projection, keys), keys).rowcount
+        except (psycopg.DataError, psycopg.ProgrammingError, psycopg.IntegrityError) as error:
+            raise Invalid(
+                f"the projection {projection.name} cannot be filled",
+                expected=f"columns that follow from every {projection.artifact_type}",
+                got=str(error).partition("\n")[0],
+                hint="Nothing was half-written; mend the package that declares it",
+            ) from error
+    return count
 
 
 def clear(

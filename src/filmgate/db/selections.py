@@ -12,7 +12,7 @@ from filmgate.core.answers import (
     ServedType,
     SnapshotAnswer,
 )
-from filmgate.core.errors import NotFound
+from filmgate.core.errors import Conflict, NotFound
 from filmgate.core.ids import AssetId
 from filmgate.core.questions import SelectionMode
 from filmgate.core.selection import Selection
@@ -75,11 +75,17 @@ class Selections:
                 self._session.do(sql["choose"], keys | row)
             self._session.do(queries("ingest")["refresh_served"], keys)
 
-    def pin(self, asset_id: AssetId, runs: Mapping[str, str] | None = None) -> None:
+    def pin(
+        self,
+        asset_id: AssetId,
+        runs: Mapping[str, str] | None = None,
+        manifests: Mapping[str, str] | None = None,
+    ) -> None:
         """Pin each type to a run, all of them or none; without `runs`, to what is served now.
 
         A type whose one artifact is pinned in that run stays so. Raises NotFound where there is
-        nothing to pin.
+        nothing to pin, and Conflict where a run has come in with another manifest than the one
+        that is told for its type: it no longer answers as it did.
         """
         with self._connection.transaction():
             self._session.one(queries("ingest")["lock_asset"], {"asset_id": asset_id})
@@ -96,6 +102,7 @@ class Selections:
                 ordinal = served.ordinal if served and served.run_id == run_id else None
                 chosen = Selection.of(run_id=run_id, ordinal=ordinal)
                 self.select(asset_id, artifact_type, chosen)
+            _check_manifests(self.snapshot(asset_id), manifests or {})
 
     def profiles(self, asset_id: AssetId, artifact_type: str | None = None) -> ProfilesAnswer:
         """Under which profiles there are completed runs, type by type, best profile first."""
@@ -132,9 +139,10 @@ class Selections:
             asked = keys | {"run_id": selection.run_id, "ordinal": selection.ordinal}
             found = self._session.one(queries("selections")["run_with_type"], asked)
             if found is None:
-                what = "artifact" if selection.ordinal is not None else "completed run"
+                alone = "" if selection.ordinal is None else f", ordinal {selection.ordinal}"
                 raise NotFound(
-                    f"no {what} {selection.run_id!r} of {asset_id} with {artifact_type}",
+                    f"no completed run {selection.run_id!r} of {asset_id} with "
+                    f"{artifact_type}{alone}",
                     hint=f"`filmgate profiles {asset_id}` lists what there is",
                 )
             row |= found
@@ -148,6 +156,18 @@ class Selections:
                     got=repr(selection.profile),
                 )
         return row
+
+
+def _check_manifests(snapshot: SnapshotAnswer, manifests: Mapping[str, str]) -> None:
+    for artifact_type, due in manifests.items():
+        served = snapshot.served.get(artifact_type)
+        if served is not None and served.manifest_sha256 != due:
+            raise Conflict(
+                f"run {served.run_id} is not what it was",
+                expected=f"manifest {due}",
+                got=f"manifest {served.manifest_sha256}",
+                hint="It was changed and ingested again; pin it by name if that is meant",
+            )
 
 
 def _selection(row: dict[str, Any]) -> Selection:

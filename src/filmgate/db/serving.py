@@ -1,6 +1,6 @@
 """Serving: jump, find, search and lists, over what a selection chooses."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import psycopg
@@ -19,6 +19,7 @@ from filmgate.core.ids import AssetId
 from filmgate.core.jump_filters import NO_FILTERS, JumpFilters
 from filmgate.core.questions import (
     LONGEST_QUERY,
+    MAX_MS,
     Cursor,
     Direction,
     JumpKind,
@@ -37,6 +38,7 @@ from filmgate.db.paging import (
     next_cursor,
     place_of,
     runs_in,
+    source_of,
 )
 from filmgate.db.queries import queries
 from filmgate.db.sessions import Session, storable_text
@@ -50,6 +52,8 @@ SNIPPETS = {
     "mark_part": f"{MARKS}, MaxWords=60, MinWords=30, MaxFragments=1",
 }
 """Texts up to `short` characters are shown whole."""
+
+MOST = 100_000
 
 PER_ASSET = 3
 """So many hits of each video does a search show."""
@@ -78,6 +82,7 @@ class Serving:
 
         Of several that start together, the first by ordinal, whichever way one comes.
         """
+        _check_numbers(1, from_ms)
         given = {
             name: storable_text(_askable(value)) if isinstance(value, str) else value
             for name, value in filters.given(kind).items()
@@ -99,7 +104,7 @@ class Serving:
         if row is not None and row["ordinal"] is not None:
             runs = {row["artifact_type"]: row["run_id"]}
             return JumpAnswer(**answer, runs=runs, artifact=envelope_of(row))
-        if row is None and self._falls_back(asset_id, [kind.artifact_type], selection):
+        if row is None and is_default:
             legacy = self._legacy.nearest(asset_id, kind, direction, from_ms, given)
             if legacy is not None:
                 source = DataSource.LEGACY
@@ -129,6 +134,7 @@ class Serving:
         is served changed since the page before.
         """
         query = storable_text(_askable(query))
+        _check_numbers(limit, from_ms)
         types = source.artifact_types
         question = ["find", asset_id, query, source, direction, from_ms, _told(selection)]
         mark, *place = Cursor.read(cursor, question, PLACE) if cursor else [None] * len(PLACE)
@@ -146,15 +152,15 @@ class Serving:
         rows = self._session.all(statements.find(direction, types, is_default=is_default), asked)
         runs = runs_in(rows, mark)
         hits = [_hit(envelope_of(row), row["marked"]) for row in rows if _is_there(row)]
-        data_source = DataSource.ARTIFACT
-        if not runs and self._falls_back(asset_id, types, selection):
-            data_source = DataSource.LEGACY
-            found = self._legacy.find(direction, asked)
-            hits = [_hit(artifact, marked) for artifact, marked in found]
+        if is_default and self._has_legacy(asset_id, rows):
+            left = self._legacy.find(direction, asked | {"runs_have": list(runs)})
+            hits += [_hit(artifact, marked) for artifact, marked in left]
+            is_prev = direction is Direction.PREV
+            hits.sort(key=lambda hit: place_of(hit.artifact), reverse=is_prev)
         return FindAnswer(
             asset_id=asset_id,
             runs=runs,
-            data_source=data_source,
+            data_source=source_of(hit.artifact for hit in hits[:limit]),
             query=query,
             source=source,
             direction=direction,
@@ -179,6 +185,7 @@ class Serving:
         UsageError for a query of over 10,000 characters or a cursor of another question.
         """
         query = storable_text(_askable(query))
+        _check_numbers(limit)
         question = ["search", query, source]
         place = Cursor.read(cursor, question, FOUND) if cursor else [None] * len(FOUND)
         asked = {
@@ -232,6 +239,7 @@ class Serving:
             raise UsageError(
                 "a span starts before it ends", expected=f"{to_ms} ms or less", got=f"{from_ms} ms"
             )
+        _check_numbers(limit, from_ms, to_ms)
         made_by = {
             "producer": producer,
             "producer_version": producer_version,
@@ -256,14 +264,13 @@ class Serving:
         found: list[Envelope | LegacyArtifact] = [
             envelope_of(row) for row in rows if _is_there(row)
         ]
-        data_source = DataSource.ARTIFACT
-        if not runs and self._falls_back(asset_id, types, selection) and not any(made_by.values()):
-            data_source = DataSource.LEGACY
-            found = [*self._legacy.page(asked)]
+        if is_default and self._has_legacy(asset_id, rows):
+            found += self._legacy.page(asked | {"runs_have": list(runs)})
+            found.sort(key=place_of)
         return ArtifactPage(
             asset_id=asset_id,
             runs=runs,
-            data_source=data_source,
+            data_source=source_of(found[:limit]),
             artifacts=tuple(found[:limit]),
             next_cursor=next_cursor(found, limit, question, runs),
         )
@@ -279,20 +286,23 @@ class Serving:
             )
         return DataSource.LEGACY if found["has_legacy"] else DataSource.ARTIFACT
 
-    def _falls_back(self, asset_id: AssetId, types: Iterable[str], selection: Selection) -> bool:
-        """Whether what an older product left may answer: nobody chose a run, now or before."""
-        is_legacy = self.check_asset(asset_id) is DataSource.LEGACY
-        if not is_legacy or selection.mode is not SelectionMode.DEFAULT:
-            return False
-        asked = {"asset_id": asset_id, "artifact_types": list(types)}
-        return not self._session.need(queries("legacy")["is_chosen"], asked)["found"]
+    def _has_legacy(self, asset_id: AssetId, rows: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether an older product left something of the asset, which must be known."""
+        if rows:
+            return bool(rows[0]["has_legacy"])
+        return self.check_asset(asset_id) is DataSource.LEGACY
 
     def _refuse_unserved(self, asset_id: AssetId, kind: JumpKind, selection: Selection) -> NoReturn:
+        self.check_asset(asset_id)
+        asked = {"asset_id": asset_id, "artifact_types": [kind.artifact_type]}
+        is_chosen = self._session.need(queries("serve")["is_chosen"], asked)["found"]
+        by_choice = is_chosen and selection.mode is SelectionMode.DEFAULT
+        hint = f"`filmgate select {asset_id}` shows the choice that was stored, and changes it"
         raise NotFound(
             f"{asset_id} has nothing of kind {kind.value!r}{_words_for(selection)}",
             expected=f"a completed run with {kind.artifact_type} artifacts",
-            got="none",
-            hint=f"`filmgate profiles {asset_id}` lists what there is",
+            got="none that was chosen" if by_choice else "none",
+            hint=hint if by_choice else f"`filmgate profiles {asset_id}` lists what there is",
         )
 
 
@@ -304,6 +314,16 @@ def _askable(query: str) -> str:
             got=f"{len(query):,}",
         )
     return query
+
+
+def _check_numbers(limit: int, *moments: int | None) -> None:
+    if not 1 <= limit <= MOST:
+        raise UsageError("so many cannot be shown", expected=f"1 to {MOST:,}", got=str(limit))
+    for moment in moments:
+        if moment is not None and not -1 <= moment <= MAX_MS + 1:
+            raise UsageError(
+                "no film is that long", expected=f"-1 to {MAX_MS + 1} ms", got=str(moment)
+            )
 
 
 def _is_there(row: Mapping[str, Any]) -> bool:

@@ -97,7 +97,9 @@ def artifacts(*, is_default: bool) -> str:
 def _composed(name: str, *, is_default: bool, **parts: sql.Composable) -> str:
     """A whole statement, as text, so that the driver knows it again."""
     sources = _part("fragment_served" if is_default else "fragment_chosen")
-    whole = _part(name, envelope=_part("fragment_envelope"), sources=sources, **parts)
+    for fragment in ("envelope", "has_legacy"):
+        parts[fragment] = _part(f"fragment_{fragment}")
+    whole = _part(name, sources=sources, **parts)
     return whole.as_string()
 
 

@@ -15,6 +15,7 @@ from filmgate.core.answers import LegacyReceipt
 from filmgate.core.digest import canonical_json
 from filmgate.core.errors import Invalid, NotFound, UsageError
 from filmgate.core.ids import AssetId
+from filmgate.core.payloads.artifact_type import TYPE_NAME
 from filmgate.core.questions import MAX_MS
 from filmgate.db.legacy import LegacyArtifacts, LegacyRow
 from filmgate.media.time import milliseconds
@@ -46,6 +47,9 @@ ENDS = {"span_end_ms": 1000, "end_ms": 1000, "end_s": 1}
 """The columns that tell the time, and how many of their units are a second. Without an end, it
 is an instant."""
 
+WORDS = frozenset({"text", "label", "speaker", "language", "cluster_id", "track_id", "method"})
+"""Columns whose cells are never taken for numbers."""
+
 OTHERS = frozenset({"id", "asset_id", "video_id", "episode_id", "ep_id"})
 """Columns of no payload."""
 
@@ -60,9 +64,13 @@ def import_legacy(
     """
     store = LegacyArtifacts(connection)
     receipts = []
+    _check_type(artifact_type)
     with connection.transaction():
         for kind, name, rows in _sources(store, asset_id, source, artifact_type):
-            count = store.take_in(asset_id, kind, _in_order(rows, name), name)
+            timed = _in_order(rows, name)
+            if not timed:
+                raise _bad(name, 1, "at least one row", "none")
+            count = store.take_in(asset_id, kind, timed, name)
             receipts.append(
                 LegacyReceipt(asset_id=asset_id, artifact_type=kind, source=name, artifacts=count)
             )
@@ -78,6 +86,8 @@ def _sources(
         yield kind, source, store.rows_of_table(table, asset_id)
         return
     path = Path(source)
+    if not source:
+        raise UsageError("no source was named", expected="a file, a folder or table:schema.name")
     if path.is_file():
         yield artifact_type or _type_of(path.stem), path.name, _rows_of_file(path)
         return
@@ -95,8 +105,25 @@ def _sources(
             got=", ".join(sorted(each.name for each in path.iterdir())[:10]) or "an empty folder",
             hint="Import a file by its path, with --type",
         )
+    by_type: dict[str, Path] = {}
     for each in known:
-        yield TYPES[each.stem], each.name, _rows_of_file(each)
+        other = by_type.setdefault(TYPES[each.stem], each)
+        if other != each:
+            raise Invalid(
+                f"two files in {source} hold {TYPES[each.stem]}",
+                expected="one file for each type",
+                got=f"{other.name} and {each.name}",
+                hint="Nothing was imported; import the one that is meant by its path",
+            )
+    for kind, each in by_type.items():
+        yield kind, each.name, _rows_of_file(each)
+
+
+def _check_type(name: str | None) -> None:
+    if name is not None and not TYPE_NAME.fullmatch(name):
+        raise UsageError(
+            "this is no artifact type", expected="a name such as ocr.text", got=repr(name)
+        )
 
 
 def _type_of(name: str) -> str:
@@ -128,16 +155,18 @@ def _cells(file: Iterable[str]) -> Iterator[dict[str, Any]]:
     for row in csv.DictReader(file):
         if None in row:
             raise ValueError("more cells than columns")
-        yield {name: _value(text) for name, text in row.items() if text}
+        yield {name: _value(name, text) for name, text in row.items() if text}
 
 
-def _value(text: str) -> Any:
-    """A cell: a number, an object or a list where it is one, else the text."""
+def _value(column: str, text: str) -> Any:
+    """A cell: a number, an object or a list where it is one and no column of words, else the
+    text as it stands."""
     try:
-        value = json.loads(text)
+        value = text if column in WORDS else json.loads(text)
     except (ValueError, RecursionError):
         return text
-    return value if isinstance(value, int | float | dict | list) else text
+    is_plain = isinstance(value, int | float | dict | list) and not isinstance(value, bool)
+    return value if is_plain else text
 
 
 def _in_order(rows: Iterable[Mapping[str, Any]], name: str) -> list[LegacyRow]:

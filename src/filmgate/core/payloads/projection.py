@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 KEY = ("asset_key", "run_key", "ordinal", "type_key", "span_start_ms", "span_end_ms")
 """The columns that every projection has."""
@@ -10,12 +10,15 @@ KEY = ("asset_key", "run_key", "ordinal", "type_key", "span_start_ms", "span_end
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,50}")
 
 
+ColumnType = Literal["text", "integer", "bigint", "double precision", "boolean", "tsvector"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Column:
     """A column, and how its value comes from an artifact."""
 
     name: str
-    type: Literal["text", "integer", "bigint", "double precision", "boolean", "tsvector"]
+    type: ColumnType
     value: str
     """A PostgreSQL expression over `payload`, `ordinal`, `span_start_ms`, `span_end_ms`,
     `schema_version` and `text_config`: `payload ->> 'label'`."""
@@ -41,6 +44,10 @@ class Projection:
         for name in (self.name, *(column.name for column in self.columns)):
             if not _NAME.fullmatch(name):
                 raise ValueError(f"no name for a table or a column: {name!r}")
+        if not self.columns or len({c.name for c in self.columns}) < len(self.columns):
+            raise ValueError(f"{self.name} needs columns, each with a name of its own")
+        if strange := [c.type for c in self.columns if c.type not in get_args(ColumnType)]:
+            raise ValueError(f"{self.name}: {strange[0]!r} is none of {get_args(ColumnType)}")
         if taken := sorted({column.name for column in self.columns} & set(KEY)):
             raise ValueError(f"{self.name} has {', '.join(taken)} anyway")
         if unknown := set(self.by) - {column.name for column in self.columns}:

@@ -1,8 +1,18 @@
+-- A type for which somebody stored a choice is served from a run or not at all; those that are
+-- served from runs (`runs_have`) are not looked for here.
+
+-- name: fragment_unchosen
+not exists (select from artifact_selections p
+                     join assets a using (asset_key)
+                     join artifact_types t using (type_key)
+                    where a.asset_id = %(asset_id)s
+                      and t.artifact_type = legacy_artifacts.artifact_type)
+
 -- name: nearest
 select ordinal, artifact_type, span_start_ms, span_end_ms, payload, source
   from legacy_artifacts
  where asset_id = %(asset_id)s and artifact_type = %(artifact_type)s
-   and span_start_ms {beyond} %(from_ms)s
+   and span_start_ms {beyond} %(from_ms)s and {unchosen}
    and (%(label)s::text is null or payload ->> 'label' = %(label)s)
    and (%(face_cluster_id)s::text is null or payload ->> 'cluster_id' = %(face_cluster_id)s)
    and (%(min_confidence)s::float is null
@@ -23,6 +33,7 @@ select m.*, ts_headline(config, words, asked,
          cross join lateral (select text_config(payload ->> 'language') as config,
                                     searched_text(payload ->> 'text') as words) c
          where asset_id = %(asset_id)s and artifact_type = any(%(artifact_types)s)
+           and artifact_type <> all (%(runs_have)s::text[]) and {unchosen}
            and span_start_ms {beyond} coalesce(%(from_ms)s::bigint, {nowhere})
            and (%(after_ms)s::bigint is null
                 or (span_start_ms, artifact_type, ordinal)
@@ -36,6 +47,7 @@ select ordinal, artifact_type, span_start_ms, span_end_ms, payload, source
   from legacy_artifacts
  where asset_id = %(asset_id)s
    and (%(artifact_types)s::text[] = '{{}}' or artifact_type = any(%(artifact_types)s))
+   and artifact_type <> all (%(runs_have)s::text[]) and {unchosen}
    and span_start_ms < coalesce(%(to_ms)s::bigint, 9223372036854775807)
    and (span_end_ms > coalesce(%(from_ms)s::bigint, -1)
         or (span_end_ms = span_start_ms and span_start_ms >= %(from_ms)s::bigint))
@@ -44,14 +56,6 @@ select ordinal, artifact_type, span_start_ms, span_end_ms, payload, source
            > (%(after_ms)s, %(after_type)s, %(after_ordinal)s))
  order by span_start_ms, artifact_type, ordinal
  limit %(limit)s;
-
--- name: is_chosen
--- Whether somebody stored a choice for one of the types: then nothing but a run is served.
-select exists (select from artifact_selections p
-                 join assets a using (asset_key)
-                 join artifact_types t using (type_key)
-                where a.asset_id = %(asset_id)s
-                  and t.artifact_type = any(%(artifact_types)s)) as found;
 
 -- name: drop
 delete from legacy_artifacts
@@ -62,7 +66,7 @@ copy legacy_artifacts (asset_id, artifact_type, ordinal, span_start_ms, span_end
 from stdin;
 
 -- name: columns
-select attname as column_name
+select attname as column_name, to_regclass(%(name)s)::text as quoted
   from pg_attribute
  where attrelid = to_regclass(%(name)s) and attnum > 0 and not attisdropped
  order by attnum;

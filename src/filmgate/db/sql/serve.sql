@@ -35,6 +35,17 @@ s.schema_version, s.producer, s.producer_version, s.created_at
 select (select a.asset_key from assets a where a.asset_id = %(asset_id)s) as asset_key,
        exists (select from legacy_artifacts l where l.asset_id = %(asset_id)s) as has_legacy;
 
+-- name: is_chosen
+-- Whether somebody stored a choice for one of the types: then nothing but a run is served.
+select exists (select from artifact_selections p
+                 join assets a using (asset_key)
+                 join artifact_types t using (type_key)
+                where a.asset_id = %(asset_id)s
+                  and t.artifact_type = any(%(artifact_types)s)) as found;
+
+-- name: fragment_has_legacy
+exists (select from legacy_artifacts l where l.asset_id = %(asset_id)s) as has_legacy
+
 -- name: jump
 select {envelope}, o.ordinal, o.span_start_ms, o.span_end_ms, o.payload
   from {sources}
@@ -75,7 +86,7 @@ found as materialized (
     select * from ({matches}) m
      order by span_start_ms {way}, artifact_type {way}, ordinal {way}
      limit %(limit)s)
-select {envelope}, o.ordinal, o.span_start_ms, o.span_end_ms, o.payload,
+select {envelope}, {has_legacy}, o.ordinal, o.span_start_ms, o.span_end_ms, o.payload,
        ts_headline(s.text_config, m.text, s.query,
                    case when length(m.text) <= %(short)s then %(mark_all)s
                         else %(mark_part)s end) as marked
@@ -193,7 +204,7 @@ page as materialized (
             limit %(limit)s) o
      order by o.span_start_ms, c.artifact_type, o.ordinal
      limit %(limit)s)
-select {envelope}, p.ordinal, p.span_start_ms, p.span_end_ms, p.payload
+select {envelope}, {has_legacy}, p.ordinal, p.span_start_ms, p.span_end_ms, p.payload
   from chosen s
   left join page p on p.type_key = s.type_key
  order by p.span_start_ms, s.artifact_type, p.ordinal;

@@ -5,6 +5,8 @@
 alter table runs
     add config         jsonb not null default '{}',
     add source_sha_map jsonb not null default '{}';
+alter table runs add check (status <> 'completed' or finished_at is not null);
+alter table artifact_types add check (artifact_type ~ '^[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)*$');
 drop index runs_by_status;
 create index runs_by_status on runs (asset_key, status, finished_at desc, run_id desc);
 create index runs_by_profile on runs (asset_key, model_profile, status, finished_at desc);
