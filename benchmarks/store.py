@@ -360,6 +360,10 @@ def section(lines: str) -> str:
 over the same connection, which is the limit: what the way to the server and back costs. Times are
 those of the whole call in Python, until the answer is made.
 
+Aimed at: taking in at 0.45 or more of COPY and 4 times single inserts, in 300 MiB; a jump within 3
+times a bare one at the median and 10 times at p99; find within 5 ms and search within 50 ms at p99;
+all of that growing by less than half from one million to ten.
+
 ```text
 {lines.strip()}
 ```
