@@ -143,6 +143,14 @@ def test_what_a_program_added_stays_when_its_run_is_taken_in_again(
     assert artifacts.get_by_id(made.artifact_id) == made
 
 
+def test_texts_that_a_program_added_are_searched_in_their_language(
+    connection: psycopg.Connection, artifacts: Artifacts
+) -> None:
+    artifacts.create(new("transcript.segment", payload=said("zwei alte Häuser", "de")))
+    assert len(Serving(connection).find(FILM, "Haus").hits) == 1
+    assert len(Serving(connection).search("Haus").hits) == 1
+
+
 def test_what_is_returned_is_what_is_stored(artifacts: Artifacts) -> None:
     artifacts.create(new())
     later = artifacts.create(new(created_at="2026-11-11T00:00:00Z"))

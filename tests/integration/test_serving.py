@@ -16,7 +16,7 @@ from filmgate.core.ids import AssetId
 from filmgate.core.jump_filters import JumpFilters
 from filmgate.core.questions import Cursor, Direction, JumpKind, TextSource
 from filmgate.core.selection import Selection
-from filmgate.db.serving import FILMS_A_PAGE, PER_ASSET, Serving
+from filmgate.db.serving import FILMS_AT_ONCE, PER_ASSET, Serving
 from support.archive import face, on_screen, place, said, scene, seen, shown, take_in
 from support.database import FILM, ON_THE_DATABASE
 
@@ -315,7 +315,7 @@ def test_a_search_looks_through_so_many_films_and_says_where_to_go_on(
     connection: psycopg.Connection, serving: Serving
 ) -> None:
     """Words that never stand together are looked for film by film, a page at a time."""
-    count = FILMS_A_PAGE + 6
+    count = sum(FILMS_AT_ONCE) + 6
     for number in range(count):
         texts = ["gate", "rocket"] if number else ["gate rocket"]
         rows = [(n, n + 1, said(text)) for n, text in enumerate(texts)]

@@ -148,10 +148,10 @@ class Artifacts:
             _check_same(artifact, run, OF_THE_RUN, "its run")
         keys = {name: run[name] for name in ("asset_key", "run_key")}
         keys |= self._session.need(ingest["type_key"], {"artifact_type": first.artifact_type})
-        file = self._session.one(sql["file"], keys)
-        if file is None:
+        found = self._session.one(sql["file"], keys)
+        if found is None:
             self._session.do(ingest["add_file"], {**keys, **_loose_file(first)})
-            file = self._session.need(sql["file"], keys)
+        file = found or self._session.need(sql["file"], keys)
         made = []
         for number, artifact in enumerate(artifacts, file["next_ordinal"]):
             _check_same(artifact, file, SHARED, f"the {first.artifact_type} artifacts of its run")
@@ -163,7 +163,10 @@ class Artifacts:
         ordinals = list(range(file["next_ordinal"], file["next_ordinal"] + len(made)))
         longest = max(each.span_end_ms - each.span_start_ms for each in made)
         counted = {"next_ordinal": ordinals[-1] + 1, "longest_ms": longest}
-        self._session.do(sql["count_up"], keys | counted)
+        if found is None:
+            self._session.do(ingest["describe_file"], keys)
+        else:
+            self._session.do(sql["count_up"], keys | counted)
         projections.fill(
             self._connection, self._projected(first.artifact_type), keys | {"ordinals": ordinals}
         )
@@ -193,13 +196,14 @@ class Artifacts:
         names = ("asset_id", "run_id", "artifact_type", "ordinal")
         asked = dict(zip(names, parse_artifact_id(text), strict=True))
         asked["installation"] = installation
-        if asked["run_id"] == "legacy":
+        rows = self._session.all(queries("artifacts")["by_id"], asked)
+        if not rows and asked["run_id"] == "legacy":
             raise NotFound(
                 f"nothing is known of where {text} comes from",
                 expected="an artifact of a run",
                 got="what an older product left",
             )
-        return _the_one(self._session.all(queries("artifacts")["by_id"], asked), f"artifact {text}")
+        return _the_one(rows, f"artifact {text}")
 
 
 def _pinned(what: str) -> Conflict:

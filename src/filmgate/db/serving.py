@@ -58,8 +58,8 @@ MOST = 100_000
 PER_ASSET = 3
 """So many hits of each video does a search show."""
 
-FILMS_A_PAGE = 64
-"""So many videos, at most, are looked through for a page of a search."""
+FILMS_AT_ONCE = (8, 16, 40)
+"""So many videos are looked through for a page of a search: the first few are mostly enough."""
 
 
 class Serving:
@@ -187,25 +187,23 @@ class Serving:
         query = storable_text(_askable(query))
         _check_numbers(limit)
         question = ["search", query, source]
-        place = Cursor.read(cursor, question, FOUND) if cursor else [None] * len(FOUND)
-        asked = {
-            "query": query,
-            "artifact_types": list(source.artifact_types),
-            "limit": limit + 1,
-            "per_asset": PER_ASSET,
-            "films": FILMS_A_PAGE,
-            **SNIPPETS,
-            "after_asset": None if place[0] is None else min(place[0], GREATEST_KEY),
-            **dict(zip(AFTER, place[1:], strict=True)),
-        }
-        rows = self._session.all(statements.search(), asked)
-        found = [row for row in rows if _is_there(row)]
+        place = Cursor.read(cursor, question, FOUND) if cursor else None
+        found: list[dict[str, Any]] = []
+        is_all = False
+        for films in FILMS_AT_ONCE:
+            asked = _searched(query, source, place, limit + 1 - len(found), films)
+            rows = self._session.all(statements.search(), asked)
+            found += filter(_is_there, rows)
+            is_all = rows[0]["films"] < films
+            if is_all or len(found) > limit:
+                break
+            place = [rows[0]["last_asset"], *BEYOND]
         following = None
         if len(found) > limit:
-            last = envelope_of(found[limit - 1])
-            following = Cursor.of(question, [found[limit - 1]["asset_key"], *place_of(last)])
-        elif rows[0]["films"] == FILMS_A_PAGE:
-            following = Cursor.of(question, [rows[0]["last_asset"], *BEYOND])
+            last = found[limit - 1]
+            following = Cursor.of(question, [last["asset_key"], *place_of(envelope_of(last))])
+        elif not is_all:
+            following = Cursor.of(question, place or [])
         return SearchAnswer(
             query=query,
             source=source,
@@ -304,6 +302,22 @@ class Serving:
             got="none that was chosen" if by_choice else "none",
             hint=hint if by_choice else f"`filmgate profiles {asset_id}` lists what there is",
         )
+
+
+def _searched(
+    query: str, source: TextSource, place: list[Any] | None, limit: int, films: int
+) -> dict[str, Any]:
+    asset_key, *after = place or [None] * len(FOUND)
+    return {
+        "query": query,
+        "artifact_types": list(source.artifact_types),
+        "limit": limit,
+        "per_asset": PER_ASSET,
+        "films": films,
+        **SNIPPETS,
+        "after_asset": None if asset_key is None else min(asset_key, GREATEST_KEY),
+        **dict(zip(AFTER, after, strict=True)),
+    }
 
 
 def _askable(query: str) -> str:
