@@ -16,7 +16,8 @@ from filmgate.core.ids import AssetId
 from filmgate.core.jump_filters import JumpFilters
 from filmgate.core.questions import Cursor, Direction, JumpKind, TextSource
 from filmgate.core.selection import Selection
-from filmgate.db.serving import FILMS_AT_ONCE, PER_ASSET, Serving
+from filmgate.db.searching import FILMS_AT_ONCE, PER_ASSET
+from filmgate.db.serving import Serving
 from support.archive import face, on_screen, place, said, scene, seen, shown, take_in
 from support.database import FILM, ON_THE_DATABASE
 

@@ -15,8 +15,9 @@ from filmgate.core.payloads.projection import Projection
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.questions import TextSource
 from filmgate.db import projections, types
+from filmgate.db.hits import envelope_of
 from filmgate.db.queries import queries
-from filmgate.db.serving import Serving, envelope_of
+from filmgate.db.serving import Serving
 from filmgate.db.sessions import Session
 
 KEYS = ("asset_key", "run_key", "type_key")

@@ -9,17 +9,14 @@ from filmgate.core.answers import (
     ArtifactPage,
     DataSource,
     FindAnswer,
-    Hit,
     JumpAnswer,
     SearchAnswer,
 )
-from filmgate.core.envelope import Envelope, LegacyArtifact, artifact_id
+from filmgate.core.envelope import Envelope, LegacyArtifact
 from filmgate.core.errors import NotFound, UsageError
 from filmgate.core.ids import AssetId
 from filmgate.core.jump_filters import NO_FILTERS, JumpFilters
 from filmgate.core.questions import (
-    LONGEST_QUERY,
-    MAX_MS,
     Cursor,
     Direction,
     JumpKind,
@@ -27,13 +24,12 @@ from filmgate.core.questions import (
     TextSource,
 )
 from filmgate.core.selection import DEFAULT, Selection
-from filmgate.db import statements
+from filmgate.db import searching, statements
+from filmgate.db.asking import askable, check_numbers
+from filmgate.db.hits import SNIPPETS, envelope_of, hit_of, is_there
 from filmgate.db.legacy import LegacyArtifacts
 from filmgate.db.paging import (
     AFTER,
-    BEYOND,
-    FOUND,
-    GREATEST_KEY,
     PLACE,
     next_cursor,
     place_of,
@@ -41,25 +37,7 @@ from filmgate.db.paging import (
     source_of,
 )
 from filmgate.db.queries import queries
-from filmgate.db.sessions import Session, storable_text
-
-OPEN, CLOSE = "\ue000", "\ue001"
-"""Private-use characters around matches; no projection holds them."""
-MARKS = f"StartSel={OPEN}, StopSel={CLOSE}"
-SNIPPETS = {
-    "short": 400,
-    "mark_all": f"{MARKS}, HighlightAll=true",
-    "mark_part": f"{MARKS}, MaxWords=60, MinWords=30, MaxFragments=1",
-}
-"""Texts up to `short` characters are shown whole."""
-
-MOST = 100_000
-
-PER_ASSET = 3
-"""So many hits of each video does a search show."""
-
-FILMS_AT_ONCE = (8, 16, 40)
-"""So many videos are looked through for a page of a search: the first few are mostly enough."""
+from filmgate.db.sessions import Session
 
 
 class Serving:
@@ -82,9 +60,9 @@ class Serving:
 
         Of several that start together, the first by ordinal, whichever way one comes.
         """
-        _check_numbers(1, from_ms)
+        check_numbers(1, from_ms)
         given = {
-            name: storable_text(_askable(value)) if isinstance(value, str) else value
+            name: askable(value) if isinstance(value, str) else value
             for name, value in filters.given(kind).items()
         }
         is_default = selection.mode is SelectionMode.DEFAULT
@@ -133,8 +111,8 @@ class Serving:
         query of over 10,000 characters or a cursor of another question, and Conflict where what
         is served changed since the page before.
         """
-        query = storable_text(_askable(query))
-        _check_numbers(limit, from_ms)
+        query = askable(query)
+        check_numbers(limit, from_ms)
         types = source.artifact_types
         question = ["find", asset_id, query, source, direction, from_ms, _told(selection)]
         mark, *place = Cursor.read(cursor, question, PLACE) if cursor else [None] * len(PLACE)
@@ -151,10 +129,10 @@ class Serving:
         }
         rows = self._session.all(statements.find(direction, types, is_default=is_default), asked)
         runs = runs_in(rows, mark)
-        hits = [_hit(envelope_of(row), row["marked"]) for row in rows if _is_there(row)]
-        if is_default and self._has_legacy(asset_id, rows):
+        hits = [hit_of(envelope_of(row), row["marked"]) for row in rows if is_there(row)]
+        if self._has_legacy(asset_id, rows) and is_default:
             left = self._legacy.find(direction, asked | {"runs_have": list(runs)})
-            hits += [_hit(artifact, marked) for artifact, marked in left]
+            hits += [hit_of(artifact, marked) for artifact, marked in left]
             is_prev = direction is Direction.PREV
             hits.sort(key=lambda hit: place_of(hit.artifact), reverse=is_prev)
         return FindAnswer(
@@ -177,39 +155,8 @@ class Serving:
         limit: int = 20,
         cursor: str | None = None,
     ) -> SearchAnswer:
-        """What matches in all assets, those that were added last first; a few of each.
-
-        Over what is served by default. For one page only so many assets are looked through: a
-        page may have fewer hits than asked for and still a next one. A query that finds
-        something by what is not there (`-gate`, `rocket or -gate`) finds nothing here. Raises
-        UsageError for a query of over 10,000 characters or a cursor of another question.
-        """
-        query = storable_text(_askable(query))
-        _check_numbers(limit)
-        question = ["search", query, source]
-        place = Cursor.read(cursor, question, FOUND) if cursor else None
-        found: list[dict[str, Any]] = []
-        is_all = False
-        for films in FILMS_AT_ONCE:
-            asked = _searched(query, source, place, limit + 1 - len(found), films)
-            rows = self._session.all(statements.search(), asked)
-            found += filter(_is_there, rows)
-            is_all = rows[0]["films"] < films
-            if is_all or len(found) > limit:
-                break
-            place = [rows[0]["last_asset"], *BEYOND]
-        following = None
-        if len(found) > limit:
-            last = found[limit - 1]
-            following = Cursor.of(question, [last["asset_key"], *place_of(envelope_of(last))])
-        elif not is_all:
-            following = Cursor.of(question, place or [])
-        return SearchAnswer(
-            query=query,
-            source=source,
-            hits=tuple(_hit(envelope_of(row), row["marked"]) for row in found[:limit]),
-            next_cursor=following,
-        )
+        """What matches in all assets; see `searching.search`."""
+        return searching.search(self._session, query, source=source, limit=limit, cursor=cursor)
 
     def artifacts(
         self,
@@ -237,7 +184,7 @@ class Serving:
             raise UsageError(
                 "a span starts before it ends", expected=f"{to_ms} ms or less", got=f"{from_ms} ms"
             )
-        _check_numbers(limit, from_ms, to_ms)
+        check_numbers(limit, from_ms, to_ms)
         made_by = {
             "producer": producer,
             "producer_version": producer_version,
@@ -259,10 +206,8 @@ class Serving:
         is_default = selection.mode is SelectionMode.DEFAULT and not any(made_by.values())
         rows = self._session.all(statements.artifacts(is_default=is_default), asked)
         runs = runs_in(rows, mark)
-        found: list[Envelope | LegacyArtifact] = [
-            envelope_of(row) for row in rows if _is_there(row)
-        ]
-        if is_default and self._has_legacy(asset_id, rows):
+        found: list[Envelope | LegacyArtifact] = [envelope_of(row) for row in rows if is_there(row)]
+        if self._has_legacy(asset_id, rows) and is_default:
             found += self._legacy.page(asked | {"runs_have": list(runs)})
             found.sort(key=place_of)
         return ArtifactPage(
@@ -304,47 +249,6 @@ class Serving:
         )
 
 
-def _searched(
-    query: str, source: TextSource, place: list[Any] | None, limit: int, films: int
-) -> dict[str, Any]:
-    asset_key, *after = place or [None] * len(FOUND)
-    return {
-        "query": query,
-        "artifact_types": list(source.artifact_types),
-        "limit": limit,
-        "per_asset": PER_ASSET,
-        "films": films,
-        **SNIPPETS,
-        "after_asset": None if asset_key is None else min(asset_key, GREATEST_KEY),
-        **dict(zip(AFTER, after, strict=True)),
-    }
-
-
-def _askable(query: str) -> str:
-    if len(query) > LONGEST_QUERY:
-        raise UsageError(
-            "this question is too long",
-            expected=f"{LONGEST_QUERY:,} characters or fewer",
-            got=f"{len(query):,}",
-        )
-    return query
-
-
-def _check_numbers(limit: int, *moments: int | None) -> None:
-    if not 1 <= limit <= MOST:
-        raise UsageError("so many cannot be shown", expected=f"1 to {MOST:,}", got=str(limit))
-    for moment in moments:
-        if moment is not None and not -1 <= moment <= MAX_MS + 1:
-            raise UsageError(
-                "no film is that long", expected=f"-1 to {MAX_MS + 1} ms", got=str(moment)
-            )
-
-
-def _is_there(row: Mapping[str, Any]) -> bool:
-    """Whether the row has an artifact; else it only tells of a run."""
-    return row["ordinal"] is not None
-
-
 def _told(selection: Selection) -> dict[str, Any]:
     return selection.model_dump(mode="json")
 
@@ -373,23 +277,3 @@ def _words_for(selection: Selection) -> str:
             return f" in run {selection.run_id!r}"
         case _:
             return f" by selection {selection.mode.value!r}"
-
-
-def envelope_of(row: Mapping[str, Any]) -> Envelope:
-    """An artifact and what stands in its envelope."""
-    named = artifact_id(row["asset_id"], row["run_id"], row["artifact_type"], row["ordinal"])
-    return Envelope.model_validate({"artifact_id": named} | {name: row[name] for name in STORED})
-
-
-STORED = tuple(name for name in Envelope.model_fields if name != "artifact_id")
-
-
-def _hit(artifact: Envelope | LegacyArtifact, marked: str) -> Hit:
-    """Turn the marks around matches into positions."""
-    snippet, *matches = marked.split(OPEN)
-    highlights = []
-    for match in matches:
-        word, _, rest = match.partition(CLOSE)
-        highlights.append((len(snippet), len(snippet) + len(word)))
-        snippet += word + rest
-    return Hit(artifact=artifact, snippet=snippet, highlights=tuple(highlights))
