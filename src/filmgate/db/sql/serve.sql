@@ -123,15 +123,13 @@ with asked as materialized (
      cross join lateral (select asked_words(c.config, %(query)s) as query offset 0) q
      where numnode(q.query) > 0 and querytree(q.query) <> 'T'),
 candidates as materialized (
-    select distinct w.asset_key
-      from asked q
+    select w.asset_key
+      from (select array_agg(config) as configs, array_agg(loose) as loose from asked) q
      cross join lateral films_with(
-           q.config, q.loose,
+           q.configs, q.loose,
            (select array_agg(t.type_key) from artifact_types t
              where t.artifact_type = any(%(artifact_types)s)),
-           coalesce(%(after_asset)s::integer, 2147483647), %(films)s) w (asset_key)
-     order by w.asset_key desc
-     limit %(films)s),
+           coalesce(%(after_asset)s::integer, 2147483647), %(films)s) w (asset_key)),
 shown as materialized (
     select c.asset_key, m.*
       from (select asset_key from candidates order by asset_key desc) c

@@ -278,17 +278,24 @@ return array['english', 'german', 'spanish', 'french', 'italian', 'dutch', 'port
 comment on function search_configs is 'Every way of searching that text_config knows.';
 
 create function films_with(
-    asked_config regconfig, asked tsquery, types smallint[], up_to integer, at_most integer
+    configs regconfig[], asked tsquery[], types smallint[], up_to integer, at_most integer
 ) returns setof integer
-language sql stable
+language plpgsql stable  -- keeps its plan
 set enable_seqscan = off  -- the planner takes the table for small: its words lie beside it
 as $$
+begin
+    return query
     select distinct w.asset_key
-      from served_words w
-     where w.words @@ asked and w.config = asked_config and w.type_key = any (types)
-       and w.asset_key <= up_to
+      from unnest(configs, asked) q (config, words)
+     cross join lateral (
+           select s.asset_key, s.type_key, s.config  -- by nothing but the index of words
+             from served_words s
+            where s.words @@ q.words
+           offset 0) w
+     where w.config = q.config and w.type_key = any (types) and w.asset_key <= up_to
      order by w.asset_key desc
-     limit at_most
+     limit at_most;
+end
 $$;
 comment on function films_with is
     'The assets in whose served texts all words of a question stand somewhere, newest first.';
