@@ -138,9 +138,14 @@ def test_what_a_program_added_stays_when_its_run_is_taken_in_again(
     take_in(connection, {"scene": [(0, 1, scene())]}, revision=2)
     assert artifacts.get_by_id(made.artifact_id) == made
     assert len(Serving(connection).find(FILM, "gate").hits) == 1
+    its_own = {"transcript.segment": [(0, 1, said("x"))]}
     with pytest.raises(Conflict, match=r"a program added transcript\.segment"):
-        take_in(connection, {"transcript.segment": [(0, 1, said("x"))]}, revision=3)
+        take_in(connection, its_own, revision=3)
     assert artifacts.get_by_id(made.artifact_id) == made
+    artifacts.delete(made.artifact_id)
+    take_in(connection, its_own, revision=3)
+    with pytest.raises(Conflict, match=r"makes its transcript\.segment artifacts itself"):
+        artifacts.create(new("transcript.segment", producer="model"))
 
 
 def test_texts_that_a_program_added_are_searched_in_their_language(

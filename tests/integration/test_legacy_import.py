@@ -1,6 +1,7 @@
 """What older products left is served where no run is, and always says what it is."""
 
 import json
+import threading
 from pathlib import Path
 
 import psycopg
@@ -16,11 +17,12 @@ from filmgate.core.jump_filters import JumpFilters
 from filmgate.core.questions import Direction, JumpKind, TextSource
 from filmgate.core.selection import Selection
 from filmgate.core.states import RunState
+from filmgate.db.connection import connected
 from filmgate.db.legacy import LegacyArtifacts
 from filmgate.db.selections import Selections
 from filmgate.db.serving import Serving
 from filmgate.sync.legacy import import_legacy
-from support.archive import said, scene, seen, take_in
+from support.archive import said, scene, seen, shown, take_in
 from support.database import FILM, ON_THE_DATABASE
 
 TYPES = {"scene": scene(), "transcript.segment": said("the gate"), "object.detection": seen("car")}
@@ -150,6 +152,59 @@ def test_cells_are_kept_as_they_are_written(
     ]
 
 
+def test_words_that_read_as_no_number_stay_words_and_blank_lines_are_passed_over(
+    connection: psycopg.Connection, serving: Serving, tmp_path: Path
+) -> None:
+    (tmp_path / "scenes.csv").write_text("start_ms,title\n1,Infinity\n2,1e999\n")
+    (tmp_path / "ocr.jsonl").write_text('{"start_ms": 3, "text": "a\\\\u0000b"}\n\n')
+    import_legacy(connection, FILM, str(tmp_path), None)
+    told = [a.payload for a in serving.artifacts(FILM).artifacts]
+    assert told == [{"title": "Infinity"}, {"title": "1e999"}, {"text": "a\\u0000b"}]
+
+
+def test_many_that_import_at_once_leave_one_of_them_whole(
+    database_url: str, connection: psycopg.Connection, serving: Serving
+) -> None:
+    failures: list[BaseException] = []
+
+    def come_in(number: int) -> None:
+        try:
+            with connected(database_url) as own:
+                rows = [(n, n + 1, scene(number)) for n in range(50)]
+                LegacyArtifacts(own).take_in(FILM, "scene", rows, f"{number}.csv")
+        except BaseException as error:  # noqa: BLE001 - told by the assertion below
+            failures.append(error)
+
+    threads = [threading.Thread(target=come_in, args=[number]) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    left = serving.artifacts(FILM).artifacts
+    assert (len(left), len({each.payload["scene_index"] for each in left})) == (50, 1)
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_find_merges_what_runs_said_with_what_older_products_left_page_by_page(
+    connection: psycopg.Connection, serving: Serving, direction: Direction
+) -> None:
+    take_in(connection, {"transcript.segment": [(n, n + 1, said("gate")) for n in (0, 20, 40)]})
+    old = [(n, n + 1, shown("gate")) for n in (10, 30, 50)]
+    LegacyArtifacts(connection).take_in(FILM, "ocr.text", old, "old.csv")
+    found: list[int] = []
+    cursor = None
+    while True:
+        page = serving.find(
+            FILM, "gate", source=TextSource.ALL, direction=direction, limit=2, cursor=cursor
+        )
+        found += [hit.artifact.span_start_ms for hit in page.hits]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert found == sorted(range(0, 60, 10), reverse=direction is Direction.PREV)
+
+
 def test_two_files_of_one_type_in_a_folder_are_refused(
     connection: psycopg.Connection, tmp_path: Path
 ) -> None:
@@ -213,6 +268,7 @@ def test_a_table_of_an_older_product_is_read_and_left_as_it_is(
         ('{"start_ms": 1, "text": "\\ud800"}', "what JSON can hold"),
         ('{"start_ms": 1, "text": "\\u0000"}', "text that a database can hold"),
         ("[" * 100_000, "JSON, in UTF-8"),
+        ('{"start_ms": 1, "deep": ' + "[" * 200 + "]" * 200 + "}", "values at most 50 deep"),
     ],
 )
 def test_a_row_that_is_none_is_told_by_number_and_nothing_is_imported(

@@ -229,6 +229,36 @@ def test_a_pinned_artifact_that_a_later_revision_lacks_is_told_as_unserved(
     assert served_by(serving, Selection()) is None
 
 
+def test_a_choice_that_nothing_fulfils_any_more_can_still_be_let_go(
+    connection: psycopg.Connection, serving: Serving
+) -> None:
+    take_in(connection, {"scene": [(0, 1, scene())]})
+    stored = Selections(connection)
+    stored.select(FILM, "scene", Selection.of(run_id="r1"))
+    take_in(connection, {}, revision=2, status=RunState.FAILED)
+    assert stored.snapshot(FILM).unserved
+    stored.select(FILM, "scene", Selection())
+    assert stored.snapshot(FILM).unserved == {}
+    for mode in (SelectionMode.LATEST, SelectionMode.BEST_QUALITY):
+        with pytest.raises(NotFound):
+            stored.select(FILM, "scene", Selection(mode=mode))
+
+
+def test_what_a_snapshot_tells_of_each_run_is_what_is_pinned(
+    connection: psycopg.Connection, serving: Serving
+) -> None:
+    things = {"scene": [(n, n + 1, scene(n)) for n in range(3)]}
+    take_in(connection, things, installation="b")
+    stored = Selections(connection)
+    stored.select(FILM, "scene", Selection.of(run_id="r1", ordinal=1))
+    cited = {name: each.model_dump() for name, each in stored.snapshot(FILM).served.items()}
+    stored.select(FILM, "scene", Selection())
+    take_in(connection, {"scene": [(9, 10, scene())]}, installation="a", finished=5)
+    stored.pin(FILM, {"scene": "r1"}, cited)
+    assert [a.span_start_ms for a in serving.artifacts(FILM).artifacts] == [1]
+    assert stored.snapshot(FILM).served["scene"].producer == "b"
+
+
 def test_of_two_installations_with_one_run_id_the_completed_one_is_served_and_pinned(
     connection: psycopg.Connection, serving: Serving
 ) -> None:

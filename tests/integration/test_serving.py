@@ -17,6 +17,7 @@ from filmgate.core.jump_filters import JumpFilters
 from filmgate.core.questions import Cursor, Direction, JumpKind, TextSource
 from filmgate.core.selection import Selection
 from filmgate.db.searching import FILMS_AT_ONCE, PER_ASSET
+from filmgate.db.selections import Selections
 from filmgate.db.serving import Serving
 from support.archive import face, on_screen, place, said, scene, seen, shown, take_in
 from support.database import FILM, ON_THE_DATABASE
@@ -345,11 +346,22 @@ def test_pages_of_what_is_no_longer_served_are_refused(
     words = {"transcript.segment": [(n, n + 1, said("gate")) for n in range(5)]}
     take_in(connection, things | words)
     page, found = serving.artifacts(FILM, limit=2), serving.find(FILM, "gate", limit=2)
-    take_in(connection, things | words, run="newer", finished=1)
-    with pytest.raises(Conflict, match="what is served changed"):
-        serving.artifacts(FILM, limit=2, cursor=page.next_cursor)
-    with pytest.raises(Conflict, match="what is served changed"):
-        serving.find(FILM, "gate", limit=2, cursor=found.next_cursor)
+    changes: list[Callable[[], None]] = [
+        lambda: take_in(connection, things | words, run="newer", finished=1),
+        lambda: take_in(connection, things | words, finished=2, revision=2),
+        lambda: take_in(connection, things | words, installation="other"),
+        lambda: Selections(connection).select(FILM, "scene", one),
+    ]
+    one = Selection.of(run_id="r1", ordinal=1)
+    for change in changes:
+        with connection.transaction(force_rollback=True):
+            change()
+            with pytest.raises(Conflict, match="what is served changed"):
+                serving.artifacts(FILM, limit=2, cursor=page.next_cursor)
+            if change is not changes[-1]:
+                with pytest.raises(Conflict, match="what is served changed"):
+                    serving.find(FILM, "gate", limit=2, cursor=found.next_cursor)
+    assert len(serving.find(FILM, "gate", limit=9, cursor=found.next_cursor).hits) == 3
 
 
 @given(
@@ -482,9 +494,34 @@ def test_words_that_no_database_holds_are_asked_for_and_told_of_without_a_fault(
     for each in (answer, serving.find(FILM, broken), serving.search(broken)):
         assert "rocket" in each.model_dump_json()
     assert serving.artifacts(FILM, producer="\udcff", artifact_types=["\udcff"]).artifacts == ()
+    take_in(connection, {"scene": [(n, n + 1, scene()) for n in range(3)]}, run="r2", finished=1)
+    asked: dict[str, Any] = {"artifact_types": ["scene", "\udcff"], "limit": 1}
+    first = serving.artifacts(FILM, **asked)
+    assert len(serving.artifacts(FILM, cursor=first.next_cursor, **asked).artifacts) == 1
     chosen = Selection.of(profile="\udcff")
     with pytest.raises(NotFound):
         serving.jump(FILM, JumpKind.TRANSCRIPT, Direction.NEXT, 0, selection=chosen)
+
+
+def test_a_page_of_a_search_ends_and_begins_anywhere_and_leaves_no_film_out(
+    connection: psycopg.Connection, serving: Serving
+) -> None:
+    count = sum(FILMS_AT_ONCE) + 20
+    for number in range(count):
+        text = "gate rocket" if number % 3 == 0 else "gate"
+        words = [(0, 1, said(text)), (5, 6, said("rocket"))]
+        take_in(connection, {"transcript.segment": words}, asset=f"film{number}")
+    due = [f"film{number}" for number in reversed(range(count)) if number % 3 == 0]
+    for limit in (1, 7, 100):
+        found: list[str] = []
+        cursor = None
+        while True:
+            page = serving.search("gate rocket", limit=limit, cursor=cursor)
+            found += [hit.artifact.asset_id for hit in page.hits]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        assert found == due
 
 
 def test_an_unknown_asset_is_told_by_name(serving: Serving) -> None:
@@ -493,6 +530,8 @@ def test_an_unknown_asset_is_told_by_name(serving: Serving) -> None:
         lambda: serving.find(nope, "x"),
         lambda: serving.jump(nope, JumpKind.SCENE, Direction.NEXT, 0),
         lambda: serving.artifacts(nope),
+        lambda: serving.artifacts(nope, producer="x"),
+        lambda: serving.find(nope, "x", selection=Selection.of(profile="fast")),
     ):
         with pytest.raises(NotFound, match="no asset 'nope'"):
             ask()

@@ -90,13 +90,13 @@ class Archive:
         self,
         asset: str,
         runs: Mapping[str, str] | None = None,
-        manifests: Mapping[str, str] | None = None,
+        cited: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> SnapshotAnswer:
-        """Pin every type to the run it is served from now, or to those of an earlier answer,
-        which are refused where they were taken in with other manifests since."""
+        """Pin every type to the run it is served from now, or to those of an earlier answer;
+        `cited` is what it told of each, see `Selections.pin`."""
         asset_id = parse_asset_id(asset)
         with self._selections() as selections:
-            selections.pin(asset_id, runs, manifests or {})
+            selections.pin(asset_id, runs, cited)
             return selections.snapshot(asset_id)
 
     def profiles(self, asset: str, artifact_type: str | None = None) -> ProfilesAnswer:

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -105,25 +105,28 @@ def profiles(
         talk().print("no completed run")
 
 
-def _cited_in(path: Path, asset: str) -> tuple[dict[str, str], dict[str, str]]:
-    """The runs that an answer in a file names, and the manifests that a snapshot tells of them."""
+def _cited_in(path: Path, asset: str) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+    """The runs that an answer in a file names, and what a snapshot tells of each besides."""
     from filmgate.core.errors import Invalid
 
     try:
         told = json.loads(path.read_bytes())
         runs: dict[str, str] = told["runs"]
-        served = told.get("served", {})
-        manifests = {name: each["manifest_sha256"] for name, each in served.items()}
+        parts = ("producer", "ordinal", "manifest_sha256")
+        cited = {
+            name: {part: each[part] for part in parts}
+            for name, each in told.get("served", {}).items()
+        }
         is_good = bool(runs) and all(isinstance(each, str) for each in runs.values())
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        told, runs, manifests, is_good = {}, {}, {}, False
+        told, runs, cited, is_good = {}, {}, {}, False
     if not is_good or told.get("asset_id") != asset:
         raise Invalid(
             f"{path} names no runs of {asset}",
             expected=f'an answer about {asset} in JSON, with "runs": {{type: run}}',
             got="no such file" if not path.exists() else f"one of {told.get('asset_id')!r}",
         )
-    return runs, {name: sha for name, sha in manifests.items() if sha}
+    return runs, cited
 
 
 def _show(answer: "SnapshotAnswer") -> None:

@@ -120,7 +120,7 @@ class Cursor:
         except (ValueError, RecursionError):
             mark, place = None, []
         is_good = tuple(map(type, place)) == shape and mark == _mark(question)
-        if not is_good or any(isinstance(n, int) and abs(n) > Cursor.GREATEST for n in place):
+        if not is_good or any(isinstance(n, int) and not 0 <= n <= Cursor.GREATEST for n in place):
             raise UsageError(
                 "this is no cursor of this question",
                 expected="the one that the answer before gave, and nothing else changed",

@@ -48,8 +48,9 @@ class Artifacts:
 
         All are validated before any is written. Raises Invalid where a payload breaks its
         contract, SchemaNotFoundError where there is none, NotFound where a run is unknown, and
-        Conflict where the provenance is not the run's, or differs from that of the artifacts
-        that the run has of the type. `installation` says whose run, where two have one id.
+        Conflict where the provenance is not the run's, differs from that of the artifacts that
+        were added of the type, or the run makes that type itself. `installation` says whose
+        run, where two have one id.
         """
         checked = [self._validated(artifact) for artifact in artifacts]
         made: dict[int, Envelope] = {}
@@ -90,8 +91,10 @@ class Artifacts:
         Raises NotFound where it is not there, and Conflict where it is pinned.
         """
         sql = queries("artifacts")
+        asset_id, _, kind, _ = parse_artifact_id(text)
+        projections.make(self._connection, self._projected(kind))
         with self._connection.transaction():
-            self._lock(parse_artifact_id(text)[0])
+            self._lock(asset_id)
             row = self._row(text, installation)
             if self._session.need(sql["is_pinned"], row)["found"]:
                 raise _pinned(f"artifact {text}")
@@ -153,6 +156,13 @@ class Artifacts:
         if found is None:
             self._session.do(ingest["add_file"], {**keys, **_loose_file(first)})
         file = found or self._session.need(sql["file"], keys)
+        if file["path"] is not None:
+            raise Conflict(
+                f"run {first.run_id} makes its {first.artifact_type} artifacts itself",
+                expected="a type that no stage of the run makes",
+                got=f"one that lies in {file['path']}",
+                hint="What somebody adds to it belongs to a run of its own",
+            )
         made = []
         for number, artifact in enumerate(artifacts, file["next_ordinal"]):
             _check_same(artifact, file, SHARED, f"the {first.artifact_type} artifacts of its run")

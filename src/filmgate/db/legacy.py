@@ -38,6 +38,7 @@ class LegacyArtifacts:
         keys = {"asset_id": asset_id, "artifact_type": artifact_type}
         count = 0
         with self._connection.transaction(), self._connection.cursor() as cursor:
+            cursor.execute(sql_["lock"], keys)
             cursor.execute(sql_["drop"], keys)
             with cursor.copy(sql_["copy"]) as copy:
                 for start, end, payload in rows:
@@ -70,7 +71,9 @@ class LegacyArtifacts:
                 got=", ".join(columns),
             )
         template = sql.SQL("select to_jsonb(x) as row from {} x where {}::text = %(asset)s")
-        statement = template.format(sql.SQL(found[0]["quoted"]), sql.Identifier(owner))
+        statement = template.format(
+            sql.SQL(found[0]["quoted"].replace("%", "%%")), sql.Identifier(owner)
+        )
         rows = [each["row"] for each in self._session.all(statement, {"asset": asset_id})]
         if not rows:
             raise NotFound(f"no row of {name} is of {asset_id!r}", expected=f"{owner} = {asset_id}")

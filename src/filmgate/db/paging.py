@@ -22,26 +22,35 @@ BEYOND = [MAX_MS + 1, "", 0]
 """After everything that an asset can have."""
 
 
-def runs_in(rows: Iterable[Mapping[str, Any]], mark: str | None) -> dict[str, str]:
-    """The run of each type; Conflict where they are not those of the page before."""
+def runs_in(rows: Iterable[Mapping[str, Any]], mark: str | None) -> tuple[dict[str, str], str]:
+    """The run of each type, and a mark of all that is served from runs; Conflict where that is
+    not what the page before was of."""
     runs = {row["artifact_type"]: row["run_id"] for row in rows}
-    if mark is not None and mark != digest_of(runs):
+    served = sorted(
+        {
+            (each["artifact_type"], each["run_key"], str(each["created_at"]), each["only_ordinal"])
+            for each in rows
+        },
+        key=str,
+    )
+    found = digest_of(served)[-16:]
+    if mark is not None and mark != found:
         raise Conflict(
             "what is served changed since the page before",
-            expected="the same runs on every page",
+            expected="the same runs, as they were, on every page",
             got=", ".join(f"{name} from {run}" for name, run in sorted(runs.items())) or "none",
             hint="Begin again; a pinned run stays the same",
         )
-    return dict(sorted(runs.items()))
+    return dict(sorted(runs.items())), found
 
 
 def next_cursor(
-    found: Sequence[Envelope | LegacyArtifact], limit: int, question: Any, runs: Mapping[str, str]
+    found: Sequence[Envelope | LegacyArtifact], limit: int, question: Any, mark: str
 ) -> str | None:
     """The cursor after a page, where more was found than it shows."""
     if len(found) <= limit:
         return None
-    return Cursor.of(question, [digest_of(runs), *place_of(found[limit - 1])])
+    return Cursor.of(question, [mark, *place_of(found[limit - 1])])
 
 
 def place_of(artifact: Envelope | LegacyArtifact) -> list[Any]:
@@ -50,7 +59,11 @@ def place_of(artifact: Envelope | LegacyArtifact) -> list[Any]:
     return [artifact.span_start_ms, artifact.artifact_type, ordinal]
 
 
-def source_of(artifacts: Iterable[Envelope | LegacyArtifact]) -> DataSource:
-    """`legacy` where any of them is: then not all of the answer can be trusted alike."""
+def source_of(
+    artifacts: Iterable[Envelope | LegacyArtifact], runs: Mapping[str, str], *, has_legacy: bool
+) -> DataSource:
+    """`legacy` where any of them is, or where there is nothing else: then not all of the answer
+    can be trusted alike."""
     is_legacy = any(isinstance(artifact, LegacyArtifact) for artifact in artifacts)
-    return DataSource.LEGACY if is_legacy else DataSource.ARTIFACT
+    is_all = has_legacy and not runs
+    return DataSource.LEGACY if is_legacy or is_all else DataSource.ARTIFACT

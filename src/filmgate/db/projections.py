@@ -9,6 +9,7 @@ from psycopg import sql
 from filmgate.core.errors import Invalid
 from filmgate.core.payloads.projection import KEY, Projection
 from filmgate.db.queries import queries
+from filmgate.db.sessions import Session
 
 MARK = "projection of "
 """How the comment on a projection's table begins."""
@@ -34,9 +35,13 @@ def missing(connection: psycopg.Connection, projections: Iterable[Projection]) -
 
 
 def make(connection: psycopg.Connection, projections: Iterable[Projection]) -> None:
-    """Make the tables that no migration made; they are there afterwards."""
-    for projection in missing(connection, projections):
-        connection.execute(definition(projection))
+    """Make the tables that no migration made, one session at a time."""
+    wanted = tuple(projections)
+    if missing(connection, wanted):
+        with connection.transaction():
+            connection.execute(queries("ingest")["lock_types"])
+            for projection in missing(connection, wanted):
+                connection.execute(definition(projection))
 
 
 def fill(
@@ -84,8 +89,7 @@ def rebuild(connection: psycopg.Connection, projections: Iterable[Projection]) -
     assets = connection.execute("select asset_id from assets order by asset_key").fetchall()
     for (asset_id,) in assets:
         with connection.transaction():
-            lock = connection.execute(queries("ingest")["lock_asset"], {"asset_id": asset_id})
-            keys = dict(zip(["asset_key"], lock.fetchone() or (), strict=True))
+            keys = Session(connection).need(queries("ingest")["lock_asset"], {"asset_id": asset_id})
             clear(connection, wanted, keys)
             for projection in wanted:
                 counts[projection.name] += fill(connection, [projection], keys)

@@ -107,6 +107,7 @@ class PostgresResults:
         sql, session = queries("ingest"), self._session
         kind = session.need(sql["type_key"], {"artifact_type": file.artifact_type})
         place = {**keys, **kind}
+        session.do(sql["drop_empty_file"], place)
         try:
             session.do(sql["add_file"], {**place, **rows.of_file(file)})
         except psycopg.errors.UniqueViolation as error:

@@ -55,8 +55,16 @@ class Selections:
             data_sources=tuple(sources),
         )
 
-    def select(self, asset_id: AssetId, artifact_type: str, selection: Selection) -> None:
-        """Store a choice; `default` forgets it.
+    def select(
+        self,
+        asset_id: AssetId,
+        artifact_type: str,
+        selection: Selection,
+        *,
+        installation: str | None = None,
+    ) -> None:
+        """Store a choice; `default` forgets it. `installation` says whose run is pinned, where
+        two have one of that id.
 
         Raises NotFound where the asset has no such type, or no completed run is what is
         chosen: a choice that serves nothing would only be found out later.
@@ -67,11 +75,12 @@ class Selections:
             if asset is None:
                 self._serving.check_asset(asset_id)
                 raise NotFound(f"{asset_id} has no runs", hint="There is nothing to choose from")
-            keys = asset | self._type(asset, asset_id, artifact_type)
             if selection.mode is SelectionMode.DEFAULT:
+                keys = asset | {"artifact_type": artifact_type}
                 self._session.do(sql["forget"], keys)
             else:
-                row = self._choice(keys, asset_id, artifact_type, selection)
+                keys = asset | self._type(asset, asset_id, artifact_type)
+                row = self._choice(keys, asset_id, artifact_type, selection, installation)
                 self._session.do(sql["choose"], keys | row)
             self._session.do(queries("ingest")["refresh_served"], keys)
 
@@ -79,13 +88,14 @@ class Selections:
         self,
         asset_id: AssetId,
         runs: Mapping[str, str] | None = None,
-        manifests: Mapping[str, str] | None = None,
+        cited: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Pin each type to a run, all of them or none; without `runs`, to what is served now.
 
-        A type whose one artifact is pinned in that run stays so. Raises NotFound where there is
-        nothing to pin, and Conflict where a run has come in with another manifest than the one
-        that is told for its type: it no longer answers as it did.
+        A type whose one artifact is pinned in that run stays so. `cited` is what an earlier
+        snapshot told of each type: whose run, which artifact alone, under which manifest. Raises
+        NotFound where there is nothing to pin, and Conflict where a run has come in with another
+        manifest since: it no longer answers as it did.
         """
         with self._connection.transaction():
             self._session.one(queries("ingest")["lock_asset"], {"asset_id": asset_id})
@@ -97,12 +107,15 @@ class Selections:
                     expected="a completed run with artifacts",
                     got="none",
                 )
+            told = cited or {}
             for artifact_type, run_id in sorted(due.items()):
                 served = snapshot.served.get(artifact_type)
                 ordinal = served.ordinal if served and served.run_id == run_id else None
-                chosen = Selection.of(run_id=run_id, ordinal=ordinal)
-                self.select(asset_id, artifact_type, chosen)
-            _check_manifests(self.snapshot(asset_id), manifests or {})
+                facts = told.get(artifact_type, {"ordinal": ordinal})
+                chosen = Selection.of(run_id=run_id, ordinal=facts.get("ordinal"))
+                whose = facts.get("producer")
+                self.select(asset_id, artifact_type, chosen, installation=whose)
+            _check_manifests(self.snapshot(asset_id), told)
 
     def profiles(self, asset_id: AssetId, artifact_type: str | None = None) -> ProfilesAnswer:
         """Under which profiles there are completed runs, type by type, best profile first."""
@@ -126,7 +139,12 @@ class Selections:
         return found
 
     def _choice(
-        self, keys: dict[str, Any], asset_id: str, artifact_type: str, selection: Selection
+        self,
+        keys: dict[str, Any],
+        asset_id: str,
+        artifact_type: str,
+        selection: Selection,
+        installation: str | None,
     ) -> dict[str, Any]:
         """The row of a selection that means something."""
         row = {
@@ -136,7 +154,11 @@ class Selections:
             "ordinal": selection.ordinal,
         }
         if selection.mode is SelectionMode.PINNED:
-            asked = keys | {"run_id": selection.run_id, "ordinal": selection.ordinal}
+            asked = keys | {
+                "run_id": selection.run_id,
+                "ordinal": selection.ordinal,
+                "installation": installation,
+            }
             found = self._session.one(queries("selections")["run_with_type"], asked)
             if found is None:
                 alone = "" if selection.ordinal is None else f", ordinal {selection.ordinal}"
@@ -146,6 +168,13 @@ class Selections:
                     hint=f"`filmgate profiles {asset_id}` lists what there is",
                 )
             row |= found
+        if selection.mode in {SelectionMode.LATEST, SelectionMode.BEST_QUALITY}:
+            found = self._session.need(queries("selections")["any_run"], keys)
+            if found["run_key"] is None:
+                raise NotFound(
+                    f"no completed run of {asset_id} with {artifact_type}",
+                    hint=f"`filmgate profiles {asset_id}` lists what there is",
+                )
         if selection.mode is SelectionMode.PROFILE:
             there = self.profiles(AssetId(asset_id), artifact_type).profiles
             names = [each.model_profile for each in there]
@@ -158,10 +187,10 @@ class Selections:
         return row
 
 
-def _check_manifests(snapshot: SnapshotAnswer, manifests: Mapping[str, str]) -> None:
-    for artifact_type, due in manifests.items():
-        served = snapshot.served.get(artifact_type)
-        if served is not None and served.manifest_sha256 != due:
+def _check_manifests(snapshot: SnapshotAnswer, cited: Mapping[str, Mapping[str, Any]]) -> None:
+    for artifact_type, facts in cited.items():
+        served, due = snapshot.served.get(artifact_type), facts.get("manifest_sha256")
+        if served is not None and due is not None and served.manifest_sha256 != due:
             raise Conflict(
                 f"run {served.run_id} is not what it was",
                 expected=f"manifest {due}",

@@ -37,7 +37,7 @@ from filmgate.db.paging import (
     source_of,
 )
 from filmgate.db.queries import queries
-from filmgate.db.sessions import Session
+from filmgate.db.sessions import Session, storable, storable_text
 
 
 class Serving:
@@ -128,9 +128,10 @@ class Serving:
             **_chosen(selection),
         }
         rows = self._session.all(statements.find(direction, types, is_default=is_default), asked)
-        runs = runs_in(rows, mark)
+        runs, mark = runs_in(rows, mark)
         hits = [hit_of(envelope_of(row), row["marked"]) for row in rows if is_there(row)]
-        if self._has_legacy(asset_id, rows) and is_default:
+        has_legacy = self._has_legacy(asset_id, rows) and is_default
+        if has_legacy:
             left = self._legacy.find(direction, asked | {"runs_have": list(runs)})
             hits += [hit_of(artifact, marked) for artifact, marked in left]
             is_prev = direction is Direction.PREV
@@ -138,13 +139,15 @@ class Serving:
         return FindAnswer(
             asset_id=asset_id,
             runs=runs,
-            data_source=source_of(hit.artifact for hit in hits[:limit]),
+            data_source=source_of(
+                (hit.artifact for hit in hits[:limit]), runs, has_legacy=has_legacy
+            ),
             query=query,
             source=source,
             direction=direction,
             from_ms=from_ms,
             hits=tuple(hits[:limit]),
-            next_cursor=next_cursor([hit.artifact for hit in hits], limit, question, runs),
+            next_cursor=next_cursor([hit.artifact for hit in hits], limit, question, mark),
         )
 
     def search(
@@ -185,12 +188,14 @@ class Serving:
                 "a span starts before it ends", expected=f"{to_ms} ms or less", got=f"{from_ms} ms"
             )
         check_numbers(limit, from_ms, to_ms)
-        made_by = {
-            "producer": producer,
-            "producer_version": producer_version,
-            "config_hash": config_hash,
-        }
-        types = sorted(set(artifact_types))
+        made_by = storable(
+            {
+                "producer": producer,
+                "producer_version": producer_version,
+                "config_hash": config_hash,
+            }
+        )
+        types = sorted(map(storable_text, set(artifact_types)))
         question = ["artifacts", asset_id, types, from_ms, to_ms, made_by, _told(selection)]
         mark, *place = Cursor.read(cursor, question, PLACE) if cursor else [None] * len(PLACE)
         asked = {
@@ -205,17 +210,18 @@ class Serving:
         }
         is_default = selection.mode is SelectionMode.DEFAULT and not any(made_by.values())
         rows = self._session.all(statements.artifacts(is_default=is_default), asked)
-        runs = runs_in(rows, mark)
+        runs, mark = runs_in(rows, mark)
         found: list[Envelope | LegacyArtifact] = [envelope_of(row) for row in rows if is_there(row)]
-        if self._has_legacy(asset_id, rows) and is_default:
+        has_legacy = self._has_legacy(asset_id, rows) and is_default
+        if has_legacy:
             found += self._legacy.page(asked | {"runs_have": list(runs)})
             found.sort(key=place_of)
         return ArtifactPage(
             asset_id=asset_id,
             runs=runs,
-            data_source=source_of(found[:limit]),
+            data_source=source_of(found[:limit], runs, has_legacy=has_legacy),
             artifacts=tuple(found[:limit]),
-            next_cursor=next_cursor(found, limit, question, runs),
+            next_cursor=next_cursor(found, limit, question, mark),
         )
 
     def check_asset(self, asset_id: AssetId) -> DataSource:
@@ -250,7 +256,7 @@ class Serving:
 
 
 def _told(selection: Selection) -> dict[str, Any]:
-    return selection.model_dump(mode="json")
+    return storable(selection.model_dump(mode="python")) | {"mode": selection.mode.value}
 
 
 def _chosen(selection: Selection) -> dict[str, Any]:

@@ -3,6 +3,8 @@ are. Nothing in them is verified, and everything that is served of them says so.
 
 import csv
 import json
+import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
@@ -18,6 +20,7 @@ from filmgate.core.ids import AssetId
 from filmgate.core.payloads.artifact_type import TYPE_NAME
 from filmgate.core.questions import MAX_MS
 from filmgate.db.legacy import LegacyArtifacts, LegacyRow
+from filmgate.db.sessions import storable_text
 from filmgate.media.time import milliseconds
 
 TABLE = "table:"
@@ -70,7 +73,7 @@ def import_legacy(
             timed = _in_order(rows, name)
             if not timed:
                 raise _bad(name, 1, "at least one row", "none")
-            count = store.take_in(asset_id, kind, timed, name)
+            count = store.take_in(asset_id, kind, timed, storable_text(name))
             receipts.append(
                 LegacyReceipt(asset_id=asset_id, artifact_type=kind, source=name, artifacts=count)
             )
@@ -141,7 +144,7 @@ def _rows_of_file(path: Path) -> Iterator[Mapping[str, Any]]:
     number = 0
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = _cells(file) if path.suffix == ".csv" else map(json.loads, file)
+            lines = _cells(file) if path.suffix == ".csv" else _objects(file)
             for number, row in enumerate(lines, 1):
                 if not isinstance(row, dict):
                     raise _bad(path.name, number, "a JSON object", repr(row)[:80])
@@ -149,6 +152,10 @@ def _rows_of_file(path: Path) -> Iterator[Mapping[str, Any]]:
     except (ValueError, RecursionError, csv.Error) as error:
         expected = "columns as its first row names them" if path.suffix == ".csv" else "JSON"
         raise _bad(path.name, number + 1, f"{expected}, in UTF-8", str(error)[:200]) from error
+
+
+def _objects(file: Iterable[str]) -> Iterator[Any]:
+    return (json.loads(line) for line in file if line.strip())
 
 
 def _cells(file: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -166,7 +173,8 @@ def _value(column: str, text: str) -> Any:
     except (ValueError, RecursionError):
         return text
     is_plain = isinstance(value, int | float | dict | list) and not isinstance(value, bool)
-    return value if is_plain else text
+    is_odd = isinstance(value, float) and not math.isfinite(value)
+    return value if is_plain and not is_odd else text
 
 
 def _in_order(rows: Iterable[Mapping[str, Any]], name: str) -> list[LegacyRow]:
@@ -187,11 +195,26 @@ def _timed(row: Mapping[str, Any], name: str, number: int) -> LegacyRow:
     payload = told if isinstance(told, dict) else {k: v for k, v in row.items() if k not in clock}
     try:
         text = canonical_json(payload)  # refuses NaN, and halves of surrogate pairs
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _bad(name, number, "what JSON can hold", str(error)) from error
-    if b"\\u0000" in text:
+    if NUL.search(text):
         raise _bad(name, number, "text that a database can hold", "a NUL in it")
+    if not _is_shallow(payload, DEEPEST):
+        raise _bad(name, number, f"values at most {DEEPEST} deep", "deeper ones")
     return start, end, payload
+
+
+NUL = re.compile(rb"(?<!\\)(\\\\)*\\u0000")
+"""In JSON text: an escape that is not itself escaped."""
+
+DEEPEST = 50
+
+
+def _is_shallow(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_shallow(each, levels - 1) for each in inner)
 
 
 def _moment(

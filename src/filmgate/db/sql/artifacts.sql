@@ -22,7 +22,7 @@ select r.asset_key, r.run_key, r.producer as installation, r.status, r.model_pro
  order by r.producer;
 
 -- name: file
-select f.schema_version, f.producer, f.producer_version, f.created_at, f.next_ordinal
+select f.schema_version, f.producer, f.producer_version, f.created_at, f.next_ordinal, f.path
   from artifact_files f
  where f.asset_key = %(asset_key)s and f.run_key = %(run_key)s and f.type_key = %(type_key)s;
 

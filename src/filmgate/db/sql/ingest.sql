@@ -87,6 +87,15 @@ returning run_key;
 delete from artifact_files
  where asset_key = %(asset_key)s and run_key = %(run_key)s and path is not null;
 
+-- name: drop_empty_file
+-- Where a program added artifacts of a type and deleted all of them again.
+delete from artifact_files f
+ where f.asset_key = %(asset_key)s and f.run_key = %(run_key)s and f.type_key = %(type_key)s
+   and f.path is null
+   and not exists (select from artifact_rows o
+                    where o.asset_key = f.asset_key and o.run_key = f.run_key
+                      and o.type_key = f.type_key);
+
 -- name: drop_stages
 delete from pipeline.run_stages where asset_key = %(asset_key)s and run_key = %(run_key)s;
 

@@ -17,7 +17,7 @@ select ordinal, artifact_type, span_start_ms, span_end_ms, payload, source
    and (%(face_cluster_id)s::text is null or payload ->> 'cluster_id' = %(face_cluster_id)s)
    and (%(min_confidence)s::float is null
         or case when jsonb_typeof(payload -> 'confidence') = 'number'
-                then (payload ->> 'confidence')::double precision >= %(min_confidence)s end)
+                then (payload ->> 'confidence')::numeric >= %(min_confidence)s::numeric end)
    and (%(text)s::text is null
         or to_tsvector(text_config(payload ->> 'language'), searched_text(payload ->> 'text'))
            @@ asked_words(text_config(payload ->> 'language'), %(text)s))
@@ -56,6 +56,10 @@ select ordinal, artifact_type, span_start_ms, span_end_ms, payload, source
            > (%(after_ms)s, %(after_type)s, %(after_ordinal)s))
  order by span_start_ms, artifact_type, ordinal
  limit %(limit)s;
+
+-- name: lock
+select pg_advisory_xact_lock(
+    hashtextextended('legacy ' || %(asset_id)s || ' ' || %(artifact_type)s, 0));
 
 -- name: drop
 delete from legacy_artifacts

@@ -35,6 +35,7 @@ select r.run_key
   join artifact_files f using (asset_key, run_key)
  where r.asset_key = %(asset_key)s and r.run_id = %(run_id)s and f.type_key = %(type_key)s
    and r.status = 'completed'
+   and (%(installation)s::text is null or r.producer = %(installation)s)
    and (%(ordinal)s::integer is null
         or exists (select from artifact_rows o
                     where o.asset_key = r.asset_key and o.run_key = r.run_key
@@ -45,8 +46,15 @@ select r.run_key
           r.finished_at desc, r.producer
  limit 1;
 
+-- name: any_run
+select choose_run(%(asset_key)s, %(type_key)s::smallint, 'latest', null, null) as run_key;
+
 -- name: forget
-delete from artifact_selections where asset_key = %(asset_key)s and type_key = %(type_key)s;
+-- Also where the asset has no such type any more.
+delete from artifact_selections p
+ using artifact_types t
+ where p.asset_key = %(asset_key)s and p.type_key = t.type_key
+   and t.artifact_type = %(artifact_type)s;
 
 -- name: choose
 insert into artifact_selections (asset_key, type_key, mode, model_profile, run_key, ordinal)

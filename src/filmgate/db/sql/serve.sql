@@ -86,7 +86,7 @@ found as materialized (
     select * from ({matches}) m
      order by span_start_ms {way}, artifact_type {way}, ordinal {way}
      limit %(limit)s)
-select {envelope}, {has_legacy}, o.ordinal, o.span_start_ms, o.span_end_ms, o.payload,
+select {envelope}, {has_legacy}, s.run_key, s.only_ordinal, o.ordinal, o.span_start_ms, o.span_end_ms, o.payload,
        ts_headline(s.text_config, m.text, s.query,
                    case when length(m.text) <= %(short)s then %(mark_all)s
                         else %(mark_part)s end) as marked
@@ -202,7 +202,7 @@ page as materialized (
             limit %(limit)s) o
      order by o.span_start_ms, c.artifact_type, o.ordinal
      limit %(limit)s)
-select {envelope}, {has_legacy}, p.ordinal, p.span_start_ms, p.span_end_ms, p.payload
+select {envelope}, {has_legacy}, s.run_key, s.only_ordinal, p.ordinal, p.span_start_ms, p.span_end_ms, p.payload
   from chosen s
   left join page p on p.type_key = s.type_key
  order by p.span_start_ms, s.artifact_type, p.ordinal;

@@ -227,7 +227,7 @@ create table served (
     run_key          integer not null,
     ordinal          integer,
     asset_id         text not null,
-    artifact_type    text not null,
+    artifact_type    text collate "C" not null,
     run_id           text not null,
     model_profile    text not null,
     config_hash      text not null,
@@ -247,7 +247,8 @@ comment on table served is
     all artifacts of that run and type have in their envelope; so that a question begins at one row.';
 
 create view file_headers as
-select f.asset_key, f.type_key, f.run_key, a.asset_id, t.artifact_type, r.run_id, r.model_profile,
+select f.asset_key, f.type_key, f.run_key, a.asset_id,
+       t.artifact_type collate "C" as artifact_type, r.run_id, r.model_profile,
        r.config_hash, r.input_hash, f.schema_version, f.producer, f.producer_version, f.created_at,
        f.text_config, f.longest_ms
   from artifact_files f
@@ -407,7 +408,7 @@ select refresh_served(asset_key) from assets;
 
 create table legacy_artifacts (
     asset_id      text not null check (asset_id ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$'),
-    artifact_type text not null check (artifact_type <> ''),
+    artifact_type text collate "C" not null check (artifact_type <> ''),
     ordinal       integer not null check (ordinal >= 0),
     span_start_ms bigint not null check (span_start_ms >= 0),
     span_end_ms   bigint not null,
