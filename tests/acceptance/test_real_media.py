@@ -46,13 +46,20 @@ def cuts_of(home: Path, video: Path) -> list[dict[str, Any]]:
     return artifacts(home, "scenes.jsonl")[1:]
 
 
-@pytest.mark.parametrize("clip", CUTS)
+@pytest.mark.parametrize(
+    "clip",
+    [
+        pytest.param(clip, marks=[pytest.mark.proof] if clip.startswith("game/") else [])
+        for clip in CUTS
+    ],
+)
 def test_exactly_the_known_cuts_are_found(test_data: Path, tmp_path: Path, clip: str) -> None:
     found = [scene["payload"]["frame_number"] for scene in cuts_of(tmp_path, test_data / clip)]
     assert len(found) == len(CUTS[clip]), found
     assert all(abs(a - b) <= FRAME_TOLERANCE for a, b in zip(found, CUTS[clip], strict=True))
 
 
+@pytest.mark.proof
 def test_variable_frame_rate_gives_the_same_cut_times(test_data: Path, tmp_path: Path) -> None:
     even = cuts_of(tmp_path / "even", test_data / "faces/talk_dev_3people.mp4")
     uneven = cuts_of(tmp_path / "uneven", test_data / "odd/vfr_talk.mp4")
@@ -82,6 +89,7 @@ def test_a_broken_file_gets_a_clear_error_and_leaves_nothing_behind(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.proof
 def test_a_known_speech_is_heard_where_it_is_said(test_data: Path, tmp_path: Path) -> None:
     done = run(tmp_path, test_data / "speech/jfk.wav", "--no-ingest")
     assert done.returncode == 0, done.stderr
