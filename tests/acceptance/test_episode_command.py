@@ -74,7 +74,7 @@ def test_a_person_reads_a_table_and_what_to_type_next(filmgate: Filmgate, film: 
     assert "gate" in filmgate("status").stdout
 
 
-@pytest.mark.parametrize("how", ["truncated", "flipped"])
+@pytest.mark.parametrize("how", [pytest.param("truncated", marks=pytest.mark.proof), "flipped"])
 def test_a_tampered_file_is_refused_with_exit_3_and_both_digests(
     filmgate: Filmgate, film: Path, how: str
 ) -> None:
@@ -101,14 +101,8 @@ def test_a_tampered_file_is_refused_with_exit_3_and_both_digests(
     assert repaired["stages"]["probe"]["artifacts"] == first["stages"]["probe"]["artifacts"]
 
 
-@pytest.mark.parametrize(
-    "stage",
-    [
-        "probe",
-        pytest.param("scenes", marks=pytest.mark.proof),
-        pytest.param("transcript", marks=pytest.mark.proof),
-    ],
-)
+@pytest.mark.proof
+@pytest.mark.parametrize("stage", ["probe", "scenes", "transcript"])
 def test_killed_in_the_middle_of_a_stage_the_same_command_resumes_to_the_same_bytes(
     filmgate: Filmgate, tmp_path: Path, stage: str
 ) -> None:

@@ -4,11 +4,10 @@ import itertools
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -28,12 +27,6 @@ EXECUTORS: dict[str, Callable[[], Executor]] = {
     "ray": partial(RayCluster, 2),
 }
 ELSEWHERE = ["process_pool", "ray"]
-
-
-def marked(names: Iterable[str]) -> list[Any]:
-    """A cluster takes seconds to start: its half of the contract is a proof."""
-    slow = {"ray": [pytest.mark.proof]}
-    return [pytest.param(name, marks=slow.get(name, [])) for name in names]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -58,14 +51,14 @@ def shared() -> Iterator[Callable[[str], Executor]]:
         executor.close()
 
 
-@pytest.mark.parametrize("name", marked(EXECUTORS))
+@pytest.mark.parametrize("name", EXECUTORS)
 def test_what_comes_of_every_item_comes_in_the_order_of_the_items(
     shared: Callable[[str], Executor], name: str
 ) -> None:
     assert [each.value for each in shared(name).map(slow_first, range(6))] == list(range(6))
 
 
-@pytest.mark.parametrize("name", marked(EXECUTORS))
+@pytest.mark.parametrize("name", EXECUTORS)
 def test_a_bad_item_is_its_own_error_and_no_other_items(
     shared: Callable[[str], Executor], name: str
 ) -> None:
@@ -76,12 +69,12 @@ def test_a_bad_item_is_its_own_error_and_no_other_items(
     assert [each.value for each in mapped if each.is_good][-1] == 26
 
 
-@pytest.mark.parametrize("name", marked(EXECUTORS))
+@pytest.mark.parametrize("name", EXECUTORS)
 def test_no_item_is_a_result_of_none(shared: Callable[[str], Executor], name: str) -> None:
     assert list(shared(name).map(double, [])) == []
 
 
-@pytest.mark.parametrize("name", marked(EXECUTORS))
+@pytest.mark.parametrize("name", EXECUTORS)
 def test_items_are_read_only_a_few_ahead(shared: Callable[[str], Executor], name: str) -> None:
     read = []
 
@@ -95,7 +88,7 @@ def test_items_are_read_only_a_few_ahead(shared: Callable[[str], Executor], name
     assert len(read) <= 10
 
 
-@pytest.mark.parametrize("name", marked(ELSEWHERE))
+@pytest.mark.parametrize("name", ELSEWHERE)
 def test_an_item_whose_worker_died_is_tried_again(
     shared: Callable[[str], Executor], name: str, tmp_path: Path
 ) -> None:
@@ -103,7 +96,7 @@ def test_an_item_whose_worker_died_is_tried_again(
     assert [each.value for each in shared(name).map(die_once, items)] == list(range(6))
 
 
-@pytest.mark.parametrize("name", marked(ELSEWHERE))
+@pytest.mark.parametrize("name", ELSEWHERE)
 def test_an_item_that_kills_every_worker_is_its_own_error(
     shared: Callable[[str], Executor], name: str
 ) -> None:
@@ -122,7 +115,7 @@ def test_in_process_the_death_of_the_worker_is_the_death_of_the_runner(tmp_path:
     assert [each.value for each in InProcess().map(die_once, items)] == list(range(6))
 
 
-@pytest.mark.parametrize("name", marked(ELSEWHERE))
+@pytest.mark.parametrize("name", ELSEWHERE)
 def test_a_value_that_cannot_travel_is_the_error_of_its_item(
     shared: Callable[[str], Executor], name: str
 ) -> None:
