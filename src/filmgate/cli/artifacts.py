@@ -28,9 +28,7 @@ def artifacts(
     profile: choosing.Profile = None,
     run: choosing.Run = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="So many at most.")] = 100,
-    cursor: Annotated[
-        str | None, typer.Option(help="The next page: what the answer before said.")
-    ] = None,
+    cursor: choosing.Cursor = None,
     as_json: AsJson = False,
 ) -> None:
     """Artifacts of a video in order of time, those that overlap a span."""

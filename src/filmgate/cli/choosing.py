@@ -17,6 +17,9 @@ Mode = Annotated[
 ]
 Profile = Annotated[str | None, typer.Option(help="The latest run under this model profile.")]
 Run = Annotated[str | None, typer.Option("--run", help="This run, and no other.")]
+Cursor = Annotated[
+    str | None, typer.Option(help="The next page: `next_cursor` of the answer before.")
+]
 Artifact = Annotated[str | None, typer.Option("--artifact", help="This artifact, and no other.")]
 
 

@@ -13,9 +13,6 @@ Words = Annotated[
     list[str],
     typer.Argument(help='What to look for: words, "a phrase", this or that, -without.'),
 ]
-Cursor = Annotated[
-    str | None, typer.Option(help="The next page: `next_cursor` of the answer before.")
-]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="So many at most.")]
 
 
@@ -35,7 +32,7 @@ def find(
         ),
     ] = None,
     limit: Limit = 20,
-    cursor: Cursor = None,
+    cursor: choosing.Cursor = None,
     selection: choosing.Mode = None,
     profile: choosing.Profile = None,
     run: choosing.Run = None,
@@ -71,7 +68,7 @@ def search(
         TextSource, typer.Option(help="What was said, what stands on screen, or both.")
     ] = TextSource.ALL,
     limit: Limit = 20,
-    cursor: Cursor = None,
+    cursor: choosing.Cursor = None,
     as_json: AsJson = False,
 ) -> None:
     """Where in all videos something is said or shown; a few places of each, newest video first."""

@@ -37,6 +37,31 @@ class ExecutorName(StrEnum):
     RAY = "ray"
 
 
+Source = Annotated[Path, typer.Argument(help="The input.", show_default=False)]
+AssetName = Annotated[str | None, typer.Option(help="Default: from the file's name.")]
+RunName = Annotated[str | None, typer.Option(help="Name the run, or go on with it.")]
+New = Annotated[bool, typer.Option("--new", help="Always begin a new run.")]
+JobDir = Annotated[str | None, typer.Option(help="The run's own folder.")]
+Profile = Annotated[str, typer.Option(help="Which settings of the models: fast, balanced, …")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="STAGE.SETTING=VALUE; may be given often.")
+]
+Stages = Annotated[
+    str | None,
+    typer.Option("--stages", "--passes", help="Only these, by comma; others are verified."),
+]
+ResumeFrom = Annotated[str | None, typer.Option(help="This stage and those after it.")]
+Force = Annotated[bool, typer.Option("--force", help="Run again what is up to date.")]
+Repair = Annotated[bool, typer.Option("--repair", help="Make missing or altered files again.")]
+Strict = Annotated[bool, typer.Option("--strict", help="One bad item fails its stage.")]
+HowVerified = Annotated[Verify, typer.Option(help="full: read every file again at every gate.")]
+Jobs = Annotated[int, typer.Option(min=1, max=256, help="Stages, and items, side by side.")]
+Where = Annotated[ExecutorName, typer.Option(help="Where stages work on many items.")]
+NoIngest = Annotated[bool, typer.Option("--no-ingest", help="Leave the database alone.")]
+Level = Annotated[LogLevel | None, typer.Option(case_sensitive=False)]
+LogFile = Annotated[Path | None, typer.Option(help="Append every event to this file too.")]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """What was typed: the pipeline, its input, what is wanted of the run, and how it is told."""
@@ -53,50 +78,24 @@ def add(app: typer.Typer, pipeline: str, told: str, do: Callable[[Asked], None])
     """Give `app` a command of the pipeline's name that does `do`; `told` is its help."""
 
     def command(
-        source: Annotated[Path, typer.Argument(help="The input.", show_default=False)],
-        asset_id: Annotated[str | None, typer.Option(help="Default: from the file's name.")] = None,
-        run_id: Annotated[str | None, typer.Option(help="Name the run, or go on with it.")] = None,
-        new: Annotated[bool, typer.Option("--new", help="Always begin a new run.")] = False,
-        job_dir: Annotated[str | None, typer.Option(help="The run's own folder.")] = None,
-        profile: Annotated[
-            str, typer.Option(help="Which settings of the models: fast, balanced, …")
-        ] = "balanced",
-        settings: Annotated[
-            list[str] | None,
-            typer.Option("--set", help="STAGE.SETTING=VALUE; may be given often."),
-        ] = None,
-        stages: Annotated[
-            str | None,
-            typer.Option("--stages", "--passes", help="Only these, by comma; others are verified."),
-        ] = None,
-        resume_from: Annotated[
-            str | None, typer.Option(help="This stage and those after it.")
-        ] = None,
-        force: Annotated[
-            bool, typer.Option("--force", help="Run again what is up to date.")
-        ] = False,
-        repair: Annotated[
-            bool, typer.Option("--repair", help="Make missing or altered files again.")
-        ] = False,
-        strict: Annotated[
-            bool, typer.Option("--strict", help="One bad item fails its stage.")
-        ] = False,
-        verify: Annotated[
-            Verify, typer.Option(help="full: read every file again at every gate.")
-        ] = Verify.FAST,
-        jobs: Annotated[
-            int, typer.Option(min=1, max=256, help="Stages, and items, side by side.")
-        ] = 1,
-        executor: Annotated[
-            ExecutorName, typer.Option(help="Where stages work on many items.")
-        ] = ExecutorName.LOCAL,
-        no_ingest: Annotated[
-            bool, typer.Option("--no-ingest", help="Leave the database alone.")
-        ] = False,
-        log_level: Annotated[LogLevel | None, typer.Option(case_sensitive=False)] = None,
-        log_file: Annotated[
-            Path | None, typer.Option(help="Append every event to this file too.")
-        ] = None,
+        source: Source,
+        asset_id: AssetName = None,
+        run_id: RunName = None,
+        new: New = False,
+        job_dir: JobDir = None,
+        profile: Profile = "balanced",
+        settings: Set = None,
+        stages: Stages = None,
+        resume_from: ResumeFrom = None,
+        force: Force = False,
+        repair: Repair = False,
+        strict: Strict = False,
+        verify: HowVerified = Verify.FAST,
+        jobs: Jobs = 1,
+        executor: Where = ExecutorName.LOCAL,
+        no_ingest: NoIngest = False,
+        log_level: Level = None,
+        log_file: LogFile = None,
         as_json: AsJson = False,
     ) -> None:
         from filmgate.app.run_options import RunOptions  # keeps --help quick
