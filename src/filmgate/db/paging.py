@@ -28,7 +28,12 @@ def runs_in(rows: Iterable[Mapping[str, Any]], mark: str | None) -> tuple[dict[s
     runs = {row["artifact_type"]: row["run_id"] for row in rows}
     served = sorted(
         {
-            (each["artifact_type"], each["run_key"], str(each["created_at"]), each["only_ordinal"])
+            (
+                each["artifact_type"],
+                each["run_key"],
+                each["created_at"].timestamp(),
+                each["only_ordinal"],
+            )
             for each in rows
         },
         key=str,
