@@ -1,7 +1,6 @@
 """What older products left is served where no run is, and always says what it is."""
 
 import json
-import threading
 from pathlib import Path
 
 import psycopg
@@ -24,6 +23,7 @@ from filmgate.db.serving import Serving
 from filmgate.sync.legacy import import_legacy
 from support.archive import said, scene, seen, shown, take_in
 from support.database import FILM, ON_THE_DATABASE
+from support.side_by_side import at_once
 
 TYPES = {"scene": scene(), "transcript.segment": said("the gate"), "object.detection": seen("car")}
 kinds = st.sets(st.sampled_from(sorted(TYPES)))
@@ -165,22 +165,12 @@ def test_words_that_read_as_no_number_stay_words_and_blank_lines_are_passed_over
 def test_many_that_import_at_once_leave_one_of_them_whole(
     database_url: str, connection: psycopg.Connection, serving: Serving
 ) -> None:
-    failures: list[BaseException] = []
-
     def come_in(number: int) -> None:
-        try:
-            with connected(database_url) as own:
-                rows = [(n, n + 1, scene(number)) for n in range(50)]
-                LegacyArtifacts(own).take_in(FILM, "scene", rows, f"{number}.csv")
-        except BaseException as error:  # noqa: BLE001 - told by the assertion below
-            failures.append(error)
+        with connected(database_url) as own:
+            rows = [(n, n + 1, scene(number)) for n in range(50)]
+            LegacyArtifacts(own).take_in(FILM, "scene", rows, f"{number}.csv")
 
-    threads = [threading.Thread(target=come_in, args=[number]) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    assert at_once(come_in, 6) == []
     left = serving.artifacts(FILM).artifacts
     assert (len(left), len({each.payload["scene_index"] for each in left})) == (50, 1)
 

@@ -21,6 +21,7 @@ from filmgate.db.artifacts import Artifacts
 from filmgate.db.connection import connected
 from support.archive import face, place, said, scene, seen, shown, take_in
 from support.database import ON_THE_DATABASE
+from support.side_by_side import at_once
 
 OBJECTS = "select label, confidence from object_labels"
 TABLES = [each.name for each in BUILT_IN.projections]
@@ -197,23 +198,14 @@ def test_new_types_that_come_in_at_once_do_not_wait_for_each_other_for_ever(
         for name in names
     ]
     registry = BUILT_IN.with_types(types)
-    failures: list[BaseException] = []
 
     def come_in(number: int) -> None:
         order = names if number % 2 else names[::-1]
         row = [(0, 1, {"hand": "left", "swings": 1})]
-        try:
-            with connected(database_url) as own:
-                take_in(own, dict.fromkeys(order, row), asset=f"film{number}", registry=registry)
-        except BaseException as error:  # noqa: BLE001 - told by the assertion below
-            failures.append(error)
+        with connected(database_url) as own:
+            take_in(own, dict.fromkeys(order, row), asset=f"film{number}", registry=registry)
 
-    threads = [threading.Thread(target=come_in, args=[number]) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    assert at_once(come_in, 6) == []
     assert connection.execute("select count(*) from waves_b").fetchone() == (6,)
 
 
