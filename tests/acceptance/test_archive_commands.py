@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from support.command import Filmgate
+from support.command import LIGHT, Filmgate
 from support.films import film_of_shots
 
 CUES = """1
@@ -153,7 +153,7 @@ def test_an_interrupted_run_is_known_and_does_not_stay_running(
     command = Filmgate(tmp_path / "home", database_url)
     film = film_of_shots(tmp_path / "film.mkv", [400, 400, 400])
     running = subprocess.Popen(
-        [*command.command, "run", "episode", str(film)],
+        [*command.command, "run", "episode", str(film), *LIGHT],
         env=command.env,
         cwd=command.cwd,
         stdout=subprocess.DEVNULL,

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from support.command import LIGHT
+
 TIME_TOLERANCE_MS = 40
 FRAME_TOLERANCE = 1
 
@@ -91,7 +93,7 @@ def test_a_broken_file_gets_a_clear_error_and_leaves_nothing_behind(
 
 @pytest.mark.proof
 def test_a_known_speech_is_heard_where_it_is_said(test_data: Path, tmp_path: Path) -> None:
-    done = run(tmp_path, test_data / "speech/jfk.wav", "--no-ingest")
+    done = run(tmp_path, test_data / "speech/jfk.wav", *LIGHT, "--no-ingest")
     assert done.returncode == 0, done.stderr
     segments = artifacts(tmp_path, "transcript.jsonl")
     said = " ".join(segment["payload"]["text"] for segment in segments).split()
@@ -100,6 +102,6 @@ def test_a_known_speech_is_heard_where_it_is_said(test_data: Path, tmp_path: Pat
 
 
 def test_digital_silence_yields_no_words(test_data: Path, tmp_path: Path) -> None:
-    done = run(tmp_path, test_data / "people/car-detection.mp4", "--no-ingest")
+    done = run(tmp_path, test_data / "people/car-detection.mp4", *LIGHT, "--no-ingest")
     assert done.returncode == 0, done.stderr
     assert artifacts(tmp_path, "transcript.jsonl") == []

@@ -14,6 +14,7 @@ from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Producer
 from filmgate.core.ports import ArtifactRow, ArtifactRows
 from filmgate.core.records import ArtifactRef, Asset
+from filmgate.core.screentime import ScreenTime
 from filmgate.core.states import RunState, StageState
 from filmgate.db.result_store import PostgresResults
 
@@ -113,6 +114,7 @@ def take_in(
     artifacts: Mapping[str, Rows],
     *,
     registry: Registry = BUILT_IN,
+    screentime: ScreenTime | None = None,
     **told: Any,
 ) -> None:
     """A run with these artifacts, as `manifest_of` tells of it."""
@@ -126,7 +128,7 @@ def take_in(
         if manifest.status is RunState.SUCCESS
     ]
     results = PostgresResults(connection, registry)
-    results.ingest(manifest, sha256_hex(manifest.to_bytes()), files)
+    results.ingest(manifest, sha256_hex(manifest.to_bytes()), files, screentime)
 
 
 def _ref(name: str, rows: Rows, version: int) -> ArtifactRef:

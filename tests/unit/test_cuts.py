@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filmgate.media.change import FrameChanges
-from filmgate.pipelines.episode.cuts import CutSettings, find_cuts
-from filmgate.pipelines.episode.scenes import scenes_between
+from filmgate.pipelines.episode.rules.cuts import CutSettings, find_cuts
+from filmgate.pipelines.episode.stages.scenes import scenes_between
 
 CALM, GREAT = 2.0, 60.0
 

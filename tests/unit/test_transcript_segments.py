@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filmgate.media.spans import Span
-from filmgate.pipelines.episode.transcript import segments_from
+from filmgate.pipelines.episode.stages.transcript import segments_from
 from filmgate.tools.subtitles import Cue
 
 WHOLE = Span(start_ms=0, end_ms=10_000)

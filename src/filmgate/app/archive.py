@@ -14,6 +14,7 @@ from filmgate.core.answers import (
     LegacyReceipt,
     ProfilesAnswer,
     ProvenanceAnswer,
+    ScreentimeAnswer,
     SearchAnswer,
     SnapshotAnswer,
 )
@@ -72,6 +73,12 @@ class Archive:
         asset_id = parse_asset_id(asset)
         with self._serving() as serving:
             return serving.artifacts(asset_id, **asked)
+
+    def screentime(self, asset: str, selection: Selection = DEFAULT) -> ScreentimeAnswer:
+        """How long everybody in a video is on screen."""
+        asset_id = parse_asset_id(asset)
+        with self._serving() as serving:
+            return serving.screentime(asset_id, selection)
 
     def snapshot(self, asset: str) -> SnapshotAnswer:
         """What a video is served from, type by type."""

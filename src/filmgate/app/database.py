@@ -36,6 +36,12 @@ class Database:
                 stack.enter_context(self._running())
             yield
 
+    def is_made(self) -> bool:
+        """Whether there is anything to ask: a server, or an embedded database made before."""
+        if self._settings.database_url:
+            return True
+        return (self._settings.home.expanduser() / "pg").is_dir()
+
     def start(self) -> str:
         """Start the embedded database and let it outlive its users; its URL."""
         return self._embedded().keep()

@@ -7,14 +7,15 @@ from pathlib import Path
 from filmgate.app.archive import Archive
 from filmgate.app.run_options import RunOptions, RunReport
 from filmgate.app.system import System
-from filmgate.core.answers import FindAnswer, JumpAnswer
+from filmgate.core.answers import FindAnswer, JumpAnswer, ScreentimeAnswer
 from filmgate.core.envelope import Envelope, LegacyArtifact
 from filmgate.core.ports import Observer
-from filmgate.core.questions import Direction, JumpKind
+from filmgate.core.questions import Direction, JumpKind, TextSource
 from filmgate.tools.demo_film import compose
 
 FILM = "gatecheck-s01e01.mp4"
 WORDS = "compiler or rocket"
+TITLE = "hopper"
 FROM_MS = 9_000
 
 
@@ -25,7 +26,9 @@ class DemoReport:
     film: Path
     run: RunReport
     scenes: tuple[Envelope | LegacyArtifact, ...]
+    people: ScreentimeAnswer
     found: FindAnswer
+    shown: FindAnswer
     jumped: JumpAnswer
 
 
@@ -46,13 +49,15 @@ def run_demo(
     hashed: Callable[[float, float], None],
 ) -> DemoReport:
     """Run the pipeline on the film as a new run, take it in, then find and jump in it."""
-    report = system.run("episode", film, RunOptions(new=True), observer, hashed)
+    report = system.run("episode", film, RunOptions(new=True, jobs=2), observer, hashed)
     asset = report.manifest.asset.id
     with archive.lasting():
         return DemoReport(
             film=film,
             run=report,
             scenes=archive.artifacts(asset, artifact_types=["scene"]).artifacts,
+            people=archive.screentime(asset),
             found=archive.find(asset, WORDS),
+            shown=archive.find(asset, TITLE, source=TextSource.OCR),
             jumped=archive.jump(asset, JumpKind.SCENE, direction=Direction.NEXT, from_ms=FROM_MS),
         )

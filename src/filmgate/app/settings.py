@@ -27,6 +27,8 @@ class Settings(BaseSettings):
 
     home: Path = Path(".filmgate")
     """Where runs and the embedded database live."""
+    models: Path | None = None
+    """Where models live that were added; by default `models` in the home."""
     database_url: Annotated[str, Field(pattern=r"^postgres(ql)?://")] | None = None
     """A PostgreSQL server; without it, the embedded one is used."""
     producer: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")] = "local"

@@ -11,6 +11,8 @@ from filmgate.app import exports, pipelines
 from filmgate.app.artifact_types import registry
 from filmgate.app.database import Database
 from filmgate.app.executors import executor_of
+from filmgate.app.models import Models
+from filmgate.app.people import People
 from filmgate.app.run_choice import Given, RunChoice, admit, check_plan
 from filmgate.app.run_options import RunOptions, RunReport, concerned
 from filmgate.app.run_status import RunStatus
@@ -20,11 +22,13 @@ from filmgate.core.errors import FilmgateError, Invalid, NotFound
 from filmgate.core.forecast import Forecast
 from filmgate.core.legacy import LegacyRun
 from filmgate.core.manifest import Manifest
+from filmgate.core.people import PEOPLE
 from filmgate.core.plan import Plan
 from filmgate.core.ports import EventSink, Observer, ResultStore
+from filmgate.core.resources import Resource
 from filmgate.core.states import RunState
 from filmgate.engine.adoption import adopt
-from filmgate.engine.invocation import Invocation, Request
+from filmgate.engine.invocation import Invocation
 from filmgate.engine.planning import foresee, foresee_new
 from filmgate.engine.runner import execute
 from filmgate.engine.verification import verify
@@ -52,6 +56,8 @@ class System:
         self._settings = settings
         self._home = Home(settings.home.expanduser())
         self._database = Database(settings)
+        self._models = Models(settings)
+        self._people = People(settings)
 
     @cached_property
     def _log(self) -> Any:
@@ -87,9 +93,24 @@ class System:
             )
         self._log.info("run.started", asset=asset, run=run.head.run_id)
         with self._database.lasting() if options.ingest else nullcontext():
+            resources, unread = self._resources(pipeline.plan)
+            notes += unread
             if options.ingest:
                 self._begin(run)
-            manifest = self._execute(pipeline.plan, run, given, request, observer, options, sinks)
+            asked = Invocation(
+                plan=pipeline.plan,
+                run=run,
+                inputs=given.inputs,
+                request=request,
+                registry=registry(),
+                resources=resources,
+                observer=observer,
+                clock=utc_now,
+                executor=partial(executor_of, options),
+                sinks=sinks,
+                is_detailed=options.is_detailed,
+            )
+            manifest = self._execute(asked, run, options)
             receipt, why_not = self._ingest_after(run, manifest, options, observer)
         self._log.info("run.ended", run=manifest.run_id, status=manifest.status.value)
         if why_not:
@@ -117,7 +138,8 @@ class System:
         if run is None:
             stages = foresee_new(pipeline.plan, request, given.config)
         else:
-            stages = foresee(pipeline.plan, run, given.inputs, request, registry())
+            resources, _ = self._resources(pipeline.plan)
+            stages = foresee(pipeline.plan, run, given.inputs, request, registry(), resources)
         return Forecast(
             pipeline=name,
             asset_id=given.asset_id,
@@ -133,7 +155,13 @@ class System:
         adopted = plan.named(stage)
         sinks = exports.sinks(self._settings.export)
         manifest = adopt(
-            plan=plan, run=run, stage=adopted, registry=registry(), clock=utc_now, sinks=sinks
+            plan=plan,
+            run=run,
+            stage=adopted,
+            registry=registry(),
+            resources=self._resources(plan)[0],
+            clock=utc_now,
+            sinks=sinks,
         )
         note = f"the database knows nothing of it yet: filmgate ingest {run.folder}"
         return RunReport(
@@ -143,35 +171,25 @@ class System:
             notes=(note,),
         )
 
-    def _execute(
-        self,
-        plan: Plan,
-        run: FolderRun,
-        given: Given,
-        request: Request,
-        observer: Observer,
-        options: RunOptions,
-        sinks: tuple[EventSink, ...],
-    ) -> Manifest:
+    def _execute(self, asked: Invocation, run: FolderRun, options: RunOptions) -> Manifest:
         """Run the stages; where that is stopped, the database hears of it too."""
-        asked = Invocation(
-            plan=plan,
-            run=run,
-            inputs=given.inputs,
-            request=request,
-            registry=registry(),
-            observer=observer,
-            clock=utc_now,
-            executor=partial(executor_of, options),
-            sinks=sinks,
-            is_detailed=options.is_detailed,
-        )
         try:
             return execute(asked)
         except BaseException:
             if options.ingest:
                 self._end(run)
             raise
+
+    def _resources(self, plan: Plan) -> tuple[dict[str, Resource], list[str]]:
+        """What stages may consult besides the run, and what of it could not be read."""
+        resources = self._models.resources(plan.consults)
+        if PEOPLE not in plan.consults:
+            return resources, []
+        try:
+            known = self._people.resource()
+        except (FilmgateError, OSError) as error:
+            return resources, [f"known people were not looked for: {error}"]
+        return resources | ({PEOPLE: known} if known else {}), []
 
     def _choice(self, given: Given, options: RunOptions) -> RunChoice:
         return RunChoice(

@@ -35,10 +35,11 @@ def demo(as_json: AsJson = False) -> None:
 
 
 def _show(report: "DemoReport") -> None:
-    from filmgate.app.demo import FROM_MS, WORDS
+    from filmgate.app.demo import FROM_MS, TITLE, WORDS
     from filmgate.cli.answers import print_find, print_jump, span_of
     from filmgate.cli.output import out
     from filmgate.cli.report import print_report
+    from filmgate.cli.screentime import print_screentime
 
     asset = report.run.manifest.asset.id
     print_report(report.run, as_json=False)
@@ -47,9 +48,15 @@ def _show(report: "DemoReport") -> None:
         out().print(f"  {scene.payload['scene_index']}  {span_of(scene)}")
     out().print(f"\n[bold]$ filmgate find {asset} {WORDS}[/]")
     print_find(report.found)
+    out().print(f"\n[bold]$ filmgate find {asset} --source ocr {TITLE}[/]")
+    print_find(report.shown)
+    out().print(f"\n[bold]$ filmgate screentime {asset}[/]")
+    print_screentime(report.people)
     out().print(f"\n[bold]$ filmgate jump {asset} --kind scene --from-ms {FROM_MS}[/]")
     print_jump(report.jumped)
     out().print(
+        f"\n[bold]the report[/]       {report.run.folder}/exports/run_debug.pdf"
+        f'\n[bold]who is it?[/]       filmgate people name c1 "Eileen Collins" --in {asset}'
         "\n[bold]your own video[/]  filmgate run episode VIDEO"
         "\n[bold]all your runs[/]   filmgate status"
         "\n[dim]filmgate is .venv/bin/filmgate; add --json to any command for scripts[/]"

@@ -22,7 +22,10 @@ def jump(
         ),
     ] = None,
     label: Annotated[str | None, typer.Option(help="Of an object or a place.")] = None,
-    face_cluster_id: Annotated[str | None, typer.Option(help="Of a face or a person.")] = None,
+    face_cluster_id: Annotated[
+        str | None,
+        typer.Option("--cluster", "--face-cluster-id", help="Of a face or a person, such as c1."),
+    ] = None,
     text: Annotated[str | None, typer.Option(help="Words of a transcript or on screen.")] = None,
     min_confidence: Annotated[
         float | None, typer.Option(help="Pass over what is less sure.", min=0, max=1)

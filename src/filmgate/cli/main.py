@@ -22,8 +22,11 @@ from filmgate.cli import (
     jump,
     logs,
     manifest,
+    models,
+    people,
     plan,
     run,
+    screentime,
     select,
     status,
     verify,
@@ -60,12 +63,15 @@ app.command("ingest")(ingest.ingest)
 app.command("find", context_settings={"ignore_unknown_options": True})(find.find)
 app.command("search", context_settings={"ignore_unknown_options": True})(find.search)
 app.command("jump")(jump.jump)
+app.command("screentime")(screentime.screentime)
 app.command("artifacts")(artifacts.artifacts)
 app.command("provenance")(artifacts.provenance)
 app.command("profiles")(select.profiles)
 app.command("select")(select.select)
 app.command("demo")(demo.demo)
 app.add_typer(db.app, name="db")
+app.add_typer(models.app, name="models")
+app.add_typer(people.app, name="people")
 
 
 @app.callback(invoke_without_command=True)

@@ -38,6 +38,8 @@ def _print_next_steps(manifest: Manifest, ingested: Mapping[str, int]) -> None:
         steps.append(f"filmgate jump {asset_id} --kind scene")
     if ingested.get("transcript.segment", 0):
         steps.append(f"filmgate find {asset_id} WORDS")
+    if ingested.get("screentime.segment", 0):
+        steps.append(f"filmgate screentime {asset_id}")
     steps.append(f"filmgate verify {asset_id}")
     for heading, step in zip(["next", *[""] * len(steps)], steps, strict=False):
         out().print(f"{heading:11}{step}")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from filmgate.core.envelope import Envelope, LegacyArtifact
 from filmgate.core.jump_filters import JumpFilters
 from filmgate.core.questions import Direction, JumpKind, TextSource
+from filmgate.core.screentime import Likeness
 from filmgate.core.selection import Selection
 
 
@@ -192,3 +193,57 @@ class LegacyReceipt(Answer):
     artifact_type: str
     source: str
     artifacts: int
+
+
+class NamedCluster(Answer):
+    """A cluster that somebody named after a person."""
+
+    asset_id: str
+    run_id: str
+    cluster_id: str
+    model: str
+    """Whose vectors it is known by."""
+
+
+class PersonAnswer(Answer):
+    """Somebody known across runs."""
+
+    person_id: str
+    name: str
+    clusters: tuple[NamedCluster, ...]
+
+
+class PeopleAnswer(Answer):
+    """Everybody who is known."""
+
+    people: tuple[PersonAnswer, ...]
+
+
+class PersonTimeAnswer(Answer):
+    """One person's screen time; what was not measured is None."""
+
+    identity_id: str
+    """The cluster: what `jump --cluster` asks for."""
+    person_id: str | None
+    name: str | None
+    is_named: bool
+    """Whether the name was given by hand in this run, not recognised."""
+    onscreen_ms: int
+    face_visible_ms: int
+    body_only_ms: int
+    gap_bridged_ms: int
+    speaking_ms: int | None
+    confessional_ms: int | None
+    first_ms: int
+    last_ms: int
+    appearances: int
+    share: float
+    is_singleton: bool
+    unsure: tuple[Likeness, ...]
+    """Known people that it may be."""
+
+
+class ScreentimeAnswer(AssetAnswer):
+    """Everybody in a video, the longest on screen first."""
+
+    people: tuple[PersonTimeAnswer, ...]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -29,3 +30,8 @@ def digest(data: bytes) -> str:
 def digest_of(value: Any) -> str:
     """`sha256:…` of a value's canonical JSON."""
     return digest(canonical_json(value))
+
+
+def listing_digest(digests: Mapping[str, str]) -> str:
+    """sha256 (hex) of a folder: of its sorted listing, name and digest of each file."""
+    return sha256_hex(canonical_json(dict(digests)))

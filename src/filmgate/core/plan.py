@@ -68,6 +68,8 @@ class Stage:
     """Names that it went by before, still understood."""
     tools: tuple[str, ...]
     """Installed distributions whose versions the result depends on."""
+    consults: tuple[str, ...]
+    """Resources outside the run that it reads where they are there: weights, known people."""
     version: int
     """Raised by hand whenever the same input and settings come out differently."""
 
@@ -85,6 +87,7 @@ def stage(
     settings: type[Settings] = Settings,
     aliases: Iterable[str] = (),
     tools: Iterable[str] = (),
+    consults: Iterable[str] = (),
     version: int = 1,
 ) -> Callable[[Callable[[Any, Any], Outcome]], Stage]:
     """Make a stage of a function (bench, settings) → Outcome; the function's name is its name."""
@@ -99,6 +102,7 @@ def stage(
             uses=tuple(uses),
             aliases=tuple(aliases),
             tools=tuple(tools),
+            consults=tuple(consults),
             version=version,
         )
 
@@ -141,6 +145,11 @@ class Plan:
     def stands_on(self) -> dict[str, tuple[str, ...]]:
         """For each stage, those whose files it may read."""
         return {each.name: each.stands_on for each in self.stages}
+
+    @property
+    def consults(self) -> frozenset[str]:
+        """Every resource that some stage of it reads where it is there."""
+        return frozenset(name for each in self.stages for name in each.consults)
 
     @property
     def makes(self) -> dict[str, tuple[str, ...]]:

@@ -16,6 +16,8 @@ from filmgate.core.manifest import Ledger, Manifest
 from filmgate.core.payloads.payload import Payload
 from filmgate.core.plan import Producer
 from filmgate.core.records import ArtifactRef, RunHead, StageError, StageRecord
+from filmgate.core.resources import Resource
+from filmgate.core.screentime import ScreenTime
 from filmgate.core.states import StageState
 
 if TYPE_CHECKING:
@@ -88,6 +90,14 @@ class Bench(Protocol):
     def sources(self) -> Mapping[str, Path]:
         """Every input file by name: the asset, and its side-cars."""
 
+    @property
+    def head(self) -> RunHead:
+        """What the run is. Nothing of its id or its clock belongs into a file, unless the file's
+        contract names it."""
+
+    def record(self, stage: str) -> StageRecord | None:
+        """How a stage that this one stands on ended; None where it has not."""
+
     def has(self, contract: FileContract) -> bool:
         """Whether a file of a stage that this one uses is there (it is not when skipped)."""
 
@@ -105,6 +115,9 @@ class Bench(Protocol):
 
         It was verified just now, and is looked at again before the stage is committed.
         """
+
+    def resource(self, name: str) -> Resource | None:
+        """A resource that the stage consults; None where it is not there."""
 
     def write_document(self, contract: FileContract, value: BaseModel) -> None:
         """Make a document, once. Raises ContractBroken where the contract forbids it."""
@@ -308,7 +321,11 @@ class ResultStore(Protocol):
         """Note how a run ended that is not to be taken in, or not now."""
 
     def ingest(
-        self, manifest: Manifest, manifest_sha256: str, files: Iterable[ArtifactRows]
+        self,
+        manifest: Manifest,
+        manifest_sha256: str,
+        files: Iterable[ArtifactRows],
+        screentime: ScreenTime | None = None,
     ) -> "Receipt":
         """Take in a run: all of it or, where anything raises, nothing.
 

@@ -105,7 +105,8 @@ class Change(Record):
     """One part of a fingerprint that is not what it was."""
 
     part: Text
-    """`version`, `config`, `sources.{name}`, `inputs.{path}` or `tools.{distribution}`."""
+    """`version`, `config`, `sources.{name}`, `inputs.{path}`, `tools.{distribution}` or
+    `resources.{name}`."""
     was: str | None
     now: str | None
 
@@ -120,6 +121,8 @@ class Fingerprint(Record):
     inputs: dict[str, Sha256]
     """The files it stands on, by path."""
     tools: dict[str, str]
+    resources: dict[str, Sha256] = Field(default_factory=dict)
+    """What it could consult besides the run, by name: weights, known people."""
 
     @cached_property
     def digest(self) -> str:
@@ -137,7 +140,7 @@ class Fingerprint(Record):
 
     def _parts(self) -> dict[str, str]:
         parts = {"version": str(self.version), "config": self.config}
-        for kind in ("sources", "inputs", "tools"):
+        for kind in ("sources", "inputs", "tools", "resources"):
             parts |= {f"{kind}.{name}": value for name, value in getattr(self, kind).items()}
         return parts
 

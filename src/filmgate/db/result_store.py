@@ -12,6 +12,7 @@ from filmgate.core.manifest import Manifest
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.ports import ArtifactRows
 from filmgate.core.records import RunHead
+from filmgate.core.screentime import ScreenTime
 from filmgate.db import projections, rows, types
 from filmgate.db.queries import queries
 from filmgate.db.sessions import Session
@@ -39,7 +40,11 @@ class PostgresResults:
         self._session.do(queries("ingest")["end_run"], told)
 
     def ingest(
-        self, manifest: Manifest, manifest_sha256: str, files: Iterable[ArtifactRows]
+        self,
+        manifest: Manifest,
+        manifest_sha256: str,
+        files: Iterable[ArtifactRows],
+        screentime: ScreenTime | None = None,
     ) -> Receipt:
         """Take in a run: all of it or, where anything raises, nothing."""
         sql = queries("ingest")
@@ -63,7 +68,7 @@ class PostgresResults:
                 )
             if earlier is not None:
                 _check_later(manifest, earlier)
-            counts = self._replace_run(manifest, files)
+            counts = self._replace_run(manifest, files, screentime)
             status = rows.STATUS[manifest.status]
             self._session.do(
                 sql["save_receipt"],
@@ -83,7 +88,9 @@ class PostgresResults:
             is_replay=False,
         )
 
-    def _replace_run(self, manifest: Manifest, files: Iterable[ArtifactRows]) -> dict[str, int]:
+    def _replace_run(
+        self, manifest: Manifest, files: Iterable[ArtifactRows], screentime: ScreenTime | None
+    ) -> dict[str, int]:
         """Put the run in the place of its earlier revision; how many artifacts of each type."""
         sql, session = queries("ingest"), self._session
         asset_row = rows.of_asset(manifest.asset)
@@ -101,7 +108,17 @@ class PostgresResults:
             if counts.get(projection.artifact_type):
                 projections.fill(self._connection, [projection], keys)
         session.do(sql["refresh_served"], keys)
+        self._add_metrics(keys, screentime)
         return counts
+
+    def _add_metrics(self, keys: Mapping[str, Any], screentime: ScreenTime | None) -> None:
+        """Put everybody's screen time in the place of that of an earlier revision."""
+        sql = queries("people")
+        self._session.do(sql["drop_metrics"], keys)
+        for person in screentime.people if screentime else ():
+            row = person.model_dump(mode="json", exclude={"name", "unsure"})
+            unsure = Jsonb([each.model_dump(mode="json") for each in person.unsure])
+            self._session.do(sql["add_metrics"], {**keys, **row, "unsure": unsure})
 
     def _add_file(self, keys: Mapping[str, Any], file: ArtifactRows) -> int:
         sql, session = queries("ingest"), self._session

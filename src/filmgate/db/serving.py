@@ -10,6 +10,8 @@ from filmgate.core.answers import (
     DataSource,
     FindAnswer,
     JumpAnswer,
+    PersonTimeAnswer,
+    ScreentimeAnswer,
     SearchAnswer,
 )
 from filmgate.core.envelope import Envelope, LegacyArtifact
@@ -160,6 +162,28 @@ class Serving:
     ) -> SearchAnswer:
         """What matches in all assets; see `searching.search`."""
         return searching.search(self._session, query, source=source, limit=limit, cursor=cursor)
+
+    def screentime(self, asset_id: AssetId, selection: Selection = DEFAULT) -> ScreentimeAnswer:
+        """How long everybody is on screen, in the run that appearances are served from.
+
+        A name given by hand wins over what the run recognised. Raises NotFound for an unknown
+        asset, and where no completed run is what was chosen.
+        """
+        kind = JumpKind.PERSON
+        asked = {"asset_id": asset_id, "artifact_type": kind.artifact_type}
+        is_default = selection.mode is SelectionMode.DEFAULT
+        chosen = (
+            {} if is_default else {"artifact_types": [kind.artifact_type], **_chosen(selection)}
+        )
+        run = self._session.one(statements.served_run(is_default=is_default), asked | chosen)
+        if run is None:
+            self._refuse_unserved(asset_id, kind, selection)
+        people = self._session.all(queries("people")["screentime"], asked | run)
+        return ScreentimeAnswer(
+            asset_id=asset_id,
+            runs={kind.artifact_type: run["run_id"]},
+            people=tuple(PersonTimeAnswer.model_validate(person) for person in people),
+        )
 
     def artifacts(
         self,

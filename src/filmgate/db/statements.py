@@ -42,6 +42,12 @@ def jump(
     return _composed("jump", is_default=is_default, nearest=_part(part, **parts))
 
 
+@cache
+def served_run(*, is_default: bool) -> str:
+    """The run that one type of an asset is served from."""
+    return _composed("served_run", is_default=is_default)
+
+
 _PROJECTED = {
     "label": "x.label = %(label)s",
     "face_cluster_id": "x.cluster_id = %(face_cluster_id)s",

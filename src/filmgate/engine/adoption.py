@@ -1,5 +1,7 @@
 """Adoption: files mended by hand become a new attempt of the stage, by producer `human`."""
 
+from types import MappingProxyType
+
 from filmgate.core.errors import ContractBroken, NotFound
 from filmgate.core.files import FileContract
 from filmgate.core.gates import Verdict
@@ -8,6 +10,7 @@ from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Plan, Producer, Stage
 from filmgate.core.ports import Attempt, Clock, EventSink, Lease, RunDirectory
 from filmgate.core.records import ArtifactRef
+from filmgate.core.resources import Resources
 from filmgate.core.states import StageState
 from filmgate.engine.gatekeeper import Gatekeeper
 from filmgate.engine.inputs import Inputs
@@ -28,6 +31,7 @@ def adopt(
     run: RunDirectory,
     stage: Stage,
     registry: Registry,
+    resources: Resources = MappingProxyType({}),
     clock: Clock,
     sinks: tuple[EventSink, ...],
 ) -> Manifest:
@@ -41,7 +45,7 @@ def adopt(
     """
     journal = Journal(run, Unwatched(), clock, sinks=sinks)
     inputs = Inputs(files={}, digests=run.head.source_sha_map, marks={})
-    gate = Gatekeeper(plan, run, inputs, registry)
+    gate = Gatekeeper(plan, run, inputs, registry, resources)
     with run.hold(clock()) as lease:
         recorder = Recorder(run, lease, clock)
         bury_the_dead(run, lease, recorder, journal)

@@ -25,8 +25,9 @@ from filmgate.core.ports import (
     Timed,
     Value,
 )
-from filmgate.core.records import ArtifactRef
+from filmgate.core.records import ArtifactRef, RunHead, StageRecord
 from filmgate.core.redaction import storable
+from filmgate.core.resources import Resource, Resources
 from filmgate.engine.fan_out import FanOut
 from filmgate.engine.validation import examine, next_artifact
 from filmgate.engine.writing import Sink, line_of, ref_to, timed_line
@@ -44,9 +45,11 @@ class StageBench:
         stage: Stage,
         run: RunDirectory,
         attempt: Attempt,
+        standing: Mapping[str, StageRecord],
         sources: Mapping[str, Path],
         readable: Mapping[str, ArtifactRef],
         registry: Registry,
+        resources: Resources,
         fan_out: FanOut,
         report: Callable[[float, float | None], None],
         warned: Callable[[dict[str, Any]], None],
@@ -55,8 +58,10 @@ class StageBench:
         self._stage = stage
         self._run = run
         self._attempt = attempt
+        self._standing = standing
         self._readable = readable
         self._registry = registry
+        self._resources = resources
         self._fan_out = fan_out
         self._report = report
         self._warned = warned
@@ -71,6 +76,15 @@ class StageBench:
     def source(self) -> Path:
         """The asset: the first of the sources."""
         return next(iter(self.sources.values()))
+
+    @property
+    def head(self) -> RunHead:
+        """What the run is."""
+        return self._run.head
+
+    def record(self, stage: str) -> StageRecord | None:
+        """How a stage that this one stands on ended."""
+        return self._standing.get(stage)
 
     def has(self, contract: FileContract) -> bool:
         """Whether a file that the gate verified is there."""
@@ -94,6 +108,16 @@ class StageBench:
         self._check_lent(contract.path, self._readable_ref(contract))
         self._lent.add(contract.path)
         return self._run.path_of(contract.path)
+
+    def resource(self, name: str) -> Resource | None:
+        """A resource that the stage said it consults."""
+        if name not in self._stage.consults:
+            raise ContractBroken(
+                f"stage {self._stage.name} consults what it did not declare",
+                expected=", ".join(self._stage.consults) or "nothing",
+                got=name,
+            )
+        return self._resources.get(name)
 
     def write_document(self, contract: FileContract, value: BaseModel) -> None:
         """Make a document, after its model has seen it."""

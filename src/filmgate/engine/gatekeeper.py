@@ -1,7 +1,7 @@
 """The gatekeeper: collects the facts on which gates, staleness and reuse are decided."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from filmgate.core.digest import digest_of
 from filmgate.core.gates import (
@@ -24,6 +24,7 @@ from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Plan, Stage
 from filmgate.core.ports import RunDirectory
 from filmgate.core.records import ArtifactRef, Fingerprint, StageRecord
+from filmgate.core.resources import Resources
 from filmgate.core.states import StageState
 from filmgate.engine.inputs import Inputs
 from filmgate.engine.tool_versions import tool_versions
@@ -38,6 +39,7 @@ class Gatekeeper:
     run: RunDirectory
     inputs: Inputs
     registry: Registry
+    resources: Resources = field(default_factory=dict)
 
     def ask(self, stage: Stage, ledger: Ledger, *, protect_own: bool) -> Verdict:
         """Every reason against running `stage` now.
@@ -97,15 +99,16 @@ class Gatekeeper:
 
     def fingerprint(self, stage: Stage, ledger: Ledger) -> Fingerprint:
         """What the stage's result depends on, as things stand."""
+        is_idle = self.is_idle(stage, ledger)
+        there = [] if is_idle else [n for n in stage.consults if n in self.resources]
         return Fingerprint(
             stage=stage.name,
             version=stage.version,
             config=digest_of(ledger.head.config[stage.name]),
             sources=dict(self.inputs.digests),
             inputs={path: ref.sha256 for path, ref in self.readable(stage, ledger).items()},
-            tools={}
-            if self.is_idle(stage, ledger)
-            else tool_versions(stage.tools, packages=self.plan.packages),
+            tools={} if is_idle else tool_versions(stage.tools, packages=self.plan.packages),
+            resources={name: self.resources[name].sha256 for name in there},
         )
 
     def is_idle(self, stage: Stage, ledger: Ledger) -> bool:

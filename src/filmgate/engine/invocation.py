@@ -1,12 +1,13 @@
 """An invocation: what is asked of a run, and what it is given to work with."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from filmgate.core.ids import StageName
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Plan, Stage
 from filmgate.core.ports import Clock, EventSink, Executor, Observer, RunDirectory
+from filmgate.core.resources import Resources
 from filmgate.engine.executors.in_process import InProcess
 from filmgate.engine.inputs import Inputs
 
@@ -59,6 +60,8 @@ class Invocation:
     registry: Registry
     observer: Observer
     clock: Clock
+    resources: Resources = field(default_factory=dict)
+    """What stages may consult besides the run."""
     executor: Callable[[int], Executor] = in_process
     """Makes what stages fan out over, given the descriptor of the lease's lock."""
     sinks: tuple[EventSink, ...] = ()

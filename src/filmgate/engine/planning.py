@@ -1,6 +1,7 @@
 """Planning: what an invocation would do with each stage, without doing it."""
 
 from collections.abc import Container, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from filmgate.core.errors import FilmgateError
@@ -18,6 +19,7 @@ from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Plan, Stage
 from filmgate.core.ports import RunDirectory
 from filmgate.core.records import Change, Fingerprint, StageRecord
+from filmgate.core.resources import Resources
 from filmgate.core.states import StageState
 from filmgate.engine.gatekeeper import Gatekeeper
 from filmgate.engine.inputs import Inputs
@@ -37,10 +39,16 @@ WILL_RUN = frozenset({Fate.RUN, Fate.PERHAPS})
 
 
 def foresee(
-    plan: Plan, run: RunDirectory, inputs: Inputs, request: Request, registry: Registry
+    plan: Plan,
+    run: RunDirectory,
+    inputs: Inputs,
+    request: Request,
+    registry: Registry,
+    resources: Resources = MappingProxyType({}),
 ) -> Forecasts:
     """What `request` would do with every stage of an existing run."""
-    return tuple(_Foresight(plan, run, inputs, request, registry).all())
+    gate = Gatekeeper(plan, run, inputs, registry, resources)
+    return tuple(_Foresight(plan, request, run.ledger(), gate).all())
 
 
 def foresee_new(plan: Plan, request: Request, config: Mapping[str, Any]) -> Forecasts:
@@ -93,13 +101,11 @@ def _skipped(stage: Stage, why: str, request: Request) -> StageForecast:
 
 
 class _Foresight:
-    def __init__(
-        self, plan: Plan, run: RunDirectory, inputs: Inputs, request: Request, registry: Registry
-    ) -> None:
+    def __init__(self, plan: Plan, request: Request, ledger: Ledger, gate: Gatekeeper) -> None:
         self._plan = plan
         self._request = request
-        self._ledger: Ledger = run.ledger()
-        self._gate = Gatekeeper(plan, run, inputs, registry)
+        self._ledger = ledger
+        self._gate = gate
         self._fates: dict[str, Fate] = {}
         self._skipping: set[str] = set()
 

@@ -37,7 +37,9 @@ class Shift:
         self._plan = asked.plan
         self._run = asked.run
         self._request = asked.request
-        self._gate = Gatekeeper(asked.plan, asked.run, asked.inputs, asked.registry)
+        self._gate = Gatekeeper(
+            asked.plan, asked.run, asked.inputs, asked.registry, asked.resources
+        )
         self._lease = lease
         self._recorder = recorder
         self._journal = journal
@@ -129,9 +131,11 @@ class Shift:
             stage=stage,
             run=self._run,
             attempt=attempt,
+            standing={each: record for each in stage.stands_on if (record := ledger.current(each))},
             sources=self._asked.inputs.files,
             readable=self._gate.readable(stage, ledger),
             registry=self._asked.registry,
+            resources=self._asked.resources,
             fan_out=fan_out,
             report=lambda done, total: journal.progress(name, done, total),
             warned=lambda warning: journal.warned(name, warning),

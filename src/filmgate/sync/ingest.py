@@ -17,6 +17,7 @@ from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Producer
 from filmgate.core.ports import ArtifactRow, ArtifactRows, ResultStore, RunDirectory
 from filmgate.core.records import ArtifactRef
+from filmgate.core.screentime import SCREENTIME, ScreenTime
 from filmgate.core.states import RunState
 
 Told = Callable[[float, float], None]
@@ -56,10 +57,27 @@ def ingest_run(
             hint=f"See `filmgate status {run.folder}`",
         )
     files: Iterator[ArtifactRows] = iter(())
+    screentime = None
     if manifest.status is RunState.SUCCESS:
         _check_other_files(run, manifest)
         files = _artifact_files(run, manifest, registry, told)
-    return results.ingest(manifest, sha256_hex(manifest.to_bytes()), files)
+        screentime = _screentime(run, manifest)
+    return results.ingest(manifest, sha256_hex(manifest.to_bytes()), files, screentime)
+
+
+def _screentime(run: RunDirectory, manifest: Manifest) -> ScreenTime | None:
+    """Everybody's screen time, where the run measured it; its digest was held just before."""
+    for _, _, ref in manifest.artifact_refs:
+        if ref.schema_name == SCREENTIME:
+            with run.open(ref.path) as file:
+                data = file.read()
+            if sha256_hex(data) != ref.sha256:
+                raise _broken(ref, f"sha256 {ref.sha256}", f"sha256 {sha256_hex(data)}")
+            try:
+                return ScreenTime.model_validate_json(data)
+            except ValidationError as error:
+                raise _broken(ref, f"{SCREENTIME} version 1", first_fault(error)) from error
+    return None
 
 
 def _check_other_files(run: RunDirectory, manifest: Manifest) -> None:

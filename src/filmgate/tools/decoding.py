@@ -111,6 +111,38 @@ def pixels(frame: Frame, size: tuple[int, int]) -> "NDArray[np.uint8]":
     return array
 
 
+def fitted_size(frame: Frame, *, longest: int) -> tuple[int, int]:
+    """(width, height) as stored, aspect kept, both even, neither longer than `longest`."""
+    picture = frame.picture
+    scale = min(1.0, longest / max(picture.width, picture.height))
+    return (
+        max(2, round(picture.width * scale / 2) * 2),
+        max(2, round(picture.height * scale / 2) * 2),
+    )
+
+
+def upright(frame: Frame, size: tuple[int, int]) -> "NDArray[np.uint8]":
+    """The frame as it is displayed: (h, w, 3) uint8, blue green red, turned upright.
+
+    `size`: (width, height) before it is turned. Of an interlaced picture the upper field alone
+    is taken: two moments would stand in one picture otherwise.
+    """
+    import numpy as np  # heavy
+
+    image = _field(frame, size) if frame.picture.interlaced_frame else pixels(frame, size)
+    quarters = round(frame.picture.rotation / 90) % 4
+    turned: NDArray[np.uint8] = np.ascontiguousarray(np.rot90(image, quarters))
+    return turned
+
+
+def _field(frame: Frame, size: tuple[int, int]) -> "NDArray[np.uint8]":
+    import cv2  # heavy
+
+    whole: NDArray[np.uint8] = frame.picture.to_ndarray(format="bgr24")
+    field = cv2.resize(whole[::2], size, interpolation=cv2.INTER_AREA)
+    return field.astype("uint8", copy=False)
+
+
 class _PictureLine:
     """Puts pictures on one rising line of time, over restarts of the timestamps."""
 
@@ -144,10 +176,12 @@ class _PictureLine:
 
 
 class SoundReader:
-    """One pass over the sound of a file, mixed to one channel, laid on the asset's time line."""
+    """One pass over the sound of a file, in one channel, laid on the asset's time line."""
 
-    def __init__(self, path: Path, *, rate: int) -> None:
+    def __init__(self, path: Path, *, rate: int, channel: int | None = None) -> None:
+        """`channel`: 0 for left, 1 for right; all are mixed where none is named."""
         self._path = path
+        self._channel = channel
         self.rate = rate
         self.decode_errors = 0
 
@@ -163,7 +197,8 @@ class SoundReader:
             if not facts.audio:
                 return
             stream = container.streams[facts.audio[0].index]
-            resampler = av.AudioResampler(format="s16", layout="mono", rate=self.rate)
+            layout = "mono" if self._channel is None else "stereo"
+            resampler = av.AudioResampler(format="s16", layout=layout, rate=self.rate)
             line = _TimeLine(rate=self.rate, limit_s=_longest(facts))
             for decoded in decoded_frames(container, stream):
                 if isinstance(decoded, Exception):
@@ -171,10 +206,27 @@ class SoundReader:
                     continue
                 start = _start_of(decoded, facts)
                 for block in resampler.resample(decoded):
-                    yield from line.place(_samples(block), start)
+                    yield from line.place(self._samples(block), start)
                     start = None
             for block in resampler.resample(None):
-                yield from line.place(_samples(block), None)
+                yield from line.place(self._samples(block), None)
+
+    def _samples(self, block: Any) -> "NDArray[np.int16]":
+        array: NDArray[np.int16] = block.to_ndarray().ravel()
+        return array if self._channel is None else array[self._channel :: 2]
+
+
+def likeness_of_channels(path: Path, *, rate: int) -> float:
+    """How alike left and right are: their correlation, −1 to 1; 1 where one of them is silent."""
+    import numpy as np  # heavy
+
+    sums = np.zeros(3)
+    both = (SoundReader(path, rate=rate, channel=channel) for channel in (0, 1))
+    for left, right in zip(*both, strict=True):
+        pair = left.astype(np.float64), right.astype(np.float64)
+        sums += [pair[0] @ pair[0], pair[1] @ pair[1], pair[0] @ pair[1]]
+    loudness = float(np.sqrt(sums[0] * sums[1]))
+    return float(sums[2]) / loudness if loudness else 1.0
 
 
 class _TimeLine:
@@ -217,11 +269,6 @@ class _TimeLine:
             size = min(count, self._rate)
             yield np.zeros(size, dtype=np.int16)
             count -= size
-
-
-def _samples(block: Any) -> "NDArray[np.int16]":
-    array: NDArray[np.int16] = block.to_ndarray().ravel()
-    return array
 
 
 def _start_of(decoded: Any, facts: MediaFacts) -> Fraction | None:

@@ -3,14 +3,15 @@
 Good for finding words in clear English speech, not for reading; a real model does far better.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filmgate.core.plan import Producer
+from filmgate.core.providers import Heard
+from filmgate.tools.weights import digest_of_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,31 +29,23 @@ PAUSE_S = 0.5
 LANGUAGE = "en"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Heard:
-    """Some words, and when they were said, in ms."""
+class PocketSphinx:
+    """The port `Recogniser`. Its confidence: the mean posterior probability of the words."""
 
-    start_ms: int
-    end_ms: int
-    text: str
-    confidence: float
-    """The mean posterior probability of its words, 0 to 1."""
+    @cached_property
+    def producer(self) -> Producer:
+        """Which version, and the digest of its model's files."""
+        import pocketsphinx  # heavy
 
+        return Producer(
+            name="pocketsphinx",
+            version=metadata.version("pocketsphinx"),
+            weights_sha256=digest_of_weights(Path(pocketsphinx.get_model_path()) / "en-us"),
+        )
 
-def producer() -> Producer:
-    """Which recogniser, and the digest of its model's files."""
-    import pocketsphinx  # heavy
-
-    model = Path(pocketsphinx.get_model_path()) / "en-us"
-    digest = hashlib.sha256()
-    for path in sorted(path for path in model.rglob("*") if path.is_file()):
-        digest.update(path.relative_to(model).as_posix().encode() + b"\0")
-        digest.update(path.read_bytes())
-    return Producer(
-        name="pocketsphinx",
-        version=metadata.version("pocketsphinx"),
-        weights_sha256=digest.hexdigest(),
-    )
+    def recognise(self, blocks: Iterable["NDArray[np.int16]"]) -> Iterator[Heard]:
+        """Utterance by utterance."""
+        return recognise(blocks)
 
 
 def recognise(blocks: Iterable["NDArray[np.int16]"]) -> Iterator[Heard]:
@@ -76,6 +69,7 @@ def recognise(blocks: Iterable["NDArray[np.int16]"]) -> Iterator[Heard]:
                 end_ms=begin_ms + (words[-1].end_frame + 1) * 1000 // frames_per_s,
                 text=" ".join(_spelled(word.word) for word in words),
                 confidence=_mean_confidence(words),
+                language=LANGUAGE,
             )
 
 

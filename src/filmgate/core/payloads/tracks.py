@@ -29,4 +29,7 @@ class ScreentimeSegmentV1(Payload):
     """The person."""
     evidence: Literal["face", "body", "bridged"]
     """What shows it: a face, a body whose face is turned away, or a gap short enough to bridge."""
+    track_id: Label | None = None
+    """The track of a face or a body that shows it; None for a gap that was bridged."""
     confidence: Confidence | None
+    """Of the track's detections; None where nothing was detected but followed."""

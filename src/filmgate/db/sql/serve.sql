@@ -46,6 +46,12 @@ select exists (select from artifact_selections p
 -- name: fragment_has_legacy
 exists (select from legacy_artifacts l where l.asset_id = %(asset_id)s) as has_legacy
 
+-- name: served_run
+-- The run that one type of an asset is served from.
+select s.run_id
+  from {sources}
+ where s.asset_id = %(asset_id)s and s.artifact_type = %(artifact_type)s;
+
 -- name: jump
 select {envelope}, o.ordinal, o.span_start_ms, o.span_end_ms, o.payload
   from {sources}

@@ -3,23 +3,63 @@
 from typing import Any
 
 from filmgate.core.plan import Plan
-from filmgate.pipelines.episode.probe import probe
-from filmgate.pipelines.episode.scenes import scenes
-from filmgate.pipelines.episode.transcript import transcript
+from filmgate.pipelines.episode.providers import BUILT_IN
+from filmgate.pipelines.episode.stages.body_tracking import body_tracking
+from filmgate.pipelines.episode.stages.cluster import cluster
+from filmgate.pipelines.episode.stages.detect import detect
+from filmgate.pipelines.episode.stages.faces import faces
+from filmgate.pipelines.episode.stages.objects import objects
+from filmgate.pipelines.episode.stages.ocr import ocr
+from filmgate.pipelines.episode.stages.pdf import pdf
+from filmgate.pipelines.episode.stages.places import places
+from filmgate.pipelines.episode.stages.probe import probe
+from filmgate.pipelines.episode.stages.scenes import scenes
+from filmgate.pipelines.episode.stages.screentime import screentime
+from filmgate.pipelines.episode.stages.segments import segments
+from filmgate.pipelines.episode.stages.track_fusion import track_fusion
+from filmgate.pipelines.episode.stages.transcript import transcript
 
-PLAN = Plan(pipeline="episode", stages=(probe, scenes, transcript), packages="filmgate[episode]")
+PLAN = Plan(
+    pipeline="episode",
+    stages=(
+        probe,
+        scenes,
+        detect,
+        faces,
+        cluster,
+        body_tracking,
+        track_fusion,
+        transcript,
+        objects,
+        places,
+        ocr,
+        screentime,
+        segments,
+        pdf,
+    ),
+    packages="filmgate[episode]",
+)
 
-FORMER_NAMES = {
-    "detect_track": "detect",
-    "detect/track": "detect",
-    "faces_embed": "faces",
-    "faces harvest": "faces",
-    "body_tracking_fusion": "track_fusion",
-    "screen_time": "screentime",
-    "pdf_export": "pdf",
-}
+FORMER_NAMES = {alias: each.name for each in PLAN.stages for alias in each.aliases}
 """Today's name by the name that a stage went by before; on old markers, and typed by old hands."""
 
-PROFILES: dict[str, dict[str, dict[str, Any]]] = {"fast": {}, "balanced": {}, "high_quality": {}}
-"""What each profile sets otherwise than the stages' own defaults. The stages so far do the same
-work in all three."""
+PROFILES: dict[str, dict[str, dict[str, Any]]] = {
+    "fast": {
+        "detect": {"longest": 640, "rate": 4.0},
+        "faces": {"per_track": 2},
+        "body_tracking": {"longest": 640, "rate": 2.5},
+        "objects": {"models": ("yolox", "rtdetr", BUILT_IN), "rate": 1.0, "longest": 640},
+        "places": {"rate": 0.2},
+        "ocr": {"longest": 640, "period_ms": 3000, "rate": 5.0},
+    },
+    "balanced": {},
+    "high_quality": {
+        "detect": {"longest": 1280, "rate": 10.0, "search_every": 1},
+        "faces": {"per_track": 8},
+        "body_tracking": {"longest": 1280, "search_every": 1, "min_detections": 3},
+        "objects": {"rate": 5.0, "longest": 1280},
+        "places": {"rate": 2.0},
+        "ocr": {"longest": 1280, "period_ms": 500},
+    },
+}
+"""What each profile sets otherwise than the stages' own defaults, which are `balanced`."""

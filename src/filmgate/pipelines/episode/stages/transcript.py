@@ -5,20 +5,28 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from filmgate.core.errors import Invalid
+from filmgate.core.errors import Invalid, Unavailable
 from filmgate.core.payloads.transcript import TranscriptSegmentV1
 from filmgate.core.plan import Done, Outcome, Producer, Settings, Skipped, stage
 from filmgate.core.ports import Bench, Timed
+from filmgate.core.providers import Recogniser
 from filmgate.media.spans import Span
-from filmgate.pipelines.episode.files import PROBE, TRANSCRIPT, Probe
-from filmgate.pipelines.episode.probe import probe
+from filmgate.pipelines.episode.files import PROBE, TRANSCRIPT
+from filmgate.pipelines.episode.providers import BUILT_IN, Loaders, first_there
+from filmgate.pipelines.episode.records import AudioFacts, Probe
+from filmgate.pipelines.episode.stages.probe import probe
 from filmgate.tools import speech, subtitles
-from filmgate.tools.decoding import SoundReader
+from filmgate.tools.decoding import SoundReader, likeness_of_channels
+from filmgate.tools.speech import PocketSphinx
 from filmgate.tools.subtitles import Cue
+from filmgate.tools.whisper import FasterWhisper
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+LOADERS: Loaders[Recogniser] = {"faster-whisper": FasterWhisper}
 
 
 class TranscriptSettings(Settings):
@@ -28,7 +36,17 @@ class TranscriptSettings(Settings):
     """Read subtitles beside or inside the file where there are any."""
     recognise: bool = True
     """Listen where there are none."""
+    models: tuple[str, ...] = ("faster-whisper", BUILT_IN)
+    """The first that is there listens."""
+    channels: bool = True
+    """Hear left and right apart where they have nothing in common: one talker in each."""
 
+
+MAX_LIKENESS = 0.1
+"""Correlation below which two channels hold a talker each. Of a dialogue recorded with two
+microphones it is 0.00; of music and film, mixed for two loudspeakers, far more."""
+
+SIDES = ("left", "right")
 
 FAULTS = {
     "turned_around": "end before they start, and are left out",
@@ -50,11 +68,19 @@ class Source(NamedTuple):
     makes=[TRANSCRIPT],
     settings=TranscriptSettings,
     tools=["av", "pocketsphinx", "pysubs2"],
+    consults=LOADERS,
 )
 def transcript(bench: Bench, settings: TranscriptSettings) -> Outcome:
     """Words from the first source that has any: side-car, embedded text track, recogniser."""
     facts = bench.read_document(PROBE, Probe)
     whole = Span(start_ms=0, end_ms=facts.duration_ms)
+    try:
+        return _written(bench, facts, whole, settings)
+    except Unavailable as error:
+        return Skipped(str(error))
+
+
+def _written(bench: Bench, facts: Probe, whole: Span, settings: TranscriptSettings) -> Outcome:
     for source in _sources(bench, facts, whole, settings):
         if source.segments or source.kind == "recogniser":
             bench.write_artifacts(TRANSCRIPT, source.segments)
@@ -111,7 +137,7 @@ def _sources(
             producer = Producer(name="pyav", version=metadata.version("av"))
             yield _from_cues(bench, "embedded subtitles", producer, cues, whole, track.language)
     if settings.recognise and facts.audio is not None:
-        yield _from_recogniser(bench, whole)
+        yield _from_recogniser(bench, facts.audio, whole, settings)
 
 
 def _from_side_car(bench: Bench, path: Path, whole: Span) -> Source:
@@ -141,34 +167,56 @@ def _from_cues(
     return Source(kind, producer, segments)
 
 
-def _from_recogniser(bench: Bench, whole: Span) -> Source:
+def _from_recogniser(
+    bench: Bench, audio: AudioFacts, whole: Span, settings: TranscriptSettings
+) -> Source:
     """Listen to the whole of the first sound track."""
+    recogniser = first_there(bench, settings.models, LOADERS, PocketSphinx)
     segments = []
-    for heard in speech.recognise(_listen(bench, whole)):
-        span = Span(start_ms=heard.start_ms, end_ms=heard.end_ms).clamped(whole)
-        if span is not None:
-            payload = TranscriptSegmentV1(
-                text=heard.text,
-                speaker=None,
-                confidence=heard.confidence,
-                language=speech.LANGUAGE,
-            )
-            segments.append(Timed(span.start_ms, span.end_ms, payload))
-    if segments:
+    sides = _sides(bench, audio, settings)
+    for number, side in enumerate(sides):
+        channel = None if side is None else SIDES.index(side)
+        listened = _listen(bench, whole, channel, (number, len(sides)))
+        for heard in recogniser.recognise(listened):
+            span = Span(start_ms=heard.start_ms, end_ms=heard.end_ms).clamped(whole)
+            if span is not None:
+                payload = TranscriptSegmentV1(
+                    text=heard.text,
+                    speaker=side,
+                    confidence=heard.confidence,
+                    language=heard.language,
+                )
+                segments.append(Timed(span.start_ms, span.end_ms, payload))
+    if segments and isinstance(recogniser, PocketSphinx):
         bench.warn(
             "built_in_recogniser",
             "heard by the built-in recogniser: good for finding words in clear English, "
             "not for reading",
         )
-    return Source("recogniser", speech.producer(), sorted(segments, key=lambda timed: timed.place))
+    segments.sort(key=lambda timed: timed.place)
+    return Source("recogniser", recogniser.producer, segments)
 
 
-def _listen(bench: Bench, whole: Span) -> Iterator["NDArray[np.int16]"]:
-    """The sound, telling how far it was heard."""
+def _sides(
+    bench: Bench, audio: AudioFacts, settings: TranscriptSettings
+) -> tuple[str, ...] | tuple[None]:
+    """The channels to be heard apart; only the mix where they have something in common."""
+    if not settings.channels or audio.channels != len(SIDES):
+        return (None,)
+    likeness = likeness_of_channels(bench.source, rate=speech.RATE)
+    return SIDES if abs(likeness) < MAX_LIKENESS else (None,)
+
+
+def _listen(
+    bench: Bench, whole: Span, channel: int | None, part: tuple[int, int]
+) -> Iterator["NDArray[np.int16]"]:
+    """The sound, telling how far it was heard. `part`: which of how many hearings this is."""
     heard = 0
-    for block in SoundReader(bench.source, rate=speech.RATE):
+    before, parts = part
+    length_s = whole.end_ms / 1000
+    for block in SoundReader(bench.source, rate=speech.RATE, channel=channel):
         heard += len(block)
-        bench.progress(heard / speech.RATE, whole.end_ms / 1000)
+        bench.progress(before * length_s + heard / speech.RATE, parts * length_s)
         yield block
 
 

@@ -9,9 +9,10 @@ from filmgate.core.plan import Done, Outcome, Producer, Skipped, stage
 from filmgate.core.ports import Bench, Timed
 from filmgate.media.change import FrameChanges
 from filmgate.media.time import milliseconds
-from filmgate.pipelines.episode.cuts import Cut, CutSettings, find_cuts
-from filmgate.pipelines.episode.files import PROBE, SCENES, Probe
-from filmgate.pipelines.episode.probe import probe
+from filmgate.pipelines.episode.files import PROBE, SCENES
+from filmgate.pipelines.episode.records import Probe
+from filmgate.pipelines.episode.rules.cuts import Cut, CutSettings, find_cuts
+from filmgate.pipelines.episode.stages.probe import probe
 from filmgate.tools.decoding import VideoReader, pixels, scaled_size
 from filmgate.tools.frame_change import measure_changes
 

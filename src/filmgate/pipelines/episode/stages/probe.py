@@ -11,8 +11,8 @@ from filmgate.core.ports import Bench
 from filmgate.media.container import MediaFacts
 from filmgate.media.time import clock_text, milliseconds
 from filmgate.media.timebase import TimeBaseCertificate, certify
-from filmgate.pipelines.episode.files import (
-    PROBE,
+from filmgate.pipelines.episode.files import PROBE
+from filmgate.pipelines.episode.records import (
     AudioFacts,
     Probe,
     SubtitleFacts,

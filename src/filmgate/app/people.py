@@ -1,0 +1,145 @@
+"""Known people: named by somebody who looked, recognised in the runs that follow."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filmgate.app.database import Database
+from filmgate.app.settings import Settings
+from filmgate.core.answers import PeopleAnswer, PersonAnswer
+from filmgate.core.digest import sha256_hex
+from filmgate.core.errors import Invalid, NotFound
+from filmgate.core.people import PEOPLE
+from filmgate.core.resources import Resource
+from filmgate.store.durable import make_folders
+from filmgate.store.home import Home
+
+if TYPE_CHECKING:
+    from filmgate.core.manifest import Manifest
+    from filmgate.db.people import People as Stored
+    from filmgate.store.run_directory import FolderRun
+
+EPISODE = "episode"
+
+
+class People:
+    """The face bank of these settings. Each call is a session of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._home = Home(settings.home.expanduser())
+        self._database = Database(settings)
+
+    def all(self) -> PeopleAnswer:
+        """Everybody, and by which clusters they are known."""
+        with self._stored() as stored:
+            return stored.all()
+
+    def name(self, cluster: str, name: str, reference: str | None) -> PersonAnswer:
+        """Say who a cluster of a run is: `reference` is a run, or an asset for its newest one;
+        without it, the only asset that has a run with people."""
+        run, identity, model = self._identity(cluster, reference)
+        with self._stored() as stored:
+            return stored.name(
+                run.head.asset.id,
+                run.head.run_id,
+                identity.identity_id,
+                name,
+                model.producer,
+                identity.vector,
+            )
+
+    def unname(self, cluster: str, reference: str | None) -> None:
+        """Take a cluster's name back."""
+        run, identity, _ = self._identity(cluster, reference)
+        with self._stored() as stored:
+            stored.unname(run.head.asset.id, run.head.run_id, identity.identity_id)
+
+    def rename(self, person: str, name: str) -> PersonAnswer:
+        """Give a known person another name."""
+        with self._stored() as stored:
+            return stored.rename(person, name)
+
+    def remove(self, person: str) -> PersonAnswer:
+        """Forget a known person."""
+        with self._stored() as stored:
+            return stored.remove(person)
+
+    def resource(self) -> Resource | None:
+        """Everybody as a run consults them: a snapshot in the home, named by its digest; None
+        where nobody is known. An embedded database that was never made is not made for this."""
+        if not self._database.is_made():
+            return None
+        with self._stored() as stored:
+            known = stored.known()
+        if not known.people:
+            return None
+        data = known.to_bytes()
+        sha256 = sha256_hex(data)
+        path = self._home.root / "people" / f"{sha256}.json"
+        if not path.exists():
+            make_folders(path.parent)
+            draft = path.with_suffix(".draft")
+            draft.write_bytes(data)
+            draft.replace(path)
+        return Resource(name=PEOPLE, sha256=sha256, path=path)
+
+    def _identity(self, cluster: str, reference: str | None) -> "tuple[FolderRun, Any, Any]":
+        """The run, the identity and the model of its vectors, from the run's own files."""
+        from filmgate.pipelines.episode.files import FACE_MODEL, IDENTITIES  # heavy
+        from filmgate.pipelines.episode.records import FaceModel, Identity
+
+        run = self._home.find(reference) if reference else self._only_run()
+        manifest = run.refold(None)
+        lines = _verified(run, manifest, IDENTITIES.path).splitlines()
+        model = FaceModel.model_validate_json(_verified(run, manifest, FACE_MODEL.path))
+        identities = [Identity.model_validate_json(line) for line in lines]
+        for identity in identities:
+            if identity.identity_id == cluster:
+                return run, identity, model
+        known = ", ".join(each.identity_id for each in identities) or "none"
+        raise NotFound(
+            f"run {run.head.run_id} of {run.head.asset.id} has no cluster {cluster!r}",
+            expected=f"one of {known}",
+            got=cluster,
+        )
+
+    def _only_run(self) -> "FolderRun":
+        """The newest run of the only asset that was looked at."""
+        newest = {
+            run.head.asset.id: run for run in self._home.runs() if run.head.pipeline == EPISODE
+        }
+        if len(newest) != 1:
+            raise Invalid(
+                "say in which video the cluster is",
+                expected="--in ASSET, or --in ASSET/RUN",
+                got=f"{len(newest)} videos: {', '.join(sorted(newest)[:5])}" if newest else "none",
+            )
+        return next(iter(newest.values()))
+
+    @contextmanager
+    def _stored(self) -> "Iterator[Stored]":
+        from filmgate.db.people import People as Stored  # slow, and not always needed
+
+        with self._database.session() as connection:
+            yield Stored(connection)
+
+
+def _verified(run: "FolderRun", manifest: "Manifest", path: str) -> bytes:
+    """A file of a run as the run's records name it."""
+    for _, _, ref in manifest.artifact_refs:
+        if ref.path == path:
+            data = Path(run.path_of(path)).read_bytes() if run.facts(path) else b""
+            if sha256_hex(data) != ref.sha256:
+                raise Invalid(
+                    f"{path} is not what the run made",
+                    expected=f"sha256 {ref.sha256}",
+                    got=f"sha256 {sha256_hex(data)}",
+                    hint="filmgate run with --repair makes it again",
+                )
+            return data
+    raise NotFound(
+        f"run {manifest.run_id} of {manifest.asset.id} has no people",
+        expected=f"{path}, which stage cluster makes",
+        got="none",
+    )

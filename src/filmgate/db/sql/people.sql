@@ -1,0 +1,76 @@
+-- name: all
+-- Everybody, with the faces they are recognised by, in a fixed order.
+select p.person_id, p.name,
+       coalesce(jsonb_agg(jsonb_build_object(
+                    'asset_id', r.asset_id, 'run_id', r.run_id, 'cluster_id', r.cluster_id,
+                    'model', r.model, 'weights_sha256', r.weights_sha256, 'vector', r.vector)
+                order by r.asset_id, r.run_id, r.cluster_id)
+                filter (where r.person_key is not null), '[]') as "references"
+  from people p
+  left join people_references r using (person_key)
+ group by p.person_key
+ order by p.person_id;
+
+-- name: by_name
+select person_key, person_id, name from people
+ where lower(name) = lower(%(name)s) or person_id = %(name)s
+ order by lower(name) = lower(%(name)s) desc
+ limit 1;
+
+-- name: ids_like
+select person_id from people where person_id = %(slug)s or person_id like %(slug)s || '-%%';
+
+-- name: add
+insert into people (person_id, name) values (%(person_id)s, %(name)s)
+returning person_key, person_id, name;
+
+-- name: lock
+lock table people in share row exclusive mode;
+
+-- name: name_cluster
+insert into people_references (person_key, asset_id, run_id, cluster_id, model, weights_sha256, vector)
+values (%(person_key)s, %(asset_id)s, %(run_id)s, %(cluster_id)s, %(model)s, %(weights_sha256)s,
+        %(vector)s)
+on conflict (asset_id, run_id, cluster_id) do update
+   set person_key = excluded.person_key, model = excluded.model,
+       weights_sha256 = excluded.weights_sha256, vector = excluded.vector, created_at = now();
+
+-- name: unname_cluster
+delete from people_references
+ where asset_id = %(asset_id)s and run_id = %(run_id)s and cluster_id = %(cluster_id)s;
+
+-- name: rename
+update people set name = %(new_name)s where person_key = %(person_key)s;
+
+-- name: remove
+delete from people where person_key = %(person_key)s;
+
+-- name: drop_metrics
+delete from screenalytics.person_metrics where asset_key = %(asset_key)s and run_key = %(run_key)s;
+
+-- name: add_metrics
+insert into screenalytics.person_metrics
+       (asset_key, run_key, identity_id, person_id, onscreen_ms, face_visible_ms, body_only_ms,
+        gap_bridged_ms, speaking_ms, confessional_ms, first_ms, last_ms, appearances, share,
+        is_singleton, unsure)
+values (%(asset_key)s, %(run_key)s, %(identity_id)s, coalesce(%(person_id)s, %(identity_id)s),
+        %(onscreen_ms)s, %(face_visible_ms)s, %(body_only_ms)s, %(gap_bridged_ms)s,
+        %(speaking_ms)s, %(confessional_ms)s, %(first_ms)s, %(last_ms)s, %(appearances)s,
+        %(share)s, %(is_singleton)s, %(unsure)s);
+
+-- name: screentime
+-- Everybody in the runs of an asset whose screen time is served; a name given by hand wins.
+select m.identity_id, coalesce(named.person_id, known.person_id) as person_id,
+       coalesce(named.name, known.name) as name, named.person_id is not null as is_named,
+       m.onscreen_ms, m.face_visible_ms, m.body_only_ms, m.gap_bridged_ms, m.speaking_ms,
+       m.confessional_ms, m.first_ms, m.last_ms, m.appearances, m.share, m.is_singleton,
+       case when named.person_id is null then m.unsure else '[]' end as unsure
+  from screenalytics.person_metrics m
+  join assets a using (asset_key)
+  join runs r using (asset_key, run_key)
+  left join people known on known.person_id = m.person_id and m.person_id <> m.identity_id
+  left join people_references n on n.asset_id = a.asset_id and n.run_id = r.run_id
+                               and n.cluster_id = m.identity_id
+  left join people named on named.person_key = n.person_key
+ where a.asset_id = %(asset_id)s and r.run_id = %(run_id)s
+ order by m.onscreen_ms desc, m.first_ms, m.identity_id;

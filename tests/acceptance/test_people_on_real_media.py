@@ -1,0 +1,187 @@
+"""The whole episode pipeline against clips whose truth is known. Skipped without them."""
+
+import csv
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from filmgate.media.boxes import Box
+from filmgate.pipelines.episode.rules.tracking import matched
+from support.command import Filmgate
+
+pytestmark = pytest.mark.proof
+
+TENTH = 0.1
+TIME_TOLERANCE_MS = 100
+MIN_IOU = 0.3
+
+
+class Ran:
+    """A run, and what it made."""
+
+    def __init__(self, filmgate: Filmgate, video: Path, *arguments: str) -> None:
+        self.filmgate = filmgate
+        self.manifest = filmgate.json("run", "episode", video, "--jobs", "2", *arguments)
+        self.folder = filmgate.folder(self.manifest)
+
+    def document(self, name: str) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((self.folder / name).read_bytes())
+        return document
+
+    def records(self, name: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.folder / name).read_text().splitlines()]
+
+    @property
+    def onscreen_ms(self) -> list[int]:
+        return [person["onscreen_ms"] for person in self.document("screentime.json")["people"]]
+
+
+@pytest.fixture(scope="module")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Each clip is run once for the module."""
+    root = tmp_path_factory.mktemp("people")
+    yield cache(
+        lambda video, *arguments: Ran(
+            Filmgate(root / Path(video).stem, is_light=False), video, *arguments
+        )
+    )
+    Filmgate(root / "talk_dev_3people")("db", "stop")
+
+
+@pytest.fixture
+def talk(test_data: Path, homes: Any) -> Ran:
+    ran: Ran = homes(test_data / "faces/talk_dev_3people.mp4")
+    return ran
+
+
+def test_every_stage_ends_well_or_says_why_it_was_skipped(talk: Ran) -> None:
+    assert talk.manifest["status"] == "SUCCESS"
+    for name, entry in talk.manifest["stages"].items():
+        assert entry["status"] == "SUCCESS" or (
+            name == "places" and "models add" in entry["reason"]
+        )
+
+
+def test_three_people_each_on_screen_as_long_as_they_are(talk: Ran, test_data: Path) -> None:
+    truth = json.loads((test_data / "faces/talk_dev_3people.gt.json").read_bytes())
+    seconds: dict[str, float] = {}
+    for shot in truth["shots"]:
+        for who in shot["people"]:
+            seconds[who] = seconds.get(who, 0) + shot["end_s"] - shot["start_s"]
+    expected = sorted((1000 * each for each in seconds.values()), reverse=True)
+    assert len(talk.onscreen_ms) == len(expected) == 3  # the printed skull is nobody
+    for found, true in zip(talk.onscreen_ms, expected, strict=True):
+        assert abs(found - true) <= TENTH * true
+
+
+def test_the_table_adds_up_to_the_totals(talk: Ran) -> None:
+    rows = pq.read_table(talk.folder / "exports/segments.parquet").to_pylist()
+    order = [(row["identity"], row["track_id"], row["segment_start"]) for row in rows]
+    assert order == sorted(order)
+    for person in talk.document("screentime.json")["people"]:
+        own = [row for row in rows if row["identity_id"] == person["identity_id"]]
+        total = sum(row["duration_s"] for row in own)
+        assert abs(total * 1000 - person["onscreen_ms"]) <= 1
+    assert {row["run_id"] for row in rows} == {talk.manifest["run_id"]}
+
+
+def test_everything_is_answered_from_the_command_line(talk: Ran) -> None:
+    filmgate, asset = talk.filmgate, "talk_dev_3people"
+    face = filmgate.json("jump", asset, "--kind", "face", "--cluster", "c2")["artifact"]
+    assert face["payload"]["cluster_id"] == "c2"
+    person = filmgate.json("jump", asset, "--kind", "person", "--cluster", "c3")["artifact"]
+    assert person["artifact_type"] == "screentime.segment"
+    assert filmgate.json("find", asset, "country")["hits"]
+    times = filmgate.json("screentime", asset)["people"]
+    assert [each["onscreen_ms"] for each in times] == talk.onscreen_ms
+
+
+def test_a_variable_rate_gives_the_same_times(talk: Ran, test_data: Path, homes: Any) -> None:
+    uneven = homes(test_data / "odd/vfr_talk.mp4", "--no-ingest")
+    assert len(uneven.onscreen_ms) == len(talk.onscreen_ms)
+    for one, other in zip(talk.onscreen_ms, uneven.onscreen_ms, strict=True):
+        assert abs(one - other) <= TIME_TOLERANCE_MS
+
+
+def test_a_named_person_is_recognised_in_the_next_film(
+    talk: Ran, test_data: Path, tmp_path: Path
+) -> None:
+    talk.filmgate.json("people", "name", "c1", "Lisa", "--in", "talk_dev_3people")
+    assert talk.filmgate.json("screentime", "talk_dev_3people")["people"][0]["name"] == "Lisa"
+    turned = Ran(talk.filmgate, test_data / "odd/rotated_meta90.mp4")
+    people = turned.document("screentime.json")["people"]
+    assert [each["name"] for each in people] == ["Lisa", None]
+    (row,) = [
+        each
+        for each in talk.filmgate.json("screentime", "rotated_meta90")["people"]
+        if each["person_id"]
+    ]
+    assert (row["person_id"], row["is_named"]) == ("lisa", False)
+
+
+def test_cars_are_nobody(test_data: Path, homes: Any) -> None:
+    cars = homes(test_data / "people/car-detection.mp4", "--no-ingest")
+    assert cars.manifest["status"] == "SUCCESS"
+    assert cars.onscreen_ms == []
+    assert cars.records("body_tracks.jsonl") == []
+    assert cars.records("transcript.jsonl") == []
+
+
+def people_in(frame: int) -> int:
+    """The truth of vtest.avi, up to frame 68."""
+    return next(count for last, count in ((15, 3), (20, 4), (39, 5), (68, 6)) if frame <= last)
+
+
+def test_bodies_on_a_street_are_counted_within_one(test_data: Path, homes: Any) -> None:
+    street = homes(test_data / "people/vtest.avi", "--no-ingest", "--set", "ocr.enabled=false")
+    assert street.onscreen_ms == []  # a body without a face or a name is nobody
+    bodies = street.records("body_tracks.jsonl")
+    seen: dict[int, list[Box]] = {}
+    for frame in range(69):
+        for each in bodies:
+            if each["span_start_ms"] <= frame * 100 < each["span_end_ms"]:
+                box = each["payload"]["bounding_box"]
+                seen.setdefault(frame, []).append(Box(**box))
+    near = [abs(len(seen.get(frame, [])) - people_in(frame)) <= 1 for frame in range(69)]
+    assert sum(near) >= 0.8 * len(near)
+    right = found = true = 0
+    with (test_data / "people/vtest.gt_sparse.csv").open() as file:
+        truth: dict[int, list[Box]] = {}
+        for row in csv.DictReader(file):
+            box = Box(*(float(row[name]) for name in ("x", "y", "w", "h")))
+            truth.setdefault(int(row["frame_1based"]) - 1, []).append(box)
+    for frame, boxes in truth.items():
+        here = seen.get(frame, [])
+        right += len(matched(boxes, here, MIN_IOU))
+        found, true = found + len(here), true + len(boxes)
+    print(f"bodies of vtest: recall {right / true:.2f}, precision {right / found:.2f}")  # noqa: T201
+    assert right >= 0.5 * true
+
+
+def test_a_counter_is_read(test_data: Path, homes: Any) -> None:
+    counter = homes(test_data / "text/counter.mp4", "--no-ingest")
+    texts = counter.records("ocr.jsonl")
+    read = {
+        number
+        for number in range(1, 31)
+        for each in texts
+        if each["payload"]["text"].replace(" ", "") == f"Frame={number}"
+        and each["span_start_ms"] == (number - 1) * 100
+    }
+    assert len(read) >= 27, sorted(set(range(1, 31)) - read)
+
+
+def test_each_channel_has_its_talker(test_data: Path, homes: Any) -> None:
+    talkers = homes(test_data / "speech/stereo_diarization.wav", "--no-ingest")
+    segments = [each["payload"] for each in talkers.records("transcript.jsonl")]
+    said = {
+        side: " ".join(each["text"] for each in segments if each["speaker"] == side)
+        for side in ("left", "right")
+    }
+    assert "wizard" in said["left"] or "curtain" in said["left"]
+    assert "distant" in said["right"] or "horizon" in said["right"]

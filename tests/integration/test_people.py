@@ -1,0 +1,158 @@
+"""Known people in the database, and everybody's screen time."""
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from filmgate.core.errors import Conflict, NotFound
+from filmgate.core.plan import Producer
+from filmgate.core.screentime import Likeness, PersonTime, ScreenTime
+from filmgate.core.selection import Selection
+from filmgate.db.people import People, slug_of
+from filmgate.db.serving import Serving
+from support.archive import on_screen, take_in
+from support.database import FILM, connection, serving
+
+__all__ = ["connection", "serving"]
+
+NET = Producer(name="net", version="1", weights_sha256="a" * 64)
+
+
+@pytest.fixture
+def people(connection: psycopg.Connection) -> People:
+    return People(connection)
+
+
+def person(identity: str, *, face: int = 700, body: int = 200, **told: Any) -> PersonTime:
+    facts: dict[str, Any] = {
+        "identity_id": identity,
+        "person_id": None,
+        "name": None,
+        "unsure": (),
+        "onscreen_ms": face + body + 100,
+        "face_visible_ms": face,
+        "body_only_ms": body,
+        "gap_bridged_ms": 100,
+        "speaking_ms": None,
+        "confessional_ms": 0,
+        "first_ms": 0,
+        "last_ms": 5000,
+        "appearances": 2,
+        "share": 0.1,
+        "is_singleton": False,
+    }
+    return PersonTime(**facts | told)
+
+
+def take_in_people(connection: psycopg.Connection, *persons: PersonTime, **told: Any) -> None:
+    times = ScreenTime(
+        people=persons,
+        duration_ms=10_000,
+        speaking_by=None,
+        unidentified_face_ms=0,
+        thresholds_hash="sha256:0",
+    )
+    rows = [(0, 5000, on_screen(each.identity_id)) for each in persons]
+    take_in(connection, {"screentime.segment": rows}, screentime=times, **told)
+
+
+def test_a_name_makes_a_person_and_the_same_name_again_another_face_of_theirs(
+    people: People,
+) -> None:
+    first = people.name("film", "r1", "c1", "Lisa", NET, [0.1, 0.2])
+    again = people.name("film", "r1", "c3", "lisa", NET, [0.3, 0.2])
+    assert (first.person_id, again.person_id, again.name) == ("lisa", "lisa", "Lisa")
+    assert [each.cluster_id for each in again.clusters] == ["c1", "c3"]
+    (known,) = people.known().people
+    assert [reference.vector for reference in known.references] == [(0.1, 0.2), (0.3, 0.2)]
+    assert {reference.weights_sha256 for reference in known.references} == {"a" * 64}
+
+
+def test_naming_again_changes_who_it_is_and_unnaming_takes_it_back(people: People) -> None:
+    people.name("film", "r1", "c1", "Lisa", NET, [0.1])
+    people.name("film", "r1", "c1", "Bart", NET, [0.1])
+    clusters = {each.name: len(each.clusters) for each in people.all().people}
+    assert clusters == {"Lisa": 0, "Bart": 1}
+    people.unname("film", "r1", "c1")
+    with pytest.raises(NotFound, match="has no name"):
+        people.unname("film", "r1", "c1")
+
+
+def test_ids_are_readable_and_never_shared(people: People) -> None:
+    names = ["Zoë O'Hara", "Zoe O Hara", "王", "Ли"]
+    ids = [
+        people.name("film", "r1", f"c{n}", name, NET, [0.1]).person_id
+        for n, name in enumerate(names)
+    ]
+    assert ids == ["zoe-o-hara", "zoe-o-hara-2", "person", "person-2"]
+    assert slug_of("  ") == "person"
+
+
+def test_a_name_that_is_taken_is_refused_and_a_person_can_be_forgotten(people: People) -> None:
+    people.name("film", "r1", "c1", "Lisa", NET, [0.1])
+    people.name("film", "r1", "c2", "Bart", NET, [0.2])
+    with pytest.raises(Conflict, match="called 'Lisa' already"):
+        people.rename("bart", "Lisa")
+    assert people.rename("bart", "Bartholomew").person_id == "bart"
+    assert people.remove("Bartholomew").person_id == "bart"
+    assert [each.name for each in people.all().people] == ["Lisa"]
+    with pytest.raises(NotFound, match="nobody is called"):
+        people.remove("bart")
+
+
+def test_screen_time_is_served_from_the_run_that_appearances_are(
+    connection: psycopg.Connection, serving: Serving
+) -> None:
+    take_in_people(connection, person("c1"), run="r1", profile="fast")
+    take_in_people(connection, person("c1", face=900), person("c2"), run="r2", finished=9)
+    answer = serving.screentime(FILM)
+    assert answer.runs == {"screentime.segment": "r2"}
+    assert [(each.identity_id, each.onscreen_ms) for each in answer.people] == [
+        ("c1", 1200),
+        ("c2", 1000),
+    ]
+    assert answer.people[0].speaking_ms is None
+    fast = serving.screentime(FILM, Selection.of(profile="fast"))
+    assert fast.runs == {"screentime.segment": "r1"}
+    with pytest.raises(NotFound, match="nothing of kind 'person'"):
+        serving.screentime(FILM, Selection.of(profile="high_quality"))
+    with pytest.raises(NotFound, match="no asset"):
+        serving.screentime("nope")  # type: ignore[arg-type]
+
+
+def test_a_name_given_by_hand_wins_over_what_was_recognised(
+    connection: psycopg.Connection, serving: Serving, people: People
+) -> None:
+    lisa = people.name("other", "r0", "c9", "Lisa", NET, [0.1])
+    unsure = (Likeness(person_id=lisa.person_id, name="Lisa", distance=0.4),)
+    take_in_people(
+        connection, person("c1", person_id="lisa", name="Lisa"), person("c2", unsure=unsure)
+    )
+    known, doubtful = serving.screentime(FILM).people
+    assert (known.name, known.person_id, known.is_named) == ("Lisa", "lisa", False)
+    assert (doubtful.name, [each.name for each in doubtful.unsure]) == (None, ["Lisa"])
+    people.name("film", "r1", "c1", "Bart", NET, [0.1])
+    people.name("film", "r1", "c2", "Lisa", NET, [0.1])
+    first, second = serving.screentime(FILM).people
+    assert (first.name, first.is_named) == ("Bart", True)
+    assert (second.name, second.unsure) == ("Lisa", ())
+    people.remove("Bart")
+    assert serving.screentime(FILM).people[0].name == "Lisa"
+
+
+def test_a_later_revision_takes_the_place_of_the_numbers_before(
+    connection: psycopg.Connection, serving: Serving
+) -> None:
+    take_in_people(connection, person("c1"), person("c2"))
+    take_in_people(connection, person("c1", face=100), revision=2, finished=1)
+    assert [each.face_visible_ms for each in serving.screentime(FILM).people] == [100]
+
+
+def test_numbers_that_do_not_add_up_are_refused_by_the_database(
+    connection: psycopg.Connection,
+) -> None:
+    wrong = person("c1").model_copy(update={"onscreen_ms": 1})
+    with pytest.raises(psycopg.errors.CheckViolation):
+        take_in_people(connection, wrong)
+    assert connection.execute("select count(*) from runs").fetchone() == (0,)
