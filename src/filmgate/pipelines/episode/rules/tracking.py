@@ -34,8 +34,6 @@ class FollowSettings(Settings):
     """A track with fewer is a false alarm."""
     max_carry_ms: Annotated[int, Field(ge=0)] = 4000
     """How long a track is carried without a detection."""
-    probation_ms: Annotated[int, Field(ge=0)] = 1000
-    """The same for what was detected too rarely to be a track: most of that is false."""
     back_ms: Annotated[int, Field(ge=0)] = 4000
     """How far a new track is followed back; pictures of so long are kept in memory."""
 
@@ -163,8 +161,7 @@ class Tracker:
 
     def _may_carry(self, trail: Trail, glance: Glance, box: Box, quality: float) -> bool:
         settings = self.settings
-        limit_ms = settings.max_carry_ms if self._is_proved(trail) else settings.probation_ms
-        is_fresh = glance.span.start_ms - trail.last_detected_ms <= limit_ms
+        is_fresh = glance.span.start_ms - trail.last_detected_ms <= settings.max_carry_ms
         is_alone = all(
             other.trail is trail
             or other.trail.last.frame_number != glance.frame_number
