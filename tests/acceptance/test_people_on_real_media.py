@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -186,3 +187,36 @@ def test_each_channel_has_its_talker(test_data: Path, homes: Any) -> None:
     assert "wizard" in said["left"] or "curtain" in said["left"]
     assert "extremely" in said["right"]
     assert "extremely" not in said["left"]
+
+
+def test_a_known_speech_is_heard(test_data: Path, homes: Any) -> None:
+    speech = homes(test_data / "speech/jfk.wav", "--no-ingest")
+    heard = " ".join(each["payload"]["text"] for each in speech.records("transcript.jsonl"))
+    said = [
+        "and",
+        "so",
+        "my",
+        "fellow",
+        "americans",
+        "ask",
+        "not",
+        "what",
+        "your",
+        "country",
+        "can",
+        "do",
+        "for",
+        "you",
+        "ask",
+        "what",
+        "you",
+        "can",
+        "do",
+        "for",
+        "your",
+        "country",
+    ]
+    blocks = SequenceMatcher(None, heard.split(), said, autojunk=False).get_matching_blocks()
+    accuracy = sum(block.size for block in blocks) / len(said)
+    print(f"words of the speech that were heard: {accuracy:.0%}")  # noqa: T201
+    assert accuracy >= 0.5

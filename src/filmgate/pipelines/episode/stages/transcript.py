@@ -69,6 +69,7 @@ class Source(NamedTuple):
     settings=TranscriptSettings,
     tools=["av", "pocketsphinx", "pysubs2"],
     consults=LOADERS,
+    version=2,
 )
 def transcript(bench: Bench, settings: TranscriptSettings) -> Outcome:
     """Words from the first source that has any: side-car, embedded text track, recogniser."""
