@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -14,7 +15,16 @@ from filmgate.core.errors import Invalid
 from filmgate.media.time import milliseconds
 from filmgate.tools import subtitles
 from filmgate.tools.containers import inspect
-from filmgate.tools.decoding import SoundReader, VideoReader, _PictureLine, _TimeLine, pixels
+from filmgate.tools.decoding import (
+    SoundReader,
+    VideoReader,
+    _PictureLine,
+    _TimeLine,
+    fitted_size,
+    likeness_of_channels,
+    pixels,
+    upright,
+)
 from filmgate.tools.frame_change import measure_changes
 from filmgate.tools.speech import recognise, utterances
 from support.films import COLOURS, film_of_shots, picture, write_film, write_tone
@@ -254,3 +264,41 @@ def test_times_are_exact_fractions(tmp_path: Path) -> None:
         Fraction(1001, 30000),
         Fraction(2002, 30000),
     ]
+
+
+def test_of_an_interlaced_picture_one_moment_is_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "interlaced.mkv"
+    with av.open(str(path), "w") as container:
+        video: Any = container.add_stream("mpeg2video", rate=25)
+        video.width, video.height, video.pix_fmt, video.bit_rate = 128, 96, "yuv420p", 8_000_000
+        flags = av.codec.context.Flags
+        video.codec_context.flags |= flags.interlaced_dct | flags.interlaced_me
+        combed = np.zeros((96, 128, 3), np.uint8)
+        combed[::2, :64], combed[1::2, 64:] = 255, 255  # two moments, half a picture apart
+        for number in range(5):
+            picture = av.VideoFrame.from_ndarray(combed, format="rgb24")
+            picture.pts, picture.time_base = number, Fraction(1, 25)
+            container.mux(video.encode(picture))
+        container.mux(video.encode(None))
+    frame = next(iter(VideoReader(path)))
+    assert frame.picture.interlaced_frame
+    image = upright(frame, fitted_size(frame, longest=128))
+    assert image[:, 8:56].mean() > 200
+    assert image[:, 72:120].mean() < 55
+
+
+def test_a_turned_film_is_looked_at_upright(test_data: Path) -> None:
+    turned = next(iter(VideoReader(test_data / "odd/rotated_meta90.mp4")))
+    plain = next(iter(VideoReader(test_data / "faces/talk_dev_3people.mp4")))
+    images = [upright(each, fitted_size(each, longest=320)) for each in (turned, plain)]
+    assert images[0].shape == images[1].shape == (240, 320, 3)
+    difference = np.abs(images[0].astype(int) - images[1].astype(int)).mean()
+    assert difference < 5
+
+
+def test_channels_of_two_talkers_have_nothing_in_common_and_those_of_one_sound_all(
+    test_data: Path, tmp_path: Path
+) -> None:
+    talkers = test_data / "speech/stereo_diarization.wav"
+    assert abs(likeness_of_channels(talkers, rate=16_000)) < 0.05
+    assert likeness_of_channels(write_tone(tmp_path / "hum.wav", 1), rate=16_000) > 0.99

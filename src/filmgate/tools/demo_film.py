@@ -86,7 +86,7 @@ def compose(path: Path, told: Callable[[float, float], None]) -> None:
     import av  # heavy
     import numpy as np
 
-    pictures = _pictures()
+    pictures = portraits()
     draft = path.with_name(f".{path.name}")
     total = sum(shot.seconds for shot in SHOTS) * FRAMES_A_SECOND
     with av.open(str(draft), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
@@ -146,7 +146,7 @@ def _title_card(lines: tuple[str, ...]) -> "Image":
     return card
 
 
-def _pictures() -> dict[str, "Image"]:
+def portraits() -> dict[str, "Image"]:
     """The pictures, from where their packages keep them."""
     try:
         import matplotlib.cbook  # of the demo only

@@ -1,0 +1,226 @@
+"""An episode with people, whole: answers, files, tampering, and odd inputs. No test data needed."""
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from filmgate.app.run_options import RunOptions
+from filmgate.app.settings import Settings
+from filmgate.app.system import System
+from filmgate.core.manifest import Manifest
+from filmgate.core.states import RunState, StageState
+from filmgate.engine.journal import Unwatched
+from support.films import write_film, write_tone
+from support.portraits import RATE, SHOT_S, film_of_people
+
+pytestmark = pytest.mark.proof
+
+SHOT_MS = SHOT_S * 1000
+TOLERANCE_MS = 1000 // RATE
+
+
+def run(home: Path, film: Path, **options: Any) -> tuple[Path, Manifest]:
+    """In this process, so that models are imported once."""
+    asked = RunOptions(profile="fast", ingest=False, **options)
+    report = System(Settings(home=home)).run("episode", film, asked, Unwatched(), lambda *_: None)
+    return report.folder, report.manifest
+
+
+def records(folder: Path, name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / name).read_text().splitlines()]
+
+
+def states(manifest: Manifest) -> dict[str, StageState]:
+    return {name: entry.status for name, entry in manifest.stages.items()}
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path, Manifest]:
+    root = tmp_path_factory.mktemp("people")
+    film = film_of_people(root / "people.mkv")
+    return (root / "home", film, *run(root / "home", film, run_id="whole"))
+
+
+def test_two_portraits_are_two_people_for_as_long_as_they_are_shown(
+    ran: tuple[Path, Path, Path, Manifest],
+) -> None:
+    *_, folder, manifest = ran
+    assert manifest.status is RunState.SUCCESS
+    people = json.loads((folder / "screentime.json").read_bytes())["people"]
+    assert len(people) == 2
+    for number, person in enumerate(sorted(people, key=lambda each: each["first_ms"])):
+        assert abs(person["onscreen_ms"] - SHOT_MS) <= TOLERANCE_MS
+        assert abs(person["first_ms"] - number * SHOT_MS) <= TOLERANCE_MS
+
+
+def test_a_title_is_read_with_the_span_of_its_shot(
+    ran: tuple[Path, Path, Path, Manifest],
+) -> None:
+    *_, folder, _ = ran
+    spans = [
+        (each["span_start_ms"], each["span_end_ms"])
+        for each in records(folder, "ocr.jsonl")
+        if each["payload"]["text"] == "GATE"
+    ]
+    assert spans == [(2 * SHOT_MS, 3 * SHOT_MS)]
+
+
+def test_the_report_is_a_pdf_of_some_pages(ran: tuple[Path, Path, Path, Manifest]) -> None:
+    *_, folder, _ = ran
+    data = (folder / "exports/run_debug.pdf").read_bytes()
+    assert data.startswith(b"%PDF-")
+    assert data.rstrip().endswith(b"%%EOF")
+
+
+def test_the_same_run_again_makes_the_same_bytes(
+    ran: tuple[Path, Path, Path, Manifest], tmp_path: Path
+) -> None:
+    _, film, _, first = ran
+    _, second = run(tmp_path / "home", film, run_id="whole", jobs=2)
+    assert [ref.sha256 for *_, ref in first.artifact_refs] == [
+        ref.sha256 for *_, ref in second.artifact_refs
+    ]
+
+
+def flipped(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def cut(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+
+
+def gone(path: Path) -> None:
+    path.unlink()
+
+
+@pytest.mark.parametrize("harm", [flipped, cut, gone])
+def test_whatever_is_done_to_any_file_the_gate_says_so(
+    ran: tuple[Path, Path, Path, Manifest], tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    home, film, _, manifest = ran
+    shutil.copytree(home, tmp_path / "home")
+    system = System(Settings(home=tmp_path / "home"))
+    folder, _ = system.verify("people/whole")
+    for stage, _, ref in manifest.artifact_refs:
+        whole = (folder / ref.path).read_bytes()
+        if not whole:
+            continue  # nothing can be taken from an empty file
+        harm(folder / ref.path)
+        _, found = system.verify("people/whole")
+        blocked = found.stages[stage].blocked
+        assert blocked is not None, f"{harm.__name__} {ref.path}"
+        assert ref.path in {reason.path for reason in blocked.reasons}
+        _, after = run(tmp_path / "home", film, run_id="whole")
+        assert after.stages[stage].status is StageState.BLOCKED
+        assert not (folder / ref.path).exists() or (folder / ref.path).read_bytes() != whole
+        (folder / ref.path).write_bytes(whole)
+    _, mended = run(tmp_path / "home", film, run_id="whole")
+    assert mended.status is RunState.SUCCESS
+    assert all(entry.attempt == 1 for entry in mended.stages.values())
+
+
+@pytest.mark.parametrize(
+    ("off", "gone_too"),
+    [
+        ("scenes", set()),
+        ("detect", {"faces", "cluster", "track_fusion", "screentime", "segments"}),
+        ("faces", {"cluster", "track_fusion", "screentime", "segments"}),
+        ("body_tracking", {"track_fusion", "objects", "screentime", "segments"}),
+        ("screentime", {"segments"}),
+        ("ocr", set()),
+    ],
+)
+def test_what_is_switched_off_takes_only_what_stands_on_it_along(
+    ran: tuple[Path, Path, Path, Manifest], tmp_path: Path, off: str, gone_too: set[str]
+) -> None:
+    _, film, _, whole = ran
+    _, manifest = run(tmp_path / "home", film, settings=(f"{off}.enabled=false",))
+    assert manifest.status is RunState.SUCCESS
+    skipped = {name for name, state in states(manifest).items() if state is StageState.SKIPPED}
+    before = {name for name, state in states(whole).items() if state is StageState.SKIPPED}
+    assert skipped - before == {off, *gone_too}
+    assert all(manifest.stages[name].reason for name in skipped)
+
+
+def inside_the_film(folder: Path) -> None:
+    """Every span of every artifact lies in the media, the right way round."""
+    end_ms = json.loads((folder / "probe.json").read_bytes())["duration_ms"]
+    for path in folder.glob("*.jsonl"):
+        for each in records(folder, path.name):
+            if "span_start_ms" in each and "span_end_ms" in each:
+                assert 0 <= each["span_start_ms"] <= each["span_end_ms"] <= end_ms, path.name
+
+
+def black(path: Path, count: int, size: tuple[int, int]) -> Path:
+    width, height = size
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("ffv1", rate=10)
+        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+        for number in range(count):
+            frame = av.VideoFrame.from_ndarray(np.zeros((height, width, 3), np.uint8), "rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+    return path
+
+
+ODD: dict[str, Callable[[Path], Path]] = {
+    "one frame": lambda path: black(path / "one.mkv", 1, (320, 240)),
+    "all black": lambda path: black(path / "black.mkv", 20, (320, 240)),
+    "tiny": lambda path: black(path / "tiny.mkv", 5, (16, 16)),
+    "two pixels": lambda path: black(path / "two.mkv", 3, (2, 2)),
+    "portrait": lambda path: black(path / "portrait.mkv", 5, (360, 1280)),
+    "very wide": lambda path: black(path / "wide.mkv", 5, (2048, 32)),
+    "8K": lambda path: black(path / "8k.mkv", 2, (7680, 4320)),
+    "late start": lambda path: film_of_people(path / "late.mkv", first_pts=5_000),
+    "ten bits": lambda path: film_of_people(
+        path / "ten.mkv", pixel_format="yuv420p10le", codec="ffv1"
+    ),
+    "no picture": lambda path: write_tone(path / "hum.wav", 1.0),
+    "variable rate": lambda path: write_film(
+        path / "vfr.mkv", [0, 40, 500, 510, 2000], [np.zeros((64, 96, 3), np.uint8)] * 5
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_inputs_end_well_and_inside_their_media(tmp_path: Path, kind: str) -> None:
+    folder, manifest = run(tmp_path / "home", ODD[kind](tmp_path))
+    assert manifest.status is RunState.SUCCESS
+    inside_the_film(folder)
+    if kind in {"late start", "ten bits"}:
+        people = json.loads((folder / "screentime.json").read_bytes())["people"]
+        assert [abs(each["onscreen_ms"] - SHOT_MS) <= TOLERANCE_MS for each in people] == [True] * 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_film_with_flipped_bits_is_worked_on_as_far_as_it_goes(tmp_path: Path, seed: int) -> None:
+    film = film_of_people(tmp_path / "people.mkv")
+    data, chance = bytearray(film.read_bytes()), random.Random(seed)
+    for _ in range(20):
+        data[chance.randrange(1000, len(data))] ^= 1 << chance.randrange(8)
+    film.write_bytes(bytes(data))
+    folder, manifest = run(tmp_path / "home", film)
+    assert manifest.status is RunState.SUCCESS
+    inside_the_film(folder)
+
+
+def test_half_a_film_is_worked_on_and_says_that_it_is_half(tmp_path: Path) -> None:
+    film = film_of_people(tmp_path / "people.mkv")
+    film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    folder, manifest = run(tmp_path / "home", film)
+    assert manifest.status is RunState.SUCCESS
+    inside_the_film(folder)
+    assert any(each["code"] == "shorter_than_claimed" for each in manifest.stages["probe"].warnings)

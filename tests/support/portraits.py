@@ -1,0 +1,60 @@
+"""A short film with two people and a title in it, of pictures that ship inside packages."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from filmgate.tools.demo_film import portraits
+
+SIZE = (320, 240)
+RATE = 10
+SHOT_S = 2
+
+
+def pictures() -> list["Image.Image"]:
+    """Two portraits and a title card, of `SIZE`."""
+    faces = [
+        picture.crop(box).resize(SIZE, Image.Resampling.BILINEAR)
+        for picture, box in zip(
+            (portraits()["astronaut"], portraits()["hopper"]),
+            ((90, 20, 350, 215), (80, 30, 430, 292)),
+            strict=True,
+        )
+    ]
+    card = Image.new("RGB", SIZE, (18, 20, 26))
+    font = ImageFont.load_default(40)
+    ImageDraw.Draw(card).text((160, 120), "GATE", fill=(244, 238, 224), font=font, anchor="mm")
+    return [*faces, card]
+
+
+def film_of_people(
+    path: Path,
+    *,
+    rotate: int = 0,
+    first_pts: int = 0,
+    pixel_format: str = "yuv420p",
+    codec: str = "libvpx-vp9",
+) -> Path:
+    """Two seconds of each picture. `rotate`: turned so many quarters before it is stored."""
+    with av.open(str(path), "w") as container:
+        video: Any = container.add_stream(codec, rate=RATE)
+        width, height = SIZE if rotate % 2 == 0 else SIZE[::-1]
+        video.width, video.height, video.pix_fmt = width, height, pixel_format
+        video.time_base = video.codec_context.time_base = Fraction(1, 1000)
+        if codec == "libvpx-vp9":
+            video.options = {"deadline": "realtime", "cpu-used": "8", "crf": "20", "b": "0"}
+        number = 0
+        for picture in pictures():
+            turned = np.ascontiguousarray(np.rot90(np.asarray(picture), rotate))
+            for _ in range(SHOT_S * RATE):
+                frame = av.VideoFrame.from_ndarray(turned, format="rgb24")
+                frame.pts = first_pts + number * 1000 // RATE
+                frame.time_base = Fraction(1, 1000)
+                container.mux(video.encode(frame))
+                number += 1
+        container.mux(video.encode(None))
+    return path
