@@ -8,12 +8,15 @@ import pytest
 from filmgate.core.errors import Invalid
 from filmgate.core.resources import Resource
 from filmgate.media.boxes import Box
+from filmgate.tools.decoding import SoundReader
 from filmgate.tools.object_models import COCO, RtDetr, YoloX
 from filmgate.tools.opencv_zoo import SFace, YuNet
 from filmgate.tools.place_models import Places365
+from filmgate.tools.speech import RATE, utterances
 from filmgate.tools.weights import digest_of_weights
 from filmgate.tools.whisper import FasterWhisper
 from support import onnx_models
+from support.whisper_model import whisper
 
 TOLERANCE_PX = 0.01
 
@@ -97,6 +100,20 @@ def test_weights_that_changed_since_they_were_added_are_refused(tmp_path: Path) 
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(Invalid, match="changed since they were added"):
         YoloX(known)
+
+
+def test_whisper_hears_each_utterance_where_it_is(test_data: Path, tmp_path: Path) -> None:
+    model = FasterWhisper(resource("faster-whisper", whisper(tmp_path / "whisper")))
+    sound = SoundReader(test_data / "speech/jfk.wav", rate=RATE)
+    heard = list(model.recognise(sound))
+    assert len(heard) > 1
+    assert {each.text for each in heard} == {"gate is checked"}
+    starts = [start * 1000 // RATE for start, _ in utterances(sound)]
+    assert [(each.start_ms, each.end_ms) for each in heard] == [
+        (start, start + 1000) for start in starts
+    ]
+    assert list(model.recognise(sound)) == heard
+    assert list(model.recognise([np.zeros(RATE, np.int16)])) == []
 
 
 def test_a_folder_that_is_no_whisper_model_is_refused(tmp_path: Path) -> None:
