@@ -9,8 +9,12 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from filmgate.db.embedded import EmbeddedPostgres
+
+settings.register_profile("filmgate", deadline=None)  # the first example pays for imports
+settings.load_profile("filmgate")
 
 pytest_plugins = ["support.database"]
 

@@ -11,19 +11,20 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from filmgate.app.run_options import RunOptions
 from filmgate.app.settings import Settings
 from filmgate.app.system import System
+from filmgate.core.errors import ContractBroken
 from filmgate.core.manifest import Manifest
 from filmgate.core.states import RunState, StageState
 from filmgate.engine.journal import Unwatched
 from support.films import write_film, write_tone
-from support.portraits import RATE, SHOT_S, film_of_people
-
-pytestmark = pytest.mark.proof
+from support.portraits import RATE, SHOT_S, both, film_of_people, pictures
 
 SHOT_MS = SHOT_S * 1000
+MIRRORED = Image.Transpose.FLIP_LEFT_RIGHT
 TOLERANCE_MS = 1000 // RATE
 
 
@@ -59,6 +60,22 @@ def test_two_portraits_are_two_people_for_as_long_as_they_are_shown(
     for number, person in enumerate(sorted(people, key=lambda each: each["first_ms"])):
         assert abs(person["onscreen_ms"] - SHOT_MS) <= TOLERANCE_MS
         assert abs(person["first_ms"] - number * SHOT_MS) <= TOLERANCE_MS
+
+
+def test_two_people_in_one_shot_are_two_people(tmp_path: Path) -> None:
+    film = film_of_people(tmp_path / "both.mkv", shots=[both(), both().transpose(MIRRORED)])
+    folder, manifest = run(tmp_path / "home", film, settings=("ocr.enabled=false",))
+    assert manifest.status is RunState.SUCCESS
+    people = json.loads((folder / "screentime.json").read_bytes())["people"]
+    assert [each["onscreen_ms"] for each in people] == [2 * SHOT_MS] * 2
+
+
+def test_a_face_in_a_very_short_shot_is_somebody(tmp_path: Path) -> None:
+    one, _, card = pictures()
+    film = film_of_people(tmp_path / "short.mkv", shots=[card, one, card], shot_frames=6)
+    settings = ("ocr.enabled=false", "body_tracking.enabled=false")
+    folder, _ = run(tmp_path / "home", film, settings=settings)
+    assert len(records(folder, "identities.jsonl")) == 1
 
 
 def test_a_title_is_read_with_the_span_of_its_shot(
@@ -105,7 +122,14 @@ def gone(path: Path) -> None:
     path.unlink()
 
 
-@pytest.mark.parametrize("harm", [flipped, cut, gone])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        flipped,
+        pytest.param(cut, marks=pytest.mark.proof),
+        pytest.param(gone, marks=pytest.mark.proof),
+    ],
+)
 def test_whatever_is_done_to_any_file_the_gate_says_so(
     ran: tuple[Path, Path, Path, Manifest], tmp_path: Path, harm: Callable[[Path], None]
 ) -> None:
@@ -131,6 +155,22 @@ def test_whatever_is_done_to_any_file_the_gate_says_so(
     assert all(entry.attempt == 1 for entry in mended.stages.values())
 
 
+def test_hand_mended_screen_time_that_cannot_be_is_not_adopted(
+    ran: tuple[Path, Path, Path, Manifest], tmp_path: Path
+) -> None:
+    home, *_ = ran
+    shutil.copytree(home, tmp_path / "home")
+    system = System(Settings(home=tmp_path / "home"))
+    folder, _ = system.verify("people/whole")
+    path = folder / "screentime.json"
+    whole = json.loads(path.read_bytes())
+    whole["people"][0]["onscreen_ms"] += 1
+    path.write_text(json.dumps(whole))
+    with pytest.raises(ContractBroken, match=r"screentime\.json cannot be adopted"):
+        system.adopt("screentime", "people/whole")
+
+
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("off", "gone_too"),
     [
@@ -195,6 +235,7 @@ ODD: dict[str, Callable[[Path], Path]] = {
 }
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("kind", ODD)
 def test_odd_inputs_end_well_and_inside_their_media(tmp_path: Path, kind: str) -> None:
     folder, manifest = run(tmp_path / "home", ODD[kind](tmp_path))
@@ -205,6 +246,7 @@ def test_odd_inputs_end_well_and_inside_their_media(tmp_path: Path, kind: str) -
         assert [abs(each["onscreen_ms"] - SHOT_MS) <= TOLERANCE_MS for each in people] == [True] * 2
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("seed", range(4))
 def test_a_film_with_flipped_bits_is_worked_on_as_far_as_it_goes(tmp_path: Path, seed: int) -> None:
     film = film_of_people(tmp_path / "people.mkv")
@@ -217,6 +259,7 @@ def test_a_film_with_flipped_bits_is_worked_on_as_far_as_it_goes(tmp_path: Path,
     inside_the_film(folder)
 
 
+@pytest.mark.proof
 def test_half_a_film_is_worked_on_and_says_that_it_is_half(tmp_path: Path) -> None:
     film = film_of_people(tmp_path / "people.mkv")
     film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])

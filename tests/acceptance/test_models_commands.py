@@ -20,6 +20,11 @@ def there(filmgate: Filmgate) -> list[str]:
     return [each["name"] for each in filmgate.json("models", "list")["models"] if each["model"]]
 
 
+def weights_of(filmgate: Filmgate, name: str) -> Path:
+    (path,) = (filmgate.home / "models" / name).glob("*.onnx")
+    return path
+
+
 def test_weights_are_added_checked_and_known_by_digest(filmgate: Filmgate, tmp_path: Path) -> None:
     assert there(filmgate) == []
     path = onnx_models.yolox(tmp_path / "yolox_nano.onnx", cell=0, label=0)
@@ -30,19 +35,26 @@ def test_weights_are_added_checked_and_known_by_digest(filmgate: Filmgate, tmp_p
     assert filmgate.json("models", "add", "yolox", path)["sha256"] == added["sha256"]
 
 
+def junk(path: Path) -> Path:
+    path.write_bytes(bytes(range(256)) * 100)
+    return path
+
+
 def test_other_weights_want_replace_and_altered_ones_are_told(
     filmgate: Filmgate, tmp_path: Path
 ) -> None:
-    filmgate.json("models", "add", "rtdetr", onnx_models.rtdetr(tmp_path / "a.onnx"))
-    other = onnx_models.yolox(tmp_path / "b.onnx", cell=0, label=0)
-    assert filmgate.json("models", "add", "rtdetr", other, code=6)["error"] == "conflict"
-    filmgate.json("models", "add", "rtdetr", other, "--replace")
-    (broken,) = filmgate.json("models", "check", "rtdetr", code=4)["models"]
-    assert "another kind of model" in broken["fault"]
-    weights = filmgate.home / "models" / "rtdetr" / "weights.onnx"
+    first = onnx_models.yolox(tmp_path / "a.onnx", cell=0, label=0)
+    assert filmgate.json("models", "add", "yolox", first)["licence"] == "not stated"
+    other = onnx_models.yolox(tmp_path / "b.onnx", cell=1, label=0)
+    assert filmgate.json("models", "add", "yolox", other, code=6)["error"] == "conflict"
+    filmgate.json("models", "add", "yolox", other, "--replace")
+    weights = weights_of(filmgate, "yolox")
     weights.write_bytes(weights.read_bytes() + b"\0")
-    (altered,) = filmgate.json("models", "check", "rtdetr", code=4)["models"]
+    (altered,) = filmgate.json("models", "check", "yolox", code=4)["models"]
     assert "changed since they were added" in altered["fault"]
+    assert filmgate("models", "remove", "yolox").returncode == 0
+    assert there(filmgate) == []
+    assert filmgate("models", "remove", "yolox").returncode == 5
 
 
 @pytest.mark.parametrize(
@@ -51,6 +63,9 @@ def test_other_weights_want_replace_and_altered_ones_are_told(
         ("nope", lambda path: path, 5),
         ("yolox", lambda path: path / "absent.onnx", 5),
         ("yolox", lambda path: path, 4),
+        ("yolox", lambda path: onnx_models.sface(path / "other.onnx"), 4),
+        ("yunet", lambda path: junk(path / "junk.onnx"), 4),
+        ("places365", lambda path: path, 4),
         ("places365", lambda path: onnx_models.sface(path / "file.onnx"), 4),
     ],
 )
@@ -102,8 +117,24 @@ def test_spoilt_weights_fail_the_stage_by_name_and_nothing_falls_back(
     film = film_of_shots(tmp_path / "film.mkv", [30])
     path = onnx_models.yolox(tmp_path / "y.onnx", cell=19, label=2)
     filmgate.json("models", "add", "yolox", path)
-    (filmgate.home / "models" / "yolox" / "weights.onnx").write_bytes(b"spoilt")
+    weights_of(filmgate, "yolox").write_bytes(b"spoilt")
     manifest = filmgate.json("run", "episode", film, "--no-ingest", code=1)
     objects = manifest["stages"]["objects"]
     assert objects["status"] == "FAILED"
     assert "weights of yolox changed" in objects["error"]["message"]
+    weights_of(filmgate, "yolox").unlink()
+    (lost,) = filmgate.json("models", "check", code=4)["models"]
+    assert "changed since they were added" in lost["fault"]
+    filmgate.json("models", "add", "yolox", path)
+    assert filmgate.json("models", "check")["models"][0]["fault"] is None
+
+
+def test_a_broken_record_fails_only_who_consults_it(filmgate: Filmgate, tmp_path: Path) -> None:
+    film = film_of_shots(tmp_path / "film.mkv", [30])
+    folder = filmgate.home / "models" / "places365"
+    folder.mkdir(parents=True)
+    (folder / "model.json").write_text("{")
+    stages = filmgate.json("run", "episode", film, "--no-ingest", code=1)["stages"]
+    assert (stages["places"]["status"], stages["scenes"]["status"]) == ("FAILED", "SUCCESS")
+    (told,) = filmgate.json("models", "check", code=4)["models"]
+    assert "model.json" in told["fault"]

@@ -1,5 +1,6 @@
 """Real files through the real decoder."""
 
+import random
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -302,3 +303,24 @@ def test_channels_of_two_talkers_have_nothing_in_common_and_those_of_one_sound_a
     talkers = test_data / "speech/stereo_diarization.wav"
     assert abs(likeness_of_channels(talkers, rate=16_000)) < 0.05
     assert likeness_of_channels(write_tone(tmp_path / "hum.wav", 1), rate=16_000) > 0.99
+
+
+def test_pictures_made_of_broken_data_are_counted(test_data: Path, tmp_path: Path) -> None:
+    data = bytearray((test_data / "faces/talk_dev_3people.mp4").read_bytes())
+    chance = random.Random(1)
+    for _ in range(300):
+        data[chance.randrange(100_000, len(data) - 100_000)] ^= 1 << chance.randrange(8)
+    path = tmp_path / "flipped.mp4"
+    path.write_bytes(bytes(data))
+    reader = VideoReader(path)
+    frames = sum(1 for _ in reader)
+    assert 0 < reader.damaged_frames <= frames
+
+
+def test_a_film_in_matroska_that_begins_late_claims_no_more_than_it_has(tmp_path: Path) -> None:
+    black = np.zeros((64, 96, 3), np.uint8)
+    path = write_film(tmp_path / "late.mkv", [100_000 + n * 40 for n in range(25)], [black] * 25)
+    facts = inspect(path)
+    assert facts.origin == 100
+    assert facts.duration is not None
+    assert facts.duration < 2

@@ -16,6 +16,8 @@ from support.database import FILM, connection, serving
 
 __all__ = ["connection", "serving"]
 
+HASH = "c" * 64
+
 NET = Producer(name="net", version="1", weights_sha256="a" * 64)
 
 
@@ -27,6 +29,7 @@ def people(connection: psycopg.Connection) -> People:
 def person(identity: str, *, face: int = 700, body: int = 200, **told: Any) -> PersonTime:
     facts: dict[str, Any] = {
         "identity_id": identity,
+        "vector_sha256": HASH,
         "person_id": None,
         "name": None,
         "unsure": (),
@@ -60,8 +63,8 @@ def take_in_people(connection: psycopg.Connection, *persons: PersonTime, **told:
 def test_a_name_makes_a_person_and_the_same_name_again_another_face_of_theirs(
     people: People,
 ) -> None:
-    first = people.name("film", "r1", "c1", "Lisa", NET, [0.1, 0.2])
-    again = people.name("film", "r1", "c3", "lisa", NET, [0.3, 0.2])
+    first = people.name("film", "r1", "c1", "Lisa", NET, [0.1, 0.2], HASH)
+    again = people.name("film", "r1", "c3", "lisa", NET, [0.3, 0.2], HASH)
     assert (first.person_id, again.person_id, again.name) == ("lisa", "lisa", "Lisa")
     assert [each.cluster_id for each in again.clusters] == ["c1", "c3"]
     (known,) = people.known().people
@@ -70,8 +73,8 @@ def test_a_name_makes_a_person_and_the_same_name_again_another_face_of_theirs(
 
 
 def test_naming_again_changes_who_it_is_and_unnaming_takes_it_back(people: People) -> None:
-    people.name("film", "r1", "c1", "Lisa", NET, [0.1])
-    people.name("film", "r1", "c1", "Bart", NET, [0.1])
+    people.name("film", "r1", "c1", "Lisa", NET, [0.1], HASH)
+    people.name("film", "r1", "c1", "Bart", NET, [0.1], HASH)
     clusters = {each.name: len(each.clusters) for each in people.all().people}
     assert clusters == {"Lisa": 0, "Bart": 1}
     people.unname("film", "r1", "c1")
@@ -82,7 +85,7 @@ def test_naming_again_changes_who_it_is_and_unnaming_takes_it_back(people: Peopl
 def test_ids_are_readable_and_never_shared(people: People) -> None:
     names = ["Zoë O'Hara", "Zoe O Hara", "王", "Ли"]
     ids = [
-        people.name("film", "r1", f"c{n}", name, NET, [0.1]).person_id
+        people.name("film", "r1", f"c{n}", name, NET, [0.1], HASH).person_id
         for n, name in enumerate(names)
     ]
     assert ids == ["zoe-o-hara", "zoe-o-hara-2", "person", "person-2"]
@@ -90,8 +93,8 @@ def test_ids_are_readable_and_never_shared(people: People) -> None:
 
 
 def test_a_name_that_is_taken_is_refused_and_a_person_can_be_forgotten(people: People) -> None:
-    people.name("film", "r1", "c1", "Lisa", NET, [0.1])
-    people.name("film", "r1", "c2", "Bart", NET, [0.2])
+    people.name("film", "r1", "c1", "Lisa", NET, [0.1], HASH)
+    people.name("film", "r1", "c2", "Bart", NET, [0.2], HASH)
     with pytest.raises(Conflict, match="called 'Lisa' already"):
         people.rename("bart", "Lisa")
     assert people.rename("bart", "Bartholomew").person_id == "bart"
@@ -124,7 +127,7 @@ def test_screen_time_is_served_from_the_run_that_appearances_are(
 def test_a_name_given_by_hand_wins_over_what_was_recognised(
     connection: psycopg.Connection, serving: Serving, people: People
 ) -> None:
-    lisa = people.name("other", "r0", "c9", "Lisa", NET, [0.1])
+    lisa = people.name("other", "r0", "c9", "Lisa", NET, [0.1], HASH)
     unsure = (Likeness(person_id=lisa.person_id, name="Lisa", distance=0.4),)
     take_in_people(
         connection, person("c1", person_id="lisa", name="Lisa"), person("c2", unsure=unsure)
@@ -132,8 +135,8 @@ def test_a_name_given_by_hand_wins_over_what_was_recognised(
     known, doubtful = serving.screentime(FILM).people
     assert (known.name, known.person_id, known.is_named) == ("Lisa", "lisa", False)
     assert (doubtful.name, [each.name for each in doubtful.unsure]) == (None, ["Lisa"])
-    people.name("film", "r1", "c1", "Bart", NET, [0.1])
-    people.name("film", "r1", "c2", "Lisa", NET, [0.1])
+    people.name("film", "r1", "c1", "Bart", NET, [0.1], HASH)
+    people.name("film", "r1", "c2", "Lisa", NET, [0.1], HASH)
     first, second = serving.screentime(FILM).people
     assert (first.name, first.is_named) == ("Bart", True)
     assert (second.name, second.unsure) == ("Lisa", ())
@@ -152,7 +155,21 @@ def test_a_later_revision_takes_the_place_of_the_numbers_before(
 def test_numbers_that_do_not_add_up_are_refused_by_the_database(
     connection: psycopg.Connection,
 ) -> None:
-    wrong = person("c1").model_copy(update={"onscreen_ms": 1})
+    take_in_people(connection, person("c1"))
     with pytest.raises(psycopg.errors.CheckViolation):
-        take_in_people(connection, wrong)
-    assert connection.execute("select count(*) from runs").fetchone() == (0,)
+        connection.execute("update screenalytics.person_metrics set onscreen_ms = 1")
+
+
+def test_a_name_is_given_to_a_face_not_to_a_number(
+    connection: psycopg.Connection, serving: Serving, people: People
+) -> None:
+    take_in_people(connection, person("c1"))
+    people.name("film", "r1", "c1", "Lisa", NET, [0.1], HASH)
+    assert serving.screentime(FILM).people[0].name == "Lisa"
+    regrouped = person("c1", vector_sha256="d" * 64)
+    take_in_people(connection, regrouped, revision=2, finished=1)
+    assert serving.screentime(FILM).people[0].name is None
+
+
+def test_a_name_that_looks_like_a_cluster_is_no_cluster(people: People) -> None:
+    assert people.name("film", "r1", "c1", "C1", NET, [0.1], HASH).person_id == "person-c1"

@@ -1,5 +1,6 @@
 """A short film with two people and a title in it, of pictures that ship inside packages."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,20 @@ def pictures() -> list["Image.Image"]:
     return [*faces, card]
 
 
+def both() -> "Image.Image":
+    """Both portraits in one picture."""
+    one, other, _ = pictures()
+    picture = Image.new("RGB", (2 * SIZE[0], SIZE[1]))
+    picture.paste(one, (0, 0))
+    picture.paste(other, (SIZE[0], 0))
+    return picture
+
+
 def film_of_people(
     path: Path,
     *,
+    shots: Sequence["Image.Image"] = (),
+    shot_frames: int = SHOT_S * RATE,
     rotate: int = 0,
     first_pts: int = 0,
     pixel_format: str = "yuv420p",
@@ -42,15 +54,16 @@ def film_of_people(
     """Two seconds of each picture. `rotate`: turned so many quarters before it is stored."""
     with av.open(str(path), "w") as container:
         video: Any = container.add_stream(codec, rate=RATE)
-        width, height = SIZE if rotate % 2 == 0 else SIZE[::-1]
+        shots = shots or pictures()
+        width, height = shots[0].size if rotate % 2 == 0 else shots[0].size[::-1]
         video.width, video.height, video.pix_fmt = width, height, pixel_format
         video.time_base = video.codec_context.time_base = Fraction(1, 1000)
         if codec == "libvpx-vp9":
             video.options = {"deadline": "realtime", "cpu-used": "8", "crf": "20", "b": "0"}
         number = 0
-        for picture in pictures():
+        for picture in shots:
             turned = np.ascontiguousarray(np.rot90(np.asarray(picture), rotate))
-            for _ in range(SHOT_S * RATE):
+            for _ in range(shot_frames):
                 frame = av.VideoFrame.from_ndarray(turned, format="rgb24")
                 frame.pts = first_pts + number * 1000 // RATE
                 frame.time_base = Fraction(1, 1000)

@@ -8,7 +8,7 @@ from filmgate.core.people import KnownPeople, Person, Reference
 from filmgate.core.plan import Producer
 from filmgate.media.spans import Span
 from filmgate.pipelines.episode.rules.identities import group_tracks
-from filmgate.pipelines.episode.rules.recognition import recognise
+from filmgate.pipelines.episode.rules.recognition import Recognised, recognise, told_apart
 
 SAME = 0.4
 BY = Producer(name="net", version="1", weights_sha256="a" * 64)
@@ -18,8 +18,8 @@ def lives(count: int) -> list[Span]:
     return [Span(start_ms=n * 1000, end_ms=n * 1000 + 900) for n in range(count)]
 
 
-@given(st.lists(st.integers(0, 4), min_size=1, max_size=20), st.randoms(use_true_random=False))
-def test_people_far_apart_are_found_exactly(who: list[int], chance: object) -> None:
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=20))
+def test_people_far_apart_are_found_exactly(who: list[int]) -> None:
     noise = np.random.default_rng(len(who)).normal(0, 0.01, (len(who), 8))
     means = (np.eye(8)[who] + noise).astype(np.float32)
     groups = group_tracks(means, lives(len(who)), same_person=SAME)
@@ -33,6 +33,25 @@ def test_two_faces_at_the_same_time_are_two_people_however_alike(count: int) -> 
     together = [Span(start_ms=0, end_ms=1000)] * count
     means = np.ones((count, 4), np.float32)
     assert len(group_tracks(means, together, same_person=SAME)) == count
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=40), st.integers(2, 7))
+def test_many_tracks_are_grouped_in_parts_to_the_same_people(who: list[int], part: int) -> None:
+    means = np.eye(8)[who].astype(np.float32)
+    whole = group_tracks(means, lives(len(who)), same_person=SAME)
+    assert group_tracks(means, lives(len(who)), same_person=SAME, at_once=part) == whole
+
+
+def test_nobody_is_two_people_at_once() -> None:
+    lisa = known(lisa=0.0).people[0]
+    near = Recognised(person=lisa, distance=0.1, unsure=())
+    far = Recognised(person=lisa, distance=0.3, unsure=())
+    together = {"c1": [Span(start_ms=0, end_ms=900)], "c2": [Span(start_ms=500, end_ms=999)]}
+    kept = told_apart({"c1": far, "c2": near}, together)
+    assert (kept["c2"].person, kept["c1"].person) == (lisa, None)
+    assert kept["c1"].unsure == ((lisa, 0.3),)
+    apart = {"c1": together["c1"], "c2": [Span(start_ms=900, end_ms=999)]}
+    assert told_apart({"c1": far, "c2": near}, apart)["c1"].person == lisa
 
 
 def test_a_chain_of_lookalikes_is_not_one_person() -> None:

@@ -9,6 +9,8 @@ from filmgate.media.spans import Span
 from filmgate.pipelines.episode.rules.presence import (
     Piece,
     appearances,
+    common_ms,
+    joined,
     put_together,
     total_ms,
 )
@@ -81,6 +83,22 @@ def test_a_gap_across_a_cut_is_no_screen_time() -> None:
     assert total_ms(put_together(evidence, SHOTS, 1000)) == 800
     inside = [piece(100, 400, "face"), piece(600, 900, "face")]
     assert total_ms(put_together(inside, SHOTS, 1000)) == 800
+
+
+@given(pieces, pieces)
+def test_what_two_have_in_common_is_counted_once(one: list[Piece], other: list[Piece]) -> None:
+    mine, theirs = (joined(each.span for each in both) for both in (one, other))
+    each_ms = [
+        set().union(*(range(s.start_ms, s.end_ms) for s in spans)) for spans in (mine, theirs)
+    ]
+    assert common_ms(mine, theirs) == common_ms(theirs, mine) == len(each_ms[0] & each_ms[1])
+
+
+def test_thousands_of_tracks_are_put_together_while_one_waits() -> None:
+    many = [piece(n, n + 5, "face") for n in range(0, 200_000, 10)]
+    many += [piece(n, n + 9, "body") for n in range(0, 200_000, 10)]
+    shots = [Span(start_ms=0, end_ms=200_000)]
+    assert total_ms(put_together(many, shots, 0)) == 20_000 * 9
 
 
 def test_stretches_are_counted_across_changes_of_evidence() -> None:

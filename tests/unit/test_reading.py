@@ -64,6 +64,13 @@ def test_a_caption_over_a_moving_picture_is_one_span() -> None:
     assert readings == 5
 
 
+def test_a_caption_that_is_covered_for_a_moment_is_one_span_to_its_end() -> None:
+    shown: list[str | None] = ["NEWS"] * 60
+    shown[20] = None
+    found, _ = read(shown, burst=1)
+    assert spans(found)[-1][2] == 6000
+
+
 def test_a_picture_that_stands_still_is_read_once() -> None:
     _, readings = read([None] * 100)
     assert readings == 1

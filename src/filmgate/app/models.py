@@ -1,15 +1,19 @@
 """The models that are there: added, listed, checked, handed to the stages that look for them."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from filmgate.app.settings import Settings
-from filmgate.core.errors import FilmgateError, NotFound
+from filmgate.core.errors import FilmgateError, NotFound, Unavailable
 from filmgate.core.models import KINDS, InstalledModel, ModelKind, kind_of
 from filmgate.core.resources import Resource
-from filmgate.store.model_folder import ModelFolder
+from filmgate.store.model_folder import ModelFolder, check_source
 from filmgate.tools.weights import digest_of_weights
+
+UNKNOWN = "not stated"
+"""The licence of weights whose owner did not say it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,23 +41,32 @@ class Models:
     def add(
         self, name: str, source: Path, *, licence: str | None, version: str | None, replace: bool
     ) -> InstalledModel:
-        """Copy weights in under a known name; its makers' licence where none is named."""
+        """Copy weights in under a known name, once they were loaded and tried."""
         kind = kind_of(name)
+        check_source(kind, source)
+        with suppress(Unavailable):  # the program that runs them may be installed later
+            digest = digest_of_weights(source)
+            TRIALS[name](Resource(name=name, sha256=digest, path=source.absolute()))
         return self._folder.add(
             kind,
             source,
-            licence=licence or kind.licence,
+            licence=licence or UNKNOWN,
             version=version or source.stem,
             replace=replace,
         )
+
+    def remove(self, name: str) -> None:
+        """Take weights away; NotFound where there are none."""
+        if not self._folder.remove(kind_of(name)):
+            raise NotFound(f"there is no model {name} in {self.root}")
 
     def all(self) -> list[ModelReport]:
         """Every kind, and what is there of it."""
         return [self._report(kind) for kind in KINDS]
 
     def check(self, name: str | None) -> list[ModelReport]:
-        """Read the weights again, load them and try them on an empty picture or a second of
-        silence; of one model, or of all that are there. NotFound where it is not."""
+        """Read the weights again, load them and try them on an empty picture (a Whisper model is
+        loaded only); of one model, or of all that are there. NotFound where it is not."""
         if name is None:
             return [self._tried(each) for each in self.all() if each.model or each.fault]
         report = self._report(kind_of(name))

@@ -1,7 +1,7 @@
 """Known people: named by somebody who looked, recognised in the runs that follow."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +10,10 @@ from filmgate.app.settings import Settings
 from filmgate.core.answers import PeopleAnswer, PersonAnswer
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid, NotFound
+from filmgate.core.ids import AssetId
 from filmgate.core.people import PEOPLE
 from filmgate.core.resources import Resource
-from filmgate.store.durable import make_folders
+from filmgate.store.durable import make_folders, replace_file
 from filmgate.store.home import Home
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from filmgate.store.run_directory import FolderRun
 
 EPISODE = "episode"
+
+SNAPSHOTS = "people"
+"""The folder in the home."""
+
+LONGEST_NAME = 200
 
 
 class People:
@@ -36,8 +42,12 @@ class People:
             return stored.all()
 
     def name(self, cluster: str, name: str, reference: str | None) -> PersonAnswer:
-        """Say who a cluster of a run is: `reference` is a run, or an asset for its newest one;
-        without it, the only asset that has a run with people."""
+        """Say who a cluster of a run is: `reference` is a run, or an asset for the run that its
+        screen time is served from; without it, the only asset that there is.
+
+        Raises Invalid for a name that is none.
+        """
+        name = _plain_name(name)
         run, identity, model = self._identity(cluster, reference)
         with self._stored() as stored:
             return stored.name(
@@ -47,6 +57,7 @@ class People:
                 name,
                 model.producer,
                 identity.vector,
+                identity.vector_sha256,
             )
 
     def unname(self, cluster: str, reference: str | None) -> None:
@@ -58,12 +69,21 @@ class People:
     def rename(self, person: str, name: str) -> PersonAnswer:
         """Give a known person another name."""
         with self._stored() as stored:
-            return stored.rename(person, name)
+            return stored.rename(person, _plain_name(name))
 
     def remove(self, person: str) -> PersonAnswer:
-        """Forget a known person."""
+        """Forget a known person, with all faces: those in the snapshots of earlier runs too."""
         with self._stored() as stored:
-            return stored.remove(person)
+            removed = stored.remove(person)
+        for snapshot in (self._home.root / SNAPSHOTS).glob("*.json"):
+            snapshot.unlink(missing_ok=True)
+        return removed
+
+    def snapshot(self, sha256: str) -> Resource | None:
+        """The people that an earlier run consulted; None where that snapshot is gone."""
+        path = self._home.root / SNAPSHOTS / f"{sha256}.json"
+        is_whole = path.is_file() and sha256_hex(path.read_bytes()) == sha256
+        return Resource(name=PEOPLE, sha256=sha256, path=path) if is_whole else None
 
     def resource(self) -> Resource | None:
         """Everybody as a run consults them: a snapshot in the home, named by its digest; None
@@ -76,12 +96,12 @@ class People:
             return None
         data = known.to_bytes()
         sha256 = sha256_hex(data)
-        path = self._home.root / "people" / f"{sha256}.json"
-        if not path.exists():
-            make_folders(path.parent)
-            draft = path.with_suffix(".draft")
-            draft.write_bytes(data)
-            draft.replace(path)
+        kept = self.snapshot(sha256)
+        if kept is not None:
+            return kept
+        path = self._home.root / SNAPSHOTS / f"{sha256}.json"
+        make_folders(path.parent)
+        replace_file(path, data, durable=True)
         return Resource(name=PEOPLE, sha256=sha256, path=path)
 
     def _identity(self, cluster: str, reference: str | None) -> "tuple[FolderRun, Any, Any]":
@@ -89,7 +109,7 @@ class People:
         from filmgate.pipelines.episode.files import FACE_MODEL, IDENTITIES  # heavy
         from filmgate.pipelines.episode.records import FaceModel, Identity
 
-        run = self._home.find(reference) if reference else self._only_run()
+        run = self._run(reference or self._only_asset())
         manifest = run.refold(None)
         lines = _verified(run, manifest, IDENTITIES.path).splitlines()
         model = FaceModel.model_validate_json(_verified(run, manifest, FACE_MODEL.path))
@@ -104,18 +124,29 @@ class People:
             got=cluster,
         )
 
-    def _only_run(self) -> "FolderRun":
-        """The newest run of the only asset that was looked at."""
-        newest = {
-            run.head.asset.id: run for run in self._home.runs() if run.head.pipeline == EPISODE
-        }
-        if len(newest) != 1:
+    def _run(self, reference: str) -> "FolderRun":
+        """A run; of an asset, the one that its screen time is served from, or where the database
+        knows none, its newest."""
+        newest = self._home.find(reference)
+        if reference != newest.head.asset.id:
+            return newest
+        from filmgate.db.serving import Serving  # slow, and not always needed
+
+        with suppress(NotFound), self._database.session() as connection:
+            runs = Serving(connection).screentime(AssetId(newest.head.asset.id)).runs
+            return self._home.find(f"{reference}/{next(iter(runs.values()))}")
+        return newest
+
+    def _only_asset(self) -> str:
+        """The only video that was looked at."""
+        assets = sorted({r.head.asset.id for r in self._home.runs() if r.head.pipeline == EPISODE})
+        if len(assets) != 1:
             raise Invalid(
                 "say in which video the cluster is",
                 expected="--in ASSET, or --in ASSET/RUN",
-                got=f"{len(newest)} videos: {', '.join(sorted(newest)[:5])}" if newest else "none",
+                got=f"{len(assets)} videos: {', '.join(assets[:5])}" if assets else "none",
             )
-        return next(iter(newest.values()))
+        return assets[0]
 
     @contextmanager
     def _stored(self) -> "Iterator[Stored]":
@@ -123,6 +154,18 @@ class People:
 
         with self._database.session() as connection:
             yield Stored(connection)
+
+
+def _plain_name(name: str) -> str:
+    """A name without blanks around it; Invalid where nothing is left, or it steers terminals."""
+    plain = " ".join(name.split())
+    if not plain or len(plain) > LONGEST_NAME or not plain.isprintable():
+        raise Invalid(
+            "this is no name for a person",
+            expected=f"1 to {LONGEST_NAME} printable characters",
+            got=repr(name[:50]),
+        )
+    return plain
 
 
 def _verified(run: "FolderRun", manifest: "Manifest", path: str) -> bytes:

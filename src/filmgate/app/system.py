@@ -93,7 +93,7 @@ class System:
             )
         self._log.info("run.started", asset=asset, run=run.head.run_id)
         with self._database.lasting() if options.ingest else nullcontext():
-            resources, unread = self._resources(pipeline.plan)
+            resources, unread = self._resources(pipeline.plan, run)
             notes += unread
             if options.ingest:
                 self._begin(run)
@@ -138,7 +138,7 @@ class System:
         if run is None:
             stages = foresee_new(pipeline.plan, request, given.config)
         else:
-            resources, _ = self._resources(pipeline.plan)
+            resources, _ = self._resources(pipeline.plan, run)
             stages = foresee(pipeline.plan, run, given.inputs, request, registry(), resources)
         return Forecast(
             pipeline=name,
@@ -159,7 +159,7 @@ class System:
             run=run,
             stage=adopted,
             registry=registry(),
-            resources=self._resources(plan)[0],
+            resources=self._resources(plan, run)[0],
             clock=utc_now,
             sinks=sinks,
         )
@@ -180,16 +180,28 @@ class System:
                 self._end(run)
             raise
 
-    def _resources(self, plan: Plan) -> tuple[dict[str, Resource], list[str]]:
-        """What stages may consult besides the run, and what of it could not be read."""
+    def _resources(self, plan: Plan, run: FolderRun) -> tuple[dict[str, Resource], list[str]]:
+        """What stages may consult besides the run, and what of it could not be read. Where known
+        people cannot be asked for, those that the run consulted before stand in."""
         resources = self._models.resources(plan.consults)
         if PEOPLE not in plan.consults:
             return resources, []
         try:
             known = self._people.resource()
         except (FilmgateError, OSError) as error:
-            return resources, [f"known people were not looked for: {error}"]
-        return resources | ({PEOPLE: known} if known else {}), []
+            note = f"known people could not be asked for: {error}"
+            known, notes = self._people_before(run), [note]
+        else:
+            notes = []
+        return resources | ({PEOPLE: known} if known else {}), notes
+
+    def _people_before(self, run: FolderRun) -> Resource | None:
+        """The people that some stage of the run consulted."""
+        ledger = run.ledger()
+        records = (ledger.current(name) for name in run.head.stages)
+        prints = (record.fingerprint for record in records if record and record.fingerprint)
+        consulted = [each.resources[PEOPLE] for each in prints if PEOPLE in each.resources]
+        return self._people.snapshot(consulted[-1]) if consulted else None
 
     def _choice(self, given: Given, options: RunOptions) -> RunChoice:
         return RunChoice(

@@ -27,9 +27,7 @@ def list_models(as_json: AsJson = False) -> None:
 def add(
     name: Annotated[str, typer.Argument(help="Which model it is, as `models list` names it.")],
     source: Annotated[Path, typer.Argument(help="Its weights: a file, or a folder.")],
-    licence: Annotated[
-        str | None, typer.Option(help="Under which licence you have them; the makers' without it.")
-    ] = None,
+    licence: Annotated[str | None, typer.Option(help="Under which licence you have them.")] = None,
     model_version: Annotated[
         str | None, typer.Option("--model-version", help="Which version; the file's name without.")
     ] = None,
@@ -68,6 +66,18 @@ def check(
     _tell(reports, models.root, as_json=as_json)
     if any(each.fault for each in reports):
         raise typer.Exit(ExitCode.BAD_INPUT)
+
+
+@app.command("remove")
+def remove(
+    name: Annotated[str, typer.Argument(help="Which model, as `models list` names it.")],
+) -> None:
+    """Take weights away; from the next run on, stages do without them."""
+    from filmgate.app import settings  # keeps --help quick
+    from filmgate.app.models import Models
+
+    Models(settings.load()).remove(name)
+    typer.echo(f"removed {name}; runs that were made with it keep its digest")
 
 
 def _tell(reports: "list[ModelReport]", root: Path, *, as_json: bool) -> None:

@@ -142,6 +142,6 @@ def result_of(entry: "StageEntry") -> str:
         return ", ".join(dict.fromkeys(reason.code.value for reason in entry.blocked.reasons))
     if entry.error is not None:
         return entry.error.message
-    counts = ", ".join(f"{count:,} {name}" for name, count in entry.counts.items())
+    counts = ", ".join(f"{count:,} {name}" for name, count in sorted(entry.counts.items()))
     warnings = "".join(f"\n! {warning['message']}" for warning in entry.warnings)
     return (entry.reason or counts) + warnings

@@ -90,7 +90,11 @@ def remove(person: Known, as_json: AsJson = False) -> None:
     from filmgate.app import settings  # keeps --help quick
     from filmgate.app.people import People
 
-    _tell(People(settings.load()).remove(person), as_json=as_json)
+    removed = People(settings.load()).remove(person)
+    if as_json:
+        _tell(removed, as_json=True)
+    else:
+        typer.echo(f"removed {removed.name} ({removed.person_id})")
 
 
 def _tell(person: "PersonAnswer", *, as_json: bool) -> None:

@@ -68,6 +68,11 @@ class Stage:
     """Names that it went by before, still understood."""
     tools: tuple[str, ...]
     """Installed distributions whose versions the result depends on."""
+    optional_tools: tuple[str, ...]
+    """Distributions likewise that it works without: their versions count where they are there."""
+    tells: bool
+    """Whether its result tells how the stages that it stands on ended: by whom, with what counts
+    and warnings. Their records, but for clocks and ids, are then part of its fingerprint."""
     consults: tuple[str, ...]
     """Resources outside the run that it reads where they are there: weights, known people."""
     version: int
@@ -87,7 +92,9 @@ def stage(
     settings: type[Settings] = Settings,
     aliases: Iterable[str] = (),
     tools: Iterable[str] = (),
+    optional_tools: Iterable[str] = (),
     consults: Iterable[str] = (),
+    tells: bool = False,
     version: int = 1,
 ) -> Callable[[Callable[[Any, Any], Outcome]], Stage]:
     """Make a stage of a function (bench, settings) → Outcome; the function's name is its name."""
@@ -102,7 +109,9 @@ def stage(
             uses=tuple(uses),
             aliases=tuple(aliases),
             tools=tuple(tools),
+            optional_tools=tuple(optional_tools),
             consults=tuple(consults),
+            tells=tells,
             version=version,
         )
 

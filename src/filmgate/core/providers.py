@@ -53,6 +53,10 @@ class FaceEmbedder(Protocol):
     def same_person(self) -> float:
         """The Euclidean distance up to which two are called the same person."""
 
+    @property
+    def is_unit(self) -> bool:
+        """Whether its vectors have length 1, and means of them should too."""
+
     def crop(self, image: "Image", box: Box, landmarks: Landmarks) -> "Image":
         """The face alone, turned upright, in the size that `embed` takes."""
 

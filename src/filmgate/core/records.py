@@ -105,8 +105,8 @@ class Change(Record):
     """One part of a fingerprint that is not what it was."""
 
     part: Text
-    """`version`, `config`, `sources.{name}`, `inputs.{path}`, `tools.{distribution}` or
-    `resources.{name}`."""
+    """`version`, `config`, `sources.{name}`, `inputs.{path}`, `tools.{distribution}`,
+    `resources.{name}` or `records.{stage}`."""
     was: str | None
     now: str | None
 
@@ -123,6 +123,8 @@ class Fingerprint(Record):
     tools: dict[str, str]
     resources: dict[str, Sha256] = Field(default_factory=dict)
     """What it could consult besides the run, by name: weights, known people."""
+    records: dict[str, Digest] = Field(default_factory=dict)
+    """How the stages ended whose ends it tells, without clocks and ids."""
 
     @cached_property
     def digest(self) -> str:
@@ -140,7 +142,7 @@ class Fingerprint(Record):
 
     def _parts(self) -> dict[str, str]:
         parts = {"version": str(self.version), "config": self.config}
-        for kind in ("sources", "inputs", "tools", "resources"):
+        for kind in ("sources", "inputs", "tools", "resources", "records"):
             parts |= {f"{kind}.{name}": value for name, value in getattr(self, kind).items()}
         return parts
 
@@ -201,6 +203,12 @@ class StageRecord(Record):
     def name(self) -> str:
         """Its file's name in `commits/`."""
         return f"{self.stage}.a{self.attempt}.json"
+
+    @property
+    def told(self) -> str:
+        """`sha256:…` over what a report may tell of it: neither clocks nor ids."""
+        kept = {"status", "producer", "counts", "metrics", "warnings", "error", "reason"}
+        return digest_of(self.model_dump(mode="json", include=kept))
 
     @property
     def view(self) -> StageView:

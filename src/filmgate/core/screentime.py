@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from filmgate.core.envelope import Sha256
 from filmgate.core.payloads.payload import Label
 
 Ms = Annotated[int, Field(ge=0)]
@@ -30,6 +31,8 @@ class PersonTime(_Value):
     """One person's time on screen. On-screen time is the sum of its three parts, exactly."""
 
     identity_id: Label
+    vector_sha256: Sha256
+    """Of the vector that it was grouped by: a name given to it is given to that face."""
     person_id: Label | None
     """The known person, where one is near and no other nearly as near."""
     name: Label | None
@@ -52,6 +55,15 @@ class PersonTime(_Value):
     """Of the picture's duration."""
     is_singleton: bool
 
+    @model_validator(mode="after")
+    def _adds_up(self) -> "PersonTime":
+        parts = self.face_visible_ms + self.body_only_ms + self.gap_bridged_ms
+        if self.onscreen_ms != parts:
+            raise ValueError(f"onscreen_ms {self.onscreen_ms} is not the sum of its parts, {parts}")
+        if self.first_ms > self.last_ms:
+            raise ValueError(f"first_ms {self.first_ms} is after last_ms {self.last_ms}")
+        return self
+
 
 class ScreenTime(_Value):
     """`screentime.json`: how long everybody is on screen."""
@@ -65,3 +77,13 @@ class ScreenTime(_Value):
     """While a face is seen that was grouped with nobody."""
     thresholds_hash: str
     """`sha256:…` over the settings that these numbers depend on."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> "ScreenTime":
+        names = [person.identity_id for person in self.people]
+        if len(set(names)) < len(names):
+            raise ValueError("an identity stands twice")
+        longest = max((person.onscreen_ms for person in self.people), default=0)
+        if longest > self.duration_ms:
+            raise ValueError(f"onscreen_ms {longest} is more than the film's {self.duration_ms}")
+        return self

@@ -73,6 +73,7 @@ class People:
         name: str,
         by: Producer,
         vector: Sequence[float],
+        vector_sha256: str,
     ) -> PersonAnswer:
         """Say who a cluster is: a known person of that name or id, else somebody new.
 
@@ -95,6 +96,7 @@ class People:
                     "model": by.name,
                     "weights_sha256": by.weights_sha256,
                     "vector": list(vector),
+                    "vector_sha256": vector_sha256,
                 },
             )
         return self._answer(person["person_id"])
@@ -153,6 +155,8 @@ class People:
 
 
 def slug_of(name: str) -> str:
-    """Lower-case ASCII letters and digits with hyphens between; `person` where none is left."""
+    """Lower-case ASCII letters and digits with hyphens between; `person` where none is left, and
+    before what looks like a cluster."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LONGEST_SLUG].strip("-") or "person"
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LONGEST_SLUG].strip("-")
+    return f"person-{slug}" if re.fullmatch(r"c\d+", slug) else slug or "person"

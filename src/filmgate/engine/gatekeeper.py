@@ -27,7 +27,7 @@ from filmgate.core.records import ArtifactRef, Fingerprint, StageRecord
 from filmgate.core.resources import Resources
 from filmgate.core.states import StageState
 from filmgate.engine.inputs import Inputs
-from filmgate.engine.tool_versions import tool_versions
+from filmgate.engine.tool_versions import tool_versions, versions_there
 from filmgate.engine.validation import examine
 
 
@@ -107,9 +107,18 @@ class Gatekeeper:
             config=digest_of(ledger.head.config[stage.name]),
             sources=dict(self.inputs.digests),
             inputs={path: ref.sha256 for path, ref in self.readable(stage, ledger).items()},
-            tools={} if is_idle else tool_versions(stage.tools, packages=self.plan.packages),
+            tools={} if is_idle else self._tools(stage),
             resources={name: self.resources[name].sha256 for name in there},
+            records={
+                name: record.told
+                for name in stage.stands_on
+                if stage.tells and (record := ledger.current(name)) is not None
+            },
         )
+
+    def _tools(self, stage: Stage) -> dict[str, str]:
+        needed = tool_versions(stage.tools, packages=self.plan.packages)
+        return needed | versions_there(stage.optional_tools)
 
     def is_idle(self, stage: Stage, ledger: Ledger) -> bool:
         """Whether the stage is switched off, or has nothing to stand on: it needs no tools."""

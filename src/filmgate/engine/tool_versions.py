@@ -1,6 +1,7 @@
 """Versions of the installed distributions that a stage depends on."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from filmgate.core.errors import Unavailable
 
@@ -23,4 +24,15 @@ def tool_versions(names: Iterable[str], *, packages: str | None) -> dict[str, st
                 got=f"no {name}",
                 hint=f"pip install '{packages or name}'",
             ) from error
+    return versions
+
+
+def versions_there(names: Iterable[str]) -> dict[str, str]:
+    """Version by distribution, of those that are installed."""
+    from importlib import metadata  # slow, and not every stage has tools
+
+    versions = {}
+    for name in names:
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
     return versions

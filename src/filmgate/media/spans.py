@@ -34,3 +34,8 @@ class Span:
         start = max(self.start_ms, within.start_ms)
         end = min(self.end_ms, within.end_ms)
         return Span(start_ms=start, end_ms=end) if start <= end else None
+
+
+def shared_ms(one: Span, other: Span) -> int:
+    """How long two spans last together."""
+    return max(0, min(one.end_ms, other.end_ms) - max(one.start_ms, other.start_ms))

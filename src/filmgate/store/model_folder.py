@@ -10,14 +10,15 @@ from pydantic import ValidationError
 from filmgate.core.errors import Conflict, Invalid, NotFound, first_fault
 from filmgate.core.models import InstalledModel, ModelKind
 from filmgate.core.resources import Resource
-from filmgate.store.durable import make_folders
+from filmgate.store.durable import make_folders, replace_file, sync_file, sync_folder
 
 FACTS = "model.json"
-WEIGHTS = "weights"
+BROKEN = "0" * 64
+"""The digest of a model whose facts cannot be read: nothing has it."""
 
 
 class ModelFolder:
-    """`{root}/{name}/model.json`, and the weights beside it."""
+    """`{root}/{name}/model.json`, and the weights beside it, called by their digest."""
 
     def __init__(self, root: Path, digest: Callable[[Path], str]) -> None:
         """`digest`: of a file's bytes, or of a folder's listing."""
@@ -32,27 +33,38 @@ class ModelFolder:
         Raises NotFound where the source is not there, Invalid where it has another form or
         holds links, Conflict where other weights have the name and `replace` is not set.
         """
-        _check_source(kind, source)
-        place, draft = self.root / kind.name, self.root / f".{kind.name}.{os.getpid()}"
-        make_folders(self.root)
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir()
+        check_source(kind, source)
+        place = self.root / kind.name
+        make_folders(place)
+        suffix = source.suffix if kind.form == "file" else ""
+        draft = place / f".{os.getpid()}{suffix}"
         try:
-            name = WEIGHTS if kind.form == "folder" else f"{WEIGHTS}{source.suffix}"
-            size = _copy(source, draft / name)
+            size = _copy(source, draft)
+            sha256 = self._digest(draft)
             model = InstalledModel(
                 name=kind.name,
-                weights=name,
-                sha256=self._digest(draft / name),
+                weights=f"{sha256[:16]}{suffix}",
+                sha256=sha256,
                 size_bytes=size,
                 licence=licence,
                 version=version,
             )
-            (draft / FACTS).write_text(model.model_dump_json(indent=1) + "\n")
-            self._put(draft, place, model, replace=replace)
+            self._check_free(model, replace=replace)
+            self._put(draft, place, model)
         finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            _remove(draft)
+            if not any(place.iterdir()):
+                place.rmdir()
         return model
+
+    def remove(self, kind: ModelKind) -> bool:
+        """Take a model away; False where there is none."""
+        place = self.root / kind.name
+        if not place.exists():
+            return False
+        (place / FACTS).unlink(missing_ok=True)  # from here on nobody sees it
+        shutil.rmtree(place)
+        return True
 
     def model(self, name: str) -> InstalledModel | None:
         """What is known of a model; None where it is not there. Invalid where it is unreadable."""
@@ -74,9 +86,17 @@ class ModelFolder:
         return model
 
     def resources(self, names: Iterable[str]) -> dict[str, Resource]:
-        """Those of the named models that are there."""
-        found = {name: model for name in sorted(names) if (model := self.model(name)) is not None}
-        return {name: self.resource(model) for name, model in found.items()}
+        """Those of the named models that are there; one that is broken is there too, and fails
+        whoever loads it, and nobody else."""
+        found: dict[str, Resource] = {}
+        for name in sorted(names):
+            try:
+                model = self.model(name)
+            except Invalid:
+                found[name] = Resource(name=name, sha256=BROKEN, path=self.root / name)
+            else:
+                found |= {name: self.resource(model)} if model else {}
+        return found
 
     def resource(self, model: InstalledModel) -> Resource:
         """A model as stages see it."""
@@ -87,27 +107,31 @@ class ModelFolder:
             facts={"version": model.version, "licence": model.licence},
         )
 
-    def _put(self, draft: Path, place: Path, model: InstalledModel, *, replace: bool) -> None:
+    def _check_free(self, model: InstalledModel, *, replace: bool) -> None:
         known = None if replace else self.model(model.name)
-        if known == model:
-            return
-        if known is not None:
+        if known is not None and known.sha256 != model.sha256:
             raise Conflict(
                 f"there is a model {model.name} already",
                 expected="a name that is free, or --replace",
                 got=f"sha256 {known.sha256}",
                 hint="Runs made with it keep its digest; --replace puts another in its place",
             )
-        if place.exists():
-            old = draft.with_name(f"{draft.name}.old")
-            place.rename(old)
-            draft.rename(place)
-            shutil.rmtree(old)
-        else:
-            draft.rename(place)
+
+    def _put(self, draft: Path, place: Path, model: InstalledModel) -> None:
+        """Weights first, under a name of their own; then, in one step, the facts that name them."""
+        weights = place / model.weights
+        _remove(weights)  # the same ones, or what is left of them
+        draft.rename(weights)
+        sync_folder(place)
+        facts = model.model_dump_json(indent=1) + "\n"
+        replace_file(place / FACTS, facts.encode(), durable=True)
+        for other in place.iterdir():
+            if other.name not in {FACTS, model.weights} and not other.name.startswith("."):
+                _remove(other)
 
 
-def _check_source(kind: ModelKind, source: Path) -> None:
+def check_source(kind: ModelKind, source: Path) -> None:
+    """Raise NotFound or Invalid where a source is not there, or has another form."""
     if not source.exists():
         raise NotFound(f"no file or folder {source}", expected=kind.get, got="nothing")
     if source.is_dir() != (kind.form == "folder"):
@@ -134,6 +158,12 @@ def _copy(source: Path, target: Path) -> int:
         shutil.copyfile(source, target)
         files = [target]
     for each in files:
-        with each.open("rb") as file:
-            os.fsync(file.fileno())
+        sync_file(each)
     return sum(each.stat().st_size for each in files)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

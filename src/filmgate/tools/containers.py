@@ -67,15 +67,24 @@ def facts_of(container: "InputContainer") -> MediaFacts:
         s for s in streams.subtitles if _is_readable(s) and s.codec_context.name in TEXT_SUBTITLES
     ]
     starts = [s.start_time * s.time_base for s in pictures + sounds if s.start_time is not None]
-    duration = container.duration
+    origin = min(starts, default=Fraction(0))
     return MediaFacts(
         format=container.format.name,
-        origin=min(starts, default=Fraction(0)),
-        duration=Fraction(duration, TIME_BASE) if duration else None,
+        origin=origin,
+        duration=_duration(container, origin),
         video=_track(pictures[0]) if pictures else None,
         audio=tuple(_track(stream) for stream in sounds),
         subtitles=tuple(_track(stream) for stream in texts),
     )
+
+
+def _duration(container: "InputContainer", origin: Fraction) -> Fraction | None:
+    """What the header claims. Matroska's counts from 0, also where the film begins later."""
+    if not container.duration:
+        return None
+    duration = Fraction(container.duration, TIME_BASE)
+    counts_from_zero = "matroska" in container.format.name
+    return max(Fraction(0), duration - origin) if counts_from_zero and origin > 0 else duration
 
 
 def inspect(path: Path) -> MediaFacts:

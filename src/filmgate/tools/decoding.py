@@ -47,6 +47,8 @@ class VideoReader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.decode_errors = 0
+        self.damaged_frames = 0
+        """Frames that were decoded from broken data: what they show may be wrong."""
         self.frames_without_time = 0
         """Frames with no timestamp, or with one that does not rise. They are not yielded."""
         self.restarts = 0
@@ -81,6 +83,7 @@ class VideoReader:
             if isinstance(decoded, Exception):
                 self.decode_errors += 1
             else:
+                self.damaged_frames += bool(decoded.is_corrupt)
                 yield decoded
 
 

@@ -73,6 +73,7 @@ class DlibFaceEmbedder:
     """A ResNet of 29 layers, 128 numbers a face; dlib says 99.38 % on Labeled Faces in the Wild."""
 
     same_person = SAME_PERSON
+    is_unit = False
 
     def __init__(self) -> None:
         import dlib  # heavy

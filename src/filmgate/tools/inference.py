@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+EXTERNAL = "session.model_external_initializers_file_folder_path"
+"""Where a model that keeps its weights beside it finds them; otherwise that is wherever the
+program was started, and no digest covers it."""
+
 THREADS = 2
 """Of one model; more only help where nothing else runs."""
 
@@ -24,6 +28,8 @@ class OnnxModel:
         options = ort.SessionOptions()
         options.intra_op_num_threads = THREADS
         options.log_severity_level = 3
+        folder = resource.path if resource.path.is_dir() else resource.path.parent
+        options.add_session_config_entry(EXTERNAL, str(folder))
         self._resource = resource
         try:
             self._session: Any = ort.InferenceSession(

@@ -61,6 +61,7 @@ class SFace:
     """Zhong and others (2021): 128 numbers a face. Wants the landmarks that YuNet finds."""
 
     same_person = SAME_PERSON
+    is_unit = True
 
     def __init__(self, resource: Resource) -> None:
         import cv2  # heavy

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filmgate.core.errors import Unavailable
 from filmgate.core.plan import Producer
 from filmgate.core.providers import Line
 
@@ -23,8 +24,11 @@ class RapidReader:
         """`longest`: pixels of the longer side at which lines are looked for."""
         import rapidocr  # heavy
 
+        detector, reader = model_files()
         self._engine: Any = rapidocr.RapidOCR(
             params={
+                "Det.model_path": str(detector),
+                "Rec.model_path": str(reader),
                 "Global.log_level": "error",
                 "Global.use_cls": False,
                 "Det.limit_type": "max",
@@ -36,12 +40,8 @@ class RapidReader:
     @cached_property
     def producer(self) -> Producer:
         """RapidOCR, and the digest of its models."""
-        found = find_spec("rapidocr")
-        folders = (found.submodule_search_locations if found else None) or ()
         digest = hashlib.sha256()
-        for path in sorted(
-            p for folder in folders for p in (Path(folder) / "models").glob("*.onnx")
-        ):
+        for path in model_files():
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
         version = metadata.version("rapidocr")
         return Producer(name="rapidocr", version=version, weights_sha256=digest.hexdigest())
@@ -60,3 +60,22 @@ class RapidReader:
             for corners, text, score in zip(found.boxes, found.txts, found.scores, strict=True)
         ]
         return sorted(lines, key=lambda line: (line.corners[0][1], line.corners[0][0]))
+
+
+def model_files() -> tuple[Path, Path]:
+    """The detector and the reader inside RapidOCR's wheel; Unavailable where they are not.
+
+    Named outright, because RapidOCR would fetch what it does not find.
+    """
+    found = find_spec("rapidocr")
+    for folder in (found.submodule_search_locations if found else None) or ():
+        detectors = sorted((Path(folder) / "models").glob("*_det_*.onnx"))
+        readers = sorted((Path(folder) / "models").glob("*_rec_*.onnx"))
+        if detectors and readers:
+            return detectors[-1], readers[-1]
+    raise Unavailable(
+        "the models of RapidOCR are not installed",
+        expected="a detector and a reader in the wheel of rapidocr",
+        got="none",
+        hint="pip install --force-reinstall rapidocr",
+    )

@@ -21,6 +21,8 @@ def typeset(template: bytes, data: Mapping[str, Any], pictures: Mapping[str, byt
     with TemporaryDirectory(prefix="filmgate-") as name:
         folder = Path(name)
         for source, content in sources.items():
+            if source != Path(source).name:
+                raise ValueError(f"a source is called by a plain name, not {source!r}")
             (folder / source).write_bytes(content)
         try:
             return typst.compile(folder / "main.typ", root=folder, ignore_system_fonts=True)

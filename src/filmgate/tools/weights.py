@@ -21,7 +21,10 @@ def digest_of_weights(path: Path) -> str:
 
 def weights_of(resource: Resource) -> bytes:
     """A file's bytes; Invalid where they are not those that were added."""
-    data = resource.path.read_bytes()
+    try:
+        data = resource.path.read_bytes()
+    except OSError as error:
+        raise _changed(resource, error.strerror or str(error)) from error
     _check(resource, hashlib.sha256(data).hexdigest())
     return data
 
@@ -40,12 +43,16 @@ def producer_of(resource: Resource) -> Producer:
 
 def _check(resource: Resource, found: str) -> None:
     if found != resource.sha256:
-        raise Invalid(
-            f"the weights of {resource.name} changed since they were added",
-            expected=f"sha256 {resource.sha256}",
-            got=f"sha256 {found}",
-            hint=f"filmgate models add {resource.name} FILE --replace",
-        )
+        raise _changed(resource, f"sha256 {found}")
+
+
+def _changed(resource: Resource, got: str) -> Invalid:
+    return Invalid(
+        f"the weights of {resource.name} changed since they were added",
+        expected=f"sha256 {resource.sha256}",
+        got=got,
+        hint=f"filmgate models add {resource.name} FILE --replace",
+    )
 
 
 def _digest(path: Path) -> str:

@@ -28,12 +28,14 @@ returning person_key, person_id, name;
 lock table people in share row exclusive mode;
 
 -- name: name_cluster
-insert into people_references (person_key, asset_id, run_id, cluster_id, model, weights_sha256, vector)
+insert into people_references (person_key, asset_id, run_id, cluster_id, model, weights_sha256,
+                               vector, vector_sha256)
 values (%(person_key)s, %(asset_id)s, %(run_id)s, %(cluster_id)s, %(model)s, %(weights_sha256)s,
-        %(vector)s)
+        %(vector)s, %(vector_sha256)s)
 on conflict (asset_id, run_id, cluster_id) do update
    set person_key = excluded.person_key, model = excluded.model,
-       weights_sha256 = excluded.weights_sha256, vector = excluded.vector, created_at = now();
+       weights_sha256 = excluded.weights_sha256, vector = excluded.vector,
+       vector_sha256 = excluded.vector_sha256, created_at = now();
 
 -- name: unname_cluster
 delete from people_references
@@ -50,10 +52,10 @@ delete from screenalytics.person_metrics where asset_key = %(asset_key)s and run
 
 -- name: add_metrics
 insert into screenalytics.person_metrics
-       (asset_key, run_key, identity_id, person_id, onscreen_ms, face_visible_ms, body_only_ms,
+       (asset_key, run_key, identity_id, vector_sha256, person_id, onscreen_ms, face_visible_ms, body_only_ms,
         gap_bridged_ms, speaking_ms, confessional_ms, first_ms, last_ms, appearances, share,
         is_singleton, unsure)
-values (%(asset_key)s, %(run_key)s, %(identity_id)s, coalesce(%(person_id)s, %(identity_id)s),
+values (%(asset_key)s, %(run_key)s, %(identity_id)s, %(vector_sha256)s, coalesce(%(person_id)s, %(identity_id)s),
         %(onscreen_ms)s, %(face_visible_ms)s, %(body_only_ms)s, %(gap_bridged_ms)s,
         %(speaking_ms)s, %(confessional_ms)s, %(first_ms)s, %(last_ms)s, %(appearances)s,
         %(share)s, %(is_singleton)s, %(unsure)s);
@@ -71,6 +73,7 @@ select m.identity_id, coalesce(named.person_id, known.person_id) as person_id,
   left join people known on known.person_id = m.person_id and m.person_id <> m.identity_id
   left join people_references n on n.asset_id = a.asset_id and n.run_id = r.run_id
                                and n.cluster_id = m.identity_id
+                               and n.vector_sha256 = m.vector_sha256
   left join people named on named.person_key = n.person_key
  where a.asset_id = %(asset_id)s and r.run_id = %(run_id)s
  order by m.onscreen_ms desc, m.first_ms, m.identity_id;

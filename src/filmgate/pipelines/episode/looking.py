@@ -32,19 +32,13 @@ class Look:
     """Pixels of the displayed frame for each of the image."""
 
 
-LONGEST_SHOT_MS = 300_000
-"""Longer shots are looked at in pieces, so that what is held of one in memory stays bounded."""
-
-
 def shots_of(bench: Bench, video: VideoFacts) -> list[Span]:
     """The shots of a film, in order; the whole film is one where nothing parted it."""
-    spans = [(video.start_offset_ms, video.end_ms)]
-    if bench.has(SCENES):
-        spans = [(line.span_start_ms, line.span_end_ms) for line in bench.read_artifacts(SCENES)]
+    if not bench.has(SCENES):
+        return [Span(start_ms=video.start_offset_ms, end_ms=video.end_ms)]
     return [
-        Span(start_ms=piece, end_ms=min(piece + LONGEST_SHOT_MS, end))
-        for start, end in spans
-        for piece in range(start, max(end, start + 1), LONGEST_SHOT_MS)
+        Span(start_ms=line.span_start_ms, end_ms=line.span_end_ms)
+        for line in bench.read_artifacts(SCENES)
     ]
 
 

@@ -43,12 +43,14 @@ PLAN = Plan(
 FORMER_NAMES = {alias: each.name for each in PLAN.stages for alias in each.aliases}
 """Today's name by the name that a stage went by before; on old markers, and typed by old hands."""
 
+QUICK_FIRST = ("yolox", "rtdetr", BUILT_IN)
+
 PROFILES: dict[str, dict[str, dict[str, Any]]] = {
     "fast": {
         "detect": {"longest": 640, "rate": 4.0},
         "faces": {"per_track": 2},
-        "body_tracking": {"longest": 640, "rate": 2.5},
-        "objects": {"models": ("yolox", "rtdetr", BUILT_IN), "rate": 1.0, "longest": 640},
+        "body_tracking": {"models": QUICK_FIRST, "longest": 640, "rate": 2.5},
+        "objects": {"models": QUICK_FIRST, "rate": 1.0, "longest": 640},
         "places": {"rate": 0.2},
         "ocr": {"longest": 640, "period_ms": 3000, "rate": 5.0},
     },

@@ -1,7 +1,7 @@
 """Which model does a task: the first of the preferred ones that is there."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from filmgate.core.errors import Unavailable
 from filmgate.core.ports import Bench
@@ -9,7 +9,7 @@ from filmgate.core.resources import Resource
 
 Model = TypeVar("Model")
 
-BUILT_IN = "built-in"
+BUILT_IN: Literal["built-in"] = "built-in"
 """The name, in preferences, of what comes with the installed packages."""
 
 Loaders = Mapping[str, Callable[[Resource], Model]]

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from filmgate.core.digest import canonical_json, sha256_hex
 from filmgate.core.payloads.geometry import BoundingBox, Point
 from filmgate.core.payloads.payload import Confidence, FrameNumber, Index, Label
 from filmgate.core.plan import Producer
@@ -55,6 +56,9 @@ class VideoFacts(_Document):
     """How long after 0 the first frame is shown."""
     end_ms: int
     decode_errors: Count
+    """Packets that could not be decoded."""
+    damaged_frames: Count = 0
+    """Frames that were decoded from broken data: what they show may be wrong."""
     time_base: TimeBase
 
 
@@ -138,6 +142,8 @@ class FaceModel(_Document):
     dimensions: Count
     same_person: Annotated[float, Field(gt=0)]
     """The Euclidean distance up to which two vectors are called one person's."""
+    is_unit: bool
+    """Whether they have length 1, and means of them are brought back to it."""
 
 
 class Face(_Document):
@@ -162,7 +168,7 @@ class Face(_Document):
 class Identity(_Document):
     """`identities.jsonl`: somebody, as this run groups faces."""
 
-    identity_id: Label
+    identity_id: Annotated[str, Field(pattern=r"^c[1-9][0-9]*$")]
     track_ids: tuple[Label, ...]
     faces: Count
     first_ms: Ms
@@ -178,6 +184,11 @@ class Identity(_Document):
     """Its best face in `crops/faces.zip`."""
     vector: tuple[float, ...]
     """The mean of its tracks' vectors."""
+
+    @property
+    def vector_sha256(self) -> str:
+        """Names exactly this grouping: grouped otherwise, it is another."""
+        return sha256_hex(canonical_json(list(self.vector)))
 
 
 class Fusion(_Document):

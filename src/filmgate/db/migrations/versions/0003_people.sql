@@ -17,12 +17,13 @@ create table people_references (
     model          text not null check (model <> ''),
     weights_sha256 text check (weights_sha256 ~ '^[0-9a-f]{64}$'),
     vector         double precision[] not null check (cardinality(vector) > 0),
+    vector_sha256  text not null check (vector_sha256 ~ '^[0-9a-f]{64}$'),
     created_at     timestamptz not null default now(),
     primary key (asset_id, run_id, cluster_id)
 );
 create index people_references_by_person on people_references (person_key);
 comment on table people_references is
-    'A decision: this cluster of that run is this person. Kept though the run be deleted.';
+    'A decision: this cluster of that run, grouped by this vector, is this person. Kept though the run be deleted.';
 
 create schema screenalytics;
 
@@ -30,6 +31,7 @@ create table screenalytics.person_metrics (
     asset_key       integer not null,
     run_key         integer not null,
     identity_id     text not null check (identity_id <> ''),
+    vector_sha256   text not null check (vector_sha256 ~ '^[0-9a-f]{64}$'),
     person_id       text not null check (person_id <> ''),
     onscreen_ms     bigint not null check (onscreen_ms >= 0),
     face_visible_ms bigint not null check (face_visible_ms >= 0),

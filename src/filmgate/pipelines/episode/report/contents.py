@@ -13,6 +13,9 @@ from filmgate.pipelines.episode.rules.presence import Piece
 MOST_ROWS = 40
 """Lines of a listing; the files hold all."""
 
+LONGEST_NAME, LONGEST_WORD = 36, 12
+"""Characters."""
+
 NOT_MEASURED = "–"
 
 
@@ -68,7 +71,7 @@ def _stage_row(head: RunHead, name: str, record: StageRecord | None) -> dict[str
         "state": record.status.value,
         "note": record.reason or "",
         "warnings": [str(each.get("message", "")) for each in record.warnings],
-        "counts": ", ".join(f"{count:,} {what}" for what, count in record.counts.items()),
+        "counts": ", ".join(f"{count:,} {what}" for what, count in sorted(record.counts.items())),
     }
     if record.producer is not None:
         weights = record.producer.weights_sha256
@@ -81,7 +84,18 @@ def _stage_row(head: RunHead, name: str, record: StageRecord | None) -> dict[str
     return row | told
 
 
+def short(text: str) -> str:
+    """So much of a name as fits, with places to break a line in it."""
+    kept = text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
+    return " ".join(
+        "\u200b".join(word[at : at + LONGEST_WORD] for at in range(0, len(word), LONGEST_WORD))
+        for word in kept.split()
+    )
+
+
 def _plain(value: Any) -> str:
+    if value is None:
+        return "auto"
     return "/".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
@@ -100,11 +114,11 @@ def _person_row(
 ) -> dict[str, Any]:
     about = person.identity_id if person.name else ""
     if person.unsure:
-        about = f"perhaps {person.unsure[0].name}"
+        about = short(f"perhaps {person.unsure[0].name}")
     elif person.is_singleton:
         about = "seen in one track"
     return {
-        "name": person.name or person.identity_id,
+        "name": short(person.name or person.identity_id),
         "about": about,
         "picture": pictures.get(person.identity_id),
         "pieces": [part(each.span, duration_ms) | {"evidence": each.evidence} for each in pieces],

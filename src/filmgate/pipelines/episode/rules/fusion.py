@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from filmgate.media.boxes import Box
-from filmgate.media.spans import Span
+from filmgate.media.spans import Span, shared_ms
 
 HEAD_SHARE = 0.45
 """A face's middle lies in so much of its body's height, from the top. Standing, a head is an
@@ -101,11 +101,6 @@ def _together_ms(face: Sequence[Where], body: Sequence[Where]) -> int:
                 total += shared_ms(seen.span, body[index].span)
             index += 1
     return total
-
-
-def shared_ms(one: Span, other: Span) -> int:
-    """How long two spans last together."""
-    return max(0, min(one.end_ms, other.end_ms) - max(one.start_ms, other.start_ms))
 
 
 def _overlap(one: Iterable[Where], other: Iterable[Where]) -> bool:

@@ -7,12 +7,12 @@ that they add up to the whole.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
-from filmgate.media.spans import Span
+from filmgate.media.spans import Span, shared_ms
 
 Evidence = Literal["face", "body", "bridged"]
 
@@ -28,30 +28,52 @@ class Piece:
     confidence: float | None
 
 
-def put_together(evidence: Iterable[Piece], shots: Sequence[Span], bridge_ms: int) -> list[Piece]:
+def put_together(evidence: Sequence[Piece], shots: Sequence[Span], bridge_ms: int) -> list[Piece]:
     """Disjoint pieces in order of time: faces before bodies, then gaps bridged.
 
     `evidence`: faces and bodies, overlapping as they may. `shots`: in order, adjoining.
     """
-    ordered = sorted(
-        evidence,
-        key=lambda each: (each.evidence != "face", each.span, each.track_id or ""),
-    )
-    pieces: list[Piece] = []
-    for each in ordered:
-        pieces += [_part(each, span) for span in _uncovered(each.span, pieces)]
-    pieces.sort(key=lambda each: each.span)
+    found: list[Piece] = []
+    for kind in ("face", "body"):
+        own = sorted((each for each in evidence if each.evidence == kind), key=_place)
+        found = sorted([*found, *_uncovered(own, found)], key=_place)
     bridges = [
         Piece(span=gap, evidence="bridged", track_id=None, confidence=None)
-        for before, after in pairwise(pieces)
+        for before, after in pairwise(found)
         if (gap := _bridge(before.span, after.span, shots, bridge_ms)) is not None
     ]
-    return sorted(pieces + bridges, key=lambda each: each.span)
+    return sorted(found + bridges, key=_place)
 
 
 def total_ms(pieces: Iterable[Piece], evidence: Evidence | None = None) -> int:
     """How long they last together; those of one kind of evidence where it is named."""
     return sum(each.span.duration_ms for each in pieces if evidence in {None, each.evidence})
+
+
+def common_ms(one: Sequence[Span], other: Sequence[Span]) -> int:
+    """How long spans of both are together. Both in order of time, each disjoint."""
+    total = first = 0
+    for span in one:
+        while first < len(other) and other[first].end_ms <= span.start_ms:
+            first += 1
+        index = first
+        while index < len(other) and other[index].start_ms < span.end_ms:
+            total += shared_ms(span, other[index])
+            index += 1
+    return total
+
+
+def joined(spans: Iterable[Span]) -> list[Span]:
+    """The same moments in disjoint spans, in order of time."""
+    found: list[Span] = []
+    for span in sorted(spans):
+        if found and span.start_ms <= found[-1].end_ms:
+            last = found.pop()
+            end_ms = max(last.end_ms, span.end_ms)
+            found.append(Span(start_ms=last.start_ms, end_ms=end_ms))
+        else:
+            found.append(span)
+    return found
 
 
 def appearances(pieces: Sequence[Piece]) -> int:
@@ -60,30 +82,27 @@ def appearances(pieces: Sequence[Piece]) -> int:
     return apart + bool(pieces)
 
 
-def _part(piece: Piece, span: Span) -> Piece:
-    return Piece(
-        span=span,
-        evidence=piece.evidence,
-        track_id=piece.track_id,
-        confidence=piece.confidence,
-    )
+def _place(piece: Piece) -> tuple[Span, str]:
+    return (piece.span, piece.track_id or "")
 
 
-def _uncovered(span: Span, pieces: Iterable[Piece]) -> list[Span]:
-    """What of a span no piece covers yet."""
-    left = [span] if span.duration_ms else []
+def _uncovered(pieces: Sequence[Piece], covered: Sequence[Piece]) -> Iterator[Piece]:
+    """What of the pieces neither `covered` nor an earlier one of them covers. Both in order of
+    time; `covered` is disjoint."""
+    free_ms, first = 0, 0
     for piece in pieces:
-        covered = piece.span
-        left = [
-            Span(start_ms=start, end_ms=end)
-            for each in left
-            for start, end in (
-                (each.start_ms, min(each.end_ms, covered.start_ms)),
-                (max(each.start_ms, covered.end_ms), each.end_ms),
-            )
-            if start < end
-        ]
-    return left
+        start_ms = max(piece.span.start_ms, free_ms)
+        while first < len(covered) and covered[first].span.end_ms <= start_ms:
+            first += 1
+        index = first
+        while start_ms < piece.span.end_ms:
+            is_last = index >= len(covered) or covered[index].span.start_ms >= piece.span.end_ms
+            end_ms = piece.span.end_ms if is_last else covered[index].span.start_ms
+            if start_ms < end_ms:
+                yield replace(piece, span=Span(start_ms=start_ms, end_ms=end_ms))
+            start_ms = end_ms if is_last else max(end_ms, covered[index].span.end_ms)
+            index += 1
+        free_ms = max(free_ms, piece.span.end_ms)
 
 
 def _bridge(before: Span, after: Span, shots: Sequence[Span], bridge_ms: int) -> Span | None:

@@ -59,8 +59,6 @@ class Shown:
     frame_number: int
     start_ms: int
     end_ms: int
-    doubt_ms: int | None = None
-    """Since when its place looks otherwise, until it is read again."""
 
 
 SAME_PLACE = 0.3
@@ -115,9 +113,7 @@ class Reading:
     def pass_over(self, small: Small) -> None:
         """A frame that is not read."""
         for line in self.standing:
-            if line.doubt_ms is None and self._is_other(small, line):
-                line.doubt_ms = small.start_ms
-            if line.doubt_ms is None:
+            if not self._is_other(small, line):
                 line.end_ms = small.end_ms
         self._since.append(small)
         while small.start_ms - self._since[0].start_ms > 2 * self.settings.period_ms:
@@ -126,8 +122,8 @@ class Reading:
     def read(self, small: Small, lines: Iterable[Line], size: tuple[int, int]) -> list[Shown]:
         """A frame that was read, of (width, height) pixels; the lines that ended before it.
 
-        A line that is read again goes on, whatever moved behind it in between; one that is not
-        ended where its place changed.
+        A line that is read again goes on, whatever moved before it in between; one that is not
+        ended where its place last looked as it was read.
         """
         before, self.standing = self.standing, []
         has_news = False
@@ -221,4 +217,4 @@ def _shown(line: Line, small: Small, size: tuple[int, int]) -> Shown:
 def _continued(old: Shown, new: Shown) -> Shown:
     """One line, as it was read best."""
     best = new if new.confidence > old.confidence else old
-    return replace(best, box=new.box, start_ms=old.start_ms, end_ms=new.end_ms, doubt_ms=None)
+    return replace(best, box=new.box, start_ms=old.start_ms, end_ms=new.end_ms)

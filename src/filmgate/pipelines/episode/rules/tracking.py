@@ -35,7 +35,8 @@ class FollowSettings(Settings):
     max_carry_ms: Annotated[int, Field(ge=0)] = 4000
     """How long a track is carried without a detection."""
     back_ms: Annotated[int, Field(ge=0)] = 4000
-    """How far a new track is followed back; pictures of so long are kept in memory."""
+    """How far back from where it was proved a new track is followed; pictures of so long are kept
+    in memory."""
 
 
 class Candidate(NamedTuple):
@@ -109,9 +110,12 @@ class Tracker:
     _live: list[Live] = field(default_factory=list)
     _ended: list[Trail] = field(default_factory=list)
     _recent: "deque[Glance]" = field(default_factory=deque)
+    _searches: int = 0
+    """How often the shot was searched so far."""
 
     def see(self, glance: Glance, found: Sequence[Candidate] | None) -> None:
         """The next picture of the shot; `found` is None where nothing was searched for."""
+        self._searches += found is not None
         places = [live.follower.follow(glance.grey) for live in self._live]
         taken = self._join(glance, [place for place, _ in places], found or ())
         for live, (box, quality) in zip(list(self._live), places, strict=True):
@@ -131,13 +135,12 @@ class Tracker:
         while glance.span.start_ms - self._recent[0].span.start_ms > self.settings.back_ms:
             self._recent.popleft()
         for live in self._live:
-            if self._is_proved(live.trail) and not live.trail.is_traced:
+            if live.trail.detections >= self.settings.min_detections and not live.trail.is_traced:
                 self._trace_back(live.trail)
 
     def end(self) -> tuple[list[Trail], list[Sighting]]:
         """The tracks of the shot in order of their lives, and the detections that made none."""
         seen = [*self._ended, *(live.trail for live in self._live)]
-        self._live, self._ended, self._recent = [], [], deque()
         trails = [trail for trail in seen if self._is_proved(trail)]
         strays = [
             sighting
@@ -146,6 +149,7 @@ class Tracker:
             for sighting in trail.sightings
             if sighting.confidence is not None
         ]
+        self._live, self._ended, self._recent, self._searches = [], [], deque(), 0
         return (
             sorted(trails, key=lambda trail: (trail.life, trail.sightings[0].box)),
             sorted(strays, key=lambda sighting: (sighting.span, sighting.box)),
@@ -171,8 +175,9 @@ class Tracker:
         return quality >= settings.min_quality and _is_inside(box, glance) and is_fresh and is_alone
 
     def _is_proved(self, trail: Trail) -> bool:
-        """Whether it was detected often enough to be no false alarm."""
-        return trail.detections >= self.settings.min_detections
+        """Whether it was detected often enough to be no false alarm; in a shot that was searched
+        less often, every time."""
+        return trail.detections >= min(self.settings.min_detections, self._searches)
 
     def _trace_back(self, trail: Trail) -> None:
         """Follow a track from its first sighting back towards the start of the shot."""
@@ -198,7 +203,7 @@ class Tracker:
             each.frame_number == glance.frame_number and each.box.iou(box) >= self.settings.min_iou
             for trail in others
             if trail.life.end_ms > glance.span.start_ms
-            for each in trail.sightings
+            for each in reversed(trail.sightings)
         )
 
 

@@ -1,6 +1,7 @@
 """Body tracking: the bodies of every shot, followed whether their faces show or not."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 from filmgate.core.errors import Unavailable
 from filmgate.core.payloads.detections import PersonDetectionV1
@@ -26,7 +27,7 @@ LOADERS: Loaders[ObjectDetector] = {"yolox": YoloX, "rtdetr": RtDetr}
 class BodySettings(LookSettings):
     """How bodies are looked for."""
 
-    models: tuple[str, ...] = ("rtdetr", "yolox", BUILT_IN)
+    models: tuple[Literal["rtdetr", "yolox", "built-in"], ...] = ("rtdetr", "yolox", BUILT_IN)
     """The first that is there finds the bodies."""
     rate: float = 5.0
 

@@ -12,13 +12,13 @@ from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
 from filmgate.core.ports import Bench, Timed
 from filmgate.media.spans import Span
 from filmgate.pipelines.episode.files import (
-    DETECTIONS,
     FACE_DETECTIONS,
     FACE_MODEL,
     FACE_VECTORS,
     FACES,
     IDENTITIES,
 )
+from filmgate.pipelines.episode.identified import faces_seen, owners, tracked
 from filmgate.pipelines.episode.records import Detection, Face, FaceModel, Identity
 from filmgate.pipelines.episode.rules.identities import group_tracks
 from filmgate.pipelines.episode.stages.detect import detect
@@ -27,8 +27,10 @@ from filmgate.pipelines.episode.stages.faces import faces
 if TYPE_CHECKING:
     from filmgate.core.providers import Vectors
 
-RULE_VERSION = "1"
+RULE_VERSION = 1
 """Of the rule in `identities.py`; raised whenever it decides otherwise."""
+
+LEAST_LENGTH = 1e-9
 
 MANY_SINGLE, MANY_IN_ONE, ENOUGH = 0.5, 0.8, 6
 """Shares beyond which grouping looks wrong, where there are so many identities or tracks."""
@@ -55,6 +57,7 @@ class _Track:
     makes=[IDENTITIES, FACE_DETECTIONS],
     settings=ClusterSettings,
     tools=["numpy", "scipy"],
+    version=RULE_VERSION,
 )
 def cluster(bench: Bench, settings: ClusterSettings) -> Outcome:
     """Group the tracks that have a good face; give every face that was seen its group."""
@@ -62,23 +65,25 @@ def cluster(bench: Bench, settings: ClusterSettings) -> Outcome:
 
     model = bench.read_document(FACE_MODEL, FaceModel)
     same_person = settings.same_person or model.same_person
-    seen = _seen(bench.read_records(DETECTIONS, Detection))
+    seen = faces_seen(bench)
     tracks = _tracks(bench.read_records(FACES, Face), seen)
     vectors: Vectors = np.load(bench.path(FACE_VECTORS), allow_pickle=False)
     means = np.array(
         [vectors[[face.face_index for face in track.faces]].mean(axis=0) for track in tracks],
         dtype=np.float32,
     ).reshape(len(tracks), model.dimensions)
+    if model.is_unit:
+        means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), LEAST_LENGTH)
     groups = group_tracks(means, [track.seen for track in tracks], same_person=same_person)
     identities = _identities(groups, tracks, means)
     bench.write_records(IDENTITIES, identities)
-    names = {track: each.identity_id for each in identities for track in each.track_ids}
+    names = owners(identities)
     bench.write_artifacts(FACE_DETECTIONS, _detections(bench, seen, names))
     single = sum(each.is_singleton for each in identities)
     largest = max((len(each.track_ids) for each in identities), default=0)
     _warn(bench, len(tracks), len(identities), single, largest)
     return Done(
-        producer=Producer(name="filmgate-identities", version=RULE_VERSION),
+        producer=Producer(name="filmgate-identities", version=str(RULE_VERSION)),
         counts={
             "tracks": len(tracks),
             "singletons": single,
@@ -92,22 +97,13 @@ def cluster(bench: Bench, settings: ClusterSettings) -> Outcome:
     )
 
 
-def _seen(detections: Iterator[Detection]) -> dict[str, Span]:
-    """From when to when each track was detected: before and after, it was only followed."""
-    seen: dict[str, Span] = {}
-    for each in detections:
-        if each.track_id is not None and each.confidence is not None:
-            start = seen[each.track_id].start_ms if each.track_id in seen else each.span_start_ms
-            seen[each.track_id] = Span(start_ms=start, end_ms=each.span_end_ms)
-    return seen
-
-
 def _tracks(records: Iterator[Face], seen: Mapping[str, Span]) -> list[_Track]:
-    """The tracks that have a face good enough, in order of their names."""
+    """The tracks that have a face good enough, in order of time."""
     found: dict[str, list[Face]] = {}
     for face in records:
         found.setdefault(face.track_id, []).append(face)
-    return [_Track(name, seen[name], found[name]) for name in sorted(found)]
+    tracks = [_Track(name, seen[name], found[name]) for name in found]
+    return sorted(tracks, key=lambda track: (track.seen, track.name))
 
 
 def _identities(groups: list[list[int]], tracks: list[_Track], means: "Vectors") -> list[Identity]:
@@ -161,7 +157,7 @@ def _detections(
     def at(each: Detection) -> tuple[int, int]:
         return (each.span_start_ms, each.span_end_ms)
 
-    for (start_ms, end_ms), group in groupby(bench.read_records(DETECTIONS, Detection), key=at):
+    for (start_ms, end_ms), group in groupby(tracked(bench), key=at):
         here = [
             Timed(
                 start_ms,

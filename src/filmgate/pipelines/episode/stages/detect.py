@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -38,7 +38,7 @@ LOADERS: Loaders[FaceDetector] = {"yunet": YuNet}
 class DetectSettings(LookSettings):
     """How faces are looked for."""
 
-    models: tuple[str, ...] = ("yunet", BUILT_IN)
+    models: tuple[Literal["yunet", "built-in"], ...] = ("yunet", BUILT_IN)
     """The first that is there finds the faces."""
     min_score: Annotated[float, Field(ge=-1, le=10)] = 0.0
     """Of the built-in detector: the least score of a face."""
@@ -75,10 +75,16 @@ def detect(bench: Bench, settings: DetectSettings) -> Outcome:
         lambda image: [Candidate(*face) for face in detector.detect(image)],
     )
     bench.write_records(DETECTIONS, (each for shot in shots for each in seen.of(shot)))
-    bench.write_artifacts(TRACKS, seen.tracks)
+    bench.write_artifacts(TRACKS, sorted(seen.tracks, key=lambda track: track.place))
     metrics = seen.metrics(detector.producer, facts.video.end_ms)
     bench.write_document(TRACK_METRICS, metrics)
     _warn(bench, metrics)
+    if metrics.tracks and isinstance(detector, DlibFaceDetector):
+        bench.warn(
+            "built_in_faces",
+            "faces were found by the built-in detector: frontal ones, no smaller than 70 of the "
+            f"{settings.longest} pixels looked at; `filmgate models list` names a better one",
+        )
     return Done(
         producer=detector.producer,
         counts={"false alarms": metrics.false_alarms},

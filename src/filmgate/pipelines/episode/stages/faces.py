@@ -4,7 +4,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 LONGEST = 8192
 """Faces are cut from the picture as it is; only giants are made smaller first."""
 
+NOBODY = 128
+"""Columns of the table of vectors where it has no row."""
+
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The date of every file in the archive: the earliest that ZIP knows."""
 
@@ -52,7 +55,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 class FaceSettings(FaceGate):
     """Which faces are compared, and how."""
 
-    models: tuple[str, ...] = ("sface", BUILT_IN)
+    models: tuple[Literal["sface", "built-in"], ...] = ("sface", BUILT_IN)
     """The first that is there makes the vectors."""
     per_track: Annotated[int, Field(ge=1, le=100)] = 4
     """So many faces of a track at most, spread over its life."""
@@ -101,8 +104,9 @@ def faces(bench: Bench, settings: FaceSettings) -> Outcome:
         FACE_MODEL,
         FaceModel(
             producer=embedder.producer,
-            dimensions=vectors[0].shape[1] if vectors else 0,
+            dimensions=vectors[0].shape[1] if vectors else NOBODY,
             same_person=embedder.same_person,
+            is_unit=embedder.is_unit,
         ),
     )
     if refused and not records:
@@ -216,6 +220,6 @@ def _save(bench: Bench, vectors: "list[Vectors]") -> None:
     """(n, d) float32 in NumPy's own format."""
     import numpy as np
 
-    rows: Any = np.concatenate(vectors) if vectors else np.zeros((0, 128), np.float32)
+    rows: Any = np.concatenate(vectors) if vectors else np.zeros((0, NOBODY), np.float32)
     with bench.create(FACE_VECTORS) as file:
         np.lib.format.write_array(file, rows, version=(1, 0), allow_pickle=False)

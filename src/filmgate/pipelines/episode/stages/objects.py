@@ -1,7 +1,7 @@
 """Objects: the things in the picture, each with its label, at a few looks a second."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -13,14 +13,11 @@ from filmgate.core.providers import ObjectDetector
 from filmgate.pipelines.episode.files import BODY_TRACKS, OBJECTS, PROBE
 from filmgate.pipelines.episode.following import bounding_box
 from filmgate.pipelines.episode.looking import look, shots_of
-from filmgate.pipelines.episode.providers import BUILT_IN, Loaders, first_there
+from filmgate.pipelines.episode.providers import BUILT_IN, first_there
 from filmgate.pipelines.episode.records import Probe, VideoFacts
-from filmgate.pipelines.episode.stages.body_tracking import PERSON, body_tracking
+from filmgate.pipelines.episode.stages.body_tracking import LOADERS, PERSON, body_tracking
 from filmgate.pipelines.episode.stages.probe import probe
 from filmgate.pipelines.episode.stages.scenes import scenes
-from filmgate.tools.object_models import RtDetr, YoloX
-
-LOADERS: Loaders[ObjectDetector] = {"yolox": YoloX, "rtdetr": RtDetr}
 
 FROM_BODIES = Producer(name="filmgate-objects-from-bodies", version="1")
 """The built-in fallback: no detector of its own, but the bodies that were found, as `person`."""
@@ -29,7 +26,7 @@ FROM_BODIES = Producer(name="filmgate-objects-from-bodies", version="1")
 class ObjectSettings(Settings):
     """How things are looked for."""
 
-    models: tuple[str, ...] = ("rtdetr", "yolox", BUILT_IN)
+    models: tuple[Literal["rtdetr", "yolox", "built-in"], ...] = ("rtdetr", "yolox", BUILT_IN)
     """The first that is there finds them; the built-in one knows persons only."""
     rate: Annotated[float, Field(gt=0, le=120)] = 2.0
     """Looks a second."""

@@ -1,7 +1,7 @@
 """OCR: the text that stands in the picture, and from when to when."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -29,7 +29,7 @@ SMALL = 320
 class OcrSettings(ReadSettings):
     """How text is read."""
 
-    models: tuple[str, ...] = (BUILT_IN,)
+    models: tuple[Literal["built-in"], ...] = (BUILT_IN,)
     """The first that is there reads the text."""
     rate: Annotated[float, Field(gt=0, le=120)] = 10.0
     """Looks a second: how exactly it is known when text comes and goes."""

@@ -17,7 +17,6 @@ from filmgate.media.spans import Span
 from filmgate.pipelines.episode.files import (
     APPEARANCES,
     FACE_CROPS,
-    IDENTITIES,
     OCR,
     PLACES,
     PROBE,
@@ -26,6 +25,7 @@ from filmgate.pipelines.episode.files import (
     SCREENTIME,
     TRANSCRIPT,
 )
+from filmgate.pipelines.episode.identified import identities_of
 from filmgate.pipelines.episode.records import Identity, Probe
 from filmgate.pipelines.episode.report import contents
 from filmgate.pipelines.episode.report.advice import advise
@@ -46,7 +46,7 @@ from filmgate.pipelines.episode.stages.transcript import transcript
 from filmgate.tools.typesetting import typeset
 
 NAME = "pdf"
-LAYOUT_VERSION = "1"
+LAYOUT_VERSION = 1
 """Of the template; raised whenever it looks otherwise."""
 
 REPORTED = (
@@ -64,7 +64,10 @@ REPORTED = (
     segments,
 )
 MOST_PEOPLE = 60
-"""With picture and time line; the table of screen time has all."""
+"""Of those longest on screen; `screentime.csv` has all."""
+
+LARGEST_PICTURE = 1 << 20
+"""Bytes of a crop; they are some 40,000."""
 
 
 @stage(
@@ -73,14 +76,18 @@ MOST_PEOPLE = 60
     makes=[REPORT],
     aliases=["pdf_export"],
     tools=["typst"],
+    tells=True,
+    version=LAYOUT_VERSION,
 )
 def pdf(bench: Bench, settings: Settings) -> Outcome:  # noqa: ARG001 - nothing to set
     """Set what the other stages found, and how they went, on pages."""
     records = _records(bench)
     facts = bench.read_document(PROBE, Probe)
-    identities = list(bench.read_records(IDENTITIES, Identity)) if bench.has(IDENTITIES) else []
+    identities = identities_of(bench)
     times = bench.read_document(SCREENTIME, ScreenTime) if bench.has(SCREENTIME) else None
-    pictures = _pictures(bench, identities[:MOST_PEOPLE])
+    shown = times.people[:MOST_PEOPLE] if times else ()
+    told = {each.identity_id for each in shown}
+    pictures = _pictures(bench, [each for each in identities if each.identity_id in told])
     data = {
         "title": bench.head.asset.id,
         "asset_id": bench.head.asset.id,
@@ -100,7 +107,7 @@ def pdf(bench: Bench, settings: Settings) -> Outcome:  # noqa: ARG001 - nothing 
     page = typeset(template, data, dict(pictures.values()))
     with bench.create(REPORT) as file:
         file.write(page)
-    return Done(producer=Producer(name="filmgate-report", version=LAYOUT_VERSION))
+    return Done(producer=Producer(name="filmgate-report", version=str(LAYOUT_VERSION)))
 
 
 def _records(bench: Bench) -> dict[str, StageRecord]:
@@ -132,11 +139,13 @@ def _pictures(bench: Bench, identities: list[Identity]) -> dict[str, tuple[str, 
     """By identity: a file name for their picture, and its bytes."""
     if not identities or not bench.has(FACE_CROPS):
         return {}
+    found = {}
     with zipfile.ZipFile(bench.path(FACE_CROPS)) as archive:
-        return {
-            each.identity_id: (f"{each.identity_id}.png", archive.read(each.picture))
-            for each in identities
-        }
+        sizes = {each.filename: each.file_size for each in archive.infolist()}
+        for number, each in enumerate(identities):
+            if sizes.get(each.picture, LARGEST_PICTURE) < LARGEST_PICTURE:
+                found[each.identity_id] = (f"face{number}.png", archive.read(each.picture))
+    return found
 
 
 def _people(
@@ -156,7 +165,7 @@ def _people(
             )
         )
     names = {identity: name for identity, (name, _) in pictures.items()}
-    return contents.person_rows(times, pieces, names)
+    return contents.person_rows(times, pieces, names)[:MOST_PEOPLE]
 
 
 def _people_notes(times: ScreenTime | None) -> list[str]:
@@ -167,7 +176,9 @@ def _people_notes(times: ScreenTime | None) -> list[str]:
         "sole face": "Speaking: while words are said and the person's face is the only one seen.",
         None: "Speaking was not measured: nothing tells who speaks.",
     }
+    left = len(times.people) - MOST_PEOPLE
     return [
+        *([f"And {left} more, in screentime.csv."] if left > 0 else []),
         "On screen = face seen + body only + bridged gaps; no moment counts twice.",
         how[times.speaking_by],
     ]

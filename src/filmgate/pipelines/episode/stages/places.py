@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -27,7 +27,7 @@ ALTERNATIVES = 4
 class PlaceSettings(Settings):
     """How places are told."""
 
-    models: tuple[str, ...] = ("places365",)
+    models: tuple[Literal["places365"], ...] = ("places365",)
     """The first that is there tells them."""
     rate: Annotated[float, Field(gt=0, le=120)] = 0.5
     """Looks a second; at least one a scene."""

@@ -22,11 +22,14 @@ from filmgate.pipelines.episode.records import (
 from filmgate.tools.containers import inspect
 from filmgate.tools.decoding import SoundReader, VideoReader
 
+LONG_FRAME_MS = 10_000
+"""Longer than any film shows one picture without meaning a still."""
+
 MEASURING_RATE = 16_000
 """Samples a second at which sound is laid on the time line to find where it ends."""
 
 
-@stage(makes=[PROBE], tools=["av"])
+@stage(makes=[PROBE], tools=["av"], version=2)
 def probe(bench: Bench, settings: Settings) -> Outcome:  # noqa: ARG001 - nothing to set
     """Container facts and the time-base certificate."""
     facts = inspect(bench.source)
@@ -108,6 +111,7 @@ def _video(bench: Bench, facts: MediaFacts) -> VideoFacts:
         start_offset_ms=milliseconds(first.time),
         end_ms=milliseconds(certificate.end_pts * certificate.time_base - facts.origin),
         decode_errors=reader.decode_errors,
+        damaged_frames=reader.damaged_frames,
         time_base=_time_base(certificate, reader),
     )
 
@@ -153,12 +157,32 @@ def _warn_of_damage(bench: Bench, video: VideoFacts | None, audio: AudioFacts | 
     for kind, count in lost.items():
         if count:
             bench.warn("decode_errors", f"{count} packets of the {kind} are broken", packets=count)
+    if video and video.damaged_frames:
+        told = f"{video.damaged_frames} of {video.time_base.frame_count} pictures are damaged"
+        bench.warn(
+            "damaged_frames",
+            f"{told}: cuts, faces and text may be missed there, or seen where there are none",
+            frames=video.damaged_frames,
+        )
+    if video and _longest_ms(video) > LONG_FRAME_MS:
+        bench.warn(
+            "long_frame",
+            f"a picture stands for {clock_text(_longest_ms(video))}: a still, or a hole in the "
+            "recording; what is seen in it counts for all that time",
+            longest_ms=_longest_ms(video),
+        )
     if video and video.time_base.frames_without_time:
         count = video.time_base.frames_without_time
         bench.warn("frames_without_time", f"{count} frames have no usable timestamp", frames=count)
     if video and video.time_base.restarts:
         count = video.time_base.restarts
         bench.warn("restarts", f"the timestamps begin anew {count} times", restarts=count)
+
+
+def _longest_ms(video: VideoFacts) -> int:
+    """How long the longest picture but the last stands."""
+    ticks = video.time_base.longest_frame_ticks
+    return milliseconds(ticks * Fraction(video.time_base.time_base))
 
 
 def _seconds(duration: Fraction | None) -> float | None:

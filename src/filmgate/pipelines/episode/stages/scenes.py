@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 WIDTH = 256
 """Pixels across at which change is measured. 160 and 320 decided alike on all clips tried."""
 
-RULE_VERSION = "1"
+RULE_VERSION = 1
 """Of the rule in `cuts.py`; raised whenever it decides otherwise."""
 
 
@@ -36,6 +36,7 @@ class SceneSettings(CutSettings):
     makes=[SCENES],
     settings=SceneSettings,
     tools=["av", "numpy", "opencv-python-headless"],
+    version=RULE_VERSION,
 )
 def scenes(bench: Bench, settings: SceneSettings) -> Outcome:
     """Measure every frame against the one before, decide where the cuts are."""
@@ -50,7 +51,7 @@ def scenes(bench: Bench, settings: SceneSettings) -> Outcome:
     cuts = find_cuts(changes, settings)
     bench.write_artifacts(SCENES, scenes_between(cuts, changes, facts.video.end_ms))
     return Done(
-        producer=Producer(name="filmgate-cuts", version=RULE_VERSION),
+        producer=Producer(name="filmgate-cuts", version=str(RULE_VERSION)),
         counts={"scenes": len(cuts) + 1, "frames": len(changes.ms)},
         metrics={"opencv": metadata.version("opencv-python-headless")},
     )

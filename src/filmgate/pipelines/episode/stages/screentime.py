@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -21,15 +21,19 @@ from filmgate.core.screentime import Likeness, PersonTime, ScreenTime
 from filmgate.media.spans import Span
 from filmgate.pipelines.episode.files import (
     APPEARANCES,
-    DETECTIONS,
     FACE_MODEL,
-    IDENTITIES,
     PROBE,
     SCREENTIME,
     SCREENTIME_TABLE,
     TRACK_FUSION,
     TRACKS,
     TRANSCRIPT,
+)
+from filmgate.pipelines.episode.identified import (
+    faces_seen,
+    identities_of,
+    owners,
+    tracked,
 )
 from filmgate.pipelines.episode.looking import shots_of
 from filmgate.pipelines.episode.records import (
@@ -43,11 +47,13 @@ from filmgate.pipelines.episode.records import (
 from filmgate.pipelines.episode.rules.presence import (
     Piece,
     appearances,
+    common_ms,
+    joined,
     put_together,
     total_ms,
 )
 from filmgate.pipelines.episode.rules.quality import frontality
-from filmgate.pipelines.episode.rules.recognition import Recognised, recognise
+from filmgate.pipelines.episode.rules.recognition import Recognised, recognise, told_apart
 from filmgate.pipelines.episode.stages.cluster import cluster
 from filmgate.pipelines.episode.stages.detect import detect
 from filmgate.pipelines.episode.stages.faces import faces
@@ -55,9 +61,8 @@ from filmgate.pipelines.episode.stages.probe import probe
 from filmgate.pipelines.episode.stages.scenes import scenes
 from filmgate.pipelines.episode.stages.track_fusion import track_fusion
 from filmgate.pipelines.episode.stages.transcript import transcript
-from filmgate.tools.weights import weights_of
 
-RULE_VERSION = "1"
+RULE_VERSION = 1
 """Of the rules in `presence.py` and `recognition.py`; raised whenever they decide otherwise."""
 
 
@@ -81,14 +86,32 @@ class ScreentimeSettings(Settings):
 
 
 @dataclass(frozen=True)
-class _Facts:
+class _Film:
     """What all people of a film have in common here."""
 
     video: VideoFacts
     shots: Sequence[Span]
     settings: ScreentimeSettings
     identities: Sequence[Identity]
-    recognised: Mapping[str, Recognised]
+    who: Mapping[str, str]
+    """The identity of each track."""
+
+    @property
+    def duration_ms(self) -> int:
+        """Of the picture."""
+        return self.video.end_ms - self.video.start_offset_ms
+
+
+class _Looks(NamedTuple):
+    """What is learnt from looking at faces together, look by look."""
+
+    alone: Mapping[str, Sequence[Span]]
+    """When each is the only face."""
+    confessional: Mapping[str, int]
+    """For how long each is alone, large, centred and frontal; nobody whose landmarks are not
+    known is in it."""
+    unidentified_ms: int
+    """For how long a face of nobody is seen."""
 
 
 @stage(
@@ -98,43 +121,51 @@ class _Facts:
     settings=ScreentimeSettings,
     aliases=["screen_time"],
     consults=[PEOPLE],
+    version=RULE_VERSION,
 )
 def screentime(bench: Bench, settings: ScreentimeSettings) -> Outcome:
     """Put all evidence together, person by person."""
-    probed = bench.read_document(PROBE, Probe)
-    assert probed.video is not None  # detect was skipped otherwise
-    identities = list(bench.read_records(IDENTITIES, Identity))
-    facts = _Facts(
-        probed.video,
-        shots_of(bench, probed.video),
-        settings,
-        identities,
+    video = bench.read_document(PROBE, Probe).video
+    assert video is not None  # detect was skipped otherwise
+    identities = identities_of(bench)
+    film = _Film(video, shots_of(bench, video), settings, identities, owners(identities))
+    pieces = _pieces(bench, film)
+    looks = _looks(bench, film)
+    recognised = told_apart(
         _recognised(bench, identities),
+        {identity: [piece.span for piece in own] for identity, own in pieces.items()},
     )
-    pieces = _pieces(bench, facts)
-    lone_faces, confessional, unidentified_ms = _looks(bench, facts)
-    speaking, speaking_by = _speaking(bench, facts, lone_faces)
+    speaking, speaking_by = _speaking(bench, film, recognised, looks.alone)
     people = sorted(
         (
-            _person(each, facts, pieces[each.identity_id], confessional, speaking)
+            _person(each, film, pieces[each.identity_id], recognised[each.identity_id])
             for each in identities
         ),
         key=lambda person: (-person.onscreen_ms, person.first_ms, person.identity_id),
     )
+    people = [
+        person.model_copy(
+            update={
+                "speaking_ms": speaking.get(person.identity_id),
+                "confessional_ms": looks.confessional.get(person.identity_id),
+            }
+        )
+        for person in people
+    ]
     bench.write_document(
         SCREENTIME,
         ScreenTime(
             people=tuple(people),
-            duration_ms=probed.video.end_ms,
+            duration_ms=film.duration_ms,
             speaking_by=speaking_by,
-            unidentified_face_ms=unidentified_ms,
+            unidentified_face_ms=looks.unidentified_ms,
             thresholds_hash=digest_of(settings.model_dump(mode="json")),
         ),
     )
     _write_table(bench, people)
     bench.write_artifacts(APPEARANCES, _segments(pieces))
     return Done(
-        producer=Producer(name="filmgate-screentime", version=RULE_VERSION),
+        producer=Producer(name="filmgate-screentime", version=str(RULE_VERSION)),
         counts={
             "people": len(people),
             "known": sum(person.person_id is not None for person in people),
@@ -158,21 +189,23 @@ def _recognised(bench: Bench, identities: Iterable[Identity]) -> dict[str, Recog
 
 def _known(resource: Resource) -> KnownPeople:
     try:
-        return KnownPeople.model_validate_json(weights_of(resource))
-    except ValueError as error:
+        return KnownPeople.model_validate_json(resource.path.read_bytes())
+    except (OSError, ValueError) as error:
         raise Invalid(
-            "the known people cannot be read", expected="a snapshot of them", got=str(error)
+            "the known people cannot be read",
+            expected="the snapshot that was made when the run began",
+            got=str(error).splitlines()[0],
+            hint="Run again: another is made",
         ) from error
 
 
-def _pieces(bench: Bench, facts: _Facts) -> dict[str, list[Piece]]:
+def _pieces(bench: Bench, film: _Film) -> dict[str, list[Piece]]:
     """Where everybody is, by identity."""
-    who = {track: each.identity_id for each in facts.identities for track in each.track_ids}
-    evidence: dict[str, list[Piece]] = {each.identity_id: [] for each in facts.identities}
-    seen = _seen(bench, who)
+    evidence: dict[str, list[Piece]] = {each.identity_id: [] for each in film.identities}
+    seen = faces_seen(bench)
     for line in bench.read_artifacts(TRACKS):
         track = TrackV1.model_validate(line.payload)
-        if (identity := who.get(track.track_id)) is None:
+        if (identity := film.who.get(track.track_id)) is None:
             continue
         life = Span(start_ms=line.span_start_ms, end_ms=line.span_end_ms)
         evidence[identity] += [
@@ -184,7 +217,7 @@ def _pieces(bench: Bench, facts: _Facts) -> dict[str, list[Piece]]:
             life = Span(start_ms=fusion.span_start_ms, end_ms=fusion.span_end_ms)
             evidence[fusion.cluster_id].append(_piece(life, "body", fusion.body_track_id, None))
     return {
-        identity: put_together(pieces, facts.shots, facts.settings.bridge_ms)
+        identity: put_together(pieces, film.shots, film.settings.bridge_ms)
         for identity, pieces in evidence.items()
     }
 
@@ -195,117 +228,85 @@ def _piece(
     return Piece(span=span, evidence=evidence, track_id=track_id, confidence=confidence)
 
 
-def _seen(bench: Bench, tracks: Mapping[str, str]) -> dict[str, Span]:
-    """From the first to the last detection of each of these tracks."""
-    seen: dict[str, Span] = {}
-    for each in bench.read_records(DETECTIONS, Detection):
-        if each.track_id is None or each.track_id not in tracks:
-            continue
-        if each.confidence is not None:
-            start = seen[each.track_id].start_ms if each.track_id in seen else each.span_start_ms
-            seen[each.track_id] = Span(start_ms=start, end_ms=each.span_end_ms)
-    return seen
-
-
-def _looks(bench: Bench, facts: _Facts) -> tuple[dict[str, list[Span]], dict[str, int], int]:
-    """Look by look: when each is the only face, their confessional time, and for how long faces
-    of nobody are seen."""
-    who = {track: each.identity_id for each in facts.identities for track in each.track_ids}
+def _looks(bench: Bench, film: _Film) -> _Looks:
+    """Look at the faces that are seen together."""
     alone: dict[str, list[Span]] = {}
     staged: dict[str, list[Span]] = {}
-    unidentified = 0
-    tracked = (each for each in bench.read_records(DETECTIONS, Detection) if each.track_id)
-    for _, group in groupby(tracked, key=lambda each: each.span_start_ms):
+    unidentified_ms = 0
+    for _, group in groupby(tracked(bench), key=lambda each: each.span_start_ms):
         look = list(group)
         span = Span(start_ms=look[0].span_start_ms, end_ms=look[0].span_end_ms)
-        unidentified += span.duration_ms * any(each.track_id not in who for each in look)
-        if len(look) == 1 and (identity := who.get(look[0].track_id or "")) is not None:
-            _extend(alone.setdefault(identity, []), span)
-            if _is_staged(look[0], facts):
-                _extend(staged.setdefault(identity, []), span)
-    least = facts.settings.confessional_ms
-    lasting = {
-        identity: sum(each.duration_ms for each in spans if each.duration_ms >= least)
+        whose = [film.who.get(each.track_id or "") for each in look]
+        unidentified_ms += span.duration_ms * (None in whose)
+        for identity, face in zip(whose, look, strict=True):
+            if identity is not None and face.landmarks:
+                staged.setdefault(identity, [])
+        if len(look) == 1 and (identity := whose[0]) is not None:
+            alone.setdefault(identity, []).append(span)
+            if _is_staged(look[0], film):
+                staged.setdefault(identity, []).append(span)
+    least = film.settings.confessional_ms
+    confessional = {
+        identity: sum(each.duration_ms for each in joined(spans) if each.duration_ms >= least)
         for identity, spans in staged.items()
     }
-    return alone, lasting, unidentified
+    return _Looks(alone, confessional, unidentified_ms)
 
 
-def _extend(spans: list[Span], span: Span) -> None:
-    """Add a span; one that adjoins the last makes that longer."""
-    if spans and spans[-1].end_ms == span.start_ms:
-        span = Span(start_ms=spans.pop().start_ms, end_ms=span.end_ms)
-    spans.append(span)
-
-
-def _is_staged(face: Detection, facts: _Facts) -> bool:
+def _is_staged(face: Detection, film: _Film) -> bool:
     """Whether a face is large, centred and, where that was seen, frontal."""
-    box, settings = face.bounding_box, facts.settings
-    middle = (box.x + box.width / 2) / facts.video.display_width
+    box, settings = face.bounding_box, film.settings
+    middle = (box.x + box.width / 2) / film.video.display_width
     return (
-        box.height >= settings.confessional_height * facts.video.display_height
+        box.height >= settings.confessional_height * film.video.display_height
         and abs(middle - 0.5) <= settings.confessional_centre
-        and frontality(face.landmarks) >= settings.confessional_frontality
+        and bool(
+            not face.landmarks or frontality(face.landmarks) >= settings.confessional_frontality
+        )
     )
 
 
 def _speaking(
-    bench: Bench, facts: _Facts, alone: Mapping[str, Sequence[Span]]
+    bench: Bench,
+    film: _Film,
+    recognised: Mapping[str, Recognised],
+    alone: Mapping[str, Sequence[Span]],
 ) -> tuple[dict[str, int], Literal["speaker names", "sole face"] | None]:
     """For how long each speaks, as far as that can be told, and how it was told."""
-    if facts.settings.speaking == "off" or not bench.has(TRANSCRIPT):
+    if film.settings.speaking == "off" or not bench.has(TRANSCRIPT):
         return {}, None
-    lines = [
-        (
-            Span(start_ms=line.span_start_ms, end_ms=line.span_end_ms),
-            TranscriptSegmentV1.model_validate(line.payload).speaker,
-        )
-        for line in bench.read_artifacts(TRANSCRIPT)
-    ]
-    if facts.settings.speaking == "sole_face":
-        spoken = [span for span, _ in lines]
+    said: dict[str, list[Span]] = {}
+    for line in bench.read_artifacts(TRANSCRIPT):
+        speaker = TranscriptSegmentV1.model_validate(line.payload).speaker
+        span = Span(start_ms=line.span_start_ms, end_ms=line.span_end_ms)
+        said.setdefault((speaker or "").casefold(), []).append(span)
+    if film.settings.speaking == "sole_face":
+        spoken = joined(span for spans in said.values() for span in spans)
         return {
-            each.identity_id: _common_ms(spoken, alone.get(each.identity_id, ()))
-            for each in facts.identities
+            each.identity_id: common_ms(spoken, joined(alone.get(each.identity_id, ())))
+            for each in film.identities
         }, "sole face"
     names = {
-        each.identity_id: person.name.casefold()
-        for each in facts.identities
-        if (person := facts.recognised[each.identity_id].person) is not None
+        identity: found.person.name.casefold()
+        for identity, found in recognised.items()
+        if found.person is not None
     }
-    speakers = {speaker.casefold() for _, speaker in lines if speaker is not None}
-    if not speakers & set(names.values()):
+    if not set(names.values()) & set(said):
         return {}, None
     return {
-        identity: sum(
-            span.duration_ms
-            for span, speaker in lines
-            if speaker is not None and speaker.casefold() == name
-        )
+        identity: sum(span.duration_ms for span in joined(said.get(name, ())))
         for identity, name in names.items()
     }, "speaker names"
 
 
-def _common_ms(spoken: Sequence[Span], seen: Sequence[Span]) -> int:
-    """How long spans of both are together."""
-    return sum(
-        max(0, min(one.end_ms, other.end_ms) - max(one.start_ms, other.start_ms))
-        for one in spoken
-        for other in seen
-    )
-
-
 def _person(
-    identity: Identity,
-    facts: _Facts,
-    pieces: Sequence[Piece],
-    confessional: Mapping[str, int],
-    speaking: Mapping[str, int],
+    identity: Identity, film: _Film, pieces: Sequence[Piece], found: Recognised
 ) -> PersonTime:
-    found = facts.recognised[identity.identity_id]
+    """Everything but what is learnt from others: speech, and who else is seen."""
     onscreen_ms = total_ms(pieces)
     return PersonTime(
         identity_id=identity.identity_id,
+        vector_sha256=identity.vector_sha256,
         person_id=found.person.person_id if found.person else None,
         name=found.person.name if found.person else None,
         unsure=tuple(
@@ -316,12 +317,12 @@ def _person(
         face_visible_ms=total_ms(pieces, "face"),
         body_only_ms=total_ms(pieces, "body"),
         gap_bridged_ms=total_ms(pieces, "bridged"),
-        speaking_ms=speaking.get(identity.identity_id),
-        confessional_ms=confessional.get(identity.identity_id, 0),
-        first_ms=pieces[0].span.start_ms,
-        last_ms=pieces[-1].span.end_ms,
+        speaking_ms=None,
+        confessional_ms=None,
+        first_ms=pieces[0].span.start_ms if pieces else identity.first_ms,
+        last_ms=pieces[-1].span.end_ms if pieces else identity.last_ms,
         appearances=appearances(pieces),
-        share=round(min(1.0, onscreen_ms / facts.video.end_ms), 4) if facts.video.end_ms else 0.0,
+        share=round(onscreen_ms / film.duration_ms, 4) if film.duration_ms else 0.0,
         is_singleton=identity.is_singleton,
     )
 

@@ -14,7 +14,7 @@ from filmgate.pipelines.episode.stages.detect import detect
 from filmgate.pipelines.episode.stages.faces import faces
 from filmgate.pipelines.episode.stages.screentime import screentime
 
-TABLE_VERSION = "1"
+TABLE_VERSION = 1
 """Of the table's columns and their meaning."""
 
 MODELS = (detect.name, faces.name, cluster.name, body_tracking.name)
@@ -26,6 +26,8 @@ MODELS = (detect.name, faces.name, cluster.name, body_tracking.name)
     uses=MODELS,
     makes=[SEGMENTS],
     tools=["pyarrow"],
+    tells=True,
+    version=TABLE_VERSION,
 )
 def segments(bench: Bench, settings: Settings) -> Outcome:  # noqa: ARG001 - nothing to set
     """A row for each stretch, sorted by identity, track and start; together, the totals."""
@@ -61,7 +63,7 @@ def segments(bench: Bench, settings: Settings) -> Outcome:  # noqa: ARG001 - not
     schema = pa.schema([(name, types[kind]) for name, kind in SEGMENTS.columns.items()])
     with bench.create(SEGMENTS) as file, pq.ParquetWriter(file, schema) as writer:
         writer.write_table(pa.Table.from_pylist(rows, schema=schema))
-    return Done(producer=Producer(name="filmgate-segments", version=TABLE_VERSION))
+    return Done(producer=Producer(name="filmgate-segments", version=str(TABLE_VERSION)))
 
 
 def _order(row: dict[str, Any]) -> tuple[str, str, float]:

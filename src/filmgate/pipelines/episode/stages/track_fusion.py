@@ -1,7 +1,7 @@
 """Track fusion: which faces belong to which body, so that a turned face does not lose its name."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from filmgate.core.payloads.detections import PersonDetectionV1
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
@@ -9,14 +9,13 @@ from filmgate.core.ports import Bench
 from filmgate.media.spans import Span
 from filmgate.pipelines.episode.files import (
     BODY_TRACKS,
-    DETECTIONS,
-    IDENTITIES,
     PROBE,
     TRACK_FUSION,
 )
-from filmgate.pipelines.episode.following import box_of
+from filmgate.pipelines.episode.following import LONGEST_PIECE_MS, box_of
+from filmgate.pipelines.episode.identified import identities_of, owners, tracked
 from filmgate.pipelines.episode.looking import shots_of
-from filmgate.pipelines.episode.records import Detection, Fusion, Identity, Probe
+from filmgate.pipelines.episode.records import Fusion, Probe
 from filmgate.pipelines.episode.rules.fusion import Fused, Where, fuse
 from filmgate.pipelines.episode.stages.body_tracking import body_tracking
 from filmgate.pipelines.episode.stages.cluster import cluster
@@ -25,7 +24,7 @@ from filmgate.pipelines.episode.stages.faces import faces
 from filmgate.pipelines.episode.stages.probe import probe
 from filmgate.pipelines.episode.stages.scenes import scenes
 
-RULE_VERSION = "1"
+RULE_VERSION = 1
 """Of the rule in `fusion.py`; raised whenever it decides otherwise."""
 
 Wheres = dict[str, list[Where]]
@@ -37,23 +36,31 @@ Wheres = dict[str, list[Where]]
     makes=[TRACK_FUSION],
     aliases=["body_tracking_fusion"],
     tools=["numpy", "scipy"],
+    version=RULE_VERSION,
 )
 def track_fusion(bench: Bench, settings: Settings) -> Outcome:  # noqa: ARG001 - nothing to set
     """Join face tracks and body tracks, shot by shot."""
     facts = bench.read_document(PROBE, Probe)
     assert facts.video is not None  # detect was skipped otherwise
-    who = _who(bench)
+    who = owners(identities_of(bench))
     fusions: list[Fusion] = []
     bodies, heads = _Reader(_body_lines(bench)), _Reader(_face_lines(bench))
-    for shot in shots_of(bench, facts.video):
-        here = bodies.until(shot.end_ms)
-        fused = fuse(here, heads.until(shot.end_ms))
+    for end_ms in _ends(shots_of(bench, facts.video)):
+        here = bodies.until(end_ms)
+        fused = fuse(here, heads.until(end_ms))
         fusions += [_fusion(each, here, who) for each in fused]
     bench.write_records(TRACK_FUSION, fusions)
     return Done(
-        producer=Producer(name="filmgate-fusion", version=RULE_VERSION),
+        producer=Producer(name="filmgate-fusion", version=str(RULE_VERSION)),
         counts={"named": sum(each.cluster_id is not None for each in fusions)},
     )
+
+
+def _ends(shots: Iterable[Span]) -> Iterator[int]:
+    """Where tracks end at the latest: of every piece of every shot."""
+    for shot in shots:
+        yield from range(shot.start_ms + LONGEST_PIECE_MS, shot.end_ms, LONGEST_PIECE_MS)
+        yield shot.end_ms
 
 
 class _Reader:
@@ -82,18 +89,10 @@ def _body_lines(bench: Bench) -> Iterator[tuple[str, Where]]:
 
 
 def _face_lines(bench: Bench) -> Iterator[tuple[str, Where]]:
-    for each in bench.read_records(DETECTIONS, Detection):
+    for each in tracked(bench):
         if each.track_id is not None:
             span = Span(start_ms=each.span_start_ms, end_ms=each.span_end_ms)
             yield each.track_id, Where(span, box_of(each.bounding_box))
-
-
-def _who(bench: Bench) -> dict[str, str]:
-    """The identity of each face track that was grouped."""
-    if not bench.has(IDENTITIES):
-        return {}
-    identities = bench.read_records(IDENTITIES, Identity)
-    return {track: each.identity_id for each in identities for track in each.track_ids}
 
 
 def _fusion(fused: Fused, bodies: Wheres, who: Mapping[str, str]) -> Fusion:

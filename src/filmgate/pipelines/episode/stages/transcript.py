@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from filmgate.core.errors import Invalid, Unavailable
 from filmgate.core.payloads.transcript import TranscriptSegmentV1
@@ -36,7 +36,7 @@ class TranscriptSettings(Settings):
     """Read subtitles beside or inside the file where there are any."""
     recognise: bool = True
     """Listen where there are none."""
-    models: tuple[str, ...] = ("faster-whisper", BUILT_IN)
+    models: tuple[Literal["faster-whisper", "built-in"], ...] = ("faster-whisper", BUILT_IN)
     """The first that is there listens."""
     channels: bool = True
     """Hear left and right apart where they have nothing in common: one talker in each."""
@@ -67,7 +67,8 @@ class Source(NamedTuple):
     requires=[probe.name],
     makes=[TRANSCRIPT],
     settings=TranscriptSettings,
-    tools=["av", "pocketsphinx", "pysubs2"],
+    tools=["av", "numpy", "pocketsphinx", "pysubs2"],
+    optional_tools=["ctranslate2", "faster-whisper"],
     consults=LOADERS,
     version=2,
 )
@@ -173,13 +174,15 @@ def _from_recogniser(
 ) -> Source:
     """Listen to the whole of the first sound track."""
     recogniser = first_there(bench, settings.models, LOADERS, PocketSphinx)
-    segments = []
+    segments, beyond = [], 0
     sides = _sides(bench, audio, settings)
     for number, side in enumerate(sides):
         channel = None if side is None else SIDES.index(side)
         listened = _listen(bench, whole, channel, (number, len(sides)))
         for heard in recogniser.recognise(listened):
-            span = Span(start_ms=heard.start_ms, end_ms=heard.end_ms).clamped(whole)
+            said = Span(start_ms=heard.start_ms, end_ms=heard.end_ms)
+            span = said.clamped(whole)
+            beyond += span != said
             if span is not None:
                 payload = TranscriptSegmentV1(
                     text=heard.text,
@@ -193,6 +196,10 @@ def _from_recogniser(
             "built_in_recogniser",
             "heard by the built-in recogniser: good for finding words in clear English, "
             "not for reading",
+        )
+    if beyond:
+        bench.warn(
+            "clamped", f"{beyond} segments were heard beyond the end, and are cut", segments=beyond
         )
     segments.sort(key=lambda timed: timed.place)
     return Source("recogniser", recogniser.producer, segments)
