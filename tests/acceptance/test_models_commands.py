@@ -40,6 +40,7 @@ def junk(path: Path) -> Path:
     return path
 
 
+@pytest.mark.proof
 def test_other_weights_want_replace_and_altered_ones_are_told(
     filmgate: Filmgate, tmp_path: Path
 ) -> None:
@@ -111,6 +112,7 @@ def test_a_run_takes_a_model_that_is_there_and_names_its_weights(
     assert (fates["objects"], fates["places"]) == ("reuse", "reuse")
 
 
+@pytest.mark.proof
 def test_spoilt_weights_fail_the_stage_by_name_and_nothing_falls_back(
     filmgate: Filmgate, tmp_path: Path
 ) -> None:

@@ -26,6 +26,15 @@ CUTS = {
 }
 
 
+QUICK = {
+    "scenes/testvideo.mp4",
+    "faces/talk_dev_3people.mp4",
+    "people/car-detection.mp4",
+    "people/vtest.avi",
+}
+"""Looked at by `make test`; the others by `make proof`."""
+
+
 def run(home: Path, video: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "filmgate", "run", "episode", str(video), *arguments]
     return subprocess.run(
@@ -50,10 +59,7 @@ def cuts_of(home: Path, video: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     "clip",
-    [
-        pytest.param(clip, marks=[pytest.mark.proof] if clip.startswith("game/") else [])
-        for clip in CUTS
-    ],
+    [pytest.param(clip, marks=[] if clip in QUICK else [pytest.mark.proof]) for clip in CUTS],
 )
 def test_exactly_the_known_cuts_are_found(test_data: Path, tmp_path: Path, clip: str) -> None:
     found = [scene["payload"]["frame_number"] for scene in cuts_of(tmp_path, test_data / clip)]

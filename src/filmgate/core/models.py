@@ -72,7 +72,7 @@ KINDS = (
 class InstalledModel(BaseModel):
     """`model.json`: weights that were added to the model folder."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     schema_version: Literal[1] = 1
     name: str

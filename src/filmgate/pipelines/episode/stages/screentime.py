@@ -4,8 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -14,7 +13,7 @@ from filmgate.core.errors import Invalid
 from filmgate.core.payloads.tracks import ScreentimeSegmentV1, TrackV1
 from filmgate.core.payloads.transcript import TranscriptSegmentV1
 from filmgate.core.people import PEOPLE, KnownPeople
-from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
+from filmgate.core.plan import Done, Outcome, Producer, stage
 from filmgate.core.ports import Bench, Timed
 from filmgate.core.resources import Resource
 from filmgate.core.screentime import Likeness, PersonTime, ScreenTime
@@ -37,22 +36,26 @@ from filmgate.pipelines.episode.identified import (
 )
 from filmgate.pipelines.episode.looking import shots_of
 from filmgate.pipelines.episode.records import (
-    Detection,
     FaceModel,
     Fusion,
     Identity,
     Probe,
     VideoFacts,
 )
+from filmgate.pipelines.episode.rules.company import (
+    Attribution,
+    Looks,
+    Staged,
+    look_together,
+    to_sole_faces,
+    to_speakers_by_name,
+)
 from filmgate.pipelines.episode.rules.presence import (
     Piece,
     appearances,
-    common_ms,
-    joined,
     put_together,
     total_ms,
 )
-from filmgate.pipelines.episode.rules.quality import frontality
 from filmgate.pipelines.episode.rules.recognition import Recognised, recognise, told_apart
 from filmgate.pipelines.episode.stages.cluster import cluster
 from filmgate.pipelines.episode.stages.detect import detect
@@ -66,7 +69,7 @@ RULE_VERSION = 1
 """Of the rules in `presence.py` and `recognition.py`; raised whenever they decide otherwise."""
 
 
-class ScreentimeSettings(Settings):
+class ScreentimeSettings(Staged):
     """What counts as being on screen, speaking, confessing."""
 
     bridge_ms: Annotated[int, Field(ge=0)] = 1000
@@ -75,14 +78,6 @@ class ScreentimeSettings(Settings):
     """How speech is given to people: by the speakers that subtitles name, where a known person is
     called so; or, on request, to whoever is the only face seen meanwhile, which is wrong wherever
     the voice is not of the picture."""
-    confessional_ms: Annotated[int, Field(ge=0)] = 5000
-    """How long somebody must be alone, frontal, large and centred for it to count."""
-    confessional_height: Annotated[float, Field(ge=0, le=1)] = 0.2
-    """Large: the least height of the face, of the picture's."""
-    confessional_centre: Annotated[float, Field(ge=0, le=0.5)] = 0.25
-    """Centred: the greatest distance of the face's middle from the picture's, of its width."""
-    confessional_frontality: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Frontal: 1 is straight on, 0 a profile."""
 
 
 @dataclass(frozen=True)
@@ -102,18 +97,6 @@ class _Film:
         return self.video.end_ms - self.video.start_offset_ms
 
 
-class _Looks(NamedTuple):
-    """What is learnt from looking at faces together, look by look."""
-
-    alone: Mapping[str, Sequence[Span]]
-    """When each is the only face."""
-    confessional: Mapping[str, int]
-    """For how long each is alone, large, centred and frontal; nobody whose landmarks are not
-    known is in it."""
-    unidentified_ms: int
-    """For how long a face of nobody is seen."""
-
-
 @stage(
     requires=[probe.name, detect.name, faces.name, cluster.name, track_fusion.name],
     uses=[scenes.name, transcript.name],
@@ -130,12 +113,14 @@ def screentime(bench: Bench, settings: ScreentimeSettings) -> Outcome:
     identities = identities_of(bench)
     film = _Film(video, shots_of(bench, video), settings, identities, owners(identities))
     pieces = _pieces(bench, film)
-    looks = _looks(bench, film)
+    looks = look_together(
+        tracked(bench), film.who, (video.display_width, video.display_height), settings
+    )
     recognised = told_apart(
         _recognised(bench, identities),
         {identity: [piece.span for piece in own] for identity, own in pieces.items()},
     )
-    speaking, speaking_by = _speaking(bench, film, recognised, looks.alone)
+    speaking = _speaking(bench, film, recognised, looks)
     people = sorted(
         (
             _person(each, film, pieces[each.identity_id], recognised[each.identity_id])
@@ -146,7 +131,7 @@ def screentime(bench: Bench, settings: ScreentimeSettings) -> Outcome:
     people = [
         person.model_copy(
             update={
-                "speaking_ms": speaking.get(person.identity_id),
+                "speaking_ms": speaking.ms.get(person.identity_id),
                 "confessional_ms": looks.confessional.get(person.identity_id),
             }
         )
@@ -157,7 +142,7 @@ def screentime(bench: Bench, settings: ScreentimeSettings) -> Outcome:
         ScreenTime(
             people=tuple(people),
             duration_ms=film.duration_ms,
-            speaking_by=speaking_by,
+            speaking_by=speaking.by,
             unidentified_face_ms=looks.unidentified_ms,
             thresholds_hash=digest_of(settings.model_dump(mode="json")),
         ),
@@ -228,75 +213,27 @@ def _piece(
     return Piece(span=span, evidence=evidence, track_id=track_id, confidence=confidence)
 
 
-def _looks(bench: Bench, film: _Film) -> _Looks:
-    """Look at the faces that are seen together."""
-    alone: dict[str, list[Span]] = {}
-    staged: dict[str, list[Span]] = {}
-    unidentified_ms = 0
-    for _, group in groupby(tracked(bench), key=lambda each: each.span_start_ms):
-        look = list(group)
-        span = Span(start_ms=look[0].span_start_ms, end_ms=look[0].span_end_ms)
-        whose = [film.who.get(each.track_id or "") for each in look]
-        unidentified_ms += span.duration_ms * (None in whose)
-        for identity, face in zip(whose, look, strict=True):
-            if identity is not None and face.landmarks:
-                staged.setdefault(identity, [])
-        if len(look) == 1 and (identity := whose[0]) is not None:
-            alone.setdefault(identity, []).append(span)
-            if _is_staged(look[0], film):
-                staged.setdefault(identity, []).append(span)
-    least = film.settings.confessional_ms
-    confessional = {
-        identity: sum(each.duration_ms for each in joined(spans) if each.duration_ms >= least)
-        for identity, spans in staged.items()
-    }
-    return _Looks(alone, confessional, unidentified_ms)
-
-
-def _is_staged(face: Detection, film: _Film) -> bool:
-    """Whether a face is large, centred and, where that was seen, frontal."""
-    box, settings = face.bounding_box, film.settings
-    middle = (box.x + box.width / 2) / film.video.display_width
-    return (
-        box.height >= settings.confessional_height * film.video.display_height
-        and abs(middle - 0.5) <= settings.confessional_centre
-        and bool(
-            not face.landmarks or frontality(face.landmarks) >= settings.confessional_frontality
-        )
-    )
-
-
 def _speaking(
-    bench: Bench,
-    film: _Film,
-    recognised: Mapping[str, Recognised],
-    alone: Mapping[str, Sequence[Span]],
-) -> tuple[dict[str, int], Literal["speaker names", "sole face"] | None]:
-    """For how long each speaks, as far as that can be told, and how it was told."""
+    bench: Bench, film: _Film, recognised: Mapping[str, Recognised], looks: Looks
+) -> Attribution:
+    """For how long each speaks, as far as that can be told."""
     if film.settings.speaking == "off" or not bench.has(TRANSCRIPT):
-        return {}, None
+        return Attribution({}, None)
     said: dict[str, list[Span]] = {}
     for line in bench.read_artifacts(TRANSCRIPT):
         speaker = TranscriptSegmentV1.model_validate(line.payload).speaker
         span = Span(start_ms=line.span_start_ms, end_ms=line.span_end_ms)
         said.setdefault((speaker or "").casefold(), []).append(span)
     if film.settings.speaking == "sole_face":
-        spoken = joined(span for spans in said.values() for span in spans)
-        return {
-            each.identity_id: common_ms(spoken, joined(alone.get(each.identity_id, ())))
-            for each in film.identities
-        }, "sole face"
-    names = {
-        identity: found.person.name.casefold()
-        for identity, found in recognised.items()
-        if found.person is not None
-    }
-    if not set(names.values()) & set(said):
-        return {}, None
-    return {
-        identity: sum(span.duration_ms for span in joined(said.get(name, ())))
-        for identity, name in names.items()
-    }, "speaker names"
+        return to_sole_faces(said, [each.identity_id for each in film.identities], looks)
+    return to_speakers_by_name(
+        said,
+        {
+            identity: found.person.name
+            for identity, found in recognised.items()
+            if found.person is not None
+        },
+    )
 
 
 def _person(
