@@ -42,6 +42,19 @@ def test_many_tracks_are_grouped_in_parts_to_the_same_people(who: list[int], par
     assert group_tracks(means, lives(len(who)), same_person=SAME, at_once=part) == whole
 
 
+def test_grouping_in_parts_does_not_mix_people_who_are_seen_often() -> None:
+    chance = np.random.default_rng(7)
+    people = chance.normal(size=(12, 64))
+    who = np.repeat(np.arange(12), 30)
+    chance.shuffle(who)
+    tracks = people[who] + chance.normal(scale=0.7, size=(len(who), 64))
+    means = (tracks / np.linalg.norm(tracks, axis=1, keepdims=True)).astype(np.float32)
+    whole = group_tracks(means, lives(len(who)), same_person=1.128)
+    parts = group_tracks(means, lives(len(who)), same_person=1.128, at_once=60)
+    assert len(whole) == len(parts) == 12
+    assert all(len({who[index] for index in group}) == 1 for group in [*whole, *parts])
+
+
 def test_nobody_is_two_people_at_once() -> None:
     lisa = known(lisa=0.0).people[0]
     near = Recognised(person=lisa, distance=0.1, unsure=())

@@ -9,7 +9,7 @@ from filmgate.app.settings import Settings
 from filmgate.core.errors import FilmgateError, NotFound, Unavailable
 from filmgate.core.models import KINDS, InstalledModel, ModelKind, kind_of
 from filmgate.core.resources import Resource
-from filmgate.store.model_folder import ModelFolder, check_source
+from filmgate.store.model_folder import ModelFolder
 from filmgate.tools.weights import digest_of_weights
 
 UNKNOWN = "not stated"
@@ -43,13 +43,15 @@ class Models:
     ) -> InstalledModel:
         """Copy weights in under a known name, once they were loaded and tried."""
         kind = kind_of(name)
-        check_source(kind, source)
-        with suppress(Unavailable):  # the program that runs them may be installed later
-            digest = digest_of_weights(source)
-            TRIALS[name](Resource(name=name, sha256=digest, path=source.absolute()))
+
+        def tried(resource: Resource) -> None:
+            with suppress(Unavailable):  # the program that runs them may be installed later
+                TRIALS[name](resource)
+
         return self._folder.add(
             kind,
             source,
+            tried=tried,
             licence=licence or UNKNOWN,
             version=version or source.stem,
             replace=replace,

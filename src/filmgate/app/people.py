@@ -1,7 +1,7 @@
 """Known people: named by somebody who looked, recognised in the runs that follow."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +76,8 @@ class People:
         with self._stored() as stored:
             removed = stored.remove(person)
         for snapshot in (self._home.root / SNAPSHOTS).glob("*.json"):
-            snapshot.unlink(missing_ok=True)
+            if f'"person_id":"{removed.person_id}"'.encode() in snapshot.read_bytes():
+                snapshot.unlink(missing_ok=True)
         return removed
 
     def snapshot(self, sha256: str) -> Resource | None:
@@ -132,10 +133,12 @@ class People:
             return newest
         from filmgate.db.serving import Serving  # slow, and not always needed
 
-        with suppress(NotFound), self._database.session() as connection:
-            runs = Serving(connection).screentime(AssetId(newest.head.asset.id)).runs
-            return self._home.find(f"{reference}/{next(iter(runs.values()))}")
-        return newest
+        try:
+            with self._database.session() as connection:
+                runs = Serving(connection).screentime(AssetId(reference)).runs
+        except NotFound:
+            return newest
+        return self._home.find(f"{reference}/{next(iter(runs.values()))}")
 
     def _only_asset(self) -> str:
         """The only video that was looked at."""

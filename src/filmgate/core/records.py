@@ -207,7 +207,16 @@ class StageRecord(Record):
     @property
     def told(self) -> str:
         """`sha256:…` over what a report may tell of it: neither clocks nor ids."""
-        kept = {"status", "producer", "counts", "metrics", "warnings", "error", "reason"}
+        kept = {
+            "status",
+            "fingerprint",
+            "producer",
+            "counts",
+            "metrics",
+            "warnings",
+            "error",
+            "reason",
+        }
         return digest_of(self.model_dump(mode="json", include=kept))
 
     @property

@@ -179,7 +179,9 @@ class _Foresight:
             return ()
         changes = fingerprint.changes(record.fingerprint)
         is_open = bool(self._moving(stage))
-        return tuple(c for c in changes if not (is_open and c.part.startswith("inputs.")))
+        return tuple(
+            c for c in changes if not (is_open and c.part.startswith(("inputs.", "records.")))
+        )
 
     def _cause(self, stage: Stage, changes: tuple[Change, ...]) -> str | None:
         """Why the stage runs whatever comes before it; None where it may be reused."""

@@ -1,8 +1,9 @@
 """The model folder: weights that somebody added, each by name, with digest and licence."""
 
-import os
+import fcntl
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from filmgate.core.resources import Resource
 from filmgate.store.durable import make_folders, replace_file, sync_file, sync_folder
 
 FACTS = "model.json"
+LOCK = ".lock"
 BROKEN = "0" * 64
 """The digest of a model whose facts cannot be read: nothing has it."""
 
@@ -26,44 +28,63 @@ class ModelFolder:
         self._digest = digest
 
     def add(
-        self, kind: ModelKind, source: Path, *, licence: str, version: str, replace: bool
+        self,
+        kind: ModelKind,
+        source: Path,
+        *,
+        licence: str,
+        version: str,
+        replace: bool,
+        tried: Callable[[Resource], None],
     ) -> InstalledModel:
-        """Copy weights in, all of them or none. The same weights again change nothing.
+        """Copy weights in, all of them or none, once `tried` has not refused them. The same
+        weights again change nothing.
 
         Raises NotFound where the source is not there, Invalid where it has another form or
         holds links, Conflict where other weights have the name and `replace` is not set.
         """
-        check_source(kind, source)
-        place = self.root / kind.name
-        make_folders(place)
-        suffix = source.suffix if kind.form == "file" else ""
-        draft = place / f".{os.getpid()}{suffix}"
-        try:
-            size = _copy(source, draft)
-            sha256 = self._digest(draft)
-            model = InstalledModel(
-                name=kind.name,
-                weights=f"{sha256[:16]}{suffix}",
-                sha256=sha256,
-                size_bytes=size,
-                licence=licence,
-                version=version,
-            )
-            self._check_free(model, replace=replace)
-            self._put(draft, place, model)
-        finally:
-            _remove(draft)
-            if not any(place.iterdir()):
-                place.rmdir()
+        _check_source(kind, source)
+        make_folders(self.root / kind.name)
+        with self._alone():
+            place = self.root / kind.name
+            _clear(place)
+            make_folders(place)
+            suffix = source.suffix if kind.form == "file" else ""
+            draft = place / f".draft{suffix}"
+            try:
+                size = _copy(source, draft)
+                model = InstalledModel(
+                    name=kind.name,
+                    weights=f"{self._digest(draft)[:16]}{suffix}",
+                    sha256=self._digest(draft),
+                    size_bytes=size,
+                    licence=licence,
+                    version=version,
+                )
+                known = None if replace else self._known(model)
+                if known is not None:
+                    return known
+                tried(Resource(name=kind.name, sha256=model.sha256, path=draft))
+                self._put(draft, place, model)
+            finally:
+                _clear(place)
         return model
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else adds or removes meanwhile, here or in another process."""
+        with (self.root / LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def remove(self, kind: ModelKind) -> bool:
         """Take a model away; False where there is none."""
         place = self.root / kind.name
         if not place.exists():
             return False
-        (place / FACTS).unlink(missing_ok=True)  # from here on nobody sees it
-        shutil.rmtree(place)
+        with self._alone():
+            (place / FACTS).unlink(missing_ok=True)  # from here on nobody sees it
+            shutil.rmtree(place)
         return True
 
     def model(self, name: str) -> InstalledModel | None:
@@ -107,8 +128,9 @@ class ModelFolder:
             facts={"version": model.version, "licence": model.licence},
         )
 
-    def _check_free(self, model: InstalledModel, *, replace: bool) -> None:
-        known = None if replace else self.model(model.name)
+    def _known(self, model: InstalledModel) -> InstalledModel | None:
+        """What is there already and is the same, whole; Conflict where it is something else."""
+        known = self.model(model.name)
         if known is not None and known.sha256 != model.sha256:
             raise Conflict(
                 f"there is a model {model.name} already",
@@ -116,12 +138,16 @@ class ModelFolder:
                 got=f"sha256 {known.sha256}",
                 hint="Runs made with it keep its digest; --replace puts another in its place",
             )
+        weights = self.root / model.name / known.weights if known else None
+        is_whole = weights and weights.exists() and self._digest(weights) == model.sha256
+        return known if is_whole else None
 
     def _put(self, draft: Path, place: Path, model: InstalledModel) -> None:
         """Weights first, under a name of their own; then, in one step, the facts that name them."""
         weights = place / model.weights
-        _remove(weights)  # the same ones, or what is left of them
-        draft.rename(weights)
+        if draft.is_dir():
+            _remove(weights)  # the same ones, or what is left of them
+        draft.replace(weights)
         sync_folder(place)
         facts = model.model_dump_json(indent=1) + "\n"
         replace_file(place / FACTS, facts.encode(), durable=True)
@@ -130,7 +156,7 @@ class ModelFolder:
                 _remove(other)
 
 
-def check_source(kind: ModelKind, source: Path) -> None:
+def _check_source(kind: ModelKind, source: Path) -> None:
     """Raise NotFound or Invalid where a source is not there, or has another form."""
     if not source.exists():
         raise NotFound(f"no file or folder {source}", expected=kind.get, got="nothing")
@@ -160,6 +186,14 @@ def _copy(source: Path, target: Path) -> int:
     for each in files:
         sync_file(each)
     return sum(each.stat().st_size for each in files)
+
+
+def _clear(place: Path) -> None:
+    """Take away drafts, of whoever was killed too, and a folder with nothing in it."""
+    for each in place.glob(".draft*"):
+        _remove(each)
+    if not any(place.iterdir()):
+        place.rmdir()
 
 
 def _remove(path: Path) -> None:

@@ -61,7 +61,7 @@ def _people(times: ScreenTime) -> Iterator[str]:
     unsure = [person for person in times.people if person.unsure]
     for person in unsure:
         names = " or ".join(each.name for each in person.unsure[:3])
-        yield f"{person.identity_id} may be {names}: not near enough to be sure. Name it by hand."
+        yield f"{person.identity_id} may be {names}: not sure enough. Name it by hand."
     if times.duration_ms and times.unidentified_face_ms > MUCH_UNIDENTIFIED * times.duration_ms:
         share = times.unidentified_face_ms / times.duration_ms
         yield (

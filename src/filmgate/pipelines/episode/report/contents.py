@@ -100,17 +100,20 @@ def _plain(value: Any) -> str:
 
 
 def person_rows(
-    times: ScreenTime, pieces: Mapping[str, Sequence[Piece]], pictures: Mapping[str, str]
+    times: ScreenTime,
+    end_ms: int,
+    pieces: Mapping[str, Sequence[Piece]],
+    pictures: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    """Everybody, with their time line as shares of the film."""
+    """Everybody, with their time line as shares of the film, which ends at `end_ms`."""
     return [
-        _person_row(person, times.duration_ms, pieces.get(person.identity_id, ()), pictures)
+        _person_row(person, end_ms, pieces.get(person.identity_id, ()), pictures)
         for person in times.people
     ]
 
 
 def _person_row(
-    person: PersonTime, duration_ms: int, pieces: Iterable[Piece], pictures: Mapping[str, str]
+    person: PersonTime, end_ms: int, pieces: Iterable[Piece], pictures: Mapping[str, str]
 ) -> dict[str, Any]:
     about = person.identity_id if person.name else ""
     if person.unsure:
@@ -121,7 +124,7 @@ def _person_row(
         "name": short(person.name or person.identity_id),
         "about": about,
         "picture": pictures.get(person.identity_id),
-        "pieces": [part(each.span, duration_ms) | {"evidence": each.evidence} for each in pieces],
+        "pieces": [part(each.span, end_ms) | {"evidence": each.evidence} for each in pieces],
         "onscreen": clock(person.onscreen_ms),
         "share": f"{person.share:.0%} of the film",
         "face": clock(person.face_visible_ms),
@@ -135,9 +138,9 @@ def _person_row(
     }
 
 
-def part(span: Span, duration_ms: int) -> dict[str, Any]:
-    """A span as shares of the film's duration."""
-    whole = max(duration_ms, 1)
+def part(span: Span, end_ms: int) -> dict[str, Any]:
+    """A span as shares of the film from 0 to its end."""
+    whole = max(end_ms, 1)
     return {
         "start": round(span.start_ms / whole, 5),
         "width": round(span.duration_ms / whole, 5),

@@ -33,44 +33,51 @@ def group_tracks(
     merges people through chains of lookalikes; averages do not. Two tracks seen at the same time
     are two people, whatever they look like.
     """
-    import numpy as np
-
     groups = [[index] for index in range(len(means))]
-    centres, seen = means, [[life] for life in lives]
     while len(groups) > at_once:
         before = len(groups)
-        merged = [
-            [start + index for index in part]
-            for start in range(0, before, at_once)
-            for part in _linked(
-                centres[start : start + at_once], seen[start : start + at_once], same_person
-            )
-        ]
-        groups = [[track for part in parts for track in groups[part]] for parts in merged]
-        centres = np.array([means[group].mean(axis=0) for group in groups], dtype=np.float32)
-        seen = [[lives[track] for track in group] for group in groups]
+        parts = [groups[start : start + at_once] for start in range(0, before, at_once)]
+        groups = [each for part in parts for each in _linked(part, means, lives, same_person)]
         if len(groups) == before:  # nobody is seen twice: only wider parts could tell
             at_once *= 2
-    linked = _linked(centres, seen, same_person)
-    return sorted(sorted(track for part in parts for track in groups[part]) for parts in linked)
+    return sorted(_linked(groups, means, lives, same_person))
 
 
-def _linked(centres: "NDArray[np.float32]", seen: Lives, same_person: float) -> list[list[int]]:
-    """Average linkage of those that are compared each with each."""
+def _linked(
+    groups: Sequence[Sequence[int]],
+    means: "NDArray[np.float32]",
+    lives: Sequence[Span],
+    same_person: float,
+) -> list[list[int]]:
+    """Groups joined by average linkage, each compared with each.
+
+    How far two groups are from each other is the root of the mean square distance between their
+    tracks: that of their centres, and how widely each is spread around its own. The distance of
+    the centres alone shrinks with every track, until everybody is one.
+    """
     import numpy as np
     from scipy.cluster.hierarchy import fcluster, linkage  # slow to import
     from scipy.spatial.distance import pdist, squareform
 
-    if len(centres) < 2:  # noqa: PLR2004 - nothing to group
-        return [[index] for index in range(len(centres))]
-    distances = squareform(pdist(centres.astype(np.float64)))
-    distances[_together(seen)] = APART
+    if len(groups) < 2:  # noqa: PLR2004 - nothing to group
+        return [sorted(group) for group in groups]
+    wide = means.astype(np.float64)
+    centres = np.array([wide[list(group)].mean(axis=0) for group in groups])
+    spread = np.array(
+        [
+            ((wide[list(group)] - centre) ** 2).sum(axis=1).mean()
+            for group, centre in zip(groups, centres, strict=True)
+        ]
+    )
+    squares = squareform(pdist(centres, "sqeuclidean")) + spread[:, None] + spread[None, :]
+    distances = np.sqrt(squares)
+    distances[_together([[lives[track] for track in group] for group in groups])] = APART
     np.fill_diagonal(distances, 0.0)
     tree = linkage(squareform(distances, checks=False), method="average")
-    groups: dict[int, list[int]] = {}
+    joined: dict[int, list[int]] = {}
     for index, label in enumerate(fcluster(tree, t=same_person, criterion="distance").tolist()):
-        groups.setdefault(label, []).append(index)
-    return list(groups.values())
+        joined.setdefault(label, []).extend(groups[index])
+    return [sorted(group) for group in joined.values()]
 
 
 def _together(seen: Lives) -> "NDArray[np.bool_]":
@@ -81,9 +88,10 @@ def _together(seen: Lives) -> "NDArray[np.bool_]":
     starts = np.array([span.start_ms for spans in seen for span in spans])
     ends = np.array([span.end_ms for spans in seen for span in spans])
     order = np.argsort(starts, kind="stable")
+    ordered = starts[order]
     together = np.zeros((len(seen), len(seen)), dtype=bool)
     for place, index in enumerate(order):
-        last = np.searchsorted(starts[order], ends[index], side="left")
+        last = np.searchsorted(ordered, ends[index], side="left")
         others = owners[order[place + 1 : last]]
         together[owners[index], others] = together[others, owners[index]] = True
     return together

@@ -55,8 +55,8 @@ def recognise(
 def told_apart(
     found: Mapping[str, Recognised], seen: Mapping[str, Sequence[Span]]
 ) -> dict[str, Recognised]:
-    """The same, but nobody is two people at once: of identities that are seen at the same time
-    and taken for one person, the nearest keeps the name, and the others may be it."""
+    """The same, but nobody is two people at once: of identities whose faces are seen at the
+    same time and taken for one person, the nearest keeps the name, and the others may be it."""
     kept: dict[str, Recognised] = {}
     nearest = sorted(found, key=lambda identity: (found[identity].distance or 0.0, identity))
     for identity in nearest:

@@ -73,9 +73,9 @@ def cluster(bench: Bench, settings: ClusterSettings) -> Outcome:
         dtype=np.float32,
     ).reshape(len(tracks), model.dimensions)
     if model.is_unit:
-        means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), LEAST_LENGTH)
+        means = _unit(means)
     groups = group_tracks(means, [track.seen for track in tracks], same_person=same_person)
-    identities = _identities(groups, tracks, means)
+    identities = _identities(groups, tracks, means, is_unit=model.is_unit)
     bench.write_records(IDENTITIES, identities)
     names = owners(identities)
     bench.write_artifacts(FACE_DETECTIONS, _detections(bench, seen, names))
@@ -106,7 +106,18 @@ def _tracks(records: Iterator[Face], seen: Mapping[str, Span]) -> list[_Track]:
     return sorted(tracks, key=lambda track: (track.seen, track.name))
 
 
-def _identities(groups: list[list[int]], tracks: list[_Track], means: "Vectors") -> list[Identity]:
+def _unit(vectors: "Vectors") -> "Vectors":
+    """The same directions, each of length 1."""
+    import numpy as np
+
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: Vectors = (vectors / np.maximum(lengths, LEAST_LENGTH)).astype(np.float32)
+    return scaled
+
+
+def _identities(
+    groups: list[list[int]], tracks: list[_Track], means: "Vectors", *, is_unit: bool
+) -> list[Identity]:
     """Somebody for each group; who is seen longest comes first."""
     import numpy as np
 
@@ -115,7 +126,9 @@ def _identities(groups: list[list[int]], tracks: list[_Track], means: "Vectors")
         return (-sum(span.duration_ms for span in spans), min(span.start_ms for span in spans))
 
     ordered = sorted(groups, key=lasting)
-    centres = np.array([means[group].mean(axis=0) for group in ordered])
+    centres = np.array([means[group].mean(axis=0) for group in ordered], dtype=np.float32)
+    if is_unit and len(centres):
+        centres = _unit(centres)
     found = []
     for number, group in enumerate(ordered):
         away = np.linalg.norm(centres - centres[number], axis=1)

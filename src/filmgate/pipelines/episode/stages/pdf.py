@@ -92,11 +92,11 @@ def pdf(bench: Bench, settings: Settings) -> Outcome:  # noqa: ARG001 - nothing 
         "title": bench.head.asset.id,
         "asset_id": bench.head.asset.id,
         "subtitle": f"run {bench.head.run_id}, profile {bench.head.profile}",
-        "duration": contents.clock(facts.duration_ms),
+        "duration": contents.clock(facts.video.end_ms if facts.video else facts.duration_ms),
         "headline": _headline(facts, records, times),
         "stages": contents.stage_rows(bench.head, records, NAME),
         "advice": advise(records, identities, times),
-        "people": _people(bench, times, pictures),
+        "people": _people(bench, facts, times, pictures),
         "people_notes": _people_notes(times),
         **_scenes(bench, facts),
         "listings": [each for each in _listings(bench) if each is not None],
@@ -149,10 +149,14 @@ def _pictures(bench: Bench, identities: list[Identity]) -> dict[str, tuple[str, 
 
 
 def _people(
-    bench: Bench, times: ScreenTime | None, pictures: dict[str, tuple[str, bytes]]
+    bench: Bench,
+    facts: Probe,
+    times: ScreenTime | None,
+    pictures: dict[str, tuple[str, bytes]],
 ) -> list[dict[str, Any]]:
-    if times is None:
+    if times is None or facts.video is None:
         return []
+    end_ms = facts.video.end_ms
     pieces: dict[str, list[Piece]] = {}
     for line in bench.read_artifacts(APPEARANCES):
         payload = ScreentimeSegmentV1.model_validate(line.payload)
@@ -165,7 +169,7 @@ def _people(
             )
         )
     names = {identity: name for identity, (name, _) in pictures.items()}
-    return contents.person_rows(times, pieces, names)[:MOST_PEOPLE]
+    return contents.person_rows(times, end_ms, pieces, names)[:MOST_PEOPLE]
 
 
 def _people_notes(times: ScreenTime | None) -> list[str]:

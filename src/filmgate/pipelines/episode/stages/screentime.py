@@ -118,7 +118,10 @@ def screentime(bench: Bench, settings: ScreentimeSettings) -> Outcome:
     )
     recognised = told_apart(
         _recognised(bench, identities),
-        {identity: [piece.span for piece in own] for identity, own in pieces.items()},
+        {
+            identity: [piece.span for piece in own if piece.evidence == "face"]
+            for identity, own in pieces.items()
+        },
     )
     speaking = _speaking(bench, film, recognised, looks)
     people = sorted(
