@@ -38,7 +38,6 @@ class DlibFaceDetector:
     def __init__(self, *, min_score: float) -> None:
         import dlib  # heavy
 
-        self._dlib: Any = dlib
         self._detector: Any = dlib.get_frontal_face_detector()
         self._predictor: Any = dlib.shape_predictor(str(weights(LANDMARKS)))
         self._min_score = min_score
@@ -55,9 +54,7 @@ class DlibFaceDetector:
         grey: Any = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         rectangles, scores, _ = self._detector.run(grey, 0, self._min_score)
         found = [
-            FaceFound(
-                _box(rectangle), round(1 - exp(-max(score, 0.0)), 4), self._points(grey, rectangle)
-            )
+            FaceFound(_box(rectangle), _confidence(score), self._points(grey, rectangle))
             for rectangle, score in zip(rectangles, scores, strict=True)
         ]
         return sorted(found, key=lambda face: (-face.confidence, face.box))

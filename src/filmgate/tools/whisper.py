@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from importlib import metadata
+from math import exp
 from typing import TYPE_CHECKING, Any
 
 from filmgate.core.errors import Invalid, Unavailable
@@ -92,6 +93,4 @@ class FasterWhisper:
 
 def _probability(log_probability: float) -> float:
     """The mean probability of a segment's tokens, 0 to 1."""
-    from math import exp
-
     return round(min(1.0, max(0.0, exp(log_probability))), 4)

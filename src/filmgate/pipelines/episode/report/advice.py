@@ -28,8 +28,6 @@ def _not_done(records: Mapping[str, StageRecord]) -> Iterator[str]:
     for name, record in records.items():
         if record.status is StageState.SKIPPED:
             yield f"{name} was skipped: {record.reason}."
-        elif record.status is StageState.FAILED:
-            yield f"{name} failed: {record.error.message if record.error else 'no reason'}."
 
 
 def _warnings(records: Mapping[str, StageRecord]) -> Iterator[str]:

@@ -27,6 +27,9 @@ from filmgate.tools.face_models import DlibFaceDetector
 from filmgate.tools.opencv_zoo import YuNet
 
 SHORT_MS = 1000
+ENOUGH = 30
+"""Tracks from which shares of them say something."""
+
 MANY_SHORT, MANY_SWITCHES, MANY_A_MINUTE = 0.2, 0.05, 30
 """Beyond these, tracking looks wrong; figures that users of an older system settled on for an
 hour of television."""
@@ -161,7 +164,7 @@ def _detection(shot: ShotTracks, sighting: Sighting, track_id: str | None) -> De
 
 def _warn(bench: Bench, metrics: TrackMetrics) -> None:
     """Say in plain words what looks wrong."""
-    enough = metrics.tracks >= MANY_A_MINUTE
+    enough = metrics.tracks >= ENOUGH
     if enough and (metrics.short_share or 0) > MANY_SHORT:
         bench.warn(
             "short_tracks",
