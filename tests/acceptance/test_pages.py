@@ -11,7 +11,7 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [
-    pytest.param("tutorial/first-pipeline.md", 9),
+    pytest.param("tutorial/first-pipeline.md", 9, marks=pytest.mark.proof),
     pytest.param("how-to/add-an-artifact-type.md", 4, marks=pytest.mark.proof),
     pytest.param("how-to/choose-what-is-served.md", 17, marks=pytest.mark.proof),
     pytest.param("tutorial/first-episode.md", 10, marks=pytest.mark.proof),

@@ -30,7 +30,6 @@ QUICK = {
     "scenes/testvideo.mp4",
     "faces/talk_dev_3people.mp4",
     "people/car-detection.mp4",
-    "people/vtest.avi",
 }
 """Looked at by `make test`; the others by `make proof`."""
 
