@@ -3,13 +3,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+DEMO := $(if $(wildcard $(STAMP)),$(STAMP),.venv/.demo)
 
 .PHONY: help demo test lint proof nightly bench bench-peers lock clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
-demo: $(STAMP) ## Compose a film, run the pipeline on it, find and jump in it
+demo: $(DEMO) ## Compose a film, run the pipeline on it, find and jump in it
 	@$(BIN)/filmgate demo
 
 test: lint ## Lint, check types and floors, then run the tests
@@ -35,15 +36,25 @@ bench-peers: $(STAMP) ## Install other tools beside Filmgate, measure and tamper
 lock: $(STAMP) ## Choose new versions for what tests and demo use
 	@$(BIN)/pip install --quiet uv && $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 		--extra dev --no-header --no-emit-index-url --generate-hashes -o requirements.lock pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra demo --no-annotate \
+		--constraint requirements.lock --no-header --no-emit-index-url --generate-hashes \
+		-o requirements-demo.lock pyproject.toml
 
 clean: ## Remove what make made, but no runs
 	rm -rf .venv .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-$(STAMP): requirements.lock pyproject.toml
+define install # a lock, and options of pip
 	@$(PYTHON) -c 'import sys; sys.exit("filmgate needs Python 3.11 or later, this is " \
 		+ sys.version.split()[0] + "; try make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
 	@echo "installing into .venv (once; about a minute)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet $(2) --disable-pip-version-check --require-hashes -r $(1)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
+endef
+
+.venv/.demo: requirements-demo.lock pyproject.toml # what the demo needs; the tests need more
+	$(call install,requirements-demo.lock,--no-compile)
+
+$(STAMP): requirements.lock pyproject.toml
+	$(call install,requirements.lock,)
