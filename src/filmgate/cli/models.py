@@ -99,7 +99,9 @@ def _tell(reports: "list[ModelReport]", root: Path, *, as_json: bool) -> None:
         there = "yes" if each.model else "no"
         if each.fault:
             there = printable(f"BROKEN: {each.fault}")
-        told = f"{each.model.licence}, {each.model.sha256[:12]}" if each.model else each.kind.get
+        told = f"{each.kind.get} ({each.kind.licence})"
+        if each.model:
+            told = f"{each.model.licence}, {each.model.sha256[:12]}"
         table.add_row(
             each.kind.name, escape(there), escape(each.kind.task), escape(printable(told))
         )
@@ -114,6 +116,7 @@ def _body(report: "ModelReport") -> dict[str, Any]:
         "task": kind.task,
         "form": kind.form,
         "get": kind.get,
+        "makers_licence": kind.licence,
         "fault": report.fault,
         "model": model.model_dump(mode="json") if model else None,
     }
