@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from filmgate.app.system import utc_now
+from filmgate.app.clock import utc_now
 from filmgate.core.digest import canonical_json, digest
 from filmgate.core.files import document
 from filmgate.core.ids import AssetId, RunId

@@ -33,6 +33,7 @@ from filmgate.core.ids import AssetId
 from filmgate.core.jump_filters import JumpFilters
 from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.ports import ArtifactRow, ArtifactRows, RunDirectory
+from filmgate.core.publishing import Origin
 from filmgate.core.questions import Direction, JumpKind, TextSource
 from filmgate.db import projections, rows
 from filmgate.db.connection import connected
@@ -43,6 +44,8 @@ from filmgate.db.serving import Serving
 from filmgate.sync.ingest import ingest_run
 from made_films import COMMON, ME, WORDS, Prepared
 from written import write_section
+
+HERE = Origin(source="file:///benchmarks", manifest_key="manifest.json")
 
 RUNS = 50
 PER_RUN = 2500
@@ -117,7 +120,7 @@ def laid(connection: psycopg.Connection, prepared: Prepared) -> Keys:
         ArtifactRows("make", ref, str(ref.artifact_type), ME, prepared.manifest.created_at, ())
         for _, _, ref in prepared.manifest.artifact_refs
     ]
-    PostgresResults(connection, BUILT_IN).ingest(prepared.manifest, "0" * 64, files)
+    PostgresResults(connection, BUILT_IN).ingest(prepared.manifest, "0" * 64, HERE, files)
     with connection.cursor(row_factory=dict_row) as cursor:
         found = cursor.execute(
             "select path, asset_key, run_key, type_key from artifact_files"

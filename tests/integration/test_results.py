@@ -16,6 +16,7 @@ from filmgate.db.result_store import PostgresResults
 from filmgate.db.serving import Serving
 from filmgate.store.run_directory import FolderRun
 from filmgate.sync.ingest import ingest_run
+from support.archive import HERE
 from support.database import FILM
 from support.runs import LETTERS, MOMENT, SCENES, WORDS, execute, reserve_run
 
@@ -115,8 +116,10 @@ def test_a_later_revision_of_a_run_takes_the_place_of_the_earlier(
         "artifact_rows": 6,
         "transcript_fts": 3,
         "scene_ranges": 3,
-        "pipeline.inbox": 1,
+        "pipeline.inbox": 2,
     }
+    kept = connection.execute("select is_current from pipeline.inbox order by revision").fetchall()
+    assert kept == [(False,), (True,)]
 
 
 def test_other_bytes_under_the_same_revision_are_a_conflict(
@@ -137,7 +140,7 @@ def test_a_run_of_another_installation_under_the_same_id_stands_beside_ours(
     manifest = run.refold(None)
     for producer in ("ours", "theirs"):
         foreign = manifest.model_copy(update={"producer": producer})
-        receipt = results.ingest(foreign, sha256_hex(foreign.to_bytes()), ())
+        receipt = results.ingest(foreign, sha256_hex(foreign.to_bytes()), HERE, ())
         assert not receipt.is_replay
     assert len(rows(connection)["runs"]) == 2
 
@@ -155,7 +158,7 @@ def test_an_older_run_taken_in_late_does_not_speak_for_the_asset(
             "asset": manifest.asset.model_copy(update={"uri": "file:///old"}),
         }
     )
-    results.ingest(older, sha256_hex(older.to_bytes()), ())
+    results.ingest(older, sha256_hex(older.to_bytes()), HERE, ())
     assert rows(connection)["assets"] == newest
 
 

@@ -13,10 +13,14 @@ from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Producer
 from filmgate.core.ports import ArtifactRow, ArtifactRows
+from filmgate.core.publishing import Origin
 from filmgate.core.records import ArtifactRef, Asset
-from filmgate.core.screentime import ScreenTime
+from filmgate.core.screentime import SCREENTIME, ScreenTime
 from filmgate.core.states import RunState, StageState
 from filmgate.db.result_store import PostgresResults
+
+HERE = Origin(source="file:///tests", manifest_key="manifest.json")
+"""Where a run that was not published is taken in from."""
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -72,6 +76,7 @@ def manifest_of(
     config: Mapping[str, Any] | None = None,
     revision: int = 1,
     schema_versions: Mapping[str, int] | None = None,
+    screentime: ScreenTime | None = None,
 ) -> Manifest:
     """Of a run with these artifacts, which ended `finished` seconds after the first moment."""
     at = START + timedelta(seconds=finished)
@@ -82,9 +87,12 @@ def manifest_of(
         ended=at,
         fingerprint=digest(b"look"),
         record_sha256=sha256_hex(run.encode()),
-        artifacts=tuple(
-            _ref(name, rows, (schema_versions or {}).get(name, 1))
-            for name, rows in artifacts.items()
+        artifacts=(
+            *(
+                _ref(name, rows, (schema_versions or {}).get(name, 1))
+                for name, rows in artifacts.items()
+            ),
+            *([screentime_ref(screentime)] if screentime else []),
         ),
         producer=Producer(name=producer, version=version),
         is_derived=False,
@@ -118,17 +126,33 @@ def take_in(
     **told: Any,
 ) -> None:
     """A run with these artifacts, as `manifest_of` tells of it."""
-    manifest = manifest_of(artifacts, **told)
+    manifest = manifest_of(artifacts, screentime=screentime, **told)
     entry = manifest.stages["look"]
     assert entry.producer is not None
     assert entry.ended is not None
     files = [
         ArtifactRows("look", ref, ref.key, entry.producer, entry.ended, _rows(artifacts[ref.key]))
         for ref in entry.artifacts
-        if manifest.status is RunState.SUCCESS
+        if manifest.status is RunState.SUCCESS and ref.artifact_type
     ]
     results = PostgresResults(connection, registry)
-    results.ingest(manifest, sha256_hex(manifest.to_bytes()), files, screentime)
+    results.ingest(manifest, sha256_hex(manifest.to_bytes()), HERE, files, screentime)
+
+
+def screentime_ref(screentime: ScreenTime, version: int = 1) -> ArtifactRef:
+    """What a manifest says of `screentime.json`."""
+    data = screentime.model_dump_json().encode()
+    return ArtifactRef(
+        key="screentime",
+        path="screentime.json",
+        sha256=sha256_hex(data),
+        size_bytes=len(data),
+        media_type="application/json",
+        schema_name=SCREENTIME,
+        schema_version=version,
+        records=1,
+        artifact_type=None,
+    )
 
 
 def _ref(name: str, rows: Rows, version: int) -> ArtifactRef:

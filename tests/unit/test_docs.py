@@ -25,7 +25,7 @@ def commands() -> dict[str, list[str]]:
         name, command = waiting.pop()
         children = getattr(command, "commands", {})
         waiting += [(f"{name} {each}", child) for each, child in children.items()]
-        if not children:
+        if not children or getattr(command, "invoke_without_command", False):
             options = [option for parameter in command.params for option in parameter.opts]
             found[name] = [option for option in options if option.startswith("--")]
     return found

@@ -28,6 +28,14 @@ class Database:
             yield connection
 
     @contextmanager
+    def elsewhere(self, url: str) -> "Iterator[psycopg.Connection]":
+        """A connection to a database of somebody else's, whose schema is left as it is."""
+        from filmgate.db.connection import connected  # slow, and not every command needs it
+
+        with connected(url, is_ours=False) as connection:
+            yield connection
+
+    @contextmanager
     def lasting(self) -> Iterator[None]:
         """Keep the embedded server running for a block in which sessions come and go; where it
         cannot be started, the sessions say so."""

@@ -1,7 +1,7 @@
 """Settings: read once, from the environment and `filmgate.toml`; frozen."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import (
@@ -35,6 +35,27 @@ class Settings(BaseSettings):
     """The name of this installation, as others who take in its runs know it."""
     env: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")] = "dev"
     """What kind of work is done here (`dev`, `prod`); stands in every manifest."""
+
+    publish_to: str | None = None
+    """Where runs are published: `s3://bucket/prefix`, or a folder; `--to` names another."""
+    sync_source: str = "outbox"
+    """Where `filmgate sync` learns of runs: `outbox`, an address like `publish_to`, or
+    `postgresql://…` for the outbox of another database."""
+    sync_poll_s: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    """How long `filmgate sync --follow` waits before it looks again, in seconds."""
+    sync_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
+    """How many files go up, or manifests come in, at once."""
+    s3_endpoint: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    """An S3 server; without it `AWS_ENDPOINT_URL`, else Amazon's."""
+    s3_region: str | None = None
+    """Its region; without it `AWS_REGION`, else us-east-1."""
+    s3_path_style: bool = True
+    """Whether the bucket stands in the path of an address, not in its host name."""
+    s3_auth: Literal["auto", "environment", "profile", "anonymous"] = "auto"
+    """Where credentials come from: variables and roles of the machine, a profile of the shared
+    AWS configuration, nowhere; `auto` takes a profile where one is named."""
+    s3_profile: str | None = None
+    """The profile; without it `AWS_PROFILE`."""
 
     export: Annotated[str, Field(pattern=r"^[a-z, ]*$")] = ""
     """Who else hears of runs: `opentelemetry`, `openlineage`, or both, by comma."""

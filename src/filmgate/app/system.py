@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from filmgate.app import exports, pipelines
 from filmgate.app.artifact_types import registry
+from filmgate.app.clock import utc_now
 from filmgate.app.database import Database
 from filmgate.app.executors import executor_of
 from filmgate.app.models import Models
@@ -36,12 +36,6 @@ from filmgate.store.event_log import read_events
 from filmgate.store.home import Home
 from filmgate.store.legacy import legacy_runs
 from filmgate.store.run_directory import FolderRun
-
-
-def utc_now() -> datetime:
-    """The clock of the real world."""
-    return datetime.now(UTC)
-
 
 Told = Callable[[float, float], None]
 """Hears how much is done, and of how much."""

@@ -25,10 +25,13 @@ from filmgate.cli import (
     models,
     people,
     plan,
+    publish,
+    receipts,
     run,
     screentime,
     select,
     status,
+    sync,
     verify,
 )
 from filmgate.cli.output import printable
@@ -60,6 +63,9 @@ app.command("adopt")(adopt.adopt)
 app.command("logs")(logs.logs)
 app.add_typer(manifest.app, name="manifest")
 app.command("ingest")(ingest.ingest)
+app.command("publish")(publish.publish)
+app.add_typer(sync.app, name="sync")
+app.command("receipts")(receipts.receipts)
 app.command("find", context_settings={"ignore_unknown_options": True})(find.find)
 app.command("search", context_settings={"ignore_unknown_options": True})(find.search)
 app.command("jump")(jump.jump)

@@ -74,6 +74,16 @@ def talk() -> "Console":
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def columns(*heads: str) -> "Table":
+    """A table without lines."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    return table
+
+
 def print_json(value: "BaseModel") -> None:
     """One JSON document on stdout."""
     typer.echo(value.model_dump_json(by_alias=True))

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from filmgate.core.envelope import Envelope, LegacyArtifact
+from filmgate.core.intake import Refusal
 from filmgate.core.jump_filters import JumpFilters
 from filmgate.core.questions import Direction, JumpKind, TextSource
 from filmgate.core.screentime import Likeness
@@ -174,6 +175,8 @@ class ProvenanceAnswer(Answer):
 class Receipt(Answer):
     """What taking in a manifest did."""
 
+    stage: str
+    """Who took it in: `ingest` for whole runs, `sync_screenalytics` for what a product reads."""
     producer: str
     asset_id: str
     run_id: str
@@ -182,8 +185,123 @@ class Receipt(Answer):
     """`completed`, `failed`, `incomplete` or `running`; only a completed run has artifacts."""
     artifacts: dict[str, int]
     """How many of each type are in the database now."""
+    counts: dict[str, int]
+    """Rows that were made, by table."""
     is_replay: bool
     """Whether the same manifest was taken in before, and nothing changed."""
+
+
+class ReceiptEntry(Answer):
+    """What was taken in once: when, from which bytes, into how many rows."""
+
+    stage: str
+    producer: str
+    asset_id: str
+    run_id: str
+    manifest_sha256: str
+    schema_version: int
+    source: str
+    """The address of the store, or of the run's folder."""
+    manifest_key: str
+    status: str
+    artifacts: dict[str, int]
+    """By type."""
+    counts: dict[str, int]
+    """Rows that were made, by table."""
+    files: dict[str, str]
+    """Files whose records became rows, with their sha256."""
+    received_at: datetime
+    is_current: bool
+    """Whether the rows are still these, not those of a later revision of the run."""
+
+
+class RefusalEntry(Answer):
+    """A manifest that was not taken in, and why."""
+
+    stage: str
+    source: str
+    manifest_key: str
+    asset_id: str | None
+    """None where the manifest could not be read."""
+    run_id: str | None
+    manifest_sha256: str | None
+    attempt: int
+    next_attempt_at: datetime | None
+    """None where it is not tried again by itself."""
+    ended_at: datetime
+    error_details: Refusal
+
+
+class ReceiptsAnswer(Answer):
+    """What came of a run here."""
+
+    receipts: tuple[ReceiptEntry, ...]
+    """The latest first."""
+    refusals: tuple[RefusalEntry, ...]
+
+
+class SyncedSource(Answer):
+    """How far one consumer is with what one store holds."""
+
+    stage: str
+    source: str
+    taken_in: int
+    waiting: int
+    retrying: int
+    """Refused for now; tried again by itself."""
+    refused: int
+    last_at: datetime | None
+
+
+class SyncStatusAnswer(Answer):
+    """What was taken in from elsewhere, what is to come, and what was refused."""
+
+    sources: tuple[SyncedSource, ...]
+    refusals: tuple[RefusalEntry, ...]
+    """The latest first, some of them."""
+    latest: tuple[ReceiptEntry, ...]
+    """The last receipts."""
+
+
+class PublishedAnswer(Answer):
+    """A run that lies whole in a store."""
+
+    producer: str
+    asset_id: str
+    run_id: str
+    source: str
+    """The store's address."""
+    manifest_key: str
+    manifest_sha256: str
+    files: int
+    """Objects of the run, its manifest included."""
+    size_bytes: int
+    uploaded: int
+    """How many of them were made now; the others lay there already."""
+    is_announced: bool
+    """Whether an outbox tells of it."""
+
+
+class SyncOutcome(Answer):
+    """What came of one manifest."""
+
+    source: str
+    manifest_key: str
+    receipt: Receipt | None
+    refusal: Refusal | None
+    next_attempt_at: datetime | None
+    """When it is tried again; None where that is no use."""
+
+
+class SyncAnswer(Answer):
+    """What one pass over a source did."""
+
+    stage: str
+    source: str
+    noticed: int
+    """Manifests that were not known before."""
+    outcomes: tuple[SyncOutcome, ...]
+    is_dry_run: bool
 
 
 class LegacyReceipt(Answer):

@@ -158,6 +158,15 @@ def first_fault(error: ValueError) -> str:
     return f"{place}: {fault['msg']}" if place else str(fault["msg"])
 
 
+def json_pointer(error: ValueError) -> str | None:
+    """Where in a JSON text a parser found the first fault (RFC 6901); None where it is no JSON."""
+    faults = getattr(error, "errors", None)
+    if faults is None or faults()[0]["type"] == "json_invalid":
+        return None
+    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in faults()[0]["loc"])
+    return "".join(f"/{part}" for part in parts)
+
+
 def error_body(error: FilmgateError, at: datetime) -> dict[str, Any]:
     """The one shape in which an error leaves the product, by command line or HTTP."""
     return {

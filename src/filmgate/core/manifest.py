@@ -1,16 +1,18 @@
 """`manifest.json`: the run's index, a fold of its head, its records and its last verdicts."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import AwareDatetime, Field
 
 from filmgate.core.digest import canonical_json
-from filmgate.core.errors import Invalid, first_fault
-from filmgate.core.gates import Reason, Stranger, Verdict
+from filmgate.core.envelope import Digest, Id, Text
+from filmgate.core.errors import Invalid, first_fault, json_pointer
+from filmgate.core.gates import Reason, ReasonCode, Stranger, Verdict
 from filmgate.core.plan import Producer
 from filmgate.core.records import (
     ArtifactRef,
@@ -39,8 +41,8 @@ class StageEntry(Record):
 
     status: StageState
     attempt: int
-    started: datetime | None = None
-    ended: datetime | None = None
+    started: AwareDatetime | None = None
+    ended: AwareDatetime | None = None
     duration_s: float | None = None
     fingerprint: str | None = None
     record_sha256: str | None = None
@@ -64,20 +66,20 @@ class Manifest(Record):
     """Version 1 of the index of a run."""
 
     schema_version: int = MANIFEST_VERSION
-    producer: str
-    pipeline: str
+    producer: Text
+    pipeline: Text
     asset: Asset
-    source_sha_map: dict[str, str]
-    run_id: str
-    env: str
-    profile: str
+    source_sha_map: dict[str, Digest]
+    run_id: Id
+    env: Text
+    profile: Text
     config: dict[str, Any]
-    config_hash: str
+    config_hash: Digest
     status: RunState
-    revision: int
+    revision: Annotated[int, Field(ge=0)]
     """Rises with every record."""
-    created_at: datetime
-    updated_at: datetime
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
     stages: dict[str, StageEntry]
     metrics: dict[str, Any]
 
@@ -87,23 +89,23 @@ class Manifest(Record):
 
     @classmethod
     def parse(cls, data: bytes) -> "Manifest":
-        """Read a manifest; raise Invalid where it is broken or of an unknown version."""
+        """Read a manifest; raise Invalid where it is broken or of an unknown version.
+
+        The version is looked at first: of what else stands in it, another version may decide.
+        """
         try:
-            manifest = cls.model_validate_json(data)
-        except ValidationError as error:
+            _check_version(json.loads(data))
+            return cls.model_validate_json(data)
+        except (ValueError, RecursionError) as error:
+            fault = first_fault(error) if isinstance(error, ValueError) else "too deeply nested"
             raise Invalid(
                 "this is no manifest",
                 expected=f"manifest version {MANIFEST_VERSION}",
-                got=first_fault(error),
+                got=fault,
+                hint="Publish the run again, from where it was made",
+                reason=ReasonCode.SCHEMA_INVALID.value,
+                json_pointer=json_pointer(error) if isinstance(error, ValueError) else None,
             ) from error
-        if manifest.schema_version != MANIFEST_VERSION:
-            raise Invalid(
-                "this manifest is of a version unknown here",
-                expected=f"schema_version {MANIFEST_VERSION}",
-                got=str(manifest.schema_version),
-                supported=[MANIFEST_VERSION],
-            )
-        return manifest
 
     @property
     def is_blocked(self) -> bool:
@@ -120,6 +122,27 @@ class Manifest(Record):
             if entry.status is StageState.SUCCESS
             for ref in entry.artifacts
         ]
+
+    def the_file_of(self, schema: str) -> ArtifactRef | None:
+        """The first file of a schema that a successful stage made."""
+        return next((ref for _, _, ref in self.artifact_refs if ref.schema_name == schema), None)
+
+
+def _check_version(body: Any) -> None:
+    if not isinstance(body, dict):
+        raise ValueError(f"a JSON object is due, this is a {type(body).__name__}")  # noqa: TRY004
+    found = body.get("schema_version")
+    if type(found) is not int or found != MANIFEST_VERSION:
+        raise Invalid(
+            "this manifest is of a version unknown here",
+            expected=f"schema_version {MANIFEST_VERSION}",
+            got=repr(found) if "schema_version" in body else "none",
+            hint="Use a Filmgate that knows it, or one that writes a version known here",
+            reason=ReasonCode.SCHEMA_VERSION_UNSUPPORTED.value,
+            found=found,
+            supported=[MANIFEST_VERSION],
+            json_pointer="/schema_version",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from filmgate.core.gates import FileFacts, Verdict
 from filmgate.core.manifest import Ledger, Manifest
 from filmgate.core.payloads.payload import Payload
 from filmgate.core.plan import Producer
+from filmgate.core.publishing import Origin, Seal
 from filmgate.core.records import ArtifactRef, RunHead, StageError, StageRecord
 from filmgate.core.resources import Resource
 from filmgate.core.screentime import ScreenTime
@@ -222,7 +223,17 @@ class Attempt(Protocol):
         """Where a file is while it is being made."""
 
 
-class RunDirectory(Protocol):
+class RunFiles(Protocol):
+    """The files of a run, wherever they lie."""
+
+    def facts(self, path: str) -> FileFacts | None:
+        """Size and digest of a file; None where absent."""
+
+    def open(self, path: str) -> BinaryIO:
+        """Read a file; FileNotFoundError where absent."""
+
+
+class RunDirectory(RunFiles, Protocol):
     """One run on disk. Whoever writes holds the lease."""
 
     @property
@@ -243,7 +254,7 @@ class RunDirectory(Protocol):
         """Everything the directory says, read anew."""
 
     def begin(self, lease: Lease, stage: str, attempt: int, now: datetime) -> Attempt:
-        """Open an attempt."""
+        """Open an attempt; Conflict where the run is sealed."""
 
     def discard(self, lease: Lease, attempt: Attempt) -> None:
         """Drop an attempt as if it had never been opened."""
@@ -267,15 +278,18 @@ class RunDirectory(Protocol):
     def close(self, lease: Lease) -> Manifest:
         """Tidy up; derive and write the manifest as it stands once the lease is given back."""
 
+    def seal(self, lease: Lease, seal: Seal) -> None:
+        """Close the run for good; Conflict where it is sealed already."""
+
+    def seal_there(self) -> Seal | None:
+        """The seal; None where the run may still change."""
+
     def facts(self, path: str) -> FileFacts | None:
         """Size and digest of a file at the root; None where absent.
 
         Read in full, unless its device, inode, size and times of change are those at which
         this object read it before.
         """
-
-    def open(self, path: str) -> BinaryIO:
-        """Read a file at the root."""
 
     def path_of(self, path: str) -> Path:
         """Where a file at the root lies; Invalid where that is outside."""
@@ -324,11 +338,13 @@ class ResultStore(Protocol):
         self,
         manifest: Manifest,
         manifest_sha256: str,
+        origin: Origin,
         files: Iterable[ArtifactRows],
         screentime: ScreenTime | None = None,
     ) -> "Receipt":
         """Take in a run: all of it or, where anything raises, nothing.
 
         The same manifest again changes nothing. A later revision of the run takes the place of
-        an earlier one; Conflict where the one stored is as late and has other bytes, or later.
+        an earlier one; Conflict where the one stored is as late and has other bytes, or later, or
+        was published.
         """

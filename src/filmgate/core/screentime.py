@@ -6,9 +6,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from filmgate.core.envelope import Sha256
 from filmgate.core.payloads.payload import Label
+from filmgate.core.questions import MAX_MS
 
-Ms = Annotated[int, Field(ge=0)]
-Count = Annotated[int, Field(ge=0)]
+Ms = Annotated[int, Field(ge=0, le=MAX_MS)]
+Count = Annotated[int, Field(ge=0, le=MAX_MS)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 SCREENTIME = "episode.screentime"

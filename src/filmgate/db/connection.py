@@ -11,13 +11,18 @@ from filmgate.core.errors import Conflict, FilmgateError, Invalid, NotPermitted,
 from filmgate.db.migrations import HEAD
 
 CONNECT_TIMEOUT_S = 10
+TOO_MUCH = (psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex)
+"""What the server cannot hold; the driver counts it among the server's own troubles."""
+
 _MIGRATION_LOCK = 0x46494C4D
 """Any number, the same for all: only one process migrates at a time."""
 
 
 @contextmanager
-def connected(url: str) -> Iterator[psycopg.Connection]:
+def connected(url: str, *, is_ours: bool = True) -> Iterator[psycopg.Connection]:
     """A connection to a database with the current schema; Unavailable where there is none.
+
+    The schema of a database that is not `is_ours` is left as it is.
 
     Statements are planned once: what serving asks is asked the same way every time.
 
@@ -37,14 +42,21 @@ def connected(url: str) -> Iterator[psycopg.Connection]:
         ) from error
     try:
         with connection:
-            migrate(connection, url)
+            if is_ours:
+                migrate(connection, url)
             connection.execute("set plan_cache_mode = force_generic_plan")
             yield connection
     except psycopg.Error as error:
-        raise _translated(error) from error
+        raise translated(error) from error
 
 
-def _translated(error: psycopg.Error) -> FilmgateError:
+def is_of_the_server(error: psycopg.Error) -> bool:
+    """Whether the server is at fault, or another session, and not what it was given."""
+    return isinstance(error, psycopg.OperationalError) and not isinstance(error, TOO_MUCH)
+
+
+def translated(error: psycopg.Error) -> FilmgateError:
+    """What the server says, in the product's words."""
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return NotPermitted(
             "the database does not let this user do that",
@@ -57,7 +69,7 @@ def _translated(error: psycopg.Error) -> FilmgateError:
             got=_said(error),
             hint="Nothing was half-written; do it again",
         )
-    if isinstance(error, psycopg.errors.ProgramLimitExceeded | psycopg.errors.StatementTooComplex):
+    if isinstance(error, TOO_MUCH):
         return Invalid("this is too much for the database", got=_said(error))
     if isinstance(error, psycopg.OperationalError):
         return Unavailable(

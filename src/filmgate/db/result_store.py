@@ -4,18 +4,23 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import psycopg
-from psycopg.types.json import Jsonb
 
 from filmgate.core.answers import Receipt
 from filmgate.core.errors import Conflict
 from filmgate.core.manifest import Manifest
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.ports import ArtifactRows
+from filmgate.core.publishing import Origin
 from filmgate.core.records import RunHead
-from filmgate.core.screentime import ScreenTime
-from filmgate.db import projections, rows, types
+from filmgate.core.screentime import SCREENTIME, ScreenTime
+from filmgate.core.states import RunState
+from filmgate.db import product, projections, rows, types
 from filmgate.db.queries import queries
+from filmgate.db.receipts import Intake, Taken, take_in_once
 from filmgate.db.sessions import Session
+
+STAGE = "ingest"
+"""What receipts of whole runs say of who took them in."""
 
 
 class PostgresResults:
@@ -43,54 +48,39 @@ class PostgresResults:
         self,
         manifest: Manifest,
         manifest_sha256: str,
+        origin: Origin,
         files: Iterable[ArtifactRows],
         screentime: ScreenTime | None = None,
     ) -> Receipt:
         """Take in a run: all of it or, where anything raises, nothing."""
-        sql = queries("ingest")
-        run = {
-            "producer": manifest.producer,
-            "asset_id": manifest.asset.id,
-            "run_id": manifest.run_id,
-        }
         types.prepare(self._connection, _types_in(manifest), self._projections)
-        with self._connection.transaction():
-            self._session.do(sql["lock_receipt"], run)
-            earlier = self._session.one(sql["receipt"], run)
-            if earlier is not None and earlier["manifest_sha256"] == manifest_sha256:
-                self._session.do(sql["end_again"], run | rows.of_ending(manifest))
-                return Receipt(
-                    **run,
-                    manifest_sha256=manifest_sha256,
-                    status=earlier["status"],
-                    artifacts=earlier["artifacts"],
-                    is_replay=True,
-                )
-            if earlier is not None:
-                _check_later(manifest, earlier)
-            counts = self._replace_run(manifest, files, screentime)
-            status = rows.STATUS[manifest.status]
-            self._session.do(
-                sql["save_receipt"],
-                {
-                    **run,
-                    "manifest_sha256": manifest_sha256,
-                    "revision": manifest.revision,
-                    "status": status,
-                    "artifacts": Jsonb(counts),
-                },
-            )
-        return Receipt(
-            **run,
+        intake = Intake(
+            stage=STAGE,
+            manifest=manifest,
             manifest_sha256=manifest_sha256,
-            status=status,
-            artifacts=counts,
-            is_replay=False,
+            origin=origin,
+            files=_files_read(manifest),
         )
 
-    def _replace_run(
-        self, manifest: Manifest, files: Iterable[ArtifactRows], screentime: ScreenTime | None
-    ) -> dict[str, int]:
+        def take() -> Taken:
+            artifacts = self._replace_run(manifest, files)
+            if manifest.status is RunState.SUCCESS:
+                counts = product.put(self._session, manifest, manifest_sha256, origin, screentime)
+            else:
+                product.drop(self._session, manifest)
+                counts = {}
+            return Taken(
+                counts={"artifacts": sum(artifacts.values())} | counts, artifacts=artifacts
+            )
+
+        with self._connection.transaction():
+            receipt = take_in_once(self._session, intake, take)
+            if receipt.is_replay:
+                ended = intake.run | rows.of_ending(manifest)
+                self._session.do(queries("ingest")["end_again"], ended)
+        return receipt
+
+    def _replace_run(self, manifest: Manifest, files: Iterable[ArtifactRows]) -> dict[str, int]:
         """Put the run in the place of its earlier revision; how many artifacts of each type."""
         sql, session = queries("ingest"), self._session
         asset_row = rows.of_asset(manifest.asset)
@@ -108,17 +98,7 @@ class PostgresResults:
             if counts.get(projection.artifact_type):
                 projections.fill(self._connection, [projection], keys)
         session.do(sql["refresh_served"], keys)
-        self._add_metrics(keys, screentime)
         return counts
-
-    def _add_metrics(self, keys: Mapping[str, Any], screentime: ScreenTime | None) -> None:
-        """Put everybody's screen time in the place of that of an earlier revision."""
-        sql = queries("people")
-        self._session.do(sql["drop_metrics"], keys)
-        for person in screentime.people if screentime else ():
-            row = person.model_dump(mode="json", exclude={"name", "unsure"})
-            unsure = Jsonb([each.model_dump(mode="json") for each in person.unsure])
-            self._session.do(sql["add_metrics"], {**keys, **row, "unsure": unsure})
 
     def _add_file(self, keys: Mapping[str, Any], file: ArtifactRows) -> int:
         sql, session = queries("ingest"), self._session
@@ -147,19 +127,12 @@ def _types_in(manifest: Manifest) -> list[str]:
     return [ref.artifact_type for _, _, ref in manifest.artifact_refs if ref.artifact_type]
 
 
-def _check_later(manifest: Manifest, earlier: Mapping[str, Any]) -> None:
-    """A run may only be followed by a later revision of itself."""
-    told = {
-        "created_at": manifest.created_at,
-        "input_hash": manifest.asset.input_hash,
-        "config_hash": manifest.config_hash,
+def _files_read(manifest: Manifest) -> dict[str, str]:
+    """The files whose records become rows."""
+    if manifest.status is not RunState.SUCCESS:
+        return {}
+    return {
+        ref.path: ref.sha256
+        for _, _, ref in manifest.artifact_refs
+        if ref.artifact_type is not None or ref.schema_name == SCREENTIME
     }
-    others = [name for name, value in told.items() if earlier[name] != value]
-    if others or manifest.revision <= earlier["revision"]:
-        raise Conflict(
-            f"run {manifest.run_id} of {manifest.asset.id} was ingested with other bytes",
-            expected=f"the manifest ingested before, or a revision after {earlier['revision']}",
-            got=f"another {', '.join(others)}" if others else f"revision {manifest.revision}",
-            hint="Run it again under another run id: --new",
-            reason="manifest_conflict",
-        )

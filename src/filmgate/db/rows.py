@@ -20,6 +20,15 @@ COPY_BYTES = 1 << 17
 """So much is handed to the driver at once."""
 
 
+def identity_of(manifest: Manifest) -> dict[str, str]:
+    """What a run is known by everywhere: who made it, on what, and its id."""
+    return {
+        "producer": manifest.producer,
+        "asset_id": manifest.asset.id,
+        "run_id": manifest.run_id,
+    }
+
+
 def of_asset(asset: Asset) -> dict[str, Any]:
     """A row of `assets`."""
     return {
@@ -63,7 +72,7 @@ def of_ending(manifest: Manifest) -> dict[str, Any]:
 
 
 def of_stages(manifest: Manifest) -> Iterator[dict[str, Any]]:
-    """Rows of `pipeline.run_stages`."""
+    """Rows of `pipeline.stage_ends`."""
     for position, (name, entry) in enumerate(manifest.stages.items()):
         told = entry.model_dump(mode="json")
         producer = told["producer"] or {}

@@ -4,7 +4,8 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TypeVar
 
 from filmgate.core.errors import Conflict, Invalid
 from filmgate.core.gates import FileFacts
@@ -172,7 +173,10 @@ def append_line(path: str, line: bytes) -> None:
         os.close(descriptor)
 
 
-def inside(root: Path, relative: str) -> Path:
+Root = TypeVar("Root", bound=PurePath)
+
+
+def inside(root: Root, relative: str) -> Root:
     """`root / relative`, or Invalid where that would leave the root."""
     parts = relative.split("/")
     if not relative.strip("./") or parts[0] == "" or ".." in parts or "\0" in relative:

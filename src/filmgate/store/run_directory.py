@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from filmgate.core.digest import canonical_json
-from filmgate.core.errors import Conflict, Invalid, NotFound
+from filmgate.core.errors import Conflict, Invalid, NotFound, first_fault
 from filmgate.core.gates import FileFacts, Stranger, Verdict
 from filmgate.core.manifest import Ledger, Manifest, OpenAttempt, fold
 from filmgate.core.ports import Attempt, Lease
+from filmgate.core.publishing import Seal
 from filmgate.core.records import RunHead, StageRecord
 from filmgate.core.states import StageState
 from filmgate.store import lease
@@ -40,6 +41,7 @@ ATTEMPTS = "attempts"
 VERDICTS = "verdicts.json"
 MANIFEST = "manifest.json"
 STATUS = "status.json"
+SEAL = "seal.json"
 LOGS = "logs"
 
 CLOCK_TICK_NS = 50_000_000
@@ -92,6 +94,14 @@ class FolderRun:
     def begin(self, lease: Lease, stage: str, attempt: int, now: datetime) -> FolderAttempt:
         """Open an attempt."""
         lease.check()
+        if (seal := self.seal_there()) is not None:
+            raise Conflict(
+                f"run {self.head.run_id} was published, and is sealed",
+                expected="a run that may still change",
+                got=f"one that went to {seal.to} at {seal.sealed_at:%Y-%m-%d %H:%M:%S} UTC",
+                hint="Begin another with --new",
+                reason="sealed",
+            )
         opened = OpenAttempt(stage=stage, attempt=attempt, epoch=lease.epoch, started=now)
         return self._staging.begin(opened)
 
@@ -161,6 +171,25 @@ class FolderRun:
         manifest = fold(self.ledger(), is_held=False)
         replace_file(self.folder / MANIFEST, manifest.to_bytes(), durable=False)
         return manifest
+
+    def seal(self, lease: Lease, seal: Seal) -> None:
+        """Close the run for good; Conflict where it is sealed already."""
+        lease.check()
+        create_only(self.folder / SEAL, canonical_json(seal.model_dump(mode="json")) + b"\n")
+
+    def seal_there(self) -> Seal | None:
+        """The seal; None where the run may still change. Invalid where it cannot be read."""
+        try:
+            return Seal.model_validate_json((self.folder / SEAL).read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise Invalid(
+                f"{self.folder / SEAL} cannot be read",
+                expected="the seal of a published run",
+                got=first_fault(error),
+                hint="Restore it; the run may lie in a store already",
+            ) from error
 
     def facts(self, path: str) -> FileFacts | None:
         """Size and digest of a file at the root; None where absent."""

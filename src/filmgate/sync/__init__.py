@@ -1,1 +1,1 @@
-"""Sync takes finished runs in: what needs both the store and the database."""
+"""Sync hands finished runs on and takes them in: what needs both the store and the database."""

@@ -10,15 +10,18 @@ from pydantic import TypeAdapter, ValidationError, create_model
 from filmgate.core.answers import Receipt
 from filmgate.core.digest import canonical_json, sha256_hex
 from filmgate.core.envelope import ArtifactLine
-from filmgate.core.errors import Held, Invalid, first_fault
+from filmgate.core.errors import Held, Invalid, first_fault, json_pointer
+from filmgate.core.gates import ReasonCode
 from filmgate.core.manifest import Manifest, StageEntry
 from filmgate.core.payloads.payload import Payload
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Producer
-from filmgate.core.ports import ArtifactRow, ArtifactRows, ResultStore, RunDirectory
+from filmgate.core.ports import ArtifactRow, ArtifactRows, ResultStore, RunDirectory, RunFiles
+from filmgate.core.publishing import MANIFEST, Origin
 from filmgate.core.records import ArtifactRef
-from filmgate.core.screentime import SCREENTIME, ScreenTime
+from filmgate.core.screentime import SCREENTIME
 from filmgate.core.states import RunState
+from filmgate.sync.reading import broken_file, check_file, missing_file, read_screentime
 
 Told = Callable[[float, float], None]
 """Hears how many records are in, and of how many."""
@@ -56,42 +59,38 @@ def ingest_run(
             got="a closed gate",
             hint=f"See `filmgate status {run.folder}`",
         )
+    data = manifest.to_bytes()
+    origin = Origin(source=run.folder.absolute().as_uri(), manifest_key=MANIFEST)
+    return take_in(manifest, sha256_hex(data), origin, run, results, registry, told)
+
+
+def take_in(
+    manifest: Manifest,
+    manifest_sha256: str,
+    origin: Origin,
+    run: RunFiles,
+    results: ResultStore,
+    registry: Registry,
+    told: Told = nobody,
+) -> Receipt:
+    """Take in a run that has ended, from wherever its files lie: the one way in.
+
+    Raises Invalid where a file is not what the manifest says (nothing is written then), and
+    whatever the result store raises.
+    """
     files: Iterator[ArtifactRows] = iter(())
     screentime = None
     if manifest.status is RunState.SUCCESS:
-        _check_other_files(run, manifest)
+        screentime = read_screentime(run, manifest)
+        for _, _, ref in manifest.artifact_refs:
+            if ref.artifact_type is None and ref.schema_name != SCREENTIME:
+                check_file(run, ref)
         files = _artifact_files(run, manifest, registry, told)
-        screentime = _screentime(run, manifest)
-    return results.ingest(manifest, sha256_hex(manifest.to_bytes()), files, screentime)
-
-
-def _screentime(run: RunDirectory, manifest: Manifest) -> ScreenTime | None:
-    """Everybody's screen time, where the run measured it; its digest was held just before."""
-    for _, _, ref in manifest.artifact_refs:
-        if ref.schema_name == SCREENTIME:
-            with run.open(ref.path) as file:
-                data = file.read()
-            if sha256_hex(data) != ref.sha256:
-                raise _broken(ref, f"sha256 {ref.sha256}", f"sha256 {sha256_hex(data)}")
-            try:
-                return ScreenTime.model_validate_json(data)
-            except ValidationError as error:
-                raise _broken(ref, f"{SCREENTIME} version 1", first_fault(error)) from error
-    return None
-
-
-def _check_other_files(run: RunDirectory, manifest: Manifest) -> None:
-    """Hold the files that are not taken in, only stood on, against the manifest."""
-    for _, _, ref in manifest.artifact_refs:
-        if ref.artifact_type is None:
-            facts = run.facts(ref.path)
-            if facts is None or facts.sha256 != ref.sha256:
-                got = f"sha256 {facts.sha256}" if facts else "no file"
-                raise _broken(ref, f"sha256 {ref.sha256}", got)
+    return results.ingest(manifest, manifest_sha256, origin, files, screentime)
 
 
 def _artifact_files(
-    run: RunDirectory, manifest: Manifest, registry: Registry, told: Told
+    run: RunFiles, manifest: Manifest, registry: Registry, told: Told
 ) -> Iterator[ArtifactRows]:
     taken = [each for each in manifest.artifact_refs if each[2].artifact_type is not None]
     total, before = sum(ref.records for _, _, ref in taken), 0
@@ -127,7 +126,7 @@ def _counted(rows: Iterator[ArtifactRow], told: Callable[[int], None]) -> Iterat
             told(row.ordinal + 1)
 
 
-def verified_rows(run: RunDirectory, ref: ArtifactRef, registry: Registry) -> Iterator[ArtifactRow]:
+def verified_rows(run: RunFiles, ref: ArtifactRef, registry: Registry) -> Iterator[ArtifactRow]:
     """The records of a file, each held against its contract; at the end, the digest as well.
 
     Raises Invalid: the caller must not keep what came before.
@@ -140,20 +139,31 @@ def verified_rows(run: RunDirectory, ref: ArtifactRef, registry: Registry) -> It
                 digest.update(raw)
                 line = read(raw)
                 if line.ordinal != count:
-                    raise _broken(ref, f"ordinal {count}", f"ordinal {line.ordinal}")
+                    raise broken_file(
+                        ref,
+                        ReasonCode.SCHEMA_INVALID,
+                        f"ordinal {count}",
+                        f"ordinal {line.ordinal}",
+                    )
                 yield ArtifactRow(
                     count, line.span_start_ms, line.span_end_ms, _payload_of(raw, line)
                 )
                 count += 1
     except FileNotFoundError as error:
-        raise _broken(ref, f"a file, sha256 {ref.sha256}", "no file") from error
+        raise missing_file(ref) from error
     except ValidationError as error:
-        raise _broken(
-            ref, f"records of {ref.schema_name}", f"line {count}: {first_fault(error)}"
+        raise broken_file(
+            ref,
+            ReasonCode.SCHEMA_INVALID,
+            f"records of {ref.schema_name}",
+            f"line {count}: {first_fault(error)}",
+            json_pointer=json_pointer(error),
         ) from error
     if digest.hexdigest() != ref.sha256 or count != ref.records:
-        raise _broken(
+        is_other = digest.hexdigest() != ref.sha256
+        raise broken_file(
             ref,
+            ReasonCode.DIGEST_MISMATCH if is_other else ReasonCode.COUNT_MISMATCH,
             f"{ref.records} records, sha256 {ref.sha256}",
             f"{count} records, sha256 {digest.hexdigest()}",
         )
@@ -172,13 +182,3 @@ def _payload_of(raw: bytes, line: Any) -> bytes:
     if raw.startswith(start) and raw.endswith(end):
         return raw[len(start) : -len(end)]
     return canonical_json(line.payload.model_dump(mode="json"))
-
-
-def _broken(ref: ArtifactRef, expected: str, got: str) -> Invalid:
-    return Invalid(
-        f"{ref.path} is not what the manifest says",
-        expected=expected,
-        got=got,
-        hint="Nothing was ingested. Restore the file, or run again with --repair",
-        path=ref.path,
-    )

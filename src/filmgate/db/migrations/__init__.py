@@ -1,4 +1,4 @@
 """Migrations: one SQL file each, applied in order by Alembic."""
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision; a test holds it against the folder."""

@@ -1,26 +1,3 @@
--- name: lock_receipt
--- One ingest of a run at a time; the lock ends with the transaction.
-select pg_advisory_xact_lock(
-    hashtextextended(%(producer)s || '/' || %(asset_id)s || '/' || %(run_id)s, 0));
-
--- name: receipt
--- What is known of the run's last ingest, and of what it was then.
-select i.manifest_sha256, i.revision, i.status, i.artifacts, r.created_at, r.input_hash,
-       r.config_hash
-  from pipeline.inbox i
-  join assets a using (asset_id)
-  join runs r using (asset_key, producer, run_id)
- where i.producer = %(producer)s and i.asset_id = %(asset_id)s and i.run_id = %(run_id)s;
-
--- name: save_receipt
-insert into pipeline.inbox
-       (producer, asset_id, run_id, manifest_sha256, revision, status, artifacts)
-values (%(producer)s, %(asset_id)s, %(run_id)s, %(manifest_sha256)s, %(revision)s, %(status)s,
-        %(artifacts)s)
-    on conflict (producer, asset_id, run_id) do update
-   set manifest_sha256 = excluded.manifest_sha256, revision = excluded.revision,
-       status = excluded.status, artifacts = excluded.artifacts, received_at = now();
-
 -- name: add_asset
 insert into assets (asset_id, input_hash, uri, size_bytes, media)
 values (%(asset_id)s, %(input_hash)s, %(uri)s, %(size_bytes)s, %(media)s)
@@ -97,10 +74,10 @@ delete from artifact_files f
                       and o.type_key = f.type_key);
 
 -- name: drop_stages
-delete from pipeline.run_stages where asset_key = %(asset_key)s and run_key = %(run_key)s;
+delete from pipeline.stage_ends where asset_key = %(asset_key)s and run_key = %(run_key)s;
 
 -- name: add_stage
-insert into pipeline.run_stages
+insert into pipeline.stage_ends
        (asset_key, run_key, stage, position, status, attempt, fingerprint, record_sha256, lineage,
         producer, producer_version, weights_sha256, counts, metrics, warnings, started_at,
         ended_at, duration_s, error_details)

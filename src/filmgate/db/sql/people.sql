@@ -47,19 +47,6 @@ update people set name = %(new_name)s where person_key = %(person_key)s;
 -- name: remove
 delete from people where person_key = %(person_key)s;
 
--- name: drop_metrics
-delete from screenalytics.person_metrics where asset_key = %(asset_key)s and run_key = %(run_key)s;
-
--- name: add_metrics
-insert into screenalytics.person_metrics
-       (asset_key, run_key, identity_id, vector_sha256, person_id, onscreen_ms, face_visible_ms, body_only_ms,
-        gap_bridged_ms, speaking_ms, confessional_ms, first_ms, last_ms, appearances, share,
-        is_singleton, unsure)
-values (%(asset_key)s, %(run_key)s, %(identity_id)s, %(vector_sha256)s, coalesce(%(person_id)s, %(identity_id)s),
-        %(onscreen_ms)s, %(face_visible_ms)s, %(body_only_ms)s, %(gap_bridged_ms)s,
-        %(speaking_ms)s, %(confessional_ms)s, %(first_ms)s, %(last_ms)s, %(appearances)s,
-        %(share)s, %(is_singleton)s, %(unsure)s);
-
 -- name: screentime
 -- Everybody in the runs of an asset whose screen time is served; a name given by hand wins.
 select m.identity_id, coalesce(named.person_id, known.person_id) as person_id,
@@ -67,13 +54,13 @@ select m.identity_id, coalesce(named.person_id, known.person_id) as person_id,
        m.onscreen_ms, m.face_visible_ms, m.body_only_ms, m.gap_bridged_ms, m.speaking_ms,
        m.confessional_ms, m.first_ms, m.last_ms, m.appearances, m.share, m.is_singleton,
        case when named.person_id is null then m.unsure else '[]' end as unsure
-  from screenalytics.person_metrics m
-  join assets a using (asset_key)
-  join runs r using (asset_key, run_key)
+  from assets a
+  join runs r using (asset_key)
+  join screenalytics.person_metrics m using (producer, asset_id, run_id)
   left join people known on known.person_id = m.person_id and m.person_id <> m.identity_id
   left join people_references n on n.asset_id = a.asset_id and n.run_id = r.run_id
                                and n.cluster_id = m.identity_id
                                and n.vector_sha256 = m.vector_sha256
   left join people named on named.person_key = n.person_key
- where a.asset_id = %(asset_id)s and r.run_id = %(run_id)s
+ where r.asset_key = %(asset_key)s and r.run_key = %(run_key)s
  order by m.onscreen_ms desc, m.first_ms, m.identity_id;

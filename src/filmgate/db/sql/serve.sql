@@ -48,7 +48,7 @@ exists (select from legacy_artifacts l where l.asset_id = %(asset_id)s) as has_l
 
 -- name: served_run
 -- The run that one type of an asset is served from.
-select s.run_id
+select s.run_id, s.asset_key, s.run_key
   from {sources}
  where s.asset_id = %(asset_id)s and s.artifact_type = %(artifact_type)s;
 

@@ -1,0 +1,45 @@
+"""The port of object stores: folders and buckets, where finished runs are handed over."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Protocol
+
+
+class ObjectEntry(NamedTuple):
+    """An object as a listing tells of it."""
+
+    key: str
+    size_bytes: int
+    mark: str
+    """Changes when the bytes do: an entity tag, or size and time of change."""
+
+
+class ObjectStore(Protocol):
+    """Objects by key, under one address.
+
+    A key is a relative path of `/`-separated names. Every call may be made again after an unknown
+    outcome. All raise Unavailable where the store is away or too slow, NotPermitted where it
+    refuses, Invalid for a key that is none.
+    """
+
+    @property
+    def url(self) -> str:
+        """Its address, without a slash at its end: `s3://bucket/prefix`, `file:///folder`."""
+
+    def create(self, key: str, data: bytes | Path) -> bool:
+        """Make an object, whole or not at all, or leave the one that is there.
+
+        True where it was made just now; False where one is there already, whatever its bytes.
+        Of `bytes`, the store decides between several that try at once. A Path is for what is too
+        large for memory: there, only one may try at a time.
+        """
+
+    def entry(self, key: str) -> ObjectEntry | None:
+        """What is known of an object without reading it; None where there is none."""
+
+    def open(self, key: str) -> BinaryIO:
+        """Read an object from its start to its end; NotFound where there is none."""
+
+    def pages(self, prefix: str, after: str | None = None) -> Iterator[list[ObjectEntry]]:
+        """All objects below a folder `prefix`, recursively, in order of their keys, by the page;
+        only those whose key is greater than `after`."""

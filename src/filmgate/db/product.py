@@ -1,0 +1,104 @@
+"""What a product reads: the completed runs, their files, and everybody's screen time."""
+
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from filmgate.core.answers import Receipt
+from filmgate.core.manifest import Manifest
+from filmgate.core.publishing import Origin
+from filmgate.core.screentime import SCREENTIME, ScreenTime
+from filmgate.db.queries import queries
+from filmgate.db.receipts import Intake, Taken, take_in_once
+from filmgate.db.rows import identity_of
+from filmgate.db.sessions import Session
+
+STAGE = "sync_screenalytics"
+"""What receipts of summaries say of who took them in."""
+
+RUNS = "screenalytics.runs"
+PEOPLE = "screenalytics.person_metrics"
+ARTIFACTS = "screenalytics.run_artifacts"
+
+
+def take_in_summary(
+    connection: psycopg.Connection,
+    manifest: Manifest,
+    manifest_sha256: str,
+    origin: Origin,
+    screentime: ScreenTime | None,
+) -> Receipt:
+    """Take in what a product reads of a completed run: all of it or, where anything raises,
+    nothing; the same manifest again changes nothing.
+
+    Raises Conflict where the run came with other bytes before.
+    """
+    session = Session(connection)
+    ref = manifest.the_file_of(SCREENTIME)
+    intake = Intake(
+        stage=STAGE,
+        manifest=manifest,
+        manifest_sha256=manifest_sha256,
+        origin=origin,
+        files={ref.path: ref.sha256} if ref else {},
+    )
+
+    def take() -> Taken:
+        counts = put(session, manifest, manifest_sha256, origin, screentime)
+        return Taken(counts=counts, artifacts={})
+
+    with connection.transaction():
+        return take_in_once(session, intake, take)
+
+
+def put(
+    session: Session,
+    manifest: Manifest,
+    manifest_sha256: str,
+    origin: Origin,
+    screentime: ScreenTime | None,
+) -> dict[str, int]:
+    """Put a completed run's rows in the place of those that are there; how many, by table.
+
+    Rows are a function of the manifest, the screen time and where they were read.
+    """
+    sql = queries("product")
+    run = identity_of(manifest)
+    session.do(sql["drop_run"], run)
+    session.do(sql["add_run"], run | _of_run(manifest, manifest_sha256, origin))
+    artifacts = [
+        {"stage": stage, **ref.model_dump(mode="json")} for stage, _, ref in manifest.artifact_refs
+    ]
+    session.do(sql["add_artifacts"], run | {"artifacts": Jsonb(artifacts)})
+    people = [person.model_dump(mode="json") for person in screentime.people] if screentime else []
+    if people:
+        session.do(sql["add_people"], run | _source(manifest) | {"people": Jsonb(people)})
+    return {RUNS: 1, PEOPLE: len(people), ARTIFACTS: len(artifacts)}
+
+
+def drop(session: Session, manifest: Manifest) -> None:
+    """Take a run's rows away, where it is not completed any more."""
+    session.do(queries("product")["drop_run"], identity_of(manifest))
+
+
+def _of_run(manifest: Manifest, manifest_sha256: str, origin: Origin) -> dict[str, Any]:
+    return {
+        "source": origin.source,
+        "manifest_key": origin.manifest_key,
+        "manifest_sha256": manifest_sha256,
+        "schema_version": manifest.schema_version,
+        "pipeline": manifest.pipeline,
+        "model_profile": manifest.profile,
+        "config_hash": manifest.config_hash,
+        "input_hash": manifest.asset.input_hash,
+        "created_at": manifest.created_at,
+        "finished_at": manifest.updated_at,
+    }
+
+
+def _source(manifest: Manifest) -> dict[str, Any]:
+    """The file that people's numbers stand in."""
+    ref = manifest.the_file_of(SCREENTIME)
+    assert ref is not None
+    return {"artifact_key": ref.key, "artifact_schema_version": ref.schema_version}

@@ -1,0 +1,45 @@
+-- name: lock
+-- One taking-in of a run at a time; the lock ends with the transaction.
+select pg_advisory_xact_lock(
+    hashtextextended(%(producer)s || '/' || %(asset_id)s || '/' || %(run_id)s, 0));
+
+-- name: current
+-- What every consumer here last took in of a run, and what the run was then.
+select i.stage, i.manifest_sha256, i.manifest_key, i.revision, i.status, i.artifacts, i.counts,
+       r.created_at, r.input_hash, r.config_hash
+  from pipeline.inbox i
+  left join assets a using (asset_id)
+  left join runs r using (asset_key, producer, run_id)
+ where i.producer = %(producer)s and i.asset_id = %(asset_id)s and i.run_id = %(run_id)s
+   and i.is_current;
+
+-- name: supersede
+update pipeline.inbox
+   set is_current = false
+ where producer = %(producer)s and asset_id = %(asset_id)s and run_id = %(run_id)s
+   and stage = %(stage)s and is_current;
+
+-- name: save
+insert into pipeline.inbox
+       (producer, asset_id, run_id, manifest_sha256, stage, revision, schema_version, status,
+        artifacts, source, manifest_key, files, counts)
+values (%(producer)s, %(asset_id)s, %(run_id)s, %(manifest_sha256)s, %(stage)s, %(revision)s,
+        %(schema_version)s, %(status)s, %(artifacts)s, %(source)s, %(manifest_key)s, %(files)s,
+        %(counts)s);
+
+-- name: of_run
+-- Everything that was taken in of a run, or of what goes by one name, the latest first.
+select i.stage, i.producer, i.asset_id, i.run_id, i.manifest_sha256, i.schema_version, i.source,
+       i.manifest_key, i.status, i.artifacts, i.counts, i.files, i.received_at, i.is_current
+  from pipeline.inbox i
+ where i.run_id = %(run_id)s and i.asset_id = %(asset_id)s
+    or %(asset_id)s = '' and (i.run_id = %(run_id)s or i.asset_id = %(run_id)s)
+ order by i.received_at desc, i.stage;
+
+-- name: latest
+select i.stage, i.producer, i.asset_id, i.run_id, i.manifest_sha256, i.schema_version, i.source,
+       i.manifest_key, i.status, i.artifacts, i.counts, i.files, i.received_at, i.is_current
+  from pipeline.inbox i
+ where i.source <> 'unknown' and i.manifest_key <> 'manifest.json'
+ order by i.received_at desc
+ limit %(limit)s;

@@ -1,0 +1,226 @@
+"""Publishing: a finished run leaves, its manifest last, and stays as it is from then on."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Lock
+
+from filmgate.core.answers import PublishedAnswer
+from filmgate.core.digest import sha256_hex
+from filmgate.core.errors import Conflict, Invalid, Unavailable
+from filmgate.core.manifest import Manifest
+from filmgate.core.objects import ObjectStore
+from filmgate.core.ports import Clock, Lease, RunDirectory
+from filmgate.core.publishing import MANIFEST, Announcement, Origin, Seal, run_place
+from filmgate.core.records import ArtifactRef
+from filmgate.core.states import RunState
+from filmgate.store.run_directory import COMMITS, HEAD
+from filmgate.sync.reading import check_file, facts_of
+
+Told = Callable[[float, float], None]
+"""Hears how many bytes are done, and of how many."""
+
+LARGE_BYTES = 32 << 20
+"""What is larger goes up in parts, and is never whole in memory."""
+
+PROBE_KEY = ".filmgate/create-only"
+PROBE = b"Filmgate asks with this object whether the store keeps what is there already.\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A file of the run on its way: where it lies, and what it has to be."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+def require_create_only(store: ObjectStore) -> None:
+    """Raise Unavailable where a store would let one object take another's place."""
+    store.create(PROBE_KEY, PROBE)
+    if store.create(PROBE_KEY, PROBE):
+        raise Unavailable(
+            f"{store.url} does not keep what is there already",
+            expected="a store that honours If-None-Match: * (S3 since 2024, Ceph, a folder)",
+            got="one that made the same object twice",
+            hint="Publish to another; two writers could overwrite each other here",
+            reason="conditional_create_unsupported",
+        )
+
+
+def publish_run(
+    run: RunDirectory,
+    store: ObjectStore,
+    clock: Clock,
+    told: Told,
+    *,
+    concurrency: int,
+) -> PublishedAnswer:
+    """Put a completed run into a store: its files, then its records, then its manifest.
+
+    Every file is held against the manifest first, and again as it lies in the store where it was
+    there already. From its first byte in a store the run is sealed. Interrupted anywhere, the
+    same call completes it. Nothing in the store is ever overwritten or deleted.
+
+    Raises Invalid where the run is not completed or not whole, Conflict where other bytes lie in
+    its place, Held where a runner works on it, and whatever the store raises. The caller still has
+    to announce it.
+    """
+    with run.hold(clock()) as lease:
+        manifest = run.close(lease)
+        _check_completed(run, manifest)
+        require_create_only(store)
+        for _, _, ref in manifest.artifact_refs:
+            check_file(run, ref)
+        data = manifest.to_bytes()
+        sha256 = sha256_hex(data)
+        _seal(run, lease, Seal(manifest_sha256=sha256, sealed_at=clock(), to=store.url))
+        place = run_place(manifest.asset.id, manifest.run_id)
+        files = (_piece(ref) for _, _, ref in manifest.artifact_refs)
+        pieces = [*files, *_evidence(run)]
+        parcel = Parcel(run, store, place, told, sum(each.size_bytes for each in pieces))
+        made = parcel.put_all(pieces, concurrency)
+        made += put_same(store, f"{place}/{MANIFEST}", data, sha256)
+    return PublishedAnswer(
+        producer=manifest.producer,
+        asset_id=manifest.asset.id,
+        run_id=manifest.run_id,
+        source=store.url,
+        manifest_key=f"{place}/{MANIFEST}",
+        manifest_sha256=sha256,
+        files=len(pieces) + 1,
+        size_bytes=sum(each.size_bytes for each in pieces) + len(data),
+        uploaded=made,
+        is_announced=False,
+    )
+
+
+def announcement_of(published: PublishedAnswer) -> Announcement:
+    """What an outbox tells of it."""
+    return Announcement(
+        producer=published.producer,
+        asset_id=published.asset_id,
+        run_id=published.run_id,
+        origin=Origin(source=published.source, manifest_key=published.manifest_key),
+        manifest_sha256=published.manifest_sha256,
+    )
+
+
+def put_same(store: ObjectStore, key: str, data: bytes, sha256: str) -> bool:
+    """Make an object, or see that the one that is there has the same bytes; whether it was made.
+
+    Raises Conflict where it has others.
+    """
+    if store.create(key, data):
+        return True
+    _check_same(store, key, sha256)
+    return False
+
+
+class Parcel:
+    """The files of one run on their way to one place."""
+
+    def __init__(
+        self, run: RunDirectory, store: ObjectStore, place: str, told: Told, total_bytes: int
+    ) -> None:
+        self._run = run
+        self._store = store
+        self._place = place
+        self._told = told
+        self._total = total_bytes
+        self._done = 0
+        self._lock = Lock()
+
+    def put_all(self, pieces: list[Piece], concurrency: int) -> int:
+        """Put several at once; how many were made. The first that fails stops the others."""
+        with ThreadPoolExecutor(concurrency, thread_name_prefix="publish") as pool:
+            try:
+                return sum(pool.map(self._put, pieces))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def _put(self, piece: Piece) -> bool:
+        key = f"{self._place}/{piece.path}"
+        if piece.size_bytes > LARGE_BYTES:
+            is_made = self._put_large(key, piece)
+        else:
+            with self._run.open(piece.path) as file:
+                data = file.read(piece.size_bytes + 1)
+            if len(data) != piece.size_bytes or sha256_hex(data) != piece.sha256:
+                raise _changed(piece)
+            is_made = put_same(self._store, key, data, piece.sha256)
+        with self._lock:
+            self._done += piece.size_bytes
+            self._told(self._done, self._total)
+        return is_made
+
+    def _put_large(self, key: str, piece: Piece) -> bool:
+        """In parts; the file must not have changed meanwhile."""
+        is_made = self._store.create(key, self._run.path_of(piece.path))
+        facts = self._run.facts(piece.path)
+        if facts is None or facts.sha256 != piece.sha256:
+            raise _changed(piece)
+        if not is_made:
+            _check_same(self._store, key, piece.sha256)
+        return is_made
+
+
+def _check_completed(run: RunDirectory, manifest: Manifest) -> None:
+    if manifest.status is not RunState.SUCCESS:
+        raise Invalid(
+            f"run {manifest.run_id} is not completed",
+            expected="a run that is SUCCESS",
+            got=manifest.status.value,
+            hint=f"See `filmgate status {run.folder}`",
+            reason="run_not_completed",
+        )
+
+
+def _seal(run: RunDirectory, lease: Lease, seal: Seal) -> None:
+    """Seal the run, or see that it is as it was sealed."""
+    earlier = run.seal_there()
+    if earlier is None:
+        run.seal(lease, seal)
+    elif earlier.manifest_sha256 != seal.manifest_sha256:
+        raise Invalid(
+            f"run {run.head.run_id} is not what was sealed",
+            expected=f"a manifest of sha256 {earlier.manifest_sha256}",
+            got=f"sha256 {seal.manifest_sha256}",
+            hint="Its records were altered since; restore its folder",
+        )
+
+
+def _piece(ref: ArtifactRef) -> Piece:
+    return Piece(path=ref.path, size_bytes=ref.size_bytes, sha256=ref.sha256)
+
+
+def _evidence(run: RunDirectory) -> Iterator[Piece]:
+    """The head and every record, from which anybody can derive the manifest again."""
+    records = [f"{COMMITS}/{record.name}" for record in run.ledger().records]
+    for path in (HEAD, *records):
+        facts = facts_of(run.open(path))
+        yield Piece(path=path, size_bytes=facts.size_bytes, sha256=facts.sha256)
+
+
+def _check_same(store: ObjectStore, key: str, sha256: str) -> None:
+    facts = facts_of(store.open(key))
+    if facts.sha256 != sha256:
+        raise Conflict(
+            f"{key} lies in {store.url} already, with other bytes",
+            expected=f"sha256 {sha256}",
+            got=f"sha256 {facts.sha256}",
+            hint="Another installation published a run of this id; publish elsewhere, or run it "
+            "again with --new",
+            reason="manifest_conflict" if key.endswith(f"/{MANIFEST}") else "object_conflict",
+        )
+
+
+def _changed(piece: Piece) -> Invalid:
+    return Invalid(
+        f"{piece.path} changed while it was published",
+        expected=f"sha256 {piece.sha256}",
+        got="other bytes",
+        hint="Restore it, and publish again",
+    )
