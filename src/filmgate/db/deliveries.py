@@ -56,7 +56,8 @@ class Deliveries:
         if not rows:
             return 0
         asked = self._stage | {"noticed": Jsonb(list(rows.values()))}
-        return self._session.do(queries("sync")["notice"], asked)
+        sql = queries("sync")
+        return self._session.do(sql["notice"], asked) + self._session.do(sql["notice_again"], asked)
 
     def claim(self, limit: int, source: str | None) -> list[Delivery]:
         """Some that are due and that nobody else is at; they are the caller's until the

@@ -34,20 +34,31 @@ values (%(stage)s, %(source)s, %(position)s)
     on conflict (stage, source) do update set position = excluded.position;
 
 -- name: notice
--- New manifests, and known ones with other bytes or another announcement than before.
-insert into pipeline.deliveries as d (stage, source, manifest_key, mark, announced_sha256)
+-- New manifests.
+insert into pipeline.deliveries (stage, source, manifest_key, mark, announced_sha256)
 select %(stage)s, n.source, n.manifest_key, n.mark, n.announced_sha256
   from jsonb_to_recordset(%(noticed)s)
        as n (source text, manifest_key text, mark text, announced_sha256 text)
-    on conflict (stage, source, manifest_key) do update
-   set mark = coalesce(excluded.mark, d.mark),
-       announced_sha256 = coalesce(excluded.announced_sha256, d.announced_sha256),
-       status = 'PENDING', attempt = 0, next_attempt_at = now(), error_details = null,
-       ended_at = null
- where excluded.mark is distinct from d.mark and excluded.mark is not null and d.mark is not null
-    or excluded.announced_sha256 is distinct from d.manifest_sha256
-       and excluded.announced_sha256 is distinct from d.announced_sha256
-       and excluded.announced_sha256 is not null;
+    on conflict (stage, source, manifest_key) do nothing;
+
+-- name: notice_again
+-- Known ones that lie there with other bytes, or are announced with others, than before; but for
+-- those that a consumer is at.
+with changed as (
+    select d.stage, d.source, d.manifest_key, coalesce(n.mark, d.mark) as mark,
+           coalesce(n.announced_sha256, d.announced_sha256) as announced_sha256
+      from jsonb_to_recordset(%(noticed)s)
+           as n (source text, manifest_key text, mark text, announced_sha256 text)
+      join pipeline.deliveries d using (source, manifest_key)
+     where d.stage = %(stage)s
+       and (n.mark <> d.mark
+            or n.announced_sha256 <> coalesce(d.announced_sha256, d.manifest_sha256))
+       for update of d skip locked)
+update pipeline.deliveries d
+   set mark = c.mark, announced_sha256 = c.announced_sha256, status = 'PENDING', attempt = 0,
+       next_attempt_at = now(), error_details = null, ended_at = null
+  from changed c
+ where d.stage = c.stage and d.source = c.source and d.manifest_key = c.manifest_key;
 
 -- name: claim
 -- Those that are due and that no other consumer is at, until the transaction ends.

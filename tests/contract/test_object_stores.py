@@ -1,0 +1,194 @@
+"""What every object store promises, whether a folder, a bucket, or one that loses replies."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from filmgate.core.errors import Invalid, NotFound, NotPermitted, Unavailable, UsageError
+from filmgate.core.objects import ObjectStore
+from filmgate.store.objects import S3Options, address_of, open_store
+from filmgate.sync.publish import require_create_only
+from support.faulty import Fault, FaultyStore
+from support.s3 import new_bucket
+
+NEAR_FIVE_MEBIBYTES = (5 << 20) + 17
+"""More than one part of what goes up in parts."""
+
+
+@pytest.fixture(params=["folder", "bucket", "slow bucket"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "folder":
+        return open_store(str(tmp_path / "store"), S3Options(), make=True)
+    bucket: ObjectStore = request.getfixturevalue("bucket")
+    return FaultyStore(bucket, delay_s=0.002) if request.param == "slow bucket" else bucket
+
+
+def read(store: ObjectStore, key: str) -> bytes:
+    with store.open(key) as file:
+        return file.read()
+
+
+def keys(store: ObjectStore, prefix: str, after: str | None = None) -> list[str]:
+    return [entry.key for page in store.pages(prefix, after) for entry in page]
+
+
+@pytest.mark.parametrize("key", ["a", "runs/film/r1/x.json", "runs/Ü b/%41+c", "runs/a.b/~/{x}"])
+def test_what_was_made_is_read(store: ObjectStore, key: str) -> None:
+    assert store.create(key, b"bytes")
+    assert read(store, key) == b"bytes"
+
+
+def test_an_object_is_made_once_and_never_replaced(store: ObjectStore) -> None:
+    assert [store.create("x", data) for data in (b"1", b"2", b"1")] == [True, False, False]
+    assert read(store, "x") == b"1"
+
+
+def test_of_many_that_make_one_object_at_once_one_does(store: ObjectStore) -> None:
+    made: list[bytes] = []
+
+    def make(data: bytes) -> None:
+        if store.create("x", data):
+            made.append(data)
+
+    threads = [threading.Thread(target=make, args=(b"%d" % n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == [read(store, "x")]
+
+
+def test_a_large_file_goes_up_in_parts_and_comes_back_whole(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    file = tmp_path / "large"
+    file.write_bytes(bytes(range(256)) * (NEAR_FIVE_MEBIBYTES // 256 + 1))
+    assert [store.create("x", file), store.create("x", file)] == [True, False]
+    assert read(store, "x") == file.read_bytes()
+
+
+def test_what_is_not_there_is_said(store: ObjectStore) -> None:
+    assert store.entry("nothing") is None
+    with pytest.raises(NotFound, match="no nothing"):
+        store.open("nothing")
+    assert keys(store, "runs") == []
+
+
+def test_a_listing_is_whole_and_in_order_and_goes_on_after_a_key(store: ObjectStore) -> None:
+    names = ["runs/b/2", "runs/b/10", "runs/a/z/y", "runs/a-/x", "runs/é", "other/x", "runsx/y"]
+    for name in names:
+        store.create(name, name.encode())
+    wanted = sorted(name for name in names if name.startswith("runs/"))
+    assert keys(store, "runs") == wanted
+    for place, after in enumerate(wanted):
+        assert keys(store, "runs", after) == wanted[place + 1 :]
+    sizes = {entry.key: entry.size_bytes for page in store.pages("runs") for entry in page}
+    assert sizes == {name: len(name.encode()) for name in wanted}
+
+
+def test_an_entry_tells_size_and_mark_as_the_listing_does(store: ObjectStore) -> None:
+    store.create("runs/x", b"12345")
+    entry = store.entry("runs/x")
+    assert entry is not None
+    assert entry.size_bytes == 5
+    assert [[entry]] == list(store.pages("runs"))
+
+
+def test_an_object_is_read_by_the_line(store: ObjectStore) -> None:
+    lines = [b"%d\n" % n for n in range(50_000)]
+    store.create("x", b"".join(lines))
+    with store.open("x") as file:
+        assert list(file) == lines
+
+
+@pytest.mark.parametrize("key", ["../x", "a/../../x", "/etc/x/../../y"])
+def test_no_key_leaves_the_store(store: ObjectStore, key: str) -> None:
+    with pytest.raises(Invalid):
+        store.create(key, b"x")
+
+
+def test_a_store_that_keeps_what_is_there_passes_the_probe_again_and_again(
+    store: ObjectStore,
+) -> None:
+    for _ in range(3):
+        require_create_only(store)
+
+
+def test_after_a_lost_reply_the_same_call_finds_what_it_made(store: ObjectStore) -> None:
+    faulty = FaultyStore(store, lambda call: Fault.DROPS_REPLY if call == 1 else None)
+    with pytest.raises(Unavailable):
+        faulty.create("x", b"1")
+    assert not faulty.create("x", b"1")
+    assert read(faulty, "x") == b"1"
+
+
+class Forgetful(FaultyStore):
+    """A store that ignores conditions, as some do."""
+
+    def create(self, key: str, data: bytes | Path) -> bool:
+        super().create(key, data)
+        return True
+
+
+def test_a_store_that_ignores_the_condition_is_refused_by_name(bucket: ObjectStore) -> None:
+    with pytest.raises(Unavailable, match=bucket.url) as refused:
+        require_create_only(Forgetful(bucket))
+    assert refused.value.extra["reason"] == "conditional_create_unsupported"
+
+
+def test_a_bucket_that_is_not_there_is_said(s3_endpoint: str) -> None:
+    store = open_store("s3://no-such-bucket-here", S3Options(endpoint=s3_endpoint))
+    calls: list[Callable[[], Any]] = [
+        lambda: store.create("x", b"1"),
+        lambda: store.open("x"),
+        lambda: list(store.pages("runs")),
+    ]
+    for call in calls:
+        with pytest.raises(NotFound, match="no bucket for s3://no-such-bucket-here"):
+            call()
+
+
+def test_a_server_that_is_away_is_said() -> None:
+    store = open_store("s3://bucket", S3Options(endpoint="http://127.0.0.1:9"))
+    with pytest.raises(Unavailable, match="s3://bucket does not answer"):
+        store.create("x", b"1")
+
+
+def test_keys_of_a_profile_are_used(
+    s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+
+    key, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
+    told = f"[studio]\naws_access_key_id={key}\naws_secret_access_key={secret}\n"
+    (tmp_path / "credentials").write_text(told)
+    name = new_bucket(s3_endpoint)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    store = open_store(f"s3://{name}", S3Options(endpoint=s3_endpoint, profile="studio"))
+    assert store.create("x", b"1")
+    with pytest.raises(NotPermitted, match="profile 'nobody' gives no credentials"):
+        open_store(f"s3://{name}", S3Options(endpoint=s3_endpoint, profile="nobody"))
+
+
+@pytest.mark.parametrize(
+    ("place", "address"),
+    [
+        ("s3://bucket", "s3://bucket"),
+        ("s3://bucket/a//b/", "s3://bucket/a/b"),
+        ("/data/runs/", "file:///data/runs"),
+        ("file:///data/a%20b", "file:///data/a%20b"),
+    ],
+)
+def test_an_address_has_one_spelling(place: str, address: str) -> None:
+    assert address_of(place) == address
+
+
+@pytest.mark.parametrize("place", ["", "s3://", "gs://bucket/x", "s3://b/../c", "http://x/y"])
+def test_what_is_no_address_is_refused(place: str) -> None:
+    with pytest.raises((Invalid, UsageError), match="no place for runs"):
+        address_of(place)
