@@ -5,10 +5,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO := $(if $(wildcard $(STAMP)),$(STAMP),.venv/.demo)
 
-.PHONY: help demo test lint proof nightly bench bench-peers lock clean
+.PHONY: help demo test test-s3 lint proof nightly bench bench-peers lock clean
 
 help: ## Show what there is to make
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 demo: $(DEMO) ## Compose a film, run the pipeline on it, find and jump in it
 	@$(BIN)/filmgate demo
@@ -23,6 +23,12 @@ lint: $(STAMP) ## Check style, types and the floors of the house
 
 proof: $(STAMP) ## Run the tests that take longer
 	@$(BIN)/python -m pytest -m proof -n auto --dist worksteal
+
+S3_TESTS := tests/contract/test_object_stores.py tests/integration/test_publish.py \
+	tests/acceptance/test_sync_commands.py tests/acceptance/test_sync_storm.py
+
+test-s3: $(STAMP) ## Run what talks to S3 against a real server, Ceph's RGW (Debian: radosgw ceph-mon ceph-osd ceph-common)
+	@$(BIN)/python tests/support/ceph.py $(BIN)/python -m pytest $(S3_TESTS)
 
 nightly: $(STAMP) ## Run the long forms of the proofs
 	@$(BIN)/python -m pytest -m nightly -n auto --dist worksteal
