@@ -2,9 +2,12 @@
 
 import os
 import re
+import signal
 import subprocess
 import sysconfig
 import venv
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,8 +19,10 @@ PAGES = [
     pytest.param("how-to/choose-what-is-served.md", 17, marks=pytest.mark.proof),
     pytest.param("tutorial/first-episode.md", 10, marks=pytest.mark.proof),
     pytest.param("how-to/name-people.md", 4, marks=pytest.mark.proof),
+    pytest.param("how-to/sync-to-your-product.md", 14, marks=pytest.mark.proof),
 ]
-FROM_THE_DEMO = {"tutorial/first-episode.md", "how-to/name-people.md"}
+SYNC = "how-to/sync-to-your-product.md"
+FROM_THE_DEMO = {"tutorial/first-episode.md", "how-to/name-people.md", SYNC}
 """Pages that begin with what `make demo` leaves."""
 
 BLOCK = re.compile(r"^```(?:\w+ file=(\S+)|console)\n(.*?)^```$", re.M | re.S)
@@ -52,13 +57,27 @@ def commands(console: str) -> list[tuple[str, list[str]]]:
     return found
 
 
+def stop_servers(work: Path) -> None:
+    """Where a page was broken off, before it stopped what it had started."""
+    for pid in work.glob("*.pid"):
+        with suppress(ProcessLookupError):
+            os.kill(int(pid.read_text()), signal.SIGTERM)
+
+
 @pytest.mark.parametrize(("page", "least"), PAGES)
 def test_the_page_does_what_it_says(
-    tmp_path: Path, environment: dict[str, str], database_url: str, page: str, least: int
+    tmp_path: Path,
+    environment: dict[str, str],
+    database_url: str,
+    page: str,
+    least: int,
+    request: pytest.FixtureRequest,
 ) -> None:
-    environment["FILMGATE_DATABASE_URL"] = database_url
+    if page != SYNC:  # two installations, each with its own
+        environment["FILMGATE_DATABASE_URL"] = database_url
     work = tmp_path / "work"
     work.mkdir()
+    request.addfinalizer(partial(stop_servers, work))
     if page in FROM_THE_DEMO:
         made = ["filmgate", "demo"]
         subprocess.run(made, cwd=work, env=environment, check=True, capture_output=True)
@@ -69,6 +88,10 @@ def test_the_page_does_what_it_says(
             (work / name).write_text(contents)
             continue
         for command, shown in commands(contents):
+            if command.startswith("export "):
+                parts = command.removeprefix("export ").split()
+                environment |= dict(part.split("=", 1) for part in parts)
+                continue
             done = subprocess.run(
                 command,
                 shell=True,

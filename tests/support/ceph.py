@@ -158,15 +158,18 @@ def main() -> int:
             f"no {', '.join(missing)} here. On Debian: "
             "apt-get install radosgw ceph-mon ceph-osd ceph-common"
         )
-    with tempfile.TemporaryDirectory(prefix="ceph") as folder:
-        with Cluster(Path(folder)).running() as address:
-            print(f"Ceph RGW at {address}", flush=True)
-            told = {
-                "FILMGATE_TEST_S3_ENDPOINT": address,
-                "FILMGATE_TEST_S3_KEY": KEY,
-                "FILMGATE_TEST_S3_SECRET": SECRET,
-            }
-            return subprocess.run(sys.argv[1:], env=os.environ | told, check=False).returncode
+    with (
+        tempfile.TemporaryDirectory(prefix="ceph") as folder,
+        Cluster(Path(folder)).running() as address,
+    ):
+        sys.stdout.write(f"Ceph RGW at {address}\n")
+        sys.stdout.flush()
+        told = {
+            "FILMGATE_TEST_S3_ENDPOINT": address,
+            "FILMGATE_TEST_S3_KEY": KEY,
+            "FILMGATE_TEST_S3_SECRET": SECRET,
+        }
+        return subprocess.run(sys.argv[1:], env=os.environ | told, check=False).returncode
 
 
 if __name__ == "__main__":
