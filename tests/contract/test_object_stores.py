@@ -9,7 +9,7 @@ import pytest
 
 from filmgate.core.errors import Invalid, NotFound, NotPermitted, Unavailable, UsageError
 from filmgate.core.objects import ObjectStore
-from filmgate.store.objects import S3Options, address_of, open_store
+from filmgate.store.addresses import S3Options, address_of, open_store
 from filmgate.sync.publish import require_create_only
 from support.faulty import Fault, FaultyStore
 from support.s3 import new_bucket

@@ -16,7 +16,7 @@ from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.publishing import run_place
 from filmgate.db.outbox import Outbox
 from filmgate.engine.adoption import adopt
-from filmgate.store.objects import S3Options, open_store
+from filmgate.store.addresses import S3Options, open_store
 from filmgate.store.run_directory import FolderRun
 from filmgate.sync import publish
 from filmgate.sync.publish import announcement_of, publish_run

@@ -23,7 +23,7 @@ from filmgate.db.connection import connected
 from filmgate.db.deliveries import Deliveries, receipts, status
 from filmgate.db.outbox import Outbox
 from filmgate.db.result_store import PostgresResults
-from filmgate.store.objects import S3Options, open_store
+from filmgate.store.addresses import S3Options, open_store
 from filmgate.store.run_directory import FolderRun
 from filmgate.sync.archive import SyncArchive
 from filmgate.sync.consumer import Consumer, Stage
@@ -265,7 +265,7 @@ def test_a_manifest_of_an_unknown_version_is_refused_before_all_else(
 HOSTILE: list[tuple[bytes, str | None]] = [
     (b"", None),
     (b"\xff\xfe", None),
-    (b"[]", None),
+    (b"[]", ""),
     (b'{"schema_version": 1', None),
     (b"[" * 100_000, None),
     (b'{"schema_version": 1, "run_id": "../../x"}', "/producer"),

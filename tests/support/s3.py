@@ -10,7 +10,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from filmgate.store.objects import BucketObjects, S3Options, open_store
+from filmgate.store.addresses import S3Options, open_store
+from filmgate.store.objects import BucketObjects
 
 KEYS = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests"}
 REAL = ("FILMGATE_TEST_S3_ENDPOINT", "FILMGATE_TEST_S3_KEY", "FILMGATE_TEST_S3_SECRET")

@@ -9,6 +9,7 @@ from typing import Any, Self
 from filmgate.core.liveness import is_suspect, silence_s
 from filmgate.core.manifest import Manifest
 from filmgate.core.moments import moment
+from filmgate.core.publishing import Seal
 from filmgate.core.states import RunState, StageState
 from filmgate.store.run_directory import FolderRun
 
@@ -24,6 +25,8 @@ class RunStatus:
     silence_s: float | None
     """Since the runner spoke last; None where it is not known."""
     is_suspect: bool
+    seal: Seal | None
+    """Where it was published; None where it may still change."""
 
     @classmethod
     def of(cls, run: FolderRun, now: datetime) -> Self:
@@ -38,6 +41,7 @@ class RunStatus:
             progress=stages if isinstance(stages, dict) and cls._is_at_work(manifest) else {},
             silence_s=silence_s(heartbeat, now),
             is_suspect=is_suspect(heartbeat, now, is_held=cls._is_at_work(manifest)),
+            seal=run.seal_there(),
         )
 
     @property

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 def open_store(settings: Settings, place: str, *, make: bool = False) -> "ObjectStore":
     """The store at an address or path; a folder is made where `make` says so."""
-    from filmgate.store.objects import S3Options  # heavy, and few commands need it
-    from filmgate.store.objects import open_store as open_at
+    from filmgate.store.addresses import S3Options  # heavy, and few commands need it
+    from filmgate.store.addresses import open_store as open_at
 
     options = S3Options(
         endpoint=settings.s3_endpoint,

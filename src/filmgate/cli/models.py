@@ -88,13 +88,10 @@ def _tell(reports: "list[ModelReport]", root: Path, *, as_json: bool) -> None:
         typer.echo(json.dumps(body, ensure_ascii=True))
         return
     from rich.markup import escape
-    from rich.table import Table
 
-    from filmgate.cli.output import out, printable
+    from filmgate.cli.output import columns, out, printable
 
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for heading in ("model", "there", "for", "where it comes from"):
-        table.add_column(heading, overflow="fold")
+    table = columns("model", "there", "for", "where it comes from")
     for each in reports:
         there = "yes" if each.model else "no"
         if each.fault:

@@ -12,7 +12,7 @@ import typer
 from filmgate.core.states import RunState, StageState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
 
     from pydantic import BaseModel
     from rich.console import Console
@@ -74,13 +74,13 @@ def talk() -> "Console":
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def columns(*heads: str) -> "Table":
-    """A table without lines."""
+def columns(*heads: str, right: "Container[str]" = ()) -> "Table":
+    """A table without lines; numbers stand to the `right`."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for head in heads:
-        table.add_column(head, overflow="fold")
+        table.add_column(head, overflow="fold", justify="right" if head in right else "left")
     return table
 
 

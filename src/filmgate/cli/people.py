@@ -25,11 +25,10 @@ Known = Annotated[str, typer.Argument(help="A person's name or id.")]
 def list_people(as_json: AsJson = False) -> None:
     """Everybody who is known, and by which clusters."""
     from rich.markup import escape
-    from rich.table import Table
 
     from filmgate.app import settings  # keeps --help quick
     from filmgate.app.people import People
-    from filmgate.cli.output import out, print_json, talk
+    from filmgate.cli.output import columns, out, print_json, talk
 
     answer = People(settings.load()).all()
     if as_json:
@@ -37,9 +36,7 @@ def list_people(as_json: AsJson = False) -> None:
         return
     if not answer.people:
         talk().print('nobody is known yet: `filmgate people name c1 "Lisa"`')
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for heading in ("name", "person", "known by"):
-        table.add_column(heading, overflow="fold")
+    table = columns("name", "person", "known by")
     for person in answer.people:
         known_by = ", ".join(f"{each.asset_id}/{each.cluster_id}" for each in person.clusters)
         table.add_row(escape(person.name), person.person_id, known_by)

@@ -58,15 +58,12 @@ def _foresee(asked: Asked) -> None:
 
 def _print(forecast: "Forecast") -> None:
     from rich.markup import escape
-    from rich.table import Table
 
-    from filmgate.cli.output import out, printable
+    from filmgate.cli.output import columns, out, printable
 
     run = forecast.run_id or "a new run"
     out().print(f"{forecast.asset_id} / {run}\n")
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in ("stage", "fate", "why"):
-        table.add_column(column, overflow="fold")
+    table = columns("stage", "fate", "why")
     for stage in forecast.stages:
         fate = f"[{FATE_STYLES[stage.fate.value]}]{stage.fate.value}[/]"
         table.add_row(stage.stage, fate, escape(printable("\n".join(_lines(stage)))))

@@ -37,15 +37,13 @@ def screentime(
 
 def print_screentime(answer: "ScreentimeAnswer") -> None:
     """A person a line."""
-    from rich.table import Table
 
-    from filmgate.cli.output import out, talk
+    from filmgate.cli.output import columns, out, talk
 
     if not answer.people:
         talk().print("nobody is on screen")
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for heading in (*COLUMNS, *MORE_COLUMNS):
-        table.add_column(heading, justify="left" if heading in COLUMNS[:2] else "right")
+    heads = (*COLUMNS, *MORE_COLUMNS)
+    table = columns(*heads, right=heads[2:])
     for person in answer.people:
         table.add_row(*_row(person))
     if answer.people:

@@ -77,19 +77,17 @@ def profiles(
     as_json: AsJson = False,
 ) -> None:
     """Under which model profiles a video was looked at, type by type."""
-    from rich.table import Table
 
     from filmgate.app import settings  # keeps --help quick
     from filmgate.app.archive import Archive
-    from filmgate.cli.output import out, print_json, talk
+    from filmgate.cli.output import columns, out, print_json, talk
 
     answer = Archive(settings.load()).profiles(asset, artifact_type)
     if as_json:
         print_json(answer)
         return
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("type", "profile", "runs", "latest run", "artifacts", ""):
-        table.add_column(name, justify="right" if name in {"runs", "artifacts"} else "left")
+    heads = ("type", "profile", "runs", "latest run", "artifacts", "")
+    table = columns(*heads, right={"runs", "artifacts"})
     for each in answer.profiles:
         table.add_row(
             each.artifact_type,
@@ -130,13 +128,10 @@ def _cited_in(path: Path, asset: str) -> tuple[dict[str, str], dict[str, dict[st
 
 
 def _show(answer: "SnapshotAnswer") -> None:
-    from rich.table import Table
 
-    from filmgate.cli.output import out, talk
+    from filmgate.cli.output import columns, out, talk
 
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("type", "served from", "profile", "choice"):
-        table.add_column(name)
+    table = columns("type", "served from", "profile", "choice")
     for name, each in answer.served.items():
         place = each.run_id if each.ordinal is None else f"{each.run_id}:{each.ordinal}"
         table.add_row(name, place, each.model_profile, each.selection.mode.value)

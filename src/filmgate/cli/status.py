@@ -61,18 +61,15 @@ def status(
 
 def _tell_legacy(run: "LegacyRun", *, as_json: bool) -> None:
     from rich.markup import escape
-    from rich.table import Table
 
-    from filmgate.cli.output import out, print_json, printable, styled
+    from filmgate.cli.output import columns, out, print_json, printable, styled
 
     if as_json:
         print_json(run)
         return
     named = escape(printable(f"{run.asset_id} / {run.run_id or ''}"))
     out().print(f"{styled(run.status)} (legacy)  {named}\n")
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in ("stage", "state", "told by"):
-        table.add_column(column)
+    table = columns("stage", "state", "told by")
     for name, stage in run.stages.items():
         told_by = escape(printable(stage.derived_from))
         table.add_row(escape(printable(name)), styled(stage.status), told_by)
@@ -107,6 +104,9 @@ def _view(stands: "RunStatus") -> "RenderableType":
         stage_table(manifest, stands.progress),
         Text.from_markup(f"\nfiles      {escape(str(stands.folder))}"),
     ]
+    if stands.seal is not None:
+        since = f"{stands.seal.sealed_at:%Y-%m-%d %H:%M:%S} UTC"
+        parts.append(Text(f"sealed     since {since}, published to {stands.seal.to}"))
     if stands.is_suspect:
         silence = f"no word from its runner for {stands.silence_s:.0f} s: it may be stopped"
         parts.append(Text(f"suspect    {silence}", style="bold yellow"))

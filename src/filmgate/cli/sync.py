@@ -153,7 +153,7 @@ def _show(answer: "SyncStatusAnswer") -> None:
         talk().print("nothing came from elsewhere yet: `filmgate sync --source …`")
         return
     heads = ("as", "source", "taken in", "waiting", "again later", "refused", "last (UTC)")
-    table = columns(*heads)
+    table = columns(*heads, right=heads[2:-1])
     for each in answer.sources:
         numbers = (each.taken_in, each.waiting, each.retrying, each.refused)
         last = f"{each.last_at:%Y-%m-%d %H:%M:%S}" if each.last_at else ""

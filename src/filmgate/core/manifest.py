@@ -1,13 +1,12 @@
 """`manifest.json`: the run's index, a fold of its head, its records and its last verdicts."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from filmgate.core.digest import canonical_json
 from filmgate.core.envelope import Digest, Id, Text
@@ -94,17 +93,16 @@ class Manifest(Record):
         The version is looked at first: of what else stands in it, another version may decide.
         """
         try:
-            _check_version(json.loads(data))
+            _check_version(_Versioned.model_validate_json(data))
             return cls.model_validate_json(data)
-        except (ValueError, RecursionError) as error:
-            fault = first_fault(error) if isinstance(error, ValueError) else "too deeply nested"
+        except ValidationError as error:
             raise Invalid(
                 "this is no manifest",
                 expected=f"manifest version {MANIFEST_VERSION}",
-                got=fault,
+                got=first_fault(error),
                 hint="Publish the run again, from where it was made",
                 reason=ReasonCode.SCHEMA_INVALID.value,
-                json_pointer=json_pointer(error) if isinstance(error, ValueError) else None,
+                json_pointer=json_pointer(error),
             ) from error
 
     @property
@@ -128,15 +126,19 @@ class Manifest(Record):
         return next((ref for _, _, ref in self.artifact_refs if ref.schema_name == schema), None)
 
 
-def _check_version(body: Any) -> None:
-    if not isinstance(body, dict):
-        raise ValueError(f"a JSON object is due, this is a {type(body).__name__}")  # noqa: TRY004
-    found = body.get("schema_version")
+class _Versioned(BaseModel):
+    """What any manifest has, of whichever version."""
+
+    schema_version: Any = None
+
+
+def _check_version(body: _Versioned) -> None:
+    found = body.schema_version
     if type(found) is not int or found != MANIFEST_VERSION:
         raise Invalid(
             "this manifest is of a version unknown here",
             expected=f"schema_version {MANIFEST_VERSION}",
-            got=repr(found) if "schema_version" in body else "none",
+            got=repr(found) if "schema_version" in body.model_fields_set else "none",
             hint="Use a Filmgate that knows it, or one that writes a version known here",
             reason=ReasonCode.SCHEMA_VERSION_UNSUPPORTED.value,
             found=found,

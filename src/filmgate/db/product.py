@@ -1,6 +1,7 @@
 """What a product reads: the completed runs, their files, and everybody's screen time."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -29,10 +30,10 @@ def take_in_summary(
     origin: Origin,
     screentime: ScreenTime | None,
 ) -> Receipt:
-    """Take in what a product reads of a completed run: all of it or, where anything raises,
-    nothing; the same manifest again changes nothing.
+    """Take in what a product reads of a completed run; the same manifest again changes nothing.
 
-    Raises Conflict where the run came with other bytes before.
+    Works inside a transaction of the caller's. Raises Conflict where the run came with other bytes
+    before.
     """
     session = Session(connection)
     ref = manifest.the_file_of(SCREENTIME)
@@ -44,11 +45,13 @@ def take_in_summary(
         files={ref.path: ref.sha256} if ref else {},
     )
 
-    def take() -> Taken:
+    def take(is_new: bool) -> Taken:
+        if not is_new:
+            drop(session, manifest)
         counts = put(session, manifest, manifest_sha256, origin, screentime)
         return Taken(counts=counts, artifacts={})
 
-    with connection.transaction():
+    with connection.pipeline():  # statements follow each other without waiting for answers
         return take_in_once(session, intake, take)
 
 
@@ -59,26 +62,34 @@ def put(
     origin: Origin,
     screentime: ScreenTime | None,
 ) -> dict[str, int]:
-    """Put a completed run's rows in the place of those that are there; how many, by table.
+    """Make a completed run's rows where there are none; how many, by table.
 
     Rows are a function of the manifest, the screen time and where they were read.
     """
+    for statement, values in statements(manifest, manifest_sha256, origin, screentime):
+        session.do(statement, values)
+    people = len(screentime.people) if screentime else 0
+    return {RUNS: 1, PEOPLE: people, ARTIFACTS: len(manifest.artifact_refs)}
+
+
+def statements(
+    manifest: Manifest, manifest_sha256: str, origin: Origin, screentime: ScreenTime | None
+) -> Iterator[tuple[LiteralString, dict[str, Any]]]:
+    """What makes a run's rows where there are none: a statement a table, with its values."""
     sql = queries("product")
     run = identity_of(manifest)
-    session.do(sql["drop_run"], run)
-    session.do(sql["add_run"], run | _of_run(manifest, manifest_sha256, origin))
+    yield sql["add_run"], run | _of_run(manifest, manifest_sha256, origin)
     artifacts = [
         {"stage": stage, **ref.model_dump(mode="json")} for stage, _, ref in manifest.artifact_refs
     ]
-    session.do(sql["add_artifacts"], run | {"artifacts": Jsonb(artifacts)})
-    people = [person.model_dump(mode="json") for person in screentime.people] if screentime else []
-    if people:
-        session.do(sql["add_people"], run | _source(manifest) | {"people": Jsonb(people)})
-    return {RUNS: 1, PEOPLE: len(people), ARTIFACTS: len(artifacts)}
+    yield sql["add_artifacts"], run | {"artifacts": Jsonb(artifacts)}
+    if screentime and screentime.people:
+        people = [person.model_dump(mode="json") for person in screentime.people]
+        yield sql["add_people"], run | _source(manifest) | {"people": Jsonb(people)}
 
 
 def drop(session: Session, manifest: Manifest) -> None:
-    """Take a run's rows away, where it is not completed any more."""
+    """Take a run's rows away."""
     session.do(queries("product")["drop_run"], identity_of(manifest))
 
 

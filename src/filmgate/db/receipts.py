@@ -42,12 +42,13 @@ class Intake:
         return identity_of(self.manifest)
 
 
-def take_in_once(session: Session, intake: Intake, take: Callable[[], Taken]) -> Receipt:
+def take_in_once(session: Session, intake: Intake, take: Callable[[bool], Taken]) -> Receipt:
     """Do what takes a manifest in, unless this consumer did before; leave a receipt.
 
-    Works inside a transaction of the caller's, to which it is bound: one at a time for each run.
-    Raises Conflict where the run came with other bytes: any, once a published manifest was taken
-    in, else those of an earlier revision.
+    `take` is told whether nothing of the run was ever taken in by anybody. Works inside a
+    transaction of the caller's, to which it is bound: one at a time for each run. Raises Conflict
+    where the run came with other bytes: any, once a published manifest was taken in, else those of
+    an earlier revision.
     """
     sql = queries("receipts")
     session.do(sql["lock"], intake.run)
@@ -57,10 +58,11 @@ def take_in_once(session: Session, intake: Intake, take: Callable[[], Taken]) ->
         return _receipt(intake, mine["status"], mine["artifacts"], mine["counts"], is_replay=True)
     for each in earlier.values():
         _check(intake, each, is_mine=each is mine)
-    taken = take()
+    taken = take(not earlier)
     status = STATUS[intake.manifest.status]
     mark = intake.run | {"stage": intake.stage}
-    session.do(sql["supersede"], mark)
+    if mine is not None:
+        session.do(sql["supersede"], mark)
     session.do(
         sql["save"],
         mark

@@ -62,16 +62,14 @@ class PostgresResults:
             files=_files_read(manifest),
         )
 
-        def take() -> Taken:
+        def take(is_new: bool) -> Taken:
             artifacts = self._replace_run(manifest, files)
-            if manifest.status is RunState.SUCCESS:
-                counts = product.put(self._session, manifest, manifest_sha256, origin, screentime)
-            else:
+            counts = {"artifacts": sum(artifacts.values())}
+            if not is_new:
                 product.drop(self._session, manifest)
-                counts = {}
-            return Taken(
-                counts={"artifacts": sum(artifacts.values())} | counts, artifacts=artifacts
-            )
+            if manifest.status is RunState.SUCCESS:
+                counts |= product.put(self._session, manifest, manifest_sha256, origin, screentime)
+            return Taken(counts=counts, artifacts=artifacts)
 
         with self._connection.transaction():
             receipt = take_in_once(self._session, intake, take)

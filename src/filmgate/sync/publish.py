@@ -143,28 +143,30 @@ class Parcel:
 
     def _put(self, piece: Piece) -> bool:
         key = f"{self._place}/{piece.path}"
-        if piece.size_bytes > LARGE_BYTES:
-            is_made = self._put_large(key, piece)
-        else:
-            with self._run.open(piece.path) as file:
-                data = file.read(piece.size_bytes + 1)
-            if len(data) != piece.size_bytes or sha256_hex(data) != piece.sha256:
-                raise _changed(piece)
-            is_made = put_same(self._store, key, data, piece.sha256)
+        is_large = piece.size_bytes > LARGE_BYTES
+        data = self._run.path_of(piece.path) if is_large else self._read(piece)
+        is_made = self._store.create(key, data)
+        self._check_unchanged(piece)
+        if not is_made:
+            _check_same(self._store, key, piece.sha256)
         with self._lock:
             self._done += piece.size_bytes
             self._told(self._done, self._total)
         return is_made
 
-    def _put_large(self, key: str, piece: Piece) -> bool:
-        """In parts; the file must not have changed meanwhile."""
-        is_made = self._store.create(key, self._run.path_of(piece.path))
+    def _read(self, piece: Piece) -> bytes:
+        with self._run.open(piece.path) as file:
+            data = file.read(piece.size_bytes + 1)
+        if len(data) != piece.size_bytes:
+            raise _changed(piece)
+        self._check_unchanged(piece)
+        return data
+
+    def _check_unchanged(self, piece: Piece) -> None:
+        """Hold a file against its digest; it is read again only where its times changed."""
         facts = self._run.facts(piece.path)
         if facts is None or facts.sha256 != piece.sha256:
             raise _changed(piece)
-        if not is_made:
-            _check_same(self._store, key, piece.sha256)
-        return is_made
 
 
 def _check_completed(run: RunDirectory, manifest: Manifest) -> None:
