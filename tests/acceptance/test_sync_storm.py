@@ -54,7 +54,8 @@ def lay_one(store: ObjectStore, what: tuple[str, int]) -> tuple[str, str]:
             told = {"asset": asset_of(number), "place": f"runs/{asset_of(number)}/r1"}
             due = "taken"
         case "conflict":
-            told = {"asset": asset_of(number), "place": f"runs/other{number}/r1", "revision": 9}
+            place = f"runs/{asset_of(number)}/r1"
+            told = {"asset": asset_of(number), "place": place, "revision": 9}
             due = "either"
         case "missing_artifact":
             told["leave_out"] = "screentime.json"

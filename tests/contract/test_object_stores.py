@@ -1,12 +1,16 @@
 """What every object store promises, whether a folder, a bucket, or one that loses replies."""
 
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid, NotFound, NotPermitted, Unavailable, UsageError
 from filmgate.core.objects import ObjectStore
 from filmgate.store.addresses import S3Options, address_of, open_store
@@ -70,6 +74,17 @@ def test_a_large_file_goes_up_in_parts_and_comes_back_whole(
     assert read(store, "x") == file.read_bytes()
 
 
+def test_a_large_file_that_is_not_what_it_should_be_makes_nothing(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    file = tmp_path / "large"
+    file.write_bytes(bytes(3 * NEAR_FIVE_MEBIBYTES))
+    with pytest.raises(Invalid, match="changed on its way"):
+        store.create("x", file, "a" * 64)
+    assert store.entry("x") is None
+    assert store.create("x", file, sha256_hex(file.read_bytes()))
+
+
 def test_what_is_not_there_is_said(store: ObjectStore) -> None:
     assert store.entry("nothing") is None
     with pytest.raises(NotFound, match="no nothing"):
@@ -128,8 +143,8 @@ def test_after_a_lost_reply_the_same_call_finds_what_it_made(store: ObjectStore)
 class Forgetful(FaultyStore):
     """A store that ignores conditions, as some do."""
 
-    def create(self, key: str, data: bytes | Path) -> bool:
-        super().create(key, data)
+    def create(self, key: str, data: bytes | Path, sha256: str | None = None) -> bool:
+        super().create(key, data, sha256)
         return True
 
 
@@ -137,6 +152,72 @@ def test_a_store_that_ignores_the_condition_is_refused_by_name(bucket: ObjectSto
     with pytest.raises(Unavailable, match=bucket.url) as refused:
         require_create_only(Forgetful(bucket))
     assert refused.value.extra["reason"] == "conditional_create_unsupported"
+
+
+class Answering(BaseHTTPRequestHandler):
+    """A server that answers everything with one status."""
+
+    status = 501
+    said = b""
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.send_response(self.status)
+        self.send_header("content-length", str(len(self.said)))
+        self.end_headers()
+        self.wfile.write(self.said)
+
+    do_GET = do_PUT  # noqa: N815
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def answering(status: int, said: bytes) -> Iterator[ObjectStore]:
+    told = type("Told", (Answering,), {"status": status, "said": said})
+    with ThreadingHTTPServer(("127.0.0.1", 0), told) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            endpoint = f"http://127.0.0.1:{server.server_port}"
+            yield open_store("s3://bucket", S3Options(endpoint=endpoint))
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_server_that_knows_no_conditions_is_refused_by_name(s3_endpoint: str) -> None:
+    with (
+        answering(501, b"<Error><Code>NotImplemented</Code></Error>") as store,
+        pytest.raises(Unavailable) as refused,
+    ):
+        require_create_only(store)
+    assert refused.value.extra["reason"] == "conditional_create_unsupported"
+
+
+def test_keys_that_are_refused_are_said_whatever_is_asked(s3_endpoint: str) -> None:
+    calls: list[Callable[[ObjectStore], Any]] = [
+        lambda store: store.create("x", b"1"),
+        lambda store: store.open("x"),
+        lambda store: list(store.pages("runs")),
+    ]
+    with answering(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>") as store:
+        for call in calls:
+            with pytest.raises(NotPermitted, match="s3://bucket may not be used"):
+                call(store)
+
+
+def test_links_in_a_folder_lead_nowhere(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"), S3Options(), make=True)
+    store.create("runs/a/x", b"1")
+    (tmp_path / "secret").write_bytes(b"2")
+    (tmp_path / "store" / "runs" / "loop").symlink_to(tmp_path / "store" / "runs")
+    (tmp_path / "store" / "runs" / "out").symlink_to(tmp_path / "secret")
+    assert keys(store, "runs") == ["runs/a/x"]
+    for call in (store.open, store.entry):
+        with pytest.raises(Invalid, match="leads out of the store"):
+            call("runs/out")
 
 
 def test_a_bucket_that_is_not_there_is_said(s3_endpoint: str) -> None:
@@ -160,8 +241,6 @@ def test_a_server_that_is_away_is_said() -> None:
 def test_keys_of_a_profile_are_used(
     s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import os
-
     key, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
     told = f"[studio]\naws_access_key_id={key}\naws_secret_access_key={secret}\n"
     (tmp_path / "credentials").write_text(told)

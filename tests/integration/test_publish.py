@@ -150,16 +150,23 @@ def test_two_that_publish_one_run_at_once_publish_it_once(
 def test_a_published_run_is_sealed(run: FolderRun, store: ObjectStore, source: Path) -> None:
     published(run, store)
     before = contents(store), run.refold(None)
-    assert execute(run, source) == before[1], "what is up to date may be asked for"
     doings: list[Callable[[], object]] = [
+        lambda: execute(run, source),
         lambda: execute(run, source, stages=["part"], force=True),
         lambda: _adopted(run),
+        lambda: _run_on_what_is_gone(run, source),
     ]
     for do in doings:
         with pytest.raises(Conflict, match="was published, and is sealed") as refused:
             do()
         assert refused.value.extra["reason"] == "sealed"
     assert (contents(store), run.refold(None)) == before
+    assert (run.folder / "manifest.json").read_bytes() == before[1].to_bytes()
+
+
+def _run_on_what_is_gone(run: FolderRun, source: Path) -> None:
+    (run.folder / LETTERS.path).unlink()
+    execute(run, source, stages=["part"])
 
 
 def _adopted(run: FolderRun) -> Manifest:
@@ -169,7 +176,7 @@ def _adopted(run: FolderRun) -> Manifest:
 
 
 def test_a_run_that_never_left_is_not_sealed_by_a_store_that_will_not_do(
-    run: FolderRun, source: Path, tmp_path: Path
+    run: FolderRun, source: Path, tmp_path: Path, s3_endpoint: str
 ) -> None:
     away = open_store("s3://bucket", S3Options(endpoint="http://127.0.0.1:9"))
     with pytest.raises(Unavailable):
@@ -217,6 +224,25 @@ def test_a_large_file_leaves_in_parts(
     monkeypatch.setattr(publish, "LARGE_BYTES", 1)
     assert published(run, store).uploaded == PIECES
     assert published(run, store).uploaded == 0
+
+
+def test_a_large_file_that_changes_on_its_way_makes_nothing_and_can_be_published_later(
+    run: FolderRun, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "LARGE_BYTES", 1)
+    whole = (run.folder / LETTERS.path).read_bytes()
+
+    def late(call: int) -> Fault | None:
+        if call > 2:  # the probe's
+            (run.folder / LETTERS.path).write_bytes(whole.replace(b"a", b"b"))
+        return None
+
+    with pytest.raises(Invalid, match="changed on its way"):
+        published(run, FaultyStore(store, late), jobs=1)
+    assert f"runs/rhobh/s05/e02/r1/{LETTERS.path}" not in contents(store)
+    (run.folder / LETTERS.path).write_bytes(whole)
+    published(run, store)
+    assert contents(store) == as_it_lies(run)
 
 
 def test_a_run_is_published_to_several_stores_with_one_manifest(

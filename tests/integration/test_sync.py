@@ -1,11 +1,12 @@
 """The contract of syncing: a manifest in a store becomes rows once, or a reason why not."""
 
+import io
 import json
 import random
 import threading
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import psycopg
 import pytest
@@ -13,8 +14,8 @@ from psycopg.rows import dict_row
 
 from filmgate.core.answers import SyncOutcome
 from filmgate.core.digest import sha256_hex
-from filmgate.core.errors import Conflict
-from filmgate.core.intake import MOST_ATTEMPTS, Refusal, retry_after
+from filmgate.core.errors import Conflict, NotPermitted, Unavailable
+from filmgate.core.intake import MOST_ATTEMPTS, Notice, Refusal, retry_after
 from filmgate.core.objects import ObjectStore
 from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.publishing import Announcement, Origin
@@ -35,6 +36,7 @@ from support.faulty import Fault, FaultyStore
 from support.published import lay, manifest_for, run_files
 from support.runs import MOMENT, execute, reserve_run
 
+EPISODE = "show-s01e02"
 PRODUCT = ("screenalytics.runs", "screenalytics.run_artifacts", "screenalytics.person_metrics")
 ARCHIVE = ("assets", "runs", "artifact_files", "artifact_rows", "pipeline.stage_ends", *PRODUCT)
 
@@ -221,6 +223,8 @@ def test_a_summary_with_other_bytes_is_named(
         (b'"identity_id":"c1"', b'"identity_id":"c0"', ""),
         (b'"speaking_by"', b'"secret":1,"speaking_by"', "/secret"),
         (b'"share":0.1', b'"share":1e999', "/people/0/share"),
+        (b'"onscreen_ms":1000', b'"onscreen_ms":"1000"', "/people/0/onscreen_ms"),
+        (b'"appearances":2', b'"appearances":true', "/people/0/appearances"),
         (b"]", b"", None),
     ],
 )
@@ -246,7 +250,10 @@ def test_a_summary_of_an_unknown_version_is_refused(
     assert (refusal.found, refusal.supported) == (2, (1,))
 
 
-@pytest.mark.parametrize("version", [0, 2, 99, "1", 1.0, True, None, [1], "missing"])
+@pytest.mark.parametrize(
+    "version",
+    [0, 2, 99, "1", 1.0, True, None, "missing", [1], {"a": "\0"}, "\0", "x" * 10**6, 10**30],
+)
 def test_a_manifest_of_an_unknown_version_is_refused_before_all_else(
     connection: psycopg.Connection, store: ObjectStore, version: Any
 ) -> None:
@@ -257,7 +264,11 @@ def test_a_manifest_of_an_unknown_version_is_refused_before_all_else(
     lay(store, manifest_bytes=json.dumps(body).encode())
     refusal = refusal_of(connection, store)
     assert (refusal.code, refusal.json_pointer) == ("schema_version_unsupported", "/schema_version")
-    assert refusal.found == (None if version == "missing" else version)
+    is_plain = version is None or (isinstance(version, int | float) and version < 1 << 53)
+    if version == "missing" or is_plain:
+        assert refusal.found == (None if version == "missing" else version)
+    else:
+        assert len(str(refusal.found)) <= 501
     assert refusal.supported == (1,)
     assert not refusal.retryable
 
@@ -291,6 +302,10 @@ def test_what_is_no_manifest_is_refused(
         ({"producer": ""}, "schema_invalid", "/producer"),
         ({"created_at": "2026-01-02T03:04:05"}, "schema_invalid", "/created_at"),
         ({"config_hash": "md5:0"}, "schema_invalid", "/config_hash"),
+        ({"updated_at": "0001-01-01T00:00:00+14:00"}, "schema_invalid", "/updated_at"),
+        ({"env": "a\0b"}, "schema_invalid", "/env"),
+        ({"revision": 1 << 40}, "schema_invalid", "/revision"),
+        ({"revision": "3"}, "schema_invalid", "/revision"),
     ],
 )
 def test_a_manifest_that_cannot_be_is_refused(
@@ -306,14 +321,18 @@ def test_a_manifest_that_cannot_be_is_refused(
     assert (refusal.code, refusal.json_pointer) == (code, pointer)
 
 
-@pytest.mark.parametrize("path", ["../r2/screentime.json", "/etc/passwd", "a/../../x"])
+@pytest.mark.parametrize(
+    "path", ["../r2/screentime.json", "/etc/passwd", "a/../../x", "./x", "a//x", "x#1"]
+)
 def test_a_path_that_leaves_the_run_is_refused(
     connection: psycopg.Connection, store: ObjectStore, path: str
 ) -> None:
     body = manifest_for(run_files()).model_dump(mode="json")
     body["stages"]["make_screentime"]["artifacts"][0]["path"] = path
     lay(store, manifest_bytes=json.dumps(body).encode())
-    assert refusal_of(connection, store).code == "invalid"
+    refusal = refusal_of(connection, store)
+    assert (refusal.code, refusal.artifact_key) == ("schema_invalid", "screentime")
+    assert refusal.json_pointer == "/stages/make_screentime/artifacts/0/path"
 
 
 def test_one_artifact_key_twice_is_refused(
@@ -329,9 +348,9 @@ def test_one_artifact_key_twice_is_refused(
 def test_the_same_run_with_another_manifest_is_a_conflict(
     connection: psycopg.Connection, store: ObjectStore
 ) -> None:
-    lay(store)
+    lay(store, asset=EPISODE)
     outcomes(connection, store)
-    lay(store, place="runs/elsewhere/r1", revision=9)
+    lay(store, asset=EPISODE, place=f"runs/{EPISODE}/r1", revision=9)
     refusal = refusal_of(connection, store)
     assert (refusal.code, refusal.retryable) == ("manifest_conflict", False)
 
@@ -339,10 +358,25 @@ def test_the_same_run_with_another_manifest_is_a_conflict(
 def test_runs_of_two_producers_under_one_id_stand_side_by_side(
     connection: psycopg.Connection, store: ObjectStore
 ) -> None:
-    lay(store, producer="studio")
-    lay(store, producer="lab", place="runs/lab/r1")
+    lay(store, asset=EPISODE, producer="studio")
+    lay(store, asset=EPISODE, producer="lab", place=f"runs/{EPISODE}/r1")
     assert all(each.receipt for each in outcomes(connection, store))
     assert len(people(connection)) == 4
+
+
+def test_a_manifest_in_the_folder_of_another_asset_is_refused(
+    connection: psycopg.Connection, store: ObjectStore
+) -> None:
+    lay(store, place="runs/another/r1")
+    refusal = refusal_of(connection, store)
+    assert (refusal.code, refusal.json_pointer) == ("run_id_mismatch", "/asset/id")
+
+
+def test_a_file_of_a_run_that_is_called_like_a_manifest_is_none(
+    connection: psycopg.Connection, store: ObjectStore
+) -> None:
+    lay(store, {**run_files(), "exports/manifest.json": b"{}"})
+    assert len(outcomes(connection, store)) == 1
 
 
 def test_one_bad_manifest_does_not_stop_the_others(
@@ -370,12 +404,82 @@ def test_a_store_that_is_away_is_tried_again(
 
 def test_waits_grow_and_end_and_what_cannot_heal_is_not_tried_again() -> None:
     facts: dict[str, Any] = dict.fromkeys(Refusal.model_fields)
-    told = facts | {"code": "unavailable", "message": "x", "manifest_key": "k", "retryable": True}
+    told = facts | {
+        "code": "missing_artifact",
+        "message": "x",
+        "manifest_key": "k",
+        "retryable": True,
+    }
     refusal = Refusal(**told)
     waits = [retry_after(refusal, attempt) for attempt in range(1, MOST_ATTEMPTS + 1)]
     assert waits[:3] == [timedelta(seconds=s) for s in (2, 4, 8)]
     assert waits[-2:] == [timedelta(hours=1), None]
     assert retry_after(refusal.model_copy(update={"retryable": False}), 1) is None
+    away = refusal.model_copy(update={"code": "unavailable"})
+    assert retry_after(away, 1000) == timedelta(hours=1), (
+        "a store is waited for as long as it takes"
+    )
+
+
+class Denied(FaultyStore):
+    """A store whose keys have run out."""
+
+    def open(self, key: str) -> BinaryIO:
+        raise NotPermitted("the keys have run out")
+
+
+def test_keys_that_have_run_out_are_waited_for(
+    connection: psycopg.Connection, store: ObjectStore
+) -> None:
+    lay(store)
+    (outcome,) = outcomes(connection, Denied(store))
+    assert outcome.refusal is not None
+    assert (outcome.refusal.code, outcome.refusal.retryable) == ("not_permitted", True)
+    make_due(connection)
+    assert [each.receipt is not None for each in outcomes(connection, store)] == [True]
+
+
+class Cut(FaultyStore):
+    """A store that breaks off in the middle of what it sends."""
+
+    def open(self, key: str) -> BinaryIO:
+        data = super().open(key).read()
+        return cast("BinaryIO", Breaking(data[: len(data) // 2]))
+
+
+class Breaking(io.BytesIO):
+    def read(self, size: int | None = -1) -> bytes:
+        if found := super().read(size):
+            return found
+        raise Unavailable("the connection broke off")
+
+
+def test_an_answer_that_breaks_off_is_tried_again(
+    connection: psycopg.Connection, store: ObjectStore
+) -> None:
+    lay(store)
+    (outcome,) = outcomes(connection, Cut(store))
+    assert outcome.refusal is not None
+    assert outcome.refusal.retryable or outcome.refusal.code == "schema_invalid"
+    assert outcomes(connection, store, retry=True)[0].receipt is not None
+
+
+def test_a_try_is_counted_before_it_is_made_and_given_up_after_many_deaths(
+    connection: psycopg.Connection, store: ObjectStore
+) -> None:
+    lay(store)
+
+    class Deadly(SyncScreenalytics):
+        def fetch(self, read: Any) -> Any:
+            raise KeyboardInterrupt
+
+    for _ in range(MOST_ATTEMPTS):
+        with pytest.raises(KeyboardInterrupt):
+            outcomes(connection, store, stage=Deadly())
+        make_due(connection)
+    (outcome,) = outcomes(connection, store, stage=Deadly())
+    assert outcome.refusal is not None
+    assert (outcome.refusal.code, outcome.next_attempt_at) == ("consumer_died", None)
 
 
 def test_what_was_refused_is_looked_at_again_where_its_bytes_changed_or_one_asks(
@@ -453,6 +557,106 @@ def test_a_manifest_that_is_not_the_one_announced_is_refused(
     assert outcome.refusal.code == "digest_mismatch"
 
 
+def test_what_was_found_first_is_held_against_what_is_announced_then(
+    connection: psycopg.Connection, store: ObjectStore
+) -> None:
+    deliveries = Deliveries(connection, "sync_screenalytics")
+    other = manifest_for(run_files(), asset="film", revision=4)
+    key = "runs/film/r1/manifest.json"
+    deliveries.notice([Notice(origin=Origin(source=store.url, manifest_key=key), mark="x")])
+    announce(connection, store, "film", manifest_bytes=other.to_bytes())
+    (outcome,) = drain_outbox(connection, store)
+    assert outcome.refusal is not None
+    assert outcome.refusal.code == "digest_mismatch"
+
+
+def test_an_overwritten_manifest_is_noticed_whoever_brought_it_first(
+    connection: psycopg.Connection, store: ObjectStore, tmp_path: Path
+) -> None:
+    key = announce(connection, store, "film")
+    drain_outbox(connection, store)
+    assert outcomes(connection, store) == []
+    other = manifest_for(run_files(), asset="film", revision=9)
+    (tmp_path / "store" / key).write_bytes(other.to_bytes())
+    (outcome,) = outcomes(connection, store)
+    assert outcome.refusal is not None
+    assert outcome.refusal.code == "digest_mismatch"
+
+
+def test_an_outbox_that_was_made_anew_is_read_from_its_beginning(
+    connection: psycopg.Connection, store: ObjectStore
+) -> None:
+    for number in range(3):
+        announce(connection, store, f"film{number}")
+    drain_outbox(connection, store)
+    connection.execute("truncate pipeline.outbox restart identity")
+    announce(connection, store, "another")
+    assert [each.receipt is not None for each in drain_outbox(connection, store)] == [True]
+
+
+def test_an_outbox_is_not_held_up_by_what_somebody_else_found(
+    connection: psycopg.Connection, store: ObjectStore
+) -> None:
+    """Who follows the outbox has no keys for other stores, perhaps."""
+    deliveries = Deliveries(connection, "sync_screenalytics")
+    elsewhere = Origin(source="s3://elsewhere", manifest_key="runs/x/r1/manifest.json")
+    deliveries.notice([Notice(origin=elsewhere, mark="x")])
+    announce(connection, store, "film")
+    assert len(drain_outbox(connection, store)) == 1
+
+
+def test_a_dry_run_writes_nothing_and_holds_nobody_up(
+    connection: psycopg.Connection, database_url: str, store: ObjectStore
+) -> None:
+    lay(store)
+    lay(store, asset="bad", manifest_bytes=b"{}")
+    stage = SyncScreenalytics()
+    with Consumer(connection, stage, lambda _: store, concurrency=2) as consumer:
+        deliveries = Deliveries(connection, stage.name)
+        rehearsal = Line.of_store(connection, store, deliveries, consumer).rehearse(retry=False)
+        found = [next(rehearsal)]
+        with connected(database_url) as other:
+            assert len(outcomes(other, store)) == 2
+        found += list(rehearsal)
+    assert {each.receipt is not None for _, each in found if each} == {True, False}
+    assert len(rows(connection)["screenalytics.runs"]) == 1
+
+
+def test_two_feeds_that_notice_the_same_in_other_orders_do_not_deadlock(
+    connection: psycopg.Connection, database_url: str
+) -> None:
+    names = [f"runs/film{number}/r1/manifest.json" for number in range(500)]
+    faults: list[Exception] = []
+
+    def note(keys: list[str], mark: str | None) -> None:
+        with connected(database_url) as own:
+            deliveries = Deliveries(own, "sync_screenalytics")
+            for turn in range(5):
+                notices = [
+                    Notice(
+                        origin=Origin(source=f"s3://bucket{turn}", manifest_key=key),
+                        mark=mark,
+                        announced_sha256=None if mark else "a" * 64,
+                    )
+                    for key in keys
+                ]
+                try:
+                    with own.transaction():
+                        deliveries.notice(notices)
+                except psycopg.Error as error:
+                    faults.append(error)
+
+    threads = [
+        threading.Thread(target=note, args=(names, "x")),
+        threading.Thread(target=note, args=(names[::-1], None)),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+
+
 def test_announced_and_found_in_the_store_it_is_taken_in_once(
     connection: psycopg.Connection, store: ObjectStore
 ) -> None:
@@ -488,13 +692,27 @@ def test_a_delivery_that_somebody_is_at_is_skipped(
 ) -> None:
     lay(store)
     deliveries = Deliveries(connection, "sync_screenalytics")
-    deliveries.notice(
-        [(Origin(source=store.url, manifest_key="runs/film/r1/manifest.json"), None, None)]
-    )
-    with connected(database_url) as other, other.transaction():
-        assert len(Deliveries(other, "sync_screenalytics").claim(10, None)) == 1
-        assert outcomes(connection, store) == []
+    origin = Origin(source=store.url, manifest_key="runs/film/r1/manifest.json")
+    deliveries.notice([Notice(origin=origin, mark="x")])
+    with connected(database_url) as other:
+        theirs = Deliveries(other, "sync_screenalytics")
+        (claimed,) = theirs.claim(10, store.url)
+        with other.transaction():
+            assert theirs.hold(claimed)
+            make_due(connection)
+            assert deliveries.claim(10, store.url) == []
+            assert outcomes(connection, store) == []
+    make_due(connection)
     assert len(outcomes(connection, store)) == 1
+
+
+def make_due(connection: psycopg.Connection) -> None:
+    """As if the time of all that is not done with had come, but for what somebody is at."""
+    connection.execute(
+        "update pipeline.deliveries set next_attempt_at = now() where ctid in ("
+        " select ctid from pipeline.deliveries where next_attempt_at is not null"
+        " for update skip locked)"
+    )
 
 
 def test_a_consumer_that_dies_in_its_transaction_leaves_nothing_but_the_work(
@@ -509,6 +727,7 @@ def test_a_consumer_that_dies_in_its_transaction_leaves_nothing_but_the_work(
 
     with pytest.raises(KeyboardInterrupt):
         outcomes(connection, store, stage=Dying())
+    make_due(connection)
     assert all(found == [] for found in rows(connection).values())
     assert [each.receipt is not None for each in outcomes(connection, store)] == [True]
 
@@ -521,7 +740,7 @@ def test_a_value_that_the_database_cannot_hold_is_refused_by_itself(
     )
     files = run_files()
     body = manifest_for(files, asset="film").model_dump(mode="json")
-    body["producer"] = random_name
+    body["stages"]["make_notes"]["artifacts"][0]["key"] = random_name
     lay(store, files, manifest_bytes=json.dumps(body).encode())
     lay(store, asset="good")
     found = {each.receipt is None: each for each in outcomes(connection, store)}
@@ -603,7 +822,45 @@ def test_a_deleted_run_takes_its_receipts_and_product_rows_along(
     outcomes(connection, store, stage=SyncArchive(BUILT_IN))
     Artifacts(connection, BUILT_IN).delete_run("film", "r1")
     assert all(found == [] for found in rows(connection).values())
-    assert outcomes(connection, store, stage=SyncArchive(BUILT_IN)) == [], "it stays deleted"
+    archive = SyncArchive(BUILT_IN)
+    assert outcomes(connection, store, stage=archive) == [], "it stays deleted"
+    (again,) = outcomes(connection, store, stage=archive, retry=True)
+    assert again.receipt is not None, "unless somebody asks for it"
+
+
+def test_rows_read_from_a_store_stay_when_the_run_comes_from_its_own_folder(
+    connection: psycopg.Connection, store: ObjectStore, tmp_path: Path, source: Path
+) -> None:
+    run = reserve_run(tmp_path / "home", source, run_id="r1")
+    execute(run, source)
+    publish_run(run, store, lambda: MOMENT, lambda done, total: None, concurrency=4)
+    outcomes(connection, store)
+    once = rows(connection)
+    ingest_run(run, PostgresResults(connection, BUILT_IN), BUILT_IN)
+    assert rows(connection) == once
+
+
+def test_what_an_older_schema_took_in_can_be_taken_in_again(
+    connection: psycopg.Connection, tmp_path: Path, source: Path
+) -> None:
+    run = reserve_run(tmp_path / "home", source, run_id="r1")
+    execute(run, source)
+    results = PostgresResults(connection, BUILT_IN)
+    ingest_run(run, results, BUILT_IN)
+    connection.execute("truncate screenalytics.runs cascade")
+    connection.execute("update pipeline.inbox set source = 'before 0004'")
+    assert not ingest_run(run, results, BUILT_IN).is_replay
+    assert len(rows(connection)["screenalytics.run_artifacts"]) == 3
+    assert ingest_run(run, results, BUILT_IN).is_replay
+
+
+def test_a_refusal_is_found_by_its_run_though_the_manifest_cannot_be_read(
+    connection: psycopg.Connection, store: ObjectStore
+) -> None:
+    lay(store, asset=EPISODE, manifest_bytes=b"{")
+    outcomes(connection, store)
+    assert len(receipts(connection, EPISODE, "r1").refusals) == 1
+    assert len(receipts(connection, None, EPISODE).refusals) == 1
 
 
 def test_receipts_tell_when_from_which_bytes_and_into_how_many_rows(
@@ -619,7 +876,7 @@ def test_receipts_tell_when_from_which_bytes_and_into_how_many_rows(
     assert (receipt.source, receipt.manifest_key) == (store.url, key)
     assert receipt.files == {"screentime.json": sha256_hex(files["screentime.json"])}
     assert receipt.counts["screenalytics.person_metrics"] == 2
-    answer = receipts(connection, "", "bad")
+    answer = receipts(connection, None, "bad")
     assert answer.receipts == ()
     assert [each.manifest_key for each in answer.refusals] == [bad]
     (source,) = status(connection).sources

@@ -48,8 +48,8 @@ class FaultyStore:
     def url(self) -> str:
         return self._store.url
 
-    def create(self, key: str, data: bytes | Path) -> bool:
-        return self._called("create", key, lambda: self._store.create(key, data))
+    def create(self, key: str, data: bytes | Path, sha256: str | None = None) -> bool:
+        return self._called("create", key, lambda: self._store.create(key, data, sha256))
 
     def entry(self, key: str) -> ObjectEntry | None:
         return self._called("entry", key, lambda: self._store.entry(key))

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filmgate.app.artifact_types import registry
@@ -17,7 +18,14 @@ from filmgate.core.answers import (
     SyncOutcome,
     SyncStatusAnswer,
 )
-from filmgate.core.errors import Conflict, FilmgateError, NotFound, Unavailable, UsageError
+from filmgate.core.errors import (
+    Conflict,
+    FilmgateError,
+    NotFound,
+    NotPermitted,
+    Unavailable,
+    UsageError,
+)
 from filmgate.core.ids import parse_asset_id, parse_run_id
 from filmgate.store.home import Home
 
@@ -84,23 +92,22 @@ class Sync:
         self, source: str | None, kind: str, heard: Heard, *, retry: bool, dry_run: bool
     ) -> SyncAnswer:
         """Take in everything that there is now; with `dry_run` only to see what would come of it:
-        all of it is done, and then undone."""
+        each run is taken in, and that is undone at once."""
         noticed, outcomes = 0, []
-        with self._database.session() as connection, ExitStack() as stack:
-            line = stack.enter_context(self._line(connection, source, kind))
-            if dry_run:
-                stack.enter_context(connection.transaction(force_rollback=True))
-            if retry:
+        with self._database.session() as connection, self._line(connection, source, kind) as line:
+            if retry and not dry_run:
                 line.retry()
-            for count, outcome in line.run():
+            for count, outcome in line.rehearse(retry=retry) if dry_run else line.run():
                 noticed += count
                 if outcome is not None:
                     outcomes.append(outcome)
                     heard(outcome)
+            known = line.known()
         return SyncAnswer(
             stage=AS[kind],
             source=line.name,
             noticed=noticed,
+            known=known,
             outcomes=tuple(outcomes),
             is_dry_run=dry_run,
         )
@@ -116,10 +123,12 @@ class Sync:
     ) -> None:
         """Take in what there is, and then whatever comes, until a signal ends it.
 
-        A database or a store that is away is waited for; `trouble` hears of it, and how many
-        seconds later it is tried again.
+        A database that is away is waited for, and so is a store that is away, refuses or is gone,
+        once it was looked into; `trouble` hears of it, and how many seconds later it is tried
+        again.
         """
         pause = self._settings.sync_poll_s
+        waited_for: tuple[type[FilmgateError], ...] = (Unavailable, Conflict)
         while True:
             try:
                 with (
@@ -135,8 +144,9 @@ class Sync:
                             if outcome is not None:
                                 heard(outcome)
                         pause = self._settings.sync_poll_s
+                        waited_for = (Unavailable, Conflict, NotFound, NotPermitted)
                         line.wait(self._settings.sync_poll_s)
-            except (Unavailable, Conflict) as error:
+            except waited_for as error:
                 trouble(error, pause)
                 time.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_S)
@@ -163,18 +173,17 @@ class Sync:
                 f"no receipt of {reference!r}",
                 expected="asset/run, a run id or an asset of which something was taken in",
                 got="nothing",
-                hint="`filmgate sync status` shows what came last",
+                hint="`filmgate sync status` shows what came last, and what was refused",
             )
         return answer
 
-    def _meant(self, reference: str) -> tuple[str, str]:
-        """The asset and the run that are meant; one of them may be either."""
-        try:
+    def _meant(self, reference: str) -> tuple[str | None, str]:
+        """The asset and the run that are meant; without an asset, a name of either."""
+        if Path(reference).is_dir():
             head = self._home.find(reference).head
-        except FilmgateError:
-            asset, _, run = reference.rpartition("/")
-            return (parse_asset_id(asset) if asset else "", parse_run_id(run))
-        return head.asset.id, head.run_id
+            return head.asset.id, head.run_id
+        asset, _, run = reference.rpartition("/")
+        return (parse_asset_id(asset) if asset else None, parse_run_id(run))
 
     def _announce(self, run: "FolderRun", published: PublishedAnswer) -> None:
         """Mark the run as published and tell of it; a run that was never taken in gets its row."""
@@ -182,7 +191,7 @@ class Sync:
         from filmgate.db.result_store import PostgresResults
         from filmgate.sync.publish import announcement_of
 
-        with self._database.session() as connection:
+        with self._database.session() as connection, connection.transaction():
             results = PostgresResults(connection, registry())
             results.begin(run.head)
             results.end(run.refold(None))

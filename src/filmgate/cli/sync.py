@@ -73,6 +73,8 @@ def sync(
     answer = work.once(source, kind, hear, retry=retry, dry_run=dry_run)
     if as_json:
         print_json(answer)
+    elif not answer.known and not dry_run:
+        talk().print(f"no run was ever seen in {answer.source}")
     elif not answer.outcomes:
         talk().print(f"nothing new in {answer.source}")
     elif dry_run:
@@ -105,6 +107,8 @@ def _tell(outcome: "SyncOutcome") -> None:
         how = ("had before", "dim") if receipt.is_replay else ("taken in", "green")
         counts = "" if receipt.is_replay else f"  {rows_told(receipt.counts)}"
         who = f"{receipt.asset_id} / {receipt.run_id}  from {receipt.producer}"
+        is_silent = PEOPLE not in receipt.counts and not receipt.is_replay
+        counts += ", no screen time in this run" if is_silent else ""
         out().print(Text.assemble((f"{how[0]:11}", how[1]), printable(who), counts))
     elif (refusal := outcome.refusal) is not None:
         out().print(Text.assemble(("refused    ", "bold red"), refusal.code, f"  {place}"))
@@ -118,6 +122,9 @@ def _tell(outcome: "SyncOutcome") -> None:
                 out().print(Text(f"  {word}{printable(fact)}"))
         if outcome.next_attempt_at is not None:
             out().print(Text(f"  again at  {outcome.next_attempt_at:%H:%M:%S} UTC"))
+
+
+PEOPLE = "screenalytics.person_metrics"
 
 
 def rows_told(counts: "dict[str, int]") -> str:
@@ -152,18 +159,21 @@ def _show(answer: "SyncStatusAnswer") -> None:
     if not answer.sources:
         talk().print("nothing came from elsewhere yet: `filmgate sync --source …`")
         return
-    heads = ("as", "source", "taken in", "waiting", "again later", "refused", "last (UTC)")
-    table = columns(*heads, right=heads[2:-1])
+    heads = ("as", "source", "there", "waiting", "again later", "refused", "last (UTC)", "next")
+    table = columns(*heads, right=heads[2:-2])
     for each in answer.sources:
         numbers = (each.taken_in, each.waiting, each.retrying, each.refused)
         last = f"{each.last_at:%Y-%m-%d %H:%M:%S}" if each.last_at else ""
-        table.add_row(each.stage, printable(each.source), *(f"{n:,}" for n in numbers), last)
+        again = f"{each.next_at:%H:%M:%S}" if each.next_at else ""
+        counted = (f"{n:,}" for n in numbers)
+        table.add_row(each.stage, printable(each.source), *counted, last, again)
     out().print(table)
     if answer.refusals:
-        out().print("\nrefused")
+        out().print("\nrefused, the latest")
         table = columns("code", "manifest", "why")
         for refused in answer.refusals:
             why = refused.error_details
             got = f": got {why.got}" if why.got else ""
-            table.add_row(why.code, printable(refused.manifest_key), printable(why.message + got))
+            place = printable(f"{refused.source}/{refused.manifest_key}")
+            table.add_row(why.code, place, printable(why.message + got))
         out().print(table)

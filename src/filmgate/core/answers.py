@@ -251,6 +251,8 @@ class SyncedSource(Answer):
     """Refused for now; tried again by itself."""
     refused: int
     last_at: datetime | None
+    next_at: datetime | None
+    """When the first of those is tried again."""
 
 
 class SyncStatusAnswer(Answer):
@@ -300,6 +302,8 @@ class SyncAnswer(Answer):
     source: str
     noticed: int
     """Manifests that were not known before."""
+    known: int
+    """Manifests that were ever seen there."""
     outcomes: tuple[SyncOutcome, ...]
     is_dry_run: bool
 

@@ -1,5 +1,6 @@
 """The one envelope around every model output, and the line it has in an artifact file."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -9,7 +10,15 @@ from filmgate.core.errors import Invalid
 from filmgate.core.ids import ID_PATTERN
 from filmgate.core.questions import MAX_MS
 
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
+Moment = Annotated[
+    AwareDatetime,
+    Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9000, 1, 1, tzinfo=UTC)),
+]
+"""A time of day that every program can hold."""
+
+Int32 = Annotated[int, Field(ge=0, lt=1 << 31)]
+Int64 = Annotated[int, Field(ge=0, lt=1 << 63)]
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]

@@ -163,8 +163,12 @@ def json_pointer(error: ValueError) -> str | None:
     faults = getattr(error, "errors", None)
     if faults is None or faults()[0]["type"] == "json_invalid":
         return None
-    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in faults()[0]["loc"])
-    return "".join(f"/{part}" for part in parts)
+    return "".join(f"/{pointer_part(str(part))}" for part in faults()[0]["loc"])
+
+
+def pointer_part(name: str) -> str:
+    """A name as it stands in a JSON pointer."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 def error_body(error: FilmgateError, at: datetime) -> dict[str, Any]:

@@ -4,7 +4,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from filmgate.core.errors import FilmgateError, Unavailable
+from filmgate.core.errors import (
+    Conflict,
+    FilmgateError,
+    NotFound,
+    NotPermitted,
+    SchemaNotFoundError,
+    Unavailable,
+)
 from filmgate.core.publishing import Origin
 from filmgate.core.records import Record
 
@@ -13,6 +20,9 @@ MISSING = "missing_artifact"
 
 FIRST_RETRY_S = 2
 LONGEST_RETRY_S = 3600
+LEASE_S = 5
+"""So long at least a delivery that was claimed is not due again: reading one takes less."""
+
 MOST_ATTEMPTS = 16
 """With the two above: about five hours, then somebody has to look."""
 
@@ -26,6 +36,18 @@ class Delivery:
     """The digest that its announcement gave; None where it was found in a listing."""
     attempt: int
     """Which try this is, from 1."""
+    is_untold: bool = True
+    """Whether no try before came to an end: whoever made them died."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """A manifest that a feed brings."""
+
+    origin: Origin
+    mark: str | None = None
+    """What a listing says of its bytes; None where it was announced."""
+    announced_sha256: str | None = None
 
 
 class Refusal(Record):
@@ -50,29 +72,63 @@ class Refusal(Record):
 
     @classmethod
     def of(cls, error: FilmgateError, manifest_key: str) -> "Refusal":
-        """What an error says of a manifest."""
+        """What an error says of a manifest; short, and of characters that can be kept, whatever
+        came."""
         told = error.extra
         code = told.get("reason", error.code)
+        is_away = isinstance(error, AWAY) and not isinstance(error, SchemaNotFoundError)
+        retryable = is_away or code == MISSING
+        hint = error.hint
+        if not retryable and not isinstance(error, Conflict):
+            hint = f"{hint or 'Mend it'}. Then `filmgate sync --retry` looks at it again"
         return cls(
             code=code,
-            message=error.message,
-            found=told.get("found"),
+            message=_kept(error.message),
+            found=_kept_value(told.get("found")),
             supported=told.get("supported"),
-            expected=error.expected,
-            got=error.got,
-            artifact_key=told.get("artifact_key"),
+            expected=_kept(error.expected),
+            got=_kept(error.got),
+            artifact_key=_kept(told.get("artifact_key")),
             manifest_key=manifest_key,
-            json_pointer=told.get("json_pointer"),
-            hint=error.hint,
-            retryable=isinstance(error, Unavailable) or code == MISSING,
+            json_pointer=_kept(told.get("json_pointer")),
+            hint=_kept(hint),
+            retryable=retryable,
         )
+
+
+AWAY = (Unavailable, NotPermitted, NotFound)
+"""What a store says while it is away, not mounted, or its keys have run out."""
+
+LONGEST_TEXT = 500
+
+
+def _kept(text: Any) -> Any:
+    """A text that any database and terminal can hold, and not too much of it."""
+    if text is None:
+        return None
+    plain = str(text).encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+    return plain if len(plain) <= LONGEST_TEXT else f"{plain[:LONGEST_TEXT]}…"
+
+
+def _kept_value(value: Any) -> Any:
+    """A number, a truth or nothing as it is; of all else its text."""
+    is_plain = value is None or isinstance(value, bool | float)
+    is_small = isinstance(value, int) and abs(value) < 1 << 53
+    if is_plain or is_small:
+        return value
+    return _kept(value if isinstance(value, str) else repr(value)[: LONGEST_TEXT + 1])
 
 
 def retry_after(refusal: Refusal, attempt: int) -> timedelta | None:
     """How long to wait after `attempt` tries; None where trying again is no use.
 
-    Twice as long each time, from two seconds up to an hour.
+    A file that does not come is given up some day, a store that is away is not.
     """
-    if not refusal.retryable or attempt >= MOST_ATTEMPTS:
+    if not refusal.retryable or (refusal.code == MISSING and attempt >= MOST_ATTEMPTS):
         return None
-    return timedelta(seconds=min(FIRST_RETRY_S << (attempt - 1), LONGEST_RETRY_S))
+    return wait_after(attempt)
+
+
+def wait_after(attempt: int) -> timedelta:
+    """Twice as long each time, from two seconds up to an hour."""
+    return timedelta(seconds=min(FIRST_RETRY_S << min(attempt - 1, 20), LONGEST_RETRY_S))

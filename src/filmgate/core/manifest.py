@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from filmgate.core.digest import canonical_json
-from filmgate.core.envelope import Digest, Id, Text
+from filmgate.core.envelope import Digest, Id, Int32, Moment, Text
 from filmgate.core.errors import Invalid, first_fault, json_pointer
 from filmgate.core.gates import Reason, ReasonCode, Stranger, Verdict
 from filmgate.core.plan import Producer
@@ -39,9 +39,9 @@ class StageEntry(Record):
     """What the manifest says of one stage."""
 
     status: StageState
-    attempt: int
-    started: AwareDatetime | None = None
-    ended: AwareDatetime | None = None
+    attempt: Int32
+    started: Moment | None = None
+    ended: Moment | None = None
     duration_s: float | None = None
     fingerprint: str | None = None
     record_sha256: str | None = None
@@ -65,7 +65,7 @@ class Manifest(Record):
     """Version 1 of the index of a run."""
 
     schema_version: int = MANIFEST_VERSION
-    producer: Text
+    producer: Id
     pipeline: Text
     asset: Asset
     source_sha_map: dict[str, Digest]
@@ -75,10 +75,10 @@ class Manifest(Record):
     config: dict[str, Any]
     config_hash: Digest
     status: RunState
-    revision: Annotated[int, Field(ge=0)]
+    revision: Int32
     """Rises with every record."""
-    created_at: AwareDatetime
-    updated_at: AwareDatetime
+    created_at: Moment
+    updated_at: Moment
     stages: dict[str, StageEntry]
     metrics: dict[str, Any]
 
@@ -94,7 +94,7 @@ class Manifest(Record):
         """
         try:
             _check_version(_Versioned.model_validate_json(data))
-            return cls.model_validate_json(data)
+            return cls.model_validate_json(data, strict=True)
         except ValidationError as error:
             raise Invalid(
                 "this is no manifest",

@@ -26,12 +26,13 @@ class ObjectStore(Protocol):
     def url(self) -> str:
         """Its address, without a slash at its end: `s3://bucket/prefix`, `file:///folder`."""
 
-    def create(self, key: str, data: bytes | Path) -> bool:
+    def create(self, key: str, data: bytes | Path, sha256: str | None = None) -> bool:
         """Make an object, whole or not at all, or leave the one that is there.
 
         True where it was made just now; False where one is there already, whatever its bytes.
         Of `bytes`, the store decides between several that try at once. A Path is for what is too
-        large for memory: there, only one may try at a time.
+        large for memory: there, only one may try at a time, and Invalid is raised, and nothing
+        made, where it does not have the digest `sha256`.
         """
 
     def entry(self, key: str) -> ObjectEntry | None:

@@ -284,6 +284,9 @@ class RunDirectory(RunFiles, Protocol):
     def seal_there(self) -> Seal | None:
         """The seal; None where the run may still change."""
 
+    def check_open(self) -> None:
+        """Raise Conflict where the run is sealed."""
+
     def facts(self, path: str) -> FileFacts | None:
         """Size and digest of a file at the root; None where absent.
 

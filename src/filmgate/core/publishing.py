@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime
 
-from filmgate.core.envelope import Sha256, Text
+from filmgate.core.envelope import Text
 from filmgate.core.records import Record
 
 RUNS = "runs"
@@ -27,9 +27,27 @@ def run_place(asset_id: str, run_id: str) -> str:
     return f"{RUNS}/{episode['show']}/s{episode['season']}/e{episode['episode']}/{run_id}"
 
 
-def is_manifest_key(key: str) -> bool:
-    """Whether a key is that of a run's manifest: `runs/**/manifest.json`."""
-    return key.startswith(f"{RUNS}/") and key.endswith(f"/{MANIFEST}")
+def run_at(key: str) -> tuple[str, str] | None:
+    """The asset and the run whose manifest has this key, in either layout; None where it is no
+    manifest's, but a file of a run, or lies elsewhere."""
+    parts = key.split("/")
+    if parts[0] != RUNS or parts[-1] != MANIFEST or not all(parts):
+        return None
+    match parts[1:-1]:
+        case [asset, run]:
+            return asset, run
+        case [show, season, episode, run] if _EPISODE.fullmatch(f"{show}-{season}{episode}"):
+            return f"{show}-{season}{episode}", run
+    return None
+
+
+def is_plain_path(path: str) -> bool:
+    """Whether a path stays below its run in any store, and has no other spelling: names between
+    single slashes, none of them `.` or `..`, of signs that can be seen and that no store reads
+    otherwise."""
+    names = path.split("/")
+    is_straight = all(name not in {"", ".", ".."} for name in names)
+    return is_straight and path.isprintable() and not set(path) & set("#\\?*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +68,9 @@ class Seal(Record):
     """`seal.json`: from here on a run stays as it is, for its manifest may be elsewhere."""
 
     schema_version: Literal[1] = 1
-    manifest_sha256: Sha256
+    manifest: Text
+    """As it leaves, byte for byte: what is derived from the records may read otherwise in a later
+    version of Filmgate."""
     sealed_at: AwareDatetime
     to: Text
     """The first store that it was on its way to."""

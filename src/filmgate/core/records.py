@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from filmgate.core.digest import canonical_json, digest_of, sha256_hex
-from filmgate.core.envelope import Digest, Id, Sha256, Text
+from filmgate.core.envelope import Digest, Id, Int64, Sha256, Text
 from filmgate.core.errors import Invalid, first_fault
 from filmgate.core.plan import Plan, Producer
 from filmgate.core.states import StageState, StageView
@@ -37,11 +37,11 @@ class ArtifactRef(Record):
     key: Text
     path: Text
     sha256: Sha256
-    size_bytes: Annotated[int, Field(ge=0)]
+    size_bytes: Int64
     media_type: Text
     schema_name: Annotated[Text, Field(alias="schema")]
-    schema_version: Annotated[int, Field(ge=1)]
-    records: Annotated[int, Field(ge=0)]
+    schema_version: Annotated[int, Field(ge=1, lt=1 << 15)]
+    records: Int64
     """Lines of a file of records; 1 for a document."""
     artifact_type: Text | None
     """Set where its records are artifacts."""
@@ -53,7 +53,7 @@ class Asset(Record):
     id: Id
     input_hash: Digest
     uri: Text
-    size_bytes: Annotated[int, Field(ge=0)]
+    size_bytes: Int64
     media: dict[str, Any]
 
 

@@ -38,13 +38,15 @@ def connected(url: str, *, is_ours: bool = True) -> Iterator[psycopg.Connection]
             "the database does not answer",
             expected=f"a PostgreSQL server at {redacted(url)}",
             got=_said(error),
-            hint="Start it, or mend FILMGATE_DATABASE_URL; runs are kept on disk meanwhile",
+            hint="Start it, or mend FILMGATE_DATABASE_URL; runs are kept on disk meanwhile"
+            if is_ours
+            else "Start it, or mend the address",
         ) from error
     try:
         with connection:
             if is_ours:
                 migrate(connection, url)
-            connection.execute("set plan_cache_mode = force_generic_plan")
+            connection.execute("set plan_cache_mode = force_generic_plan; set timezone = 'UTC'")
             yield connection
     except psycopg.Error as error:
         raise translated(error) from error
@@ -62,6 +64,12 @@ def translated(error: psycopg.Error) -> FilmgateError:
             "the database does not let this user do that",
             got=_said(error),
             hint="The first command needs the right to create tables",
+        )
+    if isinstance(error, psycopg.errors.UndefinedTable):
+        return Invalid(
+            "this is no database of Filmgate, or of an older one",
+            got=_said(error),
+            hint="Use the one that runs are published from; its Filmgate brings it up to date",
         )
     if isinstance(error, psycopg.errors.DeadlockDetected):
         return Conflict(

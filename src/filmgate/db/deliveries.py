@@ -1,7 +1,7 @@
 """Deliveries: the manifests that one consumer was told of, and what came of them."""
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -14,10 +14,17 @@ from filmgate.core.answers import (
     SyncedSource,
     SyncStatusAnswer,
 )
-from filmgate.core.intake import Delivery, Refusal, retry_after
-from filmgate.core.publishing import Origin
+from filmgate.core.intake import (
+    FIRST_RETRY_S,
+    LEASE_S,
+    LONGEST_RETRY_S,
+    Delivery,
+    Notice,
+    Refusal,
+    retry_after,
+)
+from filmgate.core.publishing import Origin, run_at
 from filmgate.db.queries import queries
-from filmgate.db.receipts import receipts_of
 from filmgate.db.sessions import Session
 
 SHOWN = 20
@@ -41,36 +48,41 @@ class Deliveries:
         mark = {"source": source, "position": position}
         self._session.do(queries("sync")["move"], self._stage | mark)
 
-    def notice(self, noticed: Iterable[tuple[Origin, str | None, str | None]]) -> int:
-        """Note manifests with what a listing says of their bytes, or what was announced; those
-        that are due now and were not before are counted. Known ones change nothing."""
-        rows = {
-            origin: {
-                "source": origin.source,
-                "manifest_key": origin.manifest_key,
-                "mark": mark,
-                "announced_sha256": announced,
-            }
-            for origin, mark, announced in noticed
-        }
-        if not rows:
+    def notice(self, notices: Sequence[Notice]) -> int:
+        """Note what a feed brings; how many of them were not known. Known ones change nothing,
+        unless they have other bytes, or are announced with another digest, than before."""
+        if not notices:
             return 0
-        asked = self._stage | {"noticed": Jsonb(list(rows.values()))}
-        sql = queries("sync")
-        return self._session.do(sql["notice"], asked) + self._session.do(sql["notice_again"], asked)
+        sql, asked = queries("sync"), self._stage | {"noticed": Jsonb(_rows(notices))}
+        count = self._session.do(sql["notice"], asked)
+        if any(each.mark is not None for each in notices):
+            self._session.do(sql["notice_marks"], asked)
+        if any(each.announced_sha256 is not None for each in notices):
+            self._session.do(sql["notice_announced"], asked)
+        return count
+
+    def unseen(self, notices: Sequence[Notice], *, retry: bool) -> list[Delivery]:
+        """What of it would be tried now; nothing is written."""
+        asked = self._stage | {"noticed": Jsonb(_rows(notices)), "retry": retry}
+        return [_delivery(row) for row in self._session.all(queries("sync")["unseen"], asked)]
 
     def claim(self, limit: int, source: str | None) -> list[Delivery]:
-        """Some that are due and that nobody else is at; they are the caller's until the
-        transaction ends."""
-        asked = self._stage | {"limit": limit, "source": source}
-        return [
-            Delivery(
-                origin=Origin(source=row["source"], manifest_key=row["manifest_key"]),
-                announced_sha256=row["announced_sha256"],
-                attempt=row["attempt"],
-            )
-            for row in self._session.all(queries("sync")["claim"], asked)
-        ]
+        """Some that are due and that nobody else is at, from one store, or of all that were
+        announced. Their try is counted from now on, whatever becomes of it; those that were
+        tried before come one at a time."""
+        waits = {"lease": LEASE_S, "first": FIRST_RETRY_S, "longest": LONGEST_RETRY_S}
+        asked = self._stage | {name: timedelta(seconds=s) for name, s in waits.items()}
+        for count, is_fresh in ((limit, True), (1, False)):
+            wanted = {"limit": count, "source": source, "is_fresh": is_fresh}
+            rows = self._session.all(queries("sync")["claim"], asked | wanted)
+            if rows:
+                return [_delivery(row) for row in rows]
+        return []
+
+    def hold(self, delivery: Delivery) -> bool:
+        """Keep others away from one that was claimed until the transaction ends; False where it
+        is somebody else's by now."""
+        return self._session.one(queries("sync")["hold"], self._row(delivery)) is not None
 
     def succeed(self, delivery: Delivery, run: Mapping[str, str], manifest_sha256: str) -> None:
         """It was taken in, now or before."""
@@ -98,8 +110,14 @@ class Deliveries:
         at: datetime | None = row["next_attempt_at"]
         return at
 
+    def known(self, source: str | None) -> int:
+        """How many there are, from one store or announced."""
+        row = self._session.need(queries("sync")["known"], self._stage | {"source": source})
+        return int(row["count"])
+
     def retry(self, source: str | None) -> int:
-        """Make everything due again that was refused; how much that is."""
+        """Make everything due again that was refused, or taken in and deleted since; how much
+        that is. `source` as in `claim`."""
         return self._session.do(queries("sync")["retry"], self._stage | {"source": source})
 
     def _row(self, delivery: Delivery) -> dict[str, Any]:
@@ -115,25 +133,49 @@ def status(connection: psycopg.Connection) -> SyncStatusAnswer:
     session = Session(connection)
     sources = session.all(queries("sync")["overview"], {})
     latest = session.all(queries("receipts")["latest"], {"limit": SHOWN})
+    refused = session.all(queries("sync")["refusals"], {"limit": SHOWN})
     return SyncStatusAnswer(
         sources=tuple(SyncedSource.model_validate(row) for row in sources),
-        refusals=_refusals(session, None, None, SHOWN),
+        refusals=tuple(RefusalEntry.model_validate(row) for row in refused),
         latest=tuple(ReceiptEntry.model_validate(row) for row in latest),
     )
 
 
-def receipts(connection: psycopg.Connection, asset_id: str, run_id: str) -> ReceiptsAnswer:
-    """What came of a run here; without an asset, of all runs or the asset called `run_id`."""
+def receipts(connection: psycopg.Connection, asset_id: str | None, name: str) -> ReceiptsAnswer:
+    """What came of a run here; without an asset, of all runs or the asset of that name."""
     session = Session(connection)
+    if asset_id is None:
+        asked, which = {"name": name}, "of_name"
+    else:
+        asked, which = {"asset_id": asset_id, "run_id": name}, "of_run"
+    rows = session.all(queries("receipts")[which], asked)
+    refused = session.all(queries("sync")[f"refusals_{which}"], asked)
     return ReceiptsAnswer(
-        receipts=receipts_of(session, asset_id, run_id),
-        refusals=_refusals(session, asset_id, run_id, None),
+        receipts=tuple(ReceiptEntry.model_validate(row) for row in rows),
+        refusals=tuple(RefusalEntry.model_validate(row) for row in refused),
     )
 
 
-def _refusals(
-    session: Session, asset_id: str | None, run_id: str | None, limit: int | None
-) -> tuple[RefusalEntry, ...]:
-    asked = {"asset_id": asset_id, "run_id": run_id, "limit": limit}
-    rows = session.all(queries("sync")["refusals"], asked)
-    return tuple(RefusalEntry.model_validate(row) for row in rows)
+def _rows(notices: Sequence[Notice]) -> list[dict[str, str | None]]:
+    """Of each manifest one."""
+    rows = {}
+    for each in notices:
+        asset, run = run_at(each.origin.manifest_key) or (None, None)
+        rows[each.origin] = {
+            "source": each.origin.source,
+            "manifest_key": each.origin.manifest_key,
+            "mark": each.mark,
+            "announced_sha256": each.announced_sha256,
+            "asset_id": asset,
+            "run_id": run,
+        }
+    return list(rows.values())
+
+
+def _delivery(row: Mapping[str, Any]) -> Delivery:
+    return Delivery(
+        origin=Origin(source=row["source"], manifest_key=row["manifest_key"]),
+        announced_sha256=row["announced_sha256"],
+        attempt=row["attempt"],
+        is_untold=row.get("status", "PENDING") == "PENDING",
+    )

@@ -58,6 +58,11 @@ class Outbox:
             for row in self._session.all(queries("sync")["events"], asked)
         ]
 
+    def newest(self) -> int:
+        """The number of the last event; 0 where there is none."""
+        row = self._session.need(queries("sync")["newest"], {})
+        return int(row["event_id"])
+
     def listen(self) -> None:
         """Hear from now on when something is announced."""
         self._connection.execute(f"listen {CHANNEL}")

@@ -8,8 +8,9 @@ from psycopg.types.json import Jsonb
 
 from filmgate.core.answers import Receipt
 from filmgate.core.manifest import Manifest
-from filmgate.core.publishing import Origin
+from filmgate.core.publishing import Origin, run_at
 from filmgate.core.screentime import SCREENTIME, ScreenTime
+from filmgate.core.states import RunState
 from filmgate.db.queries import queries
 from filmgate.db.receipts import Intake, Taken, take_in_once
 from filmgate.db.rows import identity_of
@@ -46,9 +47,7 @@ def take_in_summary(
     )
 
     def take(is_new: bool) -> Taken:
-        if not is_new:
-            drop(session, manifest)
-        counts = put(session, manifest, manifest_sha256, origin, screentime)
+        counts = put(session, manifest, manifest_sha256, origin, screentime, is_new=is_new)
         return Taken(counts=counts, artifacts={})
 
     with connection.pipeline():  # statements follow each other without waiting for answers
@@ -61,15 +60,29 @@ def put(
     manifest_sha256: str,
     origin: Origin,
     screentime: ScreenTime | None,
+    *,
+    is_new: bool,
 ) -> dict[str, int]:
-    """Make a completed run's rows where there are none; how many, by table.
+    """Make a run's rows, in the place of those of an earlier revision; how many, by table. People
+    are not among them where their time was not measured, and a run that is not completed has none.
 
-    Rows are a function of the manifest, the screen time and where they were read.
+    Rows are a function of the manifest, the screen time and where they were read; those that were
+    read from a store are kept when the same manifest comes from a run's own folder.
     """
-    for statement, values in statements(manifest, manifest_sha256, origin, screentime):
-        session.do(statement, values)
-    people = len(screentime.people) if screentime else 0
-    return {RUNS: 1, PEOPLE: people, ARTIFACTS: len(manifest.artifact_refs)}
+    is_kept = False
+    if not is_new:
+        there = session.one(queries("product")["run"], identity_of(manifest)) or {}
+        is_same = there.get("manifest_sha256") == manifest_sha256
+        is_kept = is_same and run_at(there["manifest_key"]) is not None
+        if not is_kept:
+            session.do(queries("product")["drop_run"], identity_of(manifest))
+    if manifest.status is not RunState.SUCCESS:
+        return {}
+    if not is_kept:
+        for statement, values in statements(manifest, manifest_sha256, origin, screentime):
+            session.do(statement, values)
+    people = {PEOPLE: len(screentime.people)} if screentime else {}
+    return {RUNS: 1, ARTIFACTS: len(manifest.artifact_refs)} | people
 
 
 def statements(
@@ -86,11 +99,6 @@ def statements(
     if screentime and screentime.people:
         people = [person.model_dump(mode="json") for person in screentime.people]
         yield sql["add_people"], run | _source(manifest) | {"people": Jsonb(people)}
-
-
-def drop(session: Session, manifest: Manifest) -> None:
-    """Take a run's rows away."""
-    session.do(queries("product")["drop_run"], identity_of(manifest))
 
 
 def _of_run(manifest: Manifest, manifest_sha256: str, origin: Origin) -> dict[str, Any]:

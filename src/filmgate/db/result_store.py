@@ -44,6 +44,10 @@ class PostgresResults:
         told = {"asset_id": manifest.asset.id, **rows.of_run(manifest), **rows.of_ending(manifest)}
         self._session.do(queries("ingest")["end_run"], told)
 
+    def prepare(self, manifest: Manifest) -> None:
+        """Make the tables of types that are new here, in transactions of their own."""
+        types.prepare(self._connection, _types_in(manifest), self._projections)
+
     def ingest(
         self,
         manifest: Manifest,
@@ -53,7 +57,7 @@ class PostgresResults:
         screentime: ScreenTime | None = None,
     ) -> Receipt:
         """Take in a run: all of it or, where anything raises, nothing."""
-        types.prepare(self._connection, _types_in(manifest), self._projections)
+        self.prepare(manifest)
         intake = Intake(
             stage=STAGE,
             manifest=manifest,
@@ -65,10 +69,9 @@ class PostgresResults:
         def take(is_new: bool) -> Taken:
             artifacts = self._replace_run(manifest, files)
             counts = {"artifacts": sum(artifacts.values())}
-            if not is_new:
-                product.drop(self._session, manifest)
-            if manifest.status is RunState.SUCCESS:
-                counts |= product.put(self._session, manifest, manifest_sha256, origin, screentime)
+            counts |= product.put(
+                self._session, manifest, manifest_sha256, origin, screentime, is_new=is_new
+            )
             return Taken(counts=counts, artifacts=artifacts)
 
         with self._connection.transaction():

@@ -47,6 +47,7 @@ def adopt(
     inputs = Inputs(files={}, digests=run.head.source_sha_map, marks={})
     gate = Gatekeeper(plan, run, inputs, registry, resources)
     with run.hold(clock()) as lease:
+        run.check_open()
         recorder = Recorder(run, lease, clock)
         bury_the_dead(run, lease, recorder, journal)
         ledger = run.ledger()

@@ -15,15 +15,16 @@ from filmgate.engine.shift import Shift
 def execute(asked: Invocation) -> Manifest:
     """Run what has to run, in order; the manifest of how the run stands then.
 
-    Raises Held where another runner works on the run. A stage that fails or is blocked stops
-    what stands on it and nothing else. KeyboardInterrupt and Interrupted go on to the caller
-    once the open attempts have their records.
+    Raises Held where another runner works on the run, Conflict where the run is sealed. A stage
+    that fails or is blocked stops what stands on it and nothing else. KeyboardInterrupt and
+    Interrupted go on to the caller once the open attempts have their records.
     """
     run = asked.run
     journal = Journal(
         run, asked.observer, asked.clock, sinks=asked.sinks, is_detailed=asked.is_detailed
     )
     with run.hold(asked.clock()) as lease:
+        run.check_open()
         recorder = Recorder(run, lease, asked.clock)
         bury_the_dead(run, lease, recorder, journal)
         run.rule(lease, ())

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
 
 RETRIES = 4
-RETRY_TIMEOUT = timedelta(seconds=30)
-TIMEOUT = timedelta(seconds=60)
+RETRY_TIMEOUT = timedelta(seconds=180)
+READ_TIMEOUT = timedelta(seconds=60)
+"""Of silence; a long answer may take as long as it likes."""
+
+TIMEOUT = timedelta(days=1)
 CONNECT_TIMEOUT = timedelta(seconds=5)
 
 Auth = Literal["auto", "environment", "profile", "anonymous"]
@@ -58,13 +61,14 @@ def address_of(place: str) -> str:
     return "s3://" + "/".join(parts)
 
 
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+_BUCKET = re.compile(r"[a-z0-9][A-Za-z0-9._-]{1,61}[a-z0-9]")
 
 
 def _refuse(place: str) -> Any:
     raise Invalid(
         "this is no place for runs",
-        expected="s3://bucket/prefix, or a folder",
+        expected="s3://bucket/prefix (a bucket has 3 to 63 small letters, digits, dots and "
+        "hyphens), or a folder",
         got=repr(place),
     )
 
@@ -103,6 +107,7 @@ def _bucket(url: str, options: S3Options) -> S3Store:
     client: ClientConfig = {
         "allow_http": bool(endpoint and endpoint.startswith("http://")),
         "timeout": TIMEOUT,
+        "read_timeout": READ_TIMEOUT,
         "connect_timeout": CONNECT_TIMEOUT,
     }
     retry: RetryConfig = {"max_retries": RETRIES, "retry_timeout": RETRY_TIMEOUT}

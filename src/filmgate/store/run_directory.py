@@ -94,14 +94,7 @@ class FolderRun:
     def begin(self, lease: Lease, stage: str, attempt: int, now: datetime) -> FolderAttempt:
         """Open an attempt."""
         lease.check()
-        if (seal := self.seal_there()) is not None:
-            raise Conflict(
-                f"run {self.head.run_id} was published, and is sealed",
-                expected="a run that may still change",
-                got=f"one that went to {seal.to} at {seal.sealed_at:%Y-%m-%d %H:%M:%S} UTC",
-                hint="Begin another with --new",
-                reason="sealed",
-            )
+        self.check_open()
         opened = OpenAttempt(stage=stage, attempt=attempt, epoch=lease.epoch, started=now)
         return self._staging.begin(opened)
 
@@ -158,7 +151,7 @@ class FolderRun:
     def refold(self, lease: Lease | None) -> Manifest:
         """Derive the manifest; with a lease, write it too."""
         is_held = lease is not None or self.is_held()  # asked first: who ends now did run just now
-        manifest = fold(self.ledger(), is_held=is_held)
+        manifest = self._folded(is_held=is_held)
         if lease is not None:
             lease.check()
             replace_file(self.folder / MANIFEST, manifest.to_bytes(), durable=False)
@@ -168,7 +161,7 @@ class FolderRun:
         """Make all names durable; write the manifest as it stands once the lease is back."""
         lease.check()
         self._make_names_durable()
-        manifest = fold(self.ledger(), is_held=False)
+        manifest = self._folded(is_held=False)
         replace_file(self.folder / MANIFEST, manifest.to_bytes(), durable=False)
         return manifest
 
@@ -176,6 +169,17 @@ class FolderRun:
         """Close the run for good; Conflict where it is sealed already."""
         lease.check()
         create_only(self.folder / SEAL, canonical_json(seal.model_dump(mode="json")) + b"\n")
+
+    def check_open(self) -> None:
+        """Raise Conflict where the run is sealed."""
+        if (seal := self.seal_there()) is not None:
+            raise Conflict(
+                f"run {self.head.run_id} was published, and is sealed",
+                expected="a run that may still change",
+                got=f"one that went to {seal.to} at {seal.sealed_at:%Y-%m-%d %H:%M:%S} UTC",
+                hint="Begin another with --new",
+                reason="sealed",
+            )
 
     def seal_there(self) -> Seal | None:
         """The seal; None where the run may still change. Invalid where it cannot be read."""
@@ -223,6 +227,7 @@ class FolderRun:
     def rule(self, lease: Lease, verdicts: Iterable[Verdict]) -> None:
         """Replace the verdicts of the last invocation."""
         lease.check()
+        self.check_open()
         rows = [verdict.model_dump(mode="json") for verdict in verdicts]
         if rows or (self.folder / VERDICTS).exists():
             replace_file(self.folder / VERDICTS, canonical_json(rows), durable=False)
@@ -255,6 +260,13 @@ class FolderRun:
     def epoch(self) -> int:
         """Of the last holder of the lease."""
         return lease.epoch_of(lease.read_info(self.folder))
+
+    def _folded(self, *, is_held: bool) -> Manifest:
+        """What the records say; of a sealed run, what they said when it was sealed."""
+        seal = self.seal_there()
+        if seal is not None:
+            return Manifest.parse(seal.manifest.encode("utf-8"))
+        return fold(self.ledger(), is_held=is_held)
 
     @cached_property
     def _staging(self) -> Staging:

@@ -19,8 +19,14 @@ class SyncArchive:
         self._registry = registry
 
     def fetch(self, read: Read) -> Read:
-        """Nothing beyond the manifest: the rest is too large to hold."""
+        """Nothing beyond the manifest, for the rest is too large to hold; but every file has to
+        be there, as long as it should be."""
+        read.run.check_presence(read.manifest)
         return read
+
+    def prepare(self, connection: psycopg.Connection, fetched: Read) -> None:
+        """Tables of types that are new here."""
+        PostgresResults(connection, self._registry).prepare(fetched.manifest)
 
     def take(self, connection: psycopg.Connection, fetched: Read) -> Receipt:
         """As a run of one's own is taken in."""

@@ -1,6 +1,6 @@
 """A consumer: claims deliveries, reads what lies in the stores, takes it in exactly once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -9,7 +9,7 @@ import psycopg
 
 from filmgate.core.answers import Receipt, SyncOutcome
 from filmgate.core.errors import FilmgateError
-from filmgate.core.intake import Delivery, Refusal
+from filmgate.core.intake import MOST_ATTEMPTS, Delivery, Refusal
 from filmgate.core.objects import ObjectStore
 from filmgate.db.connection import is_of_the_server, translated
 from filmgate.db.deliveries import Deliveries
@@ -33,6 +33,9 @@ class Stage(Protocol[Fetched]):
 
     def fetch(self, read: Read) -> Fetched:
         """Read what becomes rows, away from the database; several at a time."""
+
+    def prepare(self, connection: psycopg.Connection, fetched: Fetched) -> None:
+        """What has to be in the database before, in transactions of its own."""
 
     def take(self, connection: psycopg.Connection, fetched: Fetched) -> Receipt:
         """Make the rows, inside a transaction of the caller's; the same again makes none."""
@@ -70,7 +73,7 @@ class Consumer:
         self._connection = connection
         self._stage = stage
         self._store_at = store_at
-        self._concurrency = concurrency
+        self._limit = concurrency if stage.is_small else 1
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="fetch")
         self._deliveries = Deliveries(connection, stage.name)
 
@@ -80,37 +83,55 @@ class Consumer:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def work(self, source: str | None) -> list[SyncOutcome]:
-        """Take in some of what is due (from one store); nothing where nothing is due.
+    def work(self, source: str | None) -> list[SyncOutcome] | None:
+        """Take in some of what is due, from one store or of all that were announced; what came of
+        those that nobody else took meanwhile. None where nothing is due.
 
-        What is refused leaves no row but the reason. Where the database goes away nothing is
-        changed, and the same deliveries are due again.
+        A try is counted before it is made. What is refused leaves no row but the reason. Where
+        the database goes away nothing is changed, and the same deliveries are due again soon.
         """
-        limit = self._concurrency if self._stage.is_small else 1
+        claimed = self._deliveries.claim(self._limit, source)
+        if not claimed:
+            return None
+        attempts = self._fetched(claimed)
         with self._connection.transaction():
-            claimed = self._deliveries.claim(limit, source)
-            attempts = list(self._pool.map(self._attempt, claimed))
-            return [self._settle(each) for each in sorted(attempts, key=lambda each: each.place)]
+            held = [each for each in attempts if self._deliveries.hold(each.delivery)]
+            return [self._settle(each) for each in held]
+
+    def rehearse(self, deliveries: Sequence[Delivery]) -> list[SyncOutcome]:
+        """What would come of them: each is taken in, and that is undone at once."""
+        outcomes = []
+        for attempt in self._fetched(deliveries):
+            with self._connection.transaction(force_rollback=True):
+                outcomes.append(self._settle(attempt, is_kept=False))
+        return outcomes
+
+    def _fetched(self, deliveries: Sequence[Delivery]) -> list[Attempt]:
+        attempts = sorted(self._pool.map(self._attempt, deliveries), key=lambda each: each.place)
+        for attempt in attempts:
+            if attempt.error is None:
+                self._try(attempt, lambda a: self._stage.prepare(self._connection, a.fetched))
+        return attempts
 
     def _attempt(self, delivery: Delivery) -> Attempt:
         """Read a manifest and what belongs to it; whatever is wrong with it is kept."""
         attempt = Attempt(delivery=delivery)
-        try:
-            store = self._store_at(delivery.origin.source)
-            attempt.read = read_manifest(store, delivery)
-            attempt.fetched = self._stage.fetch(attempt.read)
-        except FilmgateError as error:
-            attempt.error = error
-        except Exception as error:  # noqa: BLE001 - one bad manifest must not stop the others
-            attempt.error = _unforeseen(error)
+        if delivery.is_untold and delivery.attempt > MOST_ATTEMPTS:
+            attempt.error = _deadly(delivery)
+        else:
+            self._try(attempt, self._read)
         return attempt
 
-    def _settle(self, attempt: Attempt) -> SyncOutcome:
-        if attempt.read is None or attempt.error is not None:
-            return self._refuse(attempt)
+    def _read(self, attempt: Attempt) -> None:
+        store = self._store_at(attempt.delivery.origin.source)
+        attempt.read = read_manifest(store, attempt.delivery)
+        attempt.fetched = self._stage.fetch(attempt.read)
+
+    def _try(self, attempt: Attempt, work: Callable[[Attempt], None]) -> None:
+        """Do a part of it; keep what goes wrong, unless the server is at fault: one bad manifest
+        must not stop the others."""
         try:
-            with self._connection.transaction():
-                receipt = self._stage.take(self._connection, attempt.fetched)
+            work(attempt)
         except FilmgateError as error:
             attempt.error = error
         except psycopg.Error as error:
@@ -118,31 +139,46 @@ class Consumer:
                 raise
             attempt.error = translated(error)
         except Exception as error:  # noqa: BLE001 - likewise
-            attempt.error = _unforeseen(error)
-        else:
-            read = attempt.read
-            self._deliveries.succeed(attempt.delivery, identity_of(read.manifest), read.sha256)
-            return self._outcome(attempt.delivery, receipt=receipt)
-        return self._refuse(attempt)
+            attempt.error = FilmgateError(
+                f"{type(error).__name__}: {error}",
+                hint="This is a fault of Filmgate; tell its makers",
+                reason="internal",
+            )
 
-    def _refuse(self, attempt: Attempt) -> SyncOutcome:
-        """Nothing was written; note why."""
-        assert attempt.error is not None
+    def _settle(self, attempt: Attempt, *, is_kept: bool = True) -> SyncOutcome:
+        """Make its rows, or note why not."""
+        receipts: list[Receipt] = []
+
+        def take(attempt: Attempt) -> None:
+            with self._connection.transaction():
+                receipts.append(self._stage.take(self._connection, attempt.fetched))
+
+        if attempt.error is None:
+            self._try(attempt, take)
         delivery, read = attempt.delivery, attempt.read
-        refusal = Refusal.of(attempt.error, delivery.origin.manifest_key)
+        refusal, at = None, None
         run = identity_of(read.manifest) if read else None
-        at = self._deliveries.fail(delivery, refusal, run, read.sha256 if read else None)
-        return self._outcome(delivery, refusal=refusal, next_attempt_at=at)
+        if attempt.error is not None:
+            refusal = Refusal.of(attempt.error, delivery.origin.manifest_key)
+            if is_kept:
+                sha256 = read.sha256 if read else None
+                at = self._deliveries.fail(delivery, refusal, run, sha256)
+        elif is_kept and read is not None and run is not None:
+            self._deliveries.succeed(delivery, run, read.sha256)
+        return SyncOutcome(
+            source=delivery.origin.source,
+            manifest_key=delivery.origin.manifest_key,
+            receipt=receipts[0] if refusal is None else None,
+            refusal=refusal,
+            next_attempt_at=at,
+        )
 
-    def _outcome(self, delivery: Delivery, **told: Any) -> SyncOutcome:
-        facts = {"receipt": None, "refusal": None, "next_attempt_at": None, **told}
-        origin = delivery.origin
-        return SyncOutcome(source=origin.source, manifest_key=origin.manifest_key, **facts)
 
-
-def _unforeseen(error: Exception) -> FilmgateError:
+def _deadly(delivery: Delivery) -> FilmgateError:
     return FilmgateError(
-        f"{type(error).__name__}: {error}",
-        hint="This is a fault of Filmgate; tell its makers",
-        reason="internal",
+        f"{delivery.attempt - 1} consumers ended while they were at it",
+        expected="a manifest that can be read in the memory and time there is",
+        got="no word of any try",
+        hint="Look at their logs and at what it names",
+        reason="consumer_died",
     )

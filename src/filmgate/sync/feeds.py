@@ -1,12 +1,12 @@
 """Feeds: how a consumer learns of published runs. By an outbox, or by looking into a store."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-import psycopg
-
-from filmgate.core.objects import ObjectStore
-from filmgate.core.publishing import RUNS, Origin, is_manifest_key
+from filmgate.core.intake import Notice
+from filmgate.core.objects import ObjectEntry, ObjectStore
+from filmgate.core.publishing import RUNS, Origin, run_at
 from filmgate.db.deliveries import Deliveries
 from filmgate.db.outbox import Outbox
 
@@ -14,73 +14,76 @@ EVENTS = 1000
 """Read at once."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What a feed brings at once, and where it is then."""
+
+    notices: Sequence[Notice]
+    position: str
+
+
 class Feed(Protocol):
-    """Notes what there is to take in."""
+    """Tells of what there is to take in."""
 
-    def pages(self) -> Iterator[int]:
-        """Note everything that there is now, a page at a time; how many were not known.
+    @property
+    def name(self) -> str:
+        """What its position is remembered by."""
 
-        Each page is noted in a transaction, together with how far that is: whoever is killed
-        goes on from there.
+    def pages(self) -> Iterator[Page]:
+        """Everything that there is now and was not told yet, a page at a time.
+
+        Whoever notes a page and its position in one transaction can be killed anywhere.
         """
 
 
 class OutboxFeed:
     """The events of an outbox, each once."""
 
-    def __init__(
-        self, connection: psycopg.Connection, deliveries: Deliveries, outbox: Outbox, name: str
-    ) -> None:
-        """`name`: what the outbox is remembered by. It may be in another database."""
-        self._connection = connection
+    def __init__(self, deliveries: Deliveries, outbox: Outbox, name: str) -> None:
+        self.name = name
         self._deliveries = deliveries
         self._outbox = outbox
-        self._name = name
 
-    def pages(self) -> Iterator[int]:
-        """The events since the last one that was noted."""
-        while True:
-            with self._connection.transaction():
-                after = int(self._deliveries.position(self._name) or 0)
-                events = self._outbox.after(after, EVENTS)
-                noticed = [(each.origin, None, each.manifest_sha256) for each in events]
-                count = self._deliveries.notice(noticed)
-                if events:
-                    self._deliveries.move(self._name, str(events[-1].event_id))
-            if not events:
-                return
-            yield count
+    def pages(self) -> Iterator[Page]:
+        """The events since the last one that was noted. An outbox that is behind that was made
+        anew: it is read from its beginning, for nothing is taken in twice."""
+        after = int(self._deliveries.position(self.name) or 0)
+        if self._outbox.newest() < after:
+            after = 0
+        while events := self._outbox.after(after, EVENTS):
+            notices = [
+                Notice(origin=each.origin, announced_sha256=each.manifest_sha256) for each in events
+            ]
+            after = events[-1].event_id
+            yield Page(notices=notices, position=str(after))
 
 
 class StoreFeed:
-    """The manifests in a store: all of them each time, known ones at no cost but the listing."""
+    """The manifests in a store: all of them each time, since keys come in no order of time."""
 
-    def __init__(
-        self, connection: psycopg.Connection, deliveries: Deliveries, store: ObjectStore
-    ) -> None:
-        self._connection = connection
+    def __init__(self, deliveries: Deliveries, store: ObjectStore) -> None:
+        self.name = store.url
         self._deliveries = deliveries
         self._store = store
 
-    def pages(self) -> Iterator[int]:
+    def pages(self) -> Iterator[Page]:
         """A full round over the store. One that was broken off is gone on with from where it
         was, up to its end and then from the beginning, so that no key is left out."""
-        start = self._deliveries.position(self._store.url)
-        yield from self._stretch(start, None)
+        start = self._deliveries.position(self.name)
+        for entries in self._store.pages(RUNS, start):
+            yield Page(notices=self._manifests(entries), position=entries[-1].key)
         if start is not None:
-            yield from self._stretch(None, start)
-        self._deliveries.move(self._store.url, "")
+            for entries in self._store.pages(RUNS):
+                early = [each for each in entries if each.key <= start]
+                if early:
+                    yield Page(notices=self._manifests(early), position=early[-1].key)
+                if len(early) < len(entries):
+                    break
+        yield Page(notices=(), position="")
 
-    def _stretch(self, after: str | None, until: str | None) -> Iterator[int]:
-        for page in self._store.pages(RUNS, after):
-            found = [
-                (Origin(source=self._store.url, manifest_key=entry.key), entry.mark, None)
-                for entry in page
-                if is_manifest_key(entry.key) and (until is None or entry.key <= until)
-            ]
-            with self._connection.transaction():
-                count = self._deliveries.notice(found)
-                self._deliveries.move(self._store.url, page[-1].key)
-            yield count
-            if until is not None and page[-1].key > until:
-                return
+    def _manifests(self, entries: Sequence[ObjectEntry]) -> list[Notice]:
+        return [
+            Notice(origin=Origin(source=self.name, manifest_key=entry.key), mark=entry.mark)
+            for entry in entries
+            if run_at(entry.key) is not None
+        ]

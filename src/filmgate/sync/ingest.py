@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError, create_model
 from filmgate.core.answers import Receipt
 from filmgate.core.digest import canonical_json, sha256_hex
 from filmgate.core.envelope import ArtifactLine
-from filmgate.core.errors import Held, Invalid, first_fault, json_pointer
+from filmgate.core.errors import Held, Invalid, SchemaNotFoundError, first_fault, json_pointer
 from filmgate.core.gates import ReasonCode
 from filmgate.core.manifest import Manifest, StageEntry
 from filmgate.core.payloads.payload import Payload
@@ -27,6 +27,8 @@ Told = Callable[[float, float], None]
 """Hears how many records are in, and of how many."""
 
 TELL_EVERY = 5000
+LONGEST_LINE_BYTES = 16 << 20
+"""Of a record; a longer one is read in pieces, none of which is one."""
 
 
 def nobody(_done: float, _total: float) -> None:
@@ -82,8 +84,9 @@ def take_in(
     screentime = None
     if manifest.status is RunState.SUCCESS:
         screentime = read_screentime(run, manifest)
+        read = manifest.the_file_of(SCREENTIME)
         for _, _, ref in manifest.artifact_refs:
-            if ref.artifact_type is None and ref.schema_name != SCREENTIME:
+            if ref.artifact_type is None and ref != read:
                 check_file(run, ref)
         files = _artifact_files(run, manifest, registry, told)
     return results.ingest(manifest, manifest_sha256, origin, files, screentime)
@@ -131,11 +134,11 @@ def verified_rows(run: RunFiles, ref: ArtifactRef, registry: Registry) -> Iterat
 
     Raises Invalid: the caller must not keep what came before.
     """
-    read = _reader(registry.model(ref.schema_name, ref.schema_version))
+    read = _reader(_model(registry, ref))
     digest, count = hashlib.sha256(), 0
     try:
         with run.open(ref.path) as file:
-            for raw in file:
+            for raw in iter(partial(file.readline, LONGEST_LINE_BYTES), b""):
                 digest.update(raw)
                 line = read(raw)
                 if line.ordinal != count:
@@ -167,6 +170,18 @@ def verified_rows(run: RunFiles, ref: ArtifactRef, registry: Registry) -> Iterat
             f"{ref.records} records, sha256 {ref.sha256}",
             f"{count} records, sha256 {digest.hexdigest()}",
         )
+
+
+def _model(registry: Registry, ref: ArtifactRef) -> type[Payload]:
+    try:
+        return registry.model(ref.schema_name, ref.schema_version)
+    except SchemaNotFoundError as error:
+        error.extra |= {
+            "reason": ReasonCode.SCHEMA_VERSION_UNSUPPORTED.value,
+            "artifact_key": ref.key,
+            "found": ref.schema_version,
+        }
+        raise
 
 
 def _reader(model: type[Payload]) -> Callable[[bytes], Any]:

@@ -12,13 +12,16 @@ from filmgate.db.outbox import Outbox
 from filmgate.sync.consumer import Consumer
 from filmgate.sync.feeds import Feed, OutboxFeed, StoreFeed
 
+Told = tuple[int, SyncOutcome | None]
+"""How many manifests were new, or what came of one."""
+
 
 class Line:
     """Over one connection."""
 
     def __init__(
         self,
-        name: str,
+        connection: psycopg.Connection,
         feed: Feed,
         consumer: Consumer,
         deliveries: Deliveries,
@@ -26,13 +29,15 @@ class Line:
         source: str | None = None,
         outbox: Outbox | None = None,
     ) -> None:
-        """`source`: the only store whose manifests are taken in; None for all that are known."""
-        self.name = name
+        """`source`: the only store whose manifests are taken in; None for all announced ones."""
+        self.name = feed.name
+        self._connection = connection
         self._feed = feed
         self._consumer = consumer
         self._deliveries = deliveries
         self._source = source
         self._outbox = outbox
+        self._round_s = 0.0
 
     @classmethod
     def of_outbox(
@@ -45,8 +50,8 @@ class Line:
     ) -> "Line":
         """Fed by an outbox, in this database or in another."""
         outbox = Outbox(events)
-        feed = OutboxFeed(connection, deliveries, outbox, name)
-        return cls(name, feed, consumer, deliveries, outbox=outbox)
+        feed = OutboxFeed(deliveries, outbox, name)
+        return cls(connection, feed, consumer, deliveries, outbox=outbox)
 
     @classmethod
     def of_store(
@@ -57,18 +62,34 @@ class Line:
         consumer: Consumer,
     ) -> "Line":
         """Fed by looking into a store."""
-        feed = StoreFeed(connection, deliveries, store)
-        return cls(store.url, feed, consumer, deliveries, source=store.url)
+        feed = StoreFeed(deliveries, store)
+        return cls(connection, feed, consumer, deliveries, source=store.url)
 
-    def run(self) -> Iterator[tuple[int, SyncOutcome | None]]:
-        """Take in all that there is now: how many manifests were new, and what came of each."""
-        for count in self._feed.pages():
+    def run(self) -> Iterator[Told]:
+        """Take in all that there is now."""
+        began = time.monotonic()
+        for page in self._feed.pages():
+            with self._connection.transaction():
+                count = self._deliveries.notice(page.notices)
+                self._deliveries.move(self.name, page.position)
             yield count, None
             yield from self._drain()
         yield from self._drain()
+        self._round_s = time.monotonic() - began
+
+    def rehearse(self, *, retry: bool) -> Iterator[Told]:
+        """What would come of all that there is now; nothing is written."""
+        for page in self._feed.pages():
+            for delivery in self._deliveries.unseen(page.notices, retry=retry):
+                for outcome in self._consumer.rehearse([delivery]):
+                    yield int(delivery.attempt == 1), outcome
+
+    def known(self) -> int:
+        """How many manifests were ever seen."""
+        return self._deliveries.known(self._source)
 
     def retry(self) -> int:
-        """Take in again what was refused, too."""
+        """Take in again what was refused, or deleted since, too."""
         return self._deliveries.retry(self._source)
 
     def listen(self) -> None:
@@ -77,13 +98,14 @@ class Line:
             self._outbox.listen()
 
     def wait(self, timeout_s: float) -> None:
-        """Until something is announced, or so long."""
+        """Until something is announced, or so long; before another look into a store, at least
+        as long as the last took."""
         if self._outbox is not None:
             self._outbox.wait(timeout_s)
         else:
-            time.sleep(timeout_s)
+            time.sleep(max(timeout_s, self._round_s))
 
-    def _drain(self) -> Iterator[tuple[int, SyncOutcome]]:
-        while outcomes := self._consumer.work(self._source):
+    def _drain(self) -> Iterator[Told]:
+        while (outcomes := self._consumer.work(self._source)) is not None:
             for outcome in outcomes:
                 yield 0, outcome

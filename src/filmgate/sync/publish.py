@@ -10,8 +10,8 @@ from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Conflict, Invalid, Unavailable
 from filmgate.core.manifest import Manifest
 from filmgate.core.objects import ObjectStore
-from filmgate.core.ports import Clock, Lease, RunDirectory
-from filmgate.core.publishing import MANIFEST, Announcement, Origin, Seal, run_place
+from filmgate.core.ports import Clock, RunDirectory
+from filmgate.core.publishing import MANIFEST, Announcement, Origin, Seal, is_plain_path, run_place
 from filmgate.core.records import ArtifactRef
 from filmgate.core.states import RunState
 from filmgate.store.run_directory import COMMITS, HEAD
@@ -72,10 +72,15 @@ def publish_run(
         _check_completed(run, manifest)
         require_create_only(store)
         for _, _, ref in manifest.artifact_refs:
+            _check_name(ref.path)
             check_file(run, ref)
-        data = manifest.to_bytes()
+        seal = run.seal_there()
+        if seal is None:
+            text = manifest.to_bytes().decode("utf-8")
+            seal = Seal(manifest=text, sealed_at=clock(), to=store.url)
+            run.seal(lease, seal)
+        data = seal.manifest.encode("utf-8")
         sha256 = sha256_hex(data)
-        _seal(run, lease, Seal(manifest_sha256=sha256, sealed_at=clock(), to=store.url))
         place = run_place(manifest.asset.id, manifest.run_id)
         files = (_piece(ref) for _, _, ref in manifest.artifact_refs)
         pieces = [*files, *_evidence(run)]
@@ -145,8 +150,7 @@ class Parcel:
         key = f"{self._place}/{piece.path}"
         is_large = piece.size_bytes > LARGE_BYTES
         data = self._run.path_of(piece.path) if is_large else self._read(piece)
-        is_made = self._store.create(key, data)
-        self._check_unchanged(piece)
+        is_made = self._store.create(key, data, piece.sha256)
         if not is_made:
             _check_same(self._store, key, piece.sha256)
         with self._lock:
@@ -157,16 +161,16 @@ class Parcel:
     def _read(self, piece: Piece) -> bytes:
         with self._run.open(piece.path) as file:
             data = file.read(piece.size_bytes + 1)
-        if len(data) != piece.size_bytes:
-            raise _changed(piece)
-        self._check_unchanged(piece)
+        facts = self._run.facts(piece.path)  # read again only where its times changed
+        is_whole = len(data) == piece.size_bytes
+        if not is_whole or facts is None or facts.sha256 != piece.sha256:
+            raise Invalid(
+                f"{piece.path} changed on its way",
+                expected=f"sha256 {piece.sha256}",
+                got="other bytes",
+                hint="Restore it, and publish again",
+            )
         return data
-
-    def _check_unchanged(self, piece: Piece) -> None:
-        """Hold a file against its digest; it is read again only where its times changed."""
-        facts = self._run.facts(piece.path)
-        if facts is None or facts.sha256 != piece.sha256:
-            raise _changed(piece)
 
 
 def _check_completed(run: RunDirectory, manifest: Manifest) -> None:
@@ -180,17 +184,13 @@ def _check_completed(run: RunDirectory, manifest: Manifest) -> None:
         )
 
 
-def _seal(run: RunDirectory, lease: Lease, seal: Seal) -> None:
-    """Seal the run, or see that it is as it was sealed."""
-    earlier = run.seal_there()
-    if earlier is None:
-        run.seal(lease, seal)
-    elif earlier.manifest_sha256 != seal.manifest_sha256:
+def _check_name(path: str) -> None:
+    if not is_plain_path(path):
         raise Invalid(
-            f"run {run.head.run_id} is not what was sealed",
-            expected=f"a manifest of sha256 {earlier.manifest_sha256}",
-            got=f"sha256 {seal.manifest_sha256}",
-            hint="Its records were altered since; restore its folder",
+            "a file's name cannot be a key in every store",
+            expected="names of printable signs without # ? * and \\, between single slashes",
+            got=repr(path),
+            hint="Have the stage make it under another name",
         )
 
 
@@ -213,16 +213,7 @@ def _check_same(store: ObjectStore, key: str, sha256: str) -> None:
             f"{key} lies in {store.url} already, with other bytes",
             expected=f"sha256 {sha256}",
             got=f"sha256 {facts.sha256}",
-            hint="Another installation published a run of this id; publish elsewhere, or run it "
-            "again with --new",
+            hint="It was damaged there, or another installation published a run of this id: look "
+            "at it, publish elsewhere, or run it again with --new",
             reason="manifest_conflict" if key.endswith(f"/{MANIFEST}") else "object_conflict",
         )
-
-
-def _changed(piece: Piece) -> Invalid:
-    return Invalid(
-        f"{piece.path} changed while it was published",
-        expected=f"sha256 {piece.sha256}",
-        got="other bytes",
-        hint="Restore it, and publish again",
-    )

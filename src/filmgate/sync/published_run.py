@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 from filmgate.core.digest import sha256_hex
-from filmgate.core.errors import Invalid, NotFound
+from filmgate.core.errors import Invalid, NotFound, pointer_part
 from filmgate.core.gates import FileFacts, ReasonCode
 from filmgate.core.intake import MISSING, Delivery
 from filmgate.core.manifest import Manifest
 from filmgate.core.objects import ObjectStore
-from filmgate.core.publishing import Origin
+from filmgate.core.publishing import Origin, is_plain_path, run_at, run_place
+from filmgate.core.records import ArtifactRef
 from filmgate.core.states import RunState
 from filmgate.store.durable import inside
 from filmgate.sync.reading import broken_file, facts_of, missing_file
@@ -61,6 +62,7 @@ class PublishedRun:
                 "this is no manifest",
                 expected=f"at most {LARGEST_MANIFEST_BYTES} bytes",
                 got="more",
+                hint="Look at what wrote it",
                 reason=ReasonCode.SCHEMA_INVALID.value,
             )
         return data
@@ -121,32 +123,43 @@ def read_manifest(store: ObjectStore, delivery: Delivery) -> Read:
 
 
 def _check_place(manifest: Manifest, origin: Origin) -> None:
-    folder = PurePosixPath(origin.folder).name
-    if folder != manifest.run_id:
+    """Hold where the manifest lies against whose it is."""
+    due = run_at(origin.manifest_key)
+    if due != (manifest.asset.id, manifest.run_id):
         raise Invalid(
             "the manifest of another run lies here",
-            expected=f"run {folder}",
-            got=manifest.run_id,
+            expected=f"that of {' / '.join(due)}" if due else run_place("ASSET", "RUN"),
+            got=f"{manifest.asset.id} / {manifest.run_id}",
             hint="Publish the run again, from where it was made",
             reason=ReasonCode.RUN_ID_MISMATCH.value,
-            json_pointer="/run_id",
+            json_pointer="/run_id" if due and due[0] == manifest.asset.id else "/asset/id",
         )
 
 
 def _check_names(manifest: Manifest) -> None:
     """Keys and paths of files are each named once, and no path leaves the run."""
-    known: set[str] = set()
+    keys: set[str] = set()
+    paths: set[str] = set()
     for stage, entry in manifest.stages.items():
         for number, ref in enumerate(entry.artifacts):
-            place = f"/stages/{stage}/artifacts/{number}"
-            inside(PurePosixPath("run"), ref.path)
-            if ref.key in known:
-                raise Invalid(
-                    "an artifact key stands twice in the manifest",
-                    expected="each once",
-                    got=ref.key,
-                    reason=ReasonCode.SCHEMA_INVALID.value,
-                    artifact_key=ref.key,
-                    json_pointer=f"{place}/key",
-                )
-            known.add(ref.key)
+            place = f"/stages/{pointer_part(stage)}/artifacts/{number}"
+            if not is_plain_path(ref.path):
+                _refuse_name(ref, f"{place}/path", "a plain path below the manifest", ref.path)
+            if ref.path in paths:
+                _refuse_name(ref, f"{place}/path", "every path once", f"{ref.path} twice")
+            if ref.key in keys:
+                _refuse_name(ref, f"{place}/key", "every artifact key once", f"{ref.key} twice")
+            keys.add(ref.key)
+            paths.add(ref.path)
+
+
+def _refuse_name(ref: ArtifactRef, pointer: str, expected: str, got: str) -> NoReturn:
+    raise Invalid(
+        "the manifest names a file that cannot be",
+        expected=expected,
+        got=got,
+        hint="Publish the run again, from where it was made",
+        reason=ReasonCode.SCHEMA_INVALID.value,
+        artifact_key=ref.key,
+        json_pointer=pointer,
+    )

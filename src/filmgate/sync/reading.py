@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import BinaryIO, TypeVar
 
 from pydantic import ValidationError
@@ -41,7 +42,7 @@ def read_screentime(files: RunFiles, manifest: Manifest) -> ScreenTime | None:
             found=ref.schema_version,
             supported=list(SCREENTIME_VERSIONS),
         )
-    return _parsed(ref, read_file(files, ref), ScreenTime.model_validate_json)
+    return _parsed(ref, read_file(files, ref), partial(ScreenTime.model_validate_json, strict=True))
 
 
 def read_file(files: RunFiles, ref: ArtifactRef) -> bytes:
@@ -113,7 +114,7 @@ def broken_file(
         f"{ref.path} is not what the manifest says",
         expected=expected,
         got=got,
-        hint="Nothing was ingested. Restore the file, or make it again where it was made",
+        hint="Nothing was taken over. Restore the file, or make it again where it was made",
         reason=reason.value,
         path=ref.path,
         artifact_key=ref.key,

@@ -31,6 +31,9 @@ class SyncScreenalytics:
         read.run.check_presence(read.manifest)
         return Summary(read=read, screentime=read_screentime(read.run, read.manifest))
 
+    def prepare(self, connection: psycopg.Connection, fetched: Summary) -> None:
+        """Nothing: its tables are there."""
+
     def take(self, connection: psycopg.Connection, fetched: Summary) -> Receipt:
         """Into the tables that a product reads."""
         read = fetched.read

@@ -1,3 +1,7 @@
+-- name: run
+select manifest_sha256, manifest_key from screenalytics.runs
+ where producer = %(producer)s and asset_id = %(asset_id)s and run_id = %(run_id)s;
+
 -- name: drop_run
 -- What a product reads of a run, with its files and people.
 delete from screenalytics.runs

@@ -5,7 +5,7 @@ select pg_advisory_xact_lock(
 
 -- name: current
 -- What every consumer here last took in of a run, and what the run was then.
-select i.stage, i.manifest_sha256, i.manifest_key, i.revision, i.status, i.artifacts, i.counts,
+select i.stage, i.manifest_sha256, i.source, i.manifest_key, i.revision, i.status, i.artifacts, i.counts,
        r.created_at, r.input_hash, r.config_hash
   from pipeline.inbox i
   left join assets a using (asset_id)
@@ -20,26 +20,39 @@ update pipeline.inbox
    and stage = %(stage)s and is_current;
 
 -- name: save
+-- In the place of a receipt that an older schema left.
 insert into pipeline.inbox
        (producer, asset_id, run_id, manifest_sha256, stage, revision, schema_version, status,
         artifacts, source, manifest_key, files, counts)
 values (%(producer)s, %(asset_id)s, %(run_id)s, %(manifest_sha256)s, %(stage)s, %(revision)s,
         %(schema_version)s, %(status)s, %(artifacts)s, %(source)s, %(manifest_key)s, %(files)s,
-        %(counts)s);
+        %(counts)s)
+    on conflict (producer, asset_id, run_id, manifest_sha256, stage) do update
+   set artifacts = excluded.artifacts, source = excluded.source,
+       manifest_key = excluded.manifest_key, files = excluded.files, counts = excluded.counts,
+       is_current = true, received_at = now();
 
 -- name: of_run
--- Everything that was taken in of a run, or of what goes by one name, the latest first.
+-- Everything that was taken in of a run, the latest first.
 select i.stage, i.producer, i.asset_id, i.run_id, i.manifest_sha256, i.schema_version, i.source,
        i.manifest_key, i.status, i.artifacts, i.counts, i.files, i.received_at, i.is_current
   from pipeline.inbox i
  where i.run_id = %(run_id)s and i.asset_id = %(asset_id)s
-    or %(asset_id)s = '' and (i.run_id = %(run_id)s or i.asset_id = %(run_id)s)
  order by i.received_at desc, i.stage;
 
--- name: latest
+-- name: of_name
+-- The same of all runs of that id, and of all runs of that asset.
 select i.stage, i.producer, i.asset_id, i.run_id, i.manifest_sha256, i.schema_version, i.source,
        i.manifest_key, i.status, i.artifacts, i.counts, i.files, i.received_at, i.is_current
   from pipeline.inbox i
- where i.source <> 'unknown' and i.manifest_key <> 'manifest.json'
+ where i.run_id = %(name)s or i.asset_id = %(name)s
+ order by i.received_at desc, i.stage;
+
+-- name: latest
+-- The last that came from elsewhere.
+select i.stage, i.producer, i.asset_id, i.run_id, i.manifest_sha256, i.schema_version, i.source,
+       i.manifest_key, i.status, i.artifacts, i.counts, i.files, i.received_at, i.is_current
+  from pipeline.inbox i
+ where i.manifest_key <> 'manifest.json'
  order by i.received_at desc
  limit %(limit)s;

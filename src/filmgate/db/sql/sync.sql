@@ -25,6 +25,9 @@ select event_id, source, manifest_key, manifest_sha256
  order by event_id
  limit %(limit)s;
 
+-- name: newest
+select coalesce(max(event_id), 0) as event_id from pipeline.outbox;
+
 -- name: position
 select position from pipeline.positions where stage = %(stage)s and source = %(source)s;
 
@@ -34,41 +37,98 @@ values (%(stage)s, %(source)s, %(position)s)
     on conflict (stage, source) do update set position = excluded.position;
 
 -- name: notice
--- New manifests.
-insert into pipeline.deliveries (stage, source, manifest_key, mark, announced_sha256)
-select %(stage)s, n.source, n.manifest_key, n.mark, n.announced_sha256
+-- New manifests; in one order, so that two who notice the same do not wait for each other.
+insert into pipeline.deliveries
+       (stage, source, manifest_key, mark, announced_sha256, asset_id, run_id)
+select %(stage)s, n.source, n.manifest_key, n.mark, n.announced_sha256, n.asset_id, n.run_id
   from jsonb_to_recordset(%(noticed)s)
-       as n (source text, manifest_key text, mark text, announced_sha256 text)
+       as n (source text, manifest_key text, mark text, announced_sha256 text, asset_id text,
+             run_id text)
+ order by n.source, n.manifest_key
     on conflict (stage, source, manifest_key) do nothing;
 
--- name: notice_again
--- Known ones that lie there with other bytes, or are announced with others, than before; but for
--- those that a consumer is at.
+-- name: notice_marks
+-- Known ones that lie there with other bytes than before are due again; but for those that a
+-- consumer is at, whose time comes with the next round.
 with changed as (
-    select d.stage, d.source, d.manifest_key, coalesce(n.mark, d.mark) as mark,
-           coalesce(n.announced_sha256, d.announced_sha256) as announced_sha256
-      from jsonb_to_recordset(%(noticed)s)
-           as n (source text, manifest_key text, mark text, announced_sha256 text)
+    select d.stage, d.source, d.manifest_key, n.mark, d.mark is not null as is_due
+      from jsonb_to_recordset(%(noticed)s) as n (source text, manifest_key text, mark text)
       join pipeline.deliveries d using (source, manifest_key)
-     where d.stage = %(stage)s
-       and (n.mark <> d.mark
-            or n.announced_sha256 <> coalesce(d.announced_sha256, d.manifest_sha256))
+     where d.stage = %(stage)s and n.mark is distinct from d.mark
+     order by d.source, d.manifest_key
        for update of d skip locked)
 update pipeline.deliveries d
-   set mark = c.mark, announced_sha256 = c.announced_sha256, status = 'PENDING', attempt = 0,
-       next_attempt_at = now(), error_details = null, ended_at = null
+   set mark = c.mark,
+       status = case when c.is_due then 'PENDING' else d.status end,
+       attempt = case when c.is_due then 0 else d.attempt end,
+       next_attempt_at = case when c.is_due then now() else d.next_attempt_at end,
+       error_details = case when c.is_due then null else d.error_details end
   from changed c
- where d.stage = c.stage and d.source = c.source and d.manifest_key = c.manifest_key;
+ where d.stage = c.stage and d.source = c.source and d.manifest_key = c.manifest_key
+   and c.mark is not null;
+
+-- name: notice_announced
+-- Known ones that are announced with another digest than before, or for the first time: due again,
+-- unless it was taken in with that digest. An announcement comes once, so it is waited for whoever
+-- is at one.
+with changed as (
+    select d.stage, d.source, d.manifest_key, n.announced_sha256,
+           d.status <> 'SUCCESS' or d.manifest_sha256 is distinct from n.announced_sha256 as is_due
+      from jsonb_to_recordset(%(noticed)s)
+           as n (source text, manifest_key text, announced_sha256 text)
+      join pipeline.deliveries d using (source, manifest_key)
+     where d.stage = %(stage)s and n.announced_sha256 is distinct from d.announced_sha256
+     order by d.source, d.manifest_key
+       for update of d)
+update pipeline.deliveries d
+   set announced_sha256 = c.announced_sha256,
+       status = case when c.is_due then 'PENDING' else d.status end,
+       attempt = case when c.is_due then 0 else d.attempt end,
+       next_attempt_at = case when c.is_due then now() else d.next_attempt_at end,
+       error_details = case when c.is_due then null else d.error_details end
+  from changed c
+ where d.stage = c.stage and d.source = c.source and d.manifest_key = c.manifest_key
+   and c.announced_sha256 is not null;
 
 -- name: claim
--- Those that are due and that no other consumer is at, until the transaction ends.
-select source, manifest_key, announced_sha256, attempt + 1 as attempt
+-- Some that are due and that no other consumer is at: those that were never tried, or those that
+-- were. The try is counted before it is made, so that whoever dies of it does not die for ever; and
+-- none is due again for as long as reading one may take.
+update pipeline.deliveries d
+   set attempt = d.attempt + 1,
+       next_attempt_at = now() + greatest(%(lease)s::interval,
+           least(%(first)s::interval * (1 << least(d.attempt, 20)), %(longest)s::interval))
+  from (select stage, source, manifest_key
+          from pipeline.deliveries
+         where stage = %(stage)s and next_attempt_at <= now()
+           and (attempt = 0) = %(is_fresh)s
+           and case when %(source)s::text is null then announced_sha256 is not null
+                    else source = %(source)s end
+         order by next_attempt_at, source, manifest_key
+           for update skip locked
+         limit %(limit)s) c
+ where d.stage = c.stage and d.source = c.source and d.manifest_key = c.manifest_key
+returning d.source, d.manifest_key, d.announced_sha256, d.attempt, d.status;
+
+-- name: hold
+-- Lock a claimed one until the transaction ends; nothing where it is somebody else's by now.
+select 1 as held
   from pipeline.deliveries
- where stage = %(stage)s and next_attempt_at <= now()
-   and (%(source)s::text is null or source = %(source)s)
- order by next_attempt_at, source, manifest_key
-   for update skip locked
- limit %(limit)s;
+ where stage = %(stage)s and source = %(source)s and manifest_key = %(manifest_key)s
+   and attempt = %(attempt)s and status <> 'SUCCESS'
+   for update skip locked;
+
+-- name: unseen
+-- What of a listing would be noticed, or is due now: nothing is written.
+select n.source, n.manifest_key, n.announced_sha256, coalesce(d.attempt, 0) + 1 as attempt
+  from jsonb_to_recordset(%(noticed)s)
+       as n (source text, manifest_key text, mark text, announced_sha256 text)
+  left join pipeline.deliveries d
+         on d.stage = %(stage)s and d.source = n.source and d.manifest_key = n.manifest_key
+ where d.stage is null or d.next_attempt_at <= now() or %(retry)s and d.status = 'FAILED'
+    or n.mark <> d.mark
+    or n.announced_sha256 <> coalesce(d.announced_sha256, d.manifest_sha256)
+ order by n.source, n.manifest_key;
 
 -- name: succeed
 update pipeline.deliveries
@@ -87,11 +147,24 @@ update pipeline.deliveries
 returning next_attempt_at;
 
 -- name: retry
--- Everything that was refused is due again.
-update pipeline.deliveries
-   set attempt = 0, next_attempt_at = now()
- where stage = %(stage)s and status = 'FAILED'
-   and (%(source)s::text is null or source = %(source)s);
+-- Everything that was refused is due again; and what was taken in and is there no more.
+update pipeline.deliveries d
+   set attempt = 0, next_attempt_at = now(), status = 'PENDING', error_details = null
+ where d.stage = %(stage)s
+   and case when %(source)s::text is null then d.announced_sha256 is not null
+            else d.source = %(source)s end
+   and (d.status = 'FAILED'
+        or d.status = 'SUCCESS'
+           and not exists (select from pipeline.inbox i
+                            where i.producer = d.producer and i.asset_id = d.asset_id
+                              and i.run_id = d.run_id and i.stage = d.stage));
+
+-- name: known
+select count(*) as count
+  from pipeline.deliveries
+ where stage = %(stage)s
+   and case when %(source)s::text is null then announced_sha256 is not null
+            else source = %(source)s end;
 
 -- name: overview
 select stage, source,
@@ -99,7 +172,8 @@ select stage, source,
        count(*) filter (where status = 'PENDING') as waiting,
        count(*) filter (where status = 'FAILED' and next_attempt_at is not null) as retrying,
        count(*) filter (where status = 'FAILED' and next_attempt_at is null) as refused,
-       max(ended_at) as last_at
+       max(ended_at) as last_at,
+       min(next_attempt_at) filter (where status = 'FAILED') as next_at
   from pipeline.deliveries
  group by stage, source
  order by stage, source;
@@ -109,8 +183,20 @@ select stage, source, manifest_key, asset_id, run_id, manifest_sha256, attempt, 
        ended_at, error_details
   from pipeline.deliveries
  where status = 'FAILED'
-   and (%(run_id)s::text is null
-        or run_id = %(run_id)s and asset_id = %(asset_id)s
-        or %(asset_id)s = '' and (run_id = %(run_id)s or asset_id = %(run_id)s))
  order by ended_at desc, source, manifest_key
  limit %(limit)s;
+
+-- name: refusals_of_run
+select stage, source, manifest_key, asset_id, run_id, manifest_sha256, attempt, next_attempt_at,
+       ended_at, error_details
+  from pipeline.deliveries
+ where status = 'FAILED' and run_id = %(run_id)s and asset_id = %(asset_id)s
+ order by ended_at desc, source, manifest_key;
+
+-- name: refusals_of_name
+-- Of all runs of that id, and of all runs of that asset.
+select stage, source, manifest_key, asset_id, run_id, manifest_sha256, attempt, next_attempt_at,
+       ended_at, error_details
+  from pipeline.deliveries
+ where status = 'FAILED' and (run_id = %(name)s or asset_id = %(name)s)
+ order by ended_at desc, source, manifest_key;

@@ -33,21 +33,27 @@ comment on column pipeline.deliveries.mark is
     'What a listing said of its bytes; where that changes, it is looked at again.';
 comment on column pipeline.deliveries.next_attempt_at is
     'When it is due; null where it is done with.';
-create index deliveries_due on pipeline.deliveries (stage, next_attempt_at)
+create index deliveries_due on pipeline.deliveries (stage, next_attempt_at, source, manifest_key)
     where next_attempt_at is not null;
-create index deliveries_by_run on pipeline.deliveries (run_id) where run_id is not null;
+create index deliveries_due_of_source
+    on pipeline.deliveries (stage, source, next_attempt_at, manifest_key)
+    where next_attempt_at is not null;
+create index deliveries_failed on pipeline.deliveries (ended_at desc) where status = 'FAILED';
+create index deliveries_by_run on pipeline.deliveries (run_id);
+create index deliveries_by_asset on pipeline.deliveries (asset_id);
 
 create view pipeline.run_stages as
 select a.asset_id, r.run_id, r.producer as installation, null::text as source,
-       null::text as manifest_key, s.stage, s.status, s.attempt, s.started_at, s.ended_at,
-       s.error_details, s.fingerprint, s.record_sha256, s.producer, s.producer_version, s.counts,
-       s.metrics, s.warnings
+       null::text as manifest_key, s.stage, s.position, s.status, s.attempt, s.started_at,
+       s.ended_at, s.duration_s, s.error_details, s.fingerprint, s.record_sha256, s.lineage,
+       s.producer, s.producer_version, s.weights_sha256, s.counts, s.metrics, s.warnings
   from pipeline.stage_ends s
   join runs r using (asset_key, run_key)
   join assets a using (asset_key)
 union all
-select d.asset_id, d.run_id, d.producer, d.source, d.manifest_key, d.stage, d.status, d.attempt,
-       d.noticed_at, d.ended_at, d.error_details, null, null, null, null, null, null, null
+select d.asset_id, d.run_id, d.producer, d.source, d.manifest_key, d.stage, null, d.status,
+       d.attempt, d.noticed_at, d.ended_at, null, d.error_details, null, null, null, null, null,
+       null, null, null, null
   from pipeline.deliveries d;
 comment on view pipeline.run_stages is
     'How stages ended: those of runs, and those of consumers, which are known by manifest_key.';
@@ -83,7 +89,7 @@ comment on column runs.published_at is 'Since when it lies whole in some store, 
 alter table pipeline.inbox
     add stage          text not null default 'ingest' check (stage <> ''),
     add schema_version integer not null default 1,
-    add source         text not null default 'unknown' check (source <> ''),
+    add source         text not null default 'before 0004' check (source <> ''),
     add manifest_key   text not null default 'manifest.json' check (manifest_key <> ''),
     add files          jsonb not null default '{}',
     add counts         jsonb not null default '{}',
@@ -96,6 +102,8 @@ alter table pipeline.inbox
 create unique index inbox_current on pipeline.inbox (producer, asset_id, run_id, stage)
     where is_current;
 create index inbox_by_run on pipeline.inbox (run_id);
+create index inbox_by_asset on pipeline.inbox (asset_id);
+create index inbox_by_time on pipeline.inbox (received_at desc);
 comment on table pipeline.inbox is
     'Receipts: which manifest was taken in by whom, from where, and into how many rows.';
 comment on column pipeline.inbox.is_current is
@@ -183,7 +191,7 @@ comment on column screenalytics.person_metrics.artifact_key is
     'The file that these numbers stand in, of this schema_version.';
 
 insert into screenalytics.runs
-select distinct r.producer, a.asset_id, r.run_id, 'unknown', 'manifest.json',
+select distinct r.producer, a.asset_id, r.run_id, 'before 0004', 'manifest.json',
        coalesce(i.manifest_sha256, repeat('0', 64)), 1, r.pipeline, r.model_profile, r.config_hash,
        r.input_hash, 'completed', r.created_at, coalesce(r.finished_at, r.created_at)
   from screenalytics.person_metrics_before m
