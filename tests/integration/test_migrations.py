@@ -16,6 +16,7 @@ from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.questions import Direction, JumpKind, TextSource
 from filmgate.core.selection import Selection
 from filmgate.db.connection import connected
+from filmgate.db.deliveries import receipts
 from filmgate.db.migrations import HEAD
 from filmgate.db.projections import rebuild
 from filmgate.db.serving import Serving
@@ -70,6 +71,39 @@ FIRST = f"""
     insert into artifact_rows values
         (1, 1, 1, 0, 0, 10, '{{"scene_index": 0}}'), (1, 1, 1, 1, 10, 20, '{{"scene_index": 1}}'),
         (1, 1, 2, 0, 5, 9, '{{"text": "the gate", "language": "en"}}');
+"""
+
+
+def test_screen_time_that_the_third_schema_held_is_served_as_before(database_url: str) -> None:
+    upgrade(database_url, "0003")
+    with psycopg.connect(database_url) as old:
+        old.execute(FIRST.replace("insert into artifact_files values", FILES))
+        old.execute(THIRD)
+    with connected(database_url) as connection:
+        serving = Serving(connection)
+        (person,) = serving.screentime(FILM).people
+        assert (person.onscreen_ms, person.speaking_ms, person.identity_id) == (1000, None, "c1")
+        runs = connection.execute("select run_id, source from screenalytics.runs").fetchall()
+        assert runs == [("r", "before 0004")]
+        (receipt,) = receipts(connection, "film", "r").receipts
+        assert (receipt.stage, receipt.is_current) == ("ingest", True)
+
+
+FILES = (
+    "insert into artifact_files (asset_key, run_key, type_key, artifact_key, path, sha256,"
+    " schema_version, producer, producer_version, weights_sha256, created_at) values"
+)
+THIRD = f"""
+    insert into artifact_types (artifact_type) values ('screentime.segment');
+    {FILES}
+        (1, 1, 3, 'appearances', 'appearances.jsonl', repeat('0', 64), 1, 'p', '1', null, now());
+    select refresh_served(1);
+    insert into screenalytics.person_metrics
+    values (1, 1, 'c1', repeat('a', 64), 'c1', 1000, 700, 200, 100, null, 0, 0, 5000, 2, 0.1, false,
+            '[]');
+    insert into pipeline.inbox (producer, asset_id, run_id, manifest_sha256, revision, status,
+                                artifacts)
+    values ('p', 'film', 'r', repeat('b', 64), 1, 'completed', '{{}}');
 """
 
 

@@ -10,7 +10,10 @@ from filmgate.core.errors import Invalid
 from filmgate.core.ids import ID_PATTERN
 from filmgate.core.questions import MAX_MS
 
-Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
+Text = Annotated[str, Field(min_length=1)]
+Word = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
+"""What a database has to keep as it is: without NUL."""
+
 Moment = Annotated[
     AwareDatetime,
     Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9000, 1, 1, tzinfo=UTC)),

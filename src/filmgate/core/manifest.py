@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from filmgate.core.digest import canonical_json
-from filmgate.core.envelope import Digest, Id, Int32, Moment, Text
+from filmgate.core.envelope import Digest, Id, Int32, Moment, Word
 from filmgate.core.errors import Invalid, first_fault, json_pointer
 from filmgate.core.gates import Reason, ReasonCode, Stranger, Verdict
 from filmgate.core.plan import Producer
@@ -66,12 +66,12 @@ class Manifest(Record):
 
     schema_version: int = MANIFEST_VERSION
     producer: Id
-    pipeline: Text
+    pipeline: Word
     asset: Asset
     source_sha_map: dict[str, Digest]
     run_id: Id
-    env: Text
-    profile: Text
+    env: Word
+    profile: Word
     config: dict[str, Any]
     config_hash: Digest
     status: RunState

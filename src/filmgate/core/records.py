@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from filmgate.core.digest import canonical_json, digest_of, sha256_hex
-from filmgate.core.envelope import Digest, Id, Int64, Sha256, Text
+from filmgate.core.envelope import Digest, Id, Int64, Sha256, Text, Word
 from filmgate.core.errors import Invalid, first_fault
 from filmgate.core.plan import Plan, Producer
 from filmgate.core.states import StageState, StageView
@@ -34,16 +34,16 @@ class Record(BaseModel):
 class ArtifactRef(Record):
     """A file that a stage made, by name and digest."""
 
-    key: Text
-    path: Text
+    key: Word
+    path: Word
     sha256: Sha256
     size_bytes: Int64
-    media_type: Text
-    schema_name: Annotated[Text, Field(alias="schema")]
+    media_type: Word
+    schema_name: Annotated[Word, Field(alias="schema")]
     schema_version: Annotated[int, Field(ge=1, lt=1 << 15)]
     records: Int64
     """Lines of a file of records; 1 for a document."""
-    artifact_type: Text | None
+    artifact_type: Word | None
     """Set where its records are artifacts."""
 
 
