@@ -76,6 +76,7 @@ class Prepared:
             "is_derived": False,
             "derived_from": "commits/make.a1.json",
         }
+        self.bytes_of = Manifest.to_bytes
         self.manifest = Manifest(
             producer="bench",
             pipeline="bench",

@@ -194,7 +194,9 @@ def take_in(url: str, folder: Path, _share: range) -> None:
         store = open_store(str(folder), S3Options())
         stage_ = SyncScreenalytics()
         deliveries = Deliveries(connection, stage_.name)
-        with Consumer(connection, stage_, lambda _: store, concurrency=AT_ONCE) as consumer:
+        with Consumer(
+            connection, stage_, lambda _: store, concurrency=AT_ONCE, lease_s=30
+        ) as consumer:
             for _ in Line.of_store(connection, store, deliveries, consumer).run():
                 pass
 

@@ -105,6 +105,7 @@ def test_every_good_run_is_exact_none_is_there_twice_and_every_bad_one_is_explai
 ) -> None:
     filmgate = Filmgate(tmp_path / "home")
     filmgate.env |= {"FILMGATE_S3_ENDPOINT": s3_endpoint, "FILMGATE_SYNC_POLL_S": "0.3"}
+    filmgate.env["FILMGATE_SYNC_LEASE_S"] = "3"
     dice = random.Random(600)
     work = [("good", n) for n in range(GOOD)] + [("duplicate", n) for n in range(DUPLICATES)]
     work += [(fault, 100 + n) for fault in FAULTS for n in range(OF_EACH_FAULT)]

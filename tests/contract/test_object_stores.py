@@ -214,10 +214,25 @@ def test_links_in_a_folder_lead_nowhere(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"2")
     (tmp_path / "store" / "runs" / "loop").symlink_to(tmp_path / "store" / "runs")
     (tmp_path / "store" / "runs" / "out").symlink_to(tmp_path / "secret")
+    (tmp_path / "store" / "runs" / "odd\nname").write_bytes(b"3")
+    (tmp_path / "store" / "runs" / "x#1").write_bytes(b"4")
     assert keys(store, "runs") == ["runs/a/x"]
     for call in (store.open, store.entry):
         with pytest.raises(Invalid, match="leads out of the store"):
             call("runs/out")
+
+
+def test_a_folder_that_is_gone_is_no_empty_one(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"), S3Options(), make=True)
+    (tmp_path / "store").rename(tmp_path / "away")
+    calls: list[Callable[[], Any]] = [
+        lambda: store.open("x"),
+        lambda: store.entry("x"),
+        lambda: list(store.pages("runs")),
+    ]
+    for call in calls:
+        with pytest.raises(NotFound, match="no folder"):
+            call()
 
 
 def test_a_bucket_that_is_not_there_is_said(s3_endpoint: str) -> None:

@@ -38,6 +38,7 @@ from support.runs import MOMENT, execute, reserve_run
 
 EPISODE = "show-s01e02"
 PRODUCT = ("screenalytics.runs", "screenalytics.run_artifacts", "screenalytics.person_metrics")
+QUEUE = ("pipeline.deliveries", "pipeline.positions", "pipeline.inbox")
 ARCHIVE = ("assets", "runs", "artifact_files", "artifact_rows", "pipeline.stage_ends", *PRODUCT)
 
 
@@ -56,7 +57,8 @@ def outcomes(
 ) -> list[SyncOutcome]:
     """One round over a store."""
     chosen = stage or SyncScreenalytics()
-    with Consumer(connection, chosen, lambda _: store, concurrency=concurrency) as consumer:
+    told = {"concurrency": concurrency, "lease_s": 5}
+    with Consumer(connection, chosen, lambda _: store, **told) as consumer:
         line = Line.of_store(connection, store, Deliveries(connection, chosen.name), consumer)
         if retry:
             line.retry()
@@ -464,10 +466,15 @@ def test_an_answer_that_breaks_off_is_tried_again(
     assert outcomes(connection, store, retry=True)[0].receipt is not None
 
 
+@pytest.mark.parametrize("is_told", [False, True])
 def test_a_try_is_counted_before_it_is_made_and_given_up_after_many_deaths(
-    connection: psycopg.Connection, store: ObjectStore
+    connection: psycopg.Connection, store: ObjectStore, is_told: bool
 ) -> None:
-    lay(store)
+    key = lay(store, leave_out="screentime.json" if is_told else "")
+    if is_told:
+        assert len(outcomes(connection, store)) == 1
+        store.create(f"{key.rpartition('/')[0]}/screentime.json", run_files()["screentime.json"])
+        make_due(connection)
 
     class Deadly(SyncScreenalytics):
         def fetch(self, read: Any) -> Any:
@@ -500,8 +507,9 @@ def test_a_round_that_was_broken_off_goes_on_where_it_was_and_leaves_no_key_out(
     monkeypatch.setattr("filmgate.store.objects.PAGE", 5)
     for number in range(9):
         lay(store, asset=f"film{number}")
-    deliveries = Deliveries(connection, "sync_screenalytics")
-    with Consumer(connection, SyncScreenalytics(), lambda _: store, concurrency=2) as consumer:
+    stage = SyncScreenalytics()
+    deliveries = Deliveries(connection, stage.name)
+    with Consumer(connection, stage, lambda _: store, concurrency=2, lease_s=5) as consumer:
         line = Line.of_store(connection, store, deliveries, consumer)
         next(line.run())  # the first page is noted; then the process ends
     position = deliveries.position(store.url)
@@ -541,7 +549,7 @@ def announce(connection: psycopg.Connection, store: ObjectStore, asset: str, **t
 
 def drain_outbox(connection: psycopg.Connection, store: ObjectStore) -> list[SyncOutcome]:
     stage = SyncScreenalytics()
-    with Consumer(connection, stage, lambda _: store, concurrency=2) as consumer:
+    with Consumer(connection, stage, lambda _: store, concurrency=2, lease_s=5) as consumer:
         deliveries = Deliveries(connection, stage.name)
         line = Line.of_outbox(connection, connection, deliveries, consumer, "outbox")
         return [outcome for _, outcome in line.run() if outcome is not None]
@@ -605,21 +613,55 @@ def test_an_outbox_is_not_held_up_by_what_somebody_else_found(
     assert len(drain_outbox(connection, store)) == 1
 
 
+@pytest.mark.parametrize("stage", [SyncScreenalytics(), SyncArchive(BUILT_IN)])
 def test_a_dry_run_writes_nothing_and_holds_nobody_up(
-    connection: psycopg.Connection, database_url: str, store: ObjectStore
+    connection: psycopg.Connection, database_url: str, store: ObjectStore, stage: Stage[Any]
 ) -> None:
+    lay(store, asset="missing", leave_out="screentime.json")
+    assert len(outcomes(connection, store, stage=stage)) == 1
     lay(store)
     lay(store, asset="bad", manifest_bytes=b"{}")
-    stage = SyncScreenalytics()
-    with Consumer(connection, stage, lambda _: store, concurrency=2) as consumer:
+    tables = (*ARCHIVE, "artifact_types", *QUEUE)
+    before = rows(connection, tables)
+    with Consumer(connection, stage, lambda _: store, concurrency=2, lease_s=5) as consumer:
         deliveries = Deliveries(connection, stage.name)
-        rehearsal = Line.of_store(connection, store, deliveries, consumer).rehearse(retry=False)
-        found = [next(rehearsal)]
+        line = Line.of_store(connection, store, deliveries, consumer)
+        found = [each for _, each in line.rehearse(retry=True) if each]
+        assert rows(connection, tables) == before
+        codes = sorted(each.refusal.code for each in found if each.refusal)
+        assert codes == ["missing_artifact", "schema_version_unsupported"]
+        assert sum(each.receipt is not None for each in found) == 1
+        rehearsal = line.rehearse(retry=False)
+        next(rehearsal)
         with connected(database_url) as other:
-            assert len(outcomes(other, store)) == 2
-        found += list(rehearsal)
-    assert {each.receipt is not None for _, each in found if each} == {True, False}
-    assert len(rows(connection)["screenalytics.runs"]) == 1
+            assert len(outcomes(other, store, stage=stage)) == 2
+        list(rehearsal)
+
+
+def test_what_is_noticed_anew_is_not_theirs_any_more_who_claimed_it_before(
+    connection: psycopg.Connection, database_url: str, store: ObjectStore
+) -> None:
+    deliveries = Deliveries(connection, "sync_screenalytics")
+    origin = Origin(source=store.url, manifest_key="runs/film/r1/manifest.json")
+    deliveries.notice([Notice(origin=origin, mark="old")])
+    (before,) = deliveries.claim(1, store.url, lease_s=5, until=None)
+    deliveries.notice([Notice(origin=origin, mark="new")])
+    (after,) = deliveries.claim(1, store.url, lease_s=5, until=None)
+    assert before.attempt == after.attempt == 1
+    with connection.transaction():
+        assert (deliveries.hold(before), deliveries.hold(after)) == (False, True)
+
+
+def test_what_fails_is_tried_once_a_round(
+    connection: psycopg.Connection, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the time for the next try comes before the round is over."""
+    monkeypatch.setattr("filmgate.db.deliveries.FIRST_RETRY_S", 0)
+    monkeypatch.setattr("filmgate.core.intake.FIRST_RETRY_S", 0)
+    for number in range(6):
+        lay(store, asset=f"film{number}", leave_out="screentime.json")
+    assert len(outcomes(connection, store, concurrency=2)) == 6
+    assert len(outcomes(connection, store, concurrency=2)) == 6
 
 
 def test_two_feeds_that_notice_the_same_in_other_orders_do_not_deadlock(
@@ -696,11 +738,11 @@ def test_a_delivery_that_somebody_is_at_is_skipped(
     deliveries.notice([Notice(origin=origin, mark="x")])
     with connected(database_url) as other:
         theirs = Deliveries(other, "sync_screenalytics")
-        (claimed,) = theirs.claim(10, store.url)
+        (claimed,) = theirs.claim(10, store.url, lease_s=5, until=None)
         with other.transaction():
             assert theirs.hold(claimed)
             make_due(connection)
-            assert deliveries.claim(10, store.url) == []
+            assert deliveries.claim(10, store.url, lease_s=5, until=None) == []
             assert outcomes(connection, store) == []
     make_due(connection)
     assert len(outcomes(connection, store)) == 1

@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     """How long `filmgate sync --follow` waits before it looks again, in seconds."""
     sync_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
     """How many files go up, or manifests come in, at once."""
+    sync_lease_s: Annotated[float, Field(ge=1, le=3600)] = 30.0
+    """How long a manifest that a consumer is at is nobody else's, in seconds; where a consumer is
+    killed, others go on with what it was at after that."""
     s3_endpoint: Annotated[str, Field(pattern=r"^https?://")] | None = None
     """An S3 server; without it `AWS_ENDPOINT_URL`, else Amazon's."""
     s3_region: str | None = None

@@ -28,6 +28,7 @@ from filmgate.core.errors import (
 )
 from filmgate.core.ids import parse_asset_id, parse_run_id
 from filmgate.store.home import Home
+from filmgate.store.run_directory import HEAD
 
 if TYPE_CHECKING:
     import psycopg
@@ -179,7 +180,7 @@ class Sync:
 
     def _meant(self, reference: str) -> tuple[str | None, str]:
         """The asset and the run that are meant; without an asset, a name of either."""
-        if Path(reference).is_dir():
+        if (Path(reference) / HEAD).is_file():
             head = self._home.find(reference).head
             return head.asset.id, head.run_id
         asset, _, run = reference.rpartition("/")
@@ -213,7 +214,13 @@ class Sync:
         store_at = stores(self._settings)
         with ExitStack() as stack:
             consumer = stack.enter_context(
-                Consumer(connection, stage, store_at, concurrency=self._settings.sync_concurrency)
+                Consumer(
+                    connection,
+                    stage,
+                    store_at,
+                    concurrency=self._settings.sync_concurrency,
+                    lease_s=self._settings.sync_lease_s,
+                )
             )
             if place == OUTBOX:
                 yield Line.of_outbox(connection, connection, deliveries, consumer, OUTBOX)

@@ -20,9 +20,6 @@ MISSING = "missing_artifact"
 
 FIRST_RETRY_S = 2
 LONGEST_RETRY_S = 3600
-LEASE_S = 5
-"""So long at least a delivery that was claimed is not due again: reading one takes less."""
-
 MOST_ATTEMPTS = 16
 """With the two above: about five hours, then somebody has to look."""
 
@@ -36,8 +33,15 @@ class Delivery:
     """The digest that its announcement gave; None where it was found in a listing."""
     attempt: int
     """Which try this is, from 1."""
-    is_untold: bool = True
-    """Whether no try before came to an end: whoever made them died."""
+    told_attempt: int = 0
+    """The last try before that came to an end."""
+    claims: int = 0
+    """Whose it is: rises with every claim."""
+
+    @property
+    def is_deadly(self) -> bool:
+        """Whether all who tried of late died of it."""
+        return self.attempt - self.told_attempt > MOST_ATTEMPTS
 
 
 @dataclass(frozen=True, kw_only=True)

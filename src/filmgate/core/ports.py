@@ -284,6 +284,9 @@ class RunDirectory(RunFiles, Protocol):
     def seal_there(self) -> Seal | None:
         """The seal; None where the run may still change."""
 
+    def bytes_of(self, manifest: Manifest) -> bytes:
+        """The bytes of the run's manifest; those that it was sealed with, where it is."""
+
     def check_open(self) -> None:
         """Raise Conflict where the run is sealed."""
 

@@ -16,7 +16,6 @@ from filmgate.core.answers import (
 )
 from filmgate.core.intake import (
     FIRST_RETRY_S,
-    LEASE_S,
     LONGEST_RETRY_S,
     Delivery,
     Notice,
@@ -61,28 +60,46 @@ class Deliveries:
             self._session.do(sql["notice_announced"], asked)
         return count
 
-    def unseen(self, notices: Sequence[Notice], *, retry: bool) -> list[Delivery]:
-        """What of it would be tried now; nothing is written."""
-        asked = self._stage | {"noticed": Jsonb(_rows(notices)), "retry": retry}
+    def unseen(self, notices: Sequence[Notice]) -> list[Delivery]:
+        """What of it would be noticed; nothing is written."""
+        asked = self._stage | {"noticed": Jsonb(_rows(notices))}
         return [_delivery(row) for row in self._session.all(queries("sync")["unseen"], asked)]
 
-    def claim(self, limit: int, source: str | None) -> list[Delivery]:
+    def due(self, source: str | None, *, retry: bool) -> list[Delivery]:
+        """Known ones that would be tried now, with `retry` those that were refused, too; nothing
+        is written. `source` as in `claim`."""
+        asked = self._stage | {"source": source, "retry": retry}
+        return [_delivery(row) for row in self._session.all(queries("sync")["due"], asked)]
+
+    def now(self) -> datetime:
+        """What the database's clock says."""
+        at: datetime = self._session.need(queries("sync")["clock"], {})["now"]
+        return at
+
+    def claim(
+        self, limit: int, source: str | None, *, lease_s: float, until: datetime | None
+    ) -> list[Delivery]:
         """Some that are due and that nobody else is at, from one store, or of all that were
-        announced. Their try is counted from now on, whatever becomes of it; those that were
-        tried before come one at a time."""
-        waits = {"lease": LEASE_S, "first": FIRST_RETRY_S, "longest": LONGEST_RETRY_S}
-        asked = self._stage | {name: timedelta(seconds=s) for name, s in waits.items()}
-        for count, is_fresh in ((limit, True), (1, False)):
-            wanted = {"limit": count, "source": source, "is_fresh": is_fresh}
-            rows = self._session.all(queries("sync")["claim"], asked | wanted)
-            if rows:
+        announced; of those that were tried before, what was due at `until`. One of which a try
+        did not come to an end comes alone.
+
+        Their try is counted from now on, whatever becomes of it, and they are nobody else's for
+        `lease_s`.
+        """
+        sql = queries("sync")["claim_announced" if source is None else "claim_of_source"]
+        waits = {"lease": lease_s, "first": FIRST_RETRY_S, "longest": LONGEST_RETRY_S}
+        asked = {name: timedelta(seconds=seconds) for name, seconds in waits.items()}
+        for count, is_told in ((limit, True), (1, False)):
+            wanted = {"source": source, "limit": count, "is_told": is_told, "until": until}
+            if rows := self._session.all(sql, {**self._stage, **asked, **wanted}):
                 return [_delivery(row) for row in rows]
         return []
 
     def hold(self, delivery: Delivery) -> bool:
         """Keep others away from one that was claimed until the transaction ends; False where it
         is somebody else's by now."""
-        return self._session.one(queries("sync")["hold"], self._row(delivery)) is not None
+        asked = self._row(delivery) | {"claims": delivery.claims}
+        return self._session.one(queries("sync")["hold"], asked) is not None
 
     def succeed(self, delivery: Delivery, run: Mapping[str, str], manifest_sha256: str) -> None:
         """It was taken in, now or before."""
@@ -177,5 +194,6 @@ def _delivery(row: Mapping[str, Any]) -> Delivery:
         origin=Origin(source=row["source"], manifest_key=row["manifest_key"]),
         announced_sha256=row["announced_sha256"],
         attempt=row["attempt"],
-        is_untold=row.get("status", "PENDING") == "PENDING",
+        told_attempt=row["told_attempt"],
+        claims=row["claims"],
     )

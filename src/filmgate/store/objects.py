@@ -21,6 +21,7 @@ from obstore.store import LocalStore, S3Store
 
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, NotPermitted, Unavailable
 from filmgate.core.objects import ObjectEntry
+from filmgate.core.publishing import is_plain_path
 from filmgate.store.durable import inside, make_folders, new_file, sync_file, sync_folder
 
 if TYPE_CHECKING:
@@ -160,31 +161,44 @@ class FolderObjects(BucketObjects):
 
     def entry(self, key: str) -> ObjectEntry | None:
         """What is known of an object without reading it."""
+        self._check_there()
         self._place(key)
         return super().entry(key)
 
     def open(self, key: str) -> BinaryIO:
         """Read an object from its start to its end."""
+        self._check_there()
         self._place(key)
         return super().open(key)
 
     def pages(self, prefix: str, after: str | None = None) -> Iterator[list[ObjectEntry]]:
         """All objects below a folder in order of their keys, which a disk does not keep."""
+        self._check_there()
         with self._told(prefix):
             found = sorted(self._files(self._folder / prefix))
         wanted = [key for key in found if after is None or key > after]
         for start in range(0, len(wanted), PAGE):
-            entries = (
-                super(FolderObjects, self).entry(key) for key in wanted[start : start + PAGE]
-            )
-            yield [entry for entry in entries if entry is not None]
+            page = (self.entry(key) for key in wanted[start : start + PAGE])
+            yield [entry for entry in page if entry is not None]
 
     def _files(self, folder: Path) -> Iterator[str]:
-        for where, _, names in os.walk(folder):
+        """Keys of the regular files below a folder, but for names that no store takes."""
+        for where, _, names in os.walk(folder, onerror=_unless_gone):
             for name in names:
                 path = Path(where, name)
-                if path.is_file() and not path.is_symlink():
-                    yield path.relative_to(self._folder).as_posix()
+                key = path.relative_to(self._folder).as_posix()
+                if is_plain_path(key) and path.is_file() and not path.is_symlink():
+                    yield key
+
+    def _check_there(self) -> None:
+        """A folder that is not mounted is no empty one."""
+        if not self._folder.is_dir():
+            raise NotFound(
+                f"no folder {self._folder}",
+                expected="the folder that was there",
+                got="none",
+                hint="Is its disk mounted?",
+            )
 
     def _place(self, key: str) -> Path:
         """Where an object lies; Invalid where a link leads out of the folder."""
@@ -194,6 +208,12 @@ class FolderObjects(BucketObjects):
                 "a link leads out of the store", expected="an object in it", got=repr(key)
             )
         return target
+
+
+def _unless_gone(error: OSError) -> None:
+    """Of a folder that cannot be listed: what was taken away meanwhile is no trouble."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _verified(path: Path, sha256: str | None) -> Iterator[bytes]:

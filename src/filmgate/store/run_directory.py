@@ -154,7 +154,7 @@ class FolderRun:
         manifest = self._folded(is_held=is_held)
         if lease is not None:
             lease.check()
-            replace_file(self.folder / MANIFEST, manifest.to_bytes(), durable=False)
+            replace_file(self.folder / MANIFEST, self.bytes_of(manifest), durable=False)
         return manifest
 
     def close(self, lease: Lease) -> Manifest:
@@ -162,13 +162,18 @@ class FolderRun:
         lease.check()
         self._make_names_durable()
         manifest = self._folded(is_held=False)
-        replace_file(self.folder / MANIFEST, manifest.to_bytes(), durable=False)
+        replace_file(self.folder / MANIFEST, self.bytes_of(manifest), durable=False)
         return manifest
 
     def seal(self, lease: Lease, seal: Seal) -> None:
         """Close the run for good; Conflict where it is sealed already."""
         lease.check()
         create_only(self.folder / SEAL, canonical_json(seal.model_dump(mode="json")) + b"\n")
+
+    def bytes_of(self, manifest: Manifest) -> bytes:
+        """The bytes of the run's manifest; those that it was sealed with, where it is."""
+        seal = self.seal_there()
+        return seal.manifest.encode("utf-8") if seal else manifest.to_bytes()
 
     def check_open(self) -> None:
         """Raise Conflict where the run is sealed."""

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 import psycopg
 
 from filmgate.core.answers import Receipt, SyncOutcome
 from filmgate.core.errors import FilmgateError
-from filmgate.core.intake import MOST_ATTEMPTS, Delivery, Refusal
+from filmgate.core.intake import Delivery, Refusal
 from filmgate.core.objects import ObjectStore
 from filmgate.db.connection import is_of_the_server, translated
 from filmgate.db.deliveries import Deliveries
@@ -67,12 +68,15 @@ class Consumer:
         store_at: Callable[[str], ObjectStore],
         *,
         concurrency: int,
+        lease_s: float,
     ) -> None:
         """`store_at` opens the store at an address. `concurrency`: so many manifests are fetched
-        at once, and taken in by one transaction, where the stage's are small."""
+        at once, and taken in by one transaction, where the stage's are small. `lease_s`: reading
+        them takes less; who dies at it leaves them to others after that."""
         self._connection = connection
         self._stage = stage
         self._store_at = store_at
+        self._lease_s = lease_s
         self._limit = concurrency if stage.is_small else 1
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="fetch")
         self._deliveries = Deliveries(connection, stage.name)
@@ -83,40 +87,42 @@ class Consumer:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def work(self, source: str | None) -> list[SyncOutcome] | None:
+    def work(self, source: str | None, until: datetime | None = None) -> list[SyncOutcome] | None:
         """Take in some of what is due, from one store or of all that were announced; what came of
-        those that nobody else took meanwhile. None where nothing is due.
+        those that nobody else took meanwhile. None where nothing is due: nothing new, and nothing
+        tried before that was due at `until` (None: now).
 
         A try is counted before it is made. What is refused leaves no row but the reason. Where
         the database goes away nothing is changed, and the same deliveries are due again soon.
         """
-        claimed = self._deliveries.claim(self._limit, source)
+        claimed = self._deliveries.claim(self._limit, source, lease_s=self._lease_s, until=until)
         if not claimed:
             return None
         attempts = self._fetched(claimed)
+        for attempt in attempts:
+            self._prepare(attempt)
         with self._connection.transaction():
             held = [each for each in attempts if self._deliveries.hold(each.delivery)]
             return [self._settle(each) for each in held]
 
-    def rehearse(self, deliveries: Sequence[Delivery]) -> list[SyncOutcome]:
-        """What would come of them: each is taken in, and that is undone at once."""
-        outcomes = []
-        for attempt in self._fetched(deliveries):
-            with self._connection.transaction(force_rollback=True):
-                outcomes.append(self._settle(attempt, is_kept=False))
-        return outcomes
+    def rehearse(self, delivery: Delivery) -> SyncOutcome:
+        """What would come of it: it is taken in, and that is undone at once."""
+        (attempt,) = self._fetched([delivery])
+        with self._connection.transaction(force_rollback=True):
+            self._prepare(attempt)
+            return self._settle(attempt, is_kept=False)
 
     def _fetched(self, deliveries: Sequence[Delivery]) -> list[Attempt]:
-        attempts = sorted(self._pool.map(self._attempt, deliveries), key=lambda each: each.place)
-        for attempt in attempts:
-            if attempt.error is None:
-                self._try(attempt, lambda a: self._stage.prepare(self._connection, a.fetched))
-        return attempts
+        return sorted(self._pool.map(self._attempt, deliveries), key=lambda each: each.place)
+
+    def _prepare(self, attempt: Attempt) -> None:
+        if attempt.error is None:
+            self._try(attempt, lambda a: self._stage.prepare(self._connection, a.fetched))
 
     def _attempt(self, delivery: Delivery) -> Attempt:
         """Read a manifest and what belongs to it; whatever is wrong with it is kept."""
         attempt = Attempt(delivery=delivery)
-        if delivery.is_untold and delivery.attempt > MOST_ATTEMPTS:
+        if delivery.is_deadly:
             attempt.error = _deadly(delivery)
         else:
             self._try(attempt, self._read)
@@ -176,7 +182,7 @@ class Consumer:
 
 def _deadly(delivery: Delivery) -> FilmgateError:
     return FilmgateError(
-        f"{delivery.attempt - 1} consumers ended while they were at it",
+        f"{delivery.attempt - delivery.told_attempt - 1} consumers ended while they were at it",
         expected="a manifest that can be read in the memory and time there is",
         got="no word of any try",
         hint="Look at their logs and at what it names",

@@ -61,7 +61,7 @@ def ingest_run(
             got="a closed gate",
             hint=f"See `filmgate status {run.folder}`",
         )
-    data = manifest.to_bytes()
+    data = run.bytes_of(manifest)
     origin = Origin(source=run.folder.absolute().as_uri(), manifest_key=MANIFEST)
     return take_in(manifest, sha256_hex(data), origin, run, results, registry, told)
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import datetime
 
 import psycopg
 
@@ -10,7 +11,9 @@ from filmgate.core.objects import ObjectStore
 from filmgate.db.deliveries import Deliveries
 from filmgate.db.outbox import Outbox
 from filmgate.sync.consumer import Consumer
-from filmgate.sync.feeds import Feed, OutboxFeed, StoreFeed
+from filmgate.sync.feeds import Feed, OutboxFeed, Page, StoreFeed
+
+LONGEST_WAIT_S = 60.0
 
 Told = tuple[int, SyncOutcome | None]
 """How many manifests were new, or what came of one."""
@@ -37,7 +40,7 @@ class Line:
         self._deliveries = deliveries
         self._source = source
         self._outbox = outbox
-        self._round_s = 0.0
+        self._look_s = 0.0
 
     @classmethod
     def of_outbox(
@@ -66,23 +69,25 @@ class Line:
         return cls(connection, feed, consumer, deliveries, source=store.url)
 
     def run(self) -> Iterator[Told]:
-        """Take in all that there is now."""
-        began = time.monotonic()
-        for page in self._feed.pages():
+        """Take in all that there is now. What was tried before is tried once at most."""
+        until = self._deliveries.now()
+        self._look_s = 0.0
+        pages = self._feed.pages()
+        while (page := self._look(pages)) is not None:
             with self._connection.transaction():
                 count = self._deliveries.notice(page.notices)
                 self._deliveries.move(self.name, page.position)
             yield count, None
-            yield from self._drain()
-        yield from self._drain()
-        self._round_s = time.monotonic() - began
+            yield from self._drain(until)
+        yield from self._drain(until)
 
     def rehearse(self, *, retry: bool) -> Iterator[Told]:
         """What would come of all that there is now; nothing is written."""
         for page in self._feed.pages():
-            for delivery in self._deliveries.unseen(page.notices, retry=retry):
-                for outcome in self._consumer.rehearse([delivery]):
-                    yield int(delivery.attempt == 1), outcome
+            for delivery in self._deliveries.unseen(page.notices):
+                yield 1, self._consumer.rehearse(delivery)
+        for delivery in self._deliveries.due(self._source, retry=retry):
+            yield 0, self._consumer.rehearse(delivery)
 
     def known(self) -> int:
         """How many manifests were ever seen."""
@@ -98,14 +103,21 @@ class Line:
             self._outbox.listen()
 
     def wait(self, timeout_s: float) -> None:
-        """Until something is announced, or so long; before another look into a store, at least
-        as long as the last took."""
+        """Until something is announced, or so long; before another look into a store, as long as
+        the last look took, a minute at most."""
         if self._outbox is not None:
             self._outbox.wait(timeout_s)
         else:
-            time.sleep(max(timeout_s, self._round_s))
+            time.sleep(max(timeout_s, min(self._look_s, LONGEST_WAIT_S)))
 
-    def _drain(self) -> Iterator[Told]:
-        while (outcomes := self._consumer.work(self._source)) is not None:
+    def _look(self, pages: Iterator[Page]) -> Page | None:
+        """The next page; None at the end. Only looking is counted, not what comes of it."""
+        began = time.monotonic()
+        page = next(pages, None)
+        self._look_s += time.monotonic() - began
+        return page
+
+    def _drain(self, until: datetime) -> Iterator[Told]:
+        while (outcomes := self._consumer.work(self._source, until)) is not None:
             for outcome in outcomes:
                 yield 0, outcome

@@ -61,6 +61,7 @@ update pipeline.deliveries d
    set mark = c.mark,
        status = case when c.is_due then 'PENDING' else d.status end,
        attempt = case when c.is_due then 0 else d.attempt end,
+       told_attempt = case when c.is_due then 0 else d.told_attempt end,
        next_attempt_at = case when c.is_due then now() else d.next_attempt_at end,
        error_details = case when c.is_due then null else d.error_details end
   from changed c
@@ -84,51 +85,89 @@ update pipeline.deliveries d
    set announced_sha256 = c.announced_sha256,
        status = case when c.is_due then 'PENDING' else d.status end,
        attempt = case when c.is_due then 0 else d.attempt end,
+       told_attempt = case when c.is_due then 0 else d.told_attempt end,
        next_attempt_at = case when c.is_due then now() else d.next_attempt_at end,
        error_details = case when c.is_due then null else d.error_details end
   from changed c
  where d.stage = c.stage and d.source = c.source and d.manifest_key = c.manifest_key
    and c.announced_sha256 is not null;
 
--- name: claim
--- Some that are due and that no other consumer is at: those that were never tried, or those that
--- were. The try is counted before it is made, so that whoever dies of it does not die for ever; and
--- none is due again for as long as reading one may take.
+-- name: claim_of_source
+-- Some of one store that are due and that no other consumer is at: those of which every try came to
+-- an end, or those of which one did not. The try is counted before it is made, so that whoever dies of it does not die for
+-- ever; and none is due again for as long as reading one may take.
 update pipeline.deliveries d
-   set attempt = d.attempt + 1,
+   set attempt = d.attempt + 1, claims = d.claims + 1,
        next_attempt_at = now() + greatest(%(lease)s::interval,
            least(%(first)s::interval * (1 << least(d.attempt, 20)), %(longest)s::interval))
   from (select stage, source, manifest_key
           from pipeline.deliveries
-         where stage = %(stage)s and next_attempt_at <= now()
-           and (attempt = 0) = %(is_fresh)s
-           and case when %(source)s::text is null then announced_sha256 is not null
-                    else source = %(source)s end
+         where stage = %(stage)s and source = %(source)s
+           and (attempt = told_attempt) = %(is_told)s
+           and next_attempt_at is not null and next_attempt_at <= now()
+           and (attempt = 0 or next_attempt_at <= coalesce(%(until)s, now()))
+         order by next_attempt_at, manifest_key
+           for update skip locked
+         limit %(limit)s) c
+ where d.stage = c.stage and d.source = c.source and d.manifest_key = c.manifest_key
+returning d.source, d.manifest_key, d.announced_sha256, d.attempt, d.told_attempt, d.claims;
+
+-- name: claim_announced
+-- The same of all that were announced, wherever they lie.
+update pipeline.deliveries d
+   set attempt = d.attempt + 1, claims = d.claims + 1,
+       next_attempt_at = now() + greatest(%(lease)s::interval,
+           least(%(first)s::interval * (1 << least(d.attempt, 20)), %(longest)s::interval))
+  from (select stage, source, manifest_key
+          from pipeline.deliveries
+         where stage = %(stage)s and announced_sha256 is not null
+           and (attempt = told_attempt) = %(is_told)s
+           and next_attempt_at is not null and next_attempt_at <= now()
+           and (attempt = 0 or next_attempt_at <= coalesce(%(until)s, now()))
          order by next_attempt_at, source, manifest_key
            for update skip locked
          limit %(limit)s) c
  where d.stage = c.stage and d.source = c.source and d.manifest_key = c.manifest_key
-returning d.source, d.manifest_key, d.announced_sha256, d.attempt, d.status;
+returning d.source, d.manifest_key, d.announced_sha256, d.attempt, d.told_attempt, d.claims;
+
+-- name: clock
+select now() as now;
 
 -- name: hold
 -- Lock a claimed one until the transaction ends; nothing where it is somebody else's by now.
 select 1 as held
   from pipeline.deliveries
  where stage = %(stage)s and source = %(source)s and manifest_key = %(manifest_key)s
-   and attempt = %(attempt)s and status <> 'SUCCESS'
+   and claims = %(claims)s
    for update skip locked;
 
 -- name: unseen
--- What of a listing would be noticed, or is due now: nothing is written.
-select n.source, n.manifest_key, n.announced_sha256, coalesce(d.attempt, 0) + 1 as attempt
+-- What a feed brings that would be noticed: nothing is written.
+select n.source, n.manifest_key, n.announced_sha256, 1 as attempt, 0 as told_attempt, 0 as claims
   from jsonb_to_recordset(%(noticed)s)
        as n (source text, manifest_key text, mark text, announced_sha256 text)
   left join pipeline.deliveries d
          on d.stage = %(stage)s and d.source = n.source and d.manifest_key = n.manifest_key
- where d.stage is null or d.next_attempt_at <= now() or %(retry)s and d.status = 'FAILED'
+ where d.stage is null
     or n.mark <> d.mark
-    or n.announced_sha256 <> coalesce(d.announced_sha256, d.manifest_sha256)
+    or n.announced_sha256 is distinct from d.announced_sha256 and n.announced_sha256 is not null
+       and (d.status <> 'SUCCESS' or d.manifest_sha256 is distinct from n.announced_sha256)
  order by n.source, n.manifest_key;
+
+-- name: due
+-- Known ones that would be tried now; with `retry` those that were refused, or deleted since, too.
+select d.source, d.manifest_key, d.announced_sha256, 1 as attempt, 0 as told_attempt, 0 as claims
+  from pipeline.deliveries d
+ where d.stage = %(stage)s
+   and case when %(source)s::text is null then d.announced_sha256 is not null
+            else d.source = %(source)s end
+   and (d.next_attempt_at <= now()
+        or %(retry)s and d.status = 'FAILED'
+        or %(retry)s and d.status = 'SUCCESS'
+           and not exists (select from pipeline.inbox i
+                            where i.producer = d.producer and i.asset_id = d.asset_id
+                              and i.run_id = d.run_id and i.stage = d.stage))
+ order by d.source, d.manifest_key;
 
 -- name: succeed
 update pipeline.deliveries
@@ -139,7 +178,8 @@ update pipeline.deliveries
 
 -- name: fail
 update pipeline.deliveries
-   set status = 'FAILED', attempt = %(attempt)s, next_attempt_at = clock_timestamp() + %(retry_after)s::interval,
+   set status = 'FAILED', attempt = %(attempt)s, told_attempt = %(attempt)s,
+       next_attempt_at = clock_timestamp() + %(retry_after)s::interval,
        error_details = %(error_details)s, producer = coalesce(%(producer)s, producer),
        asset_id = coalesce(%(asset_id)s, asset_id), run_id = coalesce(%(run_id)s, run_id),
        manifest_sha256 = coalesce(%(manifest_sha256)s, manifest_sha256), ended_at = now()
@@ -149,7 +189,8 @@ returning next_attempt_at;
 -- name: retry
 -- Everything that was refused is due again; and what was taken in and is there no more.
 update pipeline.deliveries d
-   set attempt = 0, next_attempt_at = now(), status = 'PENDING', error_details = null
+   set attempt = 0, told_attempt = 0, next_attempt_at = now(), status = 'PENDING',
+       error_details = null
  where d.stage = %(stage)s
    and case when %(source)s::text is null then d.announced_sha256 is not null
             else d.source = %(source)s end

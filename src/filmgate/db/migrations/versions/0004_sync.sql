@@ -15,6 +15,8 @@ create table pipeline.deliveries (
     status           text not null default 'PENDING'
                      check (status in ('PENDING', 'SUCCESS', 'FAILED')),
     attempt          integer not null default 0 check (attempt >= 0),
+    told_attempt     integer not null default 0 check (told_attempt >= 0),
+    claims           bigint not null default 0 check (claims >= 0),
     next_attempt_at  timestamptz default now(),
     producer         text,
     asset_id         text,
@@ -33,11 +35,16 @@ comment on column pipeline.deliveries.mark is
     'What a listing said of its bytes; where that changes, it is looked at again.';
 comment on column pipeline.deliveries.next_attempt_at is
     'When it is due; null where it is done with.';
-create index deliveries_due on pipeline.deliveries (stage, next_attempt_at, source, manifest_key)
-    where next_attempt_at is not null;
+comment on column pipeline.deliveries.told_attempt is
+    'The last attempt that came to an end, if only a bad one.';
+comment on column pipeline.deliveries.claims is
+    'Rises with every claim: whoever claimed it knows by that whether it is still theirs.';
 create index deliveries_due_of_source
-    on pipeline.deliveries (stage, source, next_attempt_at, manifest_key)
+    on pipeline.deliveries (stage, source, (attempt = told_attempt), next_attempt_at, manifest_key)
     where next_attempt_at is not null;
+create index deliveries_due_announced
+    on pipeline.deliveries (stage, (attempt = told_attempt), next_attempt_at, source, manifest_key)
+    where next_attempt_at is not null and announced_sha256 is not null;
 create index deliveries_failed on pipeline.deliveries (ended_at desc) where status = 'FAILED';
 create index deliveries_by_run on pipeline.deliveries (run_id);
 create index deliveries_by_asset on pipeline.deliveries (asset_id);
