@@ -445,7 +445,8 @@ class Cut(FaultyStore):
     """A store that breaks off in the middle of what it sends."""
 
     def open(self, key: str) -> BinaryIO:
-        data = super().open(key).read()
+        with super().open(key) as file:
+            data = file.read()
         return cast("BinaryIO", Breaking(data[: len(data) // 2]))
 
 
@@ -504,7 +505,7 @@ def test_what_was_refused_is_looked_at_again_where_its_bytes_changed_or_one_asks
 def test_a_round_that_was_broken_off_goes_on_where_it_was_and_leaves_no_key_out(
     connection: psycopg.Connection, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("filmgate.store.objects.PAGE", 5)
+    monkeypatch.setattr("filmgate.store.folder_objects.PAGE", 5)
     for number in range(9):
         lay(store, asset=f"film{number}")
     stage = SyncScreenalytics()
@@ -649,7 +650,8 @@ def test_what_is_noticed_anew_is_not_theirs_any_more_who_claimed_it_before(
     (after,) = deliveries.claim(1, store.url, lease_s=5, until=None)
     assert before.attempt == after.attempt == 1
     with connection.transaction():
-        assert (deliveries.hold(before), deliveries.hold(after)) == (False, True)
+        assert deliveries.hold([before]) == set()
+        assert deliveries.hold([after]) == {origin}
 
 
 def test_what_fails_is_tried_once_a_round(
@@ -740,7 +742,7 @@ def test_a_delivery_that_somebody_is_at_is_skipped(
         theirs = Deliveries(other, "sync_screenalytics")
         (claimed,) = theirs.claim(10, store.url, lease_s=5, until=None)
         with other.transaction():
-            assert theirs.hold(claimed)
+            assert theirs.hold([claimed])
             make_due(connection)
             assert deliveries.claim(10, store.url, lease_s=5, until=None) == []
             assert outcomes(connection, store) == []

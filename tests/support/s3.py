@@ -10,8 +10,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from filmgate.core.objects import ObjectStore
 from filmgate.store.addresses import S3Options, open_store
-from filmgate.store.objects import BucketObjects
 
 KEYS = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests"}
 REAL = ("FILMGATE_TEST_S3_ENDPOINT", "FILMGATE_TEST_S3_KEY", "FILMGATE_TEST_S3_SECRET")
@@ -55,7 +55,7 @@ def new_bucket(endpoint: str) -> str:
 
 
 @pytest.fixture
-def bucket(s3_endpoint: str) -> BucketObjects:
+def bucket(s3_endpoint: str) -> ObjectStore:
     """A store in a bucket of its own, below a prefix."""
     return open_store(
         f"s3://{new_bucket(s3_endpoint)}/some/prefix", S3Options(endpoint=s3_endpoint)

@@ -1,6 +1,7 @@
 """Deliveries: the manifests that one consumer was told of, and what came of them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,6 +29,15 @@ from filmgate.db.sessions import Session
 
 SHOWN = 20
 """So many refusals and receipts stand in an overview."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """A delivery that was taken in: whose run it is, and by which manifest."""
+
+    delivery: Delivery
+    run: Mapping[str, str]
+    manifest_sha256: str
 
 
 class Deliveries:
@@ -95,16 +105,34 @@ class Deliveries:
                 return [_delivery(row) for row in rows]
         return []
 
-    def hold(self, delivery: Delivery) -> bool:
-        """Keep others away from one that was claimed until the transaction ends; False where it
-        is somebody else's by now."""
-        asked = self._row(delivery) | {"claims": delivery.claims}
-        return self._session.one(queries("sync")["hold"], asked) is not None
+    def hold(self, deliveries: Sequence[Delivery]) -> set[Origin]:
+        """Keep others away from what was claimed until the transaction ends; those that are not
+        somebody else's by now."""
+        keys = [
+            {
+                "source": each.origin.source,
+                "manifest_key": each.origin.manifest_key,
+                "claims": each.claims,
+            }
+            for each in deliveries
+        ]
+        rows = self._session.all(queries("sync")["hold"], self._stage | {"keys": Jsonb(keys)})
+        return {Origin(source=row["source"], manifest_key=row["manifest_key"]) for row in rows}
 
-    def succeed(self, delivery: Delivery, run: Mapping[str, str], manifest_sha256: str) -> None:
-        """It was taken in, now or before."""
-        told = {**run, "manifest_sha256": manifest_sha256}
-        self._session.do(queries("sync")["succeed"], self._row(delivery) | told)
+    def succeed(self, settled: Sequence[Settled]) -> None:
+        """They were taken in, now or before."""
+        if not settled:
+            return
+        rows = [
+            {
+                "source": each.delivery.origin.source,
+                "manifest_key": each.delivery.origin.manifest_key,
+                "manifest_sha256": each.manifest_sha256,
+                **each.run,
+            }
+            for each in settled
+        ]
+        self._session.do(queries("sync")["succeed"], self._stage | {"settled": Jsonb(rows)})
 
     def fail(
         self,

@@ -11,8 +11,10 @@ from urllib.parse import unquote, urlsplit
 from obstore.store import S3Store
 
 from filmgate.core.errors import Invalid, NotFound, NotPermitted, Unavailable
+from filmgate.core.objects import ObjectStore
 from filmgate.store.durable import make_folders
-from filmgate.store.objects import BucketObjects, FolderObjects
+from filmgate.store.folder_objects import FolderObjects
+from filmgate.store.objects import BucketObjects
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
@@ -73,7 +75,7 @@ def _refuse(place: str) -> Any:
     )
 
 
-def open_store(place: str, options: S3Options, *, make: bool = False) -> BucketObjects:
+def open_store(place: str, options: S3Options, *, make: bool = False) -> ObjectStore:
     """The store at an address or path; a folder is made where `make` says so, else NotFound.
 
     Whether a bucket is there is known only when it is asked for something.

@@ -1,14 +1,12 @@
-"""The port `ObjectStore` on obstore: folders, and buckets that speak S3."""
+"""The port `ObjectStore` on obstore: buckets that speak S3."""
 
 import hashlib
 import io
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
-from uuid import uuid4
 
 import obstore
 from obstore.exceptions import (
@@ -17,12 +15,10 @@ from obstore.exceptions import (
     PermissionDeniedError,
     UnauthenticatedError,
 )
-from obstore.store import LocalStore, S3Store
+from obstore.store import S3Store
 
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, NotPermitted, Unavailable
 from filmgate.core.objects import ObjectEntry
-from filmgate.core.publishing import is_plain_path
-from filmgate.store.durable import inside, make_folders, new_file, sync_file, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Buffer  # type: ignore[attr-defined,unused-ignore]
@@ -42,7 +38,7 @@ DENIED = (PermissionDeniedError, UnauthenticatedError, PermissionError)
 class BucketObjects:
     """Objects in a bucket that speaks S3, below a prefix."""
 
-    def __init__(self, url: str, store: "S3Store | LocalStore") -> None:
+    def __init__(self, url: str, store: S3Store) -> None:
         self.url = url
         self._store = store
 
@@ -52,7 +48,7 @@ class BucketObjects:
             if self.entry(key) is not None:
                 return False
             with self._told(key):
-                obstore.put(self._store, key, _verified(data, sha256), chunk_size=PART_BYTES)
+                obstore.put(self._store, key, verified_parts(data, sha256), chunk_size=PART_BYTES)
             return True
         with self._told(key):
             try:
@@ -132,91 +128,7 @@ class BucketObjects:
         )
 
 
-class FolderObjects(BucketObjects):
-    """Objects in a folder, durable before they have their names. Links in it are not followed."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder.as_uri(), LocalStore(folder))
-        self._folder = folder
-
-    def create(self, key: str, data: bytes | Path, sha256: str | None = None) -> bool:
-        """Make an object, or leave the one that is there."""
-        target = self._place(key)
-        with self._told(key):
-            make_folders(target.parent)
-            draft = target.with_name(f".{uuid4().hex}.tmp")
-            try:
-                with new_file(draft) as file:
-                    for chunk in [data] if isinstance(data, bytes) else _verified(data, sha256):
-                        file.write(chunk)
-                os.link(draft, target)
-            except FileExistsError:
-                sync_file(target)
-                return False
-            finally:
-                draft.unlink(missing_ok=True)
-                if target.parent.is_dir():
-                    sync_folder(target.parent)
-        return True
-
-    def entry(self, key: str) -> ObjectEntry | None:
-        """What is known of an object without reading it."""
-        self._check_there()
-        self._place(key)
-        return super().entry(key)
-
-    def open(self, key: str) -> BinaryIO:
-        """Read an object from its start to its end."""
-        self._check_there()
-        self._place(key)
-        return super().open(key)
-
-    def pages(self, prefix: str, after: str | None = None) -> Iterator[list[ObjectEntry]]:
-        """All objects below a folder in order of their keys, which a disk does not keep."""
-        self._check_there()
-        with self._told(prefix):
-            found = sorted(self._files(self._folder / prefix))
-        wanted = [key for key in found if after is None or key > after]
-        for start in range(0, len(wanted), PAGE):
-            page = (self.entry(key) for key in wanted[start : start + PAGE])
-            yield [entry for entry in page if entry is not None]
-
-    def _files(self, folder: Path) -> Iterator[str]:
-        """Keys of the regular files below a folder, but for names that no store takes."""
-        for where, _, names in os.walk(folder, onerror=_unless_gone):
-            for name in names:
-                path = Path(where, name)
-                key = path.relative_to(self._folder).as_posix()
-                if is_plain_path(key) and path.is_file() and not path.is_symlink():
-                    yield key
-
-    def _check_there(self) -> None:
-        """A folder that is not mounted is no empty one."""
-        if not self._folder.is_dir():
-            raise NotFound(
-                f"no folder {self._folder}",
-                expected="the folder that was there",
-                got="none",
-                hint="Is its disk mounted?",
-            )
-
-    def _place(self, key: str) -> Path:
-        """Where an object lies; Invalid where a link leads out of the folder."""
-        target = inside(self._folder, key)
-        if not target.resolve().is_relative_to(self._folder.resolve()):
-            raise Invalid(
-                "a link leads out of the store", expected="an object in it", got=repr(key)
-            )
-        return target
-
-
-def _unless_gone(error: OSError) -> None:
-    """Of a folder that cannot be listed: what was taken away meanwhile is no trouble."""
-    if not isinstance(error, FileNotFoundError):
-        raise error
-
-
-def _verified(path: Path, sha256: str | None) -> Iterator[bytes]:
+def verified_parts(path: Path, sha256: str | None) -> Iterator[bytes]:
     """The parts of a file; where it is not what it should be, the last is not given, so that
     nothing is made of the others."""
     digest = hashlib.sha256()

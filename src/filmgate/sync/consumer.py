@@ -1,7 +1,7 @@
 """A consumer: claims deliveries, reads what lies in the stores, takes it in exactly once."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -13,7 +13,7 @@ from filmgate.core.errors import FilmgateError
 from filmgate.core.intake import Delivery, Refusal
 from filmgate.core.objects import ObjectStore
 from filmgate.db.connection import is_of_the_server, translated
-from filmgate.db.deliveries import Deliveries
+from filmgate.db.deliveries import Deliveries, Settled
 from filmgate.db.rows import identity_of
 from filmgate.sync.published_run import Read, read_manifest
 
@@ -50,6 +50,8 @@ class Attempt:
     read: Read | None = None
     fetched: Any = None
     error: FilmgateError | None = None
+    told: Settled | None = None
+    """Set where it was taken in."""
 
     @property
     def place(self) -> tuple[str, ...]:
@@ -80,6 +82,7 @@ class Consumer:
         self._limit = concurrency if stage.is_small else 1
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="fetch")
         self._deliveries = Deliveries(connection, stage.name)
+        self._ahead: list[Future[Attempt]] = []
 
     def __enter__(self) -> "Consumer":
         return self
@@ -95,25 +98,32 @@ class Consumer:
         A try is counted before it is made. What is refused leaves no row but the reason. Where
         the database goes away nothing is changed, and the same deliveries are due again soon.
         """
-        claimed = self._deliveries.claim(self._limit, source, lease_s=self._lease_s, until=until)
-        if not claimed:
+        batch = self._ahead or self._begun(source, until)
+        if not batch:
             return None
-        attempts = self._fetched(claimed)
+        self._ahead = self._begun(source, until) if self._stage.is_small else []
+        attempts = _ordered(each.result() for each in batch)
         for attempt in attempts:
             self._prepare(attempt)
         with self._connection.transaction():
-            held = [each for each in attempts if self._deliveries.hold(each.delivery)]
-            return [self._settle(each) for each in held]
+            held = self._deliveries.hold([each.delivery for each in attempts])
+            mine = [each for each in attempts if each.delivery.origin in held]
+            outcomes = [self._settle(each) for each in mine]
+            self._deliveries.succeed([each.told for each in mine if each.told is not None])
+        return outcomes
 
     def rehearse(self, delivery: Delivery) -> SyncOutcome:
         """What would come of it: it is taken in, and that is undone at once."""
-        (attempt,) = self._fetched([delivery])
+        attempt = self._attempt(delivery)
         with self._connection.transaction(force_rollback=True):
             self._prepare(attempt)
             return self._settle(attempt, is_kept=False)
 
-    def _fetched(self, deliveries: Sequence[Delivery]) -> list[Attempt]:
-        return sorted(self._pool.map(self._attempt, deliveries), key=lambda each: each.place)
+    def _begun(self, source: str | None, until: datetime | None) -> list[Future[Attempt]]:
+        """Claim some, and begin to read them while others are taken in."""
+        lease_s = self._lease_s
+        claimed = self._deliveries.claim(self._limit, source, lease_s=lease_s, until=until)
+        return [self._pool.submit(self._attempt, delivery) for delivery in claimed]
 
     def _prepare(self, attempt: Attempt) -> None:
         if attempt.error is None:
@@ -169,8 +179,8 @@ class Consumer:
             if is_kept:
                 sha256 = read.sha256 if read else None
                 at = self._deliveries.fail(delivery, refusal, run, sha256)
-        elif is_kept and read is not None and run is not None:
-            self._deliveries.succeed(delivery, run, read.sha256)
+        elif read is not None and run is not None:
+            attempt.told = Settled(delivery=delivery, run=run, manifest_sha256=read.sha256)
         return SyncOutcome(
             source=delivery.origin.source,
             manifest_key=delivery.origin.manifest_key,
@@ -178,6 +188,10 @@ class Consumer:
             refusal=refusal,
             next_attempt_at=at,
         )
+
+
+def _ordered(attempts: Iterable[Attempt]) -> list[Attempt]:
+    return sorted(attempts, key=lambda each: each.place)
 
 
 def _deadly(delivery: Delivery) -> FilmgateError:

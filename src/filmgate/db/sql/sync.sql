@@ -134,12 +134,14 @@ returning d.source, d.manifest_key, d.announced_sha256, d.attempt, d.told_attemp
 select now() as now;
 
 -- name: hold
--- Lock a claimed one until the transaction ends; nothing where it is somebody else's by now.
-select 1 as held
-  from pipeline.deliveries
- where stage = %(stage)s and source = %(source)s and manifest_key = %(manifest_key)s
-   and claims = %(claims)s
-   for update skip locked;
+-- Lock claimed ones until the transaction ends; not those that are somebody else's by now.
+select d.source, d.manifest_key
+  from jsonb_to_recordset(%(keys)s) as k (source text, manifest_key text, claims bigint)
+  join pipeline.deliveries d
+    on d.stage = %(stage)s and d.source = k.source and d.manifest_key = k.manifest_key
+   and d.claims = k.claims
+ order by d.source, d.manifest_key
+   for update of d skip locked;
 
 -- name: unseen
 -- What a feed brings that would be noticed: nothing is written.
@@ -170,11 +172,14 @@ select d.source, d.manifest_key, d.announced_sha256, 1 as attempt, 0 as told_att
  order by d.source, d.manifest_key;
 
 -- name: succeed
-update pipeline.deliveries
-   set status = 'SUCCESS', attempt = %(attempt)s, next_attempt_at = null, error_details = null,
-       producer = %(producer)s, asset_id = %(asset_id)s, run_id = %(run_id)s,
-       manifest_sha256 = %(manifest_sha256)s, ended_at = now()
- where stage = %(stage)s and source = %(source)s and manifest_key = %(manifest_key)s;
+update pipeline.deliveries d
+   set status = 'SUCCESS', told_attempt = d.attempt, next_attempt_at = null, error_details = null,
+       producer = s.producer, asset_id = s.asset_id, run_id = s.run_id,
+       manifest_sha256 = s.manifest_sha256, ended_at = now()
+  from jsonb_to_recordset(%(settled)s)
+       as s (source text, manifest_key text, producer text, asset_id text, run_id text,
+             manifest_sha256 text)
+ where d.stage = %(stage)s and d.source = s.source and d.manifest_key = s.manifest_key;
 
 -- name: fail
 update pipeline.deliveries
