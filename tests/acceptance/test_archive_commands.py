@@ -87,6 +87,7 @@ def test_a_snapshot_of_a_run_that_was_changed_since_is_refused(
     assert filmgate.json("select", "film") == before
 
 
+@pytest.mark.proof
 def test_words_are_found_in_all_films_and_artifacts_tell_where_they_come_from(
     filmgate: Filmgate,
 ) -> None:
@@ -147,6 +148,7 @@ def test_what_cannot_be_answered_says_why(
     assert (done.returncode, told in done.stderr) == (code, True), done.stderr
 
 
+@pytest.mark.proof
 def test_an_interrupted_run_is_known_and_does_not_stay_running(
     tmp_path: Path, database_url: str
 ) -> None:

@@ -74,6 +74,7 @@ def test_every_real_edge_refuses_what_was_tampered_with_and_repairs_it(
     assert repaired["stages"][upstream]["artifacts"] == [ref]
 
 
+@pytest.mark.proof
 def test_plan_tells_what_run_would_do_and_does_nothing(filmgate: Filmgate, film: Path) -> None:
     before = filmgate.json("plan", "episode", film)
     assert before["run_id"] is None
@@ -87,6 +88,7 @@ def test_plan_tells_what_run_would_do_and_does_nothing(filmgate: Filmgate, film:
     assert "has not run yet" in filmgate("plan", "episode", film).stdout
 
 
+@pytest.mark.proof
 def test_a_setting_is_part_of_the_frozen_config_and_a_wrong_one_is_named(
     filmgate: Filmgate, film: Path
 ) -> None:
@@ -100,6 +102,7 @@ def test_a_setting_is_part_of_the_frozen_config_and_a_wrong_one_is_named(
         assert error["details"]["expected"]
 
 
+@pytest.mark.proof
 def test_files_mended_by_hand_are_adopted_from_the_runs_folder(
     filmgate: Filmgate, film: Path
 ) -> None:
@@ -182,6 +185,7 @@ def test_what_a_stage_prints_is_no_result(tmp_path: Path) -> None:
     assert "talk of a program" in done.stderr
 
 
+@pytest.mark.proof
 def test_legacy_runs_are_listed_and_marked_so(filmgate: Filmgate) -> None:
     marker = filmgate.home / "manifests" / "old-s01e01" / "runs" / "detect_track.json"
     marker.parent.mkdir(parents=True)

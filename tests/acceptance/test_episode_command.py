@@ -133,6 +133,7 @@ def test_killed_in_the_middle_of_a_stage_the_same_command_resumes_to_the_same_by
     assert artifact_bytes(filmgate.folder(resumed)) == artifact_bytes(filmgate.folder(clean))
 
 
+@pytest.mark.proof
 def test_asked_to_end_a_run_ends_resumable_with_exit_130(
     filmgate: Filmgate, tmp_path: Path
 ) -> None:
@@ -207,6 +208,7 @@ def test_one_frame_is_one_scene(filmgate: Filmgate, tmp_path: Path) -> None:
     assert manifest["stages"]["scenes"]["counts"] == {"frames": 1, "scenes": 1}
 
 
+@pytest.mark.proof
 def test_a_side_car_is_an_input_like_the_film(filmgate: Filmgate, tmp_path: Path) -> None:
     film = film_of_shots(tmp_path / "film.mkv", [50])
     side_car = tmp_path / "film.en.srt"
@@ -230,6 +232,7 @@ def test_a_run_may_live_in_a_folder_of_its_own(
     assert filmgate.json("status", folder)["status"] == "SUCCESS"
 
 
+@pytest.mark.proof
 def test_two_runs_of_one_asset_are_two_attempts_and_the_newest_is_served(
     filmgate: Filmgate, film: Path
 ) -> None:
@@ -314,6 +317,7 @@ def test_a_side_car_that_is_no_subtitles_is_told_and_others_are_listened_to(
     assert codes == ["side_car_unreadable", "no_words"]
 
 
+@pytest.mark.proof
 def test_half_a_film_says_that_it_is_half_a_film(filmgate: Filmgate, tmp_path: Path) -> None:
     whole = film_of_shots(tmp_path / "whole.mkv", [400] * 3)
     half = tmp_path / "half.mkv"
@@ -330,6 +334,7 @@ def test_words_cannot_steer_the_terminal(filmgate: Filmgate, tmp_path: Path) -> 
     assert "\x1b" not in filmgate("find", "film", "gate").stdout
 
 
+@pytest.mark.proof
 def test_a_minus_leaves_a_word_out(filmgate: Filmgate, film: Path) -> None:
     filmgate.json("run", "episode", film)
     assert len(filmgate.json("find", "gate", "moving", "-check")["hits"]) == 1
@@ -347,6 +352,7 @@ def test_with_json_every_error_is_one_document(filmgate: Filmgate, film: Path) -
     assert filmgate.json("run", "episode", film, "--stages", "nope", code=4)["error"] == "invalid"
 
 
+@pytest.mark.proof
 def test_what_is_not_there_is_told_with_exit_5(filmgate: Filmgate, tmp_path: Path) -> None:
     for arguments in (
         ["run", "episode", str(tmp_path / "nope.mp4")],

@@ -87,6 +87,7 @@ def test_what_cannot_be_added_is_refused_and_leaves_nothing(
     assert not folder.exists() or [each.name for each in folder.iterdir()] in ([], [".lock"])
 
 
+@pytest.mark.proof
 def test_a_run_takes_a_model_that_is_there_and_names_its_weights(
     filmgate: Filmgate, tmp_path: Path
 ) -> None:

@@ -77,6 +77,7 @@ def test_variable_frame_rate_gives_the_same_cut_times(test_data: Path, tmp_path:
     assert json.loads(probe.read_bytes())["video"]["time_base"]["is_variable_rate"]
 
 
+@pytest.mark.proof
 def test_a_turned_film_says_how_it_is_displayed(test_data: Path, tmp_path: Path) -> None:
     cuts_of(tmp_path, test_data / "odd/rotated_meta90.mp4")
     (path,) = tmp_path.glob("manifests/*/runs/*/probe.json")
@@ -106,6 +107,7 @@ def test_a_known_speech_is_heard_where_it_is_said(test_data: Path, tmp_path: Pat
     assert all(0 <= s["span_start_ms"] < s["span_end_ms"] <= 11_000 for s in segments)
 
 
+@pytest.mark.proof
 def test_digital_silence_yields_no_words(test_data: Path, tmp_path: Path) -> None:
     done = run(tmp_path, test_data / "people/car-detection.mp4", *LIGHT, "--no-ingest")
     assert done.returncode == 0, done.stderr

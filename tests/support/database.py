@@ -1,5 +1,6 @@
 """Fixtures of whoever talks to the database."""
 
+import os
 from collections.abc import Iterator
 
 import psycopg
@@ -12,8 +13,13 @@ from filmgate.db.serving import Serving
 
 FILM = AssetId("film")
 
+EXAMPLES = int(os.environ.get("FILMGATE_EXAMPLES", "40"))
+"""`make proof` asks for a hundred."""
+
 ON_THE_DATABASE = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 

@@ -1,7 +1,8 @@
 """A consumer: claims deliveries, reads what lies in the stores, takes it in exactly once."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -18,6 +19,10 @@ from filmgate.db.rows import identity_of
 from filmgate.sync.published_run import Read, read_manifest
 
 Fetched = TypeVar("Fetched")
+
+ROUNDS = 4
+"""So many times what is fetched at once is taken in by one transaction: a commit costs as much as
+the rows of a run."""
 
 
 class Stage(Protocol[Fetched]):
@@ -73,13 +78,13 @@ class Consumer:
         lease_s: float,
     ) -> None:
         """`store_at` opens the store at an address. `concurrency`: so many manifests are fetched
-        at once, and taken in by one transaction, where the stage's are small. `lease_s`: reading
-        them takes less; who dies at it leaves them to others after that."""
+        at once; four times as many are taken in by one transaction, where the stage's are small.
+        `lease_s`: reading them takes less; who dies at it leaves them to others after that."""
         self._connection = connection
         self._stage = stage
         self._store_at = store_at
         self._lease_s = lease_s
-        self._limit = concurrency if stage.is_small else 1
+        self._limit = concurrency * ROUNDS if stage.is_small else 1
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="fetch")
         self._deliveries = Deliveries(connection, stage.name)
         self._ahead: list[Future[Attempt]] = []
@@ -105,12 +110,10 @@ class Consumer:
         attempts = _ordered(each.result() for each in batch)
         for attempt in attempts:
             self._prepare(attempt)
-        with self._connection.transaction():
-            held = self._deliveries.hold([each.delivery for each in attempts])
-            mine = [each for each in attempts if each.delivery.origin in held]
-            outcomes = [self._settle(each) for each in mine]
-            self._deliveries.succeed([each.told for each in mine if each.told is not None])
-        return outcomes
+        try:
+            return self._settled(attempts, apart=not self._stage.is_small)
+        except _Spoiled:
+            return self._settled(attempts, apart=True)
 
     def rehearse(self, delivery: Delivery) -> SyncOutcome:
         """What would come of it: it is taken in, and that is undone at once."""
@@ -118,6 +121,16 @@ class Consumer:
         with self._connection.transaction(force_rollback=True):
             self._prepare(attempt)
             return self._settle(attempt, is_kept=False)
+
+    def _settled(self, attempts: Sequence[Attempt], *, apart: bool) -> list[SyncOutcome]:
+        """Settle what is still ours, in one transaction: each `apart` from the others, or together,
+        which is quicker while nothing goes wrong."""
+        with self._connection.transaction():
+            held = self._deliveries.hold([each.delivery for each in attempts])
+            mine = [each for each in attempts if each.delivery.origin in held]
+            outcomes = [self._settle(each, apart=apart) for each in mine]
+            self._deliveries.succeed([each.told for each in mine if each.told is not None])
+        return outcomes
 
     def _begun(self, source: str | None, until: datetime | None) -> list[Future[Attempt]]:
         """Claim some, and begin to read them while others are taken in."""
@@ -143,9 +156,9 @@ class Consumer:
         attempt.read = read_manifest(store, attempt.delivery)
         attempt.fetched = self._stage.fetch(attempt.read)
 
-    def _try(self, attempt: Attempt, work: Callable[[Attempt], None]) -> None:
-        """Do a part of it; keep what goes wrong, unless the server is at fault: one bad manifest
-        must not stop the others."""
+    def _try(self, attempt: Attempt, work: Callable[[Attempt], None]) -> bool:
+        """Do a part of it, and say whether that went well; what goes wrong is kept, unless the
+        server is at fault: one bad manifest must not stop the others."""
         try:
             work(attempt)
         except FilmgateError as error:
@@ -160,17 +173,19 @@ class Consumer:
                 hint="This is a fault of Filmgate; tell its makers",
                 reason="internal",
             )
+        return attempt.error is None
 
-    def _settle(self, attempt: Attempt, *, is_kept: bool = True) -> SyncOutcome:
-        """Make its rows, or note why not."""
+    def _settle(self, attempt: Attempt, *, apart: bool = True, is_kept: bool = True) -> SyncOutcome:
+        """Make its rows, or note why not; not `apart` from others, what goes wrong spoils all."""
         receipts: list[Receipt] = []
 
         def take(attempt: Attempt) -> None:
-            with self._connection.transaction():
+            with self._connection.transaction() if apart else nullcontext():
                 receipts.append(self._stage.take(self._connection, attempt.fetched))
 
-        if attempt.error is None:
-            self._try(attempt, take)
+        if attempt.error is None and not self._try(attempt, take) and not apart:
+            attempt.error = None
+            raise _Spoiled
         delivery, read = attempt.delivery, attempt.read
         refusal, at = None, None
         run = identity_of(read.manifest) if read else None
@@ -188,6 +203,10 @@ class Consumer:
             refusal=refusal,
             next_attempt_at=at,
         )
+
+
+class _Spoiled(Exception):
+    """One of several that were taken in together could not be."""
 
 
 def _ordered(attempts: Iterable[Attempt]) -> list[Attempt]:
