@@ -197,6 +197,18 @@ def test_a_run_whose_files_are_not_whole_does_not_leave(
     assert run.seal_there() is None
 
 
+def test_a_record_that_was_altered_after_the_seal_does_not_leave(
+    run: FolderRun, store: ObjectStore, tmp_path: Path
+) -> None:
+    published(run, store)
+    record = run.folder / "commits" / "part.a1.json"
+    record.write_bytes(record.read_bytes().replace(b'"scenes":3', b'"scenes":4'))
+    other = open_store(str(tmp_path / "other"), S3Options(), make=True)
+    with pytest.raises(Invalid, match="record of stage part"):
+        published(FolderRun(run.folder), other)
+    assert contents(other) == {}
+
+
 def test_a_run_that_is_not_completed_does_not_leave(
     tmp_path: Path, source: Path, store: ObjectStore
 ) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 
 from filmgate.core.answers import PublishedAnswer
@@ -79,6 +80,7 @@ def publish_run(
             text = manifest.to_bytes().decode("utf-8")
             seal = Seal(manifest=text, sealed_at=clock(), to=store.url)
             run.seal(lease, seal)
+        _check_records(run, manifest)
         data = seal.manifest.encode("utf-8")
         sha256 = sha256_hex(data)
         place = run_place(manifest.asset.id, manifest.run_id)
@@ -112,12 +114,12 @@ def announcement_of(published: PublishedAnswer) -> Announcement:
     )
 
 
-def put_same(store: ObjectStore, key: str, data: bytes, sha256: str) -> bool:
+def put_same(store: ObjectStore, key: str, data: bytes | Path, sha256: str) -> bool:
     """Make an object, or see that the one that is there has the same bytes; whether it was made.
 
     Raises Conflict where it has others.
     """
-    if store.create(key, data):
+    if store.create(key, data, sha256):
         return True
     _check_same(store, key, sha256)
     return False
@@ -150,9 +152,7 @@ class Parcel:
         key = f"{self._place}/{piece.path}"
         is_large = piece.size_bytes > LARGE_BYTES
         data = self._run.path_of(piece.path) if is_large else self._read(piece)
-        is_made = self._store.create(key, data, piece.sha256)
-        if not is_made:
-            _check_same(self._store, key, piece.sha256)
+        is_made = put_same(self._store, key, data, piece.sha256)
         with self._lock:
             self._done += piece.size_bytes
             self._told(self._done, self._total)
@@ -182,6 +182,19 @@ def _check_completed(run: RunDirectory, manifest: Manifest) -> None:
             hint=f"See `filmgate status {run.folder}`",
             reason="run_not_completed",
         )
+
+
+def _check_records(run: RunDirectory, manifest: Manifest) -> None:
+    """Hold the records against the manifest, which may have been sealed long ago."""
+    there = run.ledger().digests
+    for name, entry in manifest.stages.items():
+        if entry.record_sha256 is not None and entry.record_sha256 not in there:
+            raise Invalid(
+                f"the record of stage {name} is not what it was when the run was sealed",
+                expected=f"sha256 {entry.record_sha256}",
+                got="no record of that digest",
+                hint=f"Restore {COMMITS}/ in {run.folder}",
+            )
 
 
 def _check_name(path: str) -> None:
