@@ -441,6 +441,19 @@ def test_keys_that_have_run_out_are_waited_for(
     assert [each.receipt is not None for each in outcomes(connection, store)] == [True]
 
 
+def test_a_store_that_is_gone_is_waited_for(
+    connection: psycopg.Connection, store: ObjectStore, tmp_path: Path
+) -> None:
+    announce(connection, store, "film")
+    (tmp_path / "store").rename(tmp_path / "away")
+    (outcome,) = drain_outbox(connection, store)
+    assert outcome.refusal is not None
+    assert (outcome.refusal.code, outcome.refusal.retryable) == ("no_store", True)
+    (tmp_path / "away").rename(tmp_path / "store")
+    make_due(connection)
+    assert [each.receipt is not None for each in drain_outbox(connection, store)] == [True]
+
+
 class Cut(FaultyStore):
     """A store that breaks off in the middle of what it sends."""
 

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
+NO_STORE = "no_store"
+"""The reason of a NotFound that is not about an object: there is no such bucket, or no folder."""
+
 
 class ObjectEntry(NamedTuple):
     """An object as a listing tells of it."""

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from obstore.store import S3Store
 
 from filmgate.core.errors import Invalid, NotFound, NotPermitted, Unavailable
-from filmgate.core.objects import ObjectStore
+from filmgate.core.objects import NO_STORE, ObjectStore
 from filmgate.store.durable import make_folders
 from filmgate.store.folder_objects import FolderObjects
 from filmgate.store.objects import BucketObjects
@@ -87,7 +87,9 @@ def open_store(place: str, options: S3Options, *, make: bool = False) -> ObjectS
     if make:
         make_folders(folder)
     if not folder.is_dir():
-        raise NotFound(f"no folder {folder}", expected="a folder that runs were published to")
+        raise NotFound(
+            f"no folder {folder}", expected="a folder that runs were published to", reason=NO_STORE
+        )
     return FolderObjects(folder)
 
 

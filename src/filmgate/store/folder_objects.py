@@ -8,7 +8,7 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from filmgate.core.errors import Invalid, NotFound, NotPermitted, Unavailable
-from filmgate.core.objects import ObjectEntry
+from filmgate.core.objects import NO_STORE, ObjectEntry
 from filmgate.core.publishing import is_plain_path
 from filmgate.store.durable import inside, make_folders, new_file, sync_file, sync_folder
 from filmgate.store.objects import PAGE, verified_parts
@@ -73,6 +73,7 @@ class FolderObjects:
                 expected="the folder that was there",
                 got="none",
                 hint="Is its disk mounted?",
+                reason=NO_STORE,
             )
 
     def _place(self, key: str) -> Path:

@@ -18,7 +18,7 @@ from obstore.exceptions import (
 from obstore.store import S3Store
 
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, NotPermitted, Unavailable
-from filmgate.core.objects import ObjectEntry
+from filmgate.core.objects import NO_STORE, ObjectEntry
 
 if TYPE_CHECKING:
     from collections.abc import Buffer  # type: ignore[attr-defined,unused-ignore]
@@ -101,6 +101,7 @@ class BucketObjects:
                 expected="a bucket that exists",
                 got=said,
                 hint="Make it, or mend the address or FILMGATE_S3_ENDPOINT",
+                reason=NO_STORE,
             )
         if isinstance(error, FileNotFoundError):
             return NotFound(f"no {key} in {self.url}", expected="an object", got="none")

@@ -178,6 +178,7 @@ class Consumer:
     def _settle(self, attempt: Attempt, *, apart: bool = True, is_kept: bool = True) -> SyncOutcome:
         """Make its rows, or note why not; not `apart` from others, what goes wrong spoils all."""
         receipts: list[Receipt] = []
+        attempt.told = None
 
         def take(attempt: Attempt) -> None:
             with self._connection.transaction() if apart else nullcontext():

@@ -9,7 +9,7 @@ from filmgate.core.errors import Invalid, NotFound, pointer_part
 from filmgate.core.gates import FileFacts, ReasonCode
 from filmgate.core.intake import MISSING, Delivery
 from filmgate.core.manifest import Manifest
-from filmgate.core.objects import ObjectStore
+from filmgate.core.objects import NO_STORE, ObjectStore
 from filmgate.core.publishing import Origin, is_plain_path, run_at, run_place
 from filmgate.core.records import ArtifactRef
 from filmgate.core.states import RunState
@@ -39,6 +39,8 @@ class PublishedRun:
         try:
             return self._store.open(self._key(path))
         except NotFound as error:
+            if error.extra.get("reason") == NO_STORE:
+                raise
             raise FileNotFoundError(path) from error
 
     def _key(self, path: str) -> str:
@@ -50,6 +52,8 @@ class PublishedRun:
             with self._store.open(self.origin.manifest_key) as file:
                 data = file.read(LARGEST_MANIFEST_BYTES + 1)
         except NotFound as error:
+            if error.extra.get("reason") == NO_STORE:
+                raise
             raise Invalid(
                 "there is no manifest",
                 expected=self.origin.manifest_key,
