@@ -34,6 +34,7 @@ def filmgate(tmp_path_factory: pytest.TempPathFactory, module_database_url: str)
     return command
 
 
+@pytest.mark.proof
 def test_a_run_can_be_chosen_for_one_question_and_for_good(filmgate: Filmgate) -> None:
     jump = ("jump", "film", "--kind", "scene")
 

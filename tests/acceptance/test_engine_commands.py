@@ -160,6 +160,7 @@ def test_another_config_for_the_same_run_is_told_by_the_setting(
     assert error["details"]["expected"] == "scenes.enabled True"
 
 
+@pytest.mark.proof
 def test_plan_takes_the_line_of_run_and_its_exit_code_tells_of_closed_gates(
     filmgate: Filmgate, film: Path
 ) -> None:
@@ -216,6 +217,7 @@ def long_run(filmgate: Filmgate, tmp_path: Path) -> Iterator["subprocess.Popen[b
         child.terminate()
 
 
+@pytest.mark.proof
 def test_watch_goes_on_until_the_run_ends_and_a_second_runner_is_told_who_holds_it(
     filmgate: Filmgate, long_run: "subprocess.Popen[bytes]", tmp_path: Path
 ) -> None:

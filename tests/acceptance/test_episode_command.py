@@ -66,6 +66,7 @@ def test_the_time_base_certificate_tells_what_was_decoded(filmgate: Filmgate, fi
     assert not probe["video"]["time_base"]["is_variable_rate"]
 
 
+@pytest.mark.proof
 def test_a_person_reads_a_table_and_what_to_type_next(filmgate: Filmgate, film: Path) -> None:
     done = filmgate("run", "episode", film)
     for words in ("SUCCESS", "3 scenes", "2 segments", "filmgate jump gate --kind scene"):
@@ -223,6 +224,7 @@ def test_a_side_car_is_an_input_like_the_film(filmgate: Filmgate, tmp_path: Path
     assert filmgate.json("run", "episode", film)["run_id"] != "one"
 
 
+@pytest.mark.proof
 def test_a_run_may_live_in_a_folder_of_its_own(
     filmgate: Filmgate, film: Path, tmp_path: Path
 ) -> None:
@@ -299,11 +301,13 @@ def test_a_bad_word_gets_the_right_exit_code_and_leaves_nothing_behind(
     assert not (filmgate.home / "manifests").exists()
 
 
+@pytest.mark.proof
 def test_a_new_run_is_never_an_old_one(filmgate: Filmgate, film: Path) -> None:
     filmgate.json("run", "episode", film, "--run-id", "mine", "--no-ingest")
     filmgate.json("run", "episode", film, "--run-id", "mine", "--new", code=4)
 
 
+@pytest.mark.proof
 def test_a_side_car_that_is_no_subtitles_is_told_and_others_are_listened_to(
     filmgate: Filmgate, tmp_path: Path
 ) -> None:
@@ -327,6 +331,7 @@ def test_half_a_film_says_that_it_is_half_a_film(filmgate: Filmgate, tmp_path: P
     assert "the file may be incomplete" in done.stdout
 
 
+@pytest.mark.proof
 def test_words_cannot_steer_the_terminal(filmgate: Filmgate, tmp_path: Path) -> None:
     film = film_of_shots(tmp_path / "film.mkv", [50])
     (tmp_path / "film.srt").write_text(SRT.replace("Check", "\x1b[31mCheck"))

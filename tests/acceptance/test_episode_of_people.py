@@ -97,6 +97,7 @@ def test_the_report_is_a_pdf_of_some_pages(ran: tuple[Path, Path, Path, Manifest
     assert data.rstrip().endswith(b"%%EOF")
 
 
+@pytest.mark.proof
 def test_the_same_run_again_makes_the_same_bytes(
     ran: tuple[Path, Path, Path, Manifest], tmp_path: Path
 ) -> None:
