@@ -13,7 +13,7 @@ from filmgate.db.serving import Serving
 
 FILM = AssetId("film")
 
-EXAMPLES = int(os.environ.get("FILMGATE_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("FILMGATE_EXAMPLES", "25"))
 """`make proof` asks for a hundred."""
 
 ON_THE_DATABASE = settings(
