@@ -7,16 +7,16 @@ import pytest
 
 from filmgate.core.errors import Conflict, NotFound
 from filmgate.core.plan import Producer
-from filmgate.core.screentime import Likeness, PersonTime, ScreenTime
+from filmgate.core.screentime import Likeness, PersonTime
 from filmgate.core.selection import Selection
 from filmgate.db.people import People, slug_of
 from filmgate.db.serving import Serving
 from support.archive import on_screen, take_in
 from support.database import FILM, connection, serving
+from support.published import HASH, person_time, screen_time
 
 __all__ = ["connection", "serving"]
 
-HASH = "c" * 64
 
 NET = Producer(name="net", version="1", weights_sha256="a" * 64)
 
@@ -26,36 +26,8 @@ def people(connection: psycopg.Connection) -> People:
     return People(connection)
 
 
-def person(identity: str, *, face: int = 700, body: int = 200, **told: Any) -> PersonTime:
-    facts: dict[str, Any] = {
-        "identity_id": identity,
-        "vector_sha256": HASH,
-        "person_id": None,
-        "name": None,
-        "unsure": (),
-        "onscreen_ms": face + body + 100,
-        "face_visible_ms": face,
-        "body_only_ms": body,
-        "gap_bridged_ms": 100,
-        "speaking_ms": None,
-        "confessional_ms": 0,
-        "first_ms": 0,
-        "last_ms": 5000,
-        "appearances": 2,
-        "share": 0.1,
-        "is_singleton": False,
-    }
-    return PersonTime(**facts | told)
-
-
 def take_in_people(connection: psycopg.Connection, *persons: PersonTime, **told: Any) -> None:
-    times = ScreenTime(
-        people=persons,
-        duration_ms=10_000,
-        speaking_by=None,
-        unidentified_face_ms=0,
-        thresholds_hash="sha256:0",
-    )
+    times = screen_time(*persons)
     rows = [(0, 5000, on_screen(each.identity_id)) for each in persons]
     take_in(connection, {"screentime.segment": rows}, screentime=times, **told)
 
@@ -107,8 +79,8 @@ def test_a_name_that_is_taken_is_refused_and_a_person_can_be_forgotten(people: P
 def test_screen_time_is_served_from_the_run_that_appearances_are(
     connection: psycopg.Connection, serving: Serving
 ) -> None:
-    take_in_people(connection, person("c1"), run="r1", profile="fast")
-    take_in_people(connection, person("c1", face=900), person("c2"), run="r2", finished=9)
+    take_in_people(connection, person_time("c1"), run="r1", profile="fast")
+    take_in_people(connection, person_time("c1", face=900), person_time("c2"), run="r2", finished=9)
     answer = serving.screentime(FILM)
     assert answer.runs == {"screentime.segment": "r2"}
     assert [(each.identity_id, each.onscreen_ms) for each in answer.people] == [
@@ -130,7 +102,9 @@ def test_a_name_given_by_hand_wins_over_what_was_recognised(
     lisa = people.name("other", "r0", "c9", "Lisa", NET, [0.1], HASH)
     unsure = (Likeness(person_id=lisa.person_id, name="Lisa", distance=0.4),)
     take_in_people(
-        connection, person("c1", person_id="lisa", name="Lisa"), person("c2", unsure=unsure)
+        connection,
+        person_time("c1", person_id="lisa", name="Lisa"),
+        person_time("c2", unsure=unsure),
     )
     known, doubtful = serving.screentime(FILM).people
     assert (known.name, known.person_id, known.is_named) == ("Lisa", "lisa", False)
@@ -147,15 +121,15 @@ def test_a_name_given_by_hand_wins_over_what_was_recognised(
 def test_a_later_revision_takes_the_place_of_the_numbers_before(
     connection: psycopg.Connection, serving: Serving
 ) -> None:
-    take_in_people(connection, person("c1"), person("c2"))
-    take_in_people(connection, person("c1", face=100), revision=2, finished=1)
+    take_in_people(connection, person_time("c1"), person_time("c2"))
+    take_in_people(connection, person_time("c1", face=100), revision=2, finished=1)
     assert [each.face_visible_ms for each in serving.screentime(FILM).people] == [100]
 
 
 def test_numbers_that_do_not_add_up_are_refused_by_the_database(
     connection: psycopg.Connection,
 ) -> None:
-    take_in_people(connection, person("c1"))
+    take_in_people(connection, person_time("c1"))
     with pytest.raises(psycopg.errors.CheckViolation):
         connection.execute("update screenalytics.person_metrics set onscreen_ms = 1")
 
@@ -163,10 +137,10 @@ def test_numbers_that_do_not_add_up_are_refused_by_the_database(
 def test_a_name_is_given_to_a_face_not_to_a_number(
     connection: psycopg.Connection, serving: Serving, people: People
 ) -> None:
-    take_in_people(connection, person("c1"))
+    take_in_people(connection, person_time("c1"))
     people.name("film", "r1", "c1", "Lisa", NET, [0.1], HASH)
     assert serving.screentime(FILM).people[0].name == "Lisa"
-    regrouped = person("c1", vector_sha256="d" * 64)
+    regrouped = person_time("c1", vector_sha256="d" * 64)
     take_in_people(connection, regrouped, revision=2, finished=1)
     assert serving.screentime(FILM).people[0].name is None
 

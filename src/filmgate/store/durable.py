@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from filmgate.core.errors import Conflict, Invalid
 from filmgate.core.gates import FileFacts
@@ -153,14 +153,19 @@ def stat_mark(path: "str | Path | os.DirEntry[str]") -> tuple[int, ...]:
 
 def read_facts(path: Path) -> FileFacts | None:
     """Size and sha256 of a regular file, by reading all of it; None where there is none."""
-    digest, size = hashlib.sha256(), 0
     try:
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                digest.update(chunk)
-                size += len(chunk)
+        return facts_of(path.open("rb"))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
+
+
+def facts_of(file: BinaryIO) -> FileFacts:
+    """Size and sha256 of a file, by reading it to its end; closes it."""
+    digest, size = hashlib.sha256(), 0
+    with file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+            size += len(chunk)
     return FileFacts(size_bytes=size, sha256=digest.hexdigest())
 
 

@@ -15,8 +15,9 @@ from filmgate.core.ports import Clock, RunDirectory
 from filmgate.core.publishing import MANIFEST, Announcement, Origin, Seal, is_plain_path, run_place
 from filmgate.core.records import ArtifactRef
 from filmgate.core.states import RunState
+from filmgate.store.durable import facts_of
 from filmgate.store.run_directory import COMMITS, HEAD
-from filmgate.sync.reading import check_file, facts_of
+from filmgate.sync.reading import check_file
 
 Told = Callable[[float, float], None]
 """Hears how many bytes are done, and of how many."""

@@ -13,8 +13,8 @@ from filmgate.core.objects import NO_STORE, ObjectStore
 from filmgate.core.publishing import Origin, is_plain_path, run_at, run_place
 from filmgate.core.records import ArtifactRef
 from filmgate.core.states import RunState
-from filmgate.store.durable import inside
-from filmgate.sync.reading import broken_file, facts_of, missing_file
+from filmgate.store.durable import facts_of, inside
+from filmgate.sync.reading import broken_file, missing_file
 
 LARGEST_MANIFEST_BYTES = 64 << 20
 """A manifest of a thousand files has half a megabyte."""

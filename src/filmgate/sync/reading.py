@@ -1,15 +1,14 @@
 """Reading a run's files, each held against the manifest: its bytes first, then its contract."""
 
-import hashlib
 from collections.abc import Callable
 from functools import partial
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid, first_fault, json_pointer
-from filmgate.core.gates import FileFacts, ReasonCode
+from filmgate.core.gates import ReasonCode
 from filmgate.core.manifest import Manifest
 from filmgate.core.ports import RunFiles
 from filmgate.core.records import ArtifactRef
@@ -20,7 +19,6 @@ Value = TypeVar("Value")
 LARGEST_SUMMARY_BYTES = 64 << 20
 """A summary is read into memory; of a thousand people it has a megabyte."""
 
-CHUNK_BYTES = 1 << 20
 SCREENTIME_VERSIONS = (1,)
 
 
@@ -75,16 +73,6 @@ def check_file(files: RunFiles, ref: ArtifactRef) -> None:
     if facts.sha256 != ref.sha256:
         expected = f"sha256 {ref.sha256}"
         raise broken_file(ref, ReasonCode.DIGEST_MISMATCH, expected, f"sha256 {facts.sha256}")
-
-
-def facts_of(file: BinaryIO) -> FileFacts:
-    """Size and sha256 of a file, by reading it to its end; closes it."""
-    digest, size = hashlib.sha256(), 0
-    with file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-            size += len(chunk)
-    return FileFacts(size_bytes=size, sha256=digest.hexdigest())
 
 
 def _parsed(ref: ArtifactRef, data: bytes, parse: Callable[[bytes], Value]) -> Value:
