@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from filmgate.core.pipeline import Pipeline
 
-BUILT_IN = ("episode",)
+BUILT_IN = ("episode", "rulebook")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 ENTRY_POINTS = "filmgate.pipelines"
@@ -30,6 +30,10 @@ def load(name: str) -> "Pipeline":
         from filmgate.pipelines.episode.pipeline import EPISODE  # only where it is asked for
 
         return EPISODE
+    if name == "rulebook":
+        from filmgate.pipelines.rulebook.pipeline import RULEBOOK  # likewise
+
+        return RULEBOOK
     offers = [each for each in _offered() if each.name == name]
     if len({each.value for each in offers}) > 1:
         raise Invalid(

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from filmgate.app.run_options import RunOptions
+from filmgate.core.digest import digest_of
 from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.ids import (
     AssetId,
+    Layout,
     RunId,
     asset_id_from_name,
     parse_asset_id,
@@ -119,9 +121,7 @@ class RunChoice:
         else:
             given = self._options.run_id
             run_id = parse_run_id(given) if given is not None else None
-            made = self._home.reserve(
-                self._given.asset_id, self._head, run_id=run_id, now=self._now
-            )
+            made = self._home.reserve(self._head, run_id=run_id, now=self._now)
         return self._run(made.folder)
 
     def other_inputs(self) -> list[str]:
@@ -141,7 +141,9 @@ class RunChoice:
         if self._options.job_dir is not None:
             return self._job_folder(self._options.job_dir)
         if self._options.run_id is not None:
-            return self._home.runs_folder(self._given.asset_id) / parse_run_id(self._options.run_id)
+            layout = self._given.pipeline.layout
+            folder = self._home.runs_folder(layout, self._given.asset_id, self._env)
+            return folder / parse_run_id(self._options.run_id)
         return None
 
     def _job_folder(self, job_dir: str) -> Path:
@@ -166,23 +168,17 @@ class RunChoice:
 
     def _head(self, run_id: RunId) -> RunHead:
         given = self._given
-        plan, asset = given.pipeline.plan, next(iter(given.admitted.files))
         return RunHead.of(
-            plan,
+            given.pipeline.plan,
             producer=self._producer,
-            asset=Asset(
-                id=given.asset_id,
-                input_hash=given.inputs.digests[asset],
-                uri=given.source.absolute().as_uri(),
-                size_bytes=given.admitted.files[asset].stat().st_size,
-                media=dict(given.admitted.media),
-            ),
+            asset=_asset(given),
             source_sha_map=dict(given.inputs.digests),
             run_id=run_id,
             env=self._env,
             profile=given.profile,
             config=given.config,
             created_at=self._now,
+            layout=given.pipeline.layout,
         )
 
     def _resumable(self, run: FolderRun) -> FolderRun:
@@ -217,12 +213,32 @@ class RunChoice:
         return run
 
     def _newest_unfinished(self) -> FolderRun | None:
-        """The newest run of the same pipeline, asset, input and config that is no success yet."""
+        """The newest run of the same pipeline, asset, input and config that is no success yet;
+        to resume from a stage, the newest of all: in a new one its gate could only be closed."""
         wanted = self._head(RunId("any"))
-        for run in reversed(self._home.runs(self._given.asset_id)):
-            if _likeness(run.head) == _likeness(wanted) and _is_unfinished(run):
-                return self._run(run.folder)
-        return None
+        alike = [
+            run
+            for run in reversed(self._home.runs(self._given.asset_id))
+            if _likeness(run.head) == _likeness(wanted)
+        ]
+        unfinished = next((run for run in alike if _is_unfinished(run)), None)
+        if unfinished is None and self._options.resume_from is not None:
+            unfinished = next(iter(alike), None)
+        return self._run(unfinished.folder) if unfinished is not None else None
+
+
+def _asset(given: Given) -> Asset:
+    """A file with what belongs to it; or a collection, which is all of its files."""
+    files, digests = given.admitted.files, given.inputs.digests
+    first = next(iter(files))
+    is_whole = given.admitted.is_collection
+    return Asset(
+        id=given.asset_id,
+        input_hash=digest_of(dict(sorted(digests.items()))) if is_whole else digests[first],
+        uri=given.source.absolute().as_uri(),
+        size_bytes=sum(files[name].stat().st_size for name in (files if is_whole else [first])),
+        media=dict(given.admitted.media),
+    )
 
 
 def _settings(head: RunHead) -> dict[str, Any]:
@@ -235,7 +251,8 @@ def _settings(head: RunHead) -> dict[str, Any]:
 def _likeness(head: RunHead) -> tuple[Any, ...]:
     """What two runs have in common where one goes on with the other."""
     plan = (head.pipeline, head.stages, head.stands_on, head.makes)
-    return (*plan, head.source_sha_map, head.config_hash, head.profile)
+    env = head.env if head.layout is Layout.JOB else None
+    return (*plan, head.layout, env, head.source_sha_map, head.config_hash, head.profile)
 
 
 def check_plan(head: RunHead, plan: Plan) -> None:

@@ -20,6 +20,8 @@ class RunOptions:
     run_id: str | None = None
     new: bool = False
     job_dir: str | None = None
+    env: str | None = None
+    """What kind of work it is; of the installation's settings where left out."""
     profile: str = DEFAULT_PROFILE
     settings: tuple[str, ...] = ()
     """`STAGE.SETTING=VALUE`."""
@@ -64,6 +66,8 @@ class RunReport:
     folder: Path
     concerned: frozenset[str]
     """The stages that were asked for, and those they stand on."""
+    refused: ExitCode = ExitCode.DONE
+    """How it ends where stages left bad items out."""
     receipt: Receipt | None = None
     notes: tuple[str, ...] = ()
     """What a person should know besides: why it was not ingested, other inputs of that name."""
@@ -72,10 +76,16 @@ class RunReport:
     def exit_code(self) -> ExitCode:
         """A failure counts where it concerns what was asked for; a broken file anywhere."""
         stages = self.manifest.stages
-        if any(stages[name].status is StageState.FAILED for name in self.concerned):
-            return ExitCode.STAGE_FAILED
-        is_blocked = any(entry.status is StageState.BLOCKED for entry in stages.values())
-        return ExitCode.BLOCKED if is_blocked else ExitCode.DONE
+        asked = [stages[name] for name in self.concerned]
+        failed = [entry for entry in asked if entry.status is StageState.FAILED]
+        is_by_input = bool(failed) and all(entry.counts.get("failed") for entry in failed)
+        if failed:
+            is_told = is_by_input and self.refused is not ExitCode.DONE
+            return self.refused if is_told else ExitCode.STAGE_FAILED
+        if any(entry.status is StageState.BLOCKED for entry in stages.values()):
+            return ExitCode.BLOCKED
+        is_partial = any(entry.counts.get("failed") for entry in asked)
+        return self.refused if is_partial else ExitCode.DONE
 
 
 def concerned(plan: Plan, stages: frozenset[str]) -> frozenset[str]:

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from filmgate.app import exports, pipelines
 from filmgate.app.artifact_types import registry
@@ -18,11 +21,13 @@ from filmgate.app.run_options import RunOptions, RunReport, concerned
 from filmgate.app.run_status import RunStatus
 from filmgate.app.settings import Settings
 from filmgate.core.answers import Receipt
-from filmgate.core.errors import FilmgateError, Invalid, NotFound
+from filmgate.core.errors import FilmgateError, Invalid, NotFound, UsageError
 from filmgate.core.forecast import Forecast
+from filmgate.core.ids import Layout
 from filmgate.core.legacy import LegacyRun
 from filmgate.core.manifest import Manifest
 from filmgate.core.people import PEOPLE
+from filmgate.core.pipeline import Pipeline
 from filmgate.core.plan import Plan
 from filmgate.core.ports import EventSink, Observer, ResultStore
 from filmgate.core.resources import Resource
@@ -62,19 +67,21 @@ class System:
     def run(
         self,
         name: str,
-        source: Path,
+        source: Path | None,
         options: RunOptions,
         observer: Observer,
         hashed: Told,
         sinks: tuple[EventSink, ...] = (),
     ) -> RunReport:
-        """Run a pipeline on an input: resume the run that is meant, or begin one.
+        """Run a pipeline on an input: resume the run that is meant, or begin one. A run that is
+        named knows its input itself.
 
         A database that is away does not fail the run; the report says so.
         """
         pipeline = pipelines.load(name)
         request = options.request(pipeline.plan)
         sinks = (*sinks, *exports.sinks(self._settings.export))
+        options, source = self._resumed(pipeline, source, options)
         given = admit(pipeline, source, options, hashed)
         choice = self._choice(given, options)
         run = choice.find_or_reserve()
@@ -113,6 +120,7 @@ class System:
             manifest=manifest,
             folder=run.folder,
             concerned=concerned(pipeline.plan, request.stages),
+            refused=pipeline.refused,
             receipt=receipt,
             notes=tuple(notes),
         )
@@ -120,13 +128,14 @@ class System:
     def plan(
         self,
         name: str,
-        source: Path,
+        source: Path | None,
         options: RunOptions,
         hashed: Told,
     ) -> Forecast:
         """What `run` would do if it were asked now; nothing is run or written."""
         pipeline = pipelines.load(name)
         request = options.request(pipeline.plan)
+        options, source = self._resumed(pipeline, source, options)
         given = admit(pipeline, source, options, hashed)
         run = self._choice(given, options).find()
         if run is None:
@@ -197,13 +206,41 @@ class System:
         consulted = [each.resources[PEOPLE] for each in prints if PEOPLE in each.resources]
         return self._people.snapshot(consulted[-1]) if consulted else None
 
+    def _resumed(
+        self, pipeline: Pipeline, source: Path | None, options: RunOptions
+    ) -> tuple[RunOptions, Path]:
+        """What is asked, with what the run that is named knows itself: its input, what that goes
+        by, and its environment."""
+        named = options.job_dir or options.run_id
+        if named is None:
+            if source is None:
+                raise UsageError(
+                    f"what is {pipeline.plan.pipeline} to run on?",
+                    expected="an input, or a run that was begun",
+                    got="neither",
+                    hint="Name its files, or its folder: --job-dir",
+                )
+            return options, source
+        try:
+            head = self._home.find(str(Path(named).absolute()) if options.job_dir else named).head
+        except NotFound:
+            if source is None:
+                raise
+            return options, source
+        if source is not None and pipeline.layout is Layout.RUN:
+            return options, source
+        kept = replace(
+            options, env=options.env or head.env, asset_id=options.asset_id or head.asset.id
+        )
+        return kept, source or Path(url2pathname(urlsplit(head.asset.uri).path))
+
     def _choice(self, given: Given, options: RunOptions) -> RunChoice:
         return RunChoice(
             self._home,
             given,
             options,
             producer=self._settings.producer,
-            env=self._settings.env,
+            env=options.env or self._settings.env,
             now=utc_now(),
         )
 

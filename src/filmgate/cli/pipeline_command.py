@@ -1,10 +1,11 @@
 """The command of a pipeline, the same for all that can be asked of one: run it, foresee it."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -38,6 +39,11 @@ class ExecutorName(StrEnum):
 
 
 Source = Annotated[Path, typer.Argument(help="The input.", show_default=False)]
+Uploads = Annotated[
+    Path | None,
+    typer.Option("--uploads", help="A folder of books, or one; a run that is named knows its own."),
+]
+Env = Annotated[str | None, typer.Option(help="What kind of work it is: dev, prod, …")]
 AssetName = Annotated[str | None, typer.Option(help="Default: from the file's name.")]
 RunName = Annotated[str | None, typer.Option(help="Name the run, or go on with it.")]
 New = Annotated[bool, typer.Option("--new", help="Always begin a new run.")]
@@ -67,22 +73,62 @@ class Asked:
     """What was typed: the pipeline, its input, what is wanted of the run, and how it is told."""
 
     pipeline: str
-    source: Path
+    source: Path | None
     options: "RunOptions"
     log_level: LogLevel | None
     log_file: Path | None
     as_json: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Flag:
+    """An option of one pipeline: a setting of a stage by a name of its own."""
+
+    setting: str
+    annotation: Any
+
+
+FLAGS = {
+    "rulebook": {
+        "ocr": Flag(
+            setting="A.ocr",
+            annotation=Annotated[
+                bool | None, typer.Option("--ocr", help="Read scanned pages off their pictures.")
+            ],
+        ),
+        "parser": Flag(
+            setting="C.parser",
+            annotation=Annotated[str | None, typer.Option(help="native or unstructured.")],
+        ),
+        "enricher": Flag(
+            setting="D.enricher",
+            annotation=Annotated[str | None, typer.Option(help="native or haystack.")],
+        ),
+        "embeddings": Flag(
+            setting="D.embeddings",
+            annotation=Annotated[
+                bool | None, typer.Option("--embeddings", help="Make a vector of each chunk.")
+            ],
+        ),
+        "graph": Flag(
+            setting="E.graph",
+            annotation=Annotated[str | None, typer.Option(help="native or llamaindex.")],
+        ),
+    }
+}
+"""By pipeline and name. Pipelines are not loaded for --help."""
+
+
 def add(app: typer.Typer, pipeline: str, told: str, do: Callable[[Asked], None]) -> None:
     """Give `app` a command of the pipeline's name that does `do`; `told` is its help."""
 
     def command(
-        source: Source,
+        source: Path | None = None,
         asset_id: AssetName = None,
         run_id: RunName = None,
         new: New = False,
         job_dir: JobDir = None,
+        env: Env = None,
         profile: Profile = "balanced",
         settings: Set = None,
         stages: Stages = None,
@@ -97,6 +143,7 @@ def add(app: typer.Typer, pipeline: str, told: str, do: Callable[[Asked], None])
         log_level: Level = None,
         log_file: LogFile = None,
         as_json: AsJson = False,
+        **flags: Any,
     ) -> None:
         from filmgate.app.run_options import RunOptions  # keeps --help quick
 
@@ -105,8 +152,9 @@ def add(app: typer.Typer, pipeline: str, told: str, do: Callable[[Asked], None])
             run_id=run_id,
             new=new,
             job_dir=job_dir,
+            env=env,
             profile=profile,
-            settings=tuple(settings or ()),
+            settings=(*_settings(pipeline, flags), *(settings or ())),
             stages=tuple(name.strip() for name in (stages or "").split(",") if name.strip()),
             resume_from=resume_from,
             force=force,
@@ -129,4 +177,33 @@ def add(app: typer.Typer, pipeline: str, told: str, do: Callable[[Asked], None])
         do(asked)
 
     command.__doc__ = told
+    _shape(command, pipeline)
     app.command(pipeline)(command)
+
+
+def _shape(command: Callable[..., None], pipeline: str) -> None:
+    """Give the command the options of its pipeline: Typer reads them off its signature."""
+    signature = inspect.signature(command)
+    options = dict(signature.parameters)
+    flags = FLAGS.get(pipeline)
+    source, default = (Source, inspect.Parameter.empty) if flags is None else (Uploads, None)
+    options["source"] = options["source"].replace(annotation=source, default=default)
+    del options["flags"]
+    for name, flag in (flags or {}).items():
+        options[name] = inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=flag.annotation
+        )
+    command.__annotations__ = {name: each.annotation for name, each in options.items()}
+    command.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=list(options.values())
+    )
+
+
+def _settings(pipeline: str, flags: dict[str, Any]) -> tuple[str, ...]:
+    """What was typed of a pipeline's own options, as settings."""
+    own = FLAGS.get(pipeline, {})
+    return tuple(
+        f"{own[name].setting}={str(value).lower()}"
+        for name, value in flags.items()
+        if value is not None
+    )

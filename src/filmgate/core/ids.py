@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from enum import StrEnum
 from typing import NewType
 from unicodedata import combining, normalize
 from zoneinfo import ZoneInfo
@@ -12,6 +13,16 @@ from filmgate.core.errors import Invalid
 AssetId = NewType("AssetId", str)
 RunId = NewType("RunId", str)
 StageName = NewType("StageName", str)
+
+
+class Layout(StrEnum):
+    """How the runs of a pipeline are kept, and spoken of."""
+
+    RUN = "run"
+    """`manifests/{asset_id}/runs/{run_id}`: runs of an asset, with stages."""
+    JOB = "job"
+    """`artifacts/ingest/{env}/{job_id}`: jobs over a collection, with passes."""
+
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 """What an asset id or a run id may look like: safe as a folder, a key and a word in a URL."""

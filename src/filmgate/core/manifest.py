@@ -4,14 +4,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from filmgate.core.digest import canonical_json
 from filmgate.core.envelope import Digest, Id, Int32, Moment, Word
 from filmgate.core.errors import Invalid, first_fault, json_pointer
 from filmgate.core.gates import Reason, ReasonCode, Stranger, Verdict
+from filmgate.core.ids import Layout
 from filmgate.core.plan import Producer
 from filmgate.core.records import (
     ArtifactRef,
@@ -81,6 +89,22 @@ class Manifest(Record):
     updated_at: Moment
     stages: dict[str, StageEntry]
     metrics: dict[str, Any]
+    job_id: Id | None = None
+    """Of a job: its run id."""
+    passes: dict[str, StageEntry] | None = None
+    """Of a job: its stages."""
+
+    @model_validator(mode="after")
+    def _speaks_of_one_job(self) -> Self:
+        if self.passes not in (None, self.stages) or self.job_id not in (None, self.run_id):
+            raise ValueError("passes are the stages, and job_id is the run_id, of a job")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_job(self, told: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        body: dict[str, Any] = told(self)
+        absent = [name for name in ("job_id", "passes") if body.get(name) is None]
+        return {name: value for name, value in body.items() if name not in absent}
 
     def to_bytes(self) -> bytes:
         """As it stands on disk: one line of canonical JSON."""
@@ -297,6 +321,8 @@ def fold(ledger: Ledger, *, is_held: bool) -> Manifest:
         updated_at=max([head.created_at, *(record.ended for record in ledger.records)]),
         stages=entries,
         metrics=_totals(entries.values()),
+        job_id=head.run_id if head.layout is Layout.JOB else None,
+        passes=entries if head.layout is Layout.JOB else None,
     )
 
 

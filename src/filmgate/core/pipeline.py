@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from filmgate.core.errors import Invalid, first_fault
+from filmgate.core.errors import ExitCode, Invalid, first_fault
+from filmgate.core.ids import Layout
 from filmgate.core.plan import Plan
 
 DEFAULT_PROFILE = "balanced"
@@ -22,6 +23,8 @@ class Admitted:
     """By name: the asset first, then what lies beside it and belongs to it."""
     media: Mapping[str, Any] = field(default_factory=dict)
     """What is known of it before any stage; stands in the manifest."""
+    is_collection: bool = False
+    """Whether the asset is all of the files together, and none of them before the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,10 @@ class Pipeline:
         default_factory=lambda: {DEFAULT_PROFILE: {}}
     )
     """What each profile sets otherwise than the stages' own defaults: by stage, by setting."""
+
+    layout: Layout = Layout.RUN
+    refused: ExitCode = ExitCode.DONE
+    """How a run ends in which a stage left bad items out and went on with the good ones."""
 
     def __post_init__(self) -> None:
         unknown = {stage for values in self.profiles.values() for stage in values}

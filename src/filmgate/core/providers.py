@@ -149,3 +149,32 @@ class BoxFollower(Protocol):
 
     def follow(self, image: "Image") -> tuple[Box, float]:
         """Where it is now, and how sure that is: the peak-to-sidelobe ratio of its correlation."""
+
+
+class TermFinder(Protocol):
+    """Finds many terms in a text at once."""
+
+    def find(self, text: str) -> Iterable[tuple[int, int, str]]:
+        """(start, end, term) of every one, also where they overlap."""
+
+
+class SentenceEmbedder(Protocol):
+    """Makes vectors of sentences, near each other where they mean the like."""
+
+    @property
+    def producer(self) -> Producer:
+        """Which model."""
+
+    def embed(self, texts: Sequence[str]) -> "Vectors":
+        """(n, d) float32 of length 1, one for each text; what is longer than it reads is cut."""
+
+
+class Normaliser(Protocol):
+    """Makes texts plain; what it gives for each of them, in their order."""
+
+    @property
+    def producer(self) -> Producer:
+        """Whose work it is."""
+
+    def normalise(self, texts: Sequence[str]) -> list[str]:
+        """Each text, cleaned."""

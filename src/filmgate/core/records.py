@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from filmgate.core.digest import canonical_json, digest_of, sha256_hex
 from filmgate.core.envelope import Digest, Id, Int64, Sha256, Text, Word
 from filmgate.core.errors import Invalid, first_fault
+from filmgate.core.ids import Layout
 from filmgate.core.plan import Plan, Producer
 from filmgate.core.states import StageState, StageView
 
@@ -77,6 +78,7 @@ class RunHead(Record):
     config: dict[str, Any]
     config_hash: Digest
     created_at: datetime
+    layout: Layout = Layout.RUN
 
     @classmethod
     def of(cls, plan: Plan, *, config: dict[str, Any], **facts: Any) -> "RunHead":

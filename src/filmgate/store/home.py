@@ -9,6 +9,7 @@ from pathlib import Path
 from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.ids import (
     AssetId,
+    Layout,
     RunId,
     attempt_number,
     attempt_run_id,
@@ -26,9 +27,13 @@ class Home:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def runs_folder(self, asset_id: AssetId) -> Path:
-        """Where an asset's runs live."""
-        return self.root / "manifests" / asset_id / "runs"
+    def runs_folder(self, layout: Layout, asset_id: str, env: str) -> Path:
+        """Where an asset's runs live, or an environment's jobs."""
+        match layout:
+            case Layout.RUN:
+                return self.root / "manifests" / asset_id / "runs"
+            case Layout.JOB:
+                return self.root / "artifacts" / "ingest" / env
 
     def runs(self, asset_id: AssetId | None = None) -> list[FolderRun]:
         """All runs (of one asset) whose head can be read, oldest first."""
@@ -40,8 +45,14 @@ class Home:
         return sorted(run.folder for run in self._found(None) if not _is_readable(run))
 
     def _found(self, asset_id: AssetId | None) -> list[FolderRun]:
-        pattern = f"{asset_id or '*'}/runs/*/{HEAD}"
-        paths = (self.root / "manifests").glob(pattern)
+        runs = self._below("manifests", f"{asset_id or '*'}/runs/*/{HEAD}")
+        jobs = self._below("artifacts/ingest", f"*/*/{HEAD}")
+        if asset_id is not None:
+            jobs = [job for job in jobs if _is_readable(job) and job.head.asset.id == asset_id]
+        return runs + jobs
+
+    def _below(self, folder: str, pattern: str) -> list[FolderRun]:
+        paths = (self.root / folder).glob(pattern)
         return [FolderRun(path.parent) for path in paths if not path.parent.name.startswith(".")]
 
     def find(self, reference: str) -> FolderRun:
@@ -73,7 +84,7 @@ class Home:
                 hint="`filmgate status` lists the runs there are",
             )
         if len(named) > 1:
-            assets = ", ".join(sorted(found.folder.parents[1].name for found in named))
+            assets = ", ".join(sorted(found.head.asset.id for found in named))
             raise Invalid(
                 f"several assets have a run {reference!r}",
                 expected="asset/run",
@@ -83,17 +94,18 @@ class Home:
 
     def reserve(
         self,
-        asset_id: AssetId,
         head: Callable[[RunId], RunHead],
         *,
         run_id: RunId | None,
         now: datetime,
     ) -> FolderRun:
-        """Make a run's directory; without a run id, under the asset's next attempt id.
+        """Make a run's directory; without a run id, under the next attempt id: of the asset, of
+        jobs that of their environment.
 
         Attempts are counted under a lock, so that two callers never get the same number.
         """
-        folder = self.runs_folder(asset_id)
+        wanted = head(RunId("any"))
+        folder = self.runs_folder(wanted.layout, wanted.asset.id, wanted.env)
         if run_id is not None:
             return reserve(folder / run_id, head(run_id))
         make_folders(folder)

@@ -1,0 +1,240 @@
+"""Tables of contents: of the file, printed, or none; and what of them stands on its page."""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
+from typing import NamedTuple
+
+from filmgate.core.books import BookFacts, Line, Page, Role
+from filmgate.core.rulebook import Method, Place
+from filmgate.pipelines.rulebook.rules.furniture import printed_pages
+from filmgate.pipelines.rulebook.rules.styles import Heading, headings, levels
+from filmgate.pipelines.rulebook.rules.text import cleaned, folded, key
+
+MIN_LIKENESS = 0.84
+"""Of a title to a heading on its page, to be called a misspelling of it (Ratcliff/Obershelp).
+"Lighning Bolt" is 0.96 like "Lightning Bolt"; other titles of one page stay below 0.7."""
+
+MAX_CONTENTS_PAGES = 30
+MIN_CONTENTS_LINES = 5
+MIN_CONFIRMED = 0.5
+"""Of the entries of a printed table of contents that must stand on their pages: else it is an
+index, or another book's."""
+
+_UNPRINTED = re.compile(r"^(table|sidebar|side ?bar|figure|box)\s*:\s*", re.IGNORECASE)
+_CONTENTS_LINE = re.compile(r"^(?P<title>\S.*?\S)\s*(?:[.·…_\s]{3,}|\t)\s*(?P<page>\d{1,4})$")
+_LEADER = re.compile(r"[.·…_]{3,}|\s{3,}|\t")
+
+
+class Entry(NamedTuple):
+    """A line of some table of contents, and where its heading was found."""
+
+    title: str
+    level: int
+    page: int
+    method: Method
+    place: Place | None
+    printed: str | None
+    confidence: float
+    evidence: str
+
+
+class Contents(NamedTuple):
+    """The sections of a book, and the headings that its table of contents lacks."""
+
+    method: Method
+    entries: list[Entry]
+    unlisted: list[Entry]
+
+
+def contents(facts: BookFacts, pages: Sequence[Page]) -> Contents:
+    """What a book has for a table of contents: its outline, else the levels in its markup, else
+    the printed one, else the looks of its headings."""
+    looks = [each for each in headings(pages) if _has_text(each.title)]
+    on_page: dict[int, list[Heading]] = defaultdict(list)
+    for each in looks:
+        on_page[each.page].append(each)
+    index = {page.page: _Index(page, on_page[page.page]) for page in pages}
+    if facts.outline:
+        wanted = [(e.title, e.level + 1, e.page) for e in facts.outline if key(e.title)]
+        listed = _checked(wanted, index, Method.OUTLINE)
+        return Contents(Method.OUTLINE, listed, _unlisted(looks, listed))
+    if marked := _marked(pages):
+        return Contents(Method.MARKUP, marked, [])
+    listed = _checked(_printed_contents(pages), index, Method.PRINTED_CONTENTS)
+    if listed and sum(e.place is not None for e in listed) >= MIN_CONFIRMED * len(listed):
+        return Contents(Method.PRINTED_CONTENTS, listed, _unlisted(looks, listed))
+    kept = [each for each in looks if not each.is_label]
+    return Contents(Method.FONT_STYLE, _by_looks(kept), _by_looks([h for h in looks if h.is_label]))
+
+
+def _has_text(title: str) -> bool:
+    return bool(key(title))
+
+
+def _marked(pages: Sequence[Page]) -> list[Entry]:
+    """Headings that the file itself says are headings."""
+    return [
+        Entry(
+            title=cleaned(line.text),
+            level=line.level or 1,
+            page=page.page,
+            method=Method.MARKUP,
+            place=Place(page=page.page, line=number),
+            printed=None,
+            confidence=1.0,
+            evidence=f"marked as a heading of level {line.level}",
+        )
+        for page in pages
+        for number, line in enumerate(page.lines)
+        if line.role is Role.HEADING and key(line.text)
+    ]
+
+
+def _by_looks(found: Sequence[Heading]) -> list[Entry]:
+    return [
+        Entry(
+            title=each.title,
+            level=level,
+            page=each.page,
+            method=Method.FONT_STYLE,
+            place=Place(page=each.page, line=each.line, lines=each.lines),
+            printed=None,
+            confidence=0.4 if each.is_label else 0.7,
+            evidence=f"letters of {each.size:g} points",
+        )
+        for each, level in zip(found, levels(found), strict=True)
+    ]
+
+
+def _unlisted(looks: Sequence[Heading], listed: Sequence[Entry]) -> list[Entry]:
+    """Headings on the pages that no entry was found at."""
+    taken = {
+        (e.place.page, e.place.line + n) for e in listed if e.place for n in range(e.place.lines)
+    }
+    return _by_looks([each for each in looks if (each.page, each.line) not in taken])
+
+
+class _Index:
+    """The lines of a page by what titles may look for."""
+
+    def __init__(self, page: Page, looks: Sequence[Heading]) -> None:
+        self.page = page.page
+        self.lines = page.lines
+        self.keys = [
+            key(line.text) if line.role is not Role.FURNITURE else "" for line in page.lines
+        ]
+        self.looks = looks
+
+    def find(self, title: str, after: int) -> tuple[Place, str] | None:
+        """Where a title stands, the first place behind line `after` if it can be, and how it is
+        told: as a line, as several, or as the beginning of one."""
+        wanted = key(title)
+        order = [*range(after + 1, len(self.keys)), *range(min(after + 1, len(self.keys)))]
+        for number in order:
+            if self.keys[number] == wanted:
+                return self._place(number, 1), "stands on the page as written"
+        for number in order:
+            for count in (2, 3):
+                if len(self.keys) >= number + count and self._joined(number, count) == wanted:
+                    return self._place(number, count), f"stands on the page in {count} lines"
+        for number in order:
+            if self.keys[number].startswith(wanted) and self._is_run_in(self.lines[number], title):
+                return self._place(number, 1), "begins a paragraph on the page"
+        return None
+
+    def resembling(self, title: str) -> tuple[Place, str] | None:
+        """The heading on the page that is most like a title that is not there, and how it is
+        printed."""
+        wanted = key(title)
+        likeness = [
+            (SequenceMatcher(None, wanted, key(each.title)).ratio(), each) for each in self.looks
+        ]
+        best = max(likeness, key=lambda pair: (pair[0], -pair[1].line), default=None)
+        if best is None or best[0] < MIN_LIKENESS:
+            return None
+        return Place(page=self.page, line=best[1].line, lines=best[1].lines), best[1].title
+
+    def _place(self, line: int, lines: int) -> Place:
+        return Place(page=self.page, line=line, lines=lines)
+
+    def _joined(self, number: int, count: int) -> str:
+        parts = self.keys[number : number + count]
+        return "".join(parts) if all(parts) else ""
+
+    @staticmethod
+    def _is_run_in(line: Line, title: str) -> bool:
+        """Whether a title is followed by the end of a phrase."""
+        rest = folded(line.text).removeprefix(folded(title))
+        return rest != folded(line.text) and rest[:1] in {".", ":"}
+
+
+def _checked(
+    wanted: Sequence[tuple[str, int, int | None]], index: Mapping[int, _Index], method: Method
+) -> list[Entry]:
+    """Entries, each looked for on its page."""
+    entries: list[Entry] = []
+    last: dict[int, int] = {}
+    for title, level, page in wanted:
+        plain = cleaned(title)
+        if page is None or page not in index:
+            entries.append(_astray(plain, level, page or 1, method, "leads to no page"))
+            continue
+        entry = _looked_for(plain, level, index[page], last.get(page, -1), method)
+        if entry.place is not None:
+            last[page] = entry.place.line + entry.place.lines - 1
+        entries.append(entry)
+    return entries
+
+
+def _looked_for(title: str, level: int, index: _Index, after: int, method: Method) -> Entry:
+    page = index.page
+    found = index.find(title, after)
+    printed = None
+    confidence = 1.0
+    if found is None and (bare := _UNPRINTED.sub("", title)) != title and key(bare):
+        found, printed, confidence = index.find(bare, after), bare, 0.9
+    if found is not None:
+        place, evidence = found
+        return Entry(title, level, page, method, place, printed, confidence, evidence)
+    like = index.resembling(_UNPRINTED.sub("", title))
+    if like is None:
+        return _astray(title, level, page, method, "does not stand on its page")
+    place, printed = like
+    evidence = f"does not stand on its page as written, but {printed!r} does"
+    return Entry(title, level, page, method, place, printed, 0.6, evidence)
+
+
+def _astray(title: str, level: int, page: int, method: Method, why: str) -> Entry:
+    return Entry(title, level, page, method, None, None, 0.3, why)
+
+
+def _printed_contents(pages: Sequence[Page]) -> list[tuple[str, int, int | None]]:
+    """(title, level, page) of every line of a table of contents that is printed in front."""
+    numbered = printed_pages(pages)
+    found: list[tuple[str, float, int]] = []
+    for page in pages[:MAX_CONTENTS_PAGES]:
+        lines = [(line, _contents_line(line)) for line in page.lines]
+        listed = [(line, read) for line, read in lines if read is not None]
+        if len(listed) < MIN_CONTENTS_LINES or len(listed) < len(page.lines) / 3:
+            continue
+        found += [(title, line.box[0] if line.box else 0.0, n) for line, (title, n) in listed]
+    indents = sorted({round(x / 4) for _, x, _ in found})
+    deep = {indent: min(depth, 6) for depth, indent in enumerate(indents, start=1)}
+    return [
+        (title, deep[round(x / 4)], numbered.get(str(number), number if not numbered else None))
+        for title, x, number in found
+    ]
+
+
+def _contents_line(line: Line) -> tuple[str, int] | None:
+    if line.role is Role.FURNITURE or not _LEADER.search(line.text):
+        is_row = line.role is Role.ROW
+        if not is_row:
+            return None
+    raw = line.text.replace("\r", "\t")
+    found = _CONTENTS_LINE.match(raw) or re.match(r"^(?P<title>\D.*?)\s+(?P<page>\d{1,4})$", raw)
+    if found is None or not key(found["title"]):
+        return None
+    return cleaned(found["title"]).rstrip(" ._·…"), int(found["page"])

@@ -1,0 +1,211 @@
+"""Paragraphs: lines that belong together, of the order in which the file gives them."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+from filmgate.core.books import Line, Page, Role
+from filmgate.pipelines.rulebook.rules.styles import body_size
+from filmgate.pipelines.rulebook.rules.text import cleaned, joined
+
+INDENT = (3.0, 40.0)
+"""Points by which the first line of a paragraph is set in. Typesetters use 9 to 20; less is the
+difference between two letters, more another column."""
+
+GAP = 0.6
+"""Of the size, between two lines; lines of one paragraph are 0.1 to 0.35 apart."""
+
+SHORT = 0.68
+"""Of the measure; a line that ends before that ends on purpose."""
+
+OTHER_SIZE = 0.6
+"""Points between the sizes of two paragraphs; less is rounding."""
+
+TOUCHING = 0.2
+"""Of the size, between two pieces of a word; a space is 0.25 of it."""
+
+MIN_ROWS = 3
+"""So many rows make a table."""
+
+MIN_ITEMS = 3
+MAX_ITEM_WORDS = 8
+
+_BULLET = re.compile(r"[•●▪◦‣⁃*–—-]\s|\d{1,2}[.)]\s|\(?[a-z]\)\s")
+_ENDS = re.compile(r"[.!?:…”\"')\]]$")
+_STYLE = re.compile(
+    r"[-,]?(bold|italic|oblique|regular|roman|semi|demi|light|medium|ligh|ital)+", re.I
+)
+
+
+class Shape(StrEnum):
+    """What a paragraph is."""
+
+    HEADING = "heading"
+    PROSE = "prose"
+    ITEM = "item"
+    ROWS = "rows"
+
+
+class Placed(NamedTuple):
+    """A line of a book."""
+
+    page: int
+    number: int
+    """Its place on the page, from 0."""
+    line: Line
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Lines that belong together."""
+
+    shape: Shape
+    lines: tuple[Placed, ...]
+
+    @cached_property
+    def text(self) -> str:
+        """As people read it; rows and lines of headings each on their own."""
+        if self.shape is Shape.ROWS:
+            return "\n".join(cleaned(each.line.text) for each in self.lines)
+        return joined(_whole_words(self.lines))
+
+
+def _whole_words(lines: Sequence[Placed]) -> list[str]:
+    """The texts of lines; those that touch on one base line are one."""
+    texts: list[str] = []
+    for number, each in enumerate(lines):
+        if number and _touch(lines[number - 1], each):
+            texts[-1] = texts[-1].rstrip() + each.line.text.lstrip()
+        else:
+            texts.append(each.line.text)
+    return texts
+
+
+def _touch(left: Placed, right: Placed) -> bool:
+    """Whether a word goes on in another line of the file that is none on the page."""
+    first, second, size = left.line.box, right.line.box, left.line.size or 0.0
+    if first is None or second is None or left.page != right.page:
+        return False
+    overlap = min(first[3], second[3]) - max(first[1], second[1])
+    is_level = overlap > 0.6 * min(first[3] - first[1], second[3] - second[1])
+    return is_level and -TOUCHING * size < second[0] - first[2] < TOUCHING * size
+
+
+class Typesetting(NamedTuple):
+    """What most lines of a book have in common."""
+
+    size: float | None
+    measure: float | None
+    """How wide a full line is, in points."""
+
+
+def typesetting(pages: Sequence[Page]) -> Typesetting:
+    """The size and the measure of a book's body."""
+    size = body_size(pages)
+    widths: Counter[int] = Counter()
+    for page in pages:
+        for line in page.lines:
+            if line.size == size and line.box is not None and line.role is Role.TEXT:
+                widths[round(line.box[2] - line.box[0])] += 1
+    total, seen = sum(widths.values()), 0
+    for width in sorted(widths):
+        seen += widths[width]
+        if seen >= total * 0.9:
+            return Typesetting(size, float(width))
+    return Typesetting(size, None)
+
+
+def paragraphs(lines: Iterable[Placed], setting: Typesetting) -> list[Paragraph]:
+    """The paragraphs of a section, its heading left out."""
+    groups: list[list[Placed]] = []
+    for each in lines:
+        if groups and not _parts(groups[-1][-1], each, setting):
+            groups[-1].append(each)
+        else:
+            groups.append([each])
+    return _with_lists([Paragraph(_shape(group), tuple(group)) for group in groups], setting)
+
+
+def _shape(group: Sequence[Placed]) -> Shape:
+    if group[0].line.role is Role.ROW and len(group) >= MIN_ROWS:
+        return Shape.ROWS
+    first = group[0].line
+    is_item = first.role is Role.ITEM or _BULLET.match(cleaned(first.text))
+    return Shape.ITEM if is_item else Shape.PROSE
+
+
+def _parts(above: Placed, below: Placed, setting: Typesetting) -> bool:
+    """Whether a new paragraph begins between two lines."""
+    first, second = above.line, below.line
+    if _touch(above, below):
+        return False
+    is_other = _family(first) != _family(second) or first.size != second.size
+    if Role.ROW in {first.role, second.role} and (first.role is second.role or is_other):
+        return _family(first) != _family(second)
+    if first.box is None or second.box is None:
+        return first.level is not None or second.start - first.end > 1
+    if _BULLET.match(cleaned(second.text)) or _is_set_otherwise(first, second):
+        return True
+    if above.page != below.page or second.box[1] < first.box[1] - (first.size or 0):
+        return not _is_broken_off(first, second)
+    return _begins_below(first, second, setting)
+
+
+def _is_set_otherwise(first: Line, second: Line) -> bool:
+    is_other_size = abs((first.size or 0) - (second.size or 0)) > OTHER_SIZE
+    return is_other_size or _family(first) != _family(second)
+
+
+def _begins_below(first: Line, second: Line, setting: Typesetting) -> bool:
+    assert first.box is not None
+    assert second.box is not None
+    size = second.size or setting.size or 10.0
+    if second.box[1] - first.box[3] > GAP * size:
+        return True
+    if INDENT[0] < second.box[0] - first.box[0] < INDENT[1] and not _BULLET.match(first.text):
+        return True
+    width = first.box[2] - min(first.box[0], second.box[0])
+    return setting.measure is not None and width < SHORT * setting.measure
+
+
+def _is_broken_off(first: Line, second: Line) -> bool:
+    """Whether a sentence goes on in the next column, or on the next page."""
+    text, more = cleaned(first.text), cleaned(second.text)
+    return not _ENDS.search(text) and (more[:1].islower() or not text[-1:].isalnum())
+
+
+def _family(line: Line) -> str:
+    """A font without what is bold or slanted of it."""
+    return _without_style(line.font or "")
+
+
+@lru_cache(maxsize=4096)
+def _without_style(font: str) -> str:
+    return _STYLE.sub("", font)
+
+
+def _with_lists(found: list[Paragraph], setting: Typesetting) -> list[Paragraph]:
+    """Runs of short paragraphs without the end of a sentence are lists."""
+    made: list[Paragraph] = []
+    run: list[Paragraph] = []
+    for each in [*found, None]:
+        if each is not None and _is_entry(each):
+            run.append(each)
+            continue
+        is_list = len(run) >= MIN_ITEMS and setting.size is not None
+        made += [replace(p, shape=Shape.ITEM) if is_list else p for p in run]
+        run = []
+        if each is not None:
+            made.append(each)
+    return made
+
+
+def _is_entry(paragraph: Paragraph) -> bool:
+    if paragraph.shape is not Shape.PROSE or len(paragraph.lines) > 2:  # noqa: PLR2004
+        return False
+    text = paragraph.text
+    return len(text.split()) <= MAX_ITEM_WORDS and not text.endswith((".", ":", ";", ","))

@@ -1,0 +1,169 @@
+"""HTML, and what becomes HTML: its blocks of text in order, with the levels of its headings."""
+
+import re
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filmgate.core.books import Book, BookFacts, BookFormat, Line, Page, Role
+from filmgate.core.errors import Invalid
+from filmgate.core.plan import Producer
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element
+
+HEADINGS = {f"h{level}": level for level in range(1, 7)}
+SILENT = frozenset({"script", "style", "template", "head", "noscript", "svg", "math", "nav"})
+"""Elements whose text nobody reads; `nav` repeats the headings."""
+
+BLOCKS = frozenset(
+    {"address", "article", "aside", "blockquote", "body", "caption", "dd", "details", "div", "dl"}
+    | {"dt", "fieldset", "figcaption", "figure", "footer", "form", "header", "hr", "html", "li"}
+    | {"main", "ol", "p", "pre", "section", "summary", "table", "tbody", "td", "tfoot", "th"}
+    | {"thead", "tr", "ul", *HEADINGS}
+)
+ROLES = {"li": Role.ITEM, "dt": Role.ITEM, "tr": Role.ROW}
+_ATTRIBUTES = re.compile(r"^[ \t]*\{:[^}\n]*\}[ \t]*$|^- TOC$(?=\n\{:toc\})", re.MULTILINE)
+"""Lines that are attributes of the block beside them, in kramdown and its kin."""
+
+CELL = "\t"
+"""Between the cells of a row."""
+
+
+def open_html(path: Path) -> Book:
+    """An HTML file as one page."""
+    lines, title = blocks_of(path.read_bytes())
+    return book_of(BookFormat.HTML, "lxml", [lines], title)
+
+
+def open_markdown(path: Path) -> Book:
+    """A Markdown file (CommonMark with tables) as one page."""
+    from markdown_it import MarkdownIt
+
+    text = _ATTRIBUTES.sub("", _without_front_matter(text_of(path.read_bytes())))
+    html = MarkdownIt("commonmark").enable("table").render(text)
+    lines, _ = blocks_of(html.encode("utf-8"))
+    return book_of(BookFormat.MARKDOWN, "markdown-it-py", [lines], None)
+
+
+def open_text(path: Path) -> Book:
+    """A plain text as one page; empty lines part its paragraphs."""
+    text = text_of(path.read_bytes())
+    lines, start = [], 0
+    for raw in text.splitlines(keepends=True):
+        if raw.strip():
+            first = start + len(raw) - len(raw.lstrip())
+            lines.append(Line(start=first, text=raw.strip()))
+        start += len(raw)
+    return book_of(BookFormat.TEXT, None, [lines], None)
+
+
+def book_of(
+    kind: BookFormat, package: str | None, documents: list[list[Line]], title: str | None
+) -> Book:
+    """A book of documents, each a page; Invalid where there is no text in any."""
+    if not any(documents):
+        raise Invalid("there is no text in it", expected="a book with text", got="none")
+    name, version = package or "filmgate-text", metadata.version(package) if package else "1"
+    return Book(
+        producer=Producer(name=name, version=version),
+        facts=BookFacts(format=kind, pages=len(documents), title=title),
+        pages=(Page(page=n, lines=tuple(lines)) for n, lines in enumerate(documents, start=1)),
+    )
+
+
+def text_of(data: bytes) -> str:
+    """Bytes of a text in UTF-8 (or UTF-16 with its mark); Invalid for others."""
+    if b"\0" in data and data[:2] not in {b"\xff\xfe", b"\xfe\xff"}:
+        raise Invalid("this is no text", expected="UTF-8", got="bytes with NUL among them")
+    encoding = "utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise Invalid(
+            "this is no text in UTF-8",
+            expected="UTF-8",
+            got=f"byte {error.object[error.start]:#04x} at {error.start}",
+            hint="Save it as UTF-8, and hand that in",
+        ) from error
+
+
+def blocks_of(data: bytes) -> tuple[list[Line], str | None]:
+    """The blocks of an HTML document, and its title. Places count characters of the blocks'
+    text, joined by line feeds."""
+    from lxml import html as lxml_html
+    from lxml.etree import ParserError
+
+    parser = lxml_html.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False)
+    try:
+        root = lxml_html.document_fromstring(text_of(data).encode("utf-8"), parser=parser)
+    except ParserError as error:
+        raise Invalid("there is no text in it", expected="HTML", got=str(error)) from error
+    lines: list[Line] = []
+    start = 0
+    for text, role, level in _Blocks().of(root):
+        lines.append(Line(start=start, text=text, role=role, level=level))
+        start += len(text) + 1
+    title = root.findtext(".//title")
+    return lines, " ".join(title.split()) if title and title.strip() else None
+
+
+class _Blocks:
+    """Walks a tree of elements without recursion: hostile ones are deep."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._role: tuple[Role, int | None] = (Role.TEXT, None)
+
+    def of(self, root: "_Element") -> Iterator[tuple[str, Role, int | None]]:
+        """(text, role, level) of every block with text."""
+        todo: list[tuple[str, Any]] = [("open", root)]
+        while todo:
+            step, element = todo.pop()
+            if step == "tail":
+                self._parts.append(element.tail or "")
+            elif step == "close":
+                yield from self._close(element)
+            elif isinstance(element.tag, str) and element.tag.lower() not in SILENT:
+                yield from self._open(element)
+                todo.append(("close", element))
+                for child in reversed(element):
+                    todo += [("tail", child), ("open", child)]
+        yield from self._flush()
+
+    def _open(self, element: "_Element") -> Iterator[tuple[str, Role, int | None]]:
+        tag = element.tag.lower()
+        if tag == "br":
+            self._parts.append("\n")
+        if tag in BLOCKS and not (tag in {"td", "th", "p", "div"} and self._is_in_row):
+            yield from self._flush()
+            self._role = (Role.HEADING, HEADINGS[tag]) if tag in HEADINGS else self._role
+            self._role = (ROLES[tag], None) if tag in ROLES else self._role
+        self._parts.append(element.text or "")
+
+    def _close(self, element: "_Element") -> Iterator[tuple[str, Role, int | None]]:
+        tag = element.tag.lower()
+        if tag in {"td", "th"}:
+            self._parts.append(CELL)
+        elif tag in BLOCKS and not (tag in {"p", "div"} and self._is_in_row):
+            yield from self._flush()
+            self._role = (Role.TEXT, None)
+
+    @property
+    def _is_in_row(self) -> bool:
+        return self._role[0] is Role.ROW
+
+    def _flush(self) -> Iterator[tuple[str, Role, int | None]]:
+        cells = "".join(self._parts).split(CELL) if self._is_in_row else ["".join(self._parts)]
+        text = CELL.join(" ".join(cell.split()) for cell in cells).strip(CELL)
+        self._parts.clear()
+        if text.strip():
+            yield (text, *self._role)
+
+
+def _without_front_matter(text: str) -> str:
+    """Without the block of settings between `---` that site generators put in front."""
+    if text.startswith("---\n") and (end := text.find("\n---\n", 3)) >= 0:
+        return text[end + 5 :]
+    return text

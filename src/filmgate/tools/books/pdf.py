@@ -1,0 +1,235 @@
+"""PDF by pdfium: lines in the order of the file, with their letters' size, font and place."""
+
+import ctypes
+import math
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib import metadata
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filmgate.core.books import (
+    Book,
+    BookFacts,
+    BookFormat,
+    Box,
+    Line,
+    OutlineEntry,
+    Page,
+    Remark,
+    Role,
+)
+from filmgate.core.errors import Invalid
+from filmgate.core.plan import Producer
+
+if TYPE_CHECKING:
+    import pypdfium2
+
+MAX_OUTLINE = 50_000
+MAX_PAGES = 50_000
+TAIL_BYTES = 4096
+"""Within which a whole file has its end mark (ISO 32000-1, 7.5.5, read as leniently as viewers
+do)."""
+
+FONT_NAME_BYTES = 128
+CELL_GAP = 0.8
+"""Of the size: a wider gap parts cells. Spaces of a justified line stay below 0.6."""
+
+
+def open_pdf(path: Path) -> Book:
+    """A PDF with all that it says of itself; Invalid where it is broken or locked."""
+    document = _opened(path)
+    facts = BookFacts(
+        format=BookFormat.PDF,
+        pages=len(document),
+        title=document.get_metadata_dict().get("Title") or None,
+        outline=tuple(_outline(document)),
+        remarks=tuple(_remarks(document)),
+    )
+    producer = Producer(name="pypdfium2", version=metadata.version("pypdfium2"))
+    return Book(producer=producer, facts=facts, pages=_pages(document))
+
+
+def _opened(path: Path) -> "pypdfium2.PdfDocument":
+    import pypdfium2
+
+    try:
+        document = pypdfium2.PdfDocument(path)
+    except pypdfium2.PdfiumError as error:
+        if "password" in str(error).lower():
+            raise Invalid(
+                "this PDF is locked with a password",
+                expected="a PDF that opens without one",
+                got="one that asks for the user password",
+                hint="Save a copy without the password, and hand that in",
+            ) from error
+        raise Invalid(
+            "this PDF cannot be read", expected="a whole PDF", got=str(error), hint=FETCH_AGAIN
+        ) from error
+    if not 0 < len(document) <= MAX_PAGES:
+        raise Invalid(
+            "this PDF cannot be read", expected=f"1 to {MAX_PAGES} pages", got=str(len(document))
+        )
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+        if b"%%EOF" not in file.read():
+            raise Invalid(
+                "this PDF is cut off", expected="an end mark %%EOF", got="none", hint=FETCH_AGAIN
+            )
+    return document
+
+
+FETCH_AGAIN = "Fetch it again: it was cut off or damaged on the way"
+
+
+def _remarks(document: "pypdfium2.PdfDocument") -> Iterator[Remark]:
+    import pypdfium2.raw as pdfium
+
+    if pdfium.FPDF_GetSecurityHandlerRevision(document.raw) >= 0:
+        yield Remark(
+            code="owner_password",
+            message="its owner limits what may be done with it (printing, copying): mind the "
+            "rights before you hand its text on",
+        )
+
+
+def _outline(document: "pypdfium2.PdfDocument") -> Iterator[OutlineEntry]:
+    for number, entry in enumerate(document.get_toc(max_depth=30)):
+        if number == MAX_OUTLINE:
+            return
+        target = entry.get_dest()
+        index = target.get_index() if target is not None else None
+        is_there = index is not None and 0 <= index < len(document)
+        yield OutlineEntry(
+            level=entry.level,
+            title=entry.get_title(),
+            page=index + 1 if is_there and index is not None else None,
+        )
+
+
+def _pages(document: "pypdfium2.PdfDocument") -> Iterator[Page]:
+    import pypdfium2
+
+    for number in range(1, len(document) + 1):
+        try:
+            page = document[number - 1]
+            text = page.get_textpage()
+        except pypdfium2.PdfiumError as error:
+            raise Invalid(
+                f"page {number} cannot be read",
+                expected="a whole page",
+                got=str(error),
+                hint=FETCH_AGAIN,
+            ) from error
+        width, height = page.get_size()
+        lines = tuple(_Lines(text, height).all())
+        yield Page(
+            page=number,
+            label=document.get_page_label(number - 1) or None,
+            size=(round(width, 1), round(height, 1)),
+            lines=lines,
+            is_image=not lines and _has_picture(page),
+        )
+        text.close()
+        page.close()
+
+
+def _has_picture(page: Any) -> bool:
+    import pypdfium2
+    import pypdfium2.raw as pdfium
+
+    with suppress(pypdfium2.PdfiumError):
+        wanted = (pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_PATH)
+        return any(True for _ in page.get_objects(filter=wanted, max_depth=3))
+    return False
+
+
+class _Lines:
+    """The lines of one page, by pdfium's plain functions: there are many, and they are short."""
+
+    def __init__(self, text: "pypdfium2.PdfTextPage", height: float) -> None:
+        import pypdfium2.raw as pdfium
+
+        self._pdfium = pdfium
+        self._text = text
+        self._height = height
+        self._matrix = pdfium.FS_MATRIX()
+        self._sides = [ctypes.c_double() for _ in range(4)]
+        self._name = ctypes.create_string_buffer(FONT_NAME_BYTES)
+        self._flags = ctypes.c_int()
+        self._is_plain = True
+
+    def all(self) -> Iterator[Line]:
+        """Every line that holds more than white space."""
+        whole = self._text.get_text_range()
+        self._is_plain = len(whole) == self._text.count_chars()
+        start = 0
+        for raw in whole.split("\r\n"):
+            body = raw.strip()
+            if body:
+                first = start + len(raw) - len(raw.lstrip())
+                yield self._line(first, body)
+            start += len(raw) + 2
+
+    def _line(self, start: int, text: str) -> Line:
+        first, last = self._place(start), self._place(start + len(text) - 1)
+        size = self._size(first)
+        box, is_row = self._box(first, last - first + 1, size * CELL_GAP)
+        return Line(
+            start=start,
+            text=_storable(text),
+            box=box,
+            size=size,
+            font=self._font(first),
+            role=Role.ROW if is_row else Role.TEXT,
+        )
+
+    def _place(self, index: int) -> int:
+        """The number of a character, by its place in the text: pdfium leaves some out of it."""
+        if self._is_plain:
+            return index
+        return int(self._pdfium.FPDFText_GetCharIndexFromTextIndex(self._text.raw, index))
+
+    def _size(self, character: int) -> float:
+        """The size set for the letters stands in the text matrix as often as in the font size."""
+        nominal: float = self._pdfium.FPDFText_GetFontSize(self._text.raw, character)
+        if not self._pdfium.FPDFText_GetMatrix(self._text.raw, character, self._matrix):
+            return round(nominal, 1)
+        return round(nominal * math.hypot(self._matrix.c, self._matrix.d), 1)
+
+    def _font(self, character: int) -> str | None:
+        length = self._pdfium.FPDFText_GetFontInfo(
+            self._text.raw, character, self._name, FONT_NAME_BYTES, self._flags
+        )
+        name = self._name.raw[: min(length, FONT_NAME_BYTES) - 1] if length > 1 else b""
+        return name.decode("utf-8", "replace").rpartition("+")[2] or None
+
+    def _box(self, first: int, count: int, gap: float) -> tuple[Box | None, bool]:
+        """The box around some characters, and whether they stand in cells: with a gap between
+        them on one base line."""
+        rects = self._pdfium.FPDFText_CountRects(self._text.raw, first, max(count, 1))
+        left, top, right, bottom = self._sides
+        found = []
+        for index in range(rects):
+            self._pdfium.FPDFText_GetRect(self._text.raw, index, left, top, right, bottom)
+            found.append((left.value, top.value, right.value, bottom.value))
+        if not found:
+            return None, False
+        is_row = any(
+            right_of[0] - left_of[2] > gap and abs(right_of[3] - left_of[3]) < gap
+            for left_of, right_of in pairwise(found)
+        )
+        lefts, tops, rights, bottoms = zip(*found, strict=True)
+        box = (
+            round(min(lefts), 1),
+            round(self._height - max(tops), 1),
+            round(max(rights), 1),
+            round(self._height - min(bottoms), 1),
+        )
+        return box, is_row
+
+
+def _storable(text: str) -> str:
+    """Without halves of characters, which no UTF-8 can hold; as long as before."""
+    return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text

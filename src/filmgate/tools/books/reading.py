@@ -1,0 +1,117 @@
+"""Read a book in a process of its own, so that a hostile one harms no other."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from filmgate.core.books import SUFFIXES, Book, BookFacts, BookFormat, Page
+from filmgate.core.errors import Invalid, Unavailable
+from filmgate.core.plan import Producer
+
+HEAD_BYTES = 1024
+SIGNS = ((b"%PDF-", BookFormat.PDF), (b"PK\x03\x04", BookFormat.EPUB))
+"""What the first bytes of a file say it is; a PDF may have some before its own
+(ISO 32000-1, annex H, note 13)."""
+
+ERRORS = {"unavailable": Unavailable}
+
+
+def format_of(path: Path) -> BookFormat:
+    """What a file is by its name, held against its first bytes; Invalid where they disagree."""
+    named = SUFFIXES.get(path.suffix.lower())
+    if named is None:
+        raise Invalid(
+            "this is no book of a kind known here",
+            expected=f"a file that ends in {', '.join(SUFFIXES)}",
+            got=path.suffix or "a name without an end",
+            hint="Take it out of the uploads, or save it as one of these",
+        )
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if not head:
+        raise Invalid("this file is empty", expected=f"a book as {named}", got="0 bytes")
+    found = next((kind for sign, kind in SIGNS if _begins(head, sign)), None)
+    is_marked = named in {kind for _, kind in SIGNS}
+    if found is not named and (found is not None or is_marked):
+        raise Invalid(
+            f"this file is no {named}, whatever its name says",
+            expected=f"what begins as {named} does",
+            got=f"what looks like {found}" if found else f"{head[:8]!r}",
+            hint="Give it the end that it should have, or fetch it again",
+        )
+    return named
+
+
+def _begins(head: bytes, sign: bytes) -> bool:
+    return sign in head if sign == SIGNS[0][0] else head.startswith(sign)
+
+
+def read_book(path: Path, *, ocr: bool = False) -> Book:
+    """Open a book of any known format. With `ocr`, pages that are pictures are read off.
+
+    Raises Invalid where the file is broken, locked, hostile or not what its name says; also while
+    its pages are taken. Take them all: the reader ends with the last.
+    """
+    book_format = format_of(path)
+    command = [sys.executable, "-m", "filmgate.tools.books.worker"]
+    worker = subprocess.Popen(
+        [*command, str(path.absolute()), book_format.value, "ocr" if ocr else "-"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert worker.stdout is not None
+    told = _told(worker, worker.stdout)
+    try:
+        opened = next(told)
+        return Book(
+            producer=Producer.model_validate(opened["producer"]),
+            facts=BookFacts.model_validate_json(json.dumps(opened["facts"])),
+            pages=_pages(told),
+        )
+    except BaseException:
+        told.close()
+        raise
+
+
+def _pages(told: Iterator[dict[str, Any]]) -> Iterator[Page]:
+    for each in told:
+        yield Page.model_validate(each["page"])
+
+
+def _told(
+    worker: "subprocess.Popen[bytes]", said: IO[bytes]
+) -> Generator[dict[str, Any], None, None]:
+    """What the worker says up to its end; Invalid where it says so, or dies."""
+    try:
+        for line in said:
+            told = json.loads(line)
+            if "error" in told:
+                fault = told["error"]
+                raise ERRORS.get(fault.pop("code"), Invalid)(**fault)
+            if "end" in told:
+                return
+            yield told
+        raise _died(worker.wait())
+    except ValueError as error:
+        raise _died(worker.wait()) from error
+    finally:
+        with suppress(OSError):
+            worker.kill()
+        said.close()
+        worker.wait()
+
+
+def _died(code: int) -> Invalid:
+    how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return Invalid(
+        "the reader died on it",
+        expected="a book that can be read in 3 GB and half an hour",
+        got=how,
+        hint="It is broken, or was made to harm",
+    )
