@@ -13,8 +13,8 @@ from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.ids import AssetId
 from filmgate.core.people import PEOPLE
 from filmgate.core.resources import Resource
-from filmgate.store.durable import make_folders, replace_file
 from filmgate.store.home import Home
+from filmgate.store.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from filmgate.core.manifest import Manifest
@@ -35,6 +35,7 @@ class People:
     def __init__(self, settings: Settings) -> None:
         self._home = Home(settings.home.expanduser())
         self._database = Database(settings)
+        self._snapshots = Snapshots(self._home.root / SNAPSHOTS, PEOPLE)
 
     def all(self) -> PeopleAnswer:
         """Everybody, and by which clusters they are known."""
@@ -75,16 +76,14 @@ class People:
         """Forget a known person, with all faces: those in the snapshots of earlier runs too."""
         with self._stored() as stored:
             removed = stored.remove(person)
-        for snapshot in (self._home.root / SNAPSHOTS).glob("*.json"):
+        for snapshot in self._snapshots.folder.glob("*.json"):
             if f'"person_id":"{removed.person_id}"'.encode() in snapshot.read_bytes():
                 snapshot.unlink(missing_ok=True)
         return removed
 
     def snapshot(self, sha256: str) -> Resource | None:
         """The people that an earlier run consulted; None where that snapshot is gone."""
-        path = self._home.root / SNAPSHOTS / f"{sha256}.json"
-        is_whole = path.is_file() and sha256_hex(path.read_bytes()) == sha256
-        return Resource(name=PEOPLE, sha256=sha256, path=path) if is_whole else None
+        return self._snapshots.there(sha256)
 
     def resource(self) -> Resource | None:
         """Everybody as a run consults them: a snapshot in the home, named by its digest; None
@@ -95,15 +94,7 @@ class People:
             known = stored.known()
         if not known.people:
             return None
-        data = known.to_bytes()
-        sha256 = sha256_hex(data)
-        kept = self.snapshot(sha256)
-        if kept is not None:
-            return kept
-        path = self._home.root / SNAPSHOTS / f"{sha256}.json"
-        make_folders(path.parent)
-        replace_file(path, data, durable=True)
-        return Resource(name=PEOPLE, sha256=sha256, path=path)
+        return self._snapshots.keep(known.to_bytes())
 
     def _identity(self, cluster: str, reference: str | None) -> "tuple[FolderRun, Any, Any]":
         """The run, the identity and the model of its vectors, from the run's own files."""

@@ -16,6 +16,7 @@ from filmgate.app.database import Database
 from filmgate.app.executors import executor_of
 from filmgate.app.models import Models
 from filmgate.app.people import People
+from filmgate.app.rulebooks import Rulebooks
 from filmgate.app.run_choice import Given, RunChoice, admit, check_plan
 from filmgate.app.run_options import RunOptions, RunReport, concerned
 from filmgate.app.run_status import RunStatus
@@ -31,6 +32,7 @@ from filmgate.core.pipeline import Pipeline
 from filmgate.core.plan import Plan
 from filmgate.core.ports import EventSink, Observer, ResultStore
 from filmgate.core.resources import Resource
+from filmgate.core.rulebook import CORPUS
 from filmgate.core.states import RunState
 from filmgate.engine.adoption import adopt
 from filmgate.engine.invocation import Invocation
@@ -57,6 +59,7 @@ class System:
         self._database = Database(settings)
         self._models = Models(settings)
         self._people = People(settings)
+        self._rulebooks = Rulebooks(settings)
 
     @cached_property
     def _log(self) -> Any:
@@ -187,6 +190,8 @@ class System:
         """What stages may consult besides the run, and what of it could not be read. Where known
         people cannot be asked for, those that the run consulted before stand in."""
         resources = self._models.resources(plan.consults)
+        if CORPUS in plan.consults:
+            return self._with_corpus(resources, run)
         if PEOPLE not in plan.consults:
             return resources, []
         try:
@@ -197,6 +202,16 @@ class System:
         else:
             notes = []
         return resources | ({PEOPLE: known} if known else {}), notes
+
+    def _with_corpus(
+        self, resources: dict[str, Resource], run: FolderRun
+    ) -> tuple[dict[str, Resource], list[str]]:
+        """What the corpus keeps of earlier printings, as they were before this run."""
+        try:
+            kept = self._rulebooks.resource(run.head.env, run.head.run_id)
+        except (FilmgateError, OSError) as error:
+            return resources, [f"the corpus could not be asked for earlier printings: {error}"]
+        return resources | ({CORPUS: kept} if kept else {}), []
 
     def _people_before(self, run: FolderRun) -> Resource | None:
         """The people that some stage of the run consulted."""

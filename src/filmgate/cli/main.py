@@ -15,6 +15,7 @@ from filmgate.app.pipelines import BUILT_IN, names
 from filmgate.cli import (
     adopt,
     artifacts,
+    ask,
     db,
     demo,
     find,
@@ -68,6 +69,7 @@ app.add_typer(sync.app, name="sync")
 app.command("receipts")(receipts.receipts)
 app.command("find", context_settings={"ignore_unknown_options": True})(find.find)
 app.command("search", context_settings={"ignore_unknown_options": True})(find.search)
+app.command("ask")(ask.ask)
 app.command("jump")(jump.jump)
 app.command("screentime")(screentime.screentime)
 app.command("artifacts")(artifacts.artifacts)

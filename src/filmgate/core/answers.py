@@ -10,6 +10,7 @@ from filmgate.core.envelope import Envelope, LegacyArtifact
 from filmgate.core.intake import Refusal
 from filmgate.core.jump_filters import JumpFilters
 from filmgate.core.questions import Direction, JumpKind, TextSource
+from filmgate.core.rulebook import Span
 from filmgate.core.screentime import Likeness
 from filmgate.core.selection import Selection
 
@@ -369,3 +370,66 @@ class ScreentimeAnswer(AssetAnswer):
     """Everybody in a video, the longest on screen first."""
 
     people: tuple[PersonTimeAnswer, ...]
+
+
+class Related(Answer):
+    """Something that hangs together with what was asked for, and where that is written."""
+
+    name: str
+    kind: str
+    relation: str
+    rule: str
+    pdf_page: int
+    printed_page: str | None
+
+
+class Citation(Answer):
+    """A passage of a book, and all that is needed to find it again on paper."""
+
+    book: str
+    title: str
+    """Of the book."""
+    pdf_page: int
+    """Of the file, from 1."""
+    printed_page: str | None
+    """As it stands on the page; None where it has no number."""
+    section: tuple[str, ...]
+    """The titles around it, the outermost first."""
+    kind: str
+    text: str
+    span: tuple[Span, ...]
+    score: float
+    how: str
+    """By what it was found: a title, words, a table's row, an edge of the graph, likeness."""
+    chunk_id: str
+    related: tuple[Related, ...] = ()
+    attribution: str | None
+    licence: str | None
+
+
+class AskAnswer(Answer):
+    """The passages that answer a question, best first."""
+
+    question: str
+    env: str
+    answers: tuple[Citation, ...]
+
+
+class BookAnswer(Answer):
+    """A book that can be asked."""
+
+    book: str
+    env: str
+    title: str
+    file: str
+    pages: int
+    chunks: int
+    licence: str | None
+    attribution: str | None
+    job_id: str
+
+
+class BooksAnswer(Answer):
+    """Every book that can be asked."""
+
+    books: tuple[BookAnswer, ...]

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, Generic, NamedTuple, Protoc
 
 from pydantic import BaseModel
 
+from filmgate.core.corpus import IndexedBooks
 from filmgate.core.envelope import ArtifactLine
 from filmgate.core.files import FileContract
 from filmgate.core.gates import FileFacts, Verdict
@@ -347,6 +348,7 @@ class ResultStore(Protocol):
         origin: Origin,
         files: Iterable[ArtifactRows],
         screentime: ScreenTime | None = None,
+        corpus: IndexedBooks | None = None,
     ) -> "Receipt":
         """Take in a run: all of it or, where anything raises, nothing.
 

@@ -1,11 +1,13 @@
 """What the six passes make of books: the contracts of their files, and of the corpus."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, RootModel
 
 from filmgate.core.books import BookFormat, Box, Page, PageNumber, Remark
+from filmgate.core.digest import digest_of
 from filmgate.core.envelope import Id, Int32, Sha256, Word
 from filmgate.core.plan import Producer
 from filmgate.core.records import Record
@@ -364,6 +366,19 @@ class Edition(Record):
     """Chunk ids by their anchors."""
     nodes: dict[str, tuple[str, ...]]
     """Chunk ids by node."""
+
+
+def edition_of(chunks: Sequence[Chunk], nodes: Sequence[Node], edges: Sequence[Edge]) -> Edition:
+    """What tells this printing of a book from others."""
+    by_node = {each.node_id: each.chunk_ids for each in nodes}
+    ids = [each.chunk_id for each in chunks]
+    links = [(each.edge_id, each.chunk_ids) for each in edges]
+    digest = digest_of([ids, sorted(by_node.items()), links]).removeprefix("sha256:")
+    return Edition(
+        edition=digest,
+        chunks={each.anchor_id: each.chunk_id for each in chunks},
+        nodes=by_node,
+    )
 
 
 class Editions(Record):

@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 
 from filmgate.core.answers import Receipt
+from filmgate.core.corpus import IndexedBooks
 from filmgate.core.errors import Conflict
 from filmgate.core.manifest import Manifest
 from filmgate.core.payloads.registry import Registry
@@ -14,7 +15,7 @@ from filmgate.core.publishing import Origin
 from filmgate.core.records import RunHead
 from filmgate.core.screentime import SCREENTIME, ScreenTime
 from filmgate.core.states import RunState
-from filmgate.db import product, projections, rows, types
+from filmgate.db import books, product, projections, rows, types
 from filmgate.db.queries import queries
 from filmgate.db.receipts import Intake, Taken, take_in_once
 from filmgate.db.sessions import Session
@@ -55,6 +56,7 @@ class PostgresResults:
         origin: Origin,
         files: Iterable[ArtifactRows],
         screentime: ScreenTime | None = None,
+        corpus: IndexedBooks | None = None,
     ) -> Receipt:
         """Take in a run: all of it or, where anything raises, nothing."""
         self.prepare(manifest)
@@ -72,6 +74,8 @@ class PostgresResults:
             counts |= product.put(
                 self._session, manifest, manifest_sha256, origin, screentime, is_new=is_new
             )
+            if corpus is not None:
+                counts |= books.put(self._session, manifest, corpus)
             return Taken(counts=counts, artifacts=artifacts)
 
         with self._connection.transaction():

@@ -21,6 +21,7 @@ from filmgate.core.publishing import MANIFEST, Origin
 from filmgate.core.records import ArtifactRef
 from filmgate.core.screentime import SCREENTIME
 from filmgate.core.states import RunState
+from filmgate.sync.corpus import corpus_refs, read_corpus
 from filmgate.sync.reading import broken_file, check_file, missing_file, read_screentime
 
 Told = Callable[[float, float], None]
@@ -81,15 +82,16 @@ def take_in(
     whatever the result store raises.
     """
     files: Iterator[ArtifactRows] = iter(())
-    screentime = None
+    screentime = corpus = None
     if manifest.status is RunState.SUCCESS:
         screentime = read_screentime(run, manifest)
-        read = manifest.the_file_of(SCREENTIME)
+        corpus = read_corpus(run, manifest)
+        read = [manifest.the_file_of(SCREENTIME), *corpus_refs(manifest).values()]
         for _, _, ref in manifest.artifact_refs:
-            if ref.artifact_type is None and ref != read:
+            if ref.artifact_type is None and ref not in read:
                 check_file(run, ref)
         files = _artifact_files(run, manifest, registry, told)
-    return results.ingest(manifest, manifest_sha256, origin, files, screentime)
+    return results.ingest(manifest, manifest_sha256, origin, files, screentime, corpus)
 
 
 def _artifact_files(

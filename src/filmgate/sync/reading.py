@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid, first_fault, json_pointer
@@ -15,9 +15,13 @@ from filmgate.core.records import ArtifactRef
 from filmgate.core.screentime import SCREENTIME, ScreenTime
 
 Value = TypeVar("Value")
+Document = TypeVar("Document", bound=BaseModel)
 
 LARGEST_SUMMARY_BYTES = 64 << 20
 """A summary is read into memory; of a thousand people it has a megabyte."""
+
+LARGEST_DOCUMENT_BYTES = 1 << 30
+"""Likewise; the chunks of a book of 400 pages have seven megabytes."""
 
 SCREENTIME_VERSIONS = (1,)
 
@@ -43,13 +47,21 @@ def read_screentime(files: RunFiles, manifest: Manifest) -> ScreenTime | None:
     return _parsed(ref, read_file(files, ref), partial(ScreenTime.model_validate_json, strict=True))
 
 
-def read_file(files: RunFiles, ref: ArtifactRef) -> bytes:
+def read_document(files: RunFiles, ref: ArtifactRef, model: type[Document]) -> Document:
+    """A document of a corpus, or Invalid."""
+    data = read_file(files, ref, largest_bytes=LARGEST_DOCUMENT_BYTES)
+    return _parsed(ref, data, model.model_validate_json)
+
+
+def read_file(
+    files: RunFiles, ref: ArtifactRef, *, largest_bytes: int = LARGEST_SUMMARY_BYTES
+) -> bytes:
     """The bytes that the manifest names, or Invalid."""
-    if ref.size_bytes > LARGEST_SUMMARY_BYTES:
+    if ref.size_bytes > largest_bytes:
         raise broken_file(
             ref,
             ReasonCode.SCHEMA_INVALID,
-            f"at most {LARGEST_SUMMARY_BYTES} bytes",
+            f"at most {largest_bytes} bytes",
             f"{ref.size_bytes} bytes",
         )
     try:

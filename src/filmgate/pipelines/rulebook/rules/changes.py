@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from filmgate.core.digest import digest_of
 from filmgate.core.rulebook import (
     BookChange,
     Check,
@@ -17,6 +16,7 @@ from filmgate.core.rulebook import (
     Fix,
     Graph,
     Stale,
+    edition_of,
 )
 
 NONE_BEFORE = Edition(edition="0" * 64, chunks={}, nodes={})
@@ -29,16 +29,6 @@ class Printing(NamedTuple):
     book_id: str
     chunks: tuple[Chunk, ...]
     graph: Graph
-
-
-def edition_of(printing: Printing) -> Edition:
-    """What tells this printing from others."""
-    chunks = {each.anchor_id: each.chunk_id for each in printing.chunks}
-    nodes = {each.node_id: each.chunk_ids for each in printing.graph.nodes}
-    ids = [each.chunk_id for each in printing.chunks]
-    edges = [(each.edge_id, each.chunk_ids) for each in printing.graph.edges]
-    digest = digest_of([ids, sorted(nodes.items()), edges]).removeprefix("sha256:")
-    return Edition(edition=digest, chunks=chunks, nodes=nodes)
 
 
 def before(now: Edition, kept: Sequence[Edition]) -> Edition | None:
@@ -55,7 +45,7 @@ def cleanup(
     stale: list[Stale] = []
     orphans: list[str] = []
     for each in printings:
-        now = edition_of(each)
+        now = edition_of(each.chunks, each.graph.nodes, each.graph.edges)
         earlier = before(now, editions.books.get(each.book_id, ()) if editions else ())
         change, gone, lost = _change(each, now, earlier or NONE_BEFORE, is_first=earlier is None)
         books.append(change)

@@ -196,7 +196,8 @@ def _with_lists(found: list[Paragraph], setting: Typesetting) -> list[Paragraph]
         if each is not None and _is_entry(each):
             run.append(each)
             continue
-        is_list = len(run) >= MIN_ITEMS and setting.size is not None
+        is_all = len(run) == len(found)
+        is_list = (len(run) >= MIN_ITEMS or is_all) and setting.size is not None
         made += [replace(p, shape=Shape.ITEM) if is_list else p for p in run]
         run = []
         if each is not None:

@@ -1,0 +1,91 @@
+"""The corpus of rulebooks: what is in it, what earlier printings left, and what it answers."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from filmgate.app.database import Database
+from filmgate.app.settings import Settings
+from filmgate.core.answers import AskAnswer, BooksAnswer
+from filmgate.core.digest import canonical_json
+from filmgate.core.errors import Invalid
+from filmgate.core.resources import Resource
+from filmgate.core.rulebook import CORPUS
+from filmgate.store.home import Home
+from filmgate.store.snapshots import Snapshots
+
+if TYPE_CHECKING:
+    from filmgate.core.providers import SentenceEmbedder
+
+SNAPSHOTS = "corpus"
+"""The folder in the home."""
+
+MAX_QUESTION = 1000
+
+
+class Rulebooks:
+    """The corpus of these settings. Each call is a session of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._database = Database(settings)
+        home = Home(settings.home.expanduser())
+        self._snapshots = Snapshots(home.root / SNAPSHOTS, CORPUS)
+
+    def resource(self, env: str, job_id: str) -> Resource | None:
+        """Earlier printings as a job consults them; None where there are none. An embedded database
+        that was never made is not made for this."""
+        if not self._database.is_made():
+            return None
+        from filmgate.db.books import editions  # slow, and not always needed
+        from filmgate.db.sessions import Session
+
+        with self._database.session() as connection:
+            kept = editions(Session(connection), env, job_id)
+        if not kept.books:
+            return None
+        return self._snapshots.keep(canonical_json(kept.model_dump(mode="json")))
+
+    def books(self, env: str | None = None) -> BooksAnswer:
+        """Every book that can be asked."""
+        from filmgate.db.asked_books import AskedBooks  # slow, and not always needed
+
+        with self._database.session() as connection:
+            return BooksAnswer(books=AskedBooks(connection).books(env))
+
+    def ask(
+        self, question: str, *, env: str | None, book: str | None, limit: int, vectors: bool
+    ) -> AskAnswer:
+        """The passages that answer a question best, each with its page.
+
+        Raises Invalid where nothing is asked, NotFound where there is no such book.
+        """
+        from filmgate.db.asked_books import Asked, AskedBooks  # slow, and not always needed
+        from filmgate.tools.words import names_in, words
+
+        plain = " ".join(question.split())
+        if not plain or len(plain) > MAX_QUESTION:
+            raise Invalid(
+                "this is no question",
+                expected=f"1 to {MAX_QUESTION} characters",
+                got=f"{len(plain)}",
+            )
+        asked = Asked(
+            question=plain,
+            words=tuple(dict.fromkeys(words(plain))),
+            names=tuple(dict.fromkeys(names_in(plain))),
+            vector=self._vector(plain) if vectors else None,
+        )
+        with self._database.session() as connection:
+            return AskedBooks(connection).ask(
+                asked, env=env or self._settings.env, book=book, limit=limit, stem=words
+            )
+
+    def _vector(self, question: str) -> Sequence[float]:
+        return [float(value) for value in self._embedder.embed([question])[0]]
+
+    @cached_property
+    def _embedder(self) -> "SentenceEmbedder":
+        from filmgate.tools.minilm import MiniLm  # heavy
+
+        return MiniLm()

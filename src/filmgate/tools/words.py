@@ -1,0 +1,171 @@
+"""Words as a search knows them: the same for what is stored and for what is asked."""
+
+import re
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
+from unicodedata import combining, normalize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+VERSION = 1
+"""Raised whenever a text has other words: what is stored has to be taken in again then."""
+
+MAX_LETTERS = 64
+_WORD = re.compile(r"\+?\d+(?:[.,/]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?|\d+[^\W\d_]+\d*")
+
+STOP_WORDS = frozenset(
+    [
+        "a",
+        "about",
+        "an",
+        "and",
+        "any",
+        "are",
+        "as",
+        "at",
+        "be",
+        "been",
+        "being",
+        "but",
+        "by",
+        "can",
+        "could",
+        "d",
+        "did",
+        "do",
+        "does",
+        "doing",
+        "for",
+        "from",
+        "get",
+        "gets",
+        "give",
+        "gives",
+        "had",
+        "happen",
+        "happens",
+        "has",
+        "have",
+        "having",
+        "how",
+        "i",
+        "if",
+        "in",
+        "into",
+        "is",
+        "it",
+        "its",
+        "itself",
+        "let",
+        "ll",
+        "m",
+        "many",
+        "may",
+        "me",
+        "mean",
+        "means",
+        "might",
+        "much",
+        "must",
+        "my",
+        "no",
+        "nor",
+        "of",
+        "on",
+        "or",
+        "our",
+        "ours",
+        "re",
+        "s",
+        "shall",
+        "she",
+        "should",
+        "so",
+        "some",
+        "such",
+        "t",
+        "than",
+        "that",
+        "the",
+        "their",
+        "theirs",
+        "them",
+        "then",
+        "there",
+        "these",
+        "they",
+        "this",
+        "those",
+        "to",
+        "too",
+        "ve",
+        "was",
+        "we",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "while",
+        "who",
+        "whom",
+        "whose",
+        "why",
+        "will",
+        "with",
+        "would",
+        "you",
+        "your",
+        "yours",
+    ]
+)
+"""What stands in every question, and tells nothing of what is asked."""
+
+
+def words(text: str) -> list[str]:
+    """The stems of a text's words in order (English, Porter 2), without those that stand in every
+    question. Numbers and dice stay as they are."""
+    return [stem for word in plain_words(text) if (stem := _stem(word))]
+
+
+def plain_words(text: str) -> list[str]:
+    """A text's words in small letters, without accents."""
+    folded = normalize("NFKD", text.lower().replace("’", "'").replace("−", "-"))
+    if not folded.isascii():
+        folded = "".join(c for c in folded if not combining(c))
+    return [word[:MAX_LETTERS] for word in _WORD.findall(folded)]
+
+
+@lru_cache(maxsize=1 << 16)
+def _stem(word: str) -> str | None:
+    bare = word.split("'", maxsplit=1)[0]
+    if bare in STOP_WORDS or not bare:
+        return None
+    return bare if bare[0] in "+0123456789" else _stemmer()(bare)
+
+
+@cache
+def _stemmer() -> "Callable[[str], str]":
+    import snowballstemmer
+
+    stem: Callable[[str], str] = snowballstemmer.stemmer("english").stemWord
+    return stem
+
+
+def spelling(name: str) -> str:
+    """What two spellings of a name have in common: letters, digits and plus signs."""
+    return "".join(_bare(name))
+
+
+def _bare(text: str) -> list[str]:
+    return [re.sub(r"[^a-z0-9+]", "", word.removesuffix("'s")) for word in plain_words(text)]
+
+
+def names_in(text: str, longest: int = 6) -> Iterable[str]:
+    """Every run of up to `longest` words in a text, as titles are compared: letters and digits."""
+    bare = _bare(text)
+    for count in range(min(longest, len(bare)), 0, -1):
+        for first in range(len(bare) - count + 1):
+            yield "".join(bare[first : first + count])
