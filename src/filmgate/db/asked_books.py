@@ -216,7 +216,7 @@ def _citation(row: Mapping[str, Any], score: float, how: str) -> Citation:
 def _related(row: Mapping[str, Any], kind: str, near: Sequence[Mapping[str, Any]]) -> Citation:
     """What hangs together with something, as an answer."""
     names = list(dict.fromkeys(each["name"] for each in near))
-    text = f"{near[0]['of']}: {kind}: {', '.join(names)}"
+    text = f"{near[0]['of']}, by {kind}: {', '.join(names)}"
     related = tuple(
         Related(
             name=each["name"],

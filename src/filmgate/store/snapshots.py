@@ -1,4 +1,4 @@
-"""Snapshots: what a run consulted besides itself, kept by its digest for as long as runs name it."""
+"""Snapshots: what a run consulted besides itself, kept by its digest."""
 
 from pathlib import Path
 

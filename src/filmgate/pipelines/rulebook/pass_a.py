@@ -13,6 +13,7 @@ from filmgate.core.ids import asset_id_from_name
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
 from filmgate.core.ports import Bench
 from filmgate.core.rulebook import SourcePage, Toc, Tocs
+from filmgate.pipelines.rulebook.door import door
 from filmgate.pipelines.rulebook.files import PAGES, PASS_A
 from filmgate.pipelines.rulebook.rules.contents import contents
 from filmgate.pipelines.rulebook.rules.furniture import without_furniture
@@ -94,6 +95,9 @@ def A(bench: Bench, settings: PassASettings) -> Outcome:  # noqa: N802 - what th
             "terms": sum(len(toc.dictionary) for toc in tocs),
         },
     )
+
+
+run = door(A)
 
 
 def _name(upload: Upload) -> str:

@@ -13,6 +13,7 @@ from filmgate.core.errors import ContractBroken
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
 from filmgate.core.ports import Bench
 from filmgate.core.rulebook import Part, Splits, SplitsOfAll, Toc, Tocs
+from filmgate.pipelines.rulebook.door import door
 from filmgate.pipelines.rulebook.files import PARTS, PASS_A, PASS_B
 from filmgate.pipelines.rulebook.pass_a import A
 from filmgate.pipelines.rulebook.rules.parting import Range, chapters, parting
@@ -66,6 +67,9 @@ def B(bench: Bench, settings: PassBSettings) -> Outcome:  # noqa: N802 - what th
             "parts": sum(len(each.parts) for each in splits),
         },
     )
+
+
+run = door(B)
 
 
 def _whole(toc: Toc, path: Path) -> Part:

@@ -18,6 +18,7 @@ from filmgate.core.rulebook import (
     Toc,
     Tocs,
 )
+from filmgate.pipelines.rulebook.door import door
 from filmgate.pipelines.rulebook.files import COVERAGE, PAGES, PASS_A, PASS_B, PASS_C
 from filmgate.pipelines.rulebook.pass_a import A
 from filmgate.pipelines.rulebook.pass_b import B
@@ -67,6 +68,9 @@ def C(bench: Bench, settings: PassCSettings) -> Outcome:  # noqa: N802 - what th
             "characters skipped": sum(each.in_skipped for each in accounts),
         },
     )
+
+
+run = door(C)
 
 
 def _books(bench: Bench) -> Iterator[Read]:

@@ -7,6 +7,7 @@ from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
 from filmgate.core.ports import Bench
 from filmgate.core.providers import Normaliser
 from filmgate.core.rulebook import Chunk, Chunks, Embedding, Enriched, EnrichedAll, Tocs
+from filmgate.pipelines.rulebook.door import door
 from filmgate.pipelines.rulebook.files import PASS_A, PASS_C, PASS_D
 from filmgate.pipelines.rulebook.pass_a import A
 from filmgate.pipelines.rulebook.pass_c import C
@@ -88,6 +89,9 @@ def D(bench: Bench, settings: PassDSettings) -> Outcome:  # noqa: N802 - what th
             "vectors": len(enriched) if embedder is not None else 0,
         },
     )
+
+
+run = door(D)
 
 
 def _embedded(

@@ -5,6 +5,7 @@ from typing import Literal
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
 from filmgate.core.ports import Bench
 from filmgate.core.rulebook import Chunks, EnrichedAll, Graph, Tocs
+from filmgate.pipelines.rulebook.door import door
 from filmgate.pipelines.rulebook.files import PASS_A, PASS_C, PASS_D, PASS_E
 from filmgate.pipelines.rulebook.pass_a import A
 from filmgate.pipelines.rulebook.pass_c import C
@@ -58,3 +59,6 @@ def E(bench: Bench, settings: PassESettings) -> Outcome:  # noqa: N802 - what th
             "unresolved": len(whole.unresolved),
         },
     )
+
+
+run = door(E)

@@ -14,6 +14,7 @@ from filmgate.core.rulebook import (
     Graph,
     Tocs,
 )
+from filmgate.pipelines.rulebook.door import door
 from filmgate.pipelines.rulebook.files import PASS_A, PASS_C, PASS_D, PASS_E, PASS_F
 from filmgate.pipelines.rulebook.pass_a import A
 from filmgate.pipelines.rulebook.pass_c import C
@@ -64,6 +65,9 @@ def F(bench: Bench, _: Settings) -> Outcome:  # noqa: N802 - what the pass is ca
             "stale": found.stale_deleted,
         },
     )
+
+
+run = door(F)
 
 
 def _of_book(whole: Graph, source_id: str) -> Graph:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from filmgate.core.rulebook import Place, Section, Term
 from filmgate.pipelines.rulebook.rules.text import folded, key, slug
 
-MIN_SIBLINGS = 4
+MIN_SIBLINGS = 3
 """So many sections under one title, and the title says what kind of things they are."""
 
 MAX_TERM_WORDS = 6
