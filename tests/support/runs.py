@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from filmgate.core.digest import digest
 from filmgate.core.files import artifacts, document
-from filmgate.core.ids import AssetId, RunId
+from filmgate.core.ids import RunId
 from filmgate.core.manifest import Manifest
 from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.payloads.scene import SceneV1
@@ -123,7 +123,7 @@ def reserve_run(
         )
 
     chosen = RunId(run_id) if run_id else None
-    return Home(home).reserve(AssetId(asset), head, run_id=chosen, now=MOMENT)
+    return Home(home).reserve(head, run_id=chosen, now=MOMENT)
 
 
 class Witness:

@@ -27,7 +27,8 @@ SOURCE = r"""
 = Legal Information
 Lanterns below the Weir is licensed under the Creative Commons Attribution 4.0 International
 License. If you use it, include the following attribution statement in your own work: “This work
-includes material from Lanterns below the Weir by the makers of Filmgate, licensed under CC BY 4.0.”
+includes material from Lanterns below the Weir by the makers of Filmgate, licensed under CC BY
+4.0.”
 
 = Playing the Game
 == Rolling the Dice
@@ -50,7 +51,7 @@ character without breath loses consciousness, and drowns after three more minute
 
 = Callings
 == Diver
-Divers know the galleries under the weir. A diver begins with five points of breath more than others,
+Divers know the galleries under the weir. A diver begins with five more points of breath than others,
 and a diving bell that holds two.
 
 == Lamplighter
@@ -92,8 +93,8 @@ A lantern burns for four hours on one flask of oil. In a flooded gallery it burn
 #spell("Calm Water", "First-rank tide", "1 minute", "The gallery you stand in")[
   The water in the gallery lies still for an hour. Boats do not drift, and nobody is swept away.]
 #spell("Cold Flame", "First-rank light", "1 action", "Touch")[
-  A flame without heat burns on what you touch, for an hour, under water too. It deals no damage, and
-  cannot be put out by water.]
+  A flame without heat burns on what you touch, for an hour, under water too. It deals no damage,
+  and cannot be put out by water.]
 #spell("Kindle", "First-rank light", "1 action", "10 metres")[
   You light a lantern that you can see. Cast on a creature, the spell deals 2d6 points of damage, or
   half as many where the creature is wet.]

@@ -13,7 +13,7 @@ VERSION = 1
 """Raised whenever a text has other words: what is stored has to be taken in again then."""
 
 MAX_LETTERS = 64
-_WORD = re.compile(r"\+?\d+(?:[.,/]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?|\d+[^\W\d_]+\d*")
+_WORD = re.compile(r"\d+[^\W\d_]+\d*|\+?\d+(?:[.,/]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?")
 
 _EVERYWHERE = (
     "a about an and any are as at be been being but by can could d did do does doing for from get "

@@ -27,6 +27,7 @@ ROLES = {"li": Role.ITEM, "dt": Role.ITEM, "tr": Role.ROW}
 _ATTRIBUTES = re.compile(r"^[ \t]*\{:[^}\n]*\}[ \t]*$|^- TOC$(?=\n\{:toc\})", re.MULTILINE)
 """Lines that are attributes of the block beside them, in kramdown and its kin."""
 
+BETWEEN = "\n\n"
 CELL = "\t"
 """Between the cells of a row."""
 
@@ -91,7 +92,7 @@ def text_of(data: bytes) -> str:
 
 def blocks_of(data: bytes) -> tuple[list[Line], str | None]:
     """The blocks of an HTML document, and its title. Places count characters of the blocks'
-    text, joined by line feeds."""
+    text, with an empty line between them."""
     from lxml import html as lxml_html
     from lxml.etree import ParserError
 
@@ -104,7 +105,7 @@ def blocks_of(data: bytes) -> tuple[list[Line], str | None]:
     start = 0
     for text, role, level in _Blocks().of(root):
         lines.append(Line(start=start, text=text, role=role, level=level))
-        start += len(text) + 1
+        start += len(text) + len(BETWEEN)
     title = root.findtext(".//title")
     return lines, " ".join(title.split()) if title and title.strip() else None
 

@@ -19,21 +19,17 @@ from filmgate.core.rulebook import (
     Toc,
 )
 from filmgate.pipelines.rulebook.rules.paragraphs import (
+    MAX_CHARACTERS,
+    MIN_CHARACTERS,
     Paragraph,
     Placed,
     Shape,
+    is_chosen,
     paragraphs,
     typesetting,
 )
 from filmgate.pipelines.rulebook.rules.sections import breadcrumbs, short_id
 from filmgate.pipelines.rulebook.rules.text import cleaned, folded, key
-
-MAX_CHARACTERS = 1600
-MIN_CHARACTERS = 500
-CUT_ONE_IN = 4
-"""Between the least and the most, a chunk ends before one paragraph in four, chosen by the
-paragraph's own words: a sentence that is added moves the cuts near it and no others
-(content-defined chunking)."""
 
 STATBLOCK = ("armor class", "hit points", "challenge")
 """What a block of a creature's numbers always has."""
@@ -156,8 +152,7 @@ def _is_full(held: Sequence[Paragraph], following: Paragraph) -> bool:
     size = sum(len(part.text) for part in held)
     if size + len(following.text) > MAX_CHARACTERS:
         return True
-    mark = sha256_hex(following.text[:48].encode("utf-8"))
-    return size >= MIN_CHARACTERS and int(mark[:8], 16) % CUT_ONE_IN == 0
+    return size >= MIN_CHARACTERS and is_chosen(following.text)
 
 
 def _tables(held: Sequence[Paragraph], rows: Paragraph) -> Iterator[Piece]:
@@ -306,7 +301,7 @@ def _spans(lines: Sequence[Placed]) -> Iterator[Span]:
 
 
 def _follows(above: Placed, below: Placed) -> bool:
-    if above.page != below.page or below.number != above.number + 1:
+    if above.page != below.page or below.number - above.number not in {0, 1}:
         return False
     first, second = above.line.box, below.line.box
     return first is None or second is None or second[1] >= first[1] - 2.0

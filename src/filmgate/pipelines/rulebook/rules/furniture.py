@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from filmgate.core.books import Line, Page, Role
+from filmgate.pipelines.rulebook.rules.styles import LARGER, body_size
 from filmgate.pipelines.rulebook.rules.text import cleaned, key
 
 MARGIN = 0.1
@@ -30,14 +31,15 @@ def without_furniture(pages: Sequence[Page]) -> list[Page]:
     """The same pages; furniture is marked, and printed page numbers are their labels."""
     seen: Counter[str] = Counter()
     sizes: dict[str, float] = {}
+    body = body_size(pages) or 0.0
     for page in pages:
-        in_margin = {_likeness(line): line.size or 0.0 for line in _in_margin(page)}
+        in_margin = {_likeness(line, body): line.size or 0.0 for line in _in_margin(page)}
         seen.update(in_margin.keys())
         for likeness, size in in_margin.items():
             sizes[likeness] = min(size, sizes.get(likeness, size))
     due = min(MIN_PAGES, max(len(pages), 2))
     common = {each: sizes[each] for each, count in seen.items() if count >= due}
-    marked = [_marked(page, common) for page in pages]
+    marked = [_marked(page, common, body) for page in pages]
     offset = _offset(marked)
     return [_labelled(page, offset) for page in marked]
 
@@ -54,16 +56,18 @@ def _in_margin(page: Page) -> list[Line]:
     ]
 
 
-def _likeness(line: Line) -> str:
-    """What a line has in common with those on other pages: all but its numbers."""
-    return _NUMBER.sub("#", cleaned(line.text)).lower()
+def _likeness(line: Line, body: float) -> str:
+    """What a line has in common with those on other pages: all but its numbers. In large letters
+    these count: `Chapter 1` and `Chapter 2` are two headings."""
+    text = cleaned(line.text).lower()
+    return text if (line.size or 0.0) >= body * LARGER else _NUMBER.sub("#", text)
 
 
-def _marked(page: Page, common: Mapping[str, float]) -> Page:
+def _marked(page: Page, common: Mapping[str, float], body: float) -> Page:
     found = {
         line.start
         for line in _in_margin(page)
-        if (smallest := common.get(_likeness(line))) is not None
+        if (smallest := common.get(_likeness(line, body))) is not None
         and (line.size or 0.0) <= smallest * MAX_LARGER
     }
     if not found:

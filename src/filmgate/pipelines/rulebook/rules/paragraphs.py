@@ -2,13 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from filmgate.core.books import Line, Page, Role
+from filmgate.core.digest import sha256_hex
 from filmgate.pipelines.rulebook.rules.styles import body_size
 from filmgate.pipelines.rulebook.rules.text import cleaned, joined
 
@@ -21,6 +22,13 @@ GAP = 0.6
 
 SHORT = 0.68
 """Of the measure; a line that ends before that ends on purpose."""
+
+MAX_CHARACTERS = 1600
+MIN_CHARACTERS = 500
+CUT_ONE_IN = 4
+"""Between the least and the most, a piece ends before one paragraph in four, chosen by the
+paragraph's own words: a sentence that is added moves the cuts near it and no others
+(content-defined chunking)."""
 
 OTHER_SIZE = 0.6
 """Points between the sizes of two paragraphs; less is rounding."""
@@ -35,6 +43,7 @@ MIN_ITEMS = 3
 MAX_ITEM_WORDS = 8
 
 _BULLET = re.compile(r"[•●▪◦‣⁃*–—-]\s|\d{1,2}[.)]\s|\(?[a-z]\)\s")
+_SENTENCE_END = re.compile(r"[.!?…][”\"')\]]*\s+")
 _ENDS = re.compile(r"[.!?:…”\"')\]]$")
 _STYLE = re.compile(
     r"[-,]?(bold|italic|oblique|regular|roman|semi|demi|light|medium|ligh|ital)+", re.I
@@ -122,12 +131,61 @@ def typesetting(pages: Sequence[Page]) -> Typesetting:
 def paragraphs(lines: Iterable[Placed], setting: Typesetting) -> list[Paragraph]:
     """The paragraphs of a section, its heading left out."""
     groups: list[list[Placed]] = []
-    for each in lines:
+    for each in _not_too_long(lines):
         if groups and not _parts(groups[-1][-1], each, setting):
             groups[-1].append(each)
         else:
             groups.append([each])
-    return _with_lists([Paragraph(_shape(group), tuple(group)) for group in groups], setting)
+    found = [Paragraph(_shape(group), tuple(group)) for group in groups]
+    return [short for each in _with_lists(found, setting) for short in _shortened(each)]
+
+
+def _not_too_long(lines: Iterable[Placed]) -> Iterator[Placed]:
+    """Lines, of which those of a book without pages are whole paragraphs: cut behind sentences."""
+    for each in lines:
+        start, text = each.line.start, each.line.text
+        while len(text) > MAX_CHARACTERS:
+            cut = _behind_a_sentence(text)
+            yield each._replace(line=each.line._replace(start=start, text=text[:cut].rstrip()))
+            rest = text[cut:].lstrip()
+            start, text = start + len(text) - len(rest), rest
+        yield each._replace(line=each.line._replace(start=start, text=text))
+
+
+def _behind_a_sentence(text: str) -> int:
+    """Where to cut: behind the last sentence, else the last word, that ends within the limit."""
+    ends = [
+        found.end() for found in _SENTENCE_END.finditer(text, MAX_CHARACTERS // 2, MAX_CHARACTERS)
+    ]
+    space = text.rfind(" ", MAX_CHARACTERS // 2, MAX_CHARACTERS)
+    return ends[-1] if ends else space + 1 or MAX_CHARACTERS
+
+
+def _shortened(paragraph: Paragraph) -> Iterator[Paragraph]:
+    """A paragraph of more than the limit in pieces, cut at the ends of lines: where a sentence ends
+    there and the next line's own words say so, that a word more or less moves one cut only."""
+    group: list[Placed] = []
+    size = 0
+    is_long = len(paragraph.text) > MAX_CHARACTERS and paragraph.shape is not Shape.ROWS
+    for each in paragraph.lines if is_long else ():
+        length = len(each.line.text)
+        is_chosen = size >= MIN_CHARACTERS and group and _is_cut(group[-1].line, each.line)
+        if group and (is_chosen or size + length > MAX_CHARACTERS):
+            yield Paragraph(paragraph.shape, tuple(group))
+            group, size = [], 0
+        group.append(each)
+        size += length
+    yield Paragraph(paragraph.shape, tuple(group)) if is_long else paragraph
+
+
+def _is_cut(above: Line, below: Line) -> bool:
+    return bool(_ENDS.search(cleaned(above.text))) and is_chosen(cleaned(below.text))
+
+
+def is_chosen(text: str) -> bool:
+    """Whether a cut is made before a text: before one in four, by its first words."""
+    mark = sha256_hex(text[:48].encode("utf-8"))
+    return int(mark[:8], 16) % CUT_ONE_IN == 0
 
 
 def _shape(group: Sequence[Placed]) -> Shape:

@@ -71,7 +71,7 @@ def _on_page(page: Page, body: float, *, is_bold_enough: bool = False) -> Iterat
     while number < len(lines):
         first = lines[number]
         is_large = first.size is not None and first.size >= larger
-        is_bold = is_bold_enough and bool(_BOLD.search(first.font or ""))
+        is_bold = is_bold_enough and first.role is not Role.ROW and _is_bold(first)
         if first.role is Role.FURNITURE or not (is_large or is_bold):
             number += 1
             continue
@@ -85,6 +85,10 @@ def _on_page(page: Page, body: float, *, is_bold_enough: bool = False) -> Iterat
         if _is_title(title):
             yield Heading(page.page, number, count, title, first.size or body, is_label=False)
         number += count
+
+
+def _is_bold(line: Line) -> bool:
+    return bool(_BOLD.search(line.font or ""))
 
 
 def _goes_on(above: Line, below: Line) -> bool:

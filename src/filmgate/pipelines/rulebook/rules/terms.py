@@ -17,7 +17,7 @@ MAX_NAMESAKES = 2
 PLAIN_KIND = "section"
 
 _FILLER = re.compile(
-    r"\([^)]*\)|^the\b|\b(descriptions?|lists?|a\s*-\s*z|appendix\s+[\w-]+\s*:)\b|[:]"
+    r"\([^)]*\)|^the\b|\b(descriptions?|lists?|a\s*-\s*z|appendix\s+[\w-]+(?=\s*:))|[:]"
 )
 _PARTED = re.compile(r"^(?P<name>[^(,]+?)\s*(?:\((?P<more>[^)]+)\)|,\s*(?P<first>[^,]+))$")
 _LETTER = re.compile(r"(?:[\w ]+\()?[a-z]\)?")

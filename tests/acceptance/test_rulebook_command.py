@@ -1,0 +1,329 @@
+"""Rulebooks from uploads to answers, as somebody types it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from filmgate.core.digest import sha256_hex
+from support import books
+from support.command import Filmgate
+
+ARTIFACTS = (
+    "passA_toc.json",
+    "passA_pages.jsonl",
+    "passB_splits.json",
+    "passB_parts.zip",
+    "passC_chunks.json",
+    "passC_coverage.json",
+    "passD_enriched.json",
+    "passE_graph.json",
+    "passF_cleanup.json",
+)
+
+
+@pytest.fixture
+def filmgate(tmp_path: Path, database_url: str) -> Filmgate:
+    return Filmgate(tmp_path / "home", database_url)
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> Path:
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    (folder / "rules.md").write_text(books.RULES)
+    (folder / "gear.html").write_text(books.TABLE)
+    return folder
+
+
+def run(filmgate: Filmgate, *arguments: object, code: int = 0) -> dict[str, Any]:
+    return filmgate.json("run", "rulebook", *arguments, code=code)
+
+
+def job_folder(filmgate: Filmgate, manifest: dict[str, Any]) -> Path:
+    return filmgate.home / "artifacts" / "ingest" / str(manifest["env"]) / str(manifest["job_id"])
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {name: sha256_hex((folder / name).read_bytes()) for name in ARTIFACTS}
+
+
+def states(manifest: dict[str, Any]) -> dict[str, str]:
+    return {name: entry["status"] for name, entry in manifest["passes"].items()}
+
+
+def attempts(manifest: dict[str, Any]) -> dict[str, int]:
+    return {name: entry["attempt"] for name, entry in manifest["passes"].items()}
+
+
+def document(folder: Path, name: str) -> Any:
+    return json.loads((folder / name).read_bytes())
+
+
+def test_a_job_runs_all_six_passes_and_says_so_in_its_own_words(
+    filmgate: Filmgate, uploads: Path
+) -> None:
+    manifest = run(filmgate, "--uploads", uploads, "--env", "prod")
+    assert states(manifest) == dict.fromkeys("ABCDEF", "SUCCESS")
+    assert manifest["passes"] == manifest["stages"]
+    assert manifest["job_id"] == manifest["run_id"]
+    assert set(manifest["source_sha_map"]) == {"rules.md", "gear.html"}
+    folder = job_folder(filmgate, manifest)
+    assert folder.parent == filmgate.home / "artifacts" / "ingest" / "prod"
+    assert [toc["file"] for toc in document(folder, "passA_toc.json")] == ["gear.html", "rules.md"]
+    chunks = document(folder, "passC_chunks.json")
+    enriched = document(folder, "passD_enriched.json")
+    assert [each["chunk_id"] for each in chunks] == [each["chunk_id"] for each in enriched]
+    assert {"chunk_id", "source_id", "page", "text", "metadata"} <= set(chunks[0])
+    for account in document(folder, "passC_coverage.json"):
+        assert account["in_chunks"] == account["characters"]
+    graph = document(folder, "passE_graph.json")
+    names = {node["node_id"]: node["name"] for node in graph["nodes"]}
+    assert {(names[e["src"]], names[e["dst"]]) for e in graph["edges"] if e["type"] == "lists"} == {
+        ("Lamplighter", "Kindle"),
+        ("Lamplighter", "Cold Flame"),
+        ("Keeper", "Calm Water"),
+        ("Keeper", "Cold Flame"),
+    }
+    assert filmgate("status", manifest["job_id"]).returncode == 0
+    assert filmgate("verify", str(folder)).returncode == 0
+
+
+def test_the_same_books_make_the_same_bytes_wherever_they_lie(
+    filmgate: Filmgate, uploads: Path, tmp_path: Path
+) -> None:
+    first = digests(job_folder(filmgate, run(filmgate, "--uploads", uploads)))
+    moved = tmp_path / "elsewhere" / uploads.name
+    shutil.copytree(uploads, moved)
+    for path in moved.iterdir():
+        os.utime(path, (1, 1))
+    filmgate.env["PYTHONHASHSEED"] = "7"
+    filmgate.env["TZ"] = "Asia/Tokyo"
+    again = run(filmgate, "--uploads", moved)
+    assert digests(job_folder(filmgate, again)) == first
+
+
+def test_bad_books_are_refused_by_name_and_the_good_ones_go_on(
+    filmgate: Filmgate, uploads: Path
+) -> None:
+    (uploads / "empty.pdf").write_bytes(b"")
+    (uploads / "garbage.pdf").write_bytes(b"%PDF-1.7 and nothing more")
+    (uploads / "notes.docx").write_bytes(b"PK")
+    books.scan(uploads / "scan.pdf")
+    manifest = run(filmgate, "--uploads", uploads, code=4)
+    assert states(manifest) == dict.fromkeys("ABCDEF", "SUCCESS")
+    told = {each["item"]: each["message"] for each in manifest["passes"]["A"]["item_errors"]}
+    assert set(told) == {"empty.pdf", "garbage.pdf", "notes.docx", "scan.pdf"}
+    assert "--ocr" in told["scan.pdf"]
+    folder = job_folder(filmgate, manifest)
+    assert [toc["file"] for toc in document(folder, "passA_toc.json")] == ["gear.html", "rules.md"]
+    log = (folder / "logs" / "A.ndjson").read_text()
+    assert "garbage.pdf" in log
+    assert filmgate.json("ask", "how long is a long rest")["answers"][0]["book"] == "rules"
+
+
+def test_where_every_book_is_bad_nothing_is_made(filmgate: Filmgate, uploads: Path) -> None:
+    for path in uploads.iterdir():
+        path.write_bytes(b"")
+    manifest = run(filmgate, "--uploads", uploads, code=4)
+    assert states(manifest)["A"] == "FAILED"
+    assert not [n for n in ARTIFACTS if (job_folder(filmgate, manifest) / n).exists()]
+    assert filmgate("ask", "anything").returncode == 5
+
+
+def test_uploads_that_are_not_there_or_lead_away_are_refused(
+    filmgate: Filmgate, uploads: Path, tmp_path: Path
+) -> None:
+    assert filmgate("run", "rulebook", "--uploads", tmp_path / "none").returncode == 5
+    (tmp_path / "bare").mkdir()
+    assert filmgate("run", "rulebook", "--uploads", tmp_path / "bare").returncode == 4
+    (uploads / "away.md").symlink_to("/etc/hostname")
+    done = filmgate("run", "rulebook", "--uploads", uploads)
+    assert done.returncode == 4
+    assert "leads out of the uploads" in done.stderr
+    assert filmgate("run", "rulebook").returncode == 2
+
+
+@pytest.mark.skipif(
+    not shutil.which("setpriv") or os.getuid() != 0, reason="needs root and setpriv"
+)
+def test_uploads_that_may_not_be_read_end_with_exit_8(
+    filmgate: Filmgate, uploads: Path, tmp_path: Path
+) -> None:
+    for folder in (*tmp_path.parents, tmp_path):
+        if folder.owner() == "root" and folder.is_relative_to("/tmp"):
+            folder.chmod(folder.stat().st_mode | 0o005)
+    os.chown(tmp_path, 65534, 65534)
+    (uploads / "rules.md").chmod(0o000)
+    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable]
+    if subprocess.run([*as_nobody, "-c", ""], check=False).returncode:
+        pytest.skip("nobody may not run this Python")
+    filmgate.command = [*as_nobody, "-m", "filmgate"]
+    done = filmgate("run", "rulebook", "--uploads", uploads, "--no-ingest")
+    assert done.returncode == 8, done.stderr
+    assert "rules.md may not be read" in done.stderr
+
+
+def test_an_invalid_file_blocks_the_next_pass_and_the_true_one_lets_it_go_on(
+    filmgate: Filmgate, uploads: Path, tmp_path: Path
+) -> None:
+    manifest = run(filmgate, "--uploads", uploads, "--passes", "A,B,C")
+    assert states(manifest) == dict.fromkeys("ABC", "SUCCESS") | dict.fromkeys("DEF", "PENDING")
+    folder = job_folder(filmgate, manifest)
+    chunks = folder / "passC_chunks.json"
+    kept = chunks.read_bytes()
+    chunks.write_text('[{"chunk_id": "x", "private_note": "leaks"}]')
+    blocked = run(filmgate, "--job-dir", folder, code=3)
+    assert blocked["passes"]["D"]["status"] == "BLOCKED"
+    codes = {reason["code"] for reason in blocked["passes"]["D"]["blocked"]["reasons"]}
+    assert codes == {"digest_mismatch", "schema_invalid"}
+    chunks.write_bytes(kept)
+    run(filmgate, "--job-dir", folder, "--passes", "D")
+    before = attempts(run(filmgate, "--job-dir", folder, "--resume-from", "E"))
+    assert before == dict.fromkeys("ABCDEF", 1)
+    mended = json.loads(kept)
+    mended[0]["metadata"]["part"] = "mended by hand"
+    chunks.write_text(json.dumps(mended))
+    adopted = filmgate.json("adopt", "C", str(folder))
+    assert adopted["passes"]["C"]["producer"]["name"] == "human"
+    after = run(filmgate, "--job-dir", folder)
+    assert attempts(after) == {"A": 1, "B": 1, "C": 2, "D": 2, "E": 2, "F": 2}
+    assert states(after) == dict.fromkeys("ABCDEF", "SUCCESS")
+
+
+def test_passes_a_and_c_run_without_b(filmgate: Filmgate, uploads: Path) -> None:
+    manifest = run(filmgate, "--uploads", uploads, "--passes", "A", "--job-dir", "jobs/one")
+    folder = filmgate.cwd / "jobs" / "one"
+    assert manifest["job_id"] == "one"
+    (folder / "passA_toc.json").write_text("[]")
+    blocked = run(filmgate, "--job-dir", "jobs/one", "--passes", "A,C", code=3)
+    assert blocked["passes"]["C"]["status"] in {"BLOCKED", "PENDING"}
+    assert run(filmgate, "--job-dir", "jobs/one", "--passes", "A", "--repair")
+    done = run(filmgate, "--job-dir", "jobs/one", "--passes", "B")
+    assert states(done) == dict.fromkeys("AB", "SUCCESS") | dict.fromkeys("CDEF", "PENDING")
+
+
+def test_an_erratum_takes_one_chunk_and_its_orphans_out_of_the_corpus(
+    filmgate: Filmgate, uploads: Path
+) -> None:
+    run(filmgate, "--uploads", uploads)
+    text = (uploads / "rules.md").read_text()
+    (uploads / "rules.md").write_text(
+        text.replace("A long rest takes six hours", "Since the flood a long rest takes nine hours")
+    )
+    manifest = run(filmgate, "--uploads", uploads)
+    told = document(job_folder(filmgate, manifest), "passF_cleanup.json")
+    (rules,) = [each for each in told["books"] if each["book_id"] == "rules"]
+    assert (rules["stale_deleted"], rules["changed"], rules["added"]) == (1, 1, 0)
+    assert told["stale_deleted"] == 1
+    assert [each["reason"] for each in told["stale"]] == ["changed"]
+    (answer, *_) = filmgate.json("ask", "how long is a long rest")["answers"]
+    assert "nine hours" in answer["text"]
+    assert all(
+        "six hours" not in each["text"]
+        for each in filmgate.json("ask", "long rest six hours", "--limit", "50")["answers"]
+    )
+    (uploads / "rules.md").write_text(text.replace("### Kindle", "### Ignite"))
+    manifest = run(filmgate, "--uploads", uploads)
+    told = document(job_folder(filmgate, manifest), "passF_cleanup.json")
+    assert [name.partition(":")[2] for name in told["orphans_removed"]] == ["kindle:rules"]
+    titles = {
+        each["section"][-1]
+        for each in filmgate.json("ask", "kindle ignite", "--limit", "50")["answers"]
+    }
+    assert "Ignite" in titles
+    assert "Kindle" not in titles
+
+
+def test_a_question_is_answered_with_page_section_span_and_licence(
+    filmgate: Filmgate, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pdf"
+    folder.mkdir()
+    books.lanterns(folder / "lanterns.pdf")
+    run(filmgate, "--uploads", folder)
+    (answer, *_) = filmgate.json("ask", "how much damage does kindle do")["answers"]
+    assert answer["book"] == "lanterns"
+    assert answer["section"] == ["Spell Descriptions", "Kindle"]
+    assert (answer["pdf_page"], answer["printed_page"]) == (2, "2")
+    assert "2d6 points of damage" in answer["text"]
+    assert answer["licence"] == "CC-BY-4.0"
+    assert answer["attribution"].startswith("This work includes material from Lanterns")
+    assert answer["span"][0]["bbox"]
+    (row, *_) = filmgate.json("ask", "what does storm oil cost")["answers"]
+    assert row["text"] == "Item Price Weight\nStorm oil 1 mark 0.5 kg"
+    (hop, *_) = filmgate.json("ask", "which callings get cold flame")["answers"]
+    assert [each["name"] for each in hop["related"]] == ["Lamplighter", "Sluicekeeper"]
+    assert hop["how"] == "edge"
+    shown = filmgate("ask", "how much damage does kindle do").stdout
+    assert "page 2 of the file" in shown
+    assert filmgate("ask", "--book", "nothing", "anything").returncode == 5
+    assert filmgate("ask", "--env", "prod", "anything").returncode == 5
+    assert filmgate.json("ask", "zzz xyzzy")["answers"] == []
+
+
+def test_big_books_are_parted_and_the_parts_have_every_page(
+    filmgate: Filmgate, tmp_path: Path
+) -> None:
+    import io
+    import zipfile
+
+    import pikepdf
+
+    folder = tmp_path / "pdf"
+    folder.mkdir()
+    books.lanterns(folder / "lanterns.pdf")
+    manifest = run(filmgate, "--uploads", folder, "--set", "B.limit_mb=0.02", "--no-ingest")
+    made = job_folder(filmgate, manifest)
+    ((parts),) = [each["parts"] for each in document(made, "passB_splits.json")]
+    assert len(parts) > 1
+    with zipfile.ZipFile(made / "passB_parts.zip") as archive:
+        for part in parts:
+            data = archive.read(part["path"])
+            assert sha256_hex(data) == part["sha256"]
+            with pikepdf.open(io.BytesIO(data)) as document_part:
+                assert len(document_part.pages) == part["page_to"] - part["page_from"] + 1
+    assert [p["page_offset"] for p in parts] == [p["page_from"] - 1 for p in parts]
+    assert document(made, "passC_chunks.json")[0]["metadata"]["part"] == parts[0]["path"]
+
+
+@pytest.mark.parametrize(("pass_", "name"), [("D", "enricher"), ("E", "graph")])
+def test_haystack_and_llamaindex_make_what_the_passes_make_themselves(
+    filmgate: Filmgate, uploads: Path, pass_: str, name: str
+) -> None:
+    ours = run(filmgate, "--uploads", uploads, "--no-ingest")
+    other = {"enricher": "haystack", "graph": "llamaindex"}[name]
+    theirs = run(filmgate, "--uploads", uploads, "--no-ingest", f"--{name}", other)
+    file = {"D": "passD_enriched.json", "E": "passE_graph.json"}[pass_]
+    made, same = (job_folder(filmgate, m) / file for m in (theirs, ours))
+    assert theirs["passes"][pass_]["producer"]["name"] in {"haystack-ai", "llama-index-core"}
+    if pass_ == "E":
+        assert made.read_bytes() == same.read_bytes()
+    else:
+        ids = [[each["chunk_id"] for each in json.loads(f.read_bytes())] for f in (made, same)]
+        assert ids[0] == ids[1]
+
+
+def test_each_pass_has_a_door_for_programs(filmgate: Filmgate, uploads: Path) -> None:
+    script = """
+import json, sys
+from filmgate.pipelines.rulebook import pass_a, pass_b, pass_c, pass_d, pass_e, pass_f
+manifest = {"uploads": sys.argv[1]}
+for each in (pass_a, pass_b, pass_c, pass_d, pass_e, pass_f):
+    manifest = each.run("jobs/doors", "dev", manifest)
+print(json.dumps({n: e.status.value for n, e in manifest.passes.items()}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(uploads)],
+        env=filmgate.env,
+        cwd=filmgate.cwd,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == dict.fromkeys("ABCDEF", "SUCCESS")
