@@ -10,14 +10,15 @@ from filmgate.cli.main import add_pipelines, app
 from filmgate.core.errors import ExitCode
 from filmgate.core.gates import ReasonCode
 from filmgate.core.payloads.built_in import BUILT_IN
-from filmgate.pipelines.episode.plan import PLAN
+from filmgate.pipelines.episode.plan import PLAN as EPISODE
+from filmgate.pipelines.rulebook.plan import PLAN as RULEBOOK
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
 
 def commands() -> dict[str, list[str]]:
     """Every command with its options."""
-    add_pipelines(["run", "episode"])
+    add_pipelines(["run", "rulebook"])
     root = typer.main.get_command(app)
     found: dict[str, list[str]] = {}
     waiting = [("filmgate", root)]
@@ -43,8 +44,9 @@ def test_every_setting_exit_code_reason_stage_and_contract_is_in_the_reference()
     text = "".join(path.read_text() for path in REFERENCE.glob("*.md"))
     words = [f"FILMGATE_{name.upper()}" for name in Settings.model_fields]
     words += [code.value for code in ReasonCode]
-    words += [*PLAN.names]
-    words += [contract.path for stage in PLAN.stages for contract in stage.makes]
+    for plan in (EPISODE, RULEBOOK):
+        words += [*plan.names]
+        words += [contract.path for stage in plan.stages for contract in stage.makes]
     words += [artifact_type for artifact_type, _ in BUILT_IN.types()]
     words += [f"| {code.value} |" for code in ExitCode]
     assert [word for word in words if word not in text] == []

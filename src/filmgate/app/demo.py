@@ -14,6 +14,7 @@ from filmgate.core.questions import Direction, JumpKind, TextSource
 from filmgate.tools.demo_film import compose
 
 FILM = "gatecheck-s01e01.mp4"
+BOOK = "lanterns.pdf"
 WORDS = "compiler or rocket"
 TITLE = "hopper"
 FROM_MS = 9_000
@@ -39,6 +40,17 @@ def film_in(home: Path, told: Callable[[float, float], None]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         compose(path, told)
     return path
+
+
+def book_in(home: Path) -> Path:
+    """The folder with the sample book in this home, typeset where it is not there yet."""
+    from filmgate.tools.demo_book import compose as typeset  # not every demonstration needs it
+
+    path = home / "demo" / "books" / BOOK
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        typeset(path)
+    return path.parent
 
 
 def run_demo(

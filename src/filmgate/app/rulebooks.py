@@ -1,6 +1,7 @@
 """The corpus of rulebooks: what is in it, what earlier printings left, and what it answers."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,10 @@ class Rulebooks:
         self._database = Database(settings)
         home = Home(settings.home.expanduser())
         self._snapshots = Snapshots(home.root / SNAPSHOTS, CORPUS)
+
+    def lasting(self) -> AbstractContextManager[None]:
+        """Keep the database running for a block with several questions."""
+        return self._database.lasting()
 
     def resource(self, env: str, job_id: str) -> Resource | None:
         """Earlier printings as a job consults them; None where there are none. An embedded database

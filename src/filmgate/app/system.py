@@ -90,7 +90,7 @@ class System:
         run = choice.find_or_reserve()
         asset = run.head.asset.id
         notes = []
-        if others := choice.other_inputs():
+        if run.head.layout is Layout.RUN and (others := choice.other_inputs()):
             notes.append(
                 f"asset {asset} has runs on another input ({', '.join(others)}); "
                 "if this is no new cut of the same, give it an --asset-id of its own"

@@ -38,10 +38,11 @@ def ask(
     if as_json:
         print_json(answer)
     else:
-        _print(answer)
+        print_answer(answer)
 
 
-def _print(answer: "AskAnswer") -> None:
+def print_answer(answer: "AskAnswer") -> None:
+    """The passages, each with its place, and whom the books want named."""
     from rich.markup import escape
 
     from filmgate.cli.output import out, printable, talk

@@ -1,6 +1,7 @@
 """`filmgate demo`: the whole way from a film to answers, on a film that it makes itself."""
 
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,8 +11,67 @@ if TYPE_CHECKING:
     from filmgate.app.demo import DemoReport
 
 
-def demo(as_json: AsJson = False) -> None:
-    """Compose a half-minute film, run the episode pipeline on it, then find and jump in it."""
+class Sample(StrEnum):
+    """What the demonstration is of."""
+
+    EPISODE = "episode"
+    RULEBOOK = "rulebook"
+
+
+QUESTIONS = (
+    "how much damage does kindle do",
+    "which callings get cold flame",
+    "what does storm oil cost",
+)
+
+
+def demo(
+    sample: Annotated[
+        Sample, typer.Argument(help="episode: a film and its people; rulebook: a book of rules.")
+    ] = Sample.EPISODE,
+    as_json: AsJson = False,
+) -> None:
+    """Compose a half-minute film, or typeset a book of rules; run the pipeline on it, and ask."""
+    if sample is Sample.RULEBOOK:
+        _of_a_book(as_json=as_json)
+    else:
+        _of_a_film(as_json=as_json)
+
+
+def _of_a_book(*, as_json: bool) -> None:
+    """Typeset the sample book, run the six passes on it, then ask it three questions."""
+    from filmgate.app import logs, settings  # keeps --help quick
+    from filmgate.app.demo import book_in
+    from filmgate.app.rulebooks import Rulebooks
+    from filmgate.app.run_options import RunOptions
+    from filmgate.app.system import System
+    from filmgate.cli.ask import print_answer
+    from filmgate.cli.output import out, print_json, talk
+    from filmgate.cli.progress import stage_progress
+    from filmgate.cli.report import print_report
+
+    logs.configure("WARNING")
+    chosen = settings.load()
+    uploads = book_in(chosen.home)
+    with stage_progress(quiet=True) as progress:
+        talk().print(f"running the six passes on the book in [bold]{uploads}[/]")
+        options = RunOptions(new=True)
+        report = System(chosen).run("rulebook", uploads, options, progress, progress.hashed)
+    if as_json:
+        print_json(report.manifest)
+    else:
+        print_report(report, as_json=False)
+        rulebooks = Rulebooks(chosen)
+        with rulebooks.lasting():
+            for question in QUESTIONS:
+                out().print(f"\n[bold]$ filmgate ask {question} --limit 1[/]")
+                print_answer(rulebooks.ask(question, env=None, book=None, limit=1, vectors=False))
+        out().print("[bold]your own books[/]  filmgate run rulebook --uploads FOLDER")
+    raise typer.Exit(report.exit_code)
+
+
+def _of_a_film(*, as_json: bool) -> None:
+    """Compose the sample film, run the episode pipeline on it, then find and jump in it."""
     from filmgate.app import logs, settings  # keeps --help quick
     from filmgate.app.archive import Archive
     from filmgate.app.demo import film_in, run_demo

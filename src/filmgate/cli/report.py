@@ -22,18 +22,46 @@ def print_report(report: RunReport, *, as_json: bool) -> None:
     console.print(f"\n{styled(manifest.status)}  {manifest.asset.id} / {manifest.run_id}\n")
     console.print(stage_table(manifest))
     print_reasons(manifest)
+    _print_refused(manifest)
     console.print(f"\nfiles      {escape(str(report.folder))}")
     if report.receipt is not None:
-        counts = ", ".join(f"{n:,} {name}" for name, n in report.receipt.artifacts.items())
+        told = dict(report.receipt.artifacts) | _of_the_corpus(report.receipt.counts)
+        counts = ", ".join(f"{n:,} {name}" for name, n in told.items())
         console.print(f"ingested   {counts or 'no artifacts'}")
         if manifest.status is RunState.SUCCESS:
-            _print_next_steps(manifest, report.receipt.artifacts)
+            _print_next_steps(manifest, told)
+
+
+CORPUS = "corpus."
+MAX_REFUSED = 20
+
+
+def _of_the_corpus(counts: Mapping[str, int]) -> dict[str, int]:
+    """What came into the corpus, by what it is."""
+    return {
+        name.removeprefix(CORPUS): count
+        for name, count in counts.items()
+        if name.startswith(CORPUS) and (count or "removed" not in name)
+    }
+
+
+def _print_refused(manifest: Manifest) -> None:
+    """Items that a stage left out, and why."""
+    bad = [(name, each) for name, entry in manifest.stages.items() for each in entry.item_errors]
+    for stage, each in bad[:MAX_REFUSED]:
+        told = escape(printable(f"{each.item}: {each.message}"))
+        out().print(f"\n[bold yellow]refused[/] by {stage}  {told}", soft_wrap=True)
+    if len(bad) > MAX_REFUSED:
+        out().print(f"… and {len(bad) - MAX_REFUSED} more: `filmgate logs` tells of all")
 
 
 def _print_next_steps(manifest: Manifest, ingested: Mapping[str, int]) -> None:
     """What there is to ask, where there is something."""
     asset_id = manifest.asset.id
     steps = []
+    if ingested.get("chunks", 0):
+        env = "" if manifest.env == "dev" else f" --env {manifest.env}"
+        steps.append(f'filmgate ask "YOUR QUESTION"{env}')
     if ingested.get("scene", 0) > 1:
         steps.append(f"filmgate jump {asset_id} --kind scene")
     if ingested.get("transcript.segment", 0):

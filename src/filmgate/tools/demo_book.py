@@ -51,8 +51,8 @@ character without breath loses consciousness, and drowns after three more minute
 
 = Callings
 == Diver
-Divers know the galleries under the weir. A diver begins with five more points of breath than others,
-and a diving bell that holds two.
+Divers know the galleries under the weir. A diver begins with five more points of breath than
+others, and a diving bell that holds two.
 
 == Lamplighter
 Lamplighters carry the light that the deep things fear. A lamplighter casts spells from the
