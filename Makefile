@@ -43,6 +43,7 @@ bench: $(STAMP) ## Measure what the docs claim, both sides in one go
 
 bench-peers: $(STAMP) ## Install other tools beside Filmgate, measure and tamper with all, write the page
 	@PYTHONPATH=benchmarks $(BIN)/python -m peers
+	@$(BIN)/python benchmarks/rulebook.py --peers --write
 
 lock: $(STAMP) ## Choose new versions for what tests and demo use
 	@$(BIN)/pip install --quiet uv && $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \

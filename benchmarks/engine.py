@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from filmgate.app.clock import utc_now
 from filmgate.core.digest import canonical_json, digest
 from filmgate.core.files import document
-from filmgate.core.ids import AssetId, RunId
+from filmgate.core.ids import RunId
 from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.plan import Done, Outcome, Plan, Producer, Settings, Stage, stage
 from filmgate.core.ports import Bench
@@ -109,7 +109,7 @@ def gated(home: Path, source: Path, run_id: str) -> Callable[[], None]:
             created_at=utc_now(),
         )
 
-    run = Home(home).reserve(AssetId("a"), head, run_id=RunId(run_id), now=utc_now())
+    run = Home(home).reserve(head, run_id=RunId(run_id), now=utc_now())
 
     def invoke() -> None:
         execute(

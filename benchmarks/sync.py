@@ -36,7 +36,7 @@ from psycopg.types.json import Jsonb
 
 from filmgate.core.digest import canonical_json, digest, digest_of, sha256_hex
 from filmgate.core.files import binary
-from filmgate.core.ids import AssetId, RunId
+from filmgate.core.ids import RunId
 from filmgate.core.manifest import Manifest, StageEntry
 from filmgate.core.objects import ObjectStore
 from filmgate.core.payloads.built_in import BUILT_IN
@@ -345,7 +345,7 @@ def completed_run(home: Path, name: str) -> FolderRun:
             created_at=START,
         )
 
-    run = Home(home).reserve(AssetId("film"), head, run_id=RunId(name), now=START)
+    run = Home(home).reserve(head, run_id=RunId(name), now=START)
     execute(
         Invocation(
             plan=PLAN,

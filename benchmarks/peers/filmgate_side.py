@@ -87,7 +87,7 @@ def run_of(plan: Plan, source: Path) -> FolderRun:
             created_at=now(),
         )
 
-    return home.reserve(ASSET, head, run_id=RunId("run"), now=now())
+    return home.reserve(head, run_id=RunId("run"), now=now())
 
 
 def invoke(first: int, *, repair: bool) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from filmgate.core.answers import Receipt
 from filmgate.core.errors import ExitCode, Invalid
-from filmgate.core.manifest import Manifest
+from filmgate.core.manifest import Manifest, StageEntry
 from filmgate.core.pipeline import DEFAULT_PROFILE
 from filmgate.core.plan import Plan
 from filmgate.core.states import StageState
@@ -78,14 +78,19 @@ class RunReport:
         stages = self.manifest.stages
         asked = [stages[name] for name in self.concerned]
         failed = [entry for entry in asked if entry.status is StageState.FAILED]
-        is_by_input = bool(failed) and all(entry.counts.get("failed") for entry in failed)
         if failed:
-            is_told = is_by_input and self.refused is not ExitCode.DONE
+            is_told = self.refused is not ExitCode.DONE and all(map(_is_by_input, failed))
             return self.refused if is_told else ExitCode.STAGE_FAILED
         if any(entry.status is StageState.BLOCKED for entry in stages.values()):
             return ExitCode.BLOCKED
         is_partial = any(entry.counts.get("failed") for entry in asked)
         return self.refused if is_partial else ExitCode.DONE
+
+
+def _is_by_input(entry: StageEntry) -> bool:
+    """Whether a stage failed for its items' sake, each of which was refused."""
+    bad = entry.item_errors
+    return bool(bad) and all(each.code == Invalid.code for each in bad)
 
 
 def concerned(plan: Plan, stages: frozenset[str]) -> frozenset[str]:

@@ -1,8 +1,12 @@
 """Pass C: cut every book into chunks, and account for every character."""
 
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal, NamedTuple
 
 from filmgate.core.errors import ContractBroken
@@ -19,10 +23,12 @@ from filmgate.core.rulebook import (
     Tocs,
 )
 from filmgate.pipelines.rulebook.door import door
-from filmgate.pipelines.rulebook.files import COVERAGE, PAGES, PASS_A, PASS_B, PASS_C
+from filmgate.pipelines.rulebook.files import COVERAGE, PAGES, PARTS, PASS_A, PASS_B, PASS_C
 from filmgate.pipelines.rulebook.pass_a import A
 from filmgate.pipelines.rulebook.pass_b import B
 from filmgate.pipelines.rulebook.rules.chunking import chunks
+from filmgate.pipelines.rulebook.rules.contents import found_again
+from filmgate.tools.books.unstructured_elements import read_elements
 
 VERSION = 1
 
@@ -40,6 +46,8 @@ class Read(NamedTuple):
     toc: Toc
     pages: tuple[SourcePage, ...]
     parts: dict[int, str]
+    files: tuple[tuple[Path, int], ...]
+    """The pieces of the book, and how many pages are in front of each."""
 
 
 @stage(
@@ -54,10 +62,14 @@ def C(bench: Bench, settings: PassCSettings) -> Outcome:  # noqa: N802 - what th
     """Chunks of every book, in the order of its text."""
     made: list[Chunk] = []
     accounts: list[Coverage] = []
-    for each in bench.map(_chunked, _books(bench), name=_name):
-        if each.value is not None:
-            made += each.value[0]
-            accounts.append(each.value[1])
+    is_native = settings.parser == "native"
+    chunk = _chunked if is_native else _chunked_by_unstructured
+    with ExitStack() as stack:
+        files = {} if is_native else stack.enter_context(_files(bench))
+        for each in bench.map(chunk, _books(bench, files), name=_name):
+            if each.value is not None:
+                made += each.value[0]
+                accounts.append(each.value[1])
     bench.write_document(PASS_C, Chunks(tuple(made)))
     bench.write_document(COVERAGE, CoverageOfAll(tuple(accounts)))
     return Done(
@@ -73,12 +85,29 @@ def C(bench: Bench, settings: PassCSettings) -> Outcome:  # noqa: N802 - what th
 run = door(C)
 
 
-def _books(bench: Bench) -> Iterator[Read]:
+@contextmanager
+def _files(bench: Bench) -> Iterator[dict[str, tuple[tuple[Path, int], ...]]]:
+    """The pieces of every book as files, by source; parts are unpacked for as long as it lasts."""
+    tocs = bench.read_document(PASS_A, Tocs).root
+    splits = bench.read_document(PASS_B, SplitsOfAll).root if bench.has(PASS_B) else ()
+    whole = {each.source_id: ((bench.sources[each.file], 0),) for each in tocs}
+    with TemporaryDirectory(prefix="filmgate-") as folder:
+        parted = [each for each in splits if len(each.parts) > 1]
+        if parted:
+            with zipfile.ZipFile(bench.path(PARTS)) as archive:
+                archive.extractall(folder, [part.path for each in parted for part in each.parts])
+        yield whole | {
+            each.source_id: tuple((Path(folder) / p.path, p.page_offset) for p in each.parts)
+            for each in parted
+        }
+
+
+def _books(bench: Bench, files: Mapping[str, tuple[tuple[Path, int], ...]]) -> Iterator[Read]:
     tocs = {each.source_id: each for each in bench.read_document(PASS_A, Tocs).root}
     parts = _parts(bench)
     pages = bench.read_records(PAGES, SourcePage)
     for source_id, own in groupby(pages, key=_source):
-        yield Read(tocs[source_id], tuple(own), parts.get(source_id, {}))
+        yield Read(tocs[source_id], tuple(own), parts.get(source_id, {}), files.get(source_id, ()))
 
 
 def _source(page: SourcePage) -> str:
@@ -114,6 +143,22 @@ def _chunked(book: Read) -> tuple[list[Chunk], Coverage]:
             got=f"{lost} of them in no chunk",
         )
     return made, account
+
+
+def _chunked_by_unstructured(book: Read) -> tuple[list[Chunk], Coverage]:
+    """The same, of the elements that Unstructured finds; Invalid where it finds none."""
+    labels = {page.page: page.label for page in book.pages}
+    source_id = book.toc.source_id
+    pages = [
+        SourcePage(
+            source_id=source_id, page=page.page, label=labels.get(page.page), lines=page.lines
+        )
+        for path, offset in book.files
+        for page in read_elements(path, book.toc.format, offset)
+    ]
+    listed, unlisted = (found_again(s, pages) for s in (book.toc.sections, book.toc.unlisted))
+    toc = book.toc.model_copy(update={"sections": tuple(listed), "unlisted": tuple(unlisted)})
+    return _chunked(book._replace(toc=toc, pages=tuple(pages)))
 
 
 def _producer(settings: PassCSettings) -> Producer:

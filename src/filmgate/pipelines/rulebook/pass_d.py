@@ -6,7 +6,7 @@ from typing import Literal
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
 from filmgate.core.ports import Bench
 from filmgate.core.providers import Normaliser
-from filmgate.core.rulebook import Chunk, Chunks, Embedding, Enriched, EnrichedAll, Tocs
+from filmgate.core.rulebook import Chunk, ChunkKind, Chunks, Embedding, Enriched, EnrichedAll, Tocs
 from filmgate.pipelines.rulebook.door import door
 from filmgate.pipelines.rulebook.files import PASS_A, PASS_C, PASS_D
 from filmgate.pipelines.rulebook.pass_a import A
@@ -86,7 +86,7 @@ def D(bench: Bench, settings: PassDSettings) -> Outcome:  # noqa: N802 - what th
         counts={
             "chunks": len(enriched),
             "entities": sum(len(each.entities) for each in enriched),
-            "vectors": len(enriched) if embedder is not None else 0,
+            "vectors": sum(each.embedding is not None for each in enriched),
         },
     )
 
@@ -97,23 +97,21 @@ run = door(D)
 def _embedded(
     bench: Bench, embedder: MiniLm, made: Sequence[Chunk], enriched: Sequence[Enriched]
 ) -> list[Enriched]:
-    """The same with vectors of the chunks, each with the titles above it."""
-    by_id = {each.chunk_id: each for each in made}
+    """The same with vectors of the chunks, each with the titles above it; rows are in a table that
+    has one."""
     producer = embedder.producer
-    done: list[Enriched] = []
-    for first in range(0, len(enriched), BATCH):
-        group = enriched[first : first + BATCH]
-        texts = [passage(by_id[each.chunk_id]) for each in group]
-        for each, vector in zip(group, embedder.embed(texts), strict=True):
-            embedding = Embedding(
-                model=producer.name,
-                model_sha=producer.weights_sha256 or "",
-                dim=len(vector),
-                values=tuple(round(float(value), 6) for value in vector),
-            )
-            done.append(each.model_copy(update={"embedding": embedding}))
-        bench.progress(len(done), len(enriched))
-    return done
+    wanted = [each for each in made if each.kind is not ChunkKind.ROW]
+    vectors: dict[str, Embedding] = {}
+    for chunk in wanted:
+        (vector,) = embedder.embed([passage(chunk)])
+        vectors[chunk.chunk_id] = Embedding(
+            model=producer.name,
+            model_sha=producer.weights_sha256 or "",
+            dim=len(vector),
+            values=tuple(round(float(value), 6) for value in vector),
+        )
+        bench.progress(len(vectors), len(wanted))
+    return [each.model_copy(update={"embedding": vectors.get(each.chunk_id)}) for each in enriched]
 
 
 def passage(chunk: Chunk) -> str:

@@ -2,12 +2,12 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
 from filmgate.core.books import BookFacts, Line, Page, Role
-from filmgate.core.rulebook import Method, Place
+from filmgate.core.rulebook import Method, Place, Section
 from filmgate.pipelines.rulebook.rules.furniture import printed_pages
 from filmgate.pipelines.rulebook.rules.styles import Heading, headings, levels
 from filmgate.pipelines.rulebook.rules.text import cleaned, folded, key
@@ -114,6 +114,21 @@ def _unlisted(looks: Sequence[Heading], listed: Sequence[Entry]) -> list[Entry]:
         (e.place.page, e.place.line + n) for e in listed if e.place for n in range(e.place.lines)
     }
     return _by_looks([each for each in looks if (each.page, each.line) not in taken])
+
+
+def found_again(listed: Iterable[Section], pages: Sequence[Page]) -> list[Section]:
+    """The same sections on pages that another reader made of the book, where they stand there."""
+    index = {page.page: _Index(page, []) for page in pages}
+    last: dict[int, int] = {}
+    made: list[Section] = []
+    for each in listed:
+        page = each.place.page if each.place else each.page_start
+        found = index[page].find(each.name, last.get(page, -1)) if page in index else None
+        place = found[0] if found else None
+        if place is not None:
+            last[page] = place.line + place.lines - 1
+        made.append(each.model_copy(update={"place": place}))
+    return made
 
 
 class _Index:
