@@ -197,16 +197,22 @@ def test_an_invalid_file_blocks_the_next_pass_and_the_true_one_lets_it_go_on(
     assert states(after) == dict.fromkeys("ABCDEF", "SUCCESS")
 
 
-def test_passes_a_and_c_run_without_b(filmgate: Filmgate, uploads: Path) -> None:
-    manifest = run(filmgate, "--uploads", uploads, "--passes", "A", "--job-dir", "jobs/one")
-    folder = filmgate.cwd / "jobs" / "one"
+def test_passes_a_and_c_run_without_b_and_c_again_once_b_ran(
+    filmgate: Filmgate, uploads: Path
+) -> None:
+    asked = ("--job-dir", "jobs/one", "--no-ingest")
+    manifest = run(filmgate, "--uploads", uploads, "--passes", "A,C", *asked)
     assert manifest["job_id"] == "one"
-    (folder / "passA_toc.json").write_text("[]")
-    blocked = run(filmgate, "--job-dir", "jobs/one", "--passes", "A,C", code=3)
-    assert blocked["passes"]["C"]["status"] in {"BLOCKED", "PENDING"}
-    assert run(filmgate, "--job-dir", "jobs/one", "--passes", "A", "--repair")
-    done = run(filmgate, "--job-dir", "jobs/one", "--passes", "B")
-    assert states(done) == dict.fromkeys("AB", "SUCCESS") | dict.fromkeys("CDEF", "PENDING")
+    assert states(manifest) == dict.fromkeys("AC", "SUCCESS") | dict.fromkeys("BDEF", "PENDING")
+    toc = filmgate.cwd / "jobs" / "one" / "passA_toc.json"
+    kept = toc.read_bytes()
+    toc.write_bytes(b"[]")
+    blocked = run(filmgate, *asked, "--passes", "C", code=3)
+    assert blocked["passes"]["C"]["status"] == "BLOCKED"
+    toc.write_bytes(kept)
+    done = run(filmgate, *asked)
+    assert states(done) == dict.fromkeys("ABCDEF", "SUCCESS")
+    assert attempts(done) == dict.fromkeys("ABCDEF", 1) | {"C": 2}
 
 
 def test_an_erratum_takes_one_chunk_and_its_orphans_out_of_the_corpus(

@@ -64,6 +64,9 @@ class Stage:
     """Stages that must be SUCCESS. Where one is SKIPPED, so is this one."""
     uses: tuple[str, ...]
     """Stages whose files are verified and read when SUCCESS, and done without when SKIPPED."""
+    welcomes: tuple[str, ...]
+    """Stages whose files are verified and read when SUCCESS, and done without otherwise: also
+    where they did not run. This one is due again once they did."""
     aliases: tuple[str, ...]
     """Names that it went by before, still understood."""
     tools: tuple[str, ...]
@@ -81,6 +84,11 @@ class Stage:
     @property
     def stands_on(self) -> tuple[str, ...]:
         """Every stage whose files this one may read."""
+        return self.needs + self.welcomes
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Every stage that must have ended well, or been skipped, before this one may run."""
         return self.requires + self.uses
 
 
@@ -89,6 +97,7 @@ def stage(
     makes: Iterable[FileContract] = (),
     requires: Iterable[str] = (),
     uses: Iterable[str] = (),
+    welcomes: Iterable[str] = (),
     settings: type[Settings] = Settings,
     aliases: Iterable[str] = (),
     tools: Iterable[str] = (),
@@ -107,6 +116,7 @@ def stage(
             makes=tuple(makes),
             requires=tuple(requires),
             uses=tuple(uses),
+            welcomes=tuple(welcomes),
             aliases=tuple(aliases),
             tools=tuple(tools),
             optional_tools=tuple(optional_tools),

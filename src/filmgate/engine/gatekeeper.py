@@ -52,7 +52,9 @@ class Gatekeeper:
         """
         reasons = check_run(self.run.folder.name, ledger.head.run_id)
         reasons += check_inputs(ledger.head.source_sha_map, self.inputs.digests)
-        near = [self._footing(name, ledger) for name in stage.stands_on]
+        near = [self._footing(name, ledger) for name in stage.needs]
+        welcome = [self._footing(name, ledger) for name in stage.welcomes]
+        near += [each for each in welcome if each.state is StageState.SUCCESS]
         found = self._facts(near)
         reasons += check_footings(stage.name, near, found, self._examine).reasons
         ancestors = self.plan.ancestors(stage.name)

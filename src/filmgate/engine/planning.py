@@ -58,7 +58,7 @@ def foresee_new(plan: Plan, request: Request, config: Mapping[str, Any]) -> Fore
     for stage in plan.stages:
         lacking = [
             Footing(stage=name, state=StageState.PENDING)
-            for name in stage.stands_on
+            for name in stage.needs
             if name not in skipping and forecasts[name].fate in {Fate.LEFT, Fate.BLOCKED}
         ]
         reasons = check_footings(stage.name, lacking, {}).reasons
@@ -161,7 +161,7 @@ class _Foresight:
         ]
         blocked = [
             name
-            for name in stage.stands_on
+            for name in stage.needs
             if self._fates[name] is Fate.BLOCKED and name not in self._skipping
         ]
         if blocked and not reasons:

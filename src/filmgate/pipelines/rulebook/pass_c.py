@@ -52,7 +52,7 @@ class Read(NamedTuple):
 
 @stage(
     requires=[A.name],
-    uses=[B.name],
+    welcomes=[B.name],
     makes=[PASS_C, COVERAGE],
     settings=PassCSettings,
     optional_tools=["unstructured"],
