@@ -125,7 +125,7 @@ def test_bad_books_are_refused_by_name_and_the_good_ones_go_on(
     assert [toc["file"] for toc in document(folder, "passA_toc.json")] == ["gear.html", "rules.md"]
     log = (folder / "logs" / "A.ndjson").read_text()
     assert "garbage.pdf" in log
-    assert filmgate.json("ask", "how long is a long rest")["answers"][0]["book"] == "rules"
+    assert filmgate.json("ask", "how long is a long rest")["answers"][0]["book"] == "rules.md"
 
 
 def test_where_every_book_is_bad_nothing_is_made(filmgate: Filmgate, uploads: Path) -> None:
@@ -144,10 +144,16 @@ def test_uploads_that_are_not_there_or_lead_away_are_refused(
     (tmp_path / "bare").mkdir()
     assert filmgate("run", "rulebook", "--uploads", tmp_path / "bare").returncode == 4
     (uploads / "away.md").symlink_to("/etc/hostname")
-    done = filmgate("run", "rulebook", "--uploads", uploads)
-    assert done.returncode == 4
-    assert "leads out of the uploads" in done.stderr
+    (uploads / "folder").symlink_to(tmp_path / "bare")
+    os.mkfifo(uploads / "pipe.txt")
+    manifest = run(filmgate, "--uploads", uploads, code=4)
+    told = {each["item"]: each["message"] for each in manifest["passes"]["A"]["item_errors"]}
+    assert set(told) == {"away.md", "folder", "pipe.txt"}
+    assert "leads out of the uploads" in told["away.md"]
+    assert "away.md" not in manifest["source_sha_map"]
     assert filmgate("run", "rulebook").returncode == 2
+    assert filmgate("run", "rulebook", "--uploads", uploads, "--env", "../up").returncode == 4
+    assert not (filmgate.home.parent / "up").exists()
 
 
 @pytest.mark.skipif(
@@ -225,7 +231,7 @@ def test_an_erratum_takes_one_chunk_and_its_orphans_out_of_the_corpus(
     )
     manifest = run(filmgate, "--uploads", uploads)
     told = document(job_folder(filmgate, manifest), "passF_cleanup.json")
-    (rules,) = [each for each in told["books"] if each["book_id"] == "rules"]
+    (rules,) = [each for each in told["books"] if each["book_id"] == "rules.md"]
     assert (rules["stale_deleted"], rules["changed"], rules["added"]) == (1, 1, 0)
     assert told["stale_deleted"] == 1
     assert [each["reason"] for each in told["stale"]] == ["changed"]
@@ -238,7 +244,7 @@ def test_an_erratum_takes_one_chunk_and_its_orphans_out_of_the_corpus(
     (uploads / "rules.md").write_text(text.replace("### Kindle", "### Ignite"))
     manifest = run(filmgate, "--uploads", uploads)
     told = document(job_folder(filmgate, manifest), "passF_cleanup.json")
-    assert [name.partition(":")[2] for name in told["orphans_removed"]] == ["kindle:rules"]
+    assert [name.partition(":")[2] for name in told["orphans_removed"]] == ["kindle:rules.md"]
     titles = {
         each["section"][-1]
         for each in filmgate.json("ask", "kindle ignite", "--limit", "50")["answers"]
@@ -255,7 +261,7 @@ def test_a_question_is_answered_with_page_section_span_and_licence(
     books.lanterns(folder / "lanterns.pdf")
     run(filmgate, "--uploads", folder)
     (answer, *_) = filmgate.json("ask", "how much damage does kindle do")["answers"]
-    assert answer["book"] == "lanterns"
+    assert answer["book"] == "lanterns.pdf"
     assert answer["section"] == ["Spell Descriptions", "Kindle"]
     assert (answer["pdf_page"], answer["printed_page"]) == (2, "2")
     assert "2d6 points of damage" in answer["text"]
@@ -268,7 +274,7 @@ def test_a_question_is_answered_with_page_section_span_and_licence(
     assert [each["name"] for each in hop["related"]] == ["Lamplighter", "Sluicekeeper"]
     assert hop["how"] == "edge"
     shown = filmgate("ask", "how much damage does kindle do").stdout
-    assert "page 2 of the file" in shown
+    assert "page 2 of lanterns.pdf" in shown
     assert filmgate("ask", "--book", "nothing", "anything").returncode == 5
     assert filmgate("ask", "--env", "prod", "anything").returncode == 5
     assert filmgate.json("ask", "zzz xyzzy")["answers"] == []
@@ -334,6 +340,78 @@ print(json.dumps({n: e.status.value for n, e in manifest.passes.items()}))
         check=True,
     )
     assert json.loads(done.stdout.splitlines()[-1]) == dict.fromkeys("ABCDEF", "SUCCESS")
+
+
+def test_a_book_that_a_pass_fails_on_stays_in_the_corpus_as_it_was(
+    filmgate: Filmgate, uploads: Path
+) -> None:
+    run(filmgate, "--uploads", uploads)
+    (uploads / "rules.md").write_text("# Rules\n\nNow a long rest takes a year.\n")
+    asked = ("--uploads", uploads, "--parser", "unstructured")
+    if find_spec("unstructured") is None:
+        assert states(run(filmgate, *asked, code=1))["C"] == "FAILED"
+    (answer, *_) = filmgate.json("ask", "how long is a long rest")["answers"]
+    assert "six hours" in answer["text"]
+
+
+def test_an_older_job_does_not_take_the_place_of_a_newer_printing(
+    filmgate: Filmgate, uploads: Path
+) -> None:
+    old = run(filmgate, "--uploads", uploads, "--no-ingest")
+    text = (uploads / "rules.md").read_text()
+    (uploads / "rules.md").write_text(text.replace("six hours", "nine hours"))
+    run(filmgate, "--uploads", uploads)
+    receipt = filmgate.json("ingest", job_folder(filmgate, old))
+    assert receipt["counts"]["corpus.books kept, which a later job brought"] == 2
+    (answer, *_) = filmgate.json("ask", "how long is a long rest")["answers"]
+    assert "nine hours" in answer["text"]
+
+
+def test_printings_are_held_against_the_one_that_is_in_the_corpus(
+    filmgate: Filmgate, uploads: Path
+) -> None:
+    text = (uploads / "rules.md").read_text()
+    editions = []
+    for hours in ("six", "nine", "six", "ten"):
+        (uploads / "rules.md").write_text(text.replace("six hours", f"{hours} hours"))
+        manifest = run(filmgate, "--uploads", uploads / "rules.md")
+        told = document(job_folder(filmgate, manifest), "passF_cleanup.json")["books"][0]
+        editions.append((told["edition"], told["before"]))
+        removed = filmgate.json("receipts", manifest["job_id"])["receipts"][0]["counts"]
+        assert removed["corpus.chunks removed"] == told["stale_deleted"]
+        assert removed["corpus.nodes removed"] == told["orphans_removed"]
+    six, nine, again, ten = editions
+    assert (nine[1], again[1], ten[1]) == (six[0], nine[0], six[0])
+    assert again[0] == six[0]
+
+
+def test_jobs_are_named_once_and_stay_in_their_environment(
+    filmgate: Filmgate, uploads: Path
+) -> None:
+    run(filmgate, "--uploads", uploads, "--run-id", "one", "--no-ingest")
+    asked = ("run", "rulebook", "--uploads", uploads, "--no-ingest")
+    assert filmgate(*asked, "--run-id", "one", "--env", "prod").returncode == 6
+    folder = filmgate.home / "artifacts" / "ingest" / "dev" / "one"
+    other = filmgate("run", "rulebook", "--env", "prod", "--job-dir", folder)
+    assert other.returncode == 4
+    assert "another environment" in other.stderr
+    assert filmgate("run", "rulebook", "--run-id", "one", "--no-ingest").returncode == 0
+
+
+def test_a_book_is_asked_by_its_file_or_title_and_can_be_removed(
+    filmgate: Filmgate, uploads: Path
+) -> None:
+    run(filmgate, "--uploads", uploads)
+    for name in ("rules.md", "rules", "gatecheck, the game"):
+        found = filmgate.json("ask", "--book", name, "long rest")
+        assert {each["book"] for each in found["answers"]} == {"rules.md"}
+    assert filmgate("db", "remove-book", "rules.md").returncode == 0
+    assert filmgate("ask", "--book", "rules.md", "long rest").returncode == 5
+    listed = filmgate.json("ask")["books"]
+    assert [each["book"] for each in listed] == ["gear.html"]
+    assert filmgate("db", "rebuild-projections").returncode == 0
+    (row, *_) = filmgate.json("ask", "price of storm oil")["answers"]
+    assert row["text"] == "Item Price\nStorm oil 1"
 
 
 GOLDEN = Path(__file__).parents[1] / "golden"

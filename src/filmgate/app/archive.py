@@ -122,10 +122,18 @@ class Archive:
 
     def rebuild_projections(self) -> dict[str, int]:
         """Make every projection again; how many rows each has."""
-        from filmgate.db.projections import rebuild  # slow, and not every command needs it
+        from filmgate.db.books import count_again, has_books  # slow, and not every command needs it
+        from filmgate.db.projections import rebuild
+        from filmgate.db.sessions import Session
+        from filmgate.sync.corpus import counted
+        from filmgate.tools.words import version
 
         with self._database.session() as connection:
-            return rebuild(connection, registry().projections)
+            made = rebuild(connection, registry().projections)
+            session = Session(connection)
+            if not has_books(session):
+                return made
+            return made | {"corpus.postings": count_again(session, counted, version())}
 
     def import_legacy(
         self, asset: str, source: str, artifact_type: str | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from filmgate.app.database import Database
 from filmgate.app.settings import Settings
-from filmgate.core.answers import AskAnswer, BooksAnswer
+from filmgate.core.answers import AskAnswer, BookAnswer, BooksAnswer
 from filmgate.core.digest import canonical_json
 from filmgate.core.errors import Invalid
 from filmgate.core.resources import Resource
@@ -37,7 +37,18 @@ class Rulebooks:
         """Keep the database running for a block with several questions."""
         return self._database.lasting()
 
-    def resource(self, env: str, job_id: str) -> Resource | None:
+    def remove(self, book: str, env: str | None) -> BookAnswer:
+        """Take a book out of the corpus; NotFound where there is none of that name."""
+        from filmgate.db.asked_books import AskedBooks  # slow, and not always needed
+        from filmgate.db.books import remove
+        from filmgate.db.sessions import Session
+
+        with self._database.session() as connection:
+            (found,) = AskedBooks(connection).scope(env or self._settings.env, book)[:1]
+            remove(Session(connection), found.env, found.book)
+        return found
+
+    def resource(self, env: str, asset_id: str, job_id: str) -> Resource | None:
         """Earlier printings as a job consults them; None where there are none. An embedded database
         that was never made is not made for this."""
         if not self._database.is_made():
@@ -46,7 +57,7 @@ class Rulebooks:
         from filmgate.db.sessions import Session
 
         with self._database.session() as connection:
-            kept = editions(Session(connection), env, job_id)
+            kept = editions(Session(connection), env, asset_id, job_id)
         if not kept.books:
             return None
         return self._snapshots.keep(canonical_json(kept.model_dump(mode="json")))
@@ -66,7 +77,7 @@ class Rulebooks:
         Raises Invalid where nothing is asked, NotFound where there is no such book.
         """
         from filmgate.db.asked_books import Asked, AskedBooks  # slow, and not always needed
-        from filmgate.tools.words import names_in, words
+        from filmgate.tools.words import asks_for_several, names_in, version, words
 
         plain = " ".join(question.split())
         if not plain or len(plain) > MAX_QUESTION:
@@ -78,12 +89,18 @@ class Rulebooks:
         asked = Asked(
             question=plain,
             words=tuple(dict.fromkeys(words(plain))),
-            names=tuple(dict.fromkeys(names_in(plain))),
+            names=names_in(plain),
+            is_for_several=asks_for_several(plain),
             vector=self._vector(plain) if vectors else None,
         )
         with self._database.session() as connection:
             return AskedBooks(connection).ask(
-                asked, env=env or self._settings.env, book=book, limit=limit, stem=words
+                asked,
+                env=env or self._settings.env,
+                book=book,
+                limit=limit,
+                stem=words,
+                version=version(),
             )
 
     def _vector(self, question: str) -> Sequence[float]:

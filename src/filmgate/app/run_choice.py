@@ -204,6 +204,12 @@ class RunChoice:
                 got=", ".join(f"{name} {now.get(name, 'unset')}" for name in changed),
                 hint="A run's config is frozen; begin another with --new",
             )
+        if frozen.layout is Layout.JOB and frozen.env != wanted.env:
+            raise Invalid(
+                f"job {frozen.run_id} is of another environment",
+                expected=f"--env {frozen.env}, or none",
+                got=f"--env {wanted.env}",
+            )
         if frozen.asset.id != wanted.asset.id:
             raise Invalid(
                 f"run {frozen.run_id} is of another asset",

@@ -89,8 +89,9 @@ class RunReport:
 
 def _is_by_input(entry: StageEntry) -> bool:
     """Whether a stage failed for its items' sake, each of which was refused."""
+    is_refused = entry.error is not None and entry.error.code == Invalid.code
     bad = entry.item_errors
-    return bool(bad) and all(each.code == Invalid.code for each in bad)
+    return is_refused and bool(bad) and all(each.code == Invalid.code for each in bad)
 
 
 def concerned(plan: Plan, stages: frozenset[str]) -> frozenset[str]:

@@ -12,6 +12,7 @@ from pydantic_settings import (
 )
 
 from filmgate.core.errors import Invalid
+from filmgate.core.ids import ENV_PATTERN
 
 
 class Settings(BaseSettings):
@@ -33,7 +34,7 @@ class Settings(BaseSettings):
     """A PostgreSQL server; without it, the embedded one is used."""
     producer: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")] = "local"
     """The name of this installation, as others who take in its runs know it."""
-    env: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")] = "dev"
+    env: Annotated[str, Field(pattern=ENV_PATTERN)] = "dev"
     """What kind of work is done here (`dev`, `prod`); stands in every manifest."""
 
     publish_to: str | None = None

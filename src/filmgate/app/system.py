@@ -24,7 +24,7 @@ from filmgate.app.settings import Settings
 from filmgate.core.answers import Receipt
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, UsageError
 from filmgate.core.forecast import Forecast
-from filmgate.core.ids import Layout
+from filmgate.core.ids import Layout, parse_env, parse_run_id
 from filmgate.core.legacy import LegacyRun
 from filmgate.core.manifest import Manifest
 from filmgate.core.people import PEOPLE
@@ -208,7 +208,7 @@ class System:
     ) -> tuple[dict[str, Resource], list[str]]:
         """What the corpus keeps of earlier printings, as they were before this run."""
         try:
-            kept = self._rulebooks.resource(run.head.env, run.head.run_id)
+            kept = self._rulebooks.resource(run.head.env, run.head.asset.id, run.head.run_id)
         except (FilmgateError, OSError) as error:
             return resources, [f"the corpus could not be asked for earlier printings: {error}"]
         return resources | ({CORPUS: kept} if kept else {}), []
@@ -226,8 +226,7 @@ class System:
     ) -> tuple[RunOptions, Path]:
         """What is asked, with what the run that is named knows itself: its input, what that goes
         by, and its environment."""
-        named = options.job_dir or options.run_id
-        if named is None:
+        if options.job_dir is None and options.run_id is None:
             if source is None:
                 raise UsageError(
                     f"what is {pipeline.plan.pipeline} to run on?",
@@ -236,21 +235,21 @@ class System:
                     hint="Name its files, or its folder: --job-dir",
                 )
             return options, source
+        if pipeline.layout is Layout.RUN and source is not None:
+            return options, source
+        if options.job_dir is not None:
+            named = FolderRun(Path(options.job_dir).absolute())
+        else:
+            named = self._home.job(parse_run_id(str(options.run_id)), options.env)
         try:
-            if options.job_dir is not None:
-                head = FolderRun(Path(options.job_dir).absolute()).head
-            else:
-                head = self._home.find(named).head
+            head = named.head
         except NotFound:
             if source is None:
                 raise
             return options, source
-        if source is not None and pipeline.layout is Layout.RUN:
-            return options, source
-        kept = replace(
-            options, env=options.env or head.env, asset_id=options.asset_id or head.asset.id
-        )
-        return kept, source or Path(url2pathname(urlsplit(head.asset.uri).path))
+        env, asset_id = options.env or head.env, options.asset_id or head.asset.id
+        uploads = source or Path(url2pathname(urlsplit(head.asset.uri).path))
+        return replace(options, env=env, asset_id=asset_id), uploads
 
     def _choice(self, given: Given, options: RunOptions) -> RunChoice:
         return RunChoice(
@@ -258,7 +257,7 @@ class System:
             given,
             options,
             producer=self._settings.producer,
-            env=options.env or self._settings.env,
+            env=parse_env(options.env or self._settings.env),
             now=utc_now(),
         )
 

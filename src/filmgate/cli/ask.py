@@ -64,10 +64,13 @@ def _where(cited: "Citation") -> str:
 
     from filmgate.cli.output import printable
 
-    printed = f"p. {cited.printed_page}, " if cited.printed_page else ""
-    licence = f", {cited.licence}" if cited.licence else ""
-    place = f"{cited.title}, {printed}page {cited.pdf_page} of the file{licence}"
-    return escape(printable(place))
+    parts = [cited.title, f"p. {cited.printed_page}" if cited.printed_page else ""]
+    if cited.format == "pdf":
+        parts.append(f"page {cited.pdf_page} of {cited.book}")
+    else:
+        parts.append(f"{cited.book}, document {cited.pdf_page}")
+    parts.append(cited.licence or "")
+    return escape(printable(", ".join(filter(None, parts))))
 
 
 def _shown(text: str) -> str:

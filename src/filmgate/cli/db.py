@@ -55,6 +55,23 @@ def rebuild_projections(as_json: AsJson = False) -> None:
         typer.echo(f"{count:>12,} {name}")
 
 
+@app.command("remove-book")
+def remove_book(
+    book: Annotated[str, typer.Argument(help="The book, as `filmgate ask` lists it.")],
+    env: Annotated[str | None, typer.Option(help="Where it was taken in.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a rulebook out of the corpus; its jobs stay on disk."""
+    from filmgate.app import settings  # keeps --help quick
+    from filmgate.app.rulebooks import Rulebooks
+
+    removed = Rulebooks(settings.load()).remove(book, env)
+    if as_json:
+        typer.echo(removed.model_dump_json())
+        return
+    typer.echo(f"{removed.book} is gone from {removed.env}, with {removed.chunks} passages")
+
+
 @app.command("import-legacy")
 def import_legacy(
     asset: Annotated[str, typer.Argument(help="The video's asset id.")],

@@ -389,6 +389,7 @@ class Citation(Answer):
     book: str
     title: str
     """Of the book."""
+    format: str
     pdf_page: int
     """Of the file, from 1."""
     printed_page: str | None
@@ -422,8 +423,10 @@ class BookAnswer(Answer):
     env: str
     title: str
     file: str
+    format: str
     pages: int
     chunks: int
+    words_version: str
     licence: str | None
     attribution: str | None
     job_id: str

@@ -48,6 +48,8 @@ class Role(StrEnum):
     HEADING = "heading"
     ITEM = "item"
     ROW = "row"
+    HEAD = "head"
+    """Of a table."""
     FURNITURE = "furniture"
     """Printed on page after page: a running head, a page number."""
 

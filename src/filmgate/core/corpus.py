@@ -1,6 +1,6 @@
 """Books on their way into the corpus, with the words that they are found by."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +21,11 @@ CRUMB_WEIGHT = 2.0
 Robertson and Zaragoza 2009). Any of 3 to 8 and 1 to 3 answer the questions tried alike."""
 
 
+def weight_of(words: Iterable[Standing]) -> float:
+    """How long a passage is, in words weighted by where they stand."""
+    return sum(TITLE_WEIGHT * w.in_title + CRUMB_WEIGHT * w.in_crumb + w.in_text for w in words)
+
+
 @dataclass(frozen=True, kw_only=True)
 class IndexedChunk:
     """A chunk with its words."""
@@ -32,10 +37,7 @@ class IndexedChunk:
     @property
     def weight(self) -> float:
         """How long it is, in words weighted by where they stand."""
-        titles = sum(each.in_title for each in self.words.values())
-        crumbs = sum(each.in_crumb for each in self.words.values())
-        texts = sum(each.in_text for each in self.words.values())
-        return TITLE_WEIGHT * titles + CRUMB_WEIGHT * crumbs + texts
+        return weight_of(self.words.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,5 +58,6 @@ class IndexedBooks:
     """The books of one job."""
 
     env: str
-    words_version: int
+    words_version: str
+    """Of what counted the words."""
     books: tuple[IndexedBook, ...]

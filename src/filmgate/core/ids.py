@@ -24,6 +24,9 @@ class Layout(StrEnum):
     """`artifacts/ingest/{env}/{job_id}`: jobs over a collection, with passes."""
 
 
+ENV_PATTERN = r"^[a-z0-9][a-z0-9-]{0,31}$"
+"""What kinds of work are called: `dev`, `prod`."""
+
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 """What an asset id or a run id may look like: safe as a folder, a key and a word in a URL."""
 
@@ -40,6 +43,17 @@ def parse_asset_id(text: str) -> AssetId:
     if not _ID.match(text):
         raise Invalid("this is no asset id", expected=ID_RULE, got=repr(text))
     return AssetId(text)
+
+
+def parse_env(text: str) -> str:
+    """Take the name of an environment, or raise Invalid saying what one may look like."""
+    if not re.match(ENV_PATTERN + r"\Z", text):
+        raise Invalid(
+            "this is no environment",
+            expected="1 to 32 small letters, digits or hyphens, such as dev or prod",
+            got=repr(text),
+        )
+    return text
 
 
 def asset_id_from_name(file_name: str) -> AssetId:

@@ -96,7 +96,7 @@ class Manifest(Record):
 
     @model_validator(mode="after")
     def _speaks_of_one_job(self) -> Self:
-        if self.passes not in (None, self.stages) or self.job_id not in (None, self.run_id):
+        if (self.job_id, self.passes) not in ((None, None), (self.run_id, self.stages)):
             raise ValueError("passes are the stages, and job_id is the run_id, of a job")
         return self
 

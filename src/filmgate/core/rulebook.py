@@ -1,8 +1,8 @@
 """What the six passes make of books: the contracts of their files, and of the corpus."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, RootModel
 
@@ -177,7 +177,8 @@ class Chunk(Record):
     chunk_id: Word
     """Of what the chunk is, not where: it outlives errata and new page breaks elsewhere."""
     anchor_id: Word
-    """Of its section and its number there; what has it in two printings is the same place."""
+    """Of its section and its number there (of a row: of its table, and its first words); what has
+    it in two printings is the same place."""
     content_sha: Sha256
     source_id: Sha256
     page: PageNumber
@@ -207,7 +208,7 @@ class Skipped(Record):
     page: PageNumber
     char_start: Characters
     char_end: Characters
-    reason: Literal["furniture", "no text layer", "repeated contents"]
+    reason: Literal["furniture", "no text layer", "invisible"]
     text: str
 
 
@@ -355,6 +356,7 @@ class Cleanup(Record):
     """Nodes that no chunk stands for any more."""
     books: tuple[BookChange, ...]
     fixes: tuple[Fix, ...]
+    """What was mended on the way here."""
     checks: tuple[Check, ...]
 
 
@@ -366,6 +368,28 @@ class Edition(Record):
     """Chunk ids by their anchors."""
     nodes: dict[str, tuple[str, ...]]
     """Chunk ids by node."""
+
+
+Piece = TypeVar("Piece", Chunk, Enriched, Node)
+
+
+def by_book(pieces: Iterable[Piece]) -> dict[str, list[Piece]]:
+    """Pieces by the book that they are of."""
+    found: dict[str, list[Piece]] = {}
+    for each in pieces:
+        found.setdefault(each.source_id, []).append(each)
+    return found
+
+
+def edges_by_book(graph: Graph) -> dict[str, list[Edge]]:
+    """The edges of each book: of those that a node of theirs is in."""
+    books = {node.node_id: node.source_id for node in graph.nodes}
+    found: dict[str, list[Edge]] = {}
+    for edge in graph.edges:
+        book = books.get(edge.src) or books.get(edge.dst)
+        if book is not None:
+            found.setdefault(book, []).append(edge)
+    return found
 
 
 def edition_of(chunks: Sequence[Chunk], nodes: Sequence[Node], edges: Sequence[Edge]) -> Edition:

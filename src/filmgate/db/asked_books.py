@@ -11,7 +11,7 @@ from psycopg import sql
 
 from filmgate.core.answers import AskAnswer, BookAnswer, Citation, Related
 from filmgate.core.corpus import CRUMB_WEIGHT, TITLE_WEIGHT
-from filmgate.core.errors import NotFound
+from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.rulebook import ChunkKind, Span
 from filmgate.db.queries import queries
 from filmgate.db.sessions import Session, composed
@@ -20,7 +20,7 @@ K1 = 1.2
 B = 0.6
 """Of BM25: how soon a word's repetition stops to count, and how much length counts."""
 
-CANDIDATES = 60
+CANDIDATES = 200
 NAMESAKES = 2
 """A title that more things have than this does not say which is meant."""
 
@@ -41,8 +41,10 @@ class Asked:
     question: str
     words: tuple[str, ...]
     """Stems, each once."""
-    names: tuple[str, ...]
-    """Every run of its words, as titles are compared."""
+    names: Mapping[str, Sequence[tuple[int, int]]]
+    """Every run of its words, as titles are compared, and where each stands."""
+    is_for_several: bool
+    """Whether it asks for things of a kind."""
     vector: Sequence[float] | None
 
 
@@ -59,7 +61,18 @@ class AskedBooks:
     def books(self, env: str | None, book: str | None = None) -> tuple[BookAnswer, ...]:
         """Every book of an environment, or of all."""
         rows = self._session.all(queries("books")["books"], {"env": env, "book": book})
-        told = ("env", "title", "file", "pages", "chunks", "licence", "attribution", "job_id")
+        told = (
+            "env",
+            "title",
+            "file",
+            "format",
+            "pages",
+            "words_version",
+            "chunks",
+            "licence",
+            "attribution",
+            "job_id",
+        )
         return tuple(
             BookAnswer(book=row["book_id"], **{name: row[name] for name in told}) for row in rows
         )
@@ -72,12 +85,15 @@ class AskedBooks:
         book: str | None,
         limit: int,
         stem: Stemmer,
+        version: str,
     ) -> AskAnswer:
         """The passages that answer best, best first; of a row and its table, one.
 
-        Raises NotFound where there is no book to ask.
+        Raises NotFound where there is no book to ask, Invalid where the words of one were counted
+        otherwise than those of the question.
         """
-        self._check_scope(env, book)
+        for each in self.scope(env, book):
+            _check_version(each, version)
         scope = {"env": env, "book": book, "candidates": CANDIDATES}
         titled = self._titled(asked, scope)
         scores = self._scores(asked, scope, titled)
@@ -95,9 +111,11 @@ class AskedBooks:
             answers.append(_citation(row, scores[key], by))
         return AskAnswer(question=asked.question, env=env, answers=tuple(answers[:limit]))
 
-    def _check_scope(self, env: str, book: str | None) -> None:
-        if self.books(env, book):
-            return
+    def scope(self, env: str, book: str | None) -> tuple[BookAnswer, ...]:
+        """The books that are meant, by id, by the file's name without its end, or by title;
+        NotFound where there is none."""
+        if found := self.books(env, book):
+            return found
         known = [f"{each.book} ({each.env})" for each in self.books(None)]
         raise NotFound(
             f"no book {book!r} in {env}" if book else f"there is no book in {env} to ask",
@@ -114,8 +132,7 @@ class AskedBooks:
         rows = self._session.all(_statement("by_words"), told)
         scores = {row["chunk_key"]: float(row["score"]) for row in rows}
         for key in {row["chunk_key"] for row in titled}:
-            if key in scores:
-                scores[key] *= TITLE_BONUS
+            scores[key] = scores.get(key, 0.0) * TITLE_BONUS
         if asked.vector is None:
             return scores
         return _fused(scores, self._alike(asked.vector, scope))
@@ -138,9 +155,8 @@ class AskedBooks:
         """Chunks of what is named, without names that are parts of longer ones."""
         told = {**scope, "names": list(asked.names), "namesakes": NAMESAKES}
         rows = self._session.all(_statement("by_title"), told)
-        names = {row["spelling"] for row in rows}
-        parts = {one for one in names for other in names if one != other and one in other}
-        return [row for row in rows if row["spelling"] not in parts]
+        places = {row["spelling"]: asked.names[row["spelling"]] for row in rows}
+        return [row for row in rows if not _is_part(row["spelling"], places)]
 
     def _hop(
         self,
@@ -151,12 +167,12 @@ class AskedBooks:
     ) -> Iterable[Citation]:
         """`Which classes get Fireball`: things of a kind that the question names, one edge away
         from a thing that it names."""
-        if not titled:
+        if not titled or not asked.is_for_several:
             return
         kinds = [
             row["kind"]
             for row in self._session.all(_statement("kinds"), scope)
-            if set(stem(row["kind"])) <= set(asked.words)
+            if (stems := set(stem(row["kind"]))) and stems <= set(asked.words)
         ]
         own = {row["kind"] for row in titled}
         wanted = [kind for kind in kinds if kind not in own]
@@ -174,6 +190,28 @@ class AskedBooks:
     def _chunks(self, keys: Sequence[int]) -> dict[int, dict[str, Any]]:
         rows = self._session.all(queries("ask")["chunks"], {"keys": list(keys)})
         return {row["chunk_key"]: row for row in rows}
+
+
+Places = Mapping[str, Sequence[tuple[int, int]]]
+
+
+def _is_part(name: str, places: Places) -> bool:
+    """Whether a name stands nowhere but inside longer ones."""
+    longer = [at for other, found in places.items() if other != name for at in found]
+    return all(
+        any(a <= first and last <= b and b - a > last - first for a, b in longer)
+        for first, last in places[name]
+    )
+
+
+def _check_version(book: BookAnswer, version: str) -> None:
+    if book.words_version != version:
+        raise Invalid(
+            f"the words of {book.book} were counted by another version",
+            expected=version,
+            got=book.words_version,
+            hint="`filmgate db rebuild-projections` counts them again",
+        )
 
 
 def _fused(one: Mapping[int, float], other: Mapping[int, float]) -> dict[int, float]:
@@ -199,6 +237,7 @@ def _citation(row: Mapping[str, Any], score: float, how: str) -> Citation:
     return Citation(
         book=row["book_id"],
         title=row["title"],
+        format=row["format"],
         pdf_page=row["page"],
         printed_page=row["page_label"],
         section=tuple(row["breadcrumb"]),

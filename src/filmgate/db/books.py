@@ -1,12 +1,18 @@
 """How books come into the corpus: all of a job's in the transaction that takes the job in."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, LiteralString
 
 from psycopg.types.json import Jsonb
 
-from filmgate.core.corpus import IndexedBook, IndexedBooks, IndexedChunk
+from filmgate.core.corpus import (
+    IndexedBook,
+    IndexedBooks,
+    IndexedChunk,
+    Standing,
+    weight_of,
+)
 from filmgate.core.manifest import Manifest
 from filmgate.core.rulebook import Edition, Editions
 from filmgate.db.queries import queries
@@ -17,12 +23,18 @@ NODES = "corpus.nodes"
 EDGES = "corpus.edges"
 STALE = "corpus.chunks removed"
 ORPHANS = "corpus.nodes removed"
+LATER = "corpus.books kept, which a later job brought"
+"""What is counted of what was taken in."""
+
+EDITIONS = 8
+"""Printings of a book that are kept to tell the next one from."""
 
 
-def editions(session: Session, env: str, job_id: str) -> Editions:
+def editions(session: Session, env: str, asset_id: str, job_id: str) -> Editions:
     """What is kept of earlier printings of each book, as it was before this job came in."""
     kept: dict[str, list[Edition]] = {}
-    for row in session.all(queries("books")["editions"], {"env": env, "job_id": job_id}):
+    told = {"env": env, "asset_id": asset_id, "job_id": job_id}
+    for row in session.all(queries("books")["editions"], told):
         edition = Edition(edition=row["edition"], chunks=row["chunks"], nodes=row["nodes"])
         kept.setdefault(row["book_id"], []).append(edition)
     return Editions(env=env, books={book_id: tuple(each) for book_id, each in kept.items()})
@@ -32,9 +44,10 @@ def put(session: Session, manifest: Manifest, corpus: IndexedBooks) -> dict[str,
     """Put books in the place of their last printings; how many rows came and went.
 
     Works inside a transaction of the caller's. Chunks that stayed keep their rows; those that are
-    gone take their words and references along, and nodes go with their last reference.
+    gone take their words and references along, and nodes go with their last reference. A book of
+    which a later job brought a printing stays as it is, and is counted.
     """
-    counts = dict.fromkeys((CHUNKS, NODES, EDGES, STALE, ORPHANS), 0)
+    counts = dict.fromkeys((CHUNKS, NODES, EDGES, STALE, ORPHANS, LATER), 0)
     for book in corpus.books:
         for name, count in _put_book(session, manifest, corpus, book).items():
             counts[name] += count
@@ -46,10 +59,13 @@ def _put_book(
 ) -> dict[str, int]:
     sql = queries("books")
     own = {"env": corpus.env, "asset_id": manifest.asset.id, "job_id": manifest.run_id}
-    row = own | _of_book(corpus, book)
-    key = session.need(sql["put_book"], row)
+    row = own | _of_book(corpus, book) | {"made_at": manifest.created_at}
+    key = session.one(sql["put_book"], row)
+    if key is None:
+        return {LATER: 1}
     kept = {"chunks": Jsonb(book.edition.chunks), "nodes": Jsonb(book.edition.nodes)}
     session.do(sql["keep_edition"], row | kept)
+    session.do(sql["forget_editions"], row | {"kept": EDITIONS})
     for statement in sql["make_room"].split(";"):
         session.connection.execute(statement)
     _copy(session, sql["copy_chunks"], _chunks(book))
@@ -71,6 +87,38 @@ def _put_book(
     return counts
 
 
+def remove(session: Session, env: str, book_id: str) -> bool:
+    """Take a book out of the corpus, with all that is known of it; False where it is not there."""
+    return bool(session.do(queries("books")["remove_book"], {"env": env, "book_id": book_id}))
+
+
+Count = Callable[[Sequence[str], str], Mapping[str, Standing]]
+"""Counts the words of a passage, by the titles around it and its text."""
+
+
+def has_books(session: Session) -> bool:
+    """Whether there is any book in the corpus."""
+    return bool(session.all(queries("books")["book_keys"], {}))
+
+
+def count_again(session: Session, count: Count, words_version: str) -> int:
+    """Make all postings anew, book by book; how many there are."""
+    sql, total = queries("books"), 0
+    for key in session.all(sql["book_keys"], {}):
+        with session.connection.transaction():
+            session.do(sql["drop_postings"], key)
+            rows = []
+            for each in session.all(sql["texts"], key):
+                standing = count(each["breadcrumb"], each["text"])
+                weight = weight_of(standing.values())
+                session.do(sql["weigh"], {"chunk_key": each["chunk_key"], "weight": weight})
+                rows += [(word, each["chunk_key"], *at) for word, at in standing.items()]
+            _copy(session, sql["add_postings"], rows)
+            session.do(sql["counted_by"], key | {"words_version": words_version})
+            total += len(rows)
+    return total
+
+
 def _of_book(corpus: IndexedBooks, book: IndexedBook) -> dict[str, Any]:
     toc = book.toc
     return {
@@ -79,6 +127,7 @@ def _of_book(corpus: IndexedBooks, book: IndexedBook) -> dict[str, Any]:
         "edition": book.edition.edition,
         "title": toc.title,
         "file": toc.file,
+        "format": toc.format.value,
         "pages": toc.pages,
         "licence": toc.licence,
         "attribution": toc.attribution,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from filmgate.core.errors import Invalid, NotFound
+from filmgate.core.errors import Conflict, Invalid, NotFound
 from filmgate.core.ids import (
     AssetId,
     Layout,
@@ -46,10 +46,13 @@ class Home:
 
     def _found(self, asset_id: AssetId | None) -> list[FolderRun]:
         runs = self._below("manifests", f"{asset_id or '*'}/runs/*/{HEAD}")
-        jobs = self._below("artifacts/ingest", f"*/*/{HEAD}")
+        jobs = self._jobs()
         if asset_id is not None:
             jobs = [job for job in jobs if _is_readable(job) and job.head.asset.id == asset_id]
         return runs + jobs
+
+    def _jobs(self) -> list[FolderRun]:
+        return self._below("artifacts/ingest", f"*/*/{HEAD}")
 
     def _below(self, folder: str, pattern: str) -> list[FolderRun]:
         paths = (self.root / folder).glob(pattern)
@@ -92,6 +95,12 @@ class Home:
             )
         return named[0]
 
+    def job(self, run_id: RunId, env: str | None) -> FolderRun:
+        """Where the job of that id is, in one environment or in any; it need not be there."""
+        jobs = [each for each in self._jobs() if each.folder.name == run_id]
+        named = [each for each in jobs if env in {None, each.folder.parent.name}]
+        return next(iter(named), FolderRun(self.runs_folder(Layout.JOB, "", env or "dev") / run_id))
+
     def reserve(
         self,
         head: Callable[[RunId], RunHead],
@@ -99,21 +108,43 @@ class Home:
         run_id: RunId | None,
         now: datetime,
     ) -> FolderRun:
-        """Make a run's directory; without a run id, under the next attempt id: of the asset, of
-        jobs that of their environment.
+        """Make a run's directory; without a run id, under the next attempt id: of the asset; of
+        jobs, of all environments, in which no two have the same id.
 
         Attempts are counted under a lock, so that two callers never get the same number.
         """
         wanted = head(RunId("any"))
         folder = self.runs_folder(wanted.layout, wanted.asset.id, wanted.env)
-        if run_id is not None:
-            return reserve(folder / run_id, head(run_id))
         make_folders(folder)
-        with _locked(folder / ".reserve.lock"):
-            named = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+        beside = folder.parent if wanted.layout is Layout.JOB else folder
+        with _locked(beside / ".reserve.lock"):
+            named = _names(folder, wanted.layout)
+            if run_id is not None:
+                _check_free(run_id, folder, wanted.layout)
+                return reserve(folder / run_id, head(run_id))
             highest = max((attempt_number(name) or 0 for name in named), default=0)
             chosen = attempt_run_id(max(highest, len(named)) + 1, now)
             return reserve(folder / chosen, head(chosen))
+
+
+def _names(folder: Path, layout: Layout) -> list[str]:
+    """Of the runs of an asset; of jobs, those of all environments."""
+    folders = folder.parent.iterdir() if layout is Layout.JOB else [folder]
+    found = [path for each in folders if each.is_dir() for path in each.iterdir()]
+    return [path.name for path in found if not path.name.startswith(".")]
+
+
+def _check_free(run_id: RunId, folder: Path, layout: Layout) -> None:
+    """Raise Conflict where a job of another environment has the id."""
+    others = folder.parent.glob(f"*/{run_id}/{HEAD}") if layout is Layout.JOB else ()
+    taken = [path.parent.parent.name for path in others if path.parent.parent != folder]
+    if taken:
+        raise Conflict(
+            f"there is a job {run_id} in {taken[0]}",
+            expected="an id that no other job has",
+            got=run_id,
+            hint="Give it another --run-id",
+        )
 
 
 def _is_readable(run: FolderRun) -> bool:

@@ -1,6 +1,7 @@
 """Books out of a finished job: read against their digests, and their words counted."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from filmgate.core.corpus import IndexedBook, IndexedBooks, IndexedChunk, Standing
 from filmgate.core.manifest import Manifest
@@ -12,16 +13,23 @@ from filmgate.core.rulebook import (
     ENRICHED,
     GRAPH,
     TOC,
+    BookChange,
     Chunk,
     Chunks,
     Cleanup,
+    Edge,
+    Enriched,
     EnrichedAll,
     Graph,
+    Node,
+    Toc,
     Tocs,
+    by_book,
+    edges_by_book,
     edition_of,
 )
 from filmgate.sync.reading import read_document
-from filmgate.tools.words import VERSION, spelling, words
+from filmgate.tools.words import spelling, version, words
 
 CORPUS_FILES = (TOC, CHUNKS, ENRICHED, GRAPH, CLEANUP)
 
@@ -47,40 +55,51 @@ def read_corpus(run: RunFiles, manifest: Manifest) -> IndexedBooks | None:
     }
     whole = read_document(run, refs[GRAPH], Graph)
     changes = {each.source_id: each for each in read_document(run, refs[CLEANUP], Cleanup).books}
-    books = []
-    for toc in tocs:
-        own = [each for each in chunks if each.source_id == toc.source_id]
-        nodes = [each for each in whole.nodes if each.source_id == toc.source_id]
-        mine = {each.node_id for each in nodes}
-        edges = [each for each in whole.edges if each.src in mine and each.dst in mine]
-        books.append(
-            IndexedBook(
-                toc=toc,
-                change=changes[toc.source_id],
-                edition=edition_of(own, nodes, edges),
-                chunks=tuple(
-                    IndexedChunk(
-                        chunk=each,
-                        words=counted(each),
-                        embedding=enriched[each.chunk_id].embedding
-                        if each.chunk_id in enriched
-                        else None,
-                    )
-                    for each in own
-                ),
-                nodes=tuple((each, spelling(each.name)) for each in nodes),
-                edges=tuple(edges),
-            )
+    chunks_of, nodes_of, edges_of = by_book(chunks), by_book(whole.nodes), edges_by_book(whole)
+    books = [
+        _indexed(
+            toc,
+            changes[toc.source_id],
+            [(each, enriched.get(each.chunk_id)) for each in chunks_of[toc.source_id]],
+            nodes_of.get(toc.source_id, []),
+            edges_of.get(toc.source_id, []),
         )
-    return IndexedBooks(env=manifest.env, words_version=VERSION, books=tuple(books))
+        for toc in tocs
+        if toc.source_id in changes and toc.source_id in chunks_of
+    ]
+    return IndexedBooks(env=manifest.env, words_version=version(), books=tuple(books))
 
 
-def counted(chunk: Chunk) -> dict[str, Standing]:
+def _indexed(
+    toc: Toc,
+    change: BookChange,
+    chunks: list[tuple[Chunk, Enriched | None]],
+    nodes: list[Node],
+    edges: list[Edge],
+) -> IndexedBook:
+    return IndexedBook(
+        toc=toc,
+        change=change,
+        edition=edition_of([chunk for chunk, _ in chunks], nodes, edges),
+        chunks=tuple(
+            IndexedChunk(
+                chunk=chunk,
+                words=counted(chunk.breadcrumb, chunk.text),
+                embedding=known.embedding if known else None,
+            )
+            for chunk, known in chunks
+        ),
+        nodes=tuple((each, spelling(each.name)) for each in nodes),
+        edges=tuple(edges),
+    )
+
+
+def counted(breadcrumb: Sequence[str], text: str) -> dict[str, Standing]:
     """The words of a chunk, and how often each stands where."""
-    title = Counter(words(chunk.breadcrumb[-1]) if chunk.breadcrumb else ())
-    crumb = Counter(words(" ".join(chunk.breadcrumb[:-1])))
-    text = Counter(words(chunk.text))
+    title = Counter(words(breadcrumb[-1]) if breadcrumb else ())
+    crumb = Counter(words(" ".join(breadcrumb[:-1])))
+    body = Counter(words(text))
     return {
-        word: Standing(title[word], crumb[word], text[word])
-        for word in sorted({*title, *crumb, *text})
+        word: Standing(title[word], crumb[word], body[word])
+        for word in sorted({*title, *crumb, *body})
     }

@@ -1,16 +1,18 @@
 """Words as a search knows them: the same for what is stored and for what is asked."""
 
 import re
-from collections.abc import Iterable
 from functools import cache, lru_cache
+from importlib import metadata
 from typing import TYPE_CHECKING
 from unicodedata import combining, normalize
+
+from filmgate.core.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 VERSION = 1
-"""Raised whenever a text has other words: what is stored has to be taken in again then."""
+"""Raised whenever a text has other words."""
 
 MAX_LETTERS = 64
 _WORD = re.compile(r"\d+[^\W\d_]+\d*|\+?\d+(?:[.,/]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?")
@@ -24,6 +26,13 @@ _EVERYWHERE = (
 )
 STOP_WORDS = frozenset(_EVERYWHERE.split())
 """What stands in every question and on every page, and tells nothing of what is meant."""
+
+
+def version() -> str:
+    """Of what a text's words are: where it is another than what was stored, `filmgate db
+    rebuild-projections` counts them again."""
+    _stemmer()
+    return f"{VERSION}, snowballstemmer {metadata.version('snowballstemmer')}"
 
 
 def words(text: str) -> list[str]:
@@ -50,8 +59,15 @@ def _stem(word: str) -> str | None:
 
 @cache
 def _stemmer() -> "Callable[[str], str]":
-    import snowballstemmer
-
+    try:
+        import snowballstemmer
+    except ImportError as error:
+        raise Unavailable(
+            "words cannot be stemmed",
+            expected="the packages of the extra 'rulebook'",
+            got="no snowballstemmer",
+            hint="pip install 'filmgate[rulebook]'",
+        ) from error
     stem: Callable[[str], str] = snowballstemmer.stemmer("english").stemWord
     return stem
 
@@ -62,12 +78,21 @@ def spelling(name: str) -> str:
 
 
 def _bare(text: str) -> list[str]:
-    return [re.sub(r"[^a-z0-9+]", "", word.removesuffix("'s")) for word in plain_words(text)]
+    return [re.sub(r"[^\w+]|_", "", word.removesuffix("'s")) for word in plain_words(text)]
 
 
-def names_in(text: str, longest: int = 6) -> Iterable[str]:
-    """Every run of up to `longest` words in a text, as titles are compared: letters and digits."""
+def names_in(text: str, longest: int = 6) -> dict[str, list[tuple[int, int]]]:
+    """Every run of up to `longest` words in a text, as titles are compared (letters and digits),
+    and where it stands: from which word, up to which."""
     bare = _bare(text)
+    found: dict[str, list[tuple[int, int]]] = {}
     for count in range(min(longest, len(bare)), 0, -1):
         for first in range(len(bare) - count + 1):
-            yield "".join(bare[first : first + count])
+            name = "".join(bare[first : first + count])
+            found.setdefault(name, []).append((first, first + count))
+    return found
+
+
+def asks_for_several(text: str) -> bool:
+    """Whether a question is for things of a kind: `which …`, `who …`, `list …`."""
+    return bool({"which", "who", "whose", "list", "all", "every"} & set(plain_words(text)))

@@ -1,7 +1,9 @@
 -- name: fragment_scope
 -- The books that are asked.
 select book_key from corpus.books
- where env = %(env)s and (%(book)s::text is null or book_id = %(book)s)
+ where env = %(env)s
+   and (%(book)s::text is null or book_id = %(book)s or lower(title) = lower(%(book)s)
+        or starts_with(book_id, %(book)s || '.'))
 
 -- name: by_words
 -- BM25F (Robertson and Zaragoza 2009): a word counts by where it stands, then saturates.
@@ -65,7 +67,7 @@ select exists (select from corpus.chunks
 
 -- name: neighbours
 -- One hop from what was named, along edges of the types that say what belongs to what.
-select near.name, near.kind, e.type, e.rule, e.page, e.src = n.node_key as is_from, n.name as of,
+select near.name, near.kind, e.type, e.rule, e.page, n.name as of,
        n.node_key, first.chunk_key, c.page_label
   from corpus.nodes n
   join corpus.edges e on e.src = n.node_key or e.dst = n.node_key
@@ -84,6 +86,6 @@ select distinct kind from corpus.nodes where book_key in (select book_key from s
 
 -- name: chunks
 select c.chunk_key, c.chunk_id, c.kind, c.page, c.page_end, c.page_label, c.breadcrumb, c.spans,
-       c.text, c.view_of, b.book_id, b.title, b.licence, b.attribution
+       c.text, c.view_of, b.book_id, b.title, b.format, b.licence, b.attribution
   from corpus.chunks c join corpus.books b using (book_key)
  where c.chunk_key = any (%(keys)s);

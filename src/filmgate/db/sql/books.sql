@@ -1,29 +1,64 @@
 -- name: editions
--- Of each book its last printings that another job than this one brought, the newer first.
+-- Of each book the last two printings that differ, as other jobs than this one brought them, the
+-- newer first.
 select book_id, edition, chunks, nodes
   from (select e.*, row_number() over (partition by book_id order by edition_key desc) as place
-          from corpus.editions e
-         where env = %(env)s and job_id <> %(job_id)s) as kept
+          from (select distinct on (book_id, edition) *
+                  from corpus.editions
+                 where env = %(env)s and (asset_id, job_id) <> (%(asset_id)s, %(job_id)s)
+                 order by book_id, edition, edition_key desc) as e) as kept
  where place <= 2
  order by book_id, edition_key desc;
 
 -- name: put_book
-insert into corpus.books (env, book_id, source_id, edition, title, file, pages, licence,
-       attribution, asset_id, job_id, words_version)
-values (%(env)s, %(book_id)s, %(source_id)s, %(edition)s, %(title)s, %(file)s, %(pages)s,
-       %(licence)s, %(attribution)s, %(asset_id)s, %(job_id)s, %(words_version)s)
+-- Not in the place of a printing that was made later.
+insert into corpus.books as b (env, book_id, source_id, edition, title, file, format, pages,
+       licence, attribution, asset_id, job_id, made_at, words_version)
+values (%(env)s, %(book_id)s, %(source_id)s, %(edition)s, %(title)s, %(file)s, %(format)s,
+       %(pages)s, %(licence)s, %(attribution)s, %(asset_id)s, %(job_id)s, %(made_at)s,
+       %(words_version)s)
     on conflict (env, book_id) do update
    set source_id = excluded.source_id, edition = excluded.edition, title = excluded.title,
-       file = excluded.file, pages = excluded.pages, licence = excluded.licence,
-       attribution = excluded.attribution, asset_id = excluded.asset_id,
-       job_id = excluded.job_id, words_version = excluded.words_version
+       file = excluded.file, format = excluded.format, pages = excluded.pages,
+       licence = excluded.licence, attribution = excluded.attribution,
+       asset_id = excluded.asset_id, job_id = excluded.job_id, made_at = excluded.made_at,
+       words_version = excluded.words_version
+ where b.made_at <= excluded.made_at
 returning book_key;
 
 -- name: keep_edition
--- A printing that came before stays as the job that brought it first left it.
 insert into corpus.editions (env, book_id, edition, asset_id, job_id, chunks, nodes)
 values (%(env)s, %(book_id)s, %(edition)s, %(asset_id)s, %(job_id)s, %(chunks)s, %(nodes)s)
-    on conflict (env, book_id, edition) do nothing;
+    on conflict (env, book_id, asset_id, job_id) do update
+   set edition = excluded.edition, chunks = excluded.chunks, nodes = excluded.nodes;
+
+-- name: forget_editions
+-- So many are kept of a book.
+delete from corpus.editions e
+ where e.env = %(env)s and e.book_id = %(book_id)s
+   and e.edition_key <= (select edition_key from corpus.editions
+                          where env = %(env)s and book_id = %(book_id)s
+                          order by edition_key desc offset %(kept)s limit 1);
+
+-- name: remove_book
+with gone as (
+    delete from corpus.editions where env = %(env)s and book_id = %(book_id)s)
+delete from corpus.books where env = %(env)s and book_id = %(book_id)s;
+
+-- name: texts
+select chunk_key, breadcrumb, text from corpus.chunks where book_key = %(book_key)s;
+
+-- name: book_keys
+select book_key from corpus.books order by book_key;
+
+-- name: add_postings
+copy corpus.postings (term, chunk_key, in_title, in_crumb, in_text) from stdin;
+
+-- name: weigh
+update corpus.chunks set weight = %(weight)s where chunk_key = %(chunk_key)s;
+
+-- name: counted_by
+update corpus.books set words_version = %(words_version)s where book_key = %(book_key)s;
 
 -- name: make_room
 create temp table if not exists coming_chunks (like corpus.chunks) on commit drop;
@@ -137,9 +172,10 @@ select distinct e.edge_key, c.chunk_key
   join corpus.chunks c on c.book_key = %(book_key)s and c.chunk_id = chunk.chunk_id;
 
 -- name: books
-select b.book_id, b.env, b.title, b.file, b.pages, b.licence, b.attribution, b.job_id, b.edition,
+select b.book_id, b.env, b.title, b.file, b.format, b.pages, b.words_version, b.licence, b.attribution, b.job_id, b.edition,
        (select count(*) from corpus.chunks c where c.book_key = b.book_key) as chunks
   from corpus.books b
  where (%(env)s::text is null or b.env = %(env)s)
-   and (%(book)s::text is null or b.book_id = %(book)s)
+   and (%(book)s::text is null or b.book_id = %(book)s or lower(b.title) = lower(%(book)s)
+        or starts_with(b.book_id, %(book)s || '.'))
  order by b.env, b.book_id;

@@ -15,6 +15,9 @@ from filmgate.core.plan import Stage
 GROUP = "filmgate.doors"
 """Of the entry point `pass`: `(pipeline, stage, job_dir, env, manifest) -> Manifest`."""
 
+OURS = "filmgate"
+"""The package whose entry point is asked: no other may stand in its place."""
+
 JobManifest = Manifest | Mapping[str, Any]
 """A job's manifest, as a value or as read from `manifest.json`; of a job that is not begun yet,
 `{"uploads": FOLDER}`."""
@@ -31,7 +34,8 @@ def door(stage: Stage) -> Door:
         How it ended is in `manifest.stages`: SUCCESS, FAILED with its error, or BLOCKED with its
         reasons. Raises Invalid where the manifest is another job's.
         """
-        found = list(entry_points(group=GROUP, name="pass"))
+        offered = entry_points(group=GROUP, name="pass")
+        found = [each for each in offered if each.dist is not None and each.dist.name == OURS]
         if not found:
             raise Unavailable(
                 "nobody is there to run a pass",

@@ -1,18 +1,19 @@
 """Pass A: open every book, find its sections, and make its dictionary."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from filmgate.core.books import BookFacts, Page, Remark
+from filmgate.core.books import BookFacts, Page, Remark, Role
+from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid
-from filmgate.core.ids import asset_id_from_name
+from filmgate.core.ids import ID_PATTERN, asset_id_from_name
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
 from filmgate.core.ports import Bench
-from filmgate.core.rulebook import SourcePage, Toc, Tocs
+from filmgate.core.rulebook import Method, Section, SourcePage, Toc, Tocs
 from filmgate.pipelines.rulebook.door import door
 from filmgate.pipelines.rulebook.files import PAGES, PASS_A
 from filmgate.pipelines.rulebook.rules.contents import contents
@@ -20,7 +21,11 @@ from filmgate.pipelines.rulebook.rules.furniture import without_furniture
 from filmgate.pipelines.rulebook.rules.rights import rights
 from filmgate.pipelines.rulebook.rules.sections import sections
 from filmgate.pipelines.rulebook.rules.terms import dictionary
-from filmgate.tools.books.reading import read_book
+from filmgate.pipelines.rulebook.rules.text import cleaned
+from filmgate.tools.books.reading import format_of, read_book
+
+REFUSED = "refused"
+"""Among what is known of the uploads: files that are none, by name, with the reason."""
 
 VERSION = 1
 """Of the rules; raised whenever they decide otherwise."""
@@ -41,6 +46,8 @@ class Upload:
     path: Path
     source_id: str
     book_id: str
+    refused: str | None = None
+    """Why it was not even looked at: it leads out of the uploads, or is no file."""
 
 
 class Opened(NamedTuple):
@@ -54,25 +61,14 @@ class Opened(NamedTuple):
     makes=[PASS_A, PAGES],
     settings=PassASettings,
     tools=["lxml", "markdown-it-py", "pypdfium2"],
-    optional_tools=["rapidocr"],
+    optional_tools=["rapidocr", "onnxruntime", "opencv-python-headless", "numpy"],
     version=VERSION,
 )
 def A(bench: Bench, settings: PassASettings) -> Outcome:  # noqa: N802 - what the pass is called
     """Open each upload; one that cannot be read is refused, and the others go on."""
-    digests = bench.head.source_sha_map
-    uploads = [
-        Upload(
-            name=name,
-            path=path,
-            source_id=digests[name].removeprefix("sha256:"),
-            book_id=book_id,
-        )
-        for (name, path), book_id in zip(
-            bench.sources.items(), book_ids(bench.sources), strict=True
-        )
-    ]
+    uploads = list(_once(bench, _uploads(bench)))
     tocs: list[Toc] = []
-    opened = bench.map(partial(open_book, ocr=settings.ocr), _once(bench, uploads), name=_name)
+    opened = bench.map(partial(open_book, ocr=settings.ocr), uploads, name=_name)
 
     def pages() -> Iterator[SourcePage]:
         for each in opened:
@@ -100,43 +96,63 @@ def A(bench: Bench, settings: PassASettings) -> Outcome:  # noqa: N802 - what th
 run = door(A)
 
 
+def _uploads(bench: Bench) -> Iterator[Upload]:
+    """Every file that was handed in, and what was in the uploads and is none."""
+    for name, path in bench.sources.items():
+        yield Upload(
+            name=name,
+            path=path,
+            source_id=bench.head.source_sha_map[name].removeprefix("sha256:"),
+            book_id=book_id_of(name),
+        )
+    for name, why in sorted(bench.head.asset.media.get(REFUSED, {}).items()):
+        yield Upload(name=name, path=Path(name), source_id=name, book_id=name, refused=why)
+
+
 def _name(upload: Upload) -> str:
     return upload.name
 
 
-def _once(bench: Bench, uploads: Iterable[Upload]) -> list[Upload]:
-    """Each book once, whatever it is called."""
+def _once(bench: Bench, uploads: Iterable[Upload]) -> Iterator[Upload]:
+    """Each book once, whatever it is called; what is no book by its name goes on to be refused."""
     first: dict[str, Upload] = {}
     for each in uploads:
-        if each.source_id in first:
-            same = first[each.source_id].name
-            bench.warn("same_book", f"{each.name} has the bytes of {same}, and is left out")
+        same = first.setdefault(each.source_id, each)
+        if same is each or not _is_book(each.path):
+            yield each
         else:
-            first[each.source_id] = each
-    return list(first.values())
+            bench.warn("same_book", f"{each.name} has the bytes of {same.name}, and is left out")
 
 
-def book_ids(names: Iterable[str]) -> list[str]:
-    """What books go by: the stems of their names, with the end where two have one stem."""
-    stems = {name: asset_id_from_name(name.replace("/", "-")) for name in names}
-    counts = Counter(stem.casefold() for stem in stems.values())
-    return [
-        stem if counts[stem.casefold()] == 1 else f"{stem}-{name.rpartition('.')[2].lower()}"
-        for name, stem in stems.items()
-    ]
+def _is_book(path: Path) -> bool:
+    try:
+        return bool(format_of(path))
+    except Invalid:
+        return False
+
+
+def book_id_of(name: str) -> str:
+    """What a book goes by: the name of its file below the uploads. Where that is no id as it
+    stands, eight digits of its digest keep it apart from others. No other file has a say."""
+    if re.fullmatch(ID_PATTERN, name):
+        return name
+    digest = sha256_hex(name.encode("utf-8", "surrogateescape"))[:8]
+    plain = asset_id_from_name(f"{name.replace('/', '-')}.x")
+    return plain if plain.endswith(digest) else f"{plain}-{digest}"
 
 
 def open_book(upload: Upload, *, ocr: bool) -> Opened:
     """A book with its sections; Invalid where it cannot be read, or has no text."""
+    if upload.refused is not None:
+        raise Invalid(
+            "this is no book of the uploads",
+            expected="a file in the folder",
+            got=upload.refused,
+            hint="Put the file itself there, or take it away",
+        )
     book = read_book(upload.path, ocr=ocr)
     pages = without_furniture(list(book.pages))
-    if not any(page.lines for page in pages):
-        raise Invalid(
-            "no page of it has text",
-            expected="a text layer",
-            got=f"{len(pages)} pages, {sum(page.is_image for page in pages)} of them pictures",
-            hint="It is a scan: --ocr reads it off",
-        )
+    _check_text(pages)
     found = contents(book.facts, pages)
     listed, unlisted = sections(upload.book_id, found, pages)
     licence, attribution = rights(pages)
@@ -145,7 +161,7 @@ def open_book(upload: Upload, *, ocr: bool) -> Opened:
         book_id=upload.book_id,
         file=upload.name,
         format=book.facts.format,
-        title=book.facts.title or upload.book_id,
+        title=_title(book.facts, listed) or upload.book_id,
         pages=len(pages),
         reader=book.producer,
         contents=found.method,
@@ -157,6 +173,34 @@ def open_book(upload: Upload, *, ocr: bool) -> Opened:
         remarks=tuple(_remarks(book.facts, pages)),
     )
     return Opened(toc, tuple(_kept(upload.source_id, pages)))
+
+
+def _check_text(pages: Sequence[Page]) -> None:
+    """Raise Invalid where there is nothing to read but what is printed on every page, or stamped
+    onto pictures."""
+    told = [each for each in pages if not each.is_image and _has_text(each)]
+    if told:
+        return
+    pictures = sum(page.is_image for page in pages)
+    raise Invalid(
+        "no page of it has text",
+        expected="a text layer",
+        got=f"{len(pages)} without: {pictures} pictures, {len(pages) - pictures} blank",
+        hint="It is a scan: --ocr reads it off" if pictures else "There is nothing in it",
+    )
+
+
+def _has_text(page: Page) -> bool:
+    return any(line.role is not Role.FURNITURE and cleaned(line.text) for line in page.lines)
+
+
+def _title(facts: BookFacts, listed: Sequence[Section]) -> str:
+    """What the file says it is called, else its only first heading of the highest level."""
+    if facts.title and (title := cleaned(facts.title)):
+        return title
+    top = [each.name for each in listed if each.parent_id is None]
+    is_marked = bool(listed) and listed[0].method is Method.MARKUP
+    return top[0] if is_marked and listed[0].parent_id is None else ""
 
 
 def _kept(source_id: str, pages: Iterable[Page]) -> Iterator[SourcePage]:

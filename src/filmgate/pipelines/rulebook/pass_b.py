@@ -1,8 +1,11 @@
 """Pass B: part books that are too big for tools with a limit."""
 
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from pydantic import Field
@@ -16,8 +19,8 @@ from filmgate.core.rulebook import Part, Splits, SplitsOfAll, Toc, Tocs
 from filmgate.pipelines.rulebook.door import door
 from filmgate.pipelines.rulebook.files import PARTS, PASS_A, PASS_B
 from filmgate.pipelines.rulebook.pass_a import A
-from filmgate.pipelines.rulebook.rules.parting import Range, chapters, parting
-from filmgate.tools.books.splitting import Splitter, splitting
+from filmgate.tools.books.parting import Range
+from filmgate.tools.books.splitting import split
 
 VERSION = 1
 MB = 1_000_000
@@ -32,6 +35,18 @@ class PassBSettings(Settings):
     """Of a file; a million bytes each."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Whole:
+    """A book before it is parted, and where its parts are to go."""
+
+    toc: Toc
+    path: Path
+    folder: Path
+
+
+Made = tuple[tuple[Range, Path], ...]
+
+
 @stage(
     requires=[A.name],
     makes=[PASS_B, PARTS],
@@ -42,23 +57,27 @@ class PassBSettings(Settings):
 def B(bench: Bench, settings: PassBSettings) -> Outcome:  # noqa: N802 - what the pass is called
     """Part each PDF over the limit at its chapters; others are one part as they are."""
     tocs = bench.read_document(PASS_A, Tocs).root
+    limit = round(settings.limit_mb * MB)
     splits: list[Splits] = []
-    with bench.create(PARTS) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for number, toc in enumerate(tocs):
-            bench.progress(number, len(tocs))
-            path = bench.sources[toc.file]
-            is_big = path.stat().st_size > settings.limit_mb * MB
-            if is_big and toc.format is BookFormat.PDF:
-                parts = _parted(toc, path, archive, round(settings.limit_mb * MB))
-            else:
-                parts = (_whole(toc, path),)
-                if is_big:
-                    bench.warn("not_parted", f"{toc.file} is big, and no PDF: it stays whole")
+    with (
+        TemporaryDirectory(prefix="filmgate-") as folder,
+        bench.create(PARTS) as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        books = [
+            Whole(toc=toc, path=bench.sources[toc.file], folder=Path(folder) / toc.source_id)
+            for toc in tocs
+        ]
+        for each in bench.map(partial(_made, limit_bytes=limit), books, name=_name):
+            if each.value is None:
+                continue
+            toc, parts = each.item.toc, _kept(each.item, each.value, archive)
+            for part in parts:
+                if part.size_mb * MB > limit:
+                    bench.warn(
+                        "big_part", f"{part.path} is {part.size_mb} MB, and cannot be parted"
+                    )
             splits.append(Splits(source_id=toc.source_id, book_id=toc.book_id, parts=parts))
-    for each in splits:
-        for part in each.parts:
-            if part.size_mb > settings.limit_mb and len(each.parts) > 1:
-                bench.warn("big_part", f"{part.path} is {part.size_mb} MB: one page that is so big")
     bench.write_document(PASS_B, SplitsOfAll(tuple(splits)))
     return Done(
         producer=Producer(name="filmgate-splitter", version=str(VERSION)),
@@ -72,55 +91,46 @@ def B(bench: Bench, settings: PassBSettings) -> Outcome:  # noqa: N802 - what th
 run = door(B)
 
 
-def _whole(toc: Toc, path: Path) -> Part:
-    return Part(
-        path=toc.file,
-        sha256=toc.source_id,
-        size_mb=_megabytes(path.stat().st_size),
-        page_from=1,
-        page_to=toc.pages,
-        page_offset=0,
-        section_ids=tuple(each.section_id for each in toc.sections),
-    )
+def _name(book: Whole) -> str:
+    return book.toc.file
 
 
-def _megabytes(size: int) -> float:
-    return round(size / MB, 6)
-
-
-def _parted(toc: Toc, path: Path, archive: zipfile.ZipFile, limit_bytes: int) -> tuple[Part, ...]:
-    """The parts of a book, each a member of the archive; together they have its pages, once."""
+def _made(book: Whole, *, limit_bytes: int) -> Made:
+    """The parts of a book as files; none where it stays whole. ContractBroken where they are not
+    all of its pages."""
+    toc = book.toc
+    if book.path.stat().st_size <= limit_bytes or toc.format is not BookFormat.PDF:
+        return ()
     top = min((each.level for each in toc.sections), default=1)
     starts = [e.page_start for e in toc.sections if e.level == top and e.place is not None]
-    parts: list[Part] = []
-    with splitting(path) as splitter:
-        if splitter.pages != toc.pages:
-            raise ContractBroken(
-                f"{toc.file} has other pages for the splitter than for the reader",
-                expected=str(toc.pages),
-                got=str(splitter.pages),
-            )
-        ranges = chapters(starts, toc.pages)
-        for pages, data in parting(ranges, _maker(splitter), limit_bytes):
-            name = f"{toc.book_id}-p{pages.first:04}-{pages.last:04}.pdf"
-            member = zipfile.ZipInfo(name, EPOCH)
-            member.external_attr = 0o644 << 16
-            archive.writestr(member, data)
-            parts.append(_part(toc, name, pages, data))
-    _check_sums(toc, parts)
+    book.folder.mkdir()
+    made = split(book.path, book.folder, starts, limit_bytes)
+    _check_sums(toc, [pages for pages, _ in made])
+    return tuple(made)
+
+
+def _kept(book: Whole, made: Made, archive: zipfile.ZipFile) -> tuple[Part, ...]:
+    """The parts as members of the archive; of a book that stays whole, itself."""
+    toc = book.toc
+    if not made:
+        return (_part(toc, toc.file, Range(1, toc.pages), toc.source_id, book.path),)
+    parts = []
+    for pages, path in made:
+        member = zipfile.ZipInfo(f"{toc.book_id}-p{pages.first:04}-{pages.last:04}.pdf", EPOCH)
+        member.external_attr = 0o644 << 16
+        data = path.read_bytes()
+        archive.writestr(member, data)
+        parts.append(_part(toc, member.filename, pages, sha256_hex(data), path))
+        path.unlink()
     return tuple(parts)
 
 
-def _maker(splitter: Splitter) -> Callable[[Range], bytes]:
-    return lambda pages: splitter.part(pages.first, pages.last)
-
-
-def _part(toc: Toc, name: str, pages: Range, data: bytes) -> Part:
+def _part(toc: Toc, name: str, pages: Range, sha256: str, path: Path) -> Part:
     begun = [e.section_id for e in toc.sections if pages.first <= e.page_start <= pages.last]
     return Part(
         path=name,
-        sha256=sha256_hex(data),
-        size_mb=_megabytes(len(data)),
+        sha256=sha256,
+        size_mb=round(path.stat().st_size / MB, 6),
         page_from=pages.first,
         page_to=pages.last,
         page_offset=pages.first - 1,
@@ -128,18 +138,16 @@ def _part(toc: Toc, name: str, pages: Range, data: bytes) -> Part:
     )
 
 
-def _check_sums(toc: Toc, parts: Iterable[Part]) -> None:
+def _check_sums(toc: Toc, parts: Sequence[Range]) -> None:
     """Raise ContractBroken unless the parts have every page of the book once, in order."""
-    due = 1
-    for part in parts:
-        if part.page_from != due or part.page_to < part.page_from:
-            raise ContractBroken(
-                f"the parts of {toc.file} do not follow each other",
-                expected=f"one from page {due}",
-                got=f"{part.path} from page {part.page_from}",
-            )
-        due = part.page_to + 1
-    if due != toc.pages + 1:
+    covered = [page for each in parts for page in range(each.first, each.last + 1)]
+    if covered != list(range(1, toc.pages + 1)):
         raise ContractBroken(
-            f"the parts of {toc.file} lack pages", expected=str(toc.pages), got=str(due - 1)
+            f"the parts of {toc.file} are not its pages",
+            expected=f"pages 1 to {toc.pages}, each once",
+            got=_told(parts),
         )
+
+
+def _told(parts: Iterable[Range]) -> str:
+    return ", ".join(f"{each.first}-{each.last}" for each in parts) or "none"

@@ -6,7 +6,16 @@ from typing import Literal
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
 from filmgate.core.ports import Bench
 from filmgate.core.providers import Normaliser
-from filmgate.core.rulebook import Chunk, ChunkKind, Chunks, Embedding, Enriched, EnrichedAll, Tocs
+from filmgate.core.rulebook import (
+    Chunk,
+    ChunkKind,
+    Chunks,
+    Embedding,
+    Enriched,
+    EnrichedAll,
+    Tocs,
+    by_book,
+)
 from filmgate.pipelines.rulebook.door import door
 from filmgate.pipelines.rulebook.files import PASS_A, PASS_C, PASS_D
 from filmgate.pipelines.rulebook.pass_a import A
@@ -59,10 +68,11 @@ def D(bench: Bench, settings: PassDSettings) -> Outcome:  # noqa: N802 - what th
     made = bench.read_document(PASS_C, Chunks).root
     tocs = bench.read_document(PASS_A, Tocs).root
     enriched: list[Enriched] = []
+    chunks = by_book(made)
     for toc in tocs:
         known = spellings(toc.dictionary)
         finder = AhoCorasick(known)
-        own = [each for each in made if each.source_id == toc.source_id]
+        own = chunks.get(toc.source_id, [])
         texts = normaliser.normalise([each.text for each in own])
         plain = [folded(text) for text in texts]
         for chunk, text, normalized, words in zip(own, texts, plain, keywords(plain), strict=True):

@@ -4,7 +4,7 @@ from typing import Literal
 
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
 from filmgate.core.ports import Bench
-from filmgate.core.rulebook import Chunks, EnrichedAll, Graph, Tocs
+from filmgate.core.rulebook import Chunks, EnrichedAll, Graph, Tocs, by_book
 from filmgate.pipelines.rulebook.door import door
 from filmgate.pipelines.rulebook.files import PASS_A, PASS_C, PASS_D, PASS_E
 from filmgate.pipelines.rulebook.pass_a import A
@@ -37,11 +37,11 @@ def E(bench: Bench, settings: PassESettings) -> Outcome:  # noqa: N802 - what th
     enriched = bench.read_document(PASS_D, EnrichedAll).root
     llama = LlamaIndexGraph() if settings.graph == "llamaindex" else None
     graphs: list[Graph] = []
+    chunks_of, enriched_of = by_book(chunks), by_book(enriched)
     for number, toc in enumerate(tocs):
         bench.progress(number, len(tocs))
-        own = [each for each in chunks if each.source_id == toc.source_id]
-        known = [each for each in enriched if each.source_id == toc.source_id]
-        made = graph(toc, own, known)
+        own = chunks_of.get(toc.source_id, [])
+        made = graph(toc, own, enriched_of.get(toc.source_id, []))
         graphs.append(llama.through(own, made) if llama is not None else made)
     whole = Graph(
         nodes=tuple(node for each in graphs for node in each.nodes),

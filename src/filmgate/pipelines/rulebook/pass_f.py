@@ -1,5 +1,7 @@
 """Pass F: what taking this in changes in the corpus, and whether all of it is in order."""
 
+from collections.abc import Sequence
+
 from pydantic import ValidationError
 
 from filmgate.core.digest import sha256_hex
@@ -8,19 +10,30 @@ from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
 from filmgate.core.ports import Bench
 from filmgate.core.rulebook import (
     CORPUS,
+    Chunk,
     Chunks,
+    CoverageOfAll,
     Editions,
     EnrichedAll,
     Graph,
+    Toc,
     Tocs,
+    by_book,
+    edges_by_book,
 )
 from filmgate.pipelines.rulebook.door import door
-from filmgate.pipelines.rulebook.files import PASS_A, PASS_C, PASS_D, PASS_E, PASS_F
+from filmgate.pipelines.rulebook.files import COVERAGE, PASS_A, PASS_C, PASS_D, PASS_E, PASS_F
 from filmgate.pipelines.rulebook.pass_a import A
 from filmgate.pipelines.rulebook.pass_c import C
 from filmgate.pipelines.rulebook.pass_d import D
 from filmgate.pipelines.rulebook.pass_e import E
-from filmgate.pipelines.rulebook.rules.changes import Printing, checks, cleanup
+from filmgate.pipelines.rulebook.rules.changes import (
+    Printing,
+    checks,
+    cleanup,
+    fixes,
+    signs_of_a_hand,
+)
 
 VERSION = 1
 
@@ -37,6 +50,7 @@ def F(bench: Bench, _: Settings) -> Outcome:  # noqa: N802 - what the pass is ca
     chunks = bench.read_document(PASS_C, Chunks).root
     enriched = bench.read_document(PASS_D, EnrichedAll).root
     whole = bench.read_document(PASS_E, Graph)
+    accounts = bench.read_document(COVERAGE, CoverageOfAll).root
     held = checks(chunks, enriched, whole)
     if broken := [each for each in held if not each.is_met]:
         raise Invalid(
@@ -45,22 +59,22 @@ def F(bench: Bench, _: Settings) -> Outcome:  # noqa: N802 - what the pass is ca
             got="; ".join(each.found for each in broken),
             hint="Run the passes again from C: --resume-from C --force",
         )
-    printings = [
-        Printing(
-            source_id=toc.source_id,
-            book_id=toc.book_id,
-            chunks=tuple(each for each in chunks if each.source_id == toc.source_id),
-            graph=_of_book(whole, toc.source_id),
-        )
-        for toc in tocs
-    ]
-    found = cleanup(printings, _editions(bench), held)
+    mended = signs_of_a_hand(chunks, accounts)
+    for each in mended:
+        if not each.is_met:
+            bench.warn("mended_by_hand", f"{each.name}: {each.found}")
+    found = cleanup(
+        _printings(tocs, chunks, whole), _editions(bench), (*held, *mended), fixes(tocs, enriched)
+    )
     bench.write_document(PASS_F, found)
+    compared = [each for each in found.books if each.before is not None]
     return Done(
         producer=Producer(name="filmgate-cleanup", version=str(VERSION)),
         counts={
-            "kept": found.kept,
-            "added": found.added,
+            "books": len(found.books),
+            "with an earlier printing": len(compared),
+            "kept": sum(each.kept for each in compared),
+            "added": sum(each.added for each in compared),
             "changed": found.changed,
             "stale": found.stale_deleted,
         },
@@ -70,11 +84,24 @@ def F(bench: Bench, _: Settings) -> Outcome:  # noqa: N802 - what the pass is ca
 run = door(F)
 
 
-def _of_book(whole: Graph, source_id: str) -> Graph:
-    nodes = tuple(each for each in whole.nodes if each.source_id == source_id)
-    mine = {each.node_id for each in nodes}
-    edges = tuple(each for each in whole.edges if each.src in mine or each.dst in mine)
-    return Graph(nodes=nodes, edges=edges, unresolved=())
+def _printings(tocs: Sequence[Toc], chunks: Sequence[Chunk], whole: Graph) -> list[Printing]:
+    """The books that came as far as here: one that an earlier pass refused leaves the corpus as it
+    was."""
+    chunks_of, nodes_of, edges_of = by_book(chunks), by_book(whole.nodes), edges_by_book(whole)
+    return [
+        Printing(
+            source_id=toc.source_id,
+            book_id=toc.book_id,
+            chunks=tuple(chunks_of[toc.source_id]),
+            graph=Graph(
+                nodes=tuple(nodes_of.get(toc.source_id, ())),
+                edges=tuple(edges_of.get(toc.source_id, ())),
+                unresolved=(),
+            ),
+        )
+        for toc in tocs
+        if toc.source_id in chunks_of
+    ]
 
 
 def _editions(bench: Bench) -> Editions | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from filmgate.core.errors import ExitCode, Invalid, NotFound, NotPermitted
 from filmgate.core.ids import Layout
 from filmgate.core.pipeline import Admitted, Pipeline
+from filmgate.pipelines.rulebook.pass_a import REFUSED
 from filmgate.pipelines.rulebook.plan import PLAN, PROFILES
 
 MAX_UPLOADS = 10_000
@@ -17,7 +18,7 @@ def admit(uploads: Path) -> Admitted:
     ones; what is no book is refused by pass A.
 
     Raises NotFound where there is nothing, NotPermitted where a file or a folder may not be read,
-    Invalid where there is no file, or one leads outside.
+    Invalid where there is no file.
     """
     if not uploads.exists():
         raise NotFound(
@@ -28,40 +29,46 @@ def admit(uploads: Path) -> Admitted:
     if uploads.is_file():
         _check_readable(uploads)
         return Admitted(files={uploads.name: uploads}, is_collection=True)
-    files = dict(sorted(_files(uploads)))
+    found = dict(sorted(_files(uploads)))
+    refused = {name: why for name, (_, why) in found.items() if why is not None}
+    files = {name: path for name, (path, why) in found.items() if why is None}
     if not 0 < len(files) <= MAX_UPLOADS:
         raise Invalid(
             f"no books in {str(uploads)!r}" if not files else f"too many files in {uploads}",
             expected=f"1 to {MAX_UPLOADS} files",
-            got=str(len(files)),
+            got=next(iter(refused.values()), str(len(files))),
             hint="Put PDF, EPUB, HTML, Markdown or text files into it",
         )
     for path in files.values():
         _check_readable(path)
-    return Admitted(files=files, is_collection=True)
+    return Admitted(files=files, media={REFUSED: refused} if refused else {}, is_collection=True)
 
 
-def _files(uploads: Path) -> Iterator[tuple[str, Path]]:
+def _files(uploads: Path) -> Iterator[tuple[str, tuple[Path, str | None]]]:
+    """(name, (path, why it is refused)) of all that lies there, but for what is hidden."""
     root = uploads.resolve()
 
     def refuse(error: OSError) -> None:
         raise _not_permitted(Path(str(error.filename or uploads)), error) from error
 
     for folder, below, names in os.walk(uploads, onerror=refuse):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        for name in names:
+        linked = [name for name in below if (Path(folder) / name).is_symlink()]
+        below[:] = sorted(n for n in below if not n.startswith(".") and n not in linked)
+        for name in [*names, *linked]:
             path = Path(folder) / name
-            if name.startswith("."):
-                continue
-            if not path.resolve().is_relative_to(root):
-                raise Invalid(
-                    f"{path} leads out of the uploads",
-                    expected="files below the folder",
-                    got=f"a link to {path.resolve()}",
-                    hint="Copy the file itself into the folder",
-                )
-            if path.is_file():
-                yield str(path.relative_to(uploads)), path
+            if not name.startswith("."):
+                yield str(path.relative_to(uploads)), (path, _why_not(path, root))
+
+
+def _why_not(path: Path, root: Path) -> str | None:
+    """Why something in the uploads is not read; None where it is a file in there."""
+    if not path.resolve().is_relative_to(root):
+        return "a link that leads out of the uploads"
+    if path.is_dir():
+        return "a link to a folder"
+    if path.is_file():
+        return None
+    return "a pipe, a socket or a device" if path.exists() else "a link to nothing"
 
 
 def _check_readable(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import posixpath
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -32,7 +33,7 @@ def open_epub(path: Path) -> Book:
     try:
         with zipfile.ZipFile(path) as archive:
             documents, title = _read(_Members(archive))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
         raise Invalid(
             "this EPUB cannot be read", expected="a whole ZIP", got=str(error) or "a broken one"
         ) from error

@@ -27,6 +27,9 @@ ROLES = {"li": Role.ITEM, "dt": Role.ITEM, "tr": Role.ROW}
 _ATTRIBUTES = re.compile(r"^[ \t]*\{:[^}\n]*\}[ \t]*$|^- TOC$(?=\n\{:toc\})", re.MULTILINE)
 """Lines that are attributes of the block beside them, in kramdown and its kin."""
 
+_DOCTYPE = re.compile(r"<!DOCTYPE[^>\[]{0,500}\[[^\]]*\]\s*>", re.IGNORECASE)
+"""With declarations of its own, which HTML does not know, and whose rest would be text."""
+
 BETWEEN = "\n\n"
 CELL = "\t"
 """Between the cells of a row."""
@@ -55,9 +58,16 @@ def open_text(path: Path) -> Book:
     for raw in text.splitlines(keepends=True):
         if raw.strip():
             first = start + len(raw) - len(raw.lstrip())
-            lines.append(Line(start=first, text=raw.strip()))
+            lines.append(_plain_line(first, raw.strip()))
         start += len(raw)
     return book_of(BookFormat.TEXT, None, [lines], None)
+
+
+def _plain_line(start: int, text: str) -> Line:
+    """A line of plain text; in capitals alone it is a heading, for that is all it can do."""
+    is_heading = text.isupper() and 3 <= len(text) <= 80 and len(text.split()) <= 10  # noqa: PLR2004
+    role, level = (Role.HEADING, 1) if is_heading else (Role.TEXT, None)
+    return Line(start=start, text=text, role=role, level=level)
 
 
 def book_of(
@@ -96,11 +106,19 @@ def blocks_of(data: bytes) -> tuple[list[Line], str | None]:
     from lxml import html as lxml_html
     from lxml.etree import ParserError
 
-    parser = lxml_html.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False)
+    parser = lxml_html.HTMLParser(encoding="utf-8", no_network=True, huge_tree=True)
     try:
-        root = lxml_html.document_fromstring(text_of(data).encode("utf-8"), parser=parser)
+        root = lxml_html.document_fromstring(
+            _DOCTYPE.sub("", text_of(data)).encode("utf-8"), parser=parser
+        )
     except ParserError as error:
-        raise Invalid("there is no text in it", expected="HTML", got=str(error)) from error
+        raise Invalid("there is no text in it", expected="text", got="none") from error
+    if any("depth" in entry.message.lower() for entry in parser.error_log):
+        raise Invalid(
+            "this HTML is nested too deeply, and would lose text",
+            expected="at most 2,000 elements inside each other",
+            got="more",
+        )
     lines: list[Line] = []
     start = 0
     for text, role, level in _Blocks().of(root):
@@ -137,23 +155,29 @@ class _Blocks:
         tag = element.tag.lower()
         if tag == "br":
             self._parts.append("\n")
-        if tag in BLOCKS and not (tag in {"td", "th", "p", "div"} and self._is_in_row):
+        if self._is_in_row and tag in BLOCKS - {"td", "th", "tr"}:
+            self._parts.append(" ")
+        elif tag in BLOCKS and not (tag in {"td", "th"} and self._is_in_row):
             yield from self._flush()
             self._role = (Role.HEADING, HEADINGS[tag]) if tag in HEADINGS else self._role
             self._role = (ROLES[tag], None) if tag in ROLES else self._role
+            if tag == "tr" and all(child.tag == "th" for child in element):
+                self._role = (Role.HEAD, None)
         self._parts.append(element.text or "")
 
     def _close(self, element: "_Element") -> Iterator[tuple[str, Role, int | None]]:
         tag = element.tag.lower()
         if tag in {"td", "th"}:
             self._parts.append(CELL)
-        elif tag in BLOCKS and not (tag in {"p", "div"} and self._is_in_row):
+        elif self._is_in_row and tag in BLOCKS - {"tr", "table"}:
+            self._parts.append(" ")
+        elif tag in BLOCKS:
             yield from self._flush()
             self._role = (Role.TEXT, None)
 
     @property
     def _is_in_row(self) -> bool:
-        return self._role[0] is Role.ROW
+        return self._role[0] in {Role.ROW, Role.HEAD}
 
     def _flush(self) -> Iterator[tuple[str, Role, int | None]]:
         cells = "".join(self._parts).split(CELL) if self._is_in_row else ["".join(self._parts)]

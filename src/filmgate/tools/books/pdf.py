@@ -33,6 +33,12 @@ TAIL_BYTES = 4096
 do)."""
 
 FONT_NAME_BYTES = 128
+MAX_STAMP = 200
+"""Characters: a page of a book has thousands, what somebody stamps onto a scan some dozens."""
+
+PICTURE_SHARE = 0.5
+"""Of the page that pictures cover where it is a scan."""
+
 CELL_GAP = 0.8
 """Of the size: a wider gap parts cells. Spaces of a justified line stay below 0.6."""
 
@@ -59,13 +65,13 @@ def _opened(path: Path) -> "pypdfium2.PdfDocument":
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower():
             raise Invalid(
-                "this PDF is locked with a password",
-                expected="a PDF that opens without one",
-                got="one that asks for the user password",
-                hint="Save a copy without the password, and hand that in",
+                "this PDF is locked, it needs a password to open",
+                expected="a PDF that anybody may open",
+                got="one that asks for its user password",
+                hint="Save a copy that does not ask, and hand that in",
             ) from error
         raise Invalid(
-            "this PDF cannot be read", expected="a whole PDF", got=str(error), hint=FETCH_AGAIN
+            "this PDF cannot be read", expected="a whole PDF", got=_said(error), hint=FETCH_AGAIN
         ) from error
     if not 0 < len(document) <= MAX_PAGES:
         raise Invalid(
@@ -78,6 +84,11 @@ def _opened(path: Path) -> "pypdfium2.PdfDocument":
                 "this PDF is cut off", expected="an end mark %%EOF", got="none", hint=FETCH_AGAIN
             )
     return document
+
+
+def _said(error: Exception) -> str:
+    """What pdfium says, without its brackets."""
+    return str(error).rstrip(". ").rpartition("PDFium: ")[2].rstrip(").") or "an error"
 
 
 FETCH_AGAIN = "Fetch it again: it was cut off or damaged on the way"
@@ -114,12 +125,13 @@ def _pages(document: "pypdfium2.PdfDocument") -> Iterator[Page]:
     for number in range(1, len(document) + 1):
         try:
             page = document[number - 1]
+            page.set_rotation(0)  # pdfium gives the lines of a turned page from its end
             text = page.get_textpage()
         except pypdfium2.PdfiumError as error:
             raise Invalid(
                 f"page {number} cannot be read",
                 expected="a whole page",
-                got=str(error),
+                got=_said(error),
                 hint=FETCH_AGAIN,
             ) from error
         width, height = page.get_size()
@@ -129,20 +141,25 @@ def _pages(document: "pypdfium2.PdfDocument") -> Iterator[Page]:
             label=document.get_page_label(number - 1) or None,
             size=(round(width, 1), round(height, 1)),
             lines=lines,
-            is_image=not lines and _has_picture(page),
+            is_image=_is_scan(page, lines, width * height),
         )
         text.close()
         page.close()
 
 
-def _has_picture(page: Any) -> bool:
+def _is_scan(page: Any, lines: tuple[Line, ...], area: float) -> bool:
+    """Whether a page is a picture, with no more than a stamp on it."""
     import pypdfium2
     import pypdfium2.raw as pdfium
 
+    if sum(len(line.text) for line in lines) > MAX_STAMP or area <= 0:
+        return False
+    covered = 0.0
     with suppress(pypdfium2.PdfiumError):
-        wanted = (pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_PATH)
-        return any(True for _ in page.get_objects(filter=wanted, max_depth=3))
-    return False
+        for picture in page.get_objects(filter=(pdfium.FPDF_PAGEOBJ_IMAGE,), max_depth=3):
+            left, bottom, right, top = picture.get_bounds()
+            covered += max(0.0, right - left) * max(0.0, top - bottom)
+    return covered >= PICTURE_SHARE * area
 
 
 class _Lines:
@@ -174,14 +191,16 @@ class _Lines:
 
     def _line(self, start: int, text: str) -> Line:
         first, last = self._place(start), self._place(start + len(text) - 1)
-        size = self._size(first)
+        letter = next((n for n, c in enumerate(text) if c.isalnum()), 0)
+        typical = self._place(start + letter)  # a bullet is set in letters of its own
+        size = self._size(typical)
         box, is_row = self._box(first, last - first + 1, size * CELL_GAP)
         return Line(
             start=start,
             text=_storable(text),
             box=box,
             size=size,
-            font=self._font(first),
+            font=self._font(typical),
             role=Role.ROW if is_row else Role.TEXT,
         )
 

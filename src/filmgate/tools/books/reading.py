@@ -1,24 +1,19 @@
 """Read a book in a process of its own, so that a hostile one harms no other."""
 
 import json
-import signal
-import subprocess
-import sys
-from collections.abc import Generator, Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
 
 from filmgate.core.books import SUFFIXES, Book, BookFacts, BookFormat, Page
-from filmgate.core.errors import Invalid, Unavailable
+from filmgate.core.errors import Invalid
 from filmgate.core.plan import Producer
+from filmgate.tools.books.confined import said_by
 
 HEAD_BYTES = 1024
 SIGNS = ((b"%PDF-", BookFormat.PDF), (b"PK\x03\x04", BookFormat.EPUB))
 """What the first bytes of a file say it is; a PDF may have some before its own
 (ISO 32000-1, annex H, note 13)."""
 
-ERRORS = {"unavailable": Unavailable}
+WORKER = "filmgate.tools.books.worker"
 
 
 def format_of(path: Path) -> BookFormat:
@@ -58,60 +53,15 @@ def read_book(path: Path, *, ocr: bool = False) -> Book:
     its pages are taken. Take them all: the reader ends with the last.
     """
     book_format = format_of(path)
-    command = [sys.executable, "-m", "filmgate.tools.books.worker"]
-    worker = subprocess.Popen(
-        [*command, str(path.absolute()), book_format.value, "ocr" if ocr else "-"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    assert worker.stdout is not None
-    told = _told(worker, worker.stdout)
+    how = "ocr" if ocr else "-"
+    told = said_by(WORKER, str(path.absolute()), book_format.value, how)
     try:
         opened = next(told)
         return Book(
             producer=Producer.model_validate(opened["producer"]),
             facts=BookFacts.model_validate_json(json.dumps(opened["facts"])),
-            pages=_pages(told),
+            pages=(Page.model_validate(each["page"]) for each in told),
         )
     except BaseException:
         told.close()
         raise
-
-
-def _pages(told: Iterator[dict[str, Any]]) -> Iterator[Page]:
-    for each in told:
-        yield Page.model_validate(each["page"])
-
-
-def _told(
-    worker: "subprocess.Popen[bytes]", said: IO[bytes]
-) -> Generator[dict[str, Any], None, None]:
-    """What the worker says up to its end; Invalid where it says so, or dies."""
-    try:
-        for line in said:
-            told = json.loads(line)
-            if "error" in told:
-                fault = told["error"]
-                raise ERRORS.get(fault.pop("code"), Invalid)(**fault)
-            if "end" in told:
-                return
-            yield told
-        raise _died(worker.wait())
-    except ValueError as error:
-        raise _died(worker.wait()) from error
-    finally:
-        with suppress(OSError):
-            worker.kill()
-        said.close()
-        worker.wait()
-
-
-def _died(code: int) -> Invalid:
-    how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    return Invalid(
-        "the reader died on it",
-        expected="a book that can be read in 3 GB and half an hour",
-        got=how,
-        hint="It is broken, or was made to harm",
-    )

@@ -23,7 +23,7 @@ def read_off(path: Path, pages: Iterator[Page]) -> Iterator[Page]:
     document = pypdfium2.PdfDocument(path)
     reader = None
     for page in pages:
-        if page.lines:
+        if not page.is_image:
             yield page
             continue
         reader = reader or RapidReader(longest=LONGEST)

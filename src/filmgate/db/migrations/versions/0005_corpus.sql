@@ -24,7 +24,9 @@ create table corpus.books (
     attribution text,
     asset_id    text not null,
     job_id      text not null,
-    words_version integer not null,
+    made_at     timestamptz not null,
+    format      text not null,
+    words_version text not null,
     unique (env, book_id)
 );
 
@@ -37,8 +39,9 @@ create table corpus.editions (
     job_id      text not null,
     chunks      jsonb not null,
     nodes       jsonb not null,
-    unique (env, book_id, edition)
+    unique (env, book_id, asset_id, job_id)
 );
+create index editions_by_book on corpus.editions (env, book_id, edition_key desc);
 comment on table corpus.editions is 'The last printings of each book, to tell the next one from.';
 
 create table corpus.chunks (

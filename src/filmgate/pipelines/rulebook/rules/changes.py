@@ -4,18 +4,22 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from filmgate.core.digest import sha256_hex
 from filmgate.core.rulebook import (
     BookChange,
     Check,
     Chunk,
     ChunkKind,
     Cleanup,
+    Coverage,
     Edition,
     Editions,
     Enriched,
     Fix,
     Graph,
     Stale,
+    Toc,
+    by_book,
     edition_of,
 )
 
@@ -38,7 +42,10 @@ def before(now: Edition, kept: Sequence[Edition]) -> Edition | None:
 
 
 def cleanup(
-    printings: Sequence[Printing], editions: Editions | None, checks: Sequence[Check]
+    printings: Sequence[Printing],
+    editions: Editions | None,
+    checks: Sequence[Check],
+    fixes: Sequence[Fix] = (),
 ) -> Cleanup:
     """What taking the printings in does to the corpus."""
     books: list[BookChange] = []
@@ -59,7 +66,7 @@ def cleanup(
         changed=sum(each.changed for each in books),
         orphans_removed=tuple(orphans),
         books=tuple(books),
-        fixes=(Fix(name="edges_without_nodes", count=_dangling(printings)),),
+        fixes=tuple(fixes),
         checks=tuple(checks),
     )
 
@@ -78,14 +85,9 @@ def _change(
             else "gone",
         )
         for chunk_id in sorted(there - here)
-        if anchors[chunk_id]
     ]
     changed = sum(each.reason == "changed" for each in stale)
-    orphans = sorted(
-        node
-        for node, chunk_ids in earlier.nodes.items()
-        if node not in now.nodes and not set(chunk_ids) & here
-    )
+    orphans = sorted(earlier.nodes.keys() - now.nodes.keys())
     change = BookChange(
         source_id=printing.source_id,
         book_id=printing.book_id,
@@ -100,13 +102,29 @@ def _change(
     return change, stale, orphans
 
 
-def _dangling(printings: Iterable[Printing]) -> int:
-    """Edges that lead to a node that is not there."""
-    return sum(
-        edge.src not in nodes or edge.dst not in nodes
-        for each in printings
-        for nodes in [{node.node_id for node in each.graph.nodes}]
-        for edge in each.graph.edges
+def fixes(tocs: Iterable[Toc], enriched: Iterable[Enriched]) -> tuple[Fix, ...]:
+    """What was mended of what typesetters and tables of contents left: how many chunks, by what was
+    done to them, and how many titles."""
+    done = Counter(name for each in enriched for name in each.norm_ops)
+    titles = sum(each.printed is not None for toc in tocs for each in toc.sections)
+    told = {**done, "titles_as_printed": titles}
+    return tuple(Fix(name=name, count=told[name]) for name in sorted(told))
+
+
+def signs_of_a_hand(chunks: Sequence[Chunk], accounts: Sequence[Coverage]) -> tuple[Check, ...]:
+    """Whether chunks are as pass C makes them; where they were mended and adopted they are not, and
+    that is told, not forbidden."""
+    other = [e.chunk_id for e in chunks if sha256_hex(e.text.encode("utf-8")) != e.content_sha]
+    base = by_book(each for each in chunks if each.kind is not ChunkKind.ROW)
+    missing = [
+        each.book_id
+        for each in accounts
+        if each.in_chunks
+        != sum(len("".join(c.text_raw.split())) for c in base.get(each.source_id, ()))
+    ]
+    return (
+        Check(name="texts are those that were read", is_met=not other, found=_told(other)),
+        Check(name="books are covered as pass C says", is_met=not missing, found=_told(missing)),
     )
 
 
@@ -115,6 +133,7 @@ def checks(
 ) -> tuple[Check, ...]:
     """What must hold of a corpus, each with what was found."""
     ids = Counter(each.chunk_id for each in chunks)
+    nodes = {each.node_id for each in whole.nodes}
     flow = {e.chunk_id: e for e in chunks if e.kind is not ChunkKind.ROW}
     faults = {
         "chunk ids are unique": [name for name, count in ids.items() if count > 1],
@@ -143,6 +162,9 @@ def checks(
         ],
         "every edge has its chunks": [
             each.edge_id for each in whole.edges if any(one not in ids for one in each.chunk_ids)
+        ],
+        "every edge has its nodes": [
+            each.edge_id for each in whole.edges if each.src not in nodes or each.dst not in nodes
         ],
         "node ids are unique": [
             name for name, n in Counter(e.node_id for e in whole.nodes).items() if n > 1

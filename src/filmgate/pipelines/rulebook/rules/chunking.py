@@ -1,13 +1,15 @@
 """Chunks: what is found and cited. Every character of a book is in one, or accounted for."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import Literal
 
-from filmgate.core.books import Box, Page, Role
+from filmgate.core.books import Box, Line, Page, Role
 from filmgate.core.digest import sha256_hex
+from filmgate.core.errors import ContractBroken
 from filmgate.core.rulebook import (
     Chunk,
     ChunkKind,
@@ -19,6 +21,7 @@ from filmgate.core.rulebook import (
     Toc,
 )
 from filmgate.pipelines.rulebook.rules.paragraphs import (
+    CELLS,
     MAX_CHARACTERS,
     MIN_CHARACTERS,
     Paragraph,
@@ -29,7 +32,11 @@ from filmgate.pipelines.rulebook.rules.paragraphs import (
     typesetting,
 )
 from filmgate.pipelines.rulebook.rules.sections import breadcrumbs, short_id
+from filmgate.pipelines.rulebook.rules.styles import is_bold
 from filmgate.pipelines.rulebook.rules.text import cleaned, folded, key
+
+Taken = dict[tuple[int, int], list[tuple[int, int]]]
+"""By page and line: the characters of it that are in chunks."""
 
 STATBLOCK = ("armor class", "hit points", "challenge")
 """What a block of a creature's numbers always has."""
@@ -178,20 +185,26 @@ def _piece(held: Sequence[Paragraph]) -> Piece:
     return replace(piece, kind=ChunkKind.STATBLOCK) if is_statblock else piece
 
 
-def table_rows(lines: Sequence[Placed]) -> tuple[Placed | None, list[list[Placed]]]:
-    """The head of a table, where its first line is set otherwise than the next, and its rows: a
-    line without cells of its own, in the letters of the row above, goes on with it."""
-    head, body = None, list(lines)
-    if len(body) > 1 and body[0].line.font != body[1].line.font:
-        head, body = body[0], body[1:]
+def table_rows(lines: Sequence[Placed]) -> tuple[list[Placed], list[list[Placed]]]:
+    """The head of a table: lines that say so, or that are set in bold; and its rows: a line without
+    cells of its own, in the letters of the row above, goes on with it."""
+    body = list(lines)
+    heads: list[Placed] = []
+    while len(body) > 1 and _is_head(body[0], body[-1]):
+        heads.append(body.pop(0))
     rows: list[list[Placed]] = []
     for each in body:
-        is_row = each.line.role is Role.ROW
+        is_row = each.line.role in CELLS
         if rows and not is_row and each.line.font == rows[-1][-1].line.font:
             rows[-1].append(each)
         elif is_row:
             rows.append([each])
-    return head, rows
+    return heads, rows
+
+
+def _is_head(line: Placed, last: Placed) -> bool:
+    is_other = line.line.font != last.line.font and is_bold(line.line)
+    return line.line.role is Role.HEAD or is_other
 
 
 class _Maker:
@@ -210,10 +223,10 @@ class _Maker:
         self._parts = parts
         self._ordinals: Counter[str] = Counter()
         self._texts: Counter[str] = Counter()
-        self._heads: dict[str, str] = {}
+        self._head: tuple[str, int, str] | None = None
+        """The section, the last page and the head of the table before."""
         self._made: list[Chunk] = []
-        self.taken: set[tuple[int, int]] = set()
-        """(page, place) of every line that is in a chunk."""
+        self.taken: Taken = defaultdict(list)
 
     def add(self, section_id: str | None, piece: Piece) -> None:
         """One more, with the rows in it."""
@@ -225,20 +238,24 @@ class _Maker:
         anchor = short_id("anchor", within, str(self._ordinals[within]))
         chunk = self._chunk(section_id, anchor, piece.kind, piece.lines, text)
         self._made.append(chunk)
-        self.taken |= {(each.page, each.number) for each in piece.lines}
+        for each in piece.lines:
+            self.taken[each.page, each.number].append((each.line.start, each.line.end))
         if piece.kind is ChunkKind.TABLE:
             self._add_rows(section_id, chunk, piece.parts[-1].lines)
 
     def _add_rows(self, section_id: str | None, table: Chunk, lines: Sequence[Placed]) -> None:
-        """Each row with the head of its table above it; a table may go on behind a page break."""
+        """Each row with the head of its table above it; a table may go on behind a page break, or
+        behind a line across it."""
         within = section_id or self._toc.book_id
-        head, rows = table_rows(lines)
-        if head is not None:
-            self._heads[within] = cleaned(head.line.text)
+        heads, rows = table_rows(lines)
+        head = " ".join(cleaned(each.line.text) for each in heads)
+        if not head and self._head is not None and self._head[0] == within:
+            head = self._head[2] if lines[0].page - self._head[1] in {0, 1} else ""
+        self._head = (within, lines[-1].page, head)
         for row in rows:
             told = " ".join(cleaned(each.line.text) for each in row)
-            text = "\n".join(filter(None, (self._heads.get(within), told)))
-            name = f"{within}\x1frow\x1f{key(told)}"
+            text = "\n".join(filter(None, (head, told)))
+            name = f"{table.anchor_id}\x1f{key(' '.join(told.split()[:2]))}"
             self._ordinals[name] += 1
             anchor = short_id("row", name, str(self._ordinals[name]))
             made = self._chunk(section_id, anchor, ChunkKind.ROW, row, text)
@@ -324,26 +341,23 @@ def _around(boxes: Sequence[Box]) -> Box | None:
     return (min(x0), min(y0), max(x1), max(y1))
 
 
-def _coverage(toc: Toc, pages: Sequence[Page], taken: set[tuple[int, int]]) -> Coverage:
-    """The account: each character is in a chunk, or skipped with its reason."""
+def _coverage(toc: Toc, pages: Sequence[Page], taken: Taken) -> Coverage:
+    """The account. What no chunk has, and what has no reason to be in none, is in neither sum."""
     total = within = 0
     skipped: list[Skipped] = []
     for page in pages:
         for number, line in enumerate(page.lines):
-            count = len("".join(line.text.split()))
-            total += count
-            if (page.page, number) in taken:
-                within += count
-            else:
-                skipped.append(
-                    Skipped(
-                        page=page.page,
-                        char_start=line.start,
-                        char_end=line.end,
-                        reason="furniture",
-                        text=line.text,
-                    )
+            total += _visible(line.text)
+            pieces = sorted(taken.get((page.page, number), ()))
+            within += sum(_visible(line.text[a - line.start : b - line.start]) for a, b in pieces)
+            if any(end > start for (_, end), (start, _) in pairwise(pieces)):
+                raise ContractBroken(
+                    f"characters of {toc.file} are in two chunks",
+                    expected="each in one",
+                    got=f"page {page.page}: {line.text[:80]!r}",
                 )
+            if not pieces and (reason := _reason(line)) is not None:
+                skipped.append(_skipped(page, line, reason))
         if not page.lines:
             skipped.append(
                 Skipped(page=page.page, char_start=0, char_end=0, reason="no text layer", text="")
@@ -353,6 +367,24 @@ def _coverage(toc: Toc, pages: Sequence[Page], taken: set[tuple[int, int]]) -> C
         book_id=toc.book_id,
         characters=total,
         in_chunks=within,
-        in_skipped=sum(len("".join(each.text.split())) for each in skipped),
+        in_skipped=sum(_visible(each.text) for each in skipped),
         skipped=tuple(skipped),
+    )
+
+
+def _visible(text: str) -> int:
+    """How many characters are no white space."""
+    return len("".join(text.split()))
+
+
+def _reason(line: Line) -> Literal["furniture", "invisible"] | None:
+    """Why a line may be in no chunk."""
+    if line.role is Role.FURNITURE:
+        return "furniture"
+    return None if cleaned(line.text) else "invisible"
+
+
+def _skipped(page: Page, line: Line, reason: Literal["furniture", "invisible"]) -> Skipped:
+    return Skipped(
+        page=page.page, char_start=line.start, char_end=line.end, reason=reason, text=line.text
     )

@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
+from functools import cached_property
 from typing import NamedTuple
 
 from filmgate.core.books import BookFacts, Line, Page, Role
@@ -16,6 +17,7 @@ MIN_LIKENESS = 0.84
 """Of a title to a heading on its page, to be called a misspelling of it (Ratcliff/Obershelp).
 "Lighning Bolt" is 0.96 like "Lightning Bolt"; other titles of one page stay below 0.7."""
 
+RUN_IN_LETTERS = 4
 MAX_CONTENTS_PAGES = 30
 MIN_CONTENTS_LINES = 5
 MIN_CONFIRMED = 0.5
@@ -23,8 +25,8 @@ MIN_CONFIRMED = 0.5
 index, or another book's."""
 
 _UNPRINTED = re.compile(r"^(table|sidebar|side ?bar|figure|box)\s*:\s*", re.IGNORECASE)
-_CONTENTS_LINE = re.compile(r"^(?P<title>\S.*?\S)\s*(?:[.·…_\s]{3,}|\t)\s*(?P<page>\d{1,4})$")
-_LEADER = re.compile(r"[.·…_]{3,}|\s{3,}|\t")
+_PAGE_AT_END = re.compile(r"(?<=[.·…_\s])\d{1,4}$")
+_LEADER = re.compile(r"(?:[.·…_] ?){3}|\s{3}|\t")
 
 
 class Entry(NamedTuple):
@@ -146,18 +148,37 @@ class _Index:
         """Where a title stands, the first place behind line `after` if it can be, and how it is
         told: as a line, as several, or as the beginning of one."""
         wanted = key(title)
-        order = [*range(after + 1, len(self.keys)), *range(min(after + 1, len(self.keys)))]
-        for number in order:
-            if self.keys[number] == wanted:
-                return self._place(number, 1), "stands on the page as written"
-        for number in order:
-            for count in (2, 3):
-                if len(self.keys) >= number + count and self._joined(number, count) == wanted:
-                    return self._place(number, count), f"stands on the page in {count} lines"
-        for number in order:
+        found = self._known.get(wanted)
+        if found:
+            number, count = next((each for each in found if each[0] > after), found[0])
+            told = "as written" if count == 1 else f"in {count} lines"
+            return self._place(number, count), f"stands on the page {told}"
+        for number in self._beginning.get(wanted[:RUN_IN_LETTERS], ()):
             if self.keys[number].startswith(wanted) and self._is_run_in(self.lines[number], title):
                 return self._place(number, 1), "begins a paragraph on the page"
         return None
+
+    @cached_property
+    def _known(self) -> dict[str, list[tuple[int, int]]]:
+        """Where lines, and lines joined with those below, stand: (line, how many), by what they
+        have in common with other spellings; single ones first."""
+        known: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for count in (1, 2, 3):
+            for number in range(len(self.keys) - count + 1):
+                if joined := self._joined(number, count):
+                    places = known[joined]
+                    if not places or places[0][1] == count:
+                        places.append((number, count))
+        return known
+
+    @cached_property
+    def _beginning(self) -> dict[str, list[int]]:
+        begun: dict[str, list[int]] = defaultdict(list)
+        for number, each in enumerate(self.keys):
+            for length in range(1, RUN_IN_LETTERS + 1):
+                if len(each) >= length:
+                    begun[each[:length]].append(number)
+        return begun
 
     def resembling(self, title: str) -> tuple[Place, str] | None:
         """The heading on the page that is most like a title that is not there, and how it is
@@ -244,12 +265,12 @@ def _printed_contents(pages: Sequence[Page]) -> list[tuple[str, int, int | None]
 
 
 def _contents_line(line: Line) -> tuple[str, int] | None:
-    if line.role is Role.FURNITURE or not _LEADER.search(line.text):
-        is_row = line.role is Role.ROW
-        if not is_row:
-            return None
-    raw = line.text.replace("\r", "\t")
-    found = _CONTENTS_LINE.match(raw) or re.match(r"^(?P<title>\D.*?)\s+(?P<page>\d{1,4})$", raw)
-    if found is None or not key(found["title"]):
+    """(title, printed page) of a line with leaders, or with a gap, before a number."""
+    raw = line.text.replace("\r", "\t").rstrip()
+    number = _PAGE_AT_END.search(raw)
+    if number is None or line.role is Role.FURNITURE:
         return None
-    return cleaned(found["title"]).rstrip(" ._·…"), int(found["page"])
+    if line.role is not Role.ROW and not _LEADER.search(raw):
+        return None
+    title = cleaned(raw[: number.start()]).rstrip(" ._·…")
+    return (title, int(number[0])) if key(title) else None

@@ -35,8 +35,9 @@ def mentions(
 ) -> tuple[Entity, ...]:
     """The terms in a text, the longest where they overlap, in order.
 
-    `text` and `normalized` are of one length where no accent was taken off; else capitals are
-    not looked at.
+    One that several things are called is left out, and so is a common word where it may be no
+    name. `text` and `normalized` are of one length where no accent was taken off; else capitals
+    cannot be looked at.
     """
     is_aligned = len(text) == len(normalized)
     kept: list[Entity] = []
@@ -44,16 +45,22 @@ def mentions(
     for start, stop, name in _longest_first(finder.find(normalized)):
         if start < end or not _is_whole(normalized, start, stop):
             continue
-        meant = [
-            each.term
-            for each in known[name]
-            if not each.is_common or not is_aligned or text[start].isupper()
-        ]
+        namesakes = known[name]
+        is_meant = len(namesakes) == 1 and (
+            not namesakes[0].is_common or (is_aligned and _is_a_name(text, start))
+        )
+        meant = [namesakes[0].term] if is_meant else []
         kept += [
             Entity(term_id=term.term_id, kind=term.kind, start=start, end=stop) for term in meant
         ]
         end = stop if meant else end
     return tuple(kept)
+
+
+def _is_a_name(text: str, start: int) -> bool:
+    """Whether a word has a capital that no sentence and no line gives it."""
+    before = text[:start].rstrip(" ")
+    return text[start].isupper() and bool(before) and before[-1] not in '.!?:\n•“"('
 
 
 def _longest_first(found: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]]:

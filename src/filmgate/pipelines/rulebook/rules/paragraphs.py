@@ -30,6 +30,8 @@ CUT_ONE_IN = 4
 paragraph's own words: a sentence that is added moves the cuts near it and no others
 (content-defined chunking)."""
 
+CELLS = frozenset({Role.ROW, Role.HEAD})
+
 OTHER_SIZE = 0.6
 """Points between the sizes of two paragraphs; less is rounding."""
 
@@ -132,7 +134,7 @@ def paragraphs(lines: Iterable[Placed], setting: Typesetting) -> list[Paragraph]
     """The paragraphs of a section, its heading left out."""
     groups: list[list[Placed]] = []
     for each in _not_too_long(lines):
-        if groups and not _parts(groups[-1][-1], each, setting):
+        if groups and _belongs(groups[-1], each, setting):
             groups[-1].append(each)
         else:
             groups.append([each])
@@ -140,25 +142,37 @@ def paragraphs(lines: Iterable[Placed], setting: Typesetting) -> list[Paragraph]
     return [short for each in _with_lists(found, setting) for short in _shortened(each)]
 
 
+def _belongs(group: Sequence[Placed], below: Placed, setting: Typesetting) -> bool:
+    """Whether a line goes on with the lines above it."""
+    is_table = group[0].line.role in CELLS
+    return (is_table and _goes_on_in_a_table(group, below)) or not _parts(group[-1], below, setting)
+
+
 def _not_too_long(lines: Iterable[Placed]) -> Iterator[Placed]:
     """Lines, of which those of a book without pages are whole paragraphs: cut behind sentences."""
     for each in lines:
-        start, text = each.line.start, each.line.text
-        while len(text) > MAX_CHARACTERS:
-            cut = _behind_a_sentence(text)
-            yield each._replace(line=each.line._replace(start=start, text=text[:cut].rstrip()))
-            rest = text[cut:].lstrip()
-            start, text = start + len(text) - len(rest), rest
-        yield each._replace(line=each.line._replace(start=start, text=text))
+        text, at = each.line.text, 0
+        while len(text) - at > MAX_CHARACTERS:
+            cut = at + _behind_a_sentence(text[at : at + MAX_CHARACTERS])
+            yield _piece_of(each, at, cut)
+            at = cut
+        yield _piece_of(each, at, len(text))
+
+
+def _piece_of(whole: Placed, first: int, last: int) -> Placed:
+    """Some characters of a line, without white space around them."""
+    if (first, last) == (0, len(whole.line.text)):
+        return whole
+    text = whole.line.text[first:last]
+    start = whole.line.start + first + len(text) - len(text.lstrip())
+    return whole._replace(line=whole.line._replace(start=start, text=text.strip()))
 
 
 def _behind_a_sentence(text: str) -> int:
-    """Where to cut: behind the last sentence, else the last word, that ends within the limit."""
-    ends = [
-        found.end() for found in _SENTENCE_END.finditer(text, MAX_CHARACTERS // 2, MAX_CHARACTERS)
-    ]
-    space = text.rfind(" ", MAX_CHARACTERS // 2, MAX_CHARACTERS)
-    return ends[-1] if ends else space + 1 or MAX_CHARACTERS
+    """Where to cut a text: behind its last sentence, else behind its last word."""
+    half = len(text) // 2
+    ends = [found.end() for found in _SENTENCE_END.finditer(text, half)]
+    return ends[-1] if ends else text.rfind(" ", half) + 1 or len(text)
 
 
 def _shortened(paragraph: Paragraph) -> Iterator[Paragraph]:
@@ -189,7 +203,7 @@ def is_chosen(text: str) -> bool:
 
 
 def _shape(group: Sequence[Placed]) -> Shape:
-    if group[0].line.role is Role.ROW and len(group) >= MIN_ROWS:
+    if sum(each.line.role in CELLS for each in group) >= MIN_ROWS and group[0].line.role in CELLS:
         return Shape.ROWS
     first = group[0].line
     is_item = first.role is Role.ITEM or _BULLET.match(cleaned(first.text))
@@ -202,7 +216,8 @@ def _parts(above: Placed, below: Placed, setting: Typesetting) -> bool:
     if _touch(above, below):
         return False
     is_other = _family(first) != _family(second) or first.size != second.size
-    if Role.ROW in {first.role, second.role} and (first.role is second.role or is_other):
+    are_cells = (first.role in CELLS, second.role in CELLS)
+    if any(are_cells) and (all(are_cells) or is_other):
         return _family(first) != _family(second)
     if first.box is None or second.box is None:
         return first.level is not None or second.start - first.end > 1
@@ -211,6 +226,21 @@ def _parts(above: Placed, below: Placed, setting: Typesetting) -> bool:
     if above.page != below.page or second.box[1] < first.box[1] - (first.size or 0):
         return not _is_broken_off(first, second)
     return _begins_below(first, second, setting)
+
+
+def _goes_on_in_a_table(group: Sequence[Placed], below: Placed) -> bool:
+    """Whether a line is the rest of a cell, or the row behind such a rest."""
+    above = group[-1]
+    first, second = above.line, below.line
+    if first.box is None or second.box is None or above.page != below.page:
+        return False
+    gap = second.box[1] - first.box[3]
+    is_near = 0 - (second.size or 0) < gap <= GAP * (second.size or 10.0)
+    if first.role in CELLS and second.role in CELLS:
+        return False  # two rows: what parts them is asked elsewhere
+    left = group[0].line.box[0] if group[0].line.box is not None else 0.0
+    is_rest = second.role in CELLS or second.box[0] > left + 1
+    return is_near and is_rest and not _is_set_otherwise(first, second)
 
 
 def _is_set_otherwise(first: Line, second: Line) -> bool:
@@ -224,8 +254,11 @@ def _begins_below(first: Line, second: Line, setting: Typesetting) -> bool:
     size = second.size or setting.size or 10.0
     if second.box[1] - first.box[3] > GAP * size:
         return True
-    if INDENT[0] < second.box[0] - first.box[0] < INDENT[1] and not _BULLET.match(first.text):
-        return True
+    is_indented = INDENT[0] < second.box[0] - first.box[0] < INDENT[1]
+    if is_indented and _BULLET.match(cleaned(first.text)):
+        return False
+    if is_indented:
+        return not _is_broken_off(first, second)
     width = first.box[2] - min(first.box[0], second.box[0])
     return setting.measure is not None and width < SHORT * setting.measure
 

@@ -1,7 +1,7 @@
 """Rights: under which licence a book says it is, and whom it wants named."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import groupby
 
@@ -16,19 +16,18 @@ MAX_WORDS = 90
 HEADING_HERE = "\x1e"
 """Where a heading stood: no sentence goes on behind it."""
 
-_LICENCES = (
-    (re.compile(r"CC[- ]BY[- ]SA[- ]?(\d\.\d)|Attribution-ShareAlike (\d\.\d)", re.I), "CC-BY-SA"),
-    (
-        re.compile(r"CC[- ]BY[- ]NC[- ]?(\d\.\d)|Attribution-NonCommercial (\d\.\d)", re.I),
-        "CC-BY-NC",
-    ),
-    (
-        re.compile(r"CC[- ]BY[- ]?(\d\.\d)|Creative Commons Attribution (\d\.\d)", re.I),
-        "CC-BY",
-    ),
-    (re.compile(r"Open Game License[^.]{0,20}?(\d\.\d)()", re.I), "OGL"),
-    (re.compile(r"\bMIT License()()", re.I), "MIT"),
+_CC = re.compile(
+    r"(?:CC[- ]|Creative Commons[- ])(?:BY|Attribution)"
+    r"(?P<more>(?:[- ](?:NC|Non-?Commercial|SA|Share-?Alike|ND|No-?Deriv(?:ative)?s?(?: Works)?))*)"
+    r"[- ]*(?:Licen[sc]e[- ]*)?(?P<version>\d\.\d)?",
+    re.IGNORECASE,
 )
+_OTHERS = (
+    (re.compile(r"Open Game License[^.]{0,20}?(?P<version>\d\.\d)", re.I), "OGL"),
+    (re.compile(r"\bMIT License(?P<version>)\b", re.I), "MIT"),
+)
+_TERMS = (("NC", "nc|noncommercial"), ("SA", "sa|sharealike"), ("ND", "nd|noderiv"))
+_NOT = re.compile(r"\b(not|never|no longer|except)\b[^.]{0,60}$", re.I)
 _ASKED_FOR = re.compile(
     r"attribution (?:statement|notice|text)[^:]{0,80}:\s*(?P<words>[^\x1e]{20,900})", re.I
 )
@@ -38,11 +37,13 @@ _STATEMENT = re.compile(r"licen[sc]e|©|\(c\)|copyright|creative commons", re.I)
 
 
 def rights(pages: Sequence[Page]) -> tuple[str | None, str | None]:
-    """(licence, attribution) as the book words them; None where it does not say."""
+    """(licence, attribution) as the book words them; None where it does not say, or names several
+    licences."""
     parts = [*pages[:MAX_PAGES], *pages[MAX_PAGES:][-2:]]
     body = body_size(parts)
     whole = HEADING_HERE.join(block for page in parts for block in _blocks(page, body))
-    licence = next((f"{name}-{v}".rstrip("-") for name, v in _licences(whole)), None)
+    named = _licences(whole)
+    licence = next(iter(named)) if len(named) == 1 else None
     asked = _ASKED_FOR.search(whole)
     if asked is not None:
         return licence, _wanted(asked["words"])
@@ -62,10 +63,28 @@ def _is_heading(line: Line, body: float | None) -> bool:
     return line.role is Role.HEADING or is_large
 
 
-def _licences(text: str) -> Iterable[tuple[str, str]]:
-    for pattern, name in _LICENCES:
-        if (found := pattern.search(text)) is not None:
-            yield name, found[1] or found[2] or ""
+def _licences(text: str) -> set[str]:
+    """Every licence that a text names, but for those of which it says that they are not its own."""
+    found = {_creative_commons(each) for each in _CC.finditer(text) if _is_meant(text, each)}
+    for pattern, name in _OTHERS:
+        found |= {
+            f"{name}-{each['version']}".rstrip("-")
+            for each in pattern.finditer(text)
+            if _is_meant(text, each)
+        }
+    versioned = {name for name in found if name[-1:].isdigit()}
+    return versioned | {n for n in found if not any(v.startswith(f"{n}-") for v in versioned)}
+
+
+def _is_meant(text: str, found: re.Match[str]) -> bool:
+    return _NOT.search(text[max(0, found.start() - 80) : found.start()]) is None
+
+
+def _creative_commons(found: re.Match[str]) -> str:
+    plain = re.sub(r"[- ]+", " ", found["more"] or "").lower().replace("non commercial", "nc")
+    plain = plain.replace("share alike", "sharealike").replace("no deriv", "noderiv")
+    terms = [name for name, words in _TERMS if re.search(rf"\b(?:{words})", plain)]
+    return "-".join(["CC", "BY", *terms, *filter(None, [found["version"]])])
 
 
 def _wanted(text: str) -> str:

@@ -1,7 +1,7 @@
 """Sections: headings in a tree, each with an id that outlives errata and new page breaks."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from filmgate.core.books import Page
 from filmgate.core.digest import sha256_hex
@@ -90,13 +90,21 @@ def _tree(
     """Entries as sections, each below the nearest one before it that is higher up."""
     made: list[Section] = []
     open_above: list[Section] = []
-    for entry in entries:
+    for entry in _as_listed(list(entries)):
         while open_above and open_above[-1].level >= entry.level:
             open_above.pop()
         parent = open_above[-1] if open_above else None
         made.append(_section(book_id, entry, parent, labels, names))
         open_above.append(made[-1])
     return made
+
+
+def _as_listed(entries: Sequence[Entry]) -> Iterator[Entry]:
+    """Entries; those with others below them go by their own titles, whatever is like them on their
+    page: `Monsters (A-Z)` is not the `Monsters (A)` that it begins with."""
+    for number, entry in enumerate(entries):
+        has_more = number + 1 < len(entries) and entries[number + 1].level > entry.level
+        yield entry._replace(printed=None) if has_more else entry
 
 
 def _section(
@@ -149,10 +157,14 @@ def _ends(listed: Sequence[Section], last_page: int) -> dict[str, int]:
 
 def _in_order(listed: Sequence[Section]) -> list[Section]:
     """Those that stand on a page, and those astray that lie between their neighbours."""
+    following: list[int] = []
+    ahead = None
+    for each in reversed(listed):
+        following.append(ahead if ahead is not None else each.page_start)
+        ahead = each.place.page if each.place else ahead
     kept, last = [], 0
-    for number, each in enumerate(listed):
-        following = next((s.place.page for s in listed[number + 1 :] if s.place), each.page_start)
-        if each.place is not None or last <= each.page_start <= following:
+    for each, beyond in zip(listed, reversed(following), strict=True):
+        if each.place is not None or last <= each.page_start <= beyond:
             kept.append(each)
             last = _page(each)
     return kept

@@ -71,8 +71,8 @@ def _on_page(page: Page, body: float, *, is_bold_enough: bool = False) -> Iterat
     while number < len(lines):
         first = lines[number]
         is_large = first.size is not None and first.size >= larger
-        is_bold = is_bold_enough and first.role is not Role.ROW and _is_bold(first)
-        if first.role is Role.FURNITURE or not (is_large or is_bold):
+        may_be = is_bold_enough and first.role not in {Role.ROW, Role.HEAD} and is_bold(first)
+        if first.role is Role.FURNITURE or not (is_large or may_be):
             number += 1
             continue
         count = 1
@@ -87,7 +87,8 @@ def _on_page(page: Page, body: float, *, is_bold_enough: bool = False) -> Iterat
         number += count
 
 
-def _is_bold(line: Line) -> bool:
+def is_bold(line: Line) -> bool:
+    """Whether its letters are, by the name of their font."""
     return bool(_BOLD.search(line.font or ""))
 
 

@@ -82,7 +82,9 @@ def _group(section: Section, by_id: Mapping[str, Section]) -> str | None:
 
 def _is_name(title: str) -> bool:
     """Whether a title may name something."""
-    return len(key(title)) > 2 and len(title.split()) <= MAX_TERM_WORDS  # noqa: PLR2004
+    name = key(title)
+    is_long = len(name) > (2 if name.isascii() else 1)
+    return is_long and len(title.split()) <= MAX_TERM_WORDS
 
 
 def aliases(section: Section) -> list[str]:

@@ -21,7 +21,7 @@ _ODD = re.compile(
 """What is not white space and has to be cleaned away."""
 
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "−": "-", "–": "-", "—": "-"})
-_UNKEYED = re.compile(r"[^a-z0-9+]+")
+_UNKEYED = re.compile(r"(?:[^\w+]|_)+")
 
 
 @lru_cache(maxsize=65536)
@@ -82,7 +82,8 @@ def folded(text: str) -> str:
 
 @lru_cache(maxsize=65536)
 def key(text: str) -> str:
-    """What two spellings of one title have in common: letters, digits and plus signs."""
+    """What two spellings of one title have in common: letters of any script, digits, plus
+    signs."""
     return _UNKEYED.sub("", folded(text))
 
 
