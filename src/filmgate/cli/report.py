@@ -41,7 +41,7 @@ def _of_the_corpus(counts: Mapping[str, int]) -> dict[str, int]:
     return {
         name.removeprefix(CORPUS): count
         for name, count in counts.items()
-        if name.startswith(CORPUS) and (count or "removed" not in name)
+        if name.startswith(CORPUS) and (count or name.count(" ") == 0)
     }
 
 

@@ -92,8 +92,8 @@ def remove(session: Session, env: str, book_id: str) -> bool:
     return bool(session.do(queries("books")["remove_book"], {"env": env, "book_id": book_id}))
 
 
-Count = Callable[[Sequence[str], str], Mapping[str, Standing]]
-"""Counts the words of a passage, by the titles around it and its text."""
+Count = Callable[[str, Sequence[str], str], Mapping[str, Standing]]
+"""Counts the words of a passage, by its kind, the titles around it and its text."""
 
 
 def has_books(session: Session) -> bool:
@@ -109,7 +109,7 @@ def count_again(session: Session, count: Count, words_version: str) -> int:
             session.do(sql["drop_postings"], key)
             rows = []
             for each in session.all(sql["texts"], key):
-                standing = count(each["breadcrumb"], each["text"])
+                standing = count(each["kind"], each["breadcrumb"], each["text"])
                 weight = weight_of(standing.values())
                 session.do(sql["weigh"], {"chunk_key": each["chunk_key"], "weight": weight})
                 rows += [(word, each["chunk_key"], *at) for word, at in standing.items()]

@@ -15,6 +15,7 @@ from filmgate.core.rulebook import (
     TOC,
     BookChange,
     Chunk,
+    ChunkKind,
     Chunks,
     Cleanup,
     Edge,
@@ -30,6 +31,9 @@ from filmgate.core.rulebook import (
 )
 from filmgate.sync.reading import read_document
 from filmgate.tools.words import spelling, version, words
+
+MAX_CELL_WORDS = 4
+"""Of the first cell of a row: longer ones are sentences."""
 
 CORPUS_FILES = (TOC, CHUNKS, ENRICHED, GRAPH, CLEANUP)
 
@@ -70,6 +74,12 @@ def read_corpus(run: RunFiles, manifest: Manifest) -> IndexedBooks | None:
     return IndexedBooks(env=manifest.env, words_version=version(), books=tuple(books))
 
 
+def _first_cell(text: str) -> str:
+    row = text.rpartition("\n")[2].split()
+    numbered = (n for n, word in enumerate(row) if any(c.isdigit() for c in word))
+    return " ".join(row[: min(next(numbered, 1), MAX_CELL_WORDS)])
+
+
 def _indexed(
     toc: Toc,
     change: BookChange,
@@ -84,7 +94,7 @@ def _indexed(
         chunks=tuple(
             IndexedChunk(
                 chunk=chunk,
-                words=counted(chunk.breadcrumb, chunk.text),
+                words=counted(chunk.kind.value, chunk.breadcrumb, chunk.text),
                 embedding=known.embedding if known else None,
             )
             for chunk, known in chunks
@@ -94,10 +104,15 @@ def _indexed(
     )
 
 
-def counted(breadcrumb: Sequence[str], text: str) -> dict[str, Standing]:
-    """The words of a chunk, and how often each stands where."""
-    title = Counter(words(breadcrumb[-1]) if breadcrumb else ())
-    crumb = Counter(words(" ".join(breadcrumb[:-1])))
+def counted(kind: str, breadcrumb: Sequence[str], text: str) -> dict[str, Standing]:
+    """The words of a chunk, and how often each stands where. A row has a title of its own: what
+    stands in it before its first number."""
+    above = tuple(breadcrumb)
+    if kind != ChunkKind.ROW.value:
+        name, above = (above[-1] if above else ""), above[:-1]
+    else:
+        name = _first_cell(text)
+    title, crumb = Counter(words(name)), Counter(words(" ".join(above)))
     body = Counter(words(text))
     return {
         word: Standing(title[word], crumb[word], body[word])

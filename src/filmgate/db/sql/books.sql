@@ -46,7 +46,7 @@ with gone as (
 delete from corpus.books where env = %(env)s and book_id = %(book_id)s;
 
 -- name: texts
-select chunk_key, breadcrumb, text from corpus.chunks where book_key = %(book_key)s;
+select chunk_key, kind, breadcrumb, text from corpus.chunks where book_key = %(book_key)s;
 
 -- name: book_keys
 select book_key from corpus.books order by book_key;
