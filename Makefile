@@ -25,8 +25,8 @@ lint: $(STAMP) ## Check style, types and the floors of the house
 	@$(BIN)/lint-imports
 
 proof: $(STAMP) ## Run the tests that take longer, and those of properties with more examples
-	@$(BIN)/python -m pytest -m proof -n auto --dist worksteal
-	@FILMGATE_EXAMPLES=100 $(BIN)/python -m pytest -n auto --dist worksteal $(PROPERTIES)
+	@$(BIN)/python -m pytest -m proof -n $(WORKERS) --dist worksteal
+	@FILMGATE_EXAMPLES=100 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PROPERTIES)
 
 PROPERTIES := tests/integration/test_store_properties.py tests/integration/test_selection.py
 S3_TESTS := tests/contract/test_object_stores.py tests/integration/test_publish.py \

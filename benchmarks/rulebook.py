@@ -26,6 +26,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from filmgate.app import logs
 from filmgate.app.rulebooks import Rulebooks
 from filmgate.app.run_options import RunOptions
 from filmgate.app.settings import Settings
@@ -124,6 +125,8 @@ from filmgate.app.run_options import RunOptions
 from filmgate.app.settings import Settings
 from filmgate.app.system import System
 from filmgate.engine.journal import Unwatched
+from filmgate.app import logs
+logs.configure("WARNING")
 home, uploads, passes = sys.argv[1:4]
 options = RunOptions(new=True, ingest=False, stages=tuple(passes.split(",")))
 report = System(Settings(home=Path(home))).run(
@@ -245,11 +248,10 @@ def same_bytes(uploads: Path, book: Path, home: Path) -> None:
                 text=True,
                 check=True,
             )
-            made = sorted(Path(ended.stdout.strip()).glob("pass*"))
+            made = sorted(Path(ended.stdout.strip().splitlines()[-1]).glob("pass*"))
             prints.append([hashlib.sha256(path.read_bytes()).hexdigest() for path in made])
-    say(
-        f"the same bytes twice: {'yes' if prints[0] == prints[1] else 'NO'}, {len(prints[0])} files"
-    )
+    is_same = bool(prints[0]) and prints[0] == prints[1]
+    say(f"the same bytes twice: {'yes' if is_same else 'NO'}, {len(prints[0])} files")
 
 
 def pairs(job: Path) -> set[tuple[str, str]]:
@@ -359,6 +361,7 @@ def main() -> None:
     parser.add_argument("--peers", action="store_true", help="install other extractors")
     parser.add_argument("--write", action="store_true", help="write the section of the page")
     asked = parser.parse_args()
+    logs.configure("WARNING")
     data = Path(os.environ.get("FILMGATE_TEST_DATA", ROOT.parent / "shared" / "data")) / "rulebook"
     with tempfile.TemporaryDirectory() as folder:
         uploads, home = Path(folder) / "uploads", Path(folder) / "home"

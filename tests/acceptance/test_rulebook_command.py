@@ -128,6 +128,7 @@ def test_bad_books_are_refused_by_name_and_the_good_ones_go_on(
     assert filmgate.json("ask", "how long is a long rest")["answers"][0]["book"] == "rules.md"
 
 
+@pytest.mark.proof
 def test_where_every_book_is_bad_nothing_is_made(filmgate: Filmgate, uploads: Path) -> None:
     for path in uploads.iterdir():
         path.write_bytes(b"")
@@ -156,6 +157,7 @@ def test_uploads_that_are_not_there_or_lead_away_are_refused(
     assert not (filmgate.home.parent / "up").exists()
 
 
+@pytest.mark.proof
 @pytest.mark.skipif(
     not shutil.which("setpriv") or os.getuid() != 0, reason="needs root and setpriv"
 )
@@ -280,6 +282,7 @@ def test_a_question_is_answered_with_page_section_span_and_licence(
     assert filmgate.json("ask", "zzz xyzzy")["answers"] == []
 
 
+@pytest.mark.proof
 def test_big_books_are_parted_and_the_parts_have_every_page(
     filmgate: Filmgate, tmp_path: Path
 ) -> None:
@@ -305,6 +308,7 @@ def test_big_books_are_parted_and_the_parts_have_every_page(
     assert document(made, "passC_chunks.json")[0]["metadata"]["part"] == parts[0]["path"]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("pass_", "name"), [("D", "enricher"), ("E", "graph")])
 def test_haystack_and_llamaindex_make_what_the_passes_make_themselves(
     filmgate: Filmgate, uploads: Path, pass_: str, name: str
@@ -322,6 +326,7 @@ def test_haystack_and_llamaindex_make_what_the_passes_make_themselves(
         assert ids[0] == ids[1]
 
 
+@pytest.mark.proof
 def test_each_pass_has_a_door_for_programs(filmgate: Filmgate, uploads: Path) -> None:
     script = """
 import json, sys
@@ -342,6 +347,7 @@ print(json.dumps({n: e.status.value for n, e in manifest.passes.items()}))
     assert json.loads(done.stdout.splitlines()[-1]) == dict.fromkeys("ABCDEF", "SUCCESS")
 
 
+@pytest.mark.proof
 def test_a_book_that_a_pass_fails_on_stays_in_the_corpus_as_it_was(
     filmgate: Filmgate, uploads: Path
 ) -> None:
@@ -354,6 +360,7 @@ def test_a_book_that_a_pass_fails_on_stays_in_the_corpus_as_it_was(
     assert "six hours" in answer["text"]
 
 
+@pytest.mark.proof
 def test_an_older_job_does_not_take_the_place_of_a_newer_printing(
     filmgate: Filmgate, uploads: Path
 ) -> None:
@@ -367,6 +374,7 @@ def test_an_older_job_does_not_take_the_place_of_a_newer_printing(
     assert "nine hours" in answer["text"]
 
 
+@pytest.mark.proof
 def test_printings_are_held_against_the_one_that_is_in_the_corpus(
     filmgate: Filmgate, uploads: Path
 ) -> None:
@@ -385,6 +393,7 @@ def test_printings_are_held_against_the_one_that_is_in_the_corpus(
     assert again[0] == six[0]
 
 
+@pytest.mark.proof
 def test_jobs_are_named_once_and_stay_in_their_environment(
     filmgate: Filmgate, uploads: Path
 ) -> None:
@@ -398,6 +407,7 @@ def test_jobs_are_named_once_and_stay_in_their_environment(
     assert filmgate("run", "rulebook", "--run-id", "one", "--no-ingest").returncode == 0
 
 
+@pytest.mark.proof
 def test_a_book_is_asked_by_its_file_or_title_and_can_be_removed(
     filmgate: Filmgate, uploads: Path
 ) -> None:
@@ -441,6 +451,7 @@ def test_small_books_make_what_they_made_when_it_was_looked_at(
     assert json.loads(golden.read_text()) == told
 
 
+@pytest.mark.proof
 @pytest.mark.skipif(find_spec("unstructured") is not None, reason="it is installed")
 def test_what_is_not_installed_is_named(filmgate: Filmgate, uploads: Path) -> None:
     asked = ("--uploads", uploads, "--parser", "unstructured", "--no-ingest")

@@ -180,6 +180,7 @@ def test_a_bad_book_is_refused_saying_what_is_wrong_with_it(tmp_path: Path, kind
     assert refused.value.got
 
 
+@pytest.mark.proof
 def test_a_scan_has_no_text_unless_it_is_read_off(tmp_path: Path) -> None:
     path = books.scan(tmp_path / "scan.pdf", "THE GATE HOLDS\nuntil the tenth mark")
     (page,), _ = read(path)
@@ -189,6 +190,19 @@ def test_a_scan_has_no_text_unless_it_is_read_off(tmp_path: Path) -> None:
     assert page.is_ocr
     assert [line.text.upper() for line in page.lines] == ["THE GATE HOLDS", "UNTIL THE TENTH MARK"]
     assert all(line.box is not None and line.box[2] < 600 for line in page.lines)
+
+
+def test_a_stamp_makes_no_text_of_a_scan(tmp_path: Path) -> None:
+    import pikepdf
+
+    stamped = books.plain_pdf(tmp_path / "stamp.pdf", [["Downloaded by Bob"]])
+    with pikepdf.open(books.scan(tmp_path / "scan.pdf")) as scanned, pikepdf.open(stamped) as stamp:
+        page = scanned.pages[0]
+        page.add_overlay(stamp.pages[0])
+        scanned.save(tmp_path / "both.pdf")
+    (page_read,), _ = read(tmp_path / "both.pdf")
+    assert [line.text for line in page_read.lines] == ["Downloaded by Bob"]
+    assert page_read.is_image
 
 
 @pytest.mark.proof

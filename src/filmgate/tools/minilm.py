@@ -136,7 +136,7 @@ def read_safetensors(path: Path) -> "dict[str, NDArray[np.float32]]":
                 continue
             first, last = facts["data_offsets"]
             found[name] = np.frombuffer(body[first:last], np.float32).reshape(facts["shape"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Invalid(
             f"{path} cannot be read", expected="a safetensors file", got=str(error)
         ) from error

@@ -5,7 +5,6 @@ import math
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import metadata
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,6 +174,7 @@ class _Lines:
         self._sides = [ctypes.c_double() for _ in range(4)]
         self._name = ctypes.create_string_buffer(FONT_NAME_BYTES)
         self._flags = ctypes.c_int()
+        self._fonts: dict[bytes, str] = {}
         self._is_plain = True
 
     def all(self) -> Iterator[Line]:
@@ -221,31 +221,31 @@ class _Lines:
         length = self._pdfium.FPDFText_GetFontInfo(
             self._text.raw, character, self._name, FONT_NAME_BYTES, self._flags
         )
-        name = self._name.raw[: min(length, FONT_NAME_BYTES) - 1] if length > 1 else b""
-        return name.decode("utf-8", "replace").rpartition("+")[2] or None
+        name = self._name.value if 1 < length <= FONT_NAME_BYTES else b""
+        known = self._fonts.get(name)
+        if known is None:
+            known = self._fonts[name] = name.decode("utf-8", "replace").rpartition("+")[2]
+        return known or None
 
     def _box(self, first: int, count: int, gap: float) -> tuple[Box | None, bool]:
         """The box around some characters, and whether they stand in cells: with a gap between
         them on one base line."""
-        rects = self._pdfium.FPDFText_CountRects(self._text.raw, first, max(count, 1))
+        text, get_rect = self._text.raw, self._pdfium.FPDFText_GetRect
         left, top, right, bottom = self._sides
-        found = []
-        for index in range(rects):
-            self._pdfium.FPDFText_GetRect(self._text.raw, index, left, top, right, bottom)
-            found.append((left.value, top.value, right.value, bottom.value))
-        if not found:
+        rects = self._pdfium.FPDFText_CountRects(text, first, max(count, 1))
+        if not rects:
             return None, False
-        is_row = any(
-            right_of[0] - left_of[2] > gap and abs(right_of[3] - left_of[3]) < gap
-            for left_of, right_of in pairwise(found)
-        )
-        lefts, tops, rights, bottoms = zip(*found, strict=True)
-        box = (
-            round(min(lefts), 1),
-            round(self._height - max(tops), 1),
-            round(max(rights), 1),
-            round(self._height - min(bottoms), 1),
-        )
+        get_rect(text, 0, left, top, right, bottom)
+        x0, y1, x1, y0 = left.value, top.value, right.value, bottom.value
+        last_x, last_y, is_row = x1, y0, False
+        for index in range(1, rects):
+            get_rect(text, index, left, top, right, bottom)
+            start, high, end, low = left.value, top.value, right.value, bottom.value
+            is_row = is_row or (start - last_x > gap and abs(low - last_y) < gap)
+            x0, y1 = min(x0, start), max(y1, high)
+            x1, y0 = max(x1, end), min(y0, low)
+            last_x, last_y = end, low
+        box = (round(x0, 1), round(self._height - y1, 1), round(x1, 1), round(self._height - y0, 1))
         return box, is_row
 
 

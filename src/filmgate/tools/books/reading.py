@@ -2,8 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
-from filmgate.core.books import SUFFIXES, Book, BookFacts, BookFormat, Page
+from filmgate.core.books import SUFFIXES, Book, BookFacts, BookFormat, Line, Page, Role
 from filmgate.core.errors import Invalid
 from filmgate.core.plan import Producer
 from filmgate.tools.books.confined import said_by
@@ -13,6 +14,7 @@ SIGNS = ((b"%PDF-", BookFormat.PDF), (b"PK\x03\x04", BookFormat.EPUB))
 """What the first bytes of a file say it is; a PDF may have some before its own
 (ISO 32000-1, annex H, note 13)."""
 
+ROLES = {role.value: role for role in Role}
 WORKER = "filmgate.tools.books.worker"
 
 
@@ -60,8 +62,18 @@ def read_book(path: Path, *, ocr: bool = False) -> Book:
         return Book(
             producer=Producer.model_validate(opened["producer"]),
             facts=BookFacts.model_validate_json(json.dumps(opened["facts"])),
-            pages=(Page.model_validate(each["page"]) for each in told),
+            pages=(_page(each["page"]) for each in told),
         )
     except BaseException:
         told.close()
         raise
+
+
+def _page(told: dict[str, Any]) -> Page:
+    """A page as the worker tells it. Its lines are many, and are held against their contract when
+    they are written."""
+    lines = tuple(
+        Line(start, text, tuple(box) if box else None, size, font, ROLES[role], level)
+        for start, text, box, size, font, role, level in told.pop("lines")
+    )
+    return Page.model_validate(told).model_copy(update={"lines": lines})

@@ -50,6 +50,18 @@ def read_elements(path: Path, book_format: BookFormat, offset: int = 0) -> list[
     return [Page(page=number, lines=tuple(pages[number])) for number in sorted(pages)]
 
 
+def _without_a_model() -> None:
+    """Let Unstructured part sentences by their ends: the model that it would fetch for that is not
+    needed for anything that is kept of it."""
+    import spacy
+    from unstructured.nlp import tokenize
+
+    if not spacy.util.is_package(getattr(tokenize, "_SPACY_MODEL_NAME", "")):
+        plain = spacy.blank("en")
+        plain.add_pipe("sentencizer")
+        tokenize._load_spacy_model = lambda: plain
+
+
 def _elements(path: Path, book_format: BookFormat) -> list[Any]:
     from importlib import import_module
 
@@ -57,6 +69,7 @@ def _elements(path: Path, book_format: BookFormat) -> list[Any]:
     os.environ.setdefault("SCARF_NO_ANALYTICS", "true")
     name, options = PARTITIONS[book_format]
     try:
+        _without_a_model()
         module = import_module(f"unstructured.partition.{name}")
         return list(getattr(module, f"partition_{name}")(filename=str(path), **options))
     except ImportError as error:
@@ -66,7 +79,7 @@ def _elements(path: Path, book_format: BookFormat) -> list[Any]:
             got=f"no {error.name}",
             hint=f"pip install 'unstructured[{name}]', or leave --parser out",
         ) from error
-    except LookupError as error:
+    except (LookupError, RuntimeError) as error:
         raise Unavailable(
             "Unstructured wants data that it cannot fetch",
             expected="its tokenizer's data on this machine",

@@ -347,8 +347,13 @@ def _coverage(toc: Toc, pages: Sequence[Page], taken: Taken) -> Coverage:
     skipped: list[Skipped] = []
     for page in pages:
         for number, line in enumerate(page.lines):
-            total += _visible(line.text)
-            pieces = sorted(taken.get((page.page, number), ()))
+            count = _visible(line.text)
+            total += count
+            pieces = taken.get((page.page, number), [])
+            if pieces == [(line.start, line.end)]:
+                within += count
+                continue
+            pieces = sorted(pieces)
             within += sum(_visible(line.text[a - line.start : b - line.start]) for a, b in pieces)
             if any(end > start for (_, end), (start, _) in pairwise(pieces)):
                 raise ContractBroken(

@@ -148,28 +148,36 @@ class _Index:
         """Where a title stands, the first place behind line `after` if it can be, and how it is
         told: as a line, as several, or as the beginning of one."""
         wanted = key(title)
-        found = self._known.get(wanted)
-        if found:
-            number, count = next((each for each in found if each[0] > after), found[0])
-            told = "as written" if count == 1 else f"in {count} lines"
-            return self._place(number, count), f"stands on the page {told}"
+        alone = self._alone.get(wanted)
+        if alone:
+            number = next((each for each in alone if each > after), alone[0])
+            return self._place(number, 1), "stands on the page as written"
+        if wanted in self._together:
+            number, count = self._together[wanted]
+            return self._place(number, count), f"stands on the page in {count} lines"
         for number in self._beginning.get(wanted[:RUN_IN_LETTERS], ()):
             if self.keys[number].startswith(wanted) and self._is_run_in(self.lines[number], title):
                 return self._place(number, 1), "begins a paragraph on the page"
         return None
 
     @cached_property
-    def _known(self) -> dict[str, list[tuple[int, int]]]:
-        """Where lines, and lines joined with those below, stand: (line, how many), by what they
-        have in common with other spellings; single ones first."""
-        known: dict[str, list[tuple[int, int]]] = defaultdict(list)
-        for count in (1, 2, 3):
+    def _alone(self) -> dict[str, list[int]]:
+        """Where lines stand, by what they have in common with other spellings."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for number, each in enumerate(self.keys):
+            if each:
+                found[each].append(number)
+        return found
+
+    @cached_property
+    def _together(self) -> dict[str, tuple[int, int]]:
+        """The same of lines joined with one or two below: (line, how many)."""
+        found: dict[str, tuple[int, int]] = {}
+        for count in (2, 3):
             for number in range(len(self.keys) - count + 1):
                 if joined := self._joined(number, count):
-                    places = known[joined]
-                    if not places or places[0][1] == count:
-                        places.append((number, count))
-        return known
+                    found.setdefault(joined, (number, count))
+        return found
 
     @cached_property
     def _beginning(self) -> dict[str, list[int]]:

@@ -77,9 +77,10 @@ class _Known:
                 own[chunk.metadata.section_id].append(chunk)
         self.own = self._with_inherited(own)
         self.node_ids = dict(self._named(toc.book_id))
-        self.named: dict[str, list[str]] = defaultdict(list)
+        self.named: dict[str, list[tuple[int, str]]] = defaultdict(list)
         for section_id, node_id in self.node_ids.items():
-            self.named[key(self.sections[section_id].name)].append(node_id)
+            section = self.sections[section_id]
+            self.named[key(section.name)].append((section.level, node_id))
         self.nodes = {
             node_id: self._node(toc, section_id, node_id)
             for section_id, node_id in self.node_ids.items()
@@ -255,8 +256,11 @@ def _references(known: _Known, chunk: Chunk, unresolved: list[Unresolved]) -> It
 
 
 def _section_named(known: _Known, name: str) -> str | None:
+    """The section of that name; of several, the one that is above all others."""
     nodes = known.named.get(key(name), [])
-    return nodes[0] if len(nodes) == 1 else None
+    highest = min((level for level, _ in nodes), default=0)
+    top = [node for level, node in nodes if level == highest]
+    return top[0] if len(top) == 1 else None
 
 
 def _astray(chunk: Chunk, rule: str, text: str) -> Unresolved:

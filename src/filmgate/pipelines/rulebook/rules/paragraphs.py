@@ -203,7 +203,8 @@ def is_chosen(text: str) -> bool:
 
 
 def _shape(group: Sequence[Placed]) -> Shape:
-    if sum(each.line.role in CELLS for each in group) >= MIN_ROWS and group[0].line.role in CELLS:
+    is_table = group[0].line.role in CELLS
+    if is_table and sum(each.line.role in CELLS for each in group) >= MIN_ROWS:
         return Shape.ROWS
     first = group[0].line
     is_item = first.role is Role.ITEM or _BULLET.match(cleaned(first.text))
