@@ -198,7 +198,7 @@ def test_a_stamp_makes_no_text_of_a_scan(tmp_path: Path) -> None:
     stamped = books.plain_pdf(tmp_path / "stamp.pdf", [["Downloaded by Bob"]])
     with pikepdf.open(books.scan(tmp_path / "scan.pdf")) as scanned, pikepdf.open(stamped) as stamp:
         page = scanned.pages[0]
-        page.add_overlay(stamp.pages[0])
+        page.add_overlay(stamp.pages[0], pikepdf.Rectangle(page.mediabox))
         scanned.save(tmp_path / "both.pdf")
     (page_read,), _ = read(tmp_path / "both.pdf")
     assert [line.text for line in page_read.lines] == ["Downloaded by Bob"]
