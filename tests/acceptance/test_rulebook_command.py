@@ -95,6 +95,7 @@ def test_a_job_runs_all_six_passes_and_says_so_in_its_own_words(
     assert filmgate("verify", str(folder)).returncode == 0
 
 
+@pytest.mark.proof
 def test_the_same_books_make_the_same_bytes_wherever_they_lie(
     filmgate: Filmgate, uploads: Path, tmp_path: Path
 ) -> None:
@@ -255,6 +256,7 @@ def test_an_erratum_takes_one_chunk_and_its_orphans_out_of_the_corpus(
     assert "Kindle" not in titles
 
 
+@pytest.mark.proof
 def test_a_question_is_answered_with_page_section_span_and_licence(
     filmgate: Filmgate, tmp_path: Path
 ) -> None:

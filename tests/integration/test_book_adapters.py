@@ -12,6 +12,7 @@ from filmgate.tools.minilm import MiniLm, read_safetensors
 SOURCE = "0" * 64
 
 
+@pytest.mark.proof
 def test_haystack_gives_every_text_back_in_its_place() -> None:
     texts = ["two  spaces", "same", "same", "", "a line\n\nand another"]
     cleaned = HaystackCleaner().normalise(texts)
@@ -19,6 +20,7 @@ def test_haystack_gives_every_text_back_in_its_place() -> None:
     assert cleaned[:3] == ["two spaces", "same", "same"]
 
 
+@pytest.mark.proof
 def test_the_graph_is_had_as_a_store_of_llamaindex_in_which_namesakes_stay_apart() -> None:
     from filmgate.tools.llama_graph import property_graph
 

@@ -49,7 +49,9 @@ def book_in(home: Path) -> Path:
     path = home / "demo" / "books" / BOOK
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        typeset(path)
+        draft = path.with_suffix(".draft")
+        typeset(draft)
+        draft.replace(path)
     return path.parent
 
 

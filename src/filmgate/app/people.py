@@ -12,6 +12,7 @@ from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.ids import AssetId
 from filmgate.core.people import PEOPLE
+from filmgate.core.records import RunHead
 from filmgate.core.resources import Resource
 from filmgate.store.home import Home
 from filmgate.store.snapshots import Snapshots
@@ -85,7 +86,7 @@ class People:
         """The people that an earlier run consulted; None where that snapshot is gone."""
         return self._snapshots.there(sha256)
 
-    def resource(self) -> Resource | None:
+    def resource(self, _head: RunHead | None = None) -> Resource | None:
         """Everybody as a run consults them: a snapshot in the home, named by its digest; None
         where nobody is known. An embedded database that was never made is not made for this."""
         if not self._database.is_made():

@@ -10,6 +10,7 @@ from filmgate.app.settings import Settings
 from filmgate.core.answers import AskAnswer, BookAnswer, BooksAnswer
 from filmgate.core.digest import canonical_json
 from filmgate.core.errors import Invalid
+from filmgate.core.records import RunHead
 from filmgate.core.resources import Resource
 from filmgate.core.rulebook import CORPUS
 from filmgate.store.home import Home
@@ -44,20 +45,32 @@ class Rulebooks:
         from filmgate.db.sessions import Session
 
         with self._database.session() as connection:
-            (found,) = AskedBooks(connection).scope(env or self._settings.env, book)[:1]
-            remove(Session(connection), found.env, found.book)
-        return found
+            found = AskedBooks(connection).scope(env or self._settings.env, book)
+            if len(found) > 1:
+                raise Invalid(
+                    f"several books go by {book!r}",
+                    expected=f"one of {', '.join(each.book for each in found)}",
+                    got=book,
+                )
+            remove(Session(connection), found[0].env, found[0].book)
+        return found[0]
 
-    def resource(self, env: str, asset_id: str, job_id: str) -> Resource | None:
-        """Earlier printings as a job consults them; None where there are none. An embedded database
-        that was never made is not made for this."""
+    def snapshot(self, sha256: str) -> Resource | None:
+        """The earlier printings that a job consulted; None where that snapshot is gone."""
+        return self._snapshots.there(sha256)
+
+    def resource(self, head: RunHead) -> Resource | None:
+        """Earlier printings of a job's books as it consults them; None where there are none. An
+        embedded database that was never made is not made for this."""
         if not self._database.is_made():
             return None
         from filmgate.db.books import editions  # slow, and not always needed
         from filmgate.db.sessions import Session
+        from filmgate.pipelines.rulebook.pass_a import book_id_of
 
+        books = [book_id_of(name) for name in head.source_sha_map]
         with self._database.session() as connection:
-            kept = editions(Session(connection), env, asset_id, job_id)
+            kept = editions(Session(connection), head.env, head.asset.id, head.run_id, books)
         if not kept.books:
             return None
         return self._snapshots.keep(canonical_json(kept.model_dump(mode="json")))

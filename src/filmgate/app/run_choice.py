@@ -65,10 +65,17 @@ def admit(
         source=source,
         admitted=admitted,
         inputs=read_inputs(admitted.files, hashed),
-        asset_id=parse_asset_id(given) if given is not None else asset_id_from_name(source.name),
+        asset_id=parse_asset_id(given) if given is not None else _name_of(source),
         profile=options.profile,
         config=config,
     )
+
+
+def _name_of(source: Path) -> AssetId:
+    """What an input goes by: a file without its end, a folder whole."""
+    if source.is_dir():
+        return asset_id_from_name(f"{source.resolve().name}.d")
+    return asset_id_from_name(source.name)
 
 
 def admit_file(source: Path) -> Admitted:
@@ -78,6 +85,18 @@ def admit_file(source: Path) -> Admitted:
     if not source.is_file():
         raise Invalid(f"{source} is no file", expected="a file", got="something else")
     return Admitted(files={source.name: source})
+
+
+def job_folder(job_dir: str) -> Path:
+    """The folder that is named for a run; Invalid where it is not named straight."""
+    if not job_dir or ".." in Path(job_dir).parts or "\0" in job_dir:
+        raise Invalid(
+            "a job folder is named straight",
+            expected="a path without ..",
+            got=repr(job_dir),
+            hint="Give --job-dir the folder's real path",
+        )
+    return Path(job_dir).absolute()
 
 
 class RunChoice:
@@ -148,14 +167,7 @@ class RunChoice:
 
     def _job_folder(self, job_dir: str) -> Path:
         """The run's own folder; its base name is the run's id."""
-        if not job_dir or ".." in Path(job_dir).parts or "\0" in job_dir:
-            raise Invalid(
-                "a job folder is named straight",
-                expected="a path without ..",
-                got=repr(job_dir),
-                hint="Give --job-dir the folder's real path",
-            )
-        folder = Path(job_dir).absolute()
+        folder = job_folder(job_dir)
         named, given = parse_run_id(folder.name), self._options.run_id
         if given is not None and parse_run_id(given) != named:
             raise Invalid(
@@ -229,7 +241,7 @@ class RunChoice:
         ]
         unfinished = next((run for run in alike if _is_unfinished(run)), None)
         if unfinished is None and self._options.resume_from is not None:
-            unfinished = next(iter(alike), None)
+            unfinished = next((run for run in alike if _is_readable(run)), None)
         return self._run(unfinished.folder) if unfinished is not None else None
 
 
@@ -258,7 +270,15 @@ def _likeness(head: RunHead) -> tuple[Any, ...]:
     """What two runs have in common where one goes on with the other."""
     plan = (head.pipeline, head.stages, head.stands_on, head.makes)
     env = head.env if head.layout is Layout.JOB else None
-    return (*plan, head.layout, env, head.source_sha_map, head.config_hash, head.profile)
+    return (
+        *plan,
+        head.layout,
+        env,
+        head.asset.media.get("refused"),
+        head.source_sha_map,
+        head.config_hash,
+        head.profile,
+    )
 
 
 def check_plan(head: RunHead, plan: Plan) -> None:
@@ -275,6 +295,13 @@ def check_plan(head: RunHead, plan: Plan) -> None:
                 got=f"{what} {asked}",
                 hint="A run's plan is frozen; begin another with --new",
             )
+
+
+def _is_readable(run: FolderRun) -> bool:
+    try:
+        return bool(run.refold(None))
+    except Invalid:
+        return False
 
 
 def _is_unfinished(run: FolderRun) -> bool:

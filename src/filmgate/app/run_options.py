@@ -1,5 +1,6 @@
 """What a caller may ask of a run, whatever its pipeline."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from filmgate.core.errors import ExitCode, Invalid
 from filmgate.core.manifest import Manifest, StageEntry
 from filmgate.core.pipeline import DEFAULT_PROFILE
 from filmgate.core.plan import Plan
+from filmgate.core.records import RunHead
 from filmgate.core.states import StageState
 from filmgate.engine.invocation import Request
 
@@ -83,8 +85,19 @@ class RunReport:
             return self.refused if is_told else ExitCode.STAGE_FAILED
         if any(entry.status is StageState.BLOCKED for entry in stages.values()):
             return ExitCode.BLOCKED
-        is_partial = any(entry.counts.get("failed") for entry in asked)
-        return self.refused if is_partial else ExitCode.DONE
+        bad = [each.code for entry in asked for each in entry.item_errors]
+        if self.refused is ExitCode.DONE or not bad:
+            return ExitCode.DONE
+        return self.refused if set(bad) == {Invalid.code} else ExitCode.STAGE_FAILED
+
+
+def settings_of(head: RunHead) -> tuple[str, ...]:
+    """Every setting that a run was begun with, as `STAGE.SETTING=VALUE`."""
+    return tuple(
+        f"{stage}.{name}={json.dumps(value)}"
+        for stage, own in head.config.items()
+        for name, value in own.items()
+    )
 
 
 def _is_by_input(entry: StageEntry) -> bool:

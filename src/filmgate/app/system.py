@@ -5,7 +5,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -17,8 +17,8 @@ from filmgate.app.executors import executor_of
 from filmgate.app.models import Models
 from filmgate.app.people import People
 from filmgate.app.rulebooks import Rulebooks
-from filmgate.app.run_choice import Given, RunChoice, admit, check_plan
-from filmgate.app.run_options import RunOptions, RunReport, concerned
+from filmgate.app.run_choice import Given, RunChoice, admit, check_plan, job_folder
+from filmgate.app.run_options import RunOptions, RunReport, concerned, settings_of
 from filmgate.app.run_status import RunStatus
 from filmgate.app.settings import Settings
 from filmgate.core.answers import Receipt
@@ -28,9 +28,10 @@ from filmgate.core.ids import Layout, parse_env, parse_run_id
 from filmgate.core.legacy import LegacyRun
 from filmgate.core.manifest import Manifest
 from filmgate.core.people import PEOPLE
-from filmgate.core.pipeline import Pipeline
+from filmgate.core.pipeline import DEFAULT_PROFILE, Pipeline
 from filmgate.core.plan import Plan
 from filmgate.core.ports import EventSink, Observer, ResultStore
+from filmgate.core.records import RunHead
 from filmgate.core.resources import Resource
 from filmgate.core.rulebook import CORPUS
 from filmgate.core.states import RunState
@@ -48,6 +49,16 @@ Told = Callable[[float, float], None]
 """Hears how much is done, and of how much."""
 
 INGESTING = "ingest"
+
+
+class Kept(Protocol):
+    """What the database keeps for runs to consult, as snapshots in the home."""
+
+    def resource(self, head: RunHead) -> Resource | None:
+        """As it is now; None where there is nothing."""
+
+    def snapshot(self, sha256: str) -> Resource | None:
+        """As it was when it had that digest; None where that is gone."""
 
 
 class System:
@@ -187,39 +198,27 @@ class System:
             raise
 
     def _resources(self, plan: Plan, run: FolderRun) -> tuple[dict[str, Resource], list[str]]:
-        """What stages may consult besides the run, and what of it could not be read. Where known
-        people cannot be asked for, those that the run consulted before stand in."""
-        resources = self._models.resources(plan.consults)
-        if CORPUS in plan.consults:
-            return self._with_corpus(resources, run)
-        if PEOPLE not in plan.consults:
-            return resources, []
-        try:
-            known = self._people.resource()
-        except (FilmgateError, OSError) as error:
-            note = f"known people could not be asked for: {error}"
-            known, notes = self._people_before(run), [note]
-        else:
-            notes = []
-        return resources | ({PEOPLE: known} if known else {}), notes
+        """What stages may consult besides the run, and what of it could not be read. Where the
+        database cannot be asked, what the run consulted before stands in."""
+        resources, notes = self._models.resources(plan.consults), []
+        kept: dict[str, Kept] = {PEOPLE: self._people, CORPUS: self._rulebooks}
+        for name in sorted(kept.keys() & plan.consults):
+            try:
+                known = kept[name].resource(run.head)
+            except (FilmgateError, OSError) as error:
+                notes.append(f"the {name} that are known could not be asked for: {error}")
+                known = self._before(run, name, kept[name])
+            if known is not None:
+                resources[name] = known
+        return resources, notes
 
-    def _with_corpus(
-        self, resources: dict[str, Resource], run: FolderRun
-    ) -> tuple[dict[str, Resource], list[str]]:
-        """What the corpus keeps of earlier printings, as they were before this run."""
-        try:
-            kept = self._rulebooks.resource(run.head.env, run.head.asset.id, run.head.run_id)
-        except (FilmgateError, OSError) as error:
-            return resources, [f"the corpus could not be asked for earlier printings: {error}"]
-        return resources | ({CORPUS: kept} if kept else {}), []
-
-    def _people_before(self, run: FolderRun) -> Resource | None:
-        """The people that some stage of the run consulted."""
+    def _before(self, run: FolderRun, name: str, kept: Kept) -> Resource | None:
+        """What some stage of the run consulted under that name."""
         ledger = run.ledger()
-        records = (ledger.current(name) for name in run.head.stages)
+        records = (ledger.current(stage) for stage in run.head.stages)
         prints = (record.fingerprint for record in records if record and record.fingerprint)
-        consulted = [each.resources[PEOPLE] for each in prints if PEOPLE in each.resources]
-        return self._people.snapshot(consulted[-1]) if consulted else None
+        consulted = [each.resources[name] for each in prints if name in each.resources]
+        return kept.snapshot(consulted[-1]) if consulted else None
 
     def _resumed(
         self, pipeline: Pipeline, source: Path | None, options: RunOptions
@@ -238,18 +237,22 @@ class System:
         if pipeline.layout is Layout.RUN and source is not None:
             return options, source
         if options.job_dir is not None:
-            named = FolderRun(Path(options.job_dir).absolute())
+            named = FolderRun(job_folder(options.job_dir))
         else:
-            named = self._home.job(parse_run_id(str(options.run_id)), options.env)
+            env = parse_env(options.env or self._settings.env)
+            named = self._home.job(parse_run_id(str(options.run_id)), options.env, env)
         try:
             head = named.head
         except NotFound:
             if source is None:
                 raise
             return options, source
-        env, asset_id = options.env or head.env, options.asset_id or head.asset.id
         uploads = source or Path(url2pathname(urlsplit(head.asset.uri).path))
-        return replace(options, env=env, asset_id=asset_id), uploads
+        env, asset_id = options.env or head.env, options.asset_id or head.asset.id
+        options = replace(options, env=env, asset_id=asset_id)
+        if not options.settings and options.profile == DEFAULT_PROFILE:
+            options = replace(options, settings=settings_of(head), profile=head.profile)
+        return options, uploads
 
     def _choice(self, given: Given, options: RunOptions) -> RunChoice:
         return RunChoice(

@@ -63,7 +63,7 @@ def _of_a_book(*, as_json: bool) -> None:
         print_report(report, as_json=False)
         rulebooks = Rulebooks(chosen)
         with rulebooks.lasting():
-            for question in QUESTIONS:
+            for question in QUESTIONS if report.receipt else ():
                 out().print(f"\n[bold]$ filmgate ask {question} --limit 1[/]")
                 print_answer(rulebooks.ask(question, env=None, book=None, limit=1, vectors=False))
         out().print("[bold]your own books[/]  filmgate run rulebook --uploads FOLDER")

@@ -60,8 +60,7 @@ def _print_next_steps(manifest: Manifest, ingested: Mapping[str, int]) -> None:
     asset_id = manifest.asset.id
     steps = []
     if ingested.get("chunks", 0):
-        env = "" if manifest.env == "dev" else f" --env {manifest.env}"
-        steps.append(f'filmgate ask "YOUR QUESTION"{env}')
+        steps.append(f'filmgate ask "YOUR QUESTION" --env {manifest.env}')
     if ingested.get("scene", 0) > 1:
         steps.append(f"filmgate jump {asset_id} --kind scene")
     if ingested.get("transcript.segment", 0):

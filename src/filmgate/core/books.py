@@ -111,7 +111,7 @@ class Page(Record):
     """Width and height in points."""
     lines: tuple[Line, ...] = ()
     is_image: bool = False
-    """Whether it has a picture and no text."""
+    """Whether it is a picture, with no more than a stamp of text on it."""
     is_ocr: bool = False
     """Whether its lines were read off a picture."""
 

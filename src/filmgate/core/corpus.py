@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from filmgate.core.rulebook import BookChange, Chunk, Edge, Edition, Embedding, Node, Toc
+from filmgate.core.rulebook import Chunk, Edge, Edition, Embedding, Node, Toc
 
 
 class Standing(NamedTuple):
@@ -45,7 +45,6 @@ class IndexedBook:
     """A book with all that is asked of it."""
 
     toc: Toc
-    change: BookChange
     edition: Edition
     chunks: tuple[IndexedChunk, ...]
     nodes: tuple[tuple[Node, str], ...]

@@ -92,14 +92,16 @@ class AskedBooks:
         Raises NotFound where there is no book to ask, Invalid where the words of one were counted
         otherwise than those of the question.
         """
-        for each in self.scope(env, book):
+        books = self.scope(env, book)
+        for each in books:
             _check_version(each, version)
-        scope = {"env": env, "book": book, "candidates": CANDIDATES}
+        ids = [each.book for each in books]
+        scope = {"env": env, "books": ids, "candidates": CANDIDATES}
         titled = self._titled(asked, scope)
-        scores = self._scores(asked, scope, titled)
+        scores, alike = self._scores(asked, scope, titled)
         ranked = sorted(scores, key=lambda key: (-scores[key], key))
         found = self._chunks(ranked)
-        how = {key: "title" for row in titled for key in [row["chunk_key"]]}
+        how = {row["chunk_key"]: "title" for row in titled}
         answers = list(self._hop(asked, scope, titled, stem))
         seen: set[str] = set()
         for key in ranked:
@@ -107,15 +109,21 @@ class AskedBooks:
             if (told := row["view_of"] or row["chunk_id"]) in seen:
                 continue
             seen.add(told)
-            by = "row" if row["kind"] == ChunkKind.ROW.value else how.get(key, "words")
+            by = (
+                "row"
+                if row["kind"] == ChunkKind.ROW.value
+                else how.get(key, "likeness" if key in alike else "words")
+            )
             answers.append(_citation(row, scores[key], by))
         return AskAnswer(question=asked.question, env=env, answers=tuple(answers[:limit]))
 
     def scope(self, env: str, book: str | None) -> tuple[BookAnswer, ...]:
-        """The books that are meant, by id, by the file's name without its end, or by title;
-        NotFound where there is none."""
-        if found := self.books(env, book):
-            return found
+        """The books that are meant: by id, else by the file's name or that without its end, else
+        by title; NotFound where there is none."""
+        found = self.books(env, book)
+        for is_meant in (_by_id, _by_file, _by_title):
+            if named := tuple(each for each in found if book is None or is_meant(each, book)):
+                return named
         known = [f"{each.book} ({each.env})" for each in self.books(None)]
         raise NotFound(
             f"no book {book!r} in {env}" if book else f"there is no book in {env} to ask",
@@ -126,7 +134,8 @@ class AskedBooks:
 
     def _scores(
         self, asked: Asked, scope: Mapping[str, Any], titled: Iterable[Mapping[str, Any]]
-    ) -> dict[int, float]:
+    ) -> tuple[dict[int, float], set[int]]:
+        """What passages are worth, and which of them were found by likeness alone."""
         weights = {"title": TITLE_WEIGHT, "crumb": CRUMB_WEIGHT, "k1": K1, "b": B}
         told = {**scope, **weights, "words": list(asked.words)}
         rows = self._session.all(_statement("by_words"), told)
@@ -134,8 +143,9 @@ class AskedBooks:
         for key in {row["chunk_key"] for row in titled}:
             scores[key] = scores.get(key, 0.0) * TITLE_BONUS
         if asked.vector is None:
-            return scores
-        return _fused(scores, self._alike(asked.vector, scope))
+            return scores, set()
+        alike = self._alike(asked.vector, scope)
+        return _fused(scores, alike), alike.keys() - scores.keys()
 
     def _alike(self, vector: Sequence[float], scope: Mapping[str, Any]) -> dict[int, float]:
         """Passages whose vectors are most like the question's; NotFound where none has one."""
@@ -190,6 +200,18 @@ class AskedBooks:
     def _chunks(self, keys: Sequence[int]) -> dict[int, dict[str, Any]]:
         rows = self._session.all(queries("ask")["chunks"], {"keys": list(keys)})
         return {row["chunk_key"]: row for row in rows}
+
+
+def _by_id(book: BookAnswer, name: str) -> bool:
+    return book.book == name
+
+
+def _by_file(book: BookAnswer, name: str) -> bool:
+    return name in {book.file, book.file.rpartition(".")[0]}
+
+
+def _by_title(book: BookAnswer, name: str) -> bool:
+    return book.title.casefold() == name.casefold()
 
 
 Places = Mapping[str, Sequence[tuple[int, int]]]

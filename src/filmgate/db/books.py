@@ -16,7 +16,7 @@ from filmgate.core.corpus import (
 from filmgate.core.manifest import Manifest
 from filmgate.core.rulebook import Edition, Editions
 from filmgate.db.queries import queries
-from filmgate.db.sessions import Session, storable_text
+from filmgate.db.sessions import Session, storable_value
 
 CHUNKS = "corpus.chunks"
 NODES = "corpus.nodes"
@@ -30,10 +30,12 @@ EDITIONS = 8
 """Printings of a book that are kept to tell the next one from."""
 
 
-def editions(session: Session, env: str, asset_id: str, job_id: str) -> Editions:
-    """What is kept of earlier printings of each book, as it was before this job came in."""
+def editions(
+    session: Session, env: str, asset_id: str, job_id: str, books: Sequence[str]
+) -> Editions:
+    """What is kept of earlier printings of some books, as it was before this job came in."""
     kept: dict[str, list[Edition]] = {}
-    told = {"env": env, "asset_id": asset_id, "job_id": job_id}
+    told = {"env": env, "asset_id": asset_id, "job_id": job_id, "books": list(books)}
     for row in session.all(queries("books")["editions"], told):
         edition = Edition(edition=row["edition"], chunks=row["chunks"], nodes=row["nodes"])
         kept.setdefault(row["book_id"], []).append(edition)
@@ -138,13 +140,7 @@ def _of_book(corpus: IndexedBooks, book: IndexedBook) -> dict[str, Any]:
 def _copy(session: Session, statement: LiteralString, rows: Iterable[tuple[Any, ...]]) -> None:
     with session.connection.cursor() as cursor, cursor.copy(statement) as copy:
         for row in rows:
-            copy.write_row([_storable(value) for value in row])
-
-
-def _storable(value: Any) -> Any:
-    if isinstance(value, str):
-        return storable_text(value)
-    return [_storable(each) for each in value] if isinstance(value, list) else value
+            copy.write_row([storable_value(value) for value in row])
 
 
 def _chunks(book: IndexedBook) -> Iterator[tuple[Any, ...]]:
@@ -177,7 +173,7 @@ def _postings(book: IndexedBook) -> Iterator[tuple[Any, ...]]:
 def _words(indexed: IndexedChunk) -> Iterator[tuple[Any, ...]]:
     words: Mapping[str, tuple[int, int, int]] = indexed.words
     for word, standing in words.items():
-        yield (indexed.chunk.chunk_id, word, *(min(n, 32767) for n in standing))
+        yield (indexed.chunk.chunk_id, word, *standing)
 
 
 def _nodes(book: IndexedBook) -> Iterator[tuple[Any, ...]]:

@@ -48,13 +48,14 @@ def composed(template: LiteralString, **parts: sql.Composable) -> sql.Composed:
 
 def storable(parameters: Parameters) -> dict[str, Any]:
     """The parameters without what PostgreSQL cannot hold: NUL, and halves of surrogate pairs."""
-    return {name: _storable(value) for name, value in parameters.items()}
+    return {name: storable_value(value) for name, value in parameters.items()}
 
 
-def _storable(value: Any) -> Any:
+def storable_value(value: Any) -> Any:
+    """A value, or a list of them, without what PostgreSQL cannot hold."""
     if isinstance(value, str):
         return storable_text(value)
-    return [_storable(each) for each in value] if isinstance(value, list) else value
+    return [storable_value(each) for each in value] if isinstance(value, list) else value
 
 
 def storable_text(text: str) -> str:

@@ -95,11 +95,12 @@ class Home:
             )
         return named[0]
 
-    def job(self, run_id: RunId, env: str | None) -> FolderRun:
-        """Where the job of that id is, in one environment or in any; it need not be there."""
+    def job(self, run_id: RunId, env: str | None, default: str) -> FolderRun:
+        """Where the job of that id is, in one environment or in any; in the default one, where it
+        is not there yet."""
         jobs = [each for each in self._jobs() if each.folder.name == run_id]
         named = [each for each in jobs if env in {None, each.folder.parent.name}]
-        return next(iter(named), FolderRun(self.runs_folder(Layout.JOB, "", env or "dev") / run_id))
+        return next(iter(named), FolderRun(self.runs_folder(Layout.JOB, "", default) / run_id))
 
     def reserve(
         self,
@@ -115,12 +116,14 @@ class Home:
         """
         wanted = head(RunId("any"))
         folder = self.runs_folder(wanted.layout, wanted.asset.id, wanted.env)
+        if run_id is not None and wanted.layout is Layout.RUN:
+            return reserve(folder / run_id, head(run_id))
         make_folders(folder)
         beside = folder.parent if wanted.layout is Layout.JOB else folder
         with _locked(beside / ".reserve.lock"):
             named = _names(folder, wanted.layout)
             if run_id is not None:
-                _check_free(run_id, folder, wanted.layout)
+                _check_free(run_id, folder)
                 return reserve(folder / run_id, head(run_id))
             highest = max((attempt_number(name) or 0 for name in named), default=0)
             chosen = attempt_run_id(max(highest, len(named)) + 1, now)
@@ -134,9 +137,9 @@ def _names(folder: Path, layout: Layout) -> list[str]:
     return [path.name for path in found if not path.name.startswith(".")]
 
 
-def _check_free(run_id: RunId, folder: Path, layout: Layout) -> None:
-    """Raise Conflict where a job of another environment has the id."""
-    others = folder.parent.glob(f"*/{run_id}/{HEAD}") if layout is Layout.JOB else ()
+def _check_free(run_id: RunId, folder: Path) -> None:
+    """Raise Conflict where a job of another environment than this folder's has the id."""
+    others = folder.parent.glob(f"*/{run_id}/{HEAD}")
     taken = [path.parent.parent.name for path in others if path.parent.parent != folder]
     if taken:
         raise Conflict(

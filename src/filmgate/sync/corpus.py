@@ -13,7 +13,6 @@ from filmgate.core.rulebook import (
     ENRICHED,
     GRAPH,
     TOC,
-    BookChange,
     Chunk,
     ChunkKind,
     Chunks,
@@ -35,13 +34,17 @@ from filmgate.tools.words import spelling, version, words
 MAX_CELL_WORDS = 4
 """Of the first cell of a row: longer ones are sentences."""
 
+MOST = 32_767
+"""How often a word is counted in one place: what two bytes hold."""
+
 CORPUS_FILES = (TOC, CHUNKS, ENRICHED, GRAPH, CLEANUP)
 
 
 def corpus_refs(manifest: Manifest) -> dict[str, ArtifactRef]:
-    """The files that a corpus is made of, by schema; none where the run is no job over books."""
+    """The files that a corpus is made of, by schema; none unless all of them are there."""
     found = {schema: manifest.the_file_of(schema) for schema in CORPUS_FILES}
-    return {schema: ref for schema, ref in found.items() if ref is not None}
+    there = {schema: ref for schema, ref in found.items() if ref is not None}
+    return there if len(there) == len(CORPUS_FILES) else {}
 
 
 def read_corpus(run: RunFiles, manifest: Manifest) -> IndexedBooks | None:
@@ -50,7 +53,7 @@ def read_corpus(run: RunFiles, manifest: Manifest) -> IndexedBooks | None:
     Raises Invalid where a file is not what the manifest says.
     """
     refs = corpus_refs(manifest)
-    if len(refs) < len(CORPUS_FILES):
+    if not refs:
         return None
     tocs = read_document(run, refs[TOC], Tocs).root
     chunks = read_document(run, refs[CHUNKS], Chunks).root
@@ -58,18 +61,17 @@ def read_corpus(run: RunFiles, manifest: Manifest) -> IndexedBooks | None:
         each.chunk_id: each for each in read_document(run, refs[ENRICHED], EnrichedAll).root
     }
     whole = read_document(run, refs[GRAPH], Graph)
-    changes = {each.source_id: each for each in read_document(run, refs[CLEANUP], Cleanup).books}
+    told = {each.source_id for each in read_document(run, refs[CLEANUP], Cleanup).books}
     chunks_of, nodes_of, edges_of = by_book(chunks), by_book(whole.nodes), edges_by_book(whole)
     books = [
         _indexed(
             toc,
-            changes[toc.source_id],
             [(each, enriched.get(each.chunk_id)) for each in chunks_of[toc.source_id]],
             nodes_of.get(toc.source_id, []),
             edges_of.get(toc.source_id, []),
         )
         for toc in tocs
-        if toc.source_id in changes and toc.source_id in chunks_of
+        if toc.source_id in told and toc.source_id in chunks_of
     ]
     return IndexedBooks(env=manifest.env, words_version=version(), books=tuple(books))
 
@@ -82,14 +84,12 @@ def _first_cell(text: str) -> str:
 
 def _indexed(
     toc: Toc,
-    change: BookChange,
     chunks: list[tuple[Chunk, Enriched | None]],
     nodes: list[Node],
     edges: list[Edge],
 ) -> IndexedBook:
     return IndexedBook(
         toc=toc,
-        change=change,
         edition=edition_of([chunk for chunk, _ in chunks], nodes, edges),
         chunks=tuple(
             IndexedChunk(
@@ -115,6 +115,6 @@ def counted(kind: str, breadcrumb: Sequence[str], text: str) -> dict[str, Standi
     title, crumb = Counter(words(name)), Counter(words(" ".join(above)))
     body = Counter(words(text))
     return {
-        word: Standing(title[word], crumb[word], body[word])
+        word: Standing(*(min(found[word], MOST) for found in (title, crumb, body)))
         for word in sorted({*title, *crumb, *body})
     }

@@ -1,9 +1,6 @@
 -- name: fragment_scope
 -- The books that are asked.
-select book_key from corpus.books
- where env = %(env)s
-   and (%(book)s::text is null or book_id = %(book)s or lower(title) = lower(%(book)s)
-        or starts_with(book_id, %(book)s || '.'))
+select book_key from corpus.books where env = %(env)s and book_id = any (%(books)s)
 
 -- name: by_words
 -- BM25F (Robertson and Zaragoza 2009): a word counts by where it stands, then saturates.

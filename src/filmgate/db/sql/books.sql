@@ -5,7 +5,8 @@ select book_id, edition, chunks, nodes
   from (select e.*, row_number() over (partition by book_id order by edition_key desc) as place
           from (select distinct on (book_id, edition) *
                   from corpus.editions
-                 where env = %(env)s and (asset_id, job_id) <> (%(asset_id)s, %(job_id)s)
+                 where env = %(env)s and book_id = any (%(books)s)
+                   and (asset_id, job_id) <> (%(asset_id)s, %(job_id)s)
                  order by book_id, edition, edition_key desc) as e) as kept
  where place <= 2
  order by book_id, edition_key desc;
@@ -172,10 +173,11 @@ select distinct e.edge_key, c.chunk_key
   join corpus.chunks c on c.book_key = %(book_key)s and c.chunk_id = chunk.chunk_id;
 
 -- name: books
-select b.book_id, b.env, b.title, b.file, b.format, b.pages, b.words_version, b.licence, b.attribution, b.job_id, b.edition,
+select b.book_id, b.env, b.title, b.file, b.format, b.pages, b.words_version, b.licence, b.attribution, b.job_id,
        (select count(*) from corpus.chunks c where c.book_key = b.book_key) as chunks
   from corpus.books b
  where (%(env)s::text is null or b.env = %(env)s)
-   and (%(book)s::text is null or b.book_id = %(book)s or lower(b.title) = lower(%(book)s)
-        or starts_with(b.book_id, %(book)s || '.'))
+   and (%(book)s::text is null or b.book_id = %(book)s or b.file = %(book)s
+        or lower(b.title) = lower(%(book)s)
+        or regexp_replace(b.file, '[.][^./]*$', '') = %(book)s)
  order by b.env, b.book_id;

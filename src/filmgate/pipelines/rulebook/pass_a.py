@@ -1,6 +1,7 @@
 """Pass A: open every book, find its sections, and make its dictionary."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,10 @@ from filmgate.pipelines.rulebook.rules.sections import sections
 from filmgate.pipelines.rulebook.rules.terms import dictionary
 from filmgate.pipelines.rulebook.rules.text import cleaned
 from filmgate.tools.books.reading import format_of, read_book
+
+MIN_WRITTEN = 20
+"""Characters a page, not counting what stands on several: less on pictures is a stamp, and the
+book a scan."""
 
 REFUSED = "refused"
 """Among what is known of the uploads: files that are none, by name, with the reason."""
@@ -117,8 +122,9 @@ def _once(bench: Bench, uploads: Iterable[Upload]) -> Iterator[Upload]:
     """Each book once, whatever it is called; what is no book by its name goes on to be refused."""
     first: dict[str, Upload] = {}
     for each in uploads:
-        same = first.setdefault(each.source_id, each)
-        if same is each or not _is_book(each.path):
+        is_book = each.refused is None and _is_book(each.path)
+        same = first.setdefault(each.source_id, each) if is_book else each
+        if same is each:
             yield each
         else:
             bench.warn("same_book", f"{each.name} has the bytes of {same.name}, and is left out")
@@ -178,10 +184,14 @@ def open_book(upload: Upload, *, ocr: bool) -> Opened:
 def _check_text(pages: Sequence[Page]) -> None:
     """Raise Invalid where there is nothing to read but what is printed on every page, or stamped
     onto pictures."""
-    told = [each for each in pages if not each.is_image and _has_text(each)]
-    if told:
+    if any(_has_text(each) for each in pages if not each.is_image):
         return
-    pictures = sum(page.is_image for page in pages)
+    scans = [page for page in pages if page.is_image]
+    seen = Counter(cleaned(line.text) for page in scans for line in page.lines)
+    written = sum(len(text) for text, count in seen.items() if count == 1)
+    if scans and written >= MIN_WRITTEN * len(scans):
+        return
+    pictures = len(scans)
     raise Invalid(
         "no page of it has text",
         expected="a text layer",
@@ -214,5 +224,6 @@ def _remarks(facts: BookFacts, pages: Iterable[Page]) -> Iterator[Remark]:
     if pictures:
         shown = ", ".join(pictures[:20]) + (", …" if len(pictures) > 20 else "")  # noqa: PLR2004
         yield Remark(
-            code="no_text_layer", message=f"pages without text ({shown}); --ocr reads them off"
+            code="no_text_layer",
+            message=f"pages that are pictures, or stamped ones ({shown}); --ocr reads them off",
         )

@@ -28,7 +28,7 @@ from filmgate.pipelines.rulebook.pass_a import A
 from filmgate.pipelines.rulebook.pass_b import B
 from filmgate.pipelines.rulebook.rules.chunking import chunks
 from filmgate.pipelines.rulebook.rules.contents import found_again
-from filmgate.tools.books.unstructured_elements import read_elements
+from filmgate.tools.books.unstructured_elements import elements_of
 
 VERSION = 1
 
@@ -154,7 +154,7 @@ def _chunked_by_unstructured(book: Read) -> tuple[list[Chunk], Coverage]:
             source_id=source_id, page=page.page, label=labels.get(page.page), lines=page.lines
         )
         for path, offset in book.files
-        for page in read_elements(path, book.toc.format, offset)
+        for page in elements_of(path, book.toc.format, offset)
     ]
     listed, unlisted = (found_again(s, pages) for s in (book.toc.sections, book.toc.unlisted))
     toc = book.toc.model_copy(update={"sections": tuple(listed), "unlisted": tuple(unlisted)})

@@ -56,13 +56,22 @@ def _files(uploads: Path) -> Iterator[tuple[str, tuple[Path, str | None]]]:
         below[:] = sorted(n for n in below if not n.startswith(".") and n not in linked)
         for name in [*names, *linked]:
             path = Path(folder) / name
-            if not name.startswith("."):
-                yield str(path.relative_to(uploads)), (path, _why_not(path, root))
+            if name.startswith("."):
+                continue
+            below_root = str(path.relative_to(uploads))
+            if below_root.isprintable():
+                yield below_root, (path, _why_not(path, root))
+            else:
+                yield ascii(below_root), (path, "a name that cannot be written down")
 
 
 def _why_not(path: Path, root: Path) -> str | None:
     """Why something in the uploads is not read; None where it is a file in there."""
-    if not path.resolve().is_relative_to(root):
+    try:
+        is_inside = path.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):
+        return "a link to itself"
+    if not is_inside:
         return "a link that leads out of the uploads"
     if path.is_dir():
         return "a link to a folder"

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Generator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from filmgate.core.errors import Invalid, Unavailable
@@ -34,7 +35,7 @@ def said_by(module: str, *arguments: str) -> Generator[dict[str, Any], None, Non
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         cwd="/",
-        env={name: os.environ[name] for name in KEPT if name in os.environ},
+        env=_environment(),
     )
     assert worker.stdout is not None
     deadline = threading.Timer(DEADLINE_S, worker.kill)
@@ -42,7 +43,7 @@ def said_by(module: str, *arguments: str) -> Generator[dict[str, Any], None, Non
     deadline.start()
     try:
         for line in worker.stdout:
-            told = json.loads(line)
+            told = dict(json.loads(line))
             if "error" in told:
                 fault = told["error"]
                 raise ERRORS.get(fault.pop("code"), Invalid)(**fault)
@@ -50,7 +51,8 @@ def said_by(module: str, *arguments: str) -> Generator[dict[str, Any], None, Non
                 return
             yield told
         raise _died(worker.wait())
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
+        worker.kill()
         raise _died(worker.wait()) from error
     finally:
         deadline.cancel()
@@ -58,6 +60,14 @@ def said_by(module: str, *arguments: str) -> Generator[dict[str, Any], None, Non
             worker.kill()
         worker.stdout.close()
         worker.wait()
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    if "PYTHONPATH" in kept:  # it is not in our folder that the process looks
+        paths = kept["PYTHONPATH"].split(os.pathsep)
+        kept["PYTHONPATH"] = os.pathsep.join(str(Path(each).absolute()) for each in paths if each)
+    return kept
 
 
 def _died(code: int) -> Invalid:

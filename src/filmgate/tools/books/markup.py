@@ -86,11 +86,9 @@ def book_of(
 
 def text_of(data: bytes) -> str:
     """Bytes of a text in UTF-8 (or UTF-16 with its mark); Invalid for others."""
-    if b"\0" in data and data[:2] not in {b"\xff\xfe", b"\xfe\xff"}:
-        raise Invalid("this is no text", expected="UTF-8", got="bytes with NUL among them")
     encoding = "utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
     try:
-        return data.decode(encoding)
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
         raise Invalid(
             "this is no text in UTF-8",
@@ -98,6 +96,9 @@ def text_of(data: bytes) -> str:
             got=f"byte {error.object[error.start]:#04x} at {error.start}",
             hint="Save it as UTF-8, and hand that in",
         ) from error
+    if "\0" in text:
+        raise Invalid("this is no text", expected="UTF-8", got="NUL among its characters")
+    return text
 
 
 def blocks_of(data: bytes) -> tuple[list[Line], str | None]:

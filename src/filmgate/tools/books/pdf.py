@@ -213,9 +213,9 @@ class _Lines:
     def _size(self, character: int) -> float:
         """The size set for the letters stands in the text matrix as often as in the font size."""
         nominal: float = self._pdfium.FPDFText_GetFontSize(self._text.raw, character)
-        if not self._pdfium.FPDFText_GetMatrix(self._text.raw, character, self._matrix):
-            return round(nominal, 1)
-        return round(nominal * math.hypot(self._matrix.c, self._matrix.d), 1)
+        if self._pdfium.FPDFText_GetMatrix(self._text.raw, character, self._matrix):
+            nominal *= math.hypot(self._matrix.c, self._matrix.d)
+        return round(nominal, 1) if math.isfinite(nominal) else 0.0
 
     def _font(self, character: int) -> str | None:
         length = self._pdfium.FPDFText_GetFontInfo(
@@ -246,7 +246,7 @@ class _Lines:
             x1, y0 = max(x1, end), min(y0, low)
             last_x, last_y = end, low
         box = (round(x0, 1), round(self._height - y1, 1), round(x1, 1), round(self._height - y0, 1))
-        return box, is_row
+        return (box if all(map(math.isfinite, box)) else None), is_row
 
 
 def _storable(text: str) -> str:

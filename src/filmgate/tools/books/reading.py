@@ -62,14 +62,14 @@ def read_book(path: Path, *, ocr: bool = False) -> Book:
         return Book(
             producer=Producer.model_validate(opened["producer"]),
             facts=BookFacts.model_validate_json(json.dumps(opened["facts"])),
-            pages=(_page(each["page"]) for each in told),
+            pages=(page_of(each["page"]) for each in told),
         )
     except BaseException:
         told.close()
         raise
 
 
-def _page(told: dict[str, Any]) -> Page:
+def page_of(told: dict[str, Any]) -> Page:
     """A page as the worker tells it. Its lines are many, and are held against their contract when
     they are written."""
     lines = tuple(

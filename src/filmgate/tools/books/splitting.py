@@ -1,7 +1,9 @@
 """A PDF in parts, by pikepdf, in a process of its own: `python -m filmgate.tools.books.splitting
-PATH FOLDER LIMIT_BYTES START,START,…` writes them into FOLDER, and says of each its pages."""
+PATH FOLDER LIMIT_BYTES STARTS` writes them into FOLDER, and says of each its pages; STARTS is a
+JSON file with the pages at which chapters begin."""
 
 import io
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,9 +28,9 @@ def split(
     Pages are copied into new documents: one whose other pages are taken away keeps all that its
     outline and its structure tree still hold. Raises Invalid where it cannot be read.
     """
-    told = said_by(
-        MODULE, str(path.absolute()), str(folder), str(limit_bytes), ",".join(map(str, starts))
-    )
+    cuts = folder / "starts.json"  # there may be more than fit a command line
+    cuts.write_text(json.dumps(sorted(set(starts))))
+    told = said_by(MODULE, str(path.absolute()), str(folder), str(limit_bytes), str(cuts))
     return [(Range(*each["pages"]), folder / each["file"]) for each in told]
 
 
@@ -63,5 +65,6 @@ def _parts(
 
 if __name__ == "__main__":
     given, into, limit, begun = sys.argv[1:5]
-    cuts = [int(each) for each in begun.split(",") if each]
-    confine(lambda: _split(Path(given), Path(into), int(limit), cuts))
+    confine(
+        lambda: _split(Path(given), Path(into), int(limit), json.loads(Path(begun).read_text()))
+    )

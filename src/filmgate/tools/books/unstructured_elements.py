@@ -1,11 +1,16 @@
-"""Unstructured's elements as pages of lines, for those who want its blocks of text."""
+"""Unstructured's elements as pages of lines, for those who want its blocks of text; found in a
+process of its own: `python -m filmgate.tools.books.unstructured_elements PATH FORMAT OFFSET`."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 from filmgate.core.books import BookFormat, Line, Page, Role
 from filmgate.core.errors import Invalid, Unavailable
+from filmgate.tools.books.confined import said_by
+from filmgate.tools.books.confinement import MAX_MEMORY_WITH_OCR_BYTES, confine, say
+from filmgate.tools.books.reading import page_of
 
 PARTITIONS = {
     BookFormat.PDF: ("pdf", {"strategy": "fast"}),
@@ -18,6 +23,15 @@ ROLES = {"Title": Role.HEADING, "ListItem": Role.ITEM, "Table": Role.ROW}
 FURNITURE = frozenset({"Header", "Footer", "PageNumber"})
 BETWEEN = 2
 """Characters that an element is taken to be from the next: an empty line."""
+
+
+MODULE = "filmgate.tools.books.unstructured_elements"
+
+
+def elements_of(path: Path, book_format: BookFormat, offset: int = 0) -> list[Page]:
+    """`read_elements`, in a process of its own."""
+    told = said_by(MODULE, str(path.absolute()), book_format.value, str(offset))
+    return [page_of(each["page"]) for each in told]
 
 
 def read_elements(path: Path, book_format: BookFormat, offset: int = 0) -> list[Page]:
@@ -71,7 +85,6 @@ def _elements(path: Path, book_format: BookFormat) -> list[Any]:
     try:
         _without_a_model()
         module = import_module(f"unstructured.partition.{name}")
-        return list(getattr(module, f"partition_{name}")(filename=str(path), **options))
     except ImportError as error:
         raise Unavailable(
             f"Unstructured is not installed for {book_format.value}",
@@ -79,10 +92,14 @@ def _elements(path: Path, book_format: BookFormat) -> list[Any]:
             got=f"no {error.name}",
             hint=f"pip install 'unstructured[{name}]', or leave --parser out",
         ) from error
-    except (LookupError, RuntimeError) as error:
-        raise Unavailable(
-            "Unstructured wants data that it cannot fetch",
-            expected="its tokenizer's data on this machine",
-            got=str(error).strip().partition("\n")[0],
-            hint="Fetch them where there is a network, or leave --parser out",
-        ) from error
+    return list(getattr(module, f"partition_{name}")(filename=str(path), **options))
+
+
+def _tell(path: Path, book_format: BookFormat, offset: int) -> None:
+    for page in read_elements(path, book_format, offset):
+        say({"page": page.__dict__})
+
+
+if __name__ == "__main__":
+    given, named, behind = sys.argv[1:4]
+    confine(lambda: _tell(Path(given), BookFormat(named), int(behind)), MAX_MEMORY_WITH_OCR_BYTES)

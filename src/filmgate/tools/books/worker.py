@@ -46,7 +46,7 @@ def read(path: Path, book_format: BookFormat, *, is_ocr: bool) -> None:
                 expected=f"at most {MAX_CHARACTERS:,} characters",
                 got=f"more, by page {page.page}",
             )
-        say({"page": {**page.__dict__, "lines": page.lines}})
+        say({"page": page.__dict__})
 
 
 def _pages(book: Book, path: Path, *, is_ocr: bool) -> Iterator[Page]:

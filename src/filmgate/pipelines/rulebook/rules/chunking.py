@@ -5,23 +5,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Literal
 
-from filmgate.core.books import Box, Line, Page, Role
+from filmgate.core.books import Box, Page, Role
 from filmgate.core.digest import sha256_hex
-from filmgate.core.errors import ContractBroken
 from filmgate.core.rulebook import (
     Chunk,
     ChunkKind,
     ChunkMetadata,
     Coverage,
     Section,
-    Skipped,
     Span,
     Toc,
 )
+from filmgate.pipelines.rulebook.rules.coverage import Taken, account
 from filmgate.pipelines.rulebook.rules.paragraphs import (
-    CELLS,
     MAX_CHARACTERS,
     MIN_CHARACTERS,
     Paragraph,
@@ -32,13 +29,10 @@ from filmgate.pipelines.rulebook.rules.paragraphs import (
     typesetting,
 )
 from filmgate.pipelines.rulebook.rules.sections import breadcrumbs, short_id
-from filmgate.pipelines.rulebook.rules.styles import is_bold
+from filmgate.pipelines.rulebook.rules.tables import table_rows
 from filmgate.pipelines.rulebook.rules.text import cleaned, folded, key
 
-Taken = dict[tuple[int, int], list[tuple[int, int]]]
-"""By page and line: the characters of it that are in chunks."""
-
-STATBLOCK = ("armor class", "hit points", "challenge")
+STATBLOCK = ("armor class", "hit points")
 """What a block of a creature's numbers always has."""
 
 
@@ -72,7 +66,7 @@ def chunks(
     for section_id, pieces in _pieces(known.values(), pages):
         for piece in pieces:
             maker.add(section_id, piece)
-    return maker.linked(), _coverage(toc, pages, maker.taken)
+    return maker.linked(), account(toc, pages, maker.taken)
 
 
 def _pieces(
@@ -181,30 +175,8 @@ def _piece(held: Sequence[Paragraph]) -> Piece:
     kind = ChunkKind.LIST if shapes[Shape.ITEM] > shapes[Shape.PROSE] else ChunkKind.PROSE
     piece = Piece(kind, tuple(held))
     text = folded(piece.text)
-    is_statblock = all(word in text for word in STATBLOCK[:2])
+    is_statblock = all(word in text for word in STATBLOCK)
     return replace(piece, kind=ChunkKind.STATBLOCK) if is_statblock else piece
-
-
-def table_rows(lines: Sequence[Placed]) -> tuple[list[Placed], list[list[Placed]]]:
-    """The head of a table: lines that say so, or that are set in bold; and its rows: a line without
-    cells of its own, in the letters of the row above, goes on with it."""
-    body = list(lines)
-    heads: list[Placed] = []
-    while len(body) > 1 and _is_head(body[0], body[-1]):
-        heads.append(body.pop(0))
-    rows: list[list[Placed]] = []
-    for each in body:
-        is_row = each.line.role in CELLS
-        if rows and not is_row and each.line.font == rows[-1][-1].line.font:
-            rows[-1].append(each)
-        elif is_row:
-            rows.append([each])
-    return heads, rows
-
-
-def _is_head(line: Placed, last: Placed) -> bool:
-    is_other = line.line.font != last.line.font and is_bold(line.line)
-    return line.line.role is Role.HEAD or is_other
 
 
 class _Maker:
@@ -254,6 +226,8 @@ class _Maker:
         self._head = (within, lines[-1].page, head)
         for row in rows:
             told = " ".join(cleaned(each.line.text) for each in row)
+            if not told:
+                continue
             text = "\n".join(filter(None, (head, told)))
             name = f"{table.anchor_id}\x1f{key(' '.join(told.split()[:2]))}"
             self._ordinals[name] += 1
@@ -339,57 +313,3 @@ def _around(boxes: Sequence[Box]) -> Box | None:
         return None
     x0, y0, x1, y1 = zip(*boxes, strict=True)
     return (min(x0), min(y0), max(x1), max(y1))
-
-
-def _coverage(toc: Toc, pages: Sequence[Page], taken: Taken) -> Coverage:
-    """The account. What no chunk has, and what has no reason to be in none, is in neither sum."""
-    total = within = 0
-    skipped: list[Skipped] = []
-    for page in pages:
-        for number, line in enumerate(page.lines):
-            count = _visible(line.text)
-            total += count
-            pieces = taken.get((page.page, number), [])
-            if pieces == [(line.start, line.end)]:
-                within += count
-                continue
-            pieces = sorted(pieces)
-            within += sum(_visible(line.text[a - line.start : b - line.start]) for a, b in pieces)
-            if any(end > start for (_, end), (start, _) in pairwise(pieces)):
-                raise ContractBroken(
-                    f"characters of {toc.file} are in two chunks",
-                    expected="each in one",
-                    got=f"page {page.page}: {line.text[:80]!r}",
-                )
-            if not pieces and (reason := _reason(line)) is not None:
-                skipped.append(_skipped(page, line, reason))
-        if not page.lines:
-            skipped.append(
-                Skipped(page=page.page, char_start=0, char_end=0, reason="no text layer", text="")
-            )
-    return Coverage(
-        source_id=toc.source_id,
-        book_id=toc.book_id,
-        characters=total,
-        in_chunks=within,
-        in_skipped=sum(_visible(each.text) for each in skipped),
-        skipped=tuple(skipped),
-    )
-
-
-def _visible(text: str) -> int:
-    """How many characters are no white space."""
-    return len("".join(text.split()))
-
-
-def _reason(line: Line) -> Literal["furniture", "invisible"] | None:
-    """Why a line may be in no chunk."""
-    if line.role is Role.FURNITURE:
-        return "furniture"
-    return None if cleaned(line.text) else "invisible"
-
-
-def _skipped(page: Page, line: Line, reason: Literal["furniture", "invisible"]) -> Skipped:
-    return Skipped(
-        page=page.page, char_start=line.start, char_end=line.end, reason=reason, text=line.text
-    )

@@ -174,12 +174,13 @@ def _tree(known: _Known) -> Iterator[Found]:
 def _mentions(known: _Known, enriched: Iterable[Enriched]) -> Iterator[Found]:
     terms = {term.term_id: term for named in known.terms.values() for term in named}
     for each in enriched:
-        chunk = known.chunks[each.chunk_id]
-        src = known.at(chunk)
-        if src is None or chunk.kind is ChunkKind.ROW:
+        chunk = known.chunks.get(each.chunk_id)
+        src = known.at(chunk) if chunk is not None else None
+        if chunk is None or src is None or chunk.kind is ChunkKind.ROW:
             continue
         for entity in each.entities:
-            dst = known.node_of(terms[entity.term_id])
+            term = terms.get(entity.term_id)
+            dst = known.node_of(term) if term is not None else None
             if dst is not None and dst != src:
                 said = each.normalized[max(0, entity.start - 40) : entity.end + 40]
                 yield Found("mentions", src, dst, "dictionary term", chunk, said)
