@@ -21,6 +21,10 @@ MAX_RATIO = 200
 """Of a member's size to its size in the ZIP; DEFLATE of text stays below 20, a bomb near 1,000."""
 
 RATIO_FROM_BYTES = 1 << 20
+BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+"""What zipfile raises at archives that are damaged, locked (RuntimeError), or packed in a way that
+it does not know (a subclass of that)."""
+
 NAMESPACES = {
     "c": "urn:oasis:names:tc:opendocument:xmlns:container",
     "o": "http://www.idpf.org/2007/opf",
@@ -33,7 +37,7 @@ def open_epub(path: Path) -> Book:
     try:
         with zipfile.ZipFile(path) as archive:
             documents, title = _read(_Members(archive))
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+    except BROKEN as error:
         raise Invalid(
             "this EPUB cannot be read", expected="a whole ZIP", got=str(error) or "a broken one"
         ) from error
