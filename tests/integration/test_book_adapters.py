@@ -1,13 +1,15 @@
 """Other people's components around the passes: they keep our ids, and merge nobody."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from filmgate.core.errors import Invalid
+from filmgate.core.errors import Invalid, Unavailable
 from filmgate.core.rulebook import Edge, Graph, Node
 from filmgate.tools.haystack_cleaner import HaystackCleaner
 from filmgate.tools.minilm import MiniLm, read_safetensors
+from support.books import lanterns
 
 SOURCE = "0" * 64
 
@@ -44,6 +46,14 @@ def test_the_graph_is_had_as_a_store_of_llamaindex_in_which_namesakes_stay_apart
     assert {node.id for node in store.get()} == {"class:mage:book", "monster:mage:book"}
     ((_, relation, _),) = store.get_triplets(ids=["class:mage:book"])
     assert (relation.label, relation.properties["page"]) == ("mentions", 3)
+
+
+def test_a_typesetter_that_is_not_installed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "typst", None)
+    with pytest.raises(Unavailable, match="typst"):
+        lanterns(tmp_path / "lanterns.pdf")
 
 
 def test_likeness_is_what_the_makers_of_the_model_publish() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from filmgate.core.errors import Invalid
+from filmgate.core.errors import Invalid, Unavailable
 
 
 def typeset(template: bytes, data: Mapping[str, Any], pictures: Mapping[str, bytes]) -> bytes:
@@ -14,8 +14,15 @@ def typeset(template: bytes, data: Mapping[str, Any], pictures: Mapping[str, byt
 
     Nothing outside of these can be read; only the fonts that Typst brings are used.
     """
-    import typst  # a program of its own
-
+    try:
+        import typst  # a program of its own
+    except ImportError as error:
+        raise Unavailable(
+            "nothing is there to typeset with",
+            expected="the packages of the extra 'episode'",
+            got="no typst",
+            hint="pip install 'filmgate[episode]'",
+        ) from error
     text = json.dumps(data, ensure_ascii=False, sort_keys=True).encode()
     sources = {"main.typ": template, "data.json": text, **pictures}
     with TemporaryDirectory(prefix="filmgate-") as name:
