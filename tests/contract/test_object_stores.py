@@ -112,6 +112,46 @@ def test_an_entry_tells_size_and_mark_as_the_listing_does(store: ObjectStore) ->
     assert [[entry]] == list(store.pages("runs"))
 
 
+def test_a_listing_of_all_has_every_key(store: ObjectStore) -> None:
+    for name in ["b/x", "a", "b/a/y"]:
+        store.create(name, b"1")
+    assert keys(store, "") == ["a", "b/a/y", "b/x"]
+
+
+@pytest.mark.parametrize(
+    ("start", "size", "piece"),
+    [(0, 4, b"0123"), (3, 4, b"3456"), (8, 9, b"89"), (10, 1, b""), (99, 5, b""), (2, 0, b"")],
+)
+def test_a_piece_of_an_object_is_read(
+    store: ObjectStore, start: int, size: int, piece: bytes
+) -> None:
+    store.create("x", b"0123456789")
+    assert store.read("x", start, size) == piece
+
+
+def test_a_piece_of_nothing_is_not_found(store: ObjectStore) -> None:
+    with pytest.raises(NotFound):
+        store.read("nothing", 0, 5)
+
+
+def test_an_object_is_replaced_whole_from_bytes_or_a_file(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    file = tmp_path / "large"
+    file.write_bytes(bytes(range(256)) * (NEAR_FIVE_MEBIBYTES // 256 + 1))
+    for data in (b"1", b"22", file, b"3"):
+        store.replace("a/x", data)
+        assert read(store, "a/x") == (data if isinstance(data, bytes) else data.read_bytes())
+    assert keys(store, "") == ["a/x"]
+
+
+def test_a_place_on_this_machine_holds_the_object_or_there_is_none(store: ObjectStore) -> None:
+    store.create("x", b"1")
+    assert store.path("nothing") is None
+    place = store.path("x")
+    assert place is None or place.read_bytes() == b"1"
+
+
 def test_an_object_is_read_by_the_line(store: ObjectStore) -> None:
     lines = [b"%d\n" % n for n in range(50_000)]
     store.create("x", b"".join(lines))

@@ -51,6 +51,15 @@ class FaultyStore:
     def create(self, key: str, data: bytes | Path, sha256: str | None = None) -> bool:
         return self._called("create", key, lambda: self._store.create(key, data, sha256))
 
+    def read(self, key: str, start: int, size: int) -> bytes:
+        return self._called("read", key, lambda: self._store.read(key, start, size))
+
+    def replace(self, key: str, data: bytes | Path) -> None:
+        self._called("replace", key, lambda: self._store.replace(key, data))
+
+    def path(self, key: str) -> Path | None:
+        return self._store.path(key)
+
     def entry(self, key: str) -> ObjectEntry | None:
         return self._called("entry", key, lambda: self._store.entry(key))
 

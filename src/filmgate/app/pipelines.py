@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from filmgate.core.pipeline import Pipeline
 
-BUILT_IN = ("episode", "rulebook")
+BUILT_IN = ("episode", "gameplay", "rulebook")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 ENTRY_POINTS = "filmgate.pipelines"
@@ -30,6 +30,10 @@ def load(name: str) -> "Pipeline":
         from filmgate.pipelines.episode.pipeline import EPISODE  # only where it is asked for
 
         return EPISODE
+    if name == "gameplay":
+        from filmgate.pipelines.gameplay.pipeline import GAMEPLAY  # likewise
+
+        return GAMEPLAY
     if name == "rulebook":
         from filmgate.pipelines.rulebook.pipeline import RULEBOOK  # likewise
 

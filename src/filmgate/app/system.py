@@ -21,6 +21,7 @@ from filmgate.app.run_choice import Given, RunChoice, admit, check_plan, job_fol
 from filmgate.app.run_options import RunOptions, RunReport, concerned, settings_of
 from filmgate.app.run_status import RunStatus
 from filmgate.app.settings import Settings
+from filmgate.app.stores import opener
 from filmgate.core.answers import Receipt
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, UsageError
 from filmgate.core.forecast import Forecast
@@ -121,7 +122,8 @@ class System:
                 resources=resources,
                 observer=observer,
                 clock=utc_now,
-                executor=partial(executor_of, options),
+                executor=partial(executor_of, options, pipeline),
+                open_store=opener(self._settings),
                 sinks=sinks,
                 is_detailed=options.is_detailed,
             )

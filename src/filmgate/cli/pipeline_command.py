@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from filmgate.cli.output import AsJson
+from filmgate.cli.pipeline_options import own
 
 if TYPE_CHECKING:
     from filmgate.app.run_options import RunOptions
@@ -38,11 +39,6 @@ class ExecutorName(StrEnum):
     RAY = "ray"
 
 
-Source = Annotated[Path, typer.Argument(help="The input.", show_default=False)]
-Uploads = Annotated[
-    Path | None,
-    typer.Option("--uploads", help="A folder of books, or one; a run that is named knows its own."),
-]
 Env = Annotated[str | None, typer.Option(help="What kind of work it is: dev, prod, …")]
 AssetName = Annotated[str | None, typer.Option(help="Default: from the file's name.")]
 RunName = Annotated[str | None, typer.Option(help="Name the run, or go on with it.")]
@@ -61,7 +57,10 @@ Force = Annotated[bool, typer.Option("--force", help="Run again what is up to da
 Repair = Annotated[bool, typer.Option("--repair", help="Make missing or altered files again.")]
 Strict = Annotated[bool, typer.Option("--strict", help="One bad item fails its stage.")]
 HowVerified = Annotated[Verify, typer.Option(help="full: read every file again at every gate.")]
-Jobs = Annotated[int, typer.Option(min=1, max=256, help="Stages, and items, side by side.")]
+Jobs = Annotated[
+    int,
+    typer.Option("--jobs", "--workers", min=1, max=256, help="Stages, and items, side by side."),
+]
 Where = Annotated[ExecutorName, typer.Option(help="Where stages work on many items.")]
 NoIngest = Annotated[bool, typer.Option("--no-ingest", help="Leave the database alone.")]
 Level = Annotated[LogLevel | None, typer.Option(case_sensitive=False)]
@@ -78,45 +77,6 @@ class Asked:
     log_level: LogLevel | None
     log_file: Path | None
     as_json: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Flag:
-    """An option of one pipeline: a setting of a stage by a name of its own."""
-
-    setting: str
-    annotation: Any
-
-
-FLAGS = {
-    "rulebook": {
-        "ocr": Flag(
-            setting="A.ocr",
-            annotation=Annotated[
-                bool | None, typer.Option("--ocr", help="Read scanned pages off their pictures.")
-            ],
-        ),
-        "parser": Flag(
-            setting="C.parser",
-            annotation=Annotated[str | None, typer.Option(help="native or unstructured.")],
-        ),
-        "enricher": Flag(
-            setting="D.enricher",
-            annotation=Annotated[str | None, typer.Option(help="native or haystack.")],
-        ),
-        "embeddings": Flag(
-            setting="D.embeddings",
-            annotation=Annotated[
-                bool | None, typer.Option("--embeddings", help="Make a vector of each chunk.")
-            ],
-        ),
-        "graph": Flag(
-            setting="E.graph",
-            annotation=Annotated[str | None, typer.Option(help="native or llamaindex.")],
-        ),
-    }
-}
-"""By pipeline and name. Pipelines are not loaded for --help."""
 
 
 def add(app: typer.Typer, pipeline: str, told: str, do: Callable[[Asked], None]) -> None:
@@ -147,6 +107,7 @@ def add(app: typer.Typer, pipeline: str, told: str, do: Callable[[Asked], None])
     ) -> None:
         from filmgate.app.run_options import RunOptions  # keeps --help quick
 
+        source, told = own(pipeline).told(source, flags)
         options = RunOptions(
             asset_id=asset_id,
             run_id=run_id,
@@ -154,7 +115,7 @@ def add(app: typer.Typer, pipeline: str, told: str, do: Callable[[Asked], None])
             job_dir=job_dir,
             env=env,
             profile=profile,
-            settings=(*_settings(pipeline, flags), *(settings or ())),
+            settings=(*told, *(settings or ())),
             stages=tuple(name.strip() for name in (stages or "").split(",") if name.strip()),
             resume_from=resume_from,
             force=force,
@@ -185,25 +146,15 @@ def _shape(command: Callable[..., None], pipeline: str) -> None:
     """Give the command the options of its pipeline: Typer reads them off its signature."""
     signature = inspect.signature(command)
     options = dict(signature.parameters)
-    flags = FLAGS.get(pipeline)
-    source, default = (Source, inspect.Parameter.empty) if flags is None else (Uploads, None)
-    options["source"] = options["source"].replace(annotation=source, default=default)
+    mine = own(pipeline)
+    default = inspect.Parameter.empty if mine.needs_source else None
+    options["source"] = options["source"].replace(annotation=mine.source, default=default)
     del options["flags"]
-    for name, flag in (flags or {}).items():
+    for name, annotation in mine.flags.items():
         options[name] = inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=flag.annotation
+            name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
         )
     command.__annotations__ = {name: each.annotation for name, each in options.items()}
     command.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=list(options.values())
-    )
-
-
-def _settings(pipeline: str, flags: dict[str, Any]) -> tuple[str, ...]:
-    """What was typed of a pipeline's own options, as settings."""
-    own = FLAGS.get(pipeline, {})
-    return tuple(
-        f"{own[name].setting}={str(value).lower()}"
-        for name, value in flags.items()
-        if value is not None
     )

@@ -1,4 +1,4 @@
-"""The port of object stores: folders and buckets, where finished runs are handed over."""
+"""The port of object stores: folders and buckets, where inputs lie and runs are handed over."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +44,25 @@ class ObjectStore(Protocol):
     def open(self, key: str) -> BinaryIO:
         """Read an object from its start to its end; NotFound where there is none."""
 
+    def read(self, key: str, start: int, size: int) -> bytes:
+        """At most `size` bytes from `start` on, fewer where the object ends; NotFound where there
+        is none."""
+
+    def replace(self, key: str, data: bytes | Path) -> None:
+        """Make an object, or give the one that is there other bytes, whole or not at all."""
+
+    def path(self, key: str) -> Path | None:
+        """Where an object lies, if that is on this machine; None where it does not."""
+
     def pages(self, prefix: str, after: str | None = None) -> Iterator[list[ObjectEntry]]:
-        """All objects below a folder `prefix`, recursively, in order of their keys, by the page;
-        only those whose key is greater than `after`."""
+        """All objects below a folder `prefix` (of the whole store where that is empty),
+        recursively, in order of their keys, by the page; only those whose key is greater than
+        `after`."""
+
+
+class OpenStore(Protocol):
+    """Opens stores; can travel to other processes."""
+
+    def __call__(self, place: str, *, make: bool = False) -> ObjectStore:
+        """The store at an address or path; a folder that is not there is made where `make` says
+        so. Raises Invalid for what is no address, NotFound for a folder that is not there."""

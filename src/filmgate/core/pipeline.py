@@ -41,6 +41,9 @@ class Pipeline:
     """What each profile sets otherwise than the stages' own defaults: by stage, by setting."""
 
     layout: Layout = Layout.RUN
+    items_apart: bool = False
+    """Whether items are worked on in processes of their own even one at a time, because what is
+    in them may kill who reads it."""
     refused: ExitCode = ExitCode.DONE
     """How a run ends in which a stage left bad items out and went on with the good ones."""
 

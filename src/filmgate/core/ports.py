@@ -14,6 +14,7 @@ from filmgate.core.envelope import ArtifactLine
 from filmgate.core.files import FileContract
 from filmgate.core.gates import FileFacts, Verdict
 from filmgate.core.manifest import Ledger, Manifest
+from filmgate.core.objects import OpenStore
 from filmgate.core.payloads.payload import Payload
 from filmgate.core.plan import Producer
 from filmgate.core.publishing import Origin, Seal
@@ -121,6 +122,11 @@ class Bench(Protocol):
     def resource(self, name: str) -> Resource | None:
         """A resource that the stage consults; None where it is not there."""
 
+    @property
+    def open_store(self) -> OpenStore:
+        """Opens object stores, for stages whose items lie in one. Where it was not given with
+        the invocation, it raises Unavailable."""
+
     def write_document(self, contract: FileContract, value: BaseModel) -> None:
         """Make a document, once. Raises ContractBroken where the contract forbids it."""
 
@@ -149,12 +155,14 @@ class Bench(Protocol):
         *,
         total: int | None = None,
         name: Callable[[Item], str] = str,
+        may_all_fail: bool = False,
     ) -> Iterator[Mapped[Item, Value]]:
         """Fan out: what came of every item, in their order, bad ones included.
 
         `work` is a function of a module and its values can be pickled: it may run in another
         process. Bad items are kept in the stage's record under `name(item)` and counted in
-        `counts.failed`; the stage fails where all of them are bad, or one under `--strict`.
+        `counts.failed`; the stage fails where all of them are bad, unless they `may_all_fail`,
+        or where one is under `--strict`.
         """
 
     def progress(self, done: float, total: float | None) -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from filmgate.core.envelope import ArtifactLine
 from filmgate.core.errors import ContractBroken, Interrupted, Invalid, first_fault
 from filmgate.core.files import FileContract, FileKind
+from filmgate.core.objects import OpenStore
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Stage
 from filmgate.core.ports import (
@@ -50,6 +51,7 @@ class StageBench:
         readable: Mapping[str, ArtifactRef],
         registry: Registry,
         resources: Resources,
+        open_store: OpenStore,
         fan_out: FanOut,
         report: Callable[[float, float | None], None],
         warned: Callable[[dict[str, Any]], None],
@@ -62,6 +64,7 @@ class StageBench:
         self._readable = readable
         self._registry = registry
         self._resources = resources
+        self.open_store = open_store
         self._fan_out = fan_out
         self._report = report
         self._warned = warned
@@ -166,9 +169,17 @@ class StageBench:
         *,
         total: int | None = None,
         name: Callable[[Item], str] = str,
+        may_all_fail: bool = False,
     ) -> Iterator[Mapped[Item, Value]]:
         """Fan out over items; progress is told by item."""
-        return self._fan_out.map(work, items, total=total, name=name, progress=self.progress)
+        return self._fan_out.map(
+            work,
+            items,
+            total=total,
+            name=name,
+            progress=self.progress,
+            may_all_fail=may_all_fail,
+        )
 
     def progress(self, done: float, total: float | None) -> None:
         """Tell how far the work is; the place where a stage learns that it must stop."""

@@ -23,6 +23,7 @@ class FanOut:
         self.left = 0
         """How many items that were to be worked on were not taken, as far as is known."""
         self.errors: list[ItemError] = []
+        self._may_all_fail = True
 
     def map(
         self,
@@ -32,17 +33,19 @@ class FanOut:
         total: int | None,
         name: Callable[[Item], str],
         progress: Callable[[int, int | None], None],
+        may_all_fail: bool,
     ) -> Iterator[Mapped[Item, Value]]:
-        """What came of every item, in order; Invalid where all are bad, or one is under strict."""
+        """What came of every item, in order; Invalid where one is bad under strict."""
         self.failed = self.failed or 0
+        self._may_all_fail &= may_all_fail
         if total is None and isinstance(items, Sized):
             total = len(items)
         self.left += total or 0
         return self._each(self._executor.map(work, items), total, name, progress)
 
     def check(self) -> None:
-        """Raise Invalid where every item failed."""
-        if self.failed and not self.good:
+        """Raise Invalid where every item failed, and may not."""
+        if self.failed and not self.good and not self._may_all_fail:
             raise Invalid(
                 "every item failed",
                 expected="at least one good item",

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from filmgate.core.errors import Unavailable
 from filmgate.core.ids import StageName
+from filmgate.core.objects import ObjectStore, OpenStore
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Plan, Stage
 from filmgate.core.ports import Clock, EventSink, Executor, Observer, RunDirectory
@@ -15,6 +17,11 @@ from filmgate.engine.inputs import Inputs
 def in_process(lock: int) -> Executor:  # noqa: ARG001 - the form of executors
     """The executor of whoever chooses none."""
     return InProcess()
+
+
+def no_store(place: str, *, make: bool = False) -> ObjectStore:  # noqa: ARG001 - the port's form
+    """The stores of whoever gives none."""
+    raise Unavailable("no object stores can be reached here", expected="open_store", got=place)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +71,8 @@ class Invocation:
     """What stages may consult besides the run."""
     executor: Callable[[int], Executor] = in_process
     """Makes what stages fan out over, given the descriptor of the lease's lock."""
+    open_store: OpenStore = no_store
+    """Opens object stores for stages whose items lie in one."""
     sinks: tuple[EventSink, ...] = ()
     is_detailed: bool = False
     """Whether logs tell details too."""

@@ -136,6 +136,7 @@ class Shift:
             readable=self._gate.readable(stage, ledger),
             registry=self._asked.registry,
             resources=self._asked.resources,
+            open_store=self._asked.open_store,
             fan_out=fan_out,
             report=lambda done, total: journal.progress(name, done, total),
             warned=lambda warning: journal.warned(name, warning),

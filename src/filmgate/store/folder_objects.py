@@ -41,6 +41,32 @@ class FolderObjects:
                 sync_folder(target.parent)
         return True
 
+    def replace(self, key: str, data: bytes | Path) -> None:
+        """Make an object, or give the one that is there other bytes."""
+        target = self._place(key)
+        draft = target.with_name(f".{uuid4().hex}.tmp")
+        with self._told(key):
+            make_folders(target.parent)
+            try:
+                with new_file(draft) as file:
+                    for part in [data] if isinstance(data, bytes) else verified_parts(data, None):
+                        file.write(part)
+                draft.replace(target)
+            finally:
+                draft.unlink(missing_ok=True)
+            sync_folder(target.parent)
+
+    def read(self, key: str, start: int, size: int) -> bytes:
+        """A piece of an object."""
+        with self.open(key) as file, self._told(key):
+            file.seek(start)
+            return file.read(size)
+
+    def path(self, key: str) -> Path | None:
+        """Where the object lies; None where there is none."""
+        place = self._place(key)
+        return place if place.is_file() else None
+
     def entry(self, key: str) -> ObjectEntry | None:
         """What is known of an object without reading it."""
         self._check_there()
@@ -60,7 +86,7 @@ class FolderObjects:
         """All objects below a folder in order of their keys, which a disk does not keep."""
         self._check_there()
         with self._told(prefix):
-            found = sorted(_files(self._folder / prefix, prefix))
+            found = sorted(_files(self._folder / prefix, f"{prefix}/" if prefix else ""))
         wanted = [entry for entry in found if after is None or entry.key > after]
         for start in range(0, len(wanted), PAGE):
             yield wanted[start : start + PAGE]
@@ -112,9 +138,9 @@ def _files(folder: Path, prefix: str) -> Iterator[ObjectEntry]:
         return
     with found:
         for each in found:
-            key = f"{prefix}/{each.name}"
+            key = f"{prefix}{each.name}"
             if each.is_dir(follow_symlinks=False):
-                yield from _files(folder / each.name, key)
+                yield from _files(folder / each.name, f"{key}/")
             elif each.is_file(follow_symlinks=False) and is_plain_path(each.name):
                 yield _entry(key, each.stat(follow_symlinks=False))
 

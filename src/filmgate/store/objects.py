@@ -57,6 +57,28 @@ class BucketObjects:
                 return False
         return True
 
+    def replace(self, key: str, data: bytes | Path) -> None:
+        """Make an object, or give the one that is there other bytes. A Path goes up in parts."""
+        with self._told(key):
+            obstore.put(self._store, key, data, chunk_size=PART_BYTES)
+
+    def read(self, key: str, start: int, size: int) -> bytes:
+        """A piece of an object: one request."""
+        if size <= 0:
+            return b""
+        try:
+            with self._told(key):
+                return bytes(obstore.get_range(self._store, key, start=start, length=size))
+        except Unavailable:
+            entry = self.entry(key)  # servers refuse a range that begins behind the end
+            if entry is not None and start >= entry.size_bytes:
+                return b""
+            raise
+
+    def path(self, key: str) -> Path | None:  # noqa: ARG002 - the port's form
+        """It is elsewhere."""
+        return None
+
     def entry(self, key: str) -> ObjectEntry | None:
         """What is known of an object without reading it."""
         try:
@@ -74,7 +96,9 @@ class BucketObjects:
     def pages(self, prefix: str, after: str | None = None) -> Iterator[list[ObjectEntry]]:
         """All objects below a folder in order of their keys, by the page."""
         with self._told(prefix):
-            pages = obstore.list(self._store, f"{prefix}/", offset=after, chunk_size=PAGE)
+            pages = obstore.list(
+                self._store, f"{prefix}/" if prefix else None, offset=after, chunk_size=PAGE
+            )
             for page in pages:
                 yield [_entry(each) for each in page]
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from filmgate.core.errors import Invalid, NotFound
 from filmgate.media.container import MediaFacts, Track
@@ -28,6 +28,8 @@ LOOK_AT = 500
 
 FETCH_AGAIN = "If it was copied or recorded, it may be incomplete: fetch it again"
 TEXT, PICTURE = "plain text", "a still picture"
+UNREADABLE = "video_unreadable"
+HEAD_BYTES = 4096
 STILLS = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"BM")
 
 TIME_BASE = 1_000_000
@@ -40,19 +42,42 @@ _WANTED = "a video or sound file, such as MP4, MKV, WebM, AVI, WAV or MP3"
 @contextmanager
 def opened(path: Path) -> Iterator["InputContainer"]:
     """Open a media file for reading; Invalid or NotFound where that is not what `path` is."""
+    _check_file(path)
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    with _container(str(path.absolute()), path.name, path.stat().st_size, head) as container:
+        yield container
+
+
+@contextmanager
+def opened_within(file: BinaryIO, name: str, size_bytes: int) -> Iterator["InputContainer"]:
+    """Open media that lies within something else; Invalid where that is not what it is.
+
+    `file`: can be sought in, and begins where the media begins.
+    """
+    head = file.read(HEAD_BYTES)
+    file.seek(0)
+    with _container(file, name, size_bytes, head) as container:
+        yield container
+
+
+@contextmanager
+def _container(
+    source: "str | BinaryIO", name: str, size_bytes: int, head: bytes
+) -> Iterator["InputContainer"]:
     import av  # heavy
 
-    _check_file(path)
     options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
     try:
-        container = av.open(str(path.absolute()), options=options, metadata_errors="replace")
+        container = av.open(source, "r", options=options, metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
-        got = _what_came(path, error)
+        got = _what_came(size_bytes, head, error)
         raise Invalid(
-            f"{path.name} cannot be opened as media",
+            f"{name} cannot be opened as media",
             expected=_WANTED,
             got=got,
             hint=None if got in {TEXT, PICTURE} else FETCH_AGAIN,
+            reason=UNREADABLE,
         ) from error
     with container:
         yield container
@@ -159,16 +184,14 @@ def _check_file(path: Path) -> None:
         raise Invalid(f"{path.name} is empty", expected=_WANTED, got="0 bytes")
 
 
-def _what_came(path: Path, error: Exception) -> str:
+def _what_came(size_bytes: int, head: bytes, error: Exception) -> str:
     """What the decoder said, without the file's path."""
-    with path.open("rb") as file:
-        head = file.read(4096)
     if head and b"\0" not in head and _is_text(head):
         return TEXT
     if head.startswith(STILLS) or head[8:12] == b"WEBP":
         return PICTURE
     said = getattr(error, "strerror", None) or str(error)
-    return f"{path.stat().st_size} bytes: {said}"
+    return f"{size_bytes} bytes: {said}"
 
 
 def _is_text(head: bytes) -> bool:

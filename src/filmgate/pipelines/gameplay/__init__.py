@@ -1,0 +1,1 @@
+"""The gameplay pipeline: game sessions, extracted once, judged again and again."""

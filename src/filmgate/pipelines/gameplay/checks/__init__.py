@@ -1,0 +1,1 @@
+"""The checks: each a function of a session with a typed result, found by being in here."""

@@ -1,0 +1,144 @@
+"""Checks of the picture: dark, not filling the frame, or standing still."""
+
+from dataclasses import dataclass
+
+from filmgate.pipelines.gameplay.checking import check
+from filmgate.pipelines.gameplay.rules.pictures import STILL, within
+from filmgate.pipelines.gameplay.session import Session
+
+DARK = 15.0
+"""Of 255: the threshold of the public pipeline, here of the content alone."""
+
+FILLED = 0.97
+"""The share of width and of height that a picture fills that fills the frame: bars of less than
+3 % come from codecs that want whole blocks (1088 rows for 1080), not from scaling."""
+
+MIN_STILL = 0.5
+"""The share of the video that a capture must hang for."""
+MIN_EVENTS, MIN_EVENTS_PER_MINUTE = 10, 5.0
+"""What must be pressed meanwhile: the recorder's own client calls fewer than five key strokes a
+minute no play."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Darkness:
+    """Whether the content is dark."""
+
+    value: bool
+    mean: float
+    """0 to 255, of what is used of the picture, over the whole video."""
+    threshold: float
+    darkest_frames: list[int]
+    """Numbers of up to five."""
+
+
+@check(version=1)
+def is_video_mostly_dark(session: Session) -> Darkness:
+    """Whether the content of the picture, without its borders, is dark on the mean."""
+    import numpy as np  # heavy
+
+    means = within(session.greys, session.content).mean(axis=(1, 2))
+    numbers = session.extracted.frame_numbers(session.spread)
+    darkest = np.argsort(means, kind="stable")[:5]
+    mean = float(means.mean())
+    return Darkness(
+        value=mean < DARK,
+        mean=round(mean, 3),
+        threshold=DARK,
+        darkest_frames=sorted(numbers[place] for place in darkest),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Borders:
+    """Whether the picture fills its frame."""
+
+    value: bool
+    layout: str
+    """`full`, `letterbox`, `pillarbox`, `corner` (two sides that meet are bare) or `windowbox`."""
+    left: float
+    """The share of the frame that is bare on each side."""
+    top: float
+    right: float
+    bottom: float
+
+
+@check(version=1)
+def is_dpi_scale_issue(session: Session) -> Borders:
+    """Whether the picture leaves part of its frame bare, on any side, over the whole video."""
+    height, width = session.greys.shape[1:]
+    used = session.content
+    bare = {
+        "left": used.left / width,
+        "top": used.top / height,
+        "right": (width - used.right) / width,
+        "bottom": (height - used.bottom) / height,
+    }
+    wide, high = used.width / width, used.height / height
+    is_bare = wide < FILLED or high < FILLED
+    return Borders(
+        value=is_bare,
+        layout=_layout(bare, wide=wide, high=high) if is_bare else "full",
+        **{side: round(share, 4) for side, share in bare.items()},
+    )
+
+
+def _layout(bare: dict[str, float], *, wide: float, high: float) -> str:
+    sides = {side for side, share in bare.items() if share > (1 - FILLED) / 2}
+    if wide >= FILLED:
+        return "letterbox"
+    if high >= FILLED:
+        return "pillarbox"
+    is_corner = len(sides & {"left", "right"}) == 1 and len(sides & {"top", "bottom"}) == 1
+    return "corner" if is_corner else "windowbox"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frozen:
+    """Whether the capture hung."""
+
+    value: bool
+    still_share: float
+    """Of the video: the longest time without any change, menus left out."""
+    from_ms: int
+    to_ms: int
+    events: int
+    """What was pressed meanwhile."""
+    frames: list[int]
+    """Numbers of the first and the last frame of it."""
+
+
+@check(version=1)
+def is_frozen(session: Session) -> Frozen:
+    """Whether the picture stands still for half of the video while inputs are logged."""
+    menus = {place for each in session.stretches() if each.is_menu for place in each.places}
+    first, last = _longest_still([float(c) for c in session.changes], menus)
+    times = session.times_ms
+    begin, end = times[first], times[last]
+    shares = len(times) or 1
+    share = (last - first) / max(1, shares - 1)
+    pressed = session.extracted.inputs.pressed
+    events = sum(begin <= each.time_ms <= end for each in pressed)
+    minutes = (end - begin) / 60_000
+    is_played = events >= MIN_EVENTS and events >= MIN_EVENTS_PER_MINUTE * minutes
+    numbers = session.extracted.frame_numbers(session.spread)
+    return Frozen(
+        value=share >= MIN_STILL and is_played,
+        still_share=round(share, 4),
+        from_ms=begin,
+        to_ms=end,
+        events=events,
+        frames=[numbers[first], numbers[last]],
+    )
+
+
+def _longest_still(changes: list[float], menus: set[int]) -> tuple[int, int]:
+    """The places of the first and the last frame of the longest stretch without change."""
+    best = (0, 0)
+    first = 0
+    for place, change in enumerate(changes, start=1):
+        if change > STILL or place in menus or place - 1 in menus:
+            first = place
+        elif place - first > best[1] - best[0]:
+            best = (first, place)
+    return best

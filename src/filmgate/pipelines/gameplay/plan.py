@@ -1,0 +1,7 @@
+"""The plan of the gameplay pipeline: its two stages."""
+
+from filmgate.core.plan import Plan
+from filmgate.pipelines.gameplay.extraction import extraction
+from filmgate.pipelines.gameplay.judging import manifest
+
+PLAN = Plan(pipeline="gameplay", stages=(extraction, manifest), packages="filmgate[gameplay]")

@@ -1,0 +1,1 @@
+"""What is decided about sessions, of values alone."""

@@ -1,0 +1,231 @@
+"""Menus: which stretches of a session show one, by what is on the screen and what was pressed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from filmgate.pipelines.gameplay.rules.inputs import KEYBOARD, MOUSE_MOVE, Inputs, held
+from filmgate.pipelines.gameplay.rules.pictures import STILL, Rectangle, changes
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Frames = NDArray[np.uint8]
+    Grey = NDArray[np.uint8]
+
+FLAT = 5
+"""Of 255: what a pixel's neighbours may differ by within a panel, which is drawn in one colour."""
+ONE_COLOUR = 8
+"""Of 255: between the 5th and the 95th of a hundred of its pixels."""
+STRAIGHT = 0.8
+"""The share of each side of its box that a panel reaches, and along which it stands out. Panels
+came out at 0.99 and more; what looked most like one in a world of blocks, at 0.3."""
+EDGE = 4
+"""Of 255: the step at a side."""
+MIN_AREA, MIN_SIDE = 0.02, 0.12
+"""Of the picture: smaller panels are part of what is shown while one plays."""
+MARGIN = 4
+"""Pixels at a side in which the step is looked for."""
+
+SAME_PANEL = 0.9
+"""The overlap, as intersection over union, of a panel with itself."""
+
+DIMMED = 0.8
+ALIKE = 0.8
+"""A picture is dimmed where it is that many times the one before, and correlates with it so."""
+
+MOVING = 0.25
+"""The share of a stretch in which the player walks; nobody does in a menu."""
+
+TOGGLES = frozenset({9, 27, 66, 69, 73, 74, 75, 76, 77, 79, 80})
+"""Windows' codes of Tab, Esc, B, E, I, J, K, L, M, O and P: what games open menus with."""
+WALKING = frozenset({37, 38, 39, 40, 65, 68, 83, 87})
+"""Arrows, A, D, S and W."""
+TOGGLED_MS = 1000
+"""How long after the key a menu may need to show."""
+
+LINES = 4
+"""Lines of text: more than what is told while one plays."""
+
+PANEL, DIM, TOGGLED, TEXT, WALKS = "panel", "dimmed", "toggled", "text", "walking"
+WEIGHTS = {PANEL: 2, TEXT: 2, DIM: 1, TOGGLED: 1, WALKS: -3}
+ENOUGH = 2
+"""A panel is enough, or much text; or a picture that darkens when a key for menus is pressed.
+Walking speaks against any of them."""
+
+ReadLines = Callable[["Frames"], int]
+"""How many lines of text are in a picture (3, h, w)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """Frames that show one thing, from `first` to `last`, by their places in the series."""
+
+    first: int
+    last: int
+    evidence: tuple[str, ...]
+
+    @property
+    def is_menu(self) -> bool:
+        """Whether the evidence is enough."""
+        return sum(WEIGHTS[each] for each in self.evidence) >= ENOUGH
+
+    @property
+    def places(self) -> range:
+        """Of its frames."""
+        return range(self.first, self.last + 1)
+
+
+def panel(grey: "Grey") -> Rectangle | None:
+    """The largest area of one colour with four straight sides; None where there is none.
+
+    Connected areas of flat colour (OpenCV), held against their boxes: a panel fills its box to
+    all four sides, and stands out along them.
+    """
+    import cv2  # heavy
+    import numpy as np
+
+    height, width = grey.shape
+    kernel = np.ones((3, 3), np.uint8)
+    spread = cv2.dilate(grey, kernel).astype(np.int16) - cv2.erode(grey, kernel)
+    flat = (spread <= FLAT).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(flat, connectivity=4)
+    best: Rectangle | None = None
+    for label in range(1, count):
+        left, top, wide, high, area = (int(each) for each in stats[label])
+        if area < MIN_AREA * grey.size or wide < MIN_SIDE * width or high < MIN_SIDE * height:
+            continue
+        box = Rectangle(left, top, left + wide, top + high)
+        is_panel = _is_straight(labels == label, box) and _stands_out(grey, box)
+        if is_panel and _is_one_colour(grey[labels == label]):
+            best = box if best is None or box.area > best.area else best
+    return best
+
+
+def _is_one_colour(pixels: "Grey") -> bool:
+    import numpy as np  # heavy
+
+    low, high = np.percentile(pixels, [5, 95])
+    return bool(high - low <= ONE_COLOUR)
+
+
+def _is_straight(mask: "NDArray[np.bool_]", box: Rectangle) -> bool:
+    own = mask[box.top : box.bottom, box.left : box.right]
+    sides = (own[:, :3].any(1), own[:, -3:].any(1), own[:3].any(0), own[-3:].any(0))
+    return bool(min(side.mean() for side in sides) >= STRAIGHT)
+
+
+def _stands_out(grey: "Grey", box: Rectangle) -> bool:
+    """Whether there is a step along each of its sides, none of which is the picture's own."""
+    import numpy as np  # heavy
+
+    height, width = grey.shape
+    is_inside = box.left >= MARGIN and box.top >= MARGIN
+    if not is_inside or box.right > width - MARGIN or box.bottom > height - MARGIN:
+        return False
+    rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
+    strips = (
+        (grey[rows, box.left - MARGIN : box.left + 2], 1),
+        (grey[rows, box.right - 2 : box.right + MARGIN], 1),
+        (grey[box.top - MARGIN : box.top + 2, columns], 0),
+        (grey[box.bottom - 2 : box.bottom + MARGIN, columns], 0),
+    )
+    return all(
+        (np.abs(np.diff(strip.astype(np.int16), axis=axis)).max(axis=axis) >= EDGE).mean()
+        >= STRAIGHT
+        for strip, axis in strips
+    )
+
+
+def stretches(
+    greys: "Grey",
+    times_ms: Sequence[int],
+    inputs: Inputs,
+    lines_in: Callable[[int], int] | None = None,
+) -> list[Stretch]:
+    """All stretches of a series of frames, in order. `greys`: (n, h, w), of what is used of the
+    picture; `lines_in`: lines of text in the frame at a place."""
+    panels = [panel(each) for each in greys]
+    moved = changes(greys)
+    starts = [0] + [
+        place
+        for place in range(1, len(greys))
+        if not _goes_on(panels[place - 1], panels[place], float(moved[place - 1]))
+    ]
+    ends = [*(start - 1 for start in starts[1:]), len(greys) - 1]
+    found = []
+    for first, last in zip(starts, ends, strict=True):
+        told = _Told(greys, times_ms, inputs, first, last)
+        evidence = [PANEL] if panels[first] is not None else []
+        evidence += [DIM] if told.is_dimmed() else []
+        evidence += [TOGGLED] if told.is_toggled() else []
+        evidence += [WALKS] if told.is_walking() else []
+        if lines_in is not None and first < last and lines_in(first) >= LINES:
+            evidence.append(TEXT)
+        found.append(Stretch(first=first, last=last, evidence=tuple(evidence)))
+    return found
+
+
+def _goes_on(before: Rectangle | None, now: Rectangle | None, change: float) -> bool:
+    """Whether a frame shows what the one before showed: the same panel, or the same picture."""
+    if before is not None and now is not None:
+        return _overlap(before, now) >= SAME_PANEL
+    return (before is None) == (now is None) and change <= STILL
+
+
+def _overlap(one: Rectangle, other: Rectangle) -> float:
+    wide = min(one.right, other.right) - max(one.left, other.left)
+    high = min(one.bottom, other.bottom) - max(one.top, other.top)
+    both = max(0, wide) * max(0, high)
+    return both / (one.area + other.area - both)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What is asked of one stretch."""
+
+    greys: "Grey"
+    times_ms: Sequence[int]
+    inputs: Inputs
+    first: int
+    last: int
+
+    def is_dimmed(self) -> bool:
+        """Whether it begins as the picture before, only darker."""
+        import numpy as np  # heavy
+
+        if self.first == 0:
+            return False
+        before, now = (
+            self.greys[place].astype(np.float64) for place in (self.first - 1, self.first)
+        )
+        if before.std() < 1 or now.std() < 1:
+            return False
+        alike = np.corrcoef(before.ravel(), now.ravel())[0, 1]
+        return bool(alike >= ALIKE and now.mean() <= DIMMED * before.mean())
+
+    def is_toggled(self) -> bool:
+        """Whether a key for menus went down just before it shows, or since the frame before."""
+        if self.first == 0:
+            return False
+        since, until = self.times_ms[self.first - 1] - TOGGLED_MS, self.times_ms[self.first]
+        return any(
+            each.kind == KEYBOARD and each.first in TOGGLES and each.second
+            for each in self.inputs.pressed
+            if since <= each.time_ms <= until
+        )
+
+    def is_walking(self) -> bool:
+        """Whether keys for walking are down for much of it."""
+        begin, end = self.times_ms[self.first], self.times_ms[self.last]
+        if begin == end:
+            return False
+        spans = held(self.inputs.pressed, WALKING, end)
+        walked = sum(max(0, min(until, end) - max(since, begin)) for since, until in spans)
+        return walked >= MOVING * (end - begin)
+
+
+def looks_around(inputs: Inputs, begin_ms: int, end_ms: int) -> int:
+    """How often the mouse was moved in that time."""
+    return sum(e.kind == MOUSE_MOVE and begin_ms <= e.time_ms <= end_ms for e in inputs.pressed)

@@ -1,0 +1,425 @@
+"""Sampling: a few frames of a video, decoded once, and what its packets tell of all the others."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from filmgate.core.errors import Invalid
+from filmgate.core.gameplay import STRIDE, UNIFORM, Sampling
+from filmgate.media.time import milliseconds
+from filmgate.tools.containers import FETCH_AGAIN, decoded, facts_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from av.container import InputContainer
+    from numpy.typing import NDArray
+
+MAX_PIXELS = 8192 * 4608
+"""Of a picture: more is no recording of a screen, and a frame of it takes 100 MB."""
+
+ROWS = 16
+"""One row of so many is looked at for how much a picture changed."""
+
+MOST_LOST = 0.01
+"""The share of frames that may be missing of what the header claims before a file counts as cut
+off: encoders miscount by a frame or two."""
+
+Open = Callable[[], AbstractContextManager["InputContainer"]]
+"""Opens the video anew, at its start."""
+
+
+class Series(NamedTuple):
+    """Frames that were sampled in one way."""
+
+    frames: "NDArray[np.uint8]"
+    """(n, 3, h, w) uint8, red green blue, upright."""
+    numbers: list[int]
+    """Of each frame, 0-based in order of presentation."""
+    times_ms: list[int]
+    """When each is first shown, from the start of the video."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampledVideo:
+    """What was sampled of a video, and what is known of the rest."""
+
+    metadata: dict[str, Any]
+    """Its format and streams as the header tells, in the names of ffprobe."""
+    series: Mapping[str, Series]
+    time_base: Fraction
+    pts: "NDArray[np.int64]"
+    """(n,) of every frame, rising, in ticks of the time base: the time line of the recording."""
+    change_numbers: "NDArray[np.int64]"
+    """(m,) frames that were decoded right after the one before them."""
+    change: "NDArray[np.float32]"
+    """(m,) the mean absolute change of their brightness since then, 0 to 255, on every 16th row:
+    0 where the picture is the same."""
+    rotation: int
+    """How far the pictures were turned to stand upright, in degrees: 0, 90, 180 or 270."""
+    decode_errors: int
+    damaged_frames: int
+
+    @property
+    def is_variable_rate(self) -> bool:
+        """Whether the steps from frame to frame differ by more than a tick."""
+        steps = self.pts[1:] - self.pts[:-1]
+        return bool(len(steps)) and int(steps.max()) - int(steps.min()) > 1
+
+
+def sample(open_video: Open, sampling: Sampling) -> SampledVideo:
+    """Sample a video; Invalid, with a `reason`, where there is none that can be decoded.
+
+    Groups of pictures without a frame that is wanted are read but not decoded, and none is
+    decoded beyond the last frame that is wanted of it. Frames that cannot be decoded are left out
+    of their series; the errors are counted.
+    """
+    with open_video() as container:
+        index, metadata = _video(container)
+        line = _packets(container, container.streams[index])
+    if line is None:
+        line = _decoded_line(open_video, index)
+    _check_whole(line, metadata)
+    wanted = _wanted(line, sampling)
+    picked = _Picked(line, sampling, {number for numbers in wanted.values() for number in numbers})
+    with open_video() as container:
+        stream: Any = container.streams[index]
+        stream.thread_type = "AUTO"
+        for picture in picked.decoded(container, stream):
+            picked.take(picture)
+    return picked.result(wanted, metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Line:
+    """The packets of a video."""
+
+    time_base: Fraction
+    pts: list[int]
+    """Of all frames, in order of presentation."""
+    packets: list[tuple[int, bool]]
+    """(pts, whether it can be decoded without others) in order of decoding; empty where packets
+    have no timestamps, and everything is decoded."""
+
+
+def _video(container: "InputContainer") -> tuple[int, dict[str, Any]]:
+    """Which stream the picture is, and what the header tells."""
+    facts = facts_of(container)
+    if facts.video is None:
+        kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+        raise Invalid(
+            "there is no picture in it", expected="a video", got=kinds, reason="no_picture"
+        )
+    stream: Any = container.streams[facts.video.index]
+    pixels = stream.codec_context.width * stream.codec_context.height
+    if not 0 < pixels <= MAX_PIXELS:
+        raise Invalid(
+            "its pictures are too large, or have no size",
+            expected=f"at most {MAX_PIXELS:,} pixels",
+            got=f"{stream.codec_context.width} × {stream.codec_context.height}",
+            reason="picture_too_large",
+        )
+    return facts.video.index, _metadata(container)
+
+
+def _packets(container: "InputContainer", stream: Any) -> _Line | None:
+    """The time line as the packets tell it, without decoding; None where they do not."""
+    packets: list[tuple[int, bool]] = []
+    shown: set[int] = set()
+    for packet in _demuxed(container, stream):
+        if packet.pts is None:
+            return None
+        packets.append((packet.pts, bool(packet.is_keyframe)))
+        if not packet.is_discard:
+            shown.add(packet.pts)
+    return _Line(time_base=Fraction(stream.time_base), pts=sorted(shown), packets=packets)
+
+
+def _demuxed(container: "InputContainer", stream: Any) -> Iterator[Any]:
+    """The packets of a stream, up to where the file breaks off."""
+    import av  # heavy
+
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError:
+            return
+        if packet is None:
+            return
+        if packet.size:
+            yield packet
+
+
+def _decoded_line(open_video: Open, index: int) -> _Line:
+    """The time line as the decoder tells it, for containers whose packets have no timestamps."""
+    with open_video() as container:
+        stream: Any = container.streams[index]
+        frames = (each for each in decoded(container, stream) if not isinstance(each, Exception))
+        pts = {frame.pts for frame in frames if frame.pts is not None}
+        return _Line(time_base=Fraction(stream.time_base), pts=sorted(pts), packets=[])
+
+
+def _check_whole(line: _Line, metadata: Mapping[str, Any]) -> None:
+    if not line.pts:
+        raise Invalid(
+            "no frame of it can be found",
+            expected="a video with timestamps",
+            got="none",
+            hint=FETCH_AGAIN,
+            reason="no_frames",
+        )
+    claimed = next(
+        int(each.get("nb_frames", 0))
+        for each in metadata["streams"]
+        if each["codec_type"] == "video"
+    )
+    if line.packets and len(line.packets) < claimed * (1 - MOST_LOST):
+        raise Invalid(
+            "the video is cut off",
+            expected=f"{claimed} frames, as its header claims",
+            got=f"{len(line.packets)}",
+            hint=FETCH_AGAIN,
+            reason="video_truncated",
+        )
+
+
+def _wanted(line: _Line, sampling: Sampling) -> dict[str, list[int]]:
+    """The numbers of the frames of each series, rising."""
+    count = len(line.pts)
+    wanted = {
+        STRIDE.format(stride=stride): list(range(0, count, stride))[:most]
+        for stride, most in sorted(sampling.strides.items())
+    }
+    if sampling.uniform:
+        wanted[UNIFORM.format(count=sampling.uniform)] = _spread(line.pts, sampling.uniform)
+    return wanted
+
+
+def _spread(pts: Sequence[int], count: int) -> list[int]:
+    """The frames that are shown in the middle of each of `count` equal shares of the time."""
+    steps = sorted(after - before for before, after in pairwise(pts))
+    last = steps[len(steps) // 2] if steps else 1
+    length = pts[-1] - pts[0] + last
+    moments = (pts[0] + Fraction(length * (2 * share + 1), 2 * count) for share in range(count))
+    return sorted({bisect_right(pts, moment) - 1 for moment in moments})
+
+
+@dataclass(kw_only=True)
+class _Seen:
+    """What of the frames that were decoded is kept."""
+
+    frames: dict[int, "NDArray[np.uint8]"] = field(default_factory=dict)
+    numbers: list[int] = field(default_factory=list)
+    change: list[float] = field(default_factory=list)
+    rotation: int = 0
+    decode_errors: int = 0
+    damaged_frames: int = 0
+
+
+class _Picked:
+    """Decodes what is wanted of a video, and picks it out."""
+
+    def __init__(self, line: _Line, sampling: Sampling, wanted: set[int]) -> None:
+        self._line = line
+        self._side = sampling.shorter_side
+        self._number = {pts: number for number, pts in enumerate(line.pts)}
+        self._wanted = wanted
+        self._fed = _needed(line, {line.pts[number] for number in wanted})
+        self._last = max(wanted)
+        self._size: tuple[int, int] | None = None
+        self._before: tuple[int, NDArray[np.int16]] | None = None
+        self._seen = _Seen()
+
+    def decoded(self, container: "InputContainer", stream: Any) -> Iterator[Any]:
+        """Pictures in order of presentation; those that are wanted, and what they need."""
+        import av  # heavy
+
+        def pictures(packets: Iterable[Any]) -> Iterator[Any]:
+            for packet in packets:
+                try:
+                    yield from packet.decode()
+                except av.FFmpegError:
+                    self._seen.decode_errors += 1
+
+        if self._line.packets:
+            fed = zip(_demuxed(container, stream), self._fed, strict=False)
+            yield from pictures(packet for packet, is_needed in fed if is_needed)
+            try:
+                yield from stream.codec_context.decode(None)
+            except av.FFmpegError:
+                self._seen.decode_errors += 1
+            return
+        for each in decoded(container, stream):
+            if isinstance(each, Exception):
+                self._seen.decode_errors += 1
+            else:
+                yield each
+
+    def take(self, picture: Any) -> None:
+        """Look at a picture: how much it changed; keep it where it is wanted."""
+        number = self._number.get(picture.pts)
+        if number is None:
+            return
+        self._seen.damaged_frames += bool(picture.is_corrupt)
+        rows = _rows(picture)
+        before, self._before = self._before, (number, rows)
+        if before is not None and before[0] == number - 1 and before[1].shape == rows.shape:
+            self._seen.numbers.append(number)
+            self._seen.change.append(float(abs(rows - before[1]).mean()))
+        if number in self._wanted and number not in self._seen.frames:
+            self._size = self._size or _target_size(picture, self._side)
+            self._seen.rotation = _quarters(picture) * 90
+            self._seen.frames[number] = _pixels(picture, self._size)
+
+    def result(self, wanted: Mapping[str, Sequence[int]], metadata: dict[str, Any]) -> SampledVideo:
+        """Everything that was picked; Invalid where that is nothing."""
+        import numpy as np  # heavy
+
+        seen = self._seen
+        if not seen.frames:
+            raise Invalid(
+                "nothing of it can be decoded",
+                expected="frames",
+                got=f"none, and {seen.decode_errors} errors",
+                hint=FETCH_AGAIN,
+                reason="video_undecodable",
+            )
+        return SampledVideo(
+            metadata=metadata,
+            series={name: self._series(numbers) for name, numbers in wanted.items()},
+            time_base=self._line.time_base,
+            pts=np.array(self._line.pts, np.int64),
+            change_numbers=np.array(seen.numbers, np.int64),
+            change=np.array(seen.change, np.float32),
+            rotation=seen.rotation,
+            decode_errors=seen.decode_errors,
+            damaged_frames=seen.damaged_frames,
+        )
+
+    def _series(self, numbers: Sequence[int]) -> Series:
+        import numpy as np  # heavy
+
+        there = [number for number in numbers if number in self._seen.frames]
+        line = self._line
+        frames = [self._seen.frames[number] for number in there]
+        shape = next(iter(self._seen.frames.values())).shape
+        return Series(
+            frames=np.stack(frames) if frames else np.zeros((0, *shape), np.uint8),
+            numbers=there,
+            times_ms=[
+                milliseconds((line.pts[number] - line.pts[0]) * line.time_base) for number in there
+            ],
+        )
+
+
+def _needed(line: _Line, wanted: set[int]) -> list[bool]:
+    """Which packets are to be decoded, in their order: of each group of pictures, up to the last
+    that is wanted. One that is shown before its group's first picture needs the group before."""
+    fed = [False] * len(line.packets)
+    begin = 0
+    earlier = 0
+    for place, (pts, is_key) in enumerate(line.packets):
+        if is_key:
+            earlier, begin = begin, place
+        if pts in wanted:
+            first = earlier if pts < line.packets[begin][0] else begin
+            fed[first : place + 1] = [True] * (place + 1 - first)
+    return fed
+
+
+def _rows(picture: Any) -> "NDArray[np.int16]":
+    """Every 16th row of the first plane: brightness, in the formats that video has."""
+    import numpy as np  # heavy
+
+    plane = picture.planes[0]
+    pixels = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    return pixels[::ROWS, : plane.width].astype(np.int16)
+
+
+def _target_size(picture: Any, shorter_side: int) -> tuple[int, int]:
+    """(width, height) before turning it upright, of square pixels."""
+    ratio = picture.sample_aspect_ratio if hasattr(picture, "sample_aspect_ratio") else None
+    wide = Fraction(picture.width) * (Fraction(ratio) if ratio else 1)
+    scale = Fraction(shorter_side) / min(wide, picture.height)
+    return _even(wide * scale), _even(picture.height * scale)
+
+
+def _even(size: Fraction) -> int:
+    return max(2, round(size / 2) * 2)
+
+
+def _pixels(picture: Any, size: tuple[int, int]) -> "NDArray[np.uint8]":
+    """(3, h, w) uint8, red green blue, upright. Scaled first and then converted: FFmpeg's scaler,
+    asked for both at once, adds noise to pixels near black."""
+    import av  # heavy
+    import numpy as np
+
+    width, height = size
+    area = av.video.reformatter.Interpolation.AREA
+    scaled = picture.reformat(width=width, height=height, format="yuv420p", interpolation=area)
+    rgb = scaled.reformat(format="rgb24").to_ndarray()
+    turned = np.rot90(rgb, _quarters(picture))
+    return np.ascontiguousarray(turned.transpose(2, 0, 1), dtype=np.uint8)
+
+
+def _quarters(picture: Any) -> int:
+    """How many quarter turns to the left make it upright."""
+    return int(round(picture.rotation / 90) % 4)
+
+
+def _metadata(container: "InputContainer") -> dict[str, Any]:
+    """Format and streams, in the names of ffprobe; what the header does not say is left out."""
+    streams = []
+    for each in container.streams:
+        stream: Any = each
+        told: dict[str, Any] = {"index": stream.index, "codec_type": stream.type}
+        if stream.codec_context is not None:
+            told["codec_name"] = stream.codec_context.name
+        told["time_base"] = _ratio(stream.time_base)
+        if stream.duration and stream.time_base:
+            told["duration"] = _decimal(stream.duration * Fraction(stream.time_base))
+        if stream.frames:
+            told["nb_frames"] = stream.frames
+        if stream.type == "video" and stream.codec_context is not None:
+            told |= _of_pictures(stream)
+        if stream.type == "audio" and stream.codec_context is not None:
+            told |= {"sample_rate": stream.sample_rate, "channels": stream.channels}
+        streams.append({name: held for name, held in told.items() if held is not None})
+    length = Fraction(container.duration, 1_000_000) if container.duration else None
+    about = {
+        "format_name": container.format.name,
+        "duration": _decimal(length) if length else None,
+        "size": container.size if container.size > 0 else None,
+        "bit_rate": container.bit_rate or None,
+    }
+    told_format = {name: held for name, held in about.items() if held is not None}
+    return {"format": told_format, "streams": streams}
+
+
+def _of_pictures(stream: Any) -> dict[str, Any]:
+    context = stream.codec_context
+    return {
+        "profile": context.profile,
+        "width": context.width,
+        "height": context.height,
+        "pix_fmt": context.pix_fmt,
+        "sample_aspect_ratio": _ratio(stream.sample_aspect_ratio),
+        "avg_frame_rate": _ratio(stream.average_rate),
+        "bit_rate": stream.bit_rate or None,
+    }
+
+
+def _ratio(value: Any) -> str | None:
+    if not value:
+        return None
+    exact = Fraction(value)
+    return f"{exact.numerator}/{exact.denominator}"
+
+
+def _decimal(seconds: Fraction) -> str:
+    """Seconds with six digits, as ffprobe writes them."""
+    return f"{float(seconds):.6f}"

@@ -1,0 +1,229 @@
+"""The pickle inside a `.pt` file: plain values and tensors, and nothing else.
+
+Written opcode by opcode (protocol 2), because a pickler would have to import torch to name what
+is torch's. Read by an unpickler that knows the names below; any other is refused by name before
+anything is made of it.
+"""
+
+import io
+import pickle
+import struct
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from filmgate.core.errors import Invalid
+
+MAX_DEPTH = 64
+MAX_PICKLE_BYTES = 64 << 20
+"""Of everything but the tensors' bytes."""
+
+STORAGES = {
+    "uint8": "ByteStorage",
+    "int8": "CharStorage",
+    "int16": "ShortStorage",
+    "int32": "IntStorage",
+    "int64": "LongStorage",
+    "float16": "HalfStorage",
+    "float32": "FloatStorage",
+    "float64": "DoubleStorage",
+    "bool": "BoolStorage",
+}
+"""By numpy's name of the type, what torch calls a stretch of such numbers."""
+
+REFUSED = "pickle_refused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Storage:
+    """A stretch of numbers in the file: the member `data/{key}`."""
+
+    key: str
+    dtype: str
+    count: int
+
+
+class TensorPlace(NamedTuple):
+    """Where a tensor's numbers lie: in a storage, from `offset` on, one row after the other."""
+
+    storage: Storage
+    offset: int
+    """In numbers, not bytes."""
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    """In numbers."""
+
+
+def pickled(value: Any, place_of: Callable[[Any], TensorPlace | None]) -> bytes:
+    """The pickle of a value of dicts, lists, texts, numbers, truths and tensors.
+
+    `place_of` says where a tensor lies, and None for what is no tensor. Raises TypeError for
+    anything else, and for keys that are no texts.
+    """
+    out = bytearray(b"\x80\x02")
+    _put(out, value, place_of, 0)
+    return bytes(out + b".")
+
+
+def _put(
+    out: bytearray, value: Any, place_of: Callable[[Any], TensorPlace | None], depth: int
+) -> None:
+    if depth > MAX_DEPTH:
+        raise TypeError("values are nested too deep")
+    if value is None or isinstance(value, bool | int | float | str):
+        out += _single(value)
+    elif isinstance(value, Mapping):
+        out += b"}("
+        for key, held in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"expected a text for a key, got {key!r}")
+            out += _text(key)
+            _put(out, held, place_of, depth + 1)
+        out += b"u"
+    elif isinstance(value, list | tuple):
+        out += b"]("
+        for held in value:
+            _put(out, held, place_of, depth + 1)
+        out += b"e"
+    elif (place := place_of(value)) is not None:
+        out += _tensor(place)
+    else:
+        raise TypeError(f"{type(value).__name__} is not written into a .pt file")
+
+
+def _single(value: bool | float | str | None) -> bytes:
+    if value is None or isinstance(value, bool):
+        return {None: b"N", True: b"\x88", False: b"\x89"}[value]
+    if isinstance(value, int):
+        return _whole(value)
+    return b"G" + struct.pack(">d", value) if isinstance(value, float) else _text(value)
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()
+    return b"X" + struct.pack("<I", len(data)) + data
+
+
+def _whole(number: int) -> bytes:
+    if -(1 << 31) <= number < 1 << 31:
+        return b"J" + struct.pack("<i", number)
+    size = (number.bit_length() + 8) // 8
+    if size > 255:  # noqa: PLR2004 - what one byte can say
+        raise TypeError("the number is too large")
+    return b"\x8a" + bytes([size]) + number.to_bytes(size, "little", signed=True)
+
+
+def _tensor(place: TensorPlace) -> bytes:
+    """`torch._utils._rebuild_tensor_v2(storage, offset, shape, strides, False, OrderedDict())`."""
+    storage = place.storage
+    named = b"ctorch\n" + STORAGES[storage.dtype].encode() + b"\n"
+    parts = [
+        b"ctorch._utils\n_rebuild_tensor_v2\n((",
+        *(_text("storage"), named, _text(storage.key), _text("cpu"), _whole(storage.count)),
+        b"tQ",
+        _whole(place.offset),
+        b"(" + b"".join(map(_whole, place.shape)) + b"t",
+        b"(" + b"".join(map(_whole, place.strides)) + b"t",
+        b"\x89ccollections\nOrderedDict\n)RtR",
+    ]
+    return b"".join(parts)
+
+
+class _Named(NamedTuple):
+    """A class of storages, by torch's name; nothing is ever made of it."""
+
+    dtype: str
+
+
+class _Restricted(pickle.Unpickler):
+    """Knows tensors and the plain types; any other name is refused."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What a name stands for."""
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _place
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if module == "torch" and name in _BY_STORAGE:
+            return _Named(_BY_STORAGE[name])
+        raise Invalid(
+            f"the file wants {module}.{name}",
+            expected="tensors, texts, numbers, lists and dicts",
+            got=f"{module}.{name}",
+            hint="It may be hostile: do not load it with anything that runs what it names",
+            reason=REFUSED,
+        )
+
+    def persistent_load(self, pid: Any) -> Storage:
+        """A storage, as the pickle refers to it."""
+        match pid:
+            case ("storage", _Named(dtype), str(key), str(), int(count)) if count >= 0:
+                return Storage(key=key, dtype=dtype, count=count)
+        raise _broken(f"a reference {pid!r:.80}")
+
+
+_BY_STORAGE = {name: dtype for dtype, name in STORAGES.items()}
+
+
+def _place(storage: Any, offset: Any, shape: Any, strides: Any, *_rest: Any) -> TensorPlace:
+    """What stands for a call of `_rebuild_tensor_v2`."""
+    if not isinstance(storage, Storage) or not _are_whole([offset]):
+        raise _broken("a tensor without a storage")
+    if not (isinstance(shape, tuple) and isinstance(strides, tuple)):
+        raise _broken("a tensor without a shape")
+    if len(shape) != len(strides) or not (_are_whole(shape) and _are_whole(strides)):
+        raise _broken(f"a tensor of shape {shape!r:.80}, strides {strides!r:.80}")
+    last = sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
+    if 0 not in shape and offset + last >= storage.count:
+        raise _broken("a tensor that reaches beyond its storage")
+    return TensorPlace(storage, offset, shape, strides)
+
+
+def _are_whole(numbers: Any) -> bool:
+    return all(isinstance(each, int) and 0 <= each < 1 << 48 for each in numbers)
+
+
+def unpickled(data: bytes) -> Any:
+    """The value, with a `TensorPlace` for every tensor; Invalid for anything that is not plain.
+
+    What comes is held against plain types once more: no name that is allowed makes another, but
+    a pickle may put the allowed ones where they do not belong.
+    """
+    if len(data) > MAX_PICKLE_BYTES:
+        raise _broken(f"{len(data):,} bytes besides its tensors")
+    try:
+        value = _Restricted(io.BytesIO(data)).load()
+    except Invalid:
+        raise
+    except Exception as error:
+        raise _broken(f"{type(error).__name__}: {error}"[:200]) from error
+    return _plain(value, 0, [MAX_VALUES])
+
+
+MAX_VALUES = 2_000_000
+"""A pickle can say the same list in a list a billion times over in a hundred bytes."""
+
+
+def _plain(value: Any, depth: int, left: list[int]) -> Any:
+    left[0] -= 1
+    if depth > MAX_DEPTH or left[0] < 0:
+        raise _broken("values nested too deep, or too many of them")
+    if value is None or type(value) in {bool, int, float, str, TensorPlace}:
+        return value
+    if type(value) in {dict, OrderedDict}:
+        if not all(type(key) is str for key in value):
+            raise _broken("a dict with keys that are no texts")
+        return {key: _plain(held, depth + 1, left) for key, held in value.items()}
+    if type(value) in {list, tuple}:
+        return [_plain(held, depth + 1, left) for held in value]
+    raise _broken(f"a {type(value).__name__}")
+
+
+def _broken(got: str) -> Invalid:
+    return Invalid(
+        "the file's values cannot be read",
+        expected="tensors, texts, numbers, lists and dicts",
+        got=got,
+        reason=REFUSED,
+    )
