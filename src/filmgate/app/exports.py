@@ -1,15 +1,22 @@
 """Exports: who else hears of a run's events."""
 
+from pathlib import Path
+
 from filmgate.core.errors import Invalid
 from filmgate.core.ports import EventSink
 
 KNOWN = ("openlineage", "opentelemetry")
 
 
-def sinks(names: str) -> tuple[EventSink, ...]:
-    """A sink for each name, by comma; Invalid for an unknown one, Unavailable where its library
-    is not installed."""
-    return tuple(_sink(name.strip()) for name in names.split(",") if name.strip())
+def sinks(names: str, metrics_file: Path | None = None) -> tuple[EventSink, ...]:
+    """A sink for each name, by comma, and one for the file of metrics; Invalid for an unknown
+    name, Unavailable where its library is not installed."""
+    named = tuple(_sink(name.strip()) for name in names.split(",") if name.strip())
+    if metrics_file is None:
+        return named
+    from filmgate.tools.prometheus_file import PrometheusFile  # only where asked for
+
+    return (*named, PrometheusFile(metrics_file))
 
 
 def _sink(name: str) -> EventSink:

@@ -9,7 +9,7 @@ from filmgate.core.errors import ExitCode, Invalid
 from filmgate.core.manifest import Manifest, StageEntry
 from filmgate.core.pipeline import DEFAULT_PROFILE
 from filmgate.core.plan import Plan
-from filmgate.core.records import RunHead
+from filmgate.core.records import EVERY_ITEM_FAILED, RunHead
 from filmgate.core.states import StageState
 from filmgate.engine.invocation import Request
 
@@ -85,6 +85,8 @@ class RunReport:
             return self.refused if is_told else ExitCode.STAGE_FAILED
         if any(entry.status is StageState.BLOCKED for entry in stages.values()):
             return ExitCode.BLOCKED
+        if any(each["code"] == EVERY_ITEM_FAILED for entry in asked for each in entry.warnings):
+            return ExitCode.BAD_INPUT
         bad = [each.code for entry in asked for each in entry.item_errors]
         if self.refused is ExitCode.DONE or not bad:
             return ExitCode.DONE

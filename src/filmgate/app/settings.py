@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     s3_profile: str | None = None
     """The profile; without it `AWS_PROFILE`."""
 
+    metrics_file: Path | None = None
+    """Where what stages measure is written while they run, for Prometheus' textfile collector."""
     export: Annotated[str, Field(pattern=r"^[a-z, ]*$")] = ""
     """Who else hears of runs: `opentelemetry`, `openlineage`, or both, by comma."""
 

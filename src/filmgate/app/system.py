@@ -95,7 +95,7 @@ class System:
         """
         pipeline = pipelines.load(name)
         request = options.request(pipeline.plan)
-        sinks = (*sinks, *exports.sinks(self._settings.export))
+        sinks = (*sinks, *exports.sinks(self._settings.export, self._settings.metrics_file))
         options, source = self._resumed(pipeline, source, options)
         given = admit(pipeline, source, options, hashed)
         choice = self._choice(given, options)

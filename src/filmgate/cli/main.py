@@ -19,6 +19,7 @@ from filmgate.cli import (
     db,
     demo,
     find,
+    gameplay,
     ingest,
     jump,
     logs,
@@ -80,6 +81,7 @@ app.command("demo")(demo.demo)
 app.add_typer(db.app, name="db")
 app.add_typer(models.app, name="models")
 app.add_typer(people.app, name="people")
+app.add_typer(gameplay.app, name="gameplay")
 
 
 @app.callback(invoke_without_command=True)

@@ -1,6 +1,7 @@
 """How a run stands, told to a person or a machine after `filmgate run`."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from rich.markup import escape
 
@@ -34,6 +35,8 @@ def print_report(report: RunReport, *, as_json: bool) -> None:
 
 CORPUS = "corpus."
 MAX_REFUSED = 20
+FAILURES = "failures"
+"""The metric of a stage that counts what failed by kind."""
 
 
 def _of_the_corpus(counts: Mapping[str, int]) -> dict[str, int]:
@@ -46,13 +49,33 @@ def _of_the_corpus(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _print_refused(manifest: Manifest) -> None:
-    """Items that a stage left out, and why."""
-    bad = [(name, each) for name, entry in manifest.stages.items() for each in entry.item_errors]
+    """Items that a stage left out, and why: by kind where it says how many of each."""
+    bad = []
+    told: set[str] = set()
+    for name, entry in manifest.stages.items():
+        kinds = entry.metrics.get(FAILURES)
+        if isinstance(kinds, dict):
+            told |= _print_kinds(name, {code: kinds[code] for code in kinds if code not in told})
+        else:
+            bad += [(name, each) for each in entry.item_errors]
     for stage, each in bad[:MAX_REFUSED]:
-        told = escape(printable(f"{each.item}: {each.message}"))
-        out().print(f"\n[bold yellow]refused[/] by {stage}  {told}", soft_wrap=True)
+        reason = escape(printable(f"{each.item}: {each.message}"))
+        out().print(f"\n[bold yellow]refused[/] by {stage}  {reason}", soft_wrap=True)
     if len(bad) > MAX_REFUSED:
         out().print(f"… and {len(bad) - MAX_REFUSED} more: `filmgate logs` tells of all")
+
+
+def _print_kinds(stage: str, kinds: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """How many items failed in which way, the most frequent first, each with an example."""
+    by_count = sorted(kinds.items(), key=lambda each: (-int(each[1]["count"]), each[0]))
+    for code, seen in by_count:
+        example = f"{seen['example']}: {seen['message']}"
+        out().print(
+            f"\n[bold yellow]{seen['count']} × {escape(printable(code))}[/] in {stage}, such as  "
+            f"{escape(printable(example))}",
+            soft_wrap=True,
+        )
+    return set(kinds)
 
 
 def _print_next_steps(manifest: Manifest, ingested: Mapping[str, int]) -> None:

@@ -436,3 +436,31 @@ class BooksAnswer(Answer):
     """Every book that can be asked."""
 
     books: tuple[BookAnswer, ...]
+
+
+class CheckCount(Answer):
+    """What a check said of the sessions of a quality manifest."""
+
+    name: str
+    flagged: int
+    judged: int
+
+
+class FailureCount(Answer):
+    """Items of a quality manifest that failed in one way."""
+
+    code: str
+    count: int
+    example: str
+
+
+class QualityReportAnswer(Answer):
+    """`filmgate gameplay report`: what the page tells, and where it is."""
+
+    page: str
+    sessions: int
+    clean: int
+    """Those that no check flagged."""
+    failed: int
+    checks: tuple[CheckCount, ...]
+    failures: tuple[FailureCount, ...]

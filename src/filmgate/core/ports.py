@@ -168,6 +168,11 @@ class Bench(Protocol):
     def progress(self, done: float, total: float | None) -> None:
         """Tell how far the work is; cheap enough for every frame."""
 
+    def measure(self, gauges: Mapping[str, float], failures: Mapping[str, int]) -> None:
+        """Tell what is measured now, for whoever watches: the latest values count. `failures`: how
+        many items failed so far, by kind. What `map` knows (items begun, done, failed) is told
+        without this."""
+
     def warn(self, code: str, message: str, **fields: Any) -> None:
         """Keep a warning in the record and the log."""
 

@@ -172,6 +172,9 @@ class ItemError(Record):
     message: Text
 
 
+EVERY_ITEM_FAILED = "every_item_failed"
+"""The warning of a stage that ended well, though none of its items did."""
+
 MAX_ITEM_ERRORS = 1000
 """So many are kept in a record; `counts.failed` and the stage's log tell of all."""
 

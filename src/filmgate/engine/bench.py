@@ -54,6 +54,7 @@ class StageBench:
         open_store: OpenStore,
         fan_out: FanOut,
         report: Callable[[float, float | None], None],
+        measured: Callable[[dict[str, float], dict[str, int]], None],
         warned: Callable[[dict[str, Any]], None],
         stop: Event,
     ) -> None:
@@ -67,7 +68,10 @@ class StageBench:
         self.open_store = open_store
         self._fan_out = fan_out
         self._report = report
+        self._measured = measured
         self._warned = warned
+        self._gauges: dict[str, float] = {}
+        self._failures: dict[str, int] = {}
         self._stop = stop
         self._lent: set[str] = set()
         self._refs: dict[str, ArtifactRef] = {}
@@ -186,6 +190,14 @@ class StageBench:
         if self._stop.is_set():
             raise Interrupted("the run was stopped")
         self._report(_number(done) or 0.0, _number(total))
+        if self._fan_out.begun:
+            self.measure({}, {})
+
+    def measure(self, gauges: Mapping[str, float], failures: Mapping[str, int]) -> None:
+        """Tell what is measured now; what was told before stays told."""
+        self._gauges.update({name: float(value) for name, value in gauges.items()})
+        self._failures.update(failures)
+        self._measured(self._gauges | self._fan_out.gauges, self._failures)
 
     def warn(self, code: str, message: str, **fields: Any) -> None:
         """Keep a warning."""

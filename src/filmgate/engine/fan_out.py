@@ -20,6 +20,7 @@ class FanOut:
         self.good = 0
         self.failed: int | None = None
         """None where nothing was fanned out."""
+        self.begun = self.done = 0
         self.left = 0
         """How many items that were to be worked on were not taken, as far as is known."""
         self.errors: list[ItemError] = []
@@ -41,17 +42,36 @@ class FanOut:
         if total is None and isinstance(items, Sized):
             total = len(items)
         self.left += total or 0
-        return self._each(self._executor.map(work, items), total, name, progress)
+        return self._each(self._executor.map(work, self._begun(items)), total, name, progress)
+
+    @property
+    def is_all_bad(self) -> bool:
+        """Whether there were items, and none of them was good."""
+        return bool(self.failed) and not self.good
+
+    @property
+    def gauges(self) -> dict[str, float]:
+        """What is known of the items now. Those in flight are begun, and not taken yet."""
+        return {
+            "items_done": self.done,
+            "items_failed": self.failed or 0,
+            "items_in_flight": self.begun - self.done,
+        }
 
     def check(self) -> None:
         """Raise Invalid where every item failed, and may not."""
-        if self.failed and not self.good and not self._may_all_fail:
+        if self.is_all_bad and not self._may_all_fail:
             raise Invalid(
                 "every item failed",
                 expected="at least one good item",
                 got=f"{self.failed} bad ones, the first of them: {self.errors[0].message}",
                 hint="The stage's log names each",
             )
+
+    def _begun(self, items: Iterable[Item]) -> Iterator[Item]:
+        for item in items:
+            self.begun += 1
+            yield item
 
     def _each(
         self,
@@ -61,6 +81,7 @@ class FanOut:
         progress: Callable[[int, int | None], None],
     ) -> Iterator[Mapped[Item, Value]]:
         for number, mapped in enumerate(outcomes, start=1):
+            self.done += 1
             progress(number, total)
             self.left -= number <= (total or 0)
             self.good += mapped.is_good

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -17,6 +18,11 @@ OURS = frozenset({"at", "level", "event", "stage", "pipeline", "asset_id", "run_
 
 BEAT_S = 0.5
 """How often the live view is written. Whoever hears nothing for long may suspect the runner."""
+
+
+MEASURED = "stage.measured"
+MEASURE_S = 2.0
+"""How often sinks are told what is measured."""
 
 
 class Unwatched:
@@ -51,6 +57,8 @@ class Journal:
         self._is_detailed = is_detailed
         self._lock = threading.Lock()
         self._live: dict[str, dict[str, Any]] = {}
+        self._gauges: dict[str, tuple[dict[str, float], dict[str, int]]] = {}
+        self._next_measure: dict[str, float] = {}
         self._is_changed = False
 
     @contextmanager
@@ -84,10 +92,28 @@ class Journal:
         with self._lock:
             self._observer.stage_progress(stage, done, total)
 
+    def measured(
+        self, stage: str, gauges: Mapping[str, float], failures: Mapping[str, int]
+    ) -> None:
+        """What is measured now: in the live view, and for the sinks, no more often than it beats
+        (the last values of a stage are told when it ends)."""
+        self._live.get(stage, {}).update(gauges=dict(gauges))
+        self._gauges[stage] = (dict(gauges), dict(failures))
+        if self._sinks and time.monotonic() >= self._next_measure.get(stage, 0.0):
+            self._next_measure[stage] = time.monotonic() + MEASURE_S
+            self._tell_measures(stage)
+
+    def _tell_measures(self, stage: str) -> None:
+        gauges, failures = self._gauges.get(stage, ({}, {}))
+        if gauges:
+            about = {"at": self._clock().isoformat(), "level": "debug", "event": MEASURED}
+            self._sink(about | {"stage": stage, "gauges": gauges, "failures": failures})
+
     def ended(
         self, stage: str, state: StageState, note: str, *, reused: bool = False, **fields: Any
     ) -> None:
         """One summary line a stage."""
+        self._tell_measures(stage)
         level = "error" if state in {StageState.FAILED, StageState.BLOCKED} else "info"
         event = "stage.reused" if reused else "stage.ended"
         self.event(stage, event, level=level, status=state.value, note=note, **fields)

@@ -139,6 +139,7 @@ class Shift:
             open_store=self._asked.open_store,
             fan_out=fan_out,
             report=lambda done, total: journal.progress(name, done, total),
+            measured=lambda gauges, failures: journal.measured(name, gauges, failures),
             warned=lambda warning: journal.warned(name, warning),
             stop=self._crew.stop,
         )

@@ -9,7 +9,7 @@ from filmgate.core.errors import ContractBroken
 from filmgate.core.manifest import Ledger
 from filmgate.core.plan import Done, Outcome, Skipped, Stage
 from filmgate.core.ports import Attempt
-from filmgate.core.records import Fingerprint, Lineage, StageRecord
+from filmgate.core.records import EVERY_ITEM_FAILED, Fingerprint, Lineage, StageRecord
 from filmgate.core.states import StageState
 from filmgate.engine.bench import StageBench
 from filmgate.engine.fan_out import FanOut
@@ -64,7 +64,9 @@ class OpenWork:
                 self.fan_out.check()
                 if self.fan_out.left:
                     self.bench.warn("items_left", "not every item that was fanned out was taken")
-                    facts["warnings"] = tuple(self.bench.warnings)
+                if self.fan_out.is_all_bad:
+                    self.bench.warn(EVERY_ITEM_FAILED, "not one item was good")
+                facts["warnings"] = tuple(self.bench.warnings)
                 return facts | {
                     "status": StageState.SUCCESS,
                     "artifacts": self.bench.finish(),

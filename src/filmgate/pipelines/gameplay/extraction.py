@@ -123,8 +123,7 @@ def extraction(bench: Bench, settings: ExtractionSettings) -> Outcome:
     bench.open_store(settings.manifest_bucket, make=True)
     _check_reachable(source, settings.source_bucket)
     work = partial(extract, open_store=bench.open_store, settings=settings)
-    tally = _Tally()
-    began = time.monotonic()
+    tally = _Tally(bench)
     bench.write_records(
         ITEMS,
         tally.items(bench.map(work, todo, name=_key, may_all_fail=True)),
@@ -133,7 +132,7 @@ def extraction(bench: Bench, settings: ExtractionSettings) -> Outcome:
     return Done(
         producer=Producer(name="filmgate-extraction", version=f"{VERSION} (av {version})"),
         counts=tally.counts(),
-        metrics=tally.metrics(time.monotonic() - began),
+        metrics=tally.metrics(),
     )
 
 
@@ -166,7 +165,9 @@ def _check_reachable(source: ObjectStore, place: str) -> None:
 class _Tally:
     """What came of all archives."""
 
-    def __init__(self) -> None:
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._began = time.monotonic()
         self._seen: Counter[str] = Counter()
         self._spent = Spent()
         self._failures: dict[str, dict[str, Any]] = {}
@@ -187,18 +188,24 @@ class _Tally:
                     told = {"count": 0, "example": item.s3_key, "message": item.error.message}
                     self._failures.setdefault(item.error.code, told)["count"] += 1
                 yield item
+            failures = {code: told["count"] for code, told in self._failures.items()}
+            self._bench.measure(self._rates(), failures)
 
     def counts(self) -> dict[str, int]:
         """How many of what."""
         names = ("archives", "extracted", "reused")
         return {name: self._seen[name] for name in names}
 
-    def metrics(self, wall_s: float) -> dict[str, Any]:
+    def metrics(self) -> dict[str, Any]:
         """Rates, seconds by phase summed over workers, and failures by kind."""
-        spent = self._spent
+        return {"failures": dict(sorted(self._failures.items())), **self._rates()}
+
+    def _rates(self) -> dict[str, float]:
+        """What is measured: sums so far, and rates since the stage began. `workers_busy`: how
+        many workers were at work, on the mean."""
+        spent, wall_s = self._spent, time.monotonic() - self._began
         busy = spent.fetch_s + spent.decode_s + spent.write_s
         return {
-            "failures": dict(sorted(self._failures.items())),
             "archive_bytes": spent.archive_bytes,
             "frames_sampled": spent.frames,
             "store_requests": spent.requests,

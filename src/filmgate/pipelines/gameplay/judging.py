@@ -93,8 +93,7 @@ def manifest(bench: Bench, settings: ManifestSettings) -> Outcome:
     _check_extracted(bench, settings)
     todo = list(_todo(bench, settings))
     work = partial(judge, open_store=bench.open_store, settings=settings)
-    tally = _Tally(settings)
-    began = time.monotonic()
+    tally = _Tally(bench, settings)
     rows = tally.rows(bench.map(work, todo, name=_key, may_all_fail=True))
     with NamedTemporaryFile(suffix=".parquet") as draft:
         _write(Path(draft.name), rows, checks)
@@ -105,7 +104,7 @@ def manifest(bench: Bench, settings: ManifestSettings) -> Outcome:
     return Done(
         producer=Producer(name="filmgate-quality", version=_versions(checks)),
         counts=tally.counts(),
-        metrics=tally.metrics(time.monotonic() - began),
+        metrics=tally.metrics(),
     )
 
 
@@ -175,7 +174,9 @@ def _key(item: GameItem) -> str:
 class _Tally:
     """What came of all items."""
 
-    def __init__(self, settings: ManifestSettings) -> None:
+    def __init__(self, bench: Bench, settings: ManifestSettings) -> None:
+        self._bench = bench
+        self._began = time.monotonic()
         self._settings = settings
         self._rows = self._errors = 0
         self._flags: Counter[str] = Counter()
@@ -197,6 +198,8 @@ class _Tally:
             for row in judged.rows:
                 self._count(row)
                 yield row
+            failures = {code: told["count"] for code, told in self._failures.items()}
+            self._bench.measure(self._rates(), failures)
 
     def _count(self, row: Row) -> None:
         self._rows += 1
@@ -211,11 +214,18 @@ class _Tally:
         """How many of what."""
         return {"rows": self._rows, "with_error": self._errors}
 
-    def metrics(self, wall_s: float) -> dict[str, Any]:
+    def metrics(self) -> dict[str, Any]:
         """Rates, what was flagged, and failures by kind."""
         return {
             "flagged": dict(sorted(self._flags.items())),
             "failures": dict(sorted(self._failures.items())),
+            **self._rates(),
+        }
+
+    def _rates(self) -> dict[str, float]:
+        """What is measured: sums so far, and rates since the stage began."""
+        wall_s = time.monotonic() - self._began
+        return {
             "bytes_read": self._bytes,
             "store_requests": self._requests,
             "copies_found": self._copies,

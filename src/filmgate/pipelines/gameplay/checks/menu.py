@@ -19,6 +19,8 @@ class MenuShare:
     to_ms: list[int]
     evidence: list[str]
     """Of each stretch, by comma: `panel`, `text`, `dimmed`, `toggled`, `walking`."""
+    severity: float
+    """0 to 1: how bad; what is worst comes first in a report."""
 
 
 @check(version=1)
@@ -29,12 +31,14 @@ def video_menu_percent(session: Session) -> MenuShare:
     numbers = session.extracted.frame_numbers(session.spread)
     times = session.times_ms
     frames = [numbers[place] for each in menus for place in each.places]
+    share = len(frames) / len(numbers) if numbers else 0.0
     return MenuShare(
-        value=len(frames) / len(numbers) if numbers else 0.0,
+        value=share,
         frames=frames,
         from_ms=[times[each.first] for each in menus],
         to_ms=[times[each.last] for each in menus],
         evidence=[",".join(each.evidence) for each in menus],
+        severity=round(share, 4),
     )
 
 
@@ -44,12 +48,13 @@ class MostlyMenu:
 
     value: bool
     threshold: float
+    severity: float
+    """0 to 1: how bad; what is worst comes first in a report."""
 
 
 @check(version=1)
 def is_video_mostly_menu(session: Session) -> MostlyMenu:
     """Whether the share of menus is above the threshold."""
     share = video_menu_percent.run(session).value
-    return MostlyMenu(
-        value=share > session.menu_flag_threshold, threshold=session.menu_flag_threshold
-    )
+    threshold = session.menu_flag_threshold
+    return MostlyMenu(value=share > threshold, threshold=threshold, severity=round(share, 4))

@@ -30,6 +30,8 @@ class Darkness:
     threshold: float
     darkest_frames: list[int]
     """Numbers of up to five."""
+    severity: float
+    """0 to 1: how bad; what is worst comes first in a report."""
 
 
 @check(version=1)
@@ -46,6 +48,7 @@ def is_video_mostly_dark(session: Session) -> Darkness:
         mean=round(mean, 3),
         threshold=DARK,
         darkest_frames=sorted(numbers[place] for place in darkest),
+        severity=round(max(0.0, 1 - mean / DARK), 4),
     )
 
 
@@ -61,6 +64,8 @@ class Borders:
     top: float
     right: float
     bottom: float
+    severity: float
+    """0 to 1: how bad; what is worst comes first in a report."""
 
 
 @check(version=1)
@@ -80,6 +85,7 @@ def is_dpi_scale_issue(session: Session) -> Borders:
         value=is_bare,
         layout=_layout(bare, wide=wide, high=high) if is_bare else "full",
         **{side: round(share, 4) for side, share in bare.items()},
+        severity=round(1 - wide * high, 4),
     )
 
 
@@ -106,6 +112,8 @@ class Frozen:
     """What was pressed meanwhile."""
     frames: list[int]
     """Numbers of the first and the last frame of it."""
+    severity: float
+    """0 to 1: how bad; what is worst comes first in a report."""
 
 
 @check(version=1)
@@ -129,6 +137,7 @@ def is_frozen(session: Session) -> Frozen:
         to_ms=end,
         events=events,
         frames=[numbers[first], numbers[last]],
+        severity=round(share, 4),
     )
 
 

@@ -1,0 +1,53 @@
+"""`filmgate gameplay`: what to do with quality manifests."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from filmgate.cli.output import AsJson
+
+app = typer.Typer(help="Look at quality manifests of game sessions.", no_args_is_help=True)
+
+
+@app.callback()
+def gameplay() -> None:
+    """Look at quality manifests of game sessions."""
+
+
+@app.command("report")
+def report(
+    manifest: Annotated[Path, typer.Argument(help="A quality manifest, in Parquet.")],
+    output: Annotated[
+        Path | None, typer.Option(help="The page; by default beside the manifest, as .html.")
+    ] = None,
+    manifest_bucket: Annotated[
+        str | None, typer.Option(help="Where the .pt files are; game-data-manifest.")
+    ] = None,
+    worst: Annotated[
+        int, typer.Option(min=1, max=1000, help="Sessions shown of each check, at most.")
+    ] = 12,
+    as_json: AsJson = False,
+) -> None:
+    """Make a page of a manifest: shares, errors, and the frames of what was flagged, worst first.
+
+    It is one file, and opens without a server."""
+    from rich.markup import escape  # keeps --help quick
+
+    from filmgate.app import settings
+    from filmgate.app.quality_reports import write_report
+    from filmgate.cli.output import out, print_json, printable
+
+    place = output or manifest.with_suffix(".html")
+    told = write_report(manifest, place, settings.load(), bucket=manifest_bucket, worst=worst)
+    if as_json:
+        print_json(told)
+        return
+    console = out()
+    console.print(f"{told.sessions:,} sessions, {told.clean:,} without a flag")
+    for check in told.checks:
+        console.print(f"  {check.name:24} {check.flagged:>7,} of {check.judged:,}")
+    for kind in told.failures:
+        line = f"  {kind.count:,} × {kind.code}, such as {kind.example}"
+        console.print(escape(printable(line)))
+    console.print(f"page       {escape(told.page)}")
