@@ -123,7 +123,8 @@ OWN = {
                 ),
             ],
             "compress": Annotated[
-                bool | None, typer.Option("--compress", help="Make smaller .pt files, slower.")
+                bool | None,
+                typer.Option("--compress", help="Make smaller .pt files, not for mmap=True."),
             ],
             "cache_dir": Annotated[
                 str | None, typer.Option(help="Keep .pt files that are fetched, for next time.")

@@ -89,6 +89,8 @@ class Task(BaseModel):
 
 
 ARCHIVE, PT = ".tar", ".pt"
+FAILED = ".error.json"
+"""What an archive leaves beside where its `.pt` file would be, when it fails: a `GameItem`."""
 
 
 def plain(value: Any) -> Any:

@@ -16,9 +16,9 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from filmgate.core.digest import digest_of
-from filmgate.core.errors import FilmgateError, Invalid, Unavailable, first_fault
-from filmgate.core.gameplay import PT, Failure, GameItem, Sampling, Task
+from filmgate.core.digest import canonical_json, digest_of
+from filmgate.core.errors import FilmgateError, Invalid, NotPermitted, Unavailable, first_fault
+from filmgate.core.gameplay import FAILED, PT, Failure, GameItem, Sampling, Task
 from filmgate.core.objects import ObjectStore, OpenStore
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
 from filmgate.core.ports import Bench, Mapped
@@ -235,20 +235,31 @@ def failed(key: str, error: StageError | FilmgateError, video_id: str | None = N
 def extract(task: Task, *, open_store: OpenStore, settings: ExtractionSettings) -> Worked:
     """Extract one archive, wherever this runs; FilmgateError, with a `reason`, where it fails."""
     check_key(task)
+    source = open_store(settings.source_bucket)
+    target = open_store(settings.manifest_bucket, make=True)
     limits = {"seconds": settings.time_limit_s, "memory_bytes": settings.memory_limit_mb << 20}
     try:
         with bounded(**limits):
-            source = open_store(settings.source_bucket)
-            target = open_store(settings.manifest_bucket, make=True)
             return _Extractor(task, source, target, settings).work()
-    except FilmgateError:
+    except (Unavailable, NotPermitted):
+        raise
+    except FilmgateError as error:
+        _leave_record(target, task, error)
         raise
     except Exception as error:
-        raise Invalid(
+        unforeseen = Invalid(
             f"nobody foresaw this: {type(error).__name__}: {error}"[:500],
             reason="unexpected",
             traceback=traceback.format_exc(limit=-8),
-        ) from error
+        )
+        _leave_record(target, task, unforeseen)
+        raise unforeseen from error
+
+
+def _leave_record(target: ObjectStore, task: Task, error: FilmgateError) -> None:
+    """Say beside where its `.pt` file would be why there is none."""
+    item = failed(task.key, error)
+    target.replace(task.stem + FAILED, canonical_json(item.model_dump(mode="json")) + b"\n")
 
 
 class _Extractor:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from pydantic import Field
 
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable
-from filmgate.core.gameplay import MENU_FLAG_THRESHOLD, PT, Failure, GameItem, Task
+from filmgate.core.gameplay import FAILED, MENU_FLAG_THRESHOLD, PT, Failure, GameItem, Task
 from filmgate.core.objects import ObjectStore, OpenStore
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
 from filmgate.core.ports import Bench, Mapped
@@ -153,8 +153,20 @@ def _named(key: str, store: ObjectStore) -> list[GameItem]:
     below = (each.key for page in store.pages(task.stem) for each in page)
     found = [each for each in below if each.endswith(PT)]
     if not found:
-        raise _not_extracted(f"{task.stem}{PT}", store)
+        return [_why_not(task, store)]
     return [GameItem(s3_key=key, status="extracted", pt_key=each) for each in found]
+
+
+def _why_not(task: Task, store: ObjectStore) -> GameItem:
+    """The record that a failed extraction left."""
+    try:
+        with store.open(task.stem + FAILED) as file:
+            return GameItem.model_validate_json(file.read(MAX_RECORD_BYTES))
+    except (NotFound, ValueError) as error:
+        raise _not_extracted(f"{task.stem}{PT}", store) from error
+
+
+MAX_RECORD_BYTES = 1 << 20
 
 
 def _not_extracted(key: str, store: ObjectStore) -> NotFound:
@@ -268,6 +280,8 @@ def _together(judged: Sequence[Judged]) -> Judged:
 def _with_copies(item: GameItem, store: ObjectStore, settings: ManifestSettings) -> Judged:
     """Judge a file, from its copy on this machine where copies are kept. One that is not what it
     was is fetched once more."""
+    if item.error is not None:
+        return Judged((_error_row(item, settings),))
     if settings.cache_dir is None:
         return _judged(item, store, settings, None)
     copies = FetchedCopies(Path(settings.cache_dir), most_bytes=round(settings.cache_gb * 1e9))
