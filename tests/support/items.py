@@ -6,6 +6,8 @@ import threading
 import time
 from pathlib import Path
 
+from filmgate.tools.limits import bounded
+
 
 def double(item: int) -> int:
     """Twice the item; a multiple of seven is refused."""
@@ -61,3 +63,17 @@ def tell_a_secret(item: int) -> int:
     if item == 0:
         raise RuntimeError("https://me:hunter2@host refused password=hunter2")
     return item
+
+
+def never_ends(is_long: int) -> int:
+    """Works on an item within a fifth of a second; an endless one does not end by itself."""
+    with bounded(seconds=0.2, memory_bytes=1 << 30):
+        while is_long:
+            time.sleep(0.01)
+    return is_long
+
+
+def fills_memory(is_large: int) -> int:
+    """Works on an item within 64 MiB."""
+    with bounded(seconds=60, memory_bytes=64 << 20):
+        return len(bytearray(1 << 30)) if is_large else 0

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,11 +120,31 @@ def scene(shade: int = 120, spread: int = 60) -> NDArray[np.uint8]:
     return NOISE.integers(shade - spread, shade + spread, (180, 320)).astype(np.uint8)
 
 
+def coloured(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(h, w, 3) of (h, w)."""
+    return np.repeat(grey[..., None], 3, axis=-1)
+
+
+def stretches(
+    greys: NDArray[np.uint8], times_ms: Sequence[int], log: inputs.Inputs, *more: Any
+) -> list[menus.Stretch]:
+    frames = np.repeat(greys[:, None], 3, axis=1)
+    return menus.stretches(frames, greys, times_ms, log, *more)
+
+
+def test_a_panel_is_told_from_a_scene_by_its_colour_where_brightness_does_not() -> None:
+    picture = coloured(np.full((180, 320), 90, np.uint8))
+    picture[40:140, 100:220] = (30, 120, 85)
+    found = menus.panel(picture)
+    assert found is not None
+    assert max(abs(a - b) for a, b in zip(found, (100, 40, 220, 140), strict=True)) <= 2
+
+
 def test_a_panel_is_found_with_its_place_and_a_scene_has_none() -> None:
     picture = scene()
-    assert menus.panel(picture) is None
+    assert menus.panel(coloured(picture)) is None
     picture[40:140, 100:220] = 51
-    found = menus.panel(picture)
+    found = menus.panel(coloured(picture))
     assert found is not None
     assert max(abs(a - b) for a, b in zip(found, (100, 40, 220, 140), strict=True)) <= 2
 
@@ -131,9 +152,9 @@ def test_a_panel_is_found_with_its_place_and_a_scene_has_none() -> None:
 def test_flat_sky_and_bars_at_the_side_are_no_panels() -> None:
     picture = scene()
     picture[:60] = 180
-    assert menus.panel(picture) is None
+    assert menus.panel(coloured(picture)) is None
     picture[:, :80] = 10
-    assert menus.panel(picture) is None
+    assert menus.panel(coloured(picture)) is None
 
 
 def key(at: int, code: int, *, down: bool = True) -> inputs.Event:
@@ -147,7 +168,7 @@ def test_a_picture_that_darkens_when_a_key_for_menus_is_pressed_is_a_menu() -> N
     times = [0, 1000, 2000, 3000, 4000]
     pressed = inputs.Inputs(events=(key(1900, 27),))
     for log, wanted in ((pressed, [2, 3]), (inputs.Inputs(), [])):
-        found = menus.stretches(greys, times, log)
+        found = stretches(greys, times, log)
         assert [place for each in found if each.is_menu for place in each.places] == wanted
 
 
@@ -157,14 +178,14 @@ def test_who_walks_is_in_no_menu_whatever_is_on_the_screen() -> None:
     greys = np.stack([picture] * 4)
     walking = inputs.Inputs(events=(key(0, 87), key(3000, 87, down=False)))
     for log, is_menu in ((walking, False), (inputs.Inputs(), True)):
-        [found] = menus.stretches(greys, [0, 1000, 2000, 3000], log)
+        [found] = stretches(greys, [0, 1000, 2000, 3000], log)
         assert found.is_menu is is_menu
 
 
 def test_text_makes_a_menu_where_it_is_read() -> None:
     greys = np.stack([scene()] * 3)
     for lines, is_menu in ((menus.LINES, True), (menus.LINES - 1, False)):
-        [found] = menus.stretches(greys, [0, 1, 2], inputs.Inputs(), lambda _, n=lines: n)
+        [found] = stretches(greys, [0, 1, 2], inputs.Inputs(), {0: lines}.__getitem__)
         assert found.is_menu is is_menu
 
 

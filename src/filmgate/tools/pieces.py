@@ -120,8 +120,16 @@ class PiecesFile(io.RawIOBase):
     no honest reader of headers wants that.
     """
 
-    def __init__(self, pieces: Pieces, start: int = 0, size: int | None = None) -> None:
+    def __init__(
+        self,
+        pieces: Pieces,
+        start: int = 0,
+        size: int | None = None,
+        *,
+        block_bytes: int = BLOCK_BYTES,
+    ) -> None:
         self._pieces = pieces
+        self._block_bytes = block_bytes
         self._start = start
         self._size = pieces.size - start if size is None else size
         self._place = 0
@@ -160,8 +168,8 @@ class PiecesFile(io.RawIOBase):
             )
         parts = []
         while wanted > 0:
-            block = self._block(self._place // BLOCK_BYTES)
-            part = block[self._place % BLOCK_BYTES :][:wanted]
+            block = self._block(self._place // self._block_bytes)
+            part = block[self._place % self._block_bytes :][:wanted]
             parts.append(bytes(part))
             self._place += len(part)
             wanted -= len(part)
@@ -175,8 +183,8 @@ class PiecesFile(io.RawIOBase):
 
     def _block(self, number: int) -> memoryview:
         if number not in self._blocks:
-            begin = number * BLOCK_BYTES
-            size = min(BLOCK_BYTES, self._size - begin)
+            begin = number * self._block_bytes
+            size = min(self._block_bytes, self._size - begin)
             self._blocks[number] = memoryview(self._pieces.read(self._start + begin, size))
             if len(self._blocks) > BLOCKS_KEPT:
                 self._blocks.popitem(last=False)

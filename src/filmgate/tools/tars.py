@@ -8,6 +8,8 @@ from filmgate.core.errors import Invalid
 from filmgate.tools.pieces import MAX_READ_BYTES, Pieces, PiecesFile
 
 MAX_MEMBERS = 10_000
+HEADERS_BYTES = 1 << 14
+"""Read at a time while headers are looked for."""
 
 FETCH_AGAIN = "If it was copied or recorded, it may be incomplete: fetch it again"
 
@@ -39,7 +41,9 @@ def members(pieces: Pieces) -> list[Member]:
 def _entries(pieces: Pieces) -> Iterator[tarfile.TarInfo]:
     count = 0
     try:
-        with tarfile.open(fileobj=PiecesFile(pieces), mode="r:") as archive:
+        with tarfile.open(
+            fileobj=PiecesFile(pieces, block_bytes=HEADERS_BYTES), mode="r:"
+        ) as archive:
             for entry in archive:
                 count += 1
                 if count > MAX_MEMBERS:

@@ -29,9 +29,10 @@ class Origin:
 
     s3_key: str
     video_id: str
-    archive_bytes: int
+    sizes: Mapping[str, int]
+    """In bytes, by name, of the members that were read."""
     members: Mapping[str, str]
-    """`sha256:…` by name, of those that were read."""
+    """`sha256:…` by name, of the same."""
     digest: str
     """`sha256:…` of these."""
 
@@ -60,7 +61,7 @@ def value_of(
             "input": {
                 "digest": origin.digest,
                 "members": dict(origin.members),
-                "archive_bytes": origin.archive_bytes,
+                "sizes": dict(origin.sizes),
             },
             "extraction": plain(facts),
             "remarks": list(remarks),

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from filmgate.core.digest import canonical_json, digest_of
+from filmgate.core.digest import canonical_json, digest, digest_of
 from filmgate.core.errors import FilmgateError, Invalid, NotPermitted, Unavailable, first_fault
 from filmgate.core.gameplay import FAILED, PT, Failure, GameItem, Sampling, Task
 from filmgate.core.objects import ObjectStore, OpenStore
@@ -293,29 +293,30 @@ class _Extractor:
                 hint="Raise the limit: --set extraction.max_archive_mb=…",
                 reason="archive_too_large",
             )
-        if (there := self._there(self._task.stem, pieces.size)) is not None:
-            return self._worked([there], 1, pieces)
         with self._timed("fetch_s"):
             found = samples(members(pieces), strict=self._settings.strict)
         if len(found) == 1 and found[0].name is None:
-            return self._worked([self._sample(pieces, found[0])], 0, pieces)
+            item, is_reused = self._sample(pieces, found[0])
+            return self._worked([item], int(is_reused), pieces)
         outcomes = [self._of_several(pieces, each) for each in found]
-        return self._worked(
-            [item for item, _ in outcomes], sum(is_reused for _, is_reused in outcomes), pieces
-        )
+        reused = sum(is_reused for _, is_reused in outcomes)
+        return self._worked([item for item, _ in outcomes], reused, pieces)
 
     def _of_several(self, pieces: Pieces, each: Sample) -> tuple[GameItem, bool]:
         """What came of one sample of several, and whether it was there already."""
-        video_id = f"{_last(self._task.stem)}/{each.name}"
-        stem = f"{self._task.stem}/{each.name}"
-        if (there := self._there(stem, pieces.size)) is not None:
-            return there, True
         try:
-            return self._sample(pieces, each), False
+            return self._sample(pieces, each)
         except Unavailable:
             raise
         except FilmgateError as error:
-            return failed(self._task.key, error, video_id), False
+            return failed(self._task.key, error, self._names(each)[1]), False
+
+    def _names(self, each: Sample) -> tuple[str, str]:
+        """The key of a sample's file without its end, and what its video goes by."""
+        stem = self._task.stem
+        if each.name is None:
+            return stem, _last(stem)
+        return f"{stem}/{each.name}", f"{_last(stem)}/{each.name}"
 
     def _worked(self, items: list[GameItem], reused: int, pieces: Pieces) -> Worked:
         read = 0 if reused == len(items) else pieces.size
@@ -327,29 +328,32 @@ class _Extractor:
         )
         return Worked(tuple(items), reused, spent)
 
-    def _there(self, stem: str, archive_bytes: int) -> GameItem | None:
-        """What was extracted before of an archive of this size, with these settings; None where
-        that is to be done."""
+    def _there(self, stem: str, each: Sample, about: bytes) -> GameItem | None:
+        """What was extracted before of members of these sizes and this metadata, with these
+        settings; None where that is to be done."""
         if not self._settings.skip_existing:
             return None
         try:
-            pieces = open_pieces(self._target, stem + PT)
-            extracted = Extracted(PtFile(pieces))
+            extracted = Extracted(PtFile(open_pieces(self._target, stem + PT)))
         except FilmgateError:
             return None
         is_it = (
             extracted.s3_key == self._task.key
             and extracted.facts == {**self._settings.facts, **_tools()}
-            and extracted.input["archive_bytes"] == archive_bytes
+            and extracted.input["sizes"] == {member.name: member.size for member in each.members}
+            and extracted.input["members"][each.metadata.name] == digest(about)
         )
         return _item(stem, extracted) if is_it else None
 
-    def _sample(self, pieces: Pieces, each: Sample) -> GameItem:
-        """Extract a sample, and put its file where it belongs."""
-        stem = self._task.stem if each.name is None else f"{self._task.stem}/{each.name}"
-        video_id = _last(stem) if each.name is None else f"{_last(self._task.stem)}/{each.name}"
+    def _sample(self, pieces: Pieces, each: Sample) -> tuple[GameItem, bool]:
+        """What came of a sample, and whether it was there already. Else it is extracted, and its
+        file put where it belongs."""
+        stem, video_id = self._names(each)
         with self._timed("fetch_s"):
-            about = _metadata(read_member(pieces, each.metadata, most=MAX_METADATA_BYTES))
+            told = read_member(pieces, each.metadata, most=MAX_METADATA_BYTES)
+            if (there := self._there(stem, each, told)) is not None:
+                return there, True
+            about = _metadata(told)
             logged = read_member(pieces, each.inputs, most=MAX_INPUTS_BYTES) if each.inputs else b""
             fetched, digests = self._fetched(pieces, each)
         with fetched as file, self._timed("decode_s"):
@@ -361,7 +365,7 @@ class _Extractor:
         origin = Origin(
             s3_key=self._task.key,
             video_id=video_id,
-            archive_bytes=pieces.size,
+            sizes={member.name: member.size for member in each.members},
             members=digests,
             digest=digest_of(dict(sorted(digests.items()))),
         )
@@ -369,19 +373,20 @@ class _Extractor:
             facts = {**self._settings.facts, **_tools()}
             value = value_of(origin, video, about, log, facts, remarks)
             out = BytesIO()
-            digest = write_pt(out, value, compress=self._settings.compress)
+            sealed = write_pt(out, value, compress=self._settings.compress)
             self._target.replace(stem + PT, out.getvalue())
             self._requests += 1
         self._frames += sum(len(series.frames) for series in video.series.values())
-        return GameItem(
+        item = GameItem(
             s3_key=self._task.key,
             status="extracted",
             video_id=video_id,
             pt_key=stem + PT,
-            pt_digest=digest,
+            pt_digest=sealed,
             input_digest=origin.digest,
             remarks=remarks,
         )
+        return item, False
 
     def _fetched(self, pieces: Pieces, each: Sample) -> tuple[IO[bytes], dict[str, str]]:
         """The video as a file, and the digests of all members of the sample. What lies elsewhere
@@ -391,14 +396,14 @@ class _Extractor:
         window = PiecesFile(pieces, each.video.start, each.video.size)
         file = cast("IO[bytes]", window) if is_here else TemporaryFile()  # noqa: SIM115 - handed on
         for member in each.members:
-            digest = hashlib.sha256()
+            hashed = hashlib.sha256()
             for start in range(0, member.size, CHUNK_BYTES):
                 size = min(CHUNK_BYTES, member.size - start)
                 chunk = pieces.read(member.start + start, size)
-                digest.update(chunk)
+                hashed.update(chunk)
                 if member is each.video and not is_here:
                     file.write(chunk)
-            digests[member.name] = f"sha256:{digest.hexdigest()}"
+            digests[member.name] = f"sha256:{hashed.hexdigest()}"
         return file, digests
 
     @contextmanager

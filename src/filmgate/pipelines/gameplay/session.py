@@ -85,9 +85,11 @@ class Session:
         video."""
         name = series or self.spread
         if name not in self._menus:
-            greys = self.greys if name == self.spread else grey(self.extracted.frames(name))
+            frames = self.extracted.frames(name)
+            greys = self.greys if name == self.spread else grey(frames)
             rectangle = content(greys) or Rectangle(0, 0, greys.shape[2], greys.shape[1])
             self._menus[name] = stretches(
+                within(frames, rectangle),
                 within(greys, rectangle),
                 self.extracted.times_ms(name),
                 self.extracted.inputs,

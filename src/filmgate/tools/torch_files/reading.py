@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.generic]
 
 MAX_MEMBERS = 10_000
+DIRECTORY_BYTES = 1 << 16
+"""Read at a time while the directory is looked for, which is at the end."""
 MAX_TENSOR_BYTES = 4 << 30
 LOCAL_HEADER = struct.Struct("<4s22sHH")
 """Of a ZIP's member: signature, what the directory says better, lengths of name and extra."""
@@ -207,7 +209,7 @@ class Tensor:
 def _directory(pieces: Pieces) -> dict[str, zipfile.ZipInfo]:
     """The members by name below their one folder."""
     try:
-        with zipfile.ZipFile(PiecesFile(pieces)) as archive:
+        with zipfile.ZipFile(PiecesFile(pieces, block_bytes=DIRECTORY_BYTES)) as archive:
             infos = archive.infolist()
     except Invalid:
         raise

@@ -39,8 +39,9 @@ def write_pt(file: IO[bytes], value: Mapping[str, Any], *, compress: bool = Fals
     """Write a value of dicts, lists, texts, numbers, truths and numpy arrays; its digest.
 
     `compress`: tensors are deflated; torch loads them all the same, but must not map them
-    (`mmap=True` takes the deflated bytes for numbers, without a word). The digest is of the contents: the same with and without. Raises TypeError for other values and
-    for arrays of types that torch has no storage for.
+    (`mmap=True` takes the deflated bytes for numbers, without a word). The digest is of the
+    contents: the same with and without. Raises TypeError for other values and for arrays of types
+    that torch has no storage for.
     """
     arrays: list[Array] = []
     data = pickled(value, lambda each: _placed(each, arrays))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Frame = NDArray[np.uint8]
     Frames = NDArray[np.uint8]
     Grey = NDArray[np.uint8]
 
@@ -54,7 +55,7 @@ ENOUGH = 2
 """A panel is enough, or much text; or a picture that darkens when a key for menus is pressed.
 Walking speaks against any of them."""
 
-ReadLines = Callable[["Frames"], int]
+ReadLines = Callable[["Frame"], int]
 """How many lines of text are in a picture (3, h, w)."""
 
 
@@ -77,37 +78,37 @@ class Stretch:
         return range(self.first, self.last + 1)
 
 
-def panel(grey: "Grey") -> Rectangle | None:
+def panel(image: "Frame") -> Rectangle | None:
     """The largest area of one colour with four straight sides; None where there is none.
 
-    Connected areas of flat colour (OpenCV), held against their boxes: a panel fills its box to
-    all four sides, and stands out along them.
+    `image`: (h, w, 3). Connected areas of flat colour (OpenCV), held against their boxes: a panel
+    fills its box to all four sides, and stands out along them.
     """
     import cv2  # heavy
     import numpy as np
 
-    height, width = grey.shape
+    height, width, _ = image.shape
     kernel = np.ones((3, 3), np.uint8)
-    spread = cv2.dilate(grey, kernel).astype(np.int16) - cv2.erode(grey, kernel)
-    flat = (spread <= FLAT).astype(np.uint8)
+    spread = cv2.subtract(cv2.dilate(image, kernel), cv2.erode(image, kernel))
+    flat = (spread.max(axis=2) <= FLAT).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(flat, connectivity=4)
     best: Rectangle | None = None
     for label in range(1, count):
         left, top, wide, high, area = (int(each) for each in stats[label])
-        if area < MIN_AREA * grey.size or wide < MIN_SIDE * width or high < MIN_SIDE * height:
+        if area < MIN_AREA * width * height or wide < MIN_SIDE * width or high < MIN_SIDE * height:
             continue
         box = Rectangle(left, top, left + wide, top + high)
-        is_panel = _is_straight(labels == label, box) and _stands_out(grey, box)
-        if is_panel and _is_one_colour(grey[labels == label]):
+        is_panel = _is_straight(labels == label, box) and _stands_out(image, box)
+        if is_panel and _is_one_colour(image[labels == label]):
             best = box if best is None or box.area > best.area else best
     return best
 
 
-def _is_one_colour(pixels: "Grey") -> bool:
+def _is_one_colour(pixels: "Frame") -> bool:
     import numpy as np  # heavy
 
-    low, high = np.percentile(pixels, [5, 95])
-    return bool(high - low <= ONE_COLOUR)
+    low, high = np.percentile(pixels, [5, 95], axis=0)
+    return bool((high - low).max() <= ONE_COLOUR)
 
 
 def _is_straight(mask: "NDArray[np.bool_]", box: Rectangle) -> bool:
@@ -116,37 +117,40 @@ def _is_straight(mask: "NDArray[np.bool_]", box: Rectangle) -> bool:
     return bool(min(side.mean() for side in sides) >= STRAIGHT)
 
 
-def _stands_out(grey: "Grey", box: Rectangle) -> bool:
+def _stands_out(image: "Frame", box: Rectangle) -> bool:
     """Whether there is a step along each of its sides, none of which is the picture's own."""
     import numpy as np  # heavy
 
-    height, width = grey.shape
+    height, width, _ = image.shape
     is_inside = box.left >= MARGIN and box.top >= MARGIN
     if not is_inside or box.right > width - MARGIN or box.bottom > height - MARGIN:
         return False
     rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
     strips = (
-        (grey[rows, box.left - MARGIN : box.left + 2], 1),
-        (grey[rows, box.right - 2 : box.right + MARGIN], 1),
-        (grey[box.top - MARGIN : box.top + 2, columns], 0),
-        (grey[box.bottom - 2 : box.bottom + MARGIN, columns], 0),
+        (image[rows, box.left - MARGIN : box.left + 2], 1),
+        (image[rows, box.right - 2 : box.right + MARGIN], 1),
+        (image[box.top - MARGIN : box.top + 2, columns], 0),
+        (image[box.bottom - 2 : box.bottom + MARGIN, columns], 0),
     )
     return all(
-        (np.abs(np.diff(strip.astype(np.int16), axis=axis)).max(axis=axis) >= EDGE).mean()
+        (np.abs(np.diff(strip.astype(np.int16), axis=axis)).max(axis=(axis, 2)) >= EDGE).mean()
         >= STRAIGHT
         for strip, axis in strips
     )
 
 
 def stretches(
+    frames: "Frames",
     greys: "Grey",
     times_ms: Sequence[int],
     inputs: Inputs,
     lines_in: Callable[[int], int] | None = None,
 ) -> list[Stretch]:
-    """All stretches of a series of frames, in order. `greys`: (n, h, w), of what is used of the
-    picture; `lines_in`: lines of text in the frame at a place."""
-    panels = [panel(each) for each in greys]
+    """All stretches of a series of frames (n, 3, h, w), in order. `greys`: (n, h, w), the same in
+    brightness; `lines_in`: lines of text in the frame at a place."""
+    import numpy as np  # heavy
+
+    panels = [panel(np.ascontiguousarray(each.transpose(1, 2, 0))) for each in frames]
     moved = changes(greys)
     starts = [0] + [
         place

@@ -80,9 +80,9 @@ def _black(brightest: "Grey") -> float:
     return float(min(BLACK, max(4.0, np.percentile(brightest, 95) / 4)))
 
 
-def within(greys: "Grey", rectangle: Rectangle) -> "Grey":
-    """That part of all frames."""
-    return greys[:, rectangle.top : rectangle.bottom, rectangle.left : rectangle.right]
+def within(pictures: "Frames", rectangle: Rectangle) -> "Frames":
+    """That part of all pictures, (…, h, w)."""
+    return pictures[..., rectangle.top : rectangle.bottom, rectangle.left : rectangle.right]
 
 
 def changes(greys: "Grey") -> "NDArray[np.float64]":

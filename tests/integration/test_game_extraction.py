@@ -1,0 +1,399 @@
+"""Extraction of single archives: good ones, and every kind of bad one."""
+
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from filmgate.core.errors import FilmgateError, NotFound
+from filmgate.core.gameplay import GameItem, Task
+from filmgate.engine.executors.process_pool import ProcessPool
+from filmgate.pipelines.gameplay.extracted import Extracted
+from filmgate.pipelines.gameplay.extraction import ExtractionSettings, Worked, extract
+from filmgate.store.addresses import S3Options, open_store
+from filmgate.tools.pieces import FilePieces
+from filmgate.tools.torch_files.reading import PtFile
+from support.films import write_tone
+from support.items import fills_memory, never_ends
+from support.sessions import (
+    METADATA,
+    archive,
+    inputs_csv,
+    recording,
+    session_tar,
+    world,
+)
+
+SIZE = (96, 54)
+FRAMES = 90
+
+OPEN = partial(open_store, options=S3Options())
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("video") / "v.mp4"
+    with recording(path, SIZE) as write:
+        for number in range(FRAMES):
+            write(world(number, SIZE))
+    return path
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[Path]:
+    """Where extractions go; nothing may come to lie outside of it, or have a passing name."""
+    yield tmp_path / "out"
+    assert {each.name for each in tmp_path.iterdir()} <= {"in", "out"}
+    assert not [each for each in tmp_path.rglob("*") if each.name.startswith(".")]
+
+
+@pytest.fixture
+def run(source: Path, target: Path) -> Callable[..., Worked]:
+    def do(key: str, **settings: object) -> Worked:
+        given = ExtractionSettings(
+            source_bucket=str(source), manifest_bucket=str(target), shorter_side=32, **settings
+        )
+        return extract(Task(key=key), open_store=OPEN, settings=given)
+
+    return do
+
+
+def opened(path: Path) -> Extracted:
+    return Extracted(PtFile(FilePieces(path)))
+
+
+Run = Callable[..., Worked]
+
+
+def test_a_session_is_extracted_with_all_that_belongs_to_it(
+    source: Path, target: Path, video: Path, run: Run
+) -> None:
+    pressed = inputs_csv([(0.5, "KEYBOARD", "[87,true]")])
+    session_tar(source / "a/b.tar", video, inputs=pressed)
+    worked = run("a/b.tar")
+    [item] = worked.items
+    assert (item.status, item.pt_key, item.video_id) == ("extracted", "a/b.pt", "b")
+    assert item.remarks == ()
+    extracted = opened(target / "a/b.pt")
+    assert (extracted.s3_key, extracted.video_id) == ("a/b.tar", "b")
+    assert extracted.digest == item.pt_digest
+    assert extracted.session_metadata == METADATA
+    assert extracted.input["members"].keys() == {"recording.mp4", "inputs.csv", "metadata.json"}
+    shapes = {name: extracted.frames(name).shape for name in extracted.series}
+    assert shapes == {
+        "stride-3_chw": (15, 3, 32, 56),
+        "stride-30_chw": (3, 3, 32, 56),
+        "stride-60_chw": (2, 3, 32, 56),
+        "uniform-60_chw": (60, 3, 32, 56),
+    }
+    assert extracted.frame_numbers("stride-30_chw") == [0, 30, 60]
+    assert extracted.times_ms("stride-30_chw") == [0, 500, 1000]
+    assert len(extracted.pts) == FRAMES
+    assert [(e.time_ms, e.first) for e in extracted.inputs.pressed] == [(500, 87.0)]
+    streams = extracted.video_metadata["streams"]
+    assert [(s["codec_name"], s["width"], s["height"]) for s in streams] == [("h264", *SIZE)]
+
+
+def test_sampled_frames_are_those_that_a_plain_decoder_gives(
+    source: Path, target: Path, video: Path, run: Run
+) -> None:
+    session_tar(source / "a.tar", video)
+    run("a.tar")
+    extracted = opened(target / "a.pt")
+    with av.open(str(video)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    for series in extracted.series:
+        for place, number in enumerate(extracted.frame_numbers(series)):
+            got = extracted.frames(series)[place].mean(axis=(1, 2))
+            assert np.abs(got - frames[number].mean(axis=(0, 1))).max() < 2
+
+
+def test_the_same_archive_makes_the_same_bytes_and_what_is_whole_is_left_as_it_is(
+    source: Path, target: Path, video: Path, run: Run
+) -> None:
+    session_tar(source / "a.tar", video)
+    first = run("a.tar")
+    data = (target / "a.pt").read_bytes()
+    stamp = (target / "a.pt").stat().st_mtime_ns
+    again = run("a.tar")
+    assert (again.items, again.reused) == (first.items, 1)
+    assert (target / "a.pt").stat().st_mtime_ns == stamp
+    assert run("a.tar", skip_existing=False).items == first.items
+    assert (target / "a.pt").read_bytes() == data
+    assert (target / "a.pt").stat().st_mtime_ns > stamp
+    small = run("a.tar", skip_existing=False, compress=True)
+    assert small.items == first.items
+    assert (target / "a.pt").stat().st_size < len(data)
+
+
+@pytest.mark.parametrize("harm", ["cut", "other settings", "other archive", "no file of ours"])
+def test_what_is_not_whole_or_not_the_same_is_extracted_again(
+    source: Path, target: Path, video: Path, run: Run, harm: str
+) -> None:
+    session_tar(source / "a.tar", video)
+    run("a.tar")
+    path = target / "a.pt"
+    whole = path.read_bytes()
+    match harm:
+        case "cut":
+            path.write_bytes(whole[: len(whole) // 2])
+        case "other settings":
+            run("a.tar", uniform=7)
+            assert opened(path).frames("uniform-7_chw").shape[0] == 7
+        case "other archive":
+            session_tar(source / "a.tar", video, inputs=inputs_csv([(1.0, "SCROLL", "[1]")] * 99))
+        case _:
+            path.write_bytes(b"hello")
+    assert run("a.tar").reused == 0
+    assert (path.read_bytes() == whole) is (harm != "other archive")
+
+
+def test_an_archive_of_several_makes_a_file_each_and_a_bad_one_leaves_the_others(
+    source: Path, target: Path, video: Path, run: Run
+) -> None:
+    archive(
+        source / "w.tar",
+        {"0.mp4": video, "0.json": b"{}", "1.mp4": b"no video", "1.json": b"{}",
+         "2.mp4": video, "2.json": b"[]"},
+    )  # fmt: skip
+    worked = run("w.tar")
+    told = [(i.video_id, i.pt_key, i.error and i.error.code) for i in worked.items]
+    assert told == [
+        ("w/0", "w/0.pt", None),
+        ("w/1", None, "video_unreadable"),
+        ("w/2", None, "metadata_not_json"),
+    ]
+    assert worked.items[0].remarks == ("no_inputs",)
+    assert opened(target / "w/0.pt").video_id == "w/0"
+    assert run("w.tar").reused == 1
+
+
+def test_a_variable_rate_is_sampled_by_time_and_told(
+    source: Path, target: Path, run: Run, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("vfr") / "v.mp4"
+    stamps = [0, 10, 20, 30, *range(1000, 2000, 10)]
+    with recording(path, SIZE, time_base=Fraction(1, 1000)) as write:
+        for number, stamp in enumerate(stamps):
+            write(world(number, SIZE), stamp)
+    session_tar(source / "a.tar", path)
+    [item] = run("a.tar", uniform=4).items
+    assert item.remarks == ("variable_rate",)
+    times = opened(target / "a.pt").times_ms("uniform-4_chw")
+    assert times == [30, 1250, 1750]  # the fourth frame is shown from 30 to 1000
+    with pytest.raises(FilmgateError) as refused:
+        run("a.tar", strict=True, skip_existing=False)
+    assert refused.value.extra["reason"] == "variable_rate"
+
+
+def tar_of(path: Path, *entries: tarfile.TarInfo, video: Path) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for entry in entries:
+            data = b"x" * entry.size if entry.isreg() else b""
+            tar.addfile(entry, io.BytesIO(data))
+        tar.add(video, "recording.mp4")
+        about = tarfile.TarInfo("metadata.json")
+        about.size = 2
+        tar.addfile(about, io.BytesIO(b"{}"))
+    return path
+
+
+def entry(
+    name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: int = 0
+) -> tarfile.TarInfo:
+    told = tarfile.TarInfo(name)
+    told.type, told.linkname, told.size = kind, link, size
+    return told
+
+
+def lying(path: Path, claimed: int) -> None:
+    """An archive whose only member claims so many bytes."""
+    told = entry("recording.mp4", size=claimed)
+    path.write_bytes(told.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+
+
+def header_bomb(path: Path) -> None:
+    """An archive that begins with a header of names of 3 GB, as it says."""
+    told = entry("x", kind=tarfile.XHDTYPE, size=3 << 30)
+    data = told.tobuf(tarfile.GNU_FORMAT)
+    with path.open("wb") as file:
+        file.write(data)
+        file.truncate(len(data) + (3 << 30) + 10240)
+
+
+def sparse(path: Path, video: Path) -> None:
+    told = entry("recording.mp4")
+    told.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0",
+                        "GNU.sparse.name": "a.mp4", "GNU.sparse.realsize": "99999999999"}  # fmt: skip
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        data = b"1\n0\n5\n" + bytes(506) + b"hello"
+        told.size = len(data)
+        tar.addfile(told, io.BytesIO(data))
+
+
+def write_bad(kind: str, path: Path, video: Path) -> None:  # noqa: C901, PLR0912 - a list
+    match kind:
+        case "tar_empty":
+            path.write_bytes(b"")
+        case "not_a_tar":
+            path.write_bytes(b"hello, I am no archive. " * 99)
+        case "tar_truncated":
+            path.write_bytes(session_tar(path, video).read_bytes()[:3000])
+        case "tar_traversal":
+            tar_of(path, entry("../../evil.txt", size=3), video=video)
+        case "tar_traversal absolute":
+            tar_of(path, entry("/tmp/evil.txt", size=3), video=video)
+        case "tar_link":
+            tar_of(path, entry("inputs.csv", tarfile.SYMTYPE, "/etc/passwd"), video=video)
+        case "tar_link hard":
+            tar_of(path, entry("inputs.csv", tarfile.LNKTYPE, "recording.mp4"), video=video)
+        case "tar_device":
+            tar_of(path, entry("null", tarfile.CHRTYPE), video=video)
+        case "tar_device pipe":
+            tar_of(path, entry("pipe", tarfile.FIFOTYPE), video=video)
+        case "tar_sparse":
+            sparse(path, video)
+        case "tar_truncated claims":
+            lying(path, 10 << 30)
+        case "tar_header_bomb":
+            header_bomb(path)
+        case "tar_twice":
+            archive(path, {"a.mp4": video, "metadata.json": b"{}"})
+            with tarfile.open(path, "a") as tar:
+                tar.addfile(entry("a.mp4"))
+        case "no_metadata":
+            archive(path, {"recording.mp4": video})
+        case "two_videos":
+            archive(path, {"a.mp4": video, "b.mp4": video, "metadata.json": b"{}"})
+        case "metadata_not_json":
+            archive(path, {"recording.mp4": video, "metadata.json": b'{"a": NaN}'})
+        case "metadata_not_json deep":
+            archive(path, {"recording.mp4": video, "metadata.json": b"[" * 100_000})
+        case "member_too_large":
+            archive(path, {"recording.mp4": video, "metadata.json": b" " * (5 << 20)})
+        case "no_picture":
+            archive(path, {"recording.mkv": sound_of(path), "metadata.json": b"{}"})
+        case "video_unreadable":
+            data = video.read_bytes()
+            archive(path, {"recording.mp4": data[: len(data) // 2], "metadata.json": b"{}"})
+        case "video_unreadable empty":
+            archive(path, {"recording.mp4": b"", "metadata.json": b"{}"})
+        case _:
+            raise AssertionError(kind)
+
+
+def sound_of(path: Path) -> bytes:
+    tone = write_tone(path.with_suffix(".wav"), 1)
+    data = tone.read_bytes()
+    tone.unlink()
+    return data
+
+
+BAD = """tar_empty, not_a_tar, tar_truncated, tar_traversal, tar_traversal absolute, tar_link,
+tar_link hard, tar_device, tar_device pipe, tar_sparse, tar_truncated claims, tar_header_bomb,
+tar_twice, no_metadata, two_videos, metadata_not_json, metadata_not_json deep, member_too_large,
+no_picture, video_unreadable, video_unreadable empty"""
+
+
+@pytest.mark.parametrize("kind", [each.strip() for each in BAD.split(",")])
+def test_a_bad_archive_is_an_error_record_with_a_code_and_nothing_else(
+    source: Path, target: Path, video: Path, run: Run, kind: str
+) -> None:
+    write_bad(kind, source / "bad.tar", video)
+    with pytest.raises(FilmgateError) as refused:
+        run("bad.tar")
+    code = kind.partition(" ")[0]
+    assert refused.value.extra["reason"] == code
+    assert [each.name for each in target.rglob("*")] == ["bad.error.json"]
+    left = GameItem.model_validate_json((target / "bad.error.json").read_bytes())
+    assert left.error is not None
+    assert (left.s3_key, left.error.code) == ("bad.tar", code)
+
+
+def test_a_video_cut_off_behind_its_header_is_told_from_a_whole_one(
+    source: Path, target: Path, run: Run, tmp_path_factory: pytest.TempPathFactory, video: Path
+) -> None:
+    path = tmp_path_factory.mktemp("fast") / "v.mp4"
+    fast = {"movflags": "faststart"}
+    with av.open(str(video)) as read, av.open(str(path), "w", options=fast) as w:
+        stream = w.add_stream_from_template(read.streams.video[0])
+        for packet in read.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                w.mux(packet)
+    data = path.read_bytes()
+    archive(source / "a.tar", {"r.mp4": data[: len(data) * 2 // 3], "metadata.json": b"{}"})
+    with pytest.raises(FilmgateError) as refused:
+        run("a.tar")
+    assert refused.value.extra["reason"] == "video_truncated"
+
+
+def test_a_picture_that_claims_more_than_any_screen_has_is_refused_unseen(
+    source: Path, target: Path, run: Run, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("large") / "v.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 9000, 5000, "yuvj420p"
+        frame = av.VideoFrame(9000, 5000, "yuvj420p")
+        container.mux([*stream.encode(frame), *stream.encode()])
+    archive(source / "a.tar", {"r.mkv": path, "metadata.json": b"{}"})
+    with pytest.raises(FilmgateError) as refused:
+        run("a.tar")
+    assert refused.value.extra["reason"] == "picture_too_large"
+
+
+def test_a_missing_archive_and_a_key_that_leads_elsewhere_are_refused(
+    target: Path, run: Run
+) -> None:
+    with pytest.raises(NotFound):
+        run("nothing.tar")
+    with pytest.raises(FilmgateError) as refused:
+        run("../out/a.tar")
+    assert refused.value.extra["reason"] == "bad_key"
+    assert [each.name for each in target.rglob("*")] == ["nothing.error.json"]
+
+
+def test_a_link_in_the_source_does_not_lead_out_of_it(
+    source: Path, target: Path, run: Run, video: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    secret = session_tar(tmp_path_factory.mktemp("elsewhere") / "s.tar", video)
+    (source / "a.tar").symlink_to(secret)
+    with pytest.raises(FilmgateError, match="leads out"):
+        run("a.tar")
+
+
+@pytest.mark.parametrize(("work", "code"), [(never_ends, "too_slow"), (fills_memory, "too_big")])
+def test_an_item_that_takes_more_than_its_share_is_an_error_of_its_own(
+    work: Callable[[int], int], code: str
+) -> None:
+    pool = ProcessPool(1)
+    try:
+        [bad, good] = pool.map(work, [1, 0])
+    finally:
+        pool.close()
+    assert bad.error is not None
+    assert bad.error.details["reason"] == code
+    assert good.value == 0
+
+
+def test_items_of_a_list_say_in_json_what_came_of_them(
+    source: Path, target: Path, video: Path, run: Run
+) -> None:
+    session_tar(source / "a.tar", video)
+    told = json.loads(run("a.tar").items[0].model_dump_json())
+    assert told["input_digest"].startswith("sha256:")
+    assert len(told["pt_digest"]) == 64
