@@ -125,14 +125,10 @@ def test_another_reader_opens_the_manifest_and_its_evidence(
     extracted: tuple[Filmgate, Any],
 ) -> None:
     filmgate, _ = extracted
-    found = (
-        duckdb.connect()
-        .execute(
-            "select video_id, is_frozen_evidence.events, json_extract(check_versions, '$.is_frozen') "
-            f"from '{filmgate.cwd}/out/quality.parquet' where is_frozen"
-        )
-        .fetchall()
-    )
+    asked = f"""
+        select video_id, is_frozen_evidence.events, json_extract(check_versions, '$.is_frozen')
+        from '{filmgate.cwd}/out/quality.parquet' where is_frozen"""
+    found = duckdb.connect().execute(asked).fetchall()
     assert found == [("frozen", 79, "1")]
 
 

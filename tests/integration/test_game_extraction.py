@@ -236,8 +236,12 @@ def header_bomb(path: Path) -> None:
 
 def sparse(path: Path, video: Path) -> None:
     told = entry("recording.mp4")
-    told.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0",
-                        "GNU.sparse.name": "a.mp4", "GNU.sparse.realsize": "99999999999"}  # fmt: skip
+    told.pax_headers = {
+        "GNU.sparse.major": "1",
+        "GNU.sparse.minor": "0",
+        "GNU.sparse.name": "a.mp4",
+        "GNU.sparse.realsize": "99999999999",
+    }
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
         data = b"1\n0\n5\n" + bytes(506) + b"hello"
         told.size = len(data)

@@ -121,8 +121,8 @@ def scene(shade: int = 120, spread: int = 60) -> NDArray[np.uint8]:
 
 
 def coloured(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(h, w, 3) of (h, w)."""
-    return np.repeat(grey[..., None], 3, axis=-1)
+    """(3, h, w) of (h, w)."""
+    return np.repeat(grey[None], 3, axis=0)
 
 
 def stretches(
@@ -134,7 +134,7 @@ def stretches(
 
 def test_a_panel_is_told_from_a_scene_by_its_colour_where_brightness_does_not() -> None:
     picture = coloured(np.full((180, 320), 90, np.uint8))
-    picture[40:140, 100:220] = (30, 120, 85)
+    picture[:, 40:140, 100:220] = np.array([30, 120, 85]).reshape(3, 1, 1)
     found = menus.panel(picture)
     assert found is not None
     assert max(abs(a - b) for a, b in zip(found, (100, 40, 220, 140), strict=True)) <= 2

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 1 << 20
 BLOCKS_KEPT = 8
+END_BYTES = 1 << 17
 MAX_READ_BYTES = 64 << 20
 """What a parser may ask for at once: headers that claim more are lying."""
 
@@ -59,13 +60,15 @@ class FilePieces:
 
 
 class ObjectPieces:
-    """An object in a store, by range."""
+    """An object in a store, by range. What is small and near its start or its end, where headers
+    and directories are, comes with one request for each of the two."""
 
     def __init__(self, store: ObjectStore, key: str, size: int) -> None:
         self._store = store
         self._key = key
         self.size = size
         self._calls = 0
+        self._ends: dict[int, bytes] = {}
 
     @property
     def calls(self) -> int:
@@ -73,8 +76,17 @@ class ObjectPieces:
         return self._calls
 
     def read(self, start: int, size: int) -> "Buffer":
-        """One request."""
+        """One request, or a piece of what an earlier one brought."""
         _check(start, size, self.size)
+        for begin in (0, max(0, self.size - END_BYTES)):
+            end = min(begin + END_BYTES, self.size)
+            if begin <= start and start + size <= end:
+                if begin not in self._ends:
+                    self._ends[begin] = self._read(begin, end - begin)
+                return memoryview(self._ends[begin])[start - begin : start - begin + size]
+        return self._read(start, size)
+
+    def _read(self, start: int, size: int) -> bytes:
         self._calls += 1
         data = self._store.read(self._key, start, size)
         if len(data) != size:

@@ -131,11 +131,12 @@ def _of_packages() -> Iterable[Check]:
 
 
 def chosen(names: str) -> tuple[Check, ...]:
-    """The checks that are meant by `v1`, `v2`, or names of v2 by comma; Invalid for others."""
+    """The checks that are meant by `v1`, `v2`, or names by comma: `is_frozen`, which is of v2, or
+    `v1:is_dpi_scale_issue`. Invalid for others, and for two of one name."""
     there = all_checks()
     if names in {V1, V2}:
         return tuple(each for each in there if each.edition == names)
-    by_name = {each.name: each for each in there if each.edition == V2}
+    by_name = {_called(each): each for each in there}
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     unknown = [name for name in wanted if name not in by_name]
     if unknown or not wanted:
@@ -144,4 +145,16 @@ def chosen(names: str) -> tuple[Check, ...]:
             expected=f"v1, v2, or some of {', '.join(by_name)}",
             got=", ".join(unknown) or "none",
         )
-    return tuple(each for name, each in by_name.items() if name in wanted)
+    meant = tuple(each for name, each in by_name.items() if name in wanted)
+    if len({each.name for each in meant}) < len(meant):
+        raise Invalid(
+            "two checks fill one column",
+            expected="each column once",
+            got=", ".join(wanted),
+        )
+    return meant
+
+
+def _called(check: Check) -> str:
+    """What a check goes by among all."""
+    return check.name if check.edition == V2 else f"{check.edition}:{check.name}"

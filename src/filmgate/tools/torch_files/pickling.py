@@ -184,8 +184,9 @@ def _are_whole(numbers: Any) -> bool:
     return all(isinstance(each, int) and 0 <= each < 1 << 48 for each in numbers)
 
 
-def unpickled(data: bytes) -> Any:
-    """The value, with a `TensorPlace` for every tensor; Invalid for anything that is not plain.
+def unpickled(data: bytes, tensor: Callable[[TensorPlace], Any] = lambda place: place) -> Any:
+    """The value, with what `tensor` makes of its place for every tensor; Invalid for anything that
+    is not plain.
 
     What comes is held against plain types once more: no name that is allowed makes another, but
     a pickle may put the allowed ones where they do not belong.
@@ -198,26 +199,42 @@ def unpickled(data: bytes) -> Any:
         raise
     except Exception as error:
         raise _broken(f"{type(error).__name__}: {error}"[:200]) from error
-    return _plain(value, 0, [MAX_VALUES])
+    return _Plain(tensor).value(value, 0)
 
 
 MAX_VALUES = 2_000_000
 """A pickle can say the same list in a list a billion times over in a hundred bytes."""
 
 
-def _plain(value: Any, depth: int, left: list[int]) -> Any:
-    left[0] -= 1
-    if depth > MAX_DEPTH or left[0] < 0:
-        raise _broken("values nested too deep, or too many of them")
-    if value is None or type(value) in {bool, int, float, str, TensorPlace}:
-        return value
-    if type(value) in {dict, OrderedDict}:
-        if not all(type(key) is str for key in value):
-            raise _broken("a dict with keys that are no texts")
-        return {key: _plain(held, depth + 1, left) for key, held in value.items()}
-    if type(value) in {list, tuple}:
-        return [_plain(held, depth + 1, left) for held in value]
-    raise _broken(f"a {type(value).__name__}")
+class _Plain:
+    """Holds a value against plain types, and puts tensors in their places."""
+
+    def __init__(self, tensor: Callable[[TensorPlace], Any]) -> None:
+        self._tensor = tensor
+        self._left = MAX_VALUES
+
+    def value(self, value: Any, depth: int) -> Any:
+        self._left -= 1
+        if depth > MAX_DEPTH or self._left < 0:
+            raise _broken("values nested too deep, or too many of them")
+        kind = type(value)
+        if value is None or kind in _SINGLE:
+            return value
+        if kind is TensorPlace:
+            return self._tensor(value)
+        if kind in {dict, OrderedDict}:
+            if not all(type(key) is str for key in value):
+                raise _broken("a dict with keys that are no texts")
+            return {key: self.value(held, depth + 1) for key, held in value.items()}
+        if kind in {list, tuple}:
+            if _SINGLE.issuperset(map(type, value)):
+                self._left -= len(value)
+                return list(value)
+            return [self.value(held, depth + 1) for held in value]
+        raise _broken(f"a {kind.__name__}")
+
+
+_SINGLE = frozenset({bool, int, float, str})
 
 
 def _broken(got: str) -> Invalid:

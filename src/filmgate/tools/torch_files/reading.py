@@ -49,7 +49,7 @@ class PtFile:
             raise _unreadable("no data.pkl in it, or one too large")
         if "byteorder" in self._members and self._whole("byteorder") != b"little":
             raise _unreadable("numbers with their highest byte first")
-        self.value = self._with_tensors(unpickled(self._whole("data.pkl")))
+        self.value = unpickled(self._whole("data.pkl"), lambda place: Tensor(self, place))
 
     def _open_seal(self) -> None:
         data = bytes(self._bytes(SEAL))
@@ -63,15 +63,6 @@ class PtFile:
         if there != sealed:
             differs = sorted(set(there.items()) ^ set(sealed.items()))[0]
             raise altered(differs[0])
-
-    def _with_tensors(self, value: Any) -> Any:
-        if isinstance(value, TensorPlace):
-            return Tensor(self, value)
-        if isinstance(value, dict):
-            return {key: self._with_tensors(held) for key, held in value.items()}
-        if isinstance(value, list):
-            return [self._with_tensors(held) for held in value]
-        return value
 
     def _whole(self, name: str) -> bytes:
         """A member, held against the seal."""

@@ -78,62 +78,63 @@ class Stretch:
         return range(self.first, self.last + 1)
 
 
-def panel(image: "Frame") -> Rectangle | None:
+def panel(planes: "Frame") -> Rectangle | None:
     """The largest area of one colour with four straight sides; None where there is none.
 
-    `image`: (h, w, 3). Connected areas of flat colour (OpenCV), held against their boxes: a panel
+    `planes`: (3, h, w). Connected areas of flat colour (OpenCV), held against their boxes: a panel
     fills its box to all four sides, and stands out along them.
     """
     import cv2  # heavy
     import numpy as np
 
-    height, width, _ = image.shape
+    _, height, width = planes.shape
     kernel = np.ones((3, 3), np.uint8)
-    spread = cv2.subtract(cv2.dilate(image, kernel), cv2.erode(image, kernel))
-    flat = (spread.max(axis=2) <= FLAT).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(flat, connectivity=4)
+    whole = [np.ascontiguousarray(plane) for plane in planes]
+    spreads = [cv2.subtract(cv2.dilate(each, kernel), cv2.erode(each, kernel)) for each in whole]
+    flat = cv2.max(cv2.max(spreads[0], spreads[1]), spreads[2]) <= FLAT
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(flat.astype(np.uint8), connectivity=4)
+    left, top, wide, high, area = np.asarray(stats).T
+    is_large = (area >= MIN_AREA * width * height) & (wide >= MIN_SIDE * width)
+    is_large &= (high >= MIN_SIDE * height) & (left >= MARGIN) & (top >= MARGIN)
+    is_large &= (left + wide <= width - MARGIN) & (top + high <= height - MARGIN)
+    is_large[0] = False
     best: Rectangle | None = None
-    for label in range(1, count):
-        left, top, wide, high, area = (int(each) for each in stats[label])
-        if area < MIN_AREA * width * height or wide < MIN_SIDE * width or high < MIN_SIDE * height:
-            continue
-        box = Rectangle(left, top, left + wide, top + high)
-        is_panel = _is_straight(labels == label, box) and _stands_out(image, box)
-        if is_panel and _is_one_colour(image[labels == label]):
+    for label in np.flatnonzero(is_large):
+        x, y, w, h, _ = (int(each) for each in stats[label])
+        box = Rectangle(x, y, x + w, y + h)
+        own = labels[box.top : box.bottom, box.left : box.right] == label
+        if _is_straight(own) and _stands_out(planes, box) and _is_one_colour(planes, box, own):
             best = box if best is None or box.area > best.area else best
     return best
 
 
-def _is_one_colour(pixels: "Frame") -> bool:
+def _is_one_colour(planes: "Frame", box: Rectangle, own: "NDArray[np.bool_]") -> bool:
     import numpy as np  # heavy
 
-    low, high = np.percentile(pixels, [5, 95], axis=0)
+    pixels = planes[:, box.top : box.bottom, box.left : box.right][:, own]
+    low, high = np.percentile(pixels, [5, 95], axis=1)
     return bool((high - low).max() <= ONE_COLOUR)
 
 
-def _is_straight(mask: "NDArray[np.bool_]", box: Rectangle) -> bool:
-    own = mask[box.top : box.bottom, box.left : box.right]
+def _is_straight(own: "NDArray[np.bool_]") -> bool:
+    """Whether an area, within its box, reaches each side of it along its length."""
     sides = (own[:, :3].any(1), own[:, -3:].any(1), own[:3].any(0), own[-3:].any(0))
     return bool(min(side.mean() for side in sides) >= STRAIGHT)
 
 
-def _stands_out(image: "Frame", box: Rectangle) -> bool:
-    """Whether there is a step along each of its sides, none of which is the picture's own."""
+def _stands_out(planes: "Frame", box: Rectangle) -> bool:
+    """Whether there is a step along each of its sides, in any colour."""
     import numpy as np  # heavy
 
-    height, width, _ = image.shape
-    is_inside = box.left >= MARGIN and box.top >= MARGIN
-    if not is_inside or box.right > width - MARGIN or box.bottom > height - MARGIN:
-        return False
     rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
     strips = (
-        (image[rows, box.left - MARGIN : box.left + 2], 1),
-        (image[rows, box.right - 2 : box.right + MARGIN], 1),
-        (image[box.top - MARGIN : box.top + 2, columns], 0),
-        (image[box.bottom - 2 : box.bottom + MARGIN, columns], 0),
+        (planes[:, rows, box.left - MARGIN : box.left + 2], 2),
+        (planes[:, rows, box.right - 2 : box.right + MARGIN], 2),
+        (planes[:, box.top - MARGIN : box.top + 2, columns], 1),
+        (planes[:, box.bottom - 2 : box.bottom + MARGIN, columns], 1),
     )
     return all(
-        (np.abs(np.diff(strip.astype(np.int16), axis=axis)).max(axis=(axis, 2)) >= EDGE).mean()
+        (np.abs(np.diff(strip.astype(np.int16), axis=axis)).max(axis=(0, axis)) >= EDGE).mean()
         >= STRAIGHT
         for strip, axis in strips
     )
@@ -148,10 +149,11 @@ def stretches(
 ) -> list[Stretch]:
     """All stretches of a series of frames (n, 3, h, w), in order. `greys`: (n, h, w), the same in
     brightness; `lines_in`: lines of text in the frame at a place."""
-    import numpy as np  # heavy
-
-    panels = [panel(np.ascontiguousarray(each.transpose(1, 2, 0))) for each in frames]
     moved = changes(greys)
+    panels: list[Rectangle | None] = []
+    for place, frame in enumerate(frames):
+        is_same = place > 0 and float(moved[place - 1]) <= STILL
+        panels.append(panels[-1] if is_same else panel(frame))
     starts = [0] + [
         place
         for place in range(1, len(greys))
