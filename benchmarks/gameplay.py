@@ -31,12 +31,10 @@ from filmgate.pipelines.gameplay.extracted import Extracted
 from filmgate.pipelines.gameplay.extraction import ExtractionSettings, extract
 from filmgate.pipelines.gameplay.judging import ManifestSettings, judge
 from filmgate.store.addresses import S3Options, open_store
+from filmgate.tools.demo_sessions import inputs_csv, recording, session_tar, world
 from filmgate.tools.pieces import FilePieces
 from filmgate.tools.torch_files.reading import PtFile
 from written import write_section
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from support.sessions import recording, session_tar, world
 
 ROOT = Path(__file__).parents[1]
 TORCH = ROOT / ".torch" / "bin" / "python"
@@ -115,7 +113,7 @@ def a_session(folder: Path) -> tuple[Path, Path]:
     with recording(video, (1280, 720)) as write:
         for number in range(1200):
             write(np.kron(world(number), np.ones((4, 4, 1), np.uint8)))
-    return session_tar(archive, video), video
+    return session_tar(archive, video, inputs=inputs_csv([])), video
 
 
 def decoded(video: Path, last_wanted: int) -> int:

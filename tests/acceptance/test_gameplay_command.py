@@ -10,19 +10,17 @@ from typing import Any
 
 import boto3
 import duckdb
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from filmgate.pipelines.gameplay.files import ORIGINAL
+from filmgate.tools.demo_sessions import archive, draw, inputs_csv, session_tar
 from support.command import Filmgate
 from support.s3 import new_bucket
-from support.sessions import archive, inputs_csv, recording, session_tar, world
 
-SIZE = (160, 90)
-SECONDS = 20
-SMALL = ("--set", "extraction.shorter_side=90")
+SIZE = (320, 180)
+SMALL = ("--set", "extraction.shorter_side=180")
 
 
 @pytest.fixture
@@ -30,16 +28,10 @@ def filmgate(tmp_path: Path) -> Filmgate:
     return Filmgate(tmp_path / "home")
 
 
-def draw(path: Path, kind: str) -> Path:
-    """A recording of 20 s: something that moves, stands still, or has a menu over 40 % of it."""
-    panel = np.full((50, 80, 3), 51, np.uint8)
-    with recording(path, SIZE) as write:
-        for number in range(60 * SECONDS):
-            image = world(0 if kind == "frozen" else number // 2, SIZE)
-            if kind == "menu" and 360 <= number < 840:
-                image = world(180, SIZE) // 2
-                image[20:70, 40:120] = panel
-            write(image)
+def drawn(path: Path, kind: str) -> Path:
+    """A recording of 20 s, of that kind."""
+    for _ in draw(path, kind, SIZE):
+        pass
     return path
 
 
@@ -54,7 +46,7 @@ def sessions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     quiet = inputs_csv([(5.9, "KEYBOARD", "[27,true]"), (14.1, "KEYBOARD", "[27,true]")])
     for kind, log in (("moving", pressed), ("frozen", pressed), ("menu", quiet)):
         session_tar(
-            folder / "day 1" / f"{kind}.tar", draw(videos / f"{kind}.mp4", kind), inputs=log
+            folder / "day 1" / f"{kind}.tar", drawn(videos / f"{kind}.mp4", kind), inputs=log
         )
     (folder / "empty.tar").touch()
     archive(folder / "bare.tar", {"recording.mp4": videos / "moving.mp4"})
@@ -107,7 +99,7 @@ def test_sessions_are_judged_and_bad_ones_are_rows_with_their_error(
     }
     assert found["day 1/menu.tar"]["video_menu_percent"] == pytest.approx(0.4, abs=0.05)
     assert found["day 1/menu.tar"]["video_id"] == "menu"
-    assert json.loads(found["day 1/menu.tar"]["session_metadata"])["game_exe"] == "drawn.exe"
+    assert json.loads(found["day 1/menu.tar"]["session_metadata"])["game_exe"] == "gatecheck.exe"
     counts = manifest["stages"]["extraction"]["counts"]
     assert counts == {"archives": 6, "extracted": 3, "reused": 0, "items": 6, "failed": 3}
     failures = manifest["stages"]["extraction"]["metrics"]["failures"]

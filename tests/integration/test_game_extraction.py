@@ -18,21 +18,21 @@ from filmgate.engine.executors.process_pool import ProcessPool
 from filmgate.pipelines.gameplay.extracted import Extracted
 from filmgate.pipelines.gameplay.extraction import ExtractionSettings, Worked, extract
 from filmgate.store.addresses import S3Options, open_store
+from filmgate.tools.demo_sessions import METADATA, archive, inputs_csv, recording, world
+from filmgate.tools.demo_sessions import session_tar as tar_of_session
 from filmgate.tools.pieces import FilePieces
 from filmgate.tools.torch_files.reading import PtFile
 from support.films import write_tone
 from support.items import fills_memory, never_ends
-from support.sessions import (
-    METADATA,
-    archive,
-    inputs_csv,
-    recording,
-    session_tar,
-    world,
-)
 
 SIZE = (96, 54)
 FRAMES = 90
+LOG = inputs_csv([(0.5, "KEYBOARD", "[87,true]")])
+
+
+def session_tar(path: Path, video: Path, inputs: bytes = LOG) -> Path:
+    return tar_of_session(path, video, inputs=inputs)
+
 
 OPEN = partial(open_store, options=S3Options())
 
@@ -81,8 +81,7 @@ Run = Callable[..., Worked]
 def test_a_session_is_extracted_with_all_that_belongs_to_it(
     source: Path, target: Path, video: Path, run: Run
 ) -> None:
-    pressed = inputs_csv([(0.5, "KEYBOARD", "[87,true]")])
-    session_tar(source / "a/b.tar", video, inputs=pressed)
+    session_tar(source / "a/b.tar", video)
     worked = run("a/b.tar")
     [item] = worked.items
     assert (item.status, item.pt_key, item.video_id) == ("extracted", "a/b.pt", "b")
@@ -104,7 +103,7 @@ def test_a_session_is_extracted_with_all_that_belongs_to_it(
     assert len(extracted.pts) == FRAMES
     assert [(e.time_ms, e.first) for e in extracted.inputs.pressed] == [(500, 87.0)]
     streams = extracted.video_metadata["streams"]
-    assert [(s["codec_name"], s["width"], s["height"]) for s in streams] == [("h264", *SIZE)]
+    assert [(s["codec_name"], s["width"], s["height"]) for s in streams] == [("mpeg4", *SIZE)]
 
 
 def test_sampled_frames_are_those_that_a_plain_decoder_gives(

@@ -16,8 +16,8 @@ from filmgate.core.gameplay import Task
 from filmgate.pipelines.gameplay.rules import inputs, menus, pictures
 from filmgate.pipelines.gameplay.rules.members import samples
 from filmgate.pipelines.gameplay.rules.tasks import check_key, tasks
+from filmgate.tools.demo_sessions import inputs_csv
 from filmgate.tools.tars import Member
-from support.sessions import inputs_csv
 
 
 def reason(error: FilmgateError) -> str:

@@ -55,6 +55,21 @@ def book_in(home: Path) -> Path:
     return path.parent
 
 
+def sessions_in(home: Path, told: Callable[[float, float], None]) -> Path:
+    """The task list of the sample sessions in this home, which lie beside it; drawn where they
+    are not there yet."""
+    from filmgate.tools.demo_sessions import compose as draw  # not every demonstration needs it
+
+    folder = home / "demo" / "game-data"
+    listed = folder.parent / "task_list.txt"
+    if not listed.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        draw(folder, told)
+        keys = sorted(path.name for path in folder.glob("*.tar"))
+        listed.write_text("# the sample sessions\n" + "".join(f"{key}\n" for key in keys))
+    return listed
+
+
 def run_demo(
     system: System,
     archive: Archive,

@@ -16,6 +16,7 @@ class Sample(StrEnum):
 
     EPISODE = "episode"
     RULEBOOK = "rulebook"
+    GAMEPLAY = "gameplay"
 
 
 QUESTIONS = (
@@ -27,15 +28,63 @@ QUESTIONS = (
 
 def demo(
     sample: Annotated[
-        Sample, typer.Argument(help="episode: a film and its people; rulebook: a book of rules.")
+        Sample,
+        typer.Argument(
+            help="episode: a film and its people; rulebook: a book of rules; gameplay: recorded "
+            "sessions of a game."
+        ),
     ] = Sample.EPISODE,
     as_json: AsJson = False,
 ) -> None:
-    """Compose a half-minute film, or typeset a book of rules; run the pipeline on it, and ask."""
-    if sample is Sample.RULEBOOK:
-        _of_a_book(as_json=as_json)
-    else:
-        _of_a_film(as_json=as_json)
+    """Compose a half-minute film, typeset a book of rules, or draw sessions of a game; run the
+    pipeline on it, and ask."""
+    match sample:
+        case Sample.EPISODE:
+            _of_a_film(as_json=as_json)
+        case Sample.RULEBOOK:
+            _of_a_book(as_json=as_json)
+        case Sample.GAMEPLAY:
+            _of_a_game(as_json=as_json)
+
+
+def _of_a_game(*, as_json: bool) -> None:
+    """Draw the sample sessions, extract and judge them, then make the report."""
+    from filmgate.app import logs, settings  # keeps --help quick
+    from filmgate.app.demo import sessions_in
+    from filmgate.app.game_sessions import GameplayOptions
+    from filmgate.app.quality_reports import write_report
+    from filmgate.app.run_options import RunOptions
+    from filmgate.app.system import System
+    from filmgate.cli.gameplay import print_counts
+    from filmgate.cli.output import out, print_json, talk
+    from filmgate.cli.progress import stage_progress
+    from filmgate.cli.report import print_report
+
+    logs.configure("WARNING")
+    chosen = settings.load()
+    with stage_progress(quiet=True) as progress:
+        listed = sessions_in(
+            chosen.home, lambda done, total: progress.stage_progress("drawing", done, total)
+        )
+        folder = listed.parent
+        asked = GameplayOptions(
+            source_bucket=str(folder / "game-data"),
+            manifest_bucket=str(folder / "game-data-manifest"),
+            output_path=str(folder / "quality.parquet"),
+        )
+        talk().print(f"running the gameplay pipeline on [bold]{folder / 'game-data'}[/]")
+        options = RunOptions(new=True, settings=asked.settings())
+        report = System(chosen).run("gameplay", listed, options, progress, progress.hashed)
+    if as_json:
+        print_json(report.manifest)
+        raise typer.Exit(report.exit_code)
+    print_report(report, as_json=False)
+    table = folder / "quality.parquet"
+    page = folder / "quality.html"
+    out().print(f"\n[bold]$ filmgate gameplay report {table}[/]")
+    print_counts(write_report(table, page, chosen, bucket=asked.manifest_bucket, worst=12))
+    out().print("[bold]your own sessions[/]  filmgate run gameplay --task-list FILE …")
+    raise typer.Exit(report.exit_code)
 
 
 def _of_a_book(*, as_json: bool) -> None:

@@ -1,11 +1,14 @@
 """`filmgate gameplay`: what to do with quality manifests."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from filmgate.cli.output import AsJson
+
+if TYPE_CHECKING:
+    from filmgate.core.answers import QualityReportAnswer
 
 app = typer.Typer(help="Look at quality manifests of game sessions.", no_args_is_help=True)
 
@@ -32,17 +35,24 @@ def report(
     """Make a page of a manifest: shares, errors, and the frames of what was flagged, worst first.
 
     It is one file, and opens without a server."""
-    from rich.markup import escape  # keeps --help quick
-
-    from filmgate.app import settings
+    from filmgate.app import settings  # keeps --help quick
     from filmgate.app.quality_reports import write_report
-    from filmgate.cli.output import out, print_json, printable
+    from filmgate.cli.output import print_json
 
     place = output or manifest.with_suffix(".html")
     told = write_report(manifest, place, settings.load(), bucket=manifest_bucket, worst=worst)
     if as_json:
         print_json(told)
         return
+    print_counts(told)
+
+
+def print_counts(told: "QualityReportAnswer") -> None:
+    """How many sessions each check flagged, what failed, and where the page is."""
+    from rich.markup import escape  # keeps --help quick
+
+    from filmgate.cli.output import out, printable
+
     console = out()
     console.print(f"{told.sessions:,} sessions, {told.clean:,} without a flag")
     for check in told.checks:

@@ -31,10 +31,16 @@ def print_report(report: RunReport, *, as_json: bool) -> None:
         console.print(f"ingested   {counts or 'no artifacts'}")
         if manifest.status is RunState.SUCCESS:
             _print_next_steps(manifest, told)
+    table = manifest.the_file_of(QUALITY)
+    if table is not None:
+        place = escape(str(report.folder / table.path))
+        console.print(f"{'look':11}filmgate gameplay report {place}", soft_wrap=True)
 
 
 CORPUS = "corpus."
 MAX_REFUSED = 20
+QUALITY = "gameplay.quality"
+"""The schema of a quality manifest."""
 FAILURES = "failures"
 """The metric of a stage that counts what failed by kind."""
 

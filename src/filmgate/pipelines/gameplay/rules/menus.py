@@ -28,6 +28,8 @@ MIN_AREA, MIN_SIDE = 0.02, 0.12
 """Of the picture: smaller panels are part of what is shown while one plays."""
 MARGIN = 4
 """Pixels at a side in which the step is looked for."""
+AT_SIDE = 2
+"""Pixels: an area that ends so near to a side ends there."""
 
 SAME_PANEL = 0.9
 """The overlap, as intersection over union, of a panel with itself."""
@@ -93,17 +95,20 @@ def panel(planes: "Frame") -> Rectangle | None:
     spreads = [cv2.subtract(cv2.dilate(each, kernel), cv2.erode(each, kernel)) for each in whole]
     flat = cv2.max(cv2.max(spreads[0], spreads[1]), spreads[2]) <= FLAT
     _, labels, stats, _ = cv2.connectedComponentsWithStats(flat.astype(np.uint8), connectivity=4)
-    left, top, wide, high, area = np.asarray(stats).T
+    _, _, wide, high, area = np.asarray(stats).T
     is_large = (area >= MIN_AREA * width * height) & (wide >= MIN_SIDE * width)
-    is_large &= (high >= MIN_SIDE * height) & (left >= MARGIN) & (top >= MARGIN)
-    is_large &= (left + wide <= width - MARGIN) & (top + high <= height - MARGIN)
+    is_large &= high >= MIN_SIDE * height
     is_large[0] = False
     best: Rectangle | None = None
     for label in np.flatnonzero(is_large):
         x, y, w, h, _ = (int(each) for each in stats[label])
-        box = Rectangle(x, y, x + w, y + h)
+        own = labels[y : y + h, x : x + w] == label
+        inner = _straight_sides(own)
+        if inner is None:
+            continue
+        box = Rectangle(x + inner.left, y + inner.top, x + inner.right, y + inner.bottom)
         own = labels[box.top : box.bottom, box.left : box.right] == label
-        if _is_straight(own) and _stands_out(planes, box) and _is_one_colour(planes, box, own):
+        if _stands_out(planes, box) and _is_one_colour(planes, box, own):
             best = box if best is None or box.area > best.area else best
     return best
 
@@ -116,16 +121,38 @@ def _is_one_colour(planes: "Frame", box: Rectangle, own: "NDArray[np.bool_]") ->
     return bool((high - low).max() <= ONE_COLOUR)
 
 
-def _is_straight(own: "NDArray[np.bool_]") -> bool:
-    """Whether an area, within its box, reaches each side of it along its length."""
-    sides = (own[:, :3].any(1), own[:, -3:].any(1), own[:3].any(0), own[-3:].any(0))
-    return bool(min(side.mean() for side in sides) >= STRAIGHT)
+def _straight_sides(own: "NDArray[np.bool_]") -> Rectangle | None:
+    """The rectangle whose four sides an area reaches along their length, and ends there; None
+    where it has no such sides. Where it leaks out in a place or two, that does not count."""
+    import numpy as np  # heavy
+
+    sides = []
+    for turned in (own, own[:, ::-1], own.T, own.T[:, ::-1]):
+        ends = np.where(turned.any(axis=1), turned.argmax(axis=1), -MARGIN)
+        sides.append((ends, round(float(np.median(ends[ends >= 0])))))
+    (left, x0), (right, x1), (top, y0), (bottom, y1) = sides
+    box = Rectangle(x0, y0, own.shape[1] - x1, own.shape[0] - y1)
+    if box.width <= 0 or box.height <= 0:
+        return None
+    rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
+    shares = (
+        (abs(left[rows] - x0) <= AT_SIDE).mean(),
+        (abs(right[rows] - x1) <= AT_SIDE).mean(),
+        (abs(top[columns] - y0) <= AT_SIDE).mean(),
+        (abs(bottom[columns] - y1) <= AT_SIDE).mean(),
+    )
+    return box if min(shares) >= STRAIGHT else None
 
 
 def _stands_out(planes: "Frame", box: Rectangle) -> bool:
-    """Whether there is a step along each of its sides, in any colour."""
+    """Whether there is a step along each of its sides, in any colour; none of them is a side of
+    the picture itself."""
     import numpy as np  # heavy
 
+    _, height, width = planes.shape
+    is_inside = box.left >= MARGIN and box.top >= MARGIN
+    if not is_inside or box.right > width - MARGIN or box.bottom > height - MARGIN:
+        return False
     rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
     strips = (
         (planes[:, rows, box.left - MARGIN : box.left + 2], 2),
