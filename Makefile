@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO := $(if $(wildcard $(STAMP)),$(STAMP),.venv/.demo)
 
-.PHONY: help demo test test-s3 lint proof nightly bench bench-peers lock clean
+.PHONY: help demo torch test test-s3 lint proof nightly bench bench-peers lock clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -35,6 +35,13 @@ S3_TESTS := tests/contract/test_object_stores.py tests/integration/test_publish.
 test-s3: $(STAMP) ## Run what talks to S3 against a real server, Ceph's RGW (Debian: radosgw ceph-mon ceph-osd ceph-common)
 	@$(BIN)/python tests/support/ceph.py $(BIN)/python -m pytest $(S3_TESTS)
 
+torch: .torch/.installed ## Install torch beside everything: some proofs hold .pt files against it
+
+.torch/.installed:
+	@$(PYTHON) -m venv .torch
+	@.torch/bin/pip install --quiet --disable-pip-version-check "torch==2.13.0" "numpy>=2.1" "opencv-python-headless>=4.11,<5"
+	@touch $@
+
 nightly: $(STAMP) ## Run the long forms of the proofs
 	@$(BIN)/python -m pytest -m nightly -n auto --dist worksteal
 
@@ -53,7 +60,7 @@ lock: $(STAMP) ## Choose new versions for what tests and demo use
 		-o requirements-demo.lock pyproject.toml
 
 clean: ## Remove what make made, but no runs
-	rm -rf .venv .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .peers .torch .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 define install # a lock, and options of pip
 	@$(PYTHON) -c 'import sys; sys.exit("filmgate needs Python 3.11 or later, this is " \

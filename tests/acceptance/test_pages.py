@@ -21,6 +21,7 @@ PAGES = [
     pytest.param("how-to/name-people.md", 4, marks=pytest.mark.proof),
     pytest.param("how-to/sync-to-your-product.md", 14, marks=pytest.mark.proof),
     pytest.param("tutorial/rulebook.md", 20, marks=pytest.mark.proof),
+    pytest.param("how-to/game-sessions.md", 16, marks=pytest.mark.proof),
 ]
 SYNC = "how-to/sync-to-your-product.md"
 FROM_THE_DEMO = {"tutorial/first-episode.md", "how-to/name-people.md", SYNC}

@@ -11,6 +11,7 @@ from filmgate.core.errors import ExitCode
 from filmgate.core.gates import ReasonCode
 from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.pipelines.episode.plan import PLAN as EPISODE
+from filmgate.pipelines.gameplay.plan import PLAN as GAMEPLAY
 from filmgate.pipelines.rulebook.plan import PLAN as RULEBOOK
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -44,7 +45,7 @@ def test_every_setting_exit_code_reason_stage_and_contract_is_in_the_reference()
     text = "".join(path.read_text() for path in REFERENCE.glob("*.md"))
     words = [f"FILMGATE_{name.upper()}" for name in Settings.model_fields]
     words += [code.value for code in ReasonCode]
-    for plan in (EPISODE, RULEBOOK):
+    for plan in (EPISODE, GAMEPLAY, RULEBOOK):
         words += [*plan.names]
         words += [contract.path for stage in plan.stages for contract in stage.makes]
     words += [artifact_type for artifact_type, _ in BUILT_IN.types()]
