@@ -1,0 +1,124 @@
+"""Game sessions that were really recorded, with what is known of them."""
+
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from filmgate.core.gameplay import Task
+from filmgate.engine.executors.ray_cluster import RayCluster
+from filmgate.pipelines.gameplay.extraction import ExtractionSettings, extract
+from filmgate.store.addresses import S3Options, open_store
+from filmgate.tools.demo_sessions import draw, inputs_csv, session_tar
+from support.command import Filmgate
+from support.sessions import variants
+
+TRUTH = 0.419
+"""The share of menus in the session that has some."""
+
+DAY, MENUS, FROZEN = (f"a1d0c0ffee{n:06}" for n in (1, 3, 7))
+
+FLAGS = {
+    (f"{DAY}.tar", DAY): set[str](),
+    (f"{MENUS}.tar", MENUS): {"is_video_mostly_menu"},
+    (f"{FROZEN}.tar", FROZEN): {"is_frozen"},
+    ("letterboxed.tar", "letterboxed"): {"is_dpi_scale_issue"},
+    ("pillarboxed.tar", "pillarboxed"): {"is_dpi_scale_issue"},
+    ("corner.tar", "corner"): {"is_dpi_scale_issue"},
+    ("dark.tar", "dark"): {"is_video_mostly_dark"},
+}
+CODES = {
+    "bad_empty.tar": "tar_empty",
+    "bad_metadata_not_json.tar": "metadata_not_json",
+    "bad_missing_metadata.tar": "no_metadata",
+}
+SMALL = {"webdataset_two_samples/000000", "webdataset_two_samples/000001"}
+
+
+@pytest.mark.proof
+def test_recorded_and_derived_sessions_get_the_right_flags_and_only_those(
+    test_data: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "tars"
+    shutil.copytree(test_data / "owl", source)
+    log = (test_data / "game" / "mt_day_gameplay.inputs.csv").read_bytes()
+    made = variants(test_data / "game" / "mt_day_gameplay.mp4", tmp_path)
+    for name, video in made.items():
+        session_tar(source / f"{name}.tar", video, inputs=log)
+    listed = tmp_path / "list.txt"
+    listed.write_text("".join(f"{path.name}\n" for path in source.glob("*.tar")))
+    filmgate = Filmgate(tmp_path / "home")
+    manifest = filmgate.json(
+        "run", "gameplay", "--task-list", listed, "--source-bucket", source,
+        "--manifest-bucket", tmp_path / "pt", "--no-ingest", "--workers", 2,
+    )  # fmt: skip
+    table = pq.read_table(filmgate.folder(manifest) / "quality_manifest.parquet").to_pylist()
+    found = {
+        (row["s3_key"], row["video_id"]): {name for name, value in row.items() if value is True}
+        for row in table
+        if row["error"] is None and row["video_id"] not in SMALL
+    }
+    assert found == FLAGS
+    assert {row["s3_key"]: row["error_code"] for row in table if row["error"]} == CODES
+    [menus] = [row for row in table if row["video_id"] == MENUS]
+    assert menus["video_menu_percent"] == pytest.approx(TRUTH, abs=0.05)
+    assert {row["video_id"] for row in table} >= SMALL
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """Two nodes on this machine."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    made.add_node(num_cpus=1)
+    made.wait_for_nodes()
+    monkeypatch.setenv("RAY_ADDRESS", made.address)
+    yield made
+    ray.shutdown()
+    made.shutdown()  # type: ignore[no-untyped-call] # as Ray has it
+
+
+@pytest.mark.proof
+def test_a_node_of_ray_that_is_killed_while_sessions_are_extracted_loses_nothing(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    video, source, target = tmp_path / "v.mp4", tmp_path / "in", tmp_path / "out"
+    for _ in draw(video, "moving"):
+        pass
+    for number in range(8):
+        session_tar(source / f"{number}.tar", video, inputs=inputs_csv([]))
+    settings = ExtractionSettings(source_bucket=str(source), manifest_bucket=str(target))
+    work = partial(extract, open_store=partial(open_store, options=S3Options()), settings=settings)
+    killer = threading.Thread(target=kill_a_node, args=(cluster, target))
+    killer.start()
+    executor = RayCluster(2)
+    try:
+        outcomes = list(executor.map(work, [Task(key=f"{n}.tar") for n in range(8)]))
+    finally:
+        executor.close()
+        killer.join()
+    assert [outcome.error for outcome in outcomes] == [None] * 8
+    sealed = {item.pt_digest for o in outcomes if o.value is not None for item in o.value.items}
+    assert len(sealed) == 8
+    assert {path.name for path in target.iterdir()} == {f"{n}.pt" for n in range(8)}
+
+
+def kill_a_node(cluster: Any, target: Path) -> None:
+    """Kill a node once the first file is there."""
+    while not list(target.glob("*.pt")):
+        time.sleep(0.01)
+    node = next(iter(cluster.worker_nodes))
+    for processes in node.all_processes.values():
+        for each in processes:
+            os.kill(each.process.pid, signal.SIGKILL)
