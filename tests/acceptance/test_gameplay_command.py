@@ -134,6 +134,7 @@ def test_the_original_checks_make_exactly_the_original_columns(
     assert flags(rows(filmgate, manifest)["day 1/frozen.tar"]) == set()
 
 
+@pytest.mark.proof
 def test_checks_are_chosen_by_name_and_only_what_they_need_is_read(
     extracted: tuple[Filmgate, Any], sessions: Path
 ) -> None:
@@ -151,6 +152,7 @@ def test_checks_are_chosen_by_name_and_only_what_they_need_is_read(
     assert "is_rate_low" in refused.stdout + refused.stderr
 
 
+@pytest.mark.proof
 def test_judging_without_a_list_judges_all_that_was_extracted_below_a_prefix(
     extracted: tuple[Filmgate, Any], sessions: Path
 ) -> None:
@@ -166,6 +168,7 @@ def test_judging_without_a_list_judges_all_that_was_extracted_below_a_prefix(
         assert {**row, "processed_time": 0} == {**before[key], "processed_time": 0}
 
 
+@pytest.mark.proof
 def test_judging_again_says_why_an_archive_has_no_file(
     extracted: tuple[Filmgate, Any], sessions: Path
 ) -> None:
@@ -174,6 +177,7 @@ def test_judging_again_says_why_an_archive_has_no_file(
     assert found["empty.tar"]["error_code"] == "tar_empty"
 
 
+@pytest.mark.proof
 def test_nothing_extracted_is_told_with_what_to_do(filmgate: Filmgate, sessions: Path) -> None:
     (filmgate.cwd / "pt").mkdir()
     places = ("--source-bucket", sessions, "--manifest-bucket", filmgate.cwd / "pt")
@@ -183,6 +187,7 @@ def test_nothing_extracted_is_told_with_what_to_do(filmgate: Filmgate, sessions:
         assert "--stage extraction" in done.stdout + done.stderr
 
 
+@pytest.mark.proof
 def test_an_altered_file_is_an_error_row_and_extracting_again_mends_it(
     filmgate: Filmgate, sessions: Path
 ) -> None:
@@ -212,6 +217,7 @@ def flipped(data: bytes) -> bytes:
     return bytes(bad)
 
 
+@pytest.mark.proof
 def test_a_list_of_bad_archives_only_ends_with_its_rows_and_says_so(
     filmgate: Filmgate, sessions: Path
 ) -> None:
@@ -273,6 +279,7 @@ def buckets(sessions: Path, s3_endpoint: str, filmgate: Filmgate) -> tuple[str, 
     return source, target
 
 
+@pytest.mark.proof
 def test_buckets_give_the_same_manifest_as_folders_but_for_times(
     extracted: tuple[Filmgate, Any],
     filmgate: Filmgate,

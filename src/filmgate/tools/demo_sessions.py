@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SIZE = (320, 180)
 RATE = 60
 SECONDS = 20
+STEP = 2
+"""Pixels that the world passes by from frame to frame."""
 VIDEO_START = 1_700_000_000.0
 MENU_FROM, MENU_TO = 6 * RATE, 14 * RATE
 """The frames that show a menu, in the session that has one."""
@@ -77,27 +79,25 @@ def _picture(kind: str, number: int, size: tuple[int, int]) -> "Image":
 
 
 def world(number: int, size: tuple[int, int] = SIZE) -> "Image":
-    """(h, w, 3) uint8 RGB, of middle brightness: rough hills that pass by, a frame further each."""
-    import numpy as np  # heavy
-
-    wide, high = size
-    y, x = np.mgrid[0:high, 0:wide].astype(np.float32)
-    near, far = (
-        np.sin((x * a + y * b) / 19 + number / 18 * speed) for a, b, speed in ((1, 2, 1), (2, 1, 2))
-    )
-    rough = np.roll(_grain(size), -2 * number, axis=1)[..., None]
-    image = np.stack([near, far, -near], axis=-1) * 50 + 110 + rough
-    return image.astype(np.uint8)
+    """(h, w, 3) uint8 RGB, of middle brightness: rough hills that pass by, two pixels a frame."""
+    wide, _ = size
+    begin = STEP * (number % (RATE * SECONDS))
+    image: Image = _panorama(size)[:, begin : begin + wide].copy()
+    return image
 
 
 @cache
-def _grain(size: tuple[int, int]) -> "NDArray[np.int64]":
-    """What makes the ground rough: squares of three pixels, lighter and darker."""
+def _panorama(size: tuple[int, int]) -> "Image":
+    """All that passes by."""
     import numpy as np  # heavy
 
-    wide, high = size
+    high, wide = size[1], size[0] + STEP * RATE * SECONDS
+    y, x = np.mgrid[0:high, 0:wide].astype(np.float32)
+    near, far = np.sin((x + y * 2) / 19), np.sin((x * 2 + y) / 23)
     squares = np.random.default_rng(7).integers(-30, 31, (high // 3 + 1, wide // 3 + 1))
-    return np.kron(squares, np.ones((3, 3), np.int64))[:high, :wide]
+    rough = np.kron(squares, np.ones((3, 3), np.int64))[:high, :wide, None]
+    hills = np.stack([near, far, -near], axis=-1) * 50 + 110 + rough
+    return hills.astype(np.uint8)
 
 
 def _log(*, in_menu: bool) -> Iterator[tuple[float, str, str]]:
