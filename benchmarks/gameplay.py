@@ -28,8 +28,9 @@ import numpy as np
 
 from filmgate.core.gameplay import GameItem, Task
 from filmgate.pipelines.gameplay.extracted import Extracted
-from filmgate.pipelines.gameplay.extraction import ExtractionSettings, extract
-from filmgate.pipelines.gameplay.judging import ManifestSettings, judge
+from filmgate.pipelines.gameplay.extracting import extract
+from filmgate.pipelines.gameplay.judging import judge
+from filmgate.pipelines.gameplay.settings import ExtractionSettings, ManifestSettings
 from filmgate.store.addresses import S3Options, open_store
 from filmgate.tools.demo_sessions import inputs_csv, recording, session_tar, world
 from filmgate.tools.pieces import FilePieces

@@ -16,7 +16,7 @@ from filmgate.db.embedded import EmbeddedPostgres
 settings.register_profile("filmgate", deadline=None)  # the first example pays for imports
 settings.load_profile("filmgate")
 
-pytest_plugins = ["support.database", "support.s3"]
+pytest_plugins = ["support.database", "support.s3", "support.two_nodes"]
 
 
 @pytest.fixture(scope="session")

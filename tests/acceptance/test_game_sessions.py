@@ -1,28 +1,24 @@
 """Game sessions that were really recorded, with what is known of them."""
 
-import os
 import shutil
-import signal
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-import ray
 from ray.cluster_utils import Cluster
 
 from filmgate.core.gameplay import Task
 from filmgate.engine.executors.ray_cluster import RayCluster
-from filmgate.pipelines.gameplay.extraction import ExtractionSettings, extract
+from filmgate.pipelines.gameplay.extracting import extract
+from filmgate.pipelines.gameplay.settings import ExtractionSettings
 from filmgate.store.addresses import S3Options, open_store
 from filmgate.tools.demo_sessions import draw, inputs_csv, session_tar
 from support.command import Filmgate
 from support.sessions import variants
+from support.two_nodes import kill_a_node
 
 TRUTH = 0.419
 """The share of menus in the session that has some."""
@@ -76,19 +72,6 @@ def test_recorded_and_derived_sessions_get_the_right_flags_and_only_those(
     assert {row["video_id"] for row in table} >= SMALL
 
 
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    """Two nodes on this machine."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    made.add_node(num_cpus=1)
-    made.wait_for_nodes()
-    monkeypatch.setenv("RAY_ADDRESS", made.address)
-    yield made
-    ray.shutdown()
-    made.shutdown()  # type: ignore[no-untyped-call] # as Ray has it
-
-
 @pytest.mark.proof
 def test_a_node_of_ray_that_is_killed_while_sessions_are_extracted_loses_nothing(
     tmp_path: Path, cluster: Cluster
@@ -100,7 +83,7 @@ def test_a_node_of_ray_that_is_killed_while_sessions_are_extracted_loses_nothing
         session_tar(source / f"{number}.tar", video, inputs=inputs_csv([]))
     settings = ExtractionSettings(source_bucket=str(source), manifest_bucket=str(target))
     work = partial(extract, open_store=partial(open_store, options=S3Options()), settings=settings)
-    killer = threading.Thread(target=kill_a_node, args=(cluster, target))
+    killer = threading.Thread(target=kill_soon, args=(cluster, target))
     killer.start()
     executor = RayCluster(2)
     try:
@@ -114,11 +97,8 @@ def test_a_node_of_ray_that_is_killed_while_sessions_are_extracted_loses_nothing
     assert {path.name for path in target.iterdir()} == {f"{n}.pt" for n in range(8)}
 
 
-def kill_a_node(cluster: Any, target: Path) -> None:
+def kill_soon(cluster: Cluster, target: Path) -> None:
     """Kill a node once the first file is there."""
     while not list(target.glob("*.pt")):
         time.sleep(0.01)
-    node = next(iter(cluster.worker_nodes))
-    for processes in node.all_processes.values():
-        for each in processes:
-            os.kill(each.process.pid, signal.SIGKILL)
+    kill_a_node(cluster)

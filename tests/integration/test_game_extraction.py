@@ -16,7 +16,8 @@ from filmgate.core.errors import FilmgateError, NotFound
 from filmgate.core.gameplay import GameItem, Task
 from filmgate.engine.executors.process_pool import ProcessPool
 from filmgate.pipelines.gameplay.extracted import Extracted
-from filmgate.pipelines.gameplay.extraction import ExtractionSettings, Worked, extract
+from filmgate.pipelines.gameplay.extracting import Worked, extract
+from filmgate.pipelines.gameplay.settings import ExtractionSettings
 from filmgate.store.addresses import S3Options, open_store
 from filmgate.tools.demo_sessions import METADATA, archive, inputs_csv, recording, world
 from filmgate.tools.demo_sessions import session_tar as tar_of_session

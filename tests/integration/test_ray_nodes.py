@@ -1,16 +1,10 @@
 """A run on two Ray nodes, one of which dies."""
 
-import os
-import signal
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import ray
 from ray.cluster_utils import Cluster
 
 from filmgate.core.plan import Done, Outcome, Plan, Settings, stage
@@ -20,22 +14,9 @@ from filmgate.engine.executors.ray_cluster import RayCluster
 from support.graph import NUMBERS, Number
 from support.items import where_it_runs
 from support.runs import ME, execute, reserve_run
+from support.two_nodes import kill_a_node
 
 ITEMS = 24
-TESTS = str(Path(__file__).parents[1])
-
-
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    """Two nodes on this machine."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([TESTS, *sys.path]))
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    made.add_node(num_cpus=2)
-    made.wait_for_nodes()
-    monkeypatch.setenv("RAY_ADDRESS", made.address)
-    yield made
-    ray.shutdown()
-    made.shutdown()  # type: ignore[no-untyped-call] # as Ray has it
 
 
 @pytest.mark.proof
@@ -55,10 +36,8 @@ def test_a_run_ends_right_though_one_of_its_two_nodes_is_killed(
     def kill_one() -> None:
         while len(list(marks.iterdir())) < ITEMS // 3:
             time.sleep(0.01)
-        node = next(iter(cluster.worker_nodes))
         (marks / "killed").touch()
-        for process in _processes(node):
-            os.kill(process, signal.SIGKILL)
+        kill_a_node(cluster)
 
     plan = Plan(pipeline="count", stages=(count,))
     run = reserve_run(tmp_path / "home", source, plan=plan)
@@ -71,11 +50,6 @@ def test_a_run_ends_right_though_one_of_its_two_nodes_is_killed(
     numbers = [Number.model_validate_json(line).number for line in _lines(run.folder)]
     assert numbers == list(range(ITEMS))
     assert len({path.read_text() for path in marks.glob("item-*")}) > 1, "one node did it all"
-
-
-def _processes(node: Any) -> list[int]:
-    """The raylet of a node; its workers end with it."""
-    return [info.process.pid for info in node.all_processes["raylet"]]
 
 
 def _lines(folder: Path) -> list[str]:

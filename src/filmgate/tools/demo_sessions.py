@@ -97,7 +97,8 @@ def _panorama(size: tuple[int, int]) -> "Image":
     squares = np.random.default_rng(7).integers(-30, 31, (high // 3 + 1, wide // 3 + 1))
     rough = np.kron(squares, np.ones((3, 3), np.int64))[:high, :wide, None]
     hills = np.stack([near, far, -near], axis=-1) * 50 + 110 + rough
-    return hills.astype(np.uint8)
+    image: Image = hills.astype(np.uint8)
+    return image
 
 
 def _log(*, in_menu: bool) -> Iterator[tuple[float, str, str]]:

@@ -2,6 +2,6 @@
 
 from filmgate.core.plan import Plan
 from filmgate.pipelines.gameplay.extraction import extraction
-from filmgate.pipelines.gameplay.judging import manifest
+from filmgate.pipelines.gameplay.manifest import manifest
 
 PLAN = Plan(pipeline="gameplay", stages=(extraction, manifest), packages="filmgate[gameplay]")
