@@ -145,6 +145,13 @@ def test_an_object_is_replaced_whole_from_bytes_or_a_file(
     assert keys(store, "") == ["a/x"]
 
 
+def test_what_is_removed_is_gone_and_removing_nothing_is_no_matter(store: ObjectStore) -> None:
+    store.create("a/x", b"1")
+    for _ in range(2):
+        store.remove("a/x")
+    assert keys(store, "") == []
+
+
 def test_a_place_on_this_machine_holds_the_object_or_there_is_none(store: ObjectStore) -> None:
     store.create("x", b"1")
     assert store.path("nothing") is None

@@ -24,7 +24,7 @@ from filmgate.tools.demo_sessions import session_tar as tar_of_session
 from filmgate.tools.pieces import FilePieces
 from filmgate.tools.torch_files.reading import PtFile
 from support.films import write_tone
-from support.items import fills_memory, never_ends
+from support.items import fills_memory, never_ends, reads_for_ever
 
 SIZE = (96, 54)
 FRAMES = 90
@@ -181,6 +181,88 @@ def test_an_archive_of_several_makes_a_file_each_and_a_bad_one_leaves_the_others
     assert run("w.tar").reused == 1
 
 
+def test_an_archive_that_becomes_bad_or_good_again_leaves_nothing_of_what_it_was(
+    source: Path, target: Path, video: Path, run: Run
+) -> None:
+    session_tar(source / "a.tar", video)
+    run("a.tar")
+    whole = (source / "a.tar").read_bytes()
+    (source / "a.tar").write_bytes(whole[:3000])
+    with pytest.raises(FilmgateError):
+        run("a.tar")
+    assert [each.name for each in target.iterdir()] == ["a.error.json"]
+    (source / "a.tar").write_bytes(whole)
+    run("a.tar")
+    assert [each.name for each in target.iterdir()] == ["a.pt"]
+
+
+def test_a_frame_that_was_altered_is_noticed_and_extracted_again(
+    source: Path, target: Path, video: Path, run: Run
+) -> None:
+    session_tar(source / "a.tar", video)
+    run("a.tar")
+    whole = (target / "a.pt").read_bytes()
+    bad = bytearray(whole)
+    bad[len(bad) // 2] ^= 1
+    (target / "a.pt").write_bytes(bad)
+    assert run("a.tar").reused == 0
+    assert (target / "a.pt").read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", ["./recording.mp4", "session/recording.mp4"])
+def test_names_as_the_tar_program_writes_them_are_understood(
+    source: Path, target: Path, video: Path, run: Run, name: str
+) -> None:
+    folder = name.rpartition("/")[0]
+    archive(source / "a.tar", {name: video, f"{folder}/metadata.json": b"{}"})
+    assert run("a.tar").items[0].status == "extracted"
+
+
+def test_frames_of_a_recording_without_whole_pictures_are_those_that_a_plain_decoder_gives(
+    source: Path, target: Path, run: Run, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("refresh") / "v.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=60)
+        stream.width, stream.height, stream.pix_fmt = 160, 90, "yuv420p"
+        stream.options = {
+            "x264-params": "intra-refresh=1:keyint=40:bframes=0",
+            "preset": "ultrafast",
+        }
+        for number in range(600):
+            frame = av.VideoFrame.from_ndarray(world(number, (160, 90)), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    session_tar(source / "a.tar", path)
+    run("a.tar", strides={}, uniform=6)
+    extracted = opened(target / "a.pt")
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    got = extracted.frames("uniform-6_chw").mean(axis=(2, 3))
+    wanted = [frames[n].mean(axis=(0, 1)) for n in extracted.frame_numbers("uniform-6_chw")]
+    assert np.abs(got - np.array(wanted)).max() < 2
+
+
+@pytest.mark.parametrize("end", [".mkv", ".webm"])
+def test_a_video_that_ends_before_its_header_says_so_is_cut_off(
+    source: Path, target: Path, run: Run, tmp_path_factory: pytest.TempPathFactory, end: str
+) -> None:
+    path = tmp_path_factory.mktemp("cut") / f"v{end}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libvpx" if end == ".webm" else "mpeg4", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 96, 54, "yuv420p"
+        for number in range(300):
+            frame = av.VideoFrame.from_ndarray(world(number, SIZE), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    data = path.read_bytes()
+    members: dict[str, bytes | Path] = {f"r{end}": data[: len(data) * 6 // 10]}
+    archive(source / "a.tar", {**members, "metadata.json": b"{}"})
+    with pytest.raises(FilmgateError) as refused:
+        run("a.tar")
+    assert refused.value.extra["reason"] == "video_truncated"
+
+
 def test_a_variable_rate_is_sampled_by_time_and_told(
     source: Path, target: Path, run: Run, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -193,7 +275,7 @@ def test_a_variable_rate_is_sampled_by_time_and_told(
     [item] = run("a.tar", uniform=4).items
     assert item.remarks == ("variable_rate",)
     times = opened(target / "a.pt").times_ms("uniform-4_chw")
-    assert times == [30, 1250, 1750]  # the fourth frame is shown from 30 to 1000
+    assert times == [30, 30, 1250, 1750]  # the fourth frame is shown from 30 to 1000
     with pytest.raises(FilmgateError) as refused:
         run("a.tar", strict=True, skip_existing=False)
     assert refused.value.extra["reason"] == "variable_rate"
@@ -248,7 +330,7 @@ def sparse(path: Path, video: Path) -> None:
         tar.addfile(told, io.BytesIO(data))
 
 
-def write_bad(kind: str, path: Path, video: Path) -> None:  # noqa: C901, PLR0912 - a list
+def write_bad(kind: str, path: Path, video: Path) -> None:  # noqa: C901, PLR0912, PLR0915 - a list
     match kind:
         case "tar_empty":
             path.write_bytes(b"")
@@ -278,6 +360,20 @@ def write_bad(kind: str, path: Path, video: Path) -> None:  # noqa: C901, PLR091
             archive(path, {"a.mp4": video, "metadata.json": b"{}"})
             with tarfile.open(path, "a") as tar:
                 tar.addfile(entry("a.mp4"))
+        case "tar_truncated header":
+            whole = session_tar(path, video).read_bytes()
+            path.write_bytes(whole[: whole.find(b"metadata.json") + 300])
+        case "tar_truncated no end":
+            whole = session_tar(path, video).read_bytes()
+            path.write_bytes(whole[: whole.find(b"metadata.json") + 512 + 512])
+        case "two_videos one name":
+            archive(path, {"a.mp4": video, "a.mkv": video, "a.json": b"{}"})
+        case "metadata_not_json half a character":
+            archive(path, {"recording.mp4": video, "metadata.json": b'{"a": "\\ud800"}'})
+        case "metadata_not_json infinite":
+            archive(path, {"recording.mp4": video, "metadata.json": b'{"a": 1e999}'})
+        case "metadata_not_json list":
+            archive(path, {"recording.mp4": video, "metadata.json": b"[]"})
         case "no_metadata":
             archive(path, {"recording.mp4": video})
         case "two_videos":
@@ -308,7 +404,9 @@ def sound_of(path: Path) -> bytes:
 
 BAD = """tar_empty, not_a_tar, tar_truncated, tar_traversal, tar_traversal absolute, tar_link,
 tar_link hard, tar_device, tar_device pipe, tar_sparse, tar_truncated claims, tar_header_bomb,
-tar_twice, no_metadata, two_videos, metadata_not_json, metadata_not_json deep, member_too_large,
+tar_twice, tar_truncated header, tar_truncated no end, no_metadata, two_videos,
+two_videos one name, metadata_not_json, metadata_not_json deep, metadata_not_json list,
+metadata_not_json half a character, metadata_not_json infinite, member_too_large,
 no_picture, video_unreadable, video_unreadable empty"""
 
 
@@ -380,7 +478,10 @@ def test_a_link_in_the_source_does_not_lead_out_of_it(
         run("a.tar")
 
 
-@pytest.mark.parametrize(("work", "code"), [(never_ends, "too_slow"), (fills_memory, "too_big")])
+@pytest.mark.parametrize(
+    ("work", "code"),
+    [(never_ends, "too_slow"), (reads_for_ever, "too_slow"), (fills_memory, "too_big")],
+)
 def test_an_item_that_takes_more_than_its_share_is_an_error_of_its_own(
     work: Callable[[int], int], code: str
 ) -> None:

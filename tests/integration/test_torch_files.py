@@ -166,6 +166,21 @@ def test_no_bytes_make_the_unpickler_do_more_than_refuse(data: bytes) -> None:
         unpickled(b"\x80\x02" + data + b".")
 
 
+def test_a_pickle_that_changes_a_storage_once_it_was_looked_at_is_refused(tmp_path: Path) -> None:
+    value = pickled({"t": np.zeros(4)}, lambda _: _place(1 << 33, (1 << 33,)))
+    assert value.endswith(b"u.")
+    changed = value[:-1] + b"0" + value[2:-2] + b"q\x05}X\x06\x00\x00\x00lengthJ\x10\x00\x00\x00sb."
+    short = archive_with(tmp_path / "x.pt", changed, s0=bytes(16))
+    with pytest.raises(Invalid):
+        read(short).value["t"].read()
+
+
+@pytest.mark.parametrize("data", [b"r\xff\xff\xff\x7f", b"p2000000000\n"])
+def test_a_place_in_a_memo_that_takes_a_gigabyte_is_refused_at_once(data: bytes) -> None:
+    with pytest.raises(Invalid, match="memo"):
+        unpickled(b"\x80\x02N" + data + b".")
+
+
 def archive_with(path: Path, data: bytes, **members: bytes) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", data)
@@ -186,7 +201,7 @@ def test_a_tensor_that_reaches_beyond_its_storage_is_refused(tmp_path: Path) -> 
 def _place(count: int, shape: tuple[int, ...]) -> Any:
     from filmgate.tools.torch_files.pickling import Storage, TensorPlace
 
-    return TensorPlace(Storage(key="0", dtype="uint8", count=count), 0, shape, (1,))
+    return TensorPlace(Storage(key="0", dtype="uint8", length=count), 0, shape, (1,))
 
 
 def test_what_is_no_zip_is_no_pt_file(tmp_path: Path) -> None:

@@ -57,6 +57,9 @@ class FaultyStore:
     def replace(self, key: str, data: bytes | Path) -> None:
         self._called("replace", key, lambda: self._store.replace(key, data))
 
+    def remove(self, key: str) -> None:
+        self._called("remove", key, lambda: self._store.remove(key))
+
     def path(self, key: str) -> Path | None:
         return self._store.path(key)
 

@@ -1,12 +1,13 @@
 """Work on items that runs in any executor: functions of a module."""
 
+import io
 import os
 import signal
 import threading
 import time
 from pathlib import Path
 
-from filmgate.tools.limits import bounded
+from filmgate.tools.limits import bounded, check_time
 
 
 def double(item: int) -> int:
@@ -77,3 +78,32 @@ def fills_memory(is_large: int) -> int:
     """Works on an item within 64 MiB."""
     with bounded(seconds=60, memory_bytes=64 << 20):
         return len(bytearray(1 << 30)) if is_large else 0
+
+
+def reads_for_ever(is_slow: int) -> int:
+    """Decodes, within a fifth of a second, a video that comes so slowly that it takes longer: its
+    library swallows whatever is raised while it reads."""
+    if not is_slow:
+        return 0
+    import av
+
+    with bounded(seconds=0.2, memory_bytes=1 << 30):
+        made = io.BytesIO()
+        with av.open(made, "w", format="matroska") as container:
+            stream = container.add_stream("mpeg4", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            for _ in range(50):
+                container.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))
+            container.mux(stream.encode())
+        with av.open(Slow(made.getvalue()), "r") as container:
+            for _ in container.demux():
+                check_time()
+    return is_slow
+
+
+class Slow(io.BytesIO):
+    """Bytes that come late."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        time.sleep(0.3)
+        return super().read(size)

@@ -220,7 +220,52 @@ def test_a_change_of_one_block_shows_and_noise_of_coding_does_not() -> None:
 
 
 def test_json_that_an_input_line_holds_may_be_anything() -> None:
-    for told in ("[]", "{}", "[[1]]", '"x"', "[1e999,NaN]", "[true]", "not json"):
+    for told in (
+        "[]",
+        "{}",
+        "[[1]]",
+        '"x"',
+        "[1e999,NaN]",
+        "[true]",
+        "not json",
+        "[" * 9999,
+        f"[1{'0' * 400}]",
+    ):
         log = inputs.parse(inputs_csv([(1.0, "KEYBOARD", told)]))
         [event] = log.pressed
         assert np.isfinite([event.first, event.second]).all(), json.dumps(told)
+
+
+def test_a_cursor_in_a_bar_makes_no_picture_of_it_and_a_clock_moves_nothing() -> None:
+    greys = np.full((30, 180, 320), 4, np.uint8)
+    greys[:, 20:160] = NOISE.integers(30, 255, (140, 320))
+    for place, frame in enumerate(greys):
+        frame[2:14, place * 10 : place * 10 + 8] = 255
+    assert pictures.content(greys) == (0, 20, 320, 160)
+    greys[::2, 30:36, 280:300] = 255
+    greys[1::2, 30:36, 280:300] = 0
+    assert pictures.changes(greys[:, 20:160]).max() <= pictures.STILL
+
+
+def test_borders_that_are_not_black_are_told_by_what_moves() -> None:
+    greys = np.full((20, 180, 320), 90, np.uint8)
+    greys[:, :120, :240] = NOISE.integers(30, 255, (20, 120, 240))
+    found = pictures.moving(greys)
+    assert found is not None
+    assert max(abs(a - b) for a, b in zip(found, (0, 0, 240, 120), strict=True)) <= 2
+    greys[:, :120, :240] = 70
+    greys[:, 10:20, 10:40] = NOISE.integers(30, 255, (20, 10, 30))
+    assert pictures.moving(greys) is None
+
+
+def test_what_is_on_the_screen_all_along_is_no_menu() -> None:
+    greys = np.stack([scene() for _ in range(6)])
+    greys[:, 40:140, 100:220] = 51
+    assert not any(each.is_menu for each in stretches(greys, range(6), inputs.Inputs()))
+
+
+def test_a_key_that_goes_down_and_up_within_a_millisecond_is_not_held() -> None:
+    log = inputs.parse(
+        inputs_csv([(2.0001, "KEYBOARD", "[87,true]"), (2.0003, "KEYBOARD", "[87,false]")])
+    )
+    assert list(inputs.held(log.pressed, frozenset({87}), 60_000)) == [(2000, 2000)]

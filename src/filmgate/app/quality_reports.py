@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from filmgate.core.objects import ObjectStore
     from filmgate.pipelines.gameplay.report.contents import Flagged
 
+LARGE = frozenset({"video_metadata", "session_metadata"})
+"""Columns that a report does not tell of."""
+
 FRAMES = 12
 """Of a contact sheet."""
 
@@ -32,8 +35,13 @@ def write_report(
     report = contents(table.name, _rows(table), worst=worst)
     store = _store(settings, bucket)
 
+    missing = 0
+
     def sheet(flagged: "Flagged") -> str | None:
-        return _sheet(store, flagged) if store is not None else None
+        nonlocal missing
+        made = _sheet(store, flagged) if store is not None else None
+        missing += made is None
+        return made
 
     draft = output.with_name(f".{output.name}.tmp")
     try:
@@ -47,6 +55,7 @@ def write_report(
         sessions=report.rows - report.failed,
         clean=report.clean,
         failed=report.failed,
+        without_frames=missing,
         checks=tuple(
             CheckCount(name=each.name, flagged=each.flagged, judged=each.judged)
             for each in report.checks
@@ -76,7 +85,8 @@ def _rows(table: Path) -> Iterator[dict[str, Any]]:
                     expected="a column s3_key, as `filmgate run gameplay` writes it",
                     got=", ".join(file.schema_arrow.names[:10]),
                 )
-            for batch in file.iter_batches():
+            names = [name for name in file.schema_arrow.names if name not in LARGE]
+            for batch in file.iter_batches(columns=names):
                 yield from batch.to_pylist()
     except (pa.ArrowInvalid, OSError) as error:
         raise Invalid(

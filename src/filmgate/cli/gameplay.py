@@ -60,4 +60,9 @@ def print_counts(told: "QualityReportAnswer") -> None:
     for kind in told.failures:
         line = f"  {kind.count:,} × {kind.code}, such as {kind.example}"
         console.print(escape(printable(line)))
+    if told.without_frames:
+        console.print(
+            f"[yellow]{told.without_frames} are shown without frames[/]: --manifest-bucket says "
+            "where the .pt files are"
+        )
     console.print(f"page       {escape(told.page)}")

@@ -34,7 +34,9 @@ def print_report(report: RunReport, *, as_json: bool) -> None:
     table = manifest.the_file_of(QUALITY)
     if table is not None:
         place = escape(str(report.folder / table.path))
-        console.print(f"{'look':11}filmgate gameplay report {place}", soft_wrap=True)
+        bucket = escape(str(manifest.config.get("manifest", {}).get("manifest_bucket", "")))
+        line = f"filmgate gameplay report {place} --manifest-bucket {bucket}"
+        console.print(f"{'look':11}{line}", soft_wrap=True)
 
 
 CORPUS = "corpus."

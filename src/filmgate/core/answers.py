@@ -462,5 +462,7 @@ class QualityReportAnswer(Answer):
     clean: int
     """Those that no check flagged."""
     failed: int
+    without_frames: int
+    """Flagged sessions that are shown without frames, since their `.pt` files cannot be read."""
     checks: tuple[CheckCount, ...]
     failures: tuple[FailureCount, ...]

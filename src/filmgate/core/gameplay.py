@@ -65,8 +65,8 @@ class GameItem(BaseModel):
     input_digest: Text | None = None
     """`sha256:…` of the digests, by name, of the archive's members that were read."""
     remarks: tuple[Text, ...] = ()
-    """What is unusual about it: `variable_rate`, `rotated`, `no_inputs`, `bad_input_lines`,
-    `damaged`."""
+    """What is unusual about it: `variable_rate`, `rotated`, `no_inputs`, `untimed_inputs` (no
+    VIDEO_START), `bad_input_lines`, `damaged`."""
     error: Failure | None = None
 
 

@@ -51,6 +51,9 @@ class ObjectStore(Protocol):
     def replace(self, key: str, data: bytes | Path) -> None:
         """Make an object, or give the one that is there other bytes, whole or not at all."""
 
+    def remove(self, key: str) -> None:
+        """Take an object away; it is no matter if there is none."""
+
     def path(self, key: str) -> Path | None:
         """Where an object lies, if that is on this machine; None where it does not."""
 

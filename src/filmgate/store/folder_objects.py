@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -61,6 +61,13 @@ class FolderObjects:
         with self.open(key) as file, self._told(key):
             file.seek(start)
             return file.read(size)
+
+    def remove(self, key: str) -> None:
+        """Take the object away."""
+        place = self._place(key)
+        with suppress(NotFound), self._told(key):
+            place.unlink()
+            sync_folder(place.parent)
 
     def path(self, key: str) -> Path | None:
         """Where the object lies; None where there is none."""

@@ -4,7 +4,7 @@ import hashlib
 import io
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -74,6 +74,11 @@ class BucketObjects:
             if entry is not None and start >= entry.size_bytes:
                 return b""
             raise
+
+    def remove(self, key: str) -> None:
+        """Take the object away."""
+        with suppress(NotFound), self._told(key):
+            obstore.delete(self._store, key)
 
     def path(self, key: str) -> Path | None:  # noqa: ARG002 - the port's form
         """It is elsewhere."""

@@ -1,6 +1,7 @@
 """Copies of objects on this machine, so that what is read again and again is fetched once."""
 
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -12,6 +13,7 @@ from filmgate.tools.pieces import FilePieces, ObjectPieces, Pieces, open_pieces
 
 CHUNK_BYTES = 8 << 20
 ENDING = ".fetched"
+LEFT_S = 3600
 
 
 class FetchedCopies:
@@ -29,7 +31,7 @@ class FetchedCopies:
             return open_pieces(store, key), False
         place = self._place(store, key)
         if place is not None and place.is_file():
-            with suppress(OSError):
+            with suppress(OSError):  # another worker may have made room meanwhile
                 os.utime(place)
                 return FilePieces(place), True
         return self._fetch(store, key), False
@@ -63,15 +65,17 @@ class FetchedCopies:
                 raise Invalid(
                     f"{key} changed while it was fetched", hint="Run it again", reason="changed"
                 )
+            opened = FilePieces(draft)
             draft.replace(place)
+            return opened
         finally:
             draft.unlink(missing_ok=True)
-        return FilePieces(place)
 
     def _make_room(self, size: int) -> None:
         """Throw away what was not used for longest, until there is room."""
         there = []
-        for each in self._folder.glob(f"*{ENDING}"):
+        drafts = [each for each in self._folder.glob(".*.tmp") if _is_left(each)]
+        for each in [*drafts, *self._folder.glob(f"*{ENDING}")]:
             with suppress(FileNotFoundError):
                 stat = each.stat()
                 there.append((stat.st_mtime_ns, stat.st_size, each))
@@ -81,3 +85,11 @@ class FetchedCopies:
                 return
             each.unlink(missing_ok=True)
             total -= held
+
+
+def _is_left(draft: Path) -> bool:
+    """Whether whoever wrote a draft is gone: nothing was added to it for long."""
+    try:
+        return time.time() - draft.stat().st_mtime > LEFT_S
+    except FileNotFoundError:
+        return False

@@ -19,8 +19,25 @@ GRACE_S = 30
 TOO_SLOW, TOO_BIG = "too_slow", "too_big"
 
 
-class _LateError(BaseException):
-    """The time is over: whatever handles errors of the item on the way lets this through."""
+class Late(Exception):
+    """The time is over."""
+
+
+class _Watch:
+    """The time that the item in work has."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+
+
+_watch = _Watch()
+
+
+def check_time() -> None:
+    """Raise Late where the time of the item in work is over: for loops around libraries that may
+    swallow what is raised inside of them."""
+    if _watch.is_over:
+        raise Late
 
 
 @contextmanager
@@ -29,7 +46,9 @@ def bounded(*, seconds: float, memory_bytes: int) -> Iterator[None]:
 
     Memory is that of addresses beyond what the process has. In a process that only works on items
     the limits are hard: one that hangs inside a library ends, which the executor tells as the
-    death of a worker. Elsewhere there are none: they would hit others, too.
+    death of a worker. Elsewhere there are none: they would hit others, too. Once the time is over,
+    `Late` is raised again and again, since a library may swallow it; however the block ends then,
+    it was too slow.
     """
     if not _is_worker() or threading.current_thread() is not threading.main_thread():
         yield
@@ -42,16 +61,21 @@ def bounded(*, seconds: float, memory_bytes: int) -> Iterator[None]:
     try:
         with suppress(ValueError, OSError):  # where the system has less, it is less
             resource.setrlimit(resource.RLIMIT_AS, (_addresses() + memory_bytes, most[1]))
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        yield
-    except _LateError as error:
-        raise Invalid(
-            "it takes longer than an item may",
-            expected=f"at most {seconds:g} s",
-            got="more",
-            hint="It may be made to harm; else raise the limit: time_limit_s",
-            reason=TOO_SLOW,
-        ) from error
+        _watch.is_over = False
+        signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            dog.cancel()
+            if _watch.is_over:
+                raise Invalid(
+                    "it takes longer than an item may",
+                    expected=f"at most {seconds:g} s",
+                    got="more",
+                    hint="It may be made to harm; else raise the limit: time_limit_s",
+                    reason=TOO_SLOW,
+                )
     except MemoryError as error:
         raise Invalid(
             "it takes more memory than an item may",
@@ -61,8 +85,7 @@ def bounded(*, seconds: float, memory_bytes: int) -> Iterator[None]:
             reason=TOO_BIG,
         ) from error
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        dog.cancel()
+        _watch.is_over = False
         signal.signal(signal.SIGALRM, before)
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_AS, most)
@@ -70,11 +93,15 @@ def bounded(*, seconds: float, memory_bytes: int) -> Iterator[None]:
 
 def _is_worker() -> bool:
     """Whether this process was begun to work on items."""
-    return multiprocessing.parent_process() is not None or "ray._private.workers" in sys.modules
+    if multiprocessing.parent_process() is not None:
+        return True
+    ray = sys.modules.get("ray")
+    return ray is not None and ray._private.worker.global_worker.mode == ray.WORKER_MODE
 
 
 def _too_slow(_number: int, _frame: FrameType | None) -> None:
-    raise _LateError
+    _watch.is_over = True
+    raise Late
 
 
 def _addresses() -> int:

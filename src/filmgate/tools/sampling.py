@@ -1,9 +1,10 @@
 """Sampling: a few frames of a video, decoded once, and what its packets tell of all the others."""
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +13,7 @@ from filmgate.core.errors import Invalid
 from filmgate.core.gameplay import STRIDE, UNIFORM, Sampling
 from filmgate.media.time import milliseconds
 from filmgate.tools.containers import FETCH_AGAIN, decoded, facts_of
+from filmgate.tools.limits import check_time
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,12 +23,24 @@ if TYPE_CHECKING:
 MAX_PIXELS = 8192 * 4608
 """Of a picture: more is no recording of a screen, and a frame of it takes 100 MB."""
 
+I_PICTURE = 1
+"""The type of a picture that stands alone, as FFmpeg numbers them."""
+PLANAR = frozenset(
+    {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray"}
+)
+"""Formats whose first plane is brightness, a byte a pixel."""
+
 ROWS = 16
 """One row of so many is looked at for how much a picture changed."""
 
 MOST_LOST = 0.01
 """The share of frames that may be missing of what the header claims before a file counts as cut
 off: encoders miscount by a frame or two."""
+SLACK_S = Fraction(2)
+"""How much later than the last frame a whole video may end: it may be shown that long."""
+
+MAX_SAMPLED_PIXELS = 4_000_000
+"""Of a frame as it is kept: a picture of 4096 × 16 would have rows of 65536."""
 
 Open = Callable[[], AbstractContextManager["InputContainer"]]
 """Opens the video anew, at its start."""
@@ -80,17 +94,38 @@ def sample(open_video: Open, sampling: Sampling) -> SampledVideo:
     with open_video() as container:
         index, metadata = _video(container)
         line = _packets(container, container.streams[index])
+        claimed = _claimed(container, container.streams[index])
     if line is None:
         line = _decoded_line(open_video, index)
-    _check_whole(line, metadata)
+    _check_whole(line, claimed)
     wanted = _wanted(line, sampling)
+    try:
+        return _picked(open_video, index, line, sampling, wanted).result(wanted, metadata)
+    except _NotApartError:
+        everything = replace(line, is_apart=False)
+        return _picked(open_video, index, everything, sampling, wanted).result(wanted, metadata)
+
+
+class _NotApartError(Exception):
+    """A group of pictures does not begin with one that stands alone: its packets say so, but it
+    is made whole from picture to picture (x264's intra-refresh)."""
+
+
+def _picked(
+    open_video: Open,
+    index: int,
+    line: "_Line",
+    sampling: Sampling,
+    wanted: Mapping[str, Sequence[int]],
+) -> "_Picked":
     picked = _Picked(line, sampling, {number for numbers in wanted.values() for number in numbers})
     with open_video() as container:
         stream: Any = container.streams[index]
         stream.thread_type = "AUTO"
         for picture in picked.decoded(container, stream):
+            check_time()
             picked.take(picture)
-    return picked.result(wanted, metadata)
+    return picked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +137,9 @@ class _Line:
     """Of all frames, in order of presentation."""
     packets: list[tuple[int, bool]]
     """(pts, whether it can be decoded without others) in order of decoding; empty where packets
-    have no timestamps, and everything is decoded."""
+    have no timestamps: then everything is decoded, and frames are numbered as they come out."""
+    is_apart: bool = True
+    """Whether groups of pictures can be decoded without those before them."""
 
 
 def _video(container: "InputContainer") -> tuple[int, dict[str, Any]]:
@@ -150,6 +187,7 @@ def _demuxed(container: "InputContainer", stream: Any) -> Iterator[Any]:
             return
         if packet is None:
             return
+        check_time()
         if packet.size:
             yield packet
 
@@ -158,12 +196,40 @@ def _decoded_line(open_video: Open, index: int) -> _Line:
     """The time line as the decoder tells it, for containers whose packets have no timestamps."""
     with open_video() as container:
         stream: Any = container.streams[index]
-        frames = (each for each in decoded(container, stream) if not isinstance(each, Exception))
-        pts = {frame.pts for frame in frames if frame.pts is not None}
-        return _Line(time_base=Fraction(stream.time_base), pts=sorted(pts), packets=[])
+        pts: list[int] = []
+        for each in decoded(container, stream):
+            check_time()
+            if not isinstance(each, Exception):
+                step = pts[-1] + 1 if pts else 0
+                pts.append(max(step, each.pts if each.pts is not None else step))
+        return _Line(time_base=Fraction(stream.time_base), pts=pts, packets=[])
 
 
-def _check_whole(line: _Line, metadata: Mapping[str, Any]) -> None:
+class _Claimed(NamedTuple):
+    """What the header says of the pictures."""
+
+    frames: int
+    """0 where it does not say."""
+    seconds: Fraction | None
+
+
+def _claimed(container: "InputContainer", stream: Any) -> _Claimed:
+    """How many frames, and how long: of the stream, or of a container that has no other."""
+    if stream.duration:
+        return _Claimed(stream.frames, stream.duration * Fraction(stream.time_base))
+    told = str(stream.metadata.get("DURATION", ""))  # Matroska's, as FFmpeg and OBS write it
+    if found := _CLOCK.fullmatch(told):
+        hours, minutes, seconds = found.groups()
+        return _Claimed(stream.frames, int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds))
+    if len(container.streams) == 1 and container.duration:
+        return _Claimed(stream.frames, Fraction(container.duration, 1_000_000))
+    return _Claimed(stream.frames, None)
+
+
+_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+
+
+def _check_whole(line: _Line, claimed: _Claimed) -> None:
     if not line.pts:
         raise Invalid(
             "no frame of it can be found",
@@ -172,16 +238,18 @@ def _check_whole(line: _Line, metadata: Mapping[str, Any]) -> None:
             hint=FETCH_AGAIN,
             reason="no_frames",
         )
-    claimed = next(
-        int(each.get("nb_frames", 0))
-        for each in metadata["streams"]
-        if each["codec_type"] == "video"
-    )
-    if line.packets and len(line.packets) < claimed * (1 - MOST_LOST):
+    frames = len(line.packets) or len(line.pts)
+    seconds = (line.pts[-1] - line.pts[0]) * line.time_base
+    length = claimed.seconds or Fraction(0)
+    lacking = length - seconds
+    is_short = lacking > SLACK_S and lacking > length * MOST_LOST
+    if is_short or frames < claimed.frames * (1 - MOST_LOST):
         raise Invalid(
             "the video is cut off",
-            expected=f"{claimed} frames, as its header claims",
-            got=f"{len(line.packets)}",
+            expected=f"{claimed.frames or 'frames'} over {float(length):.1f} s"
+            if is_short
+            else f"{claimed.frames} frames, as its header claims",
+            got=f"{frames} over {float(seconds):.1f} s" if is_short else f"{frames}",
             hint=FETCH_AGAIN,
             reason="video_truncated",
         )
@@ -200,12 +268,13 @@ def _wanted(line: _Line, sampling: Sampling) -> dict[str, list[int]]:
 
 
 def _spread(pts: Sequence[int], count: int) -> list[int]:
-    """The frames that are shown in the middle of each of `count` equal shares of the time."""
+    """The frames that are shown in the middle of each of `count` equal shares of the time; one
+    that is shown for several shares counts as often."""
     steps = sorted(after - before for before, after in pairwise(pts))
     last = steps[len(steps) // 2] if steps else 1
     length = pts[-1] - pts[0] + last
     moments = (pts[0] + Fraction(length * (2 * share + 1), 2 * count) for share in range(count))
-    return sorted({bisect_right(pts, moment) - 1 for moment in moments})
+    return [bisect_right(pts, moment) - 1 for moment in moments]
 
 
 @dataclass(kw_only=True)
@@ -229,7 +298,12 @@ class _Picked:
         self._number = {pts: number for number, pts in enumerate(line.pts)}
         self._wanted = wanted
         self._fed = _needed(line, {line.pts[number] for number in wanted})
-        self._last = max(wanted)
+        self._firsts = {
+            self._number.get(line.packets[place][0], -1)
+            for place in range(1, len(self._fed))
+            if self._fed[place] and not self._fed[place - 1]
+        }
+        self._count = 0
         self._size: tuple[int, int] | None = None
         self._before: tuple[int, NDArray[np.int16]] | None = None
         self._seen = _Seen()
@@ -246,8 +320,7 @@ class _Picked:
                     self._seen.decode_errors += 1
 
         if self._line.packets:
-            fed = zip(_demuxed(container, stream), self._fed, strict=False)
-            yield from pictures(packet for packet, is_needed in fed if is_needed)
+            yield from pictures(self._needed(_demuxed(container, stream)))
             try:
                 yield from stream.codec_context.decode(None)
             except av.FFmpegError:
@@ -259,11 +332,26 @@ class _Picked:
             else:
                 yield each
 
+    def _needed(self, packets: Iterator[Any]) -> Iterator[Any]:
+        """The packets that are to be decoded."""
+        for packet, is_fed in zip(packets, self._fed, strict=False):
+            if is_fed:
+                yield packet
+
+    def _number_of(self, picture: Any) -> int | None:
+        """Which frame it is, in order of presentation; None where it is none of them."""
+        if self._line.packets:
+            return self._number.get(picture.pts)
+        self._count += 1
+        return self._count - 1
+
     def take(self, picture: Any) -> None:
         """Look at a picture: how much it changed; keep it where it is wanted."""
-        number = self._number.get(picture.pts)
+        number = self._number_of(picture)
         if number is None:
             return
+        if self._is_first_of_group(number) and picture.pict_type != I_PICTURE:
+            raise _NotApartError
         self._seen.damaged_frames += bool(picture.is_corrupt)
         rows = _rows(picture)
         before, self._before = self._before, (number, rows)
@@ -274,6 +362,10 @@ class _Picked:
             self._size = self._size or _target_size(picture, self._side)
             self._seen.rotation = _quarters(picture) * 90
             self._seen.frames[number] = _pixels(picture, self._size)
+
+    def _is_first_of_group(self, number: int) -> bool:
+        """Whether it is the first after packets that were passed over."""
+        return self._line.is_apart and number in self._firsts
 
     def result(self, wanted: Mapping[str, Sequence[int]], metadata: dict[str, Any]) -> SampledVideo:
         """Everything that was picked; Invalid where that is nothing."""
@@ -319,6 +411,8 @@ class _Picked:
 def _needed(line: _Line, wanted: set[int]) -> list[bool]:
     """Which packets are to be decoded, in their order: of each group of pictures, up to the last
     that is wanted. One that is shown before its group's first picture needs the group before."""
+    if not line.is_apart:
+        return [True] * len(line.packets)
     fed = [False] * len(line.packets)
     begin = 0
     earlier = 0
@@ -332,9 +426,11 @@ def _needed(line: _Line, wanted: set[int]) -> list[bool]:
 
 
 def _rows(picture: Any) -> "NDArray[np.int16]":
-    """Every 16th row of the first plane: brightness, in the formats that video has."""
+    """Every 16th row of the brightness, 0 to 255."""
     import numpy as np  # heavy
 
+    if picture.format.name not in PLANAR:
+        picture = picture.reformat(format="gray")
     plane = picture.planes[0]
     pixels = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
     return pixels[::ROWS, : plane.width].astype(np.int16)
@@ -345,7 +441,15 @@ def _target_size(picture: Any, shorter_side: int) -> tuple[int, int]:
     ratio = picture.sample_aspect_ratio if hasattr(picture, "sample_aspect_ratio") else None
     wide = Fraction(picture.width) * (Fraction(ratio) if ratio else 1)
     scale = Fraction(shorter_side) / min(wide, picture.height)
-    return _even(wide * scale), _even(picture.height * scale)
+    width, height = _even(wide * scale), _even(picture.height * scale)
+    if width * height > MAX_SAMPLED_PIXELS:
+        raise Invalid(
+            "its pictures are too long and narrow",
+            expected=f"at most {MAX_SAMPLED_PIXELS:,} pixels a sampled frame",
+            got=f"{width} × {height}",
+            reason="picture_too_large",
+        )
+    return width, height
 
 
 def _even(size: Fraction) -> int:

@@ -32,9 +32,11 @@ def members(pieces: Pieces) -> list[Member]:
     if pieces.size == 0:
         raise _refused("it is empty", "tar_empty", got="0 bytes", hint=FETCH_AGAIN)
     found = [_checked(each, pieces) for each in _entries(pieces) if not each.isdir()]
-    names = [each.name for each in found]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise _refused("two members have one name", "tar_twice", got=repr(twice))
+    names: set[str] = set()
+    for each in found:
+        if each.name in names:
+            raise _refused("two members have one name", "tar_twice", got=repr(each.name))
+        names.add(each.name)
     return found
 
 
@@ -49,10 +51,14 @@ def _entries(pieces: Pieces) -> Iterator[tarfile.TarInfo]:
                 if count > MAX_MEMBERS:
                     raise _refused("it has too many members", "tar_too_many", got=str(count))
                 yield entry
+            end = archive.offset
+        _check_end(pieces, end, count)
     except Invalid as error:
         if error.extra.get("reason") == "header_bomb":
             raise _refused("a header is too large", "tar_header_bomb", got=error.got) from error
         raise
+    except RecursionError as error:
+        raise _refused("its headers have no end", "tar_header_bomb", got="too many") from error
     except (tarfile.TarError, ValueError, OverflowError, EOFError, OSError) as error:
         if count:
             raise _cut_off(f"after {count} members: {error}") from error
@@ -63,9 +69,19 @@ def _entries(pieces: Pieces) -> Iterator[tarfile.TarInfo]:
         raise _refused("there is nothing in it", "tar_empty", got="no members")
 
 
+def _check_end(pieces: Pieces, end: int, count: int) -> None:
+    """Raise Invalid where members end in anything but the block of zeros that ends an archive:
+    the library takes a broken header for the end."""
+    left = bytes(pieces.read(end, max(0, min(tarfile.BLOCKSIZE, pieces.size - end))))
+    if count and (len(left) < tarfile.BLOCKSIZE or left.strip(b"\0")):
+        raise _cut_off(f"after {count} members, at byte {end:,}, no end of the archive")
+
+
 def _checked(entry: tarfile.TarInfo, pieces: Pieces) -> Member:
     """A member that may be read; Invalid for any other."""
     name = entry.name
+    while name.startswith("./"):
+        name = name[2:].lstrip("/")
     parts = name.split("/")
     if name.startswith(("/", "\\")) or ".." in parts or "\\" in name or name[1:2] == ":":
         raise _refused("a member's name leads elsewhere", "tar_traversal", got=ascii(name))

@@ -137,7 +137,8 @@ def chosen(names: str) -> tuple[Check, ...]:
     if names in {V1, V2}:
         return tuple(each for each in there if each.edition == names)
     by_name = {_called(each): each for each in there}
-    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    given = [name.strip().removeprefix(f"{V2}:") for name in names.split(",")]
+    wanted = [name for name in given if name]
     unknown = [name for name in wanted if name not in by_name]
     if unknown or not wanted:
         raise Invalid(

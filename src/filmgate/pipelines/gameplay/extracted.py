@@ -115,6 +115,14 @@ class Extracted:
                 reason=UNREADABLE,
             )
         self._own = own
+        if fault := _fault(self._value):
+            raise Invalid(
+                "the .pt file is not as it should be",
+                expected="what an extraction of this version holds",
+                got=fault,
+                hint="Extract it again: --no-skip-existing",
+                reason=UNREADABLE,
+            )
 
     @property
     def s3_key(self) -> str:
@@ -198,3 +206,50 @@ class Extracted:
             bad_lines=int(told["bad_lines"]),
             is_timed=bool(told["is_timed"]),
         )
+
+
+SHAPE: Mapping[str, Any] = {
+    "s3_key": str,
+    "video_id": str,
+    "video_metadata": dict,
+    "session_metadata": dict,
+    "sampled_frames": dict,
+    "filmgate": {
+        "input": {"digest": str, "members": dict, "sizes": dict},
+        "extraction": dict,
+        "remarks": list,
+        "samples": dict,
+        "time_line": {"time_base": list, "pts": Tensor},
+        "change": {"frame": Tensor, "luma": Tensor},
+        "inputs": {"time_ms": Tensor, "kind": Tensor, "numbers": Tensor, "bad_lines": int},
+    },
+}
+"""What checks and reports rely on."""
+
+FRAME_DIMENSIONS = 4
+
+
+def _fault(value: Any) -> str | None:
+    """What is not as it should be in an extraction; None where everything is."""
+    if fault := _unlike(SHAPE, value, ""):
+        return fault
+    frames, samples = value["sampled_frames"], value["filmgate"]["samples"]
+    for name, tensor in frames.items():
+        told = samples.get(name)
+        is_series = isinstance(tensor, Tensor) and len(tensor.shape) == FRAME_DIMENSIONS
+        if not is_series or not isinstance(told, dict):
+            return f"{name} is no series of frames"
+        if any(len(told.get(each, ())) != tensor.shape[0] for each in ("frame", "time_ms")):
+            return f"{name} has not a number and a time for each frame"
+    return None if frames else "no series of frames"
+
+
+def _unlike(shape: Mapping[str, Any], value: Any, place: str) -> str | None:
+    for name, wanted in shape.items():
+        held = value.get(name) if isinstance(value, dict) else None
+        if isinstance(wanted, dict):
+            if fault := _unlike(wanted, held, f"{place}{name}."):
+                return fault
+        elif not isinstance(held, wanted):
+            return f"{place}{name} is a {type(held).__name__}"
+    return None

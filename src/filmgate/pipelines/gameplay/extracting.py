@@ -12,10 +12,8 @@ from io import BytesIO
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
-from pydantic import BaseModel, ConfigDict
-
 from filmgate.core.digest import canonical_json, digest, digest_of
-from filmgate.core.errors import FilmgateError, Invalid, NotPermitted, Unavailable, first_fault
+from filmgate.core.errors import FilmgateError, Invalid, NotPermitted, Unavailable
 from filmgate.core.gameplay import FAILED, PT, Failure, GameItem, Task
 from filmgate.core.objects import ObjectStore, OpenStore
 from filmgate.core.records import StageError
@@ -29,6 +27,7 @@ from filmgate.tools.limits import bounded
 from filmgate.tools.pieces import Pieces, PiecesFile, open_pieces
 from filmgate.tools.sampling import SampledVideo, sample
 from filmgate.tools.tars import Member, members, read_member
+from filmgate.tools.torch_files.pickling import pickled
 from filmgate.tools.torch_files.reading import PtFile
 from filmgate.tools.torch_files.writing import write_pt
 
@@ -88,7 +87,7 @@ def failed(key: str, error: StageError | FilmgateError, video_id: str | None = N
 
 def extract(task: Task, *, open_store: OpenStore, settings: ExtractionSettings) -> Worked:
     """Extract one archive, wherever this runs; FilmgateError, with a `reason`, where it fails."""
-    check_key(task)
+    check_key(task, archives_only=True)
     source = open_store(settings.source_bucket)
     target = open_store(settings.manifest_bucket, make=True)
     limits = {"seconds": settings.time_limit_s, "memory_bytes": settings.memory_limit_mb << 20}
@@ -98,7 +97,7 @@ def extract(task: Task, *, open_store: OpenStore, settings: ExtractionSettings) 
     except (Unavailable, NotPermitted):
         raise
     except FilmgateError as error:
-        _leave_record(target, task, error)
+        _leave_record(target, task.stem, failed(task.key, error))
         raise
     except Exception as error:
         unforeseen = Invalid(
@@ -106,14 +105,15 @@ def extract(task: Task, *, open_store: OpenStore, settings: ExtractionSettings) 
             reason="unexpected",
             traceback=traceback.format_exc(limit=-8),
         )
-        _leave_record(target, task, unforeseen)
+        _leave_record(target, task.stem, failed(task.key, unforeseen))
         raise unforeseen from error
 
 
-def _leave_record(target: ObjectStore, task: Task, error: FilmgateError) -> None:
-    """Say beside where its `.pt` file would be why there is none."""
-    item = failed(task.key, error)
-    target.replace(task.stem + FAILED, canonical_json(item.model_dump(mode="json")) + b"\n")
+def _leave_record(target: ObjectStore, stem: str, item: GameItem) -> None:
+    """Say beside where its `.pt` file would be why there is none; one that was there before, of
+    what the archive was then, is taken away."""
+    target.replace(stem + FAILED, canonical_json(item.model_dump(mode="json")) + b"\n")
+    target.remove(stem + PT)
 
 
 class _Extractor:
@@ -152,7 +152,8 @@ class _Extractor:
         if len(found) == 1 and found[0].name is None:
             item, is_reused = self._sample(pieces, found[0])
             return self._worked([item], int(is_reused), pieces)
-        outcomes = [self._of_several(pieces, each) for each in found]
+        named = sorted(found, key=lambda each: self._names(each)[0])
+        outcomes = [self._of_several(pieces, each) for each in named]
         reused = sum(is_reused for _, is_reused in outcomes)
         return self._worked([item for item, _ in outcomes], reused, pieces)
 
@@ -160,10 +161,13 @@ class _Extractor:
         """What came of one sample of several, and whether it was there already."""
         try:
             return self._sample(pieces, each)
-        except Unavailable:
+        except (Unavailable, NotPermitted):
             raise
         except FilmgateError as error:
-            return failed(self._task.key, error, self._names(each)[1]), False
+            stem, video_id = self._names(each)
+            item = failed(self._task.key, error, video_id)
+            _leave_record(self._target, stem, item)
+            return item, False
 
     def _names(self, each: Sample) -> tuple[str, str]:
         """The key of a sample's file without its end, and what its video goes by."""
@@ -184,11 +188,17 @@ class _Extractor:
 
     def _there(self, stem: str, each: Sample, about: bytes) -> GameItem | None:
         """What was extracted before of members of these sizes and this metadata, with these
-        settings; None where that is to be done."""
+        settings; None where that is to be done. On this machine, all of the file is held against
+        its seal; elsewhere, only what it says of itself, and what is read of it later."""
         if not self._settings.skip_existing:
             return None
         try:
-            extracted = Extracted(PtFile(open_pieces(self._target, stem + PT)))
+            file = PtFile(open_pieces(self._target, stem + PT))
+            extracted = Extracted(file)
+            if self._target.path(stem + PT) is not None:
+                file.check_all()
+        except (Unavailable, NotPermitted):
+            raise
         except FilmgateError:
             return None
         is_it = (
@@ -229,6 +239,7 @@ class _Extractor:
             out = BytesIO()
             sealed = write_pt(out, value, compress=self._settings.compress)
             self._target.replace(stem + PT, out.getvalue())
+            self._target.remove(stem + FAILED)
             self._requests += 1
         self._frames += sum(len(series.frames) for series in video.series.values())
         item = GameItem(
@@ -282,27 +293,25 @@ def _tools() -> dict[str, Any]:
     return {"av": metadata.version("av")}
 
 
-class _Metadata(BaseModel):
-    """What a recorder wrote beside the video: an object; its fields are its own affair."""
-
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
-
-
 def _metadata(data: bytes) -> Mapping[str, Any]:
     try:
-        told = json.loads(data.decode("utf-8-sig"), parse_constant=_no_constant)
-        return _Metadata.model_validate(told).model_dump()
-    except (ValueError, RecursionError) as error:
+        told = _an_object(json.loads(data.decode("utf-8-sig")))
+        canonical_json(told)  # neither infinite numbers nor halves of characters
+        pickled(told, lambda _: None)
+    except (ValueError, TypeError, RecursionError) as error:
         raise Invalid(
             "the metadata is no JSON object",
             expected="a JSON object in UTF-8",
-            got=first_fault(error) if isinstance(error, ValueError) else "nested without end",
+            got=str(error)[:200] or type(error).__name__,
             reason="metadata_not_json",
         ) from error
+    return told
 
 
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+def _an_object(told: Any) -> dict[str, Any]:
+    if isinstance(told, dict):
+        return told
+    raise TypeError(f"a {type(told).__name__}")
 
 
 def _item(stem: str, extracted: Extracted) -> GameItem:
@@ -326,6 +335,8 @@ def _remarks(video: SampledVideo, log: input_log.Inputs, *, has_log: bool) -> It
         yield ROTATED
     if not has_log:
         yield "no_inputs"
+    elif not log.is_timed:
+        yield "untimed_inputs"
     if log.bad_lines:
         yield "bad_input_lines"
     if video.decode_errors or video.damaged_frames:

@@ -8,11 +8,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from filmgate.core.errors import FilmgateError, Invalid
+from filmgate.core.errors import Invalid, NotFound, Unavailable
 from filmgate.core.gameplay import GameItem, Task
-from filmgate.core.objects import ObjectStore
+from filmgate.core.objects import NO_STORE, ObjectStore
 from filmgate.core.plan import Done, Outcome, Producer, stage
 from filmgate.core.ports import Bench, Mapped
+from filmgate.core.records import StageError
 from filmgate.pipelines.gameplay.extracting import Spent, Worked, extract, failed
 from filmgate.pipelines.gameplay.files import ITEMS
 from filmgate.pipelines.gameplay.rules.tasks import MAX_LIST_BYTES, tasks
@@ -34,9 +35,7 @@ def extraction(bench: Bench, settings: ExtractionSettings) -> Outcome:
     )
     version = metadata.version("av")
     return Done(
-        producer=Producer(
-            name="filmgate-extraction", version=f"{EXTRACTED_VERSION} (av {version})"
-        ),
+        producer=Producer(name="filmgate-extraction", version=f"{EXTRACTED_VERSION}, av {version}"),
         counts=tally.counts(),
         metrics=tally.metrics(),
     )
@@ -58,14 +57,23 @@ def listed(path: Path) -> bytes:
 def _check_reachable(source: ObjectStore, place: str) -> None:
     """Raise what is wrong with the source as a whole, before it is said of every archive."""
     try:
-        next(iter(source.pages("")), None)
-    except FilmgateError as error:
-        raise type(error)(
+        source.read(TRIED, 0, 1)
+    except NotFound as error:
+        if error.extra.get("reason") != NO_STORE:
+            return
+        raise NotFound(
             f"the archives cannot be reached: {error.message}",
             expected=f"a folder or a bucket {place}",
             got=error.got,
             hint=error.hint or "Name it: --source-bucket",
         ) from error
+
+
+TRIED = "is-anybody-there"
+"""A key that need not be there: that is told otherwise than a bucket that is not."""
+AWAY = frozenset({"unavailable", "not_permitted", "disk_full"})
+MOST_AWAY = 3
+"""Items that fail so, before any is good, until the stage gives up."""
 
 
 class _Tally:
@@ -84,6 +92,7 @@ class _Tally:
             worked = each.value
             if worked is None:
                 assert each.error is not None
+                self._check_stores(each.error)
                 worked = Worked((failed(each.item.key, each.error),), 0, Spent())
             self._seen["archives"] += 1
             self._seen["reused"] += worked.reused
@@ -96,6 +105,17 @@ class _Tally:
                 yield item
             failures = {code: told["count"] for code, told in self._failures.items()}
             self._bench.measure(self._rates(), failures)
+
+    def _check_stores(self, error: StageError) -> None:
+        """Raise Unavailable where it is no archive's fault: nothing but the stores failed, again
+        and again."""
+        self._seen["away"] += error.code in AWAY
+        if self._seen["extracted"] == 0 and self._seen["away"] >= MOST_AWAY:
+            raise Unavailable(
+                "the stores do not take or give what they should",
+                got=error.message,
+                hint="Mend that, and run the same command again",
+            )
 
     def counts(self) -> dict[str, int]:
         """How many of what."""

@@ -54,9 +54,15 @@ def judge(item: GameItem, *, open_store: OpenStore, settings: ManifestSettings) 
     with bounded(seconds=settings.time_limit_s, memory_bytes=settings.memory_limit_mb << 20):
         store = open_store(settings.manifest_bucket)
         found = [item] if item.pt_key else _named(item.s3_key, store)
+        found = [each for each in found if key_of(each).startswith(settings.prefix)]
         if len(found) == 1:
             return _with_copies(found[0], store, settings)
         return _together([_apart(each, store, settings) for each in found])
+
+
+def key_of(item: GameItem) -> str:
+    """The key of an item's `.pt` file, or where it would be."""
+    return item.pt_key or Task(key=item.s3_key).stem + PT
 
 
 def _apart(item: GameItem, store: ObjectStore, settings: ManifestSettings) -> Judged:
@@ -91,14 +97,14 @@ def _with_copies(item: GameItem, store: ObjectStore, settings: ManifestSettings)
     except Invalid as error:
         if error.extra.get("reason") not in {ALTERED, UNREADABLE}:
             raise
-        copies.drop(store, _key(item))
+        copies.drop(store, key_of(item))
         return _judged(item, store, settings, copies)
 
 
 def _judged(
     item: GameItem, store: ObjectStore, settings: ManifestSettings, copies: FetchedCopies | None
 ) -> Judged:
-    key = _key(item)
+    key = key_of(item)
     try:
         pieces, is_copy = copies.open(store, key) if copies else (open_pieces(store, key), False)
     except NotFound as error:
@@ -157,7 +163,7 @@ def _row(extracted: Extracted, settings: ManifestSettings) -> Row:
     row["check_versions"] = versions_of(checks)
     for each in checks:
         try:
-            result = each.run(session)
+            result = _fitting(each, each.run(session))
         except FilmgateError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a check raises is the check's own
@@ -165,10 +171,38 @@ def _row(extracted: Extracted, settings: ManifestSettings) -> Row:
             row["error_code"] = "check_failed"
             row["error_traceback"] = traceback.format_exc(limit=-8)
         else:
-            told = {name: getattr(result, name) for name in each.fields}
-            row[each.name] = told.pop("value")
-            row[evidence(each)] = told or None
+            row[each.name] = result.pop("value")
+            row[evidence(each)] = result or None
     return row
+
+
+def _fitting(check: Check, result: Any) -> Row:
+    """The fields of a result; TypeError where one does not fit its column, which would spoil the
+    table for all rows."""
+    import pyarrow as pa  # heavy
+
+    told = {name: getattr(result, name) for name in check.fields}
+    for name, kind in check.fields.items():
+        try:
+            pa.scalar(told[name], arrow_type(kind))
+        except (pa.ArrowException, OverflowError) as error:
+            raise TypeError(f"{name} is {told[name]!r:.80}, no {kind}") from error
+    return told
+
+
+def arrow_type(kind: str) -> Any:
+    """The Arrow type of a column."""
+    import pyarrow as pa  # heavy
+
+    if kind.startswith("list<item: "):
+        return pa.list_(arrow_type(kind.removeprefix("list<item: ").removesuffix(">")))
+    return {
+        "bool": pa.bool_(),
+        "int64": pa.int64(),
+        "double": pa.float64(),
+        "string": pa.string(),
+        "timestamp[us, tz=UTC]": pa.timestamp("us", tz="UTC"),
+    }[kind]
 
 
 def _lines_in(frame: "Frames") -> int:
@@ -205,7 +239,7 @@ def _empty_row() -> Row:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def versions_of(checks: Sequence[Check]) -> str:
@@ -224,22 +258,41 @@ def _named(key: str, store: ObjectStore) -> list[GameItem]:
     check_key(task)
     if not task.is_archive:
         return [GameItem(s3_key=key, status="extracted", pt_key=key)]
+    if (record := _record(task.stem, store)) is not None:
+        return [record.model_copy(update={"s3_key": key})]
     if store.entry(task.stem + PT) is not None:
         return [GameItem(s3_key=key, status="extracted", pt_key=task.stem + PT)]
-    below = (each.key for page in store.pages(task.stem) for each in page)
-    found = [each for each in below if each.endswith(PT)]
+    below = sorted(each.key for page in store.pages(task.stem) for each in page)
+    found = [each for each in (_sample_of(task, name, store) for name in below) if each]
     if not found:
-        return [_why_not(task, store)]
-    return [GameItem(s3_key=key, status="extracted", pt_key=each) for each in found]
+        raise _not_extracted(f"{task.stem}{PT}", store)
+    return found
 
 
-def _why_not(task: Task, store: ObjectStore) -> GameItem:
-    """The record that a failed extraction left."""
+def _sample_of(task: Task, name: str, store: ObjectStore) -> GameItem | None:
+    """What lies below an archive's name, where it is of that archive."""
+    if name.endswith(FAILED):
+        record = _record(name.removesuffix(FAILED), store)
+        return record if record is not None and record.s3_key == task.key else None
+    if not name.endswith(PT):
+        return None
+    pieces = open_pieces(store, name)
     try:
-        with store.open(task.stem + FAILED) as file:
+        is_its = Extracted(PtFile(pieces)).s3_key == task.key
+    except Invalid:
+        is_its = True  # its own row says what is wrong with it
+    finally:
+        pieces.close()
+    return GameItem(s3_key=task.key, status="extracted", pt_key=name) if is_its else None
+
+
+def _record(stem: str, store: ObjectStore) -> GameItem | None:
+    """The record that a failed extraction left; None where there is none."""
+    try:
+        with store.open(stem + FAILED) as file:
             return GameItem.model_validate_json(file.read(MAX_RECORD_BYTES))
-    except (NotFound, ValueError) as error:
-        raise _not_extracted(f"{task.stem}{PT}", store) from error
+    except (NotFound, ValueError):
+        return None
 
 
 def _not_extracted(key: str, store: ObjectStore) -> NotFound:
@@ -250,7 +303,3 @@ def _not_extracted(key: str, store: ObjectStore) -> NotFound:
         hint=EXTRACT_FIRST,
         reason=NOT_EXTRACTED,
     )
-
-
-def _key(item: GameItem) -> str:
-    return item.pt_key or item.s3_key

@@ -3,13 +3,13 @@
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
-from filmgate.core.errors import NotFound
+from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.gameplay import PT, GameItem
 from filmgate.core.objects import OpenStore
 from filmgate.core.plan import Done, Outcome, Producer, stage
@@ -22,9 +22,11 @@ from filmgate.pipelines.gameplay.judging import (
     EXTRACT_FIRST,
     Judged,
     Row,
+    arrow_type,
     error_row,
     evidence,
     judge,
+    key_of,
     versions_of,
 )
 from filmgate.pipelines.gameplay.rules.tasks import tasks
@@ -51,16 +53,17 @@ def manifest(bench: Bench, settings: ManifestSettings) -> Outcome:
     """Judge every `.pt` file; one that cannot be read is a row with its error."""
     checks = chosen(settings.checks)
     _check_extracted(bench, settings)
+    output = _output(bench.open_store, settings.output_path) if settings.output_path else None
     todo = list(_todo(bench, settings))
     work = partial(judge, open_store=bench.open_store, settings=settings)
     tally = _Tally(bench, settings)
-    rows = tally.rows(bench.map(work, todo, name=_key, may_all_fail=True))
+    rows = tally.rows(bench.map(work, todo, name=key_of, may_all_fail=True))
     with NamedTemporaryFile(suffix=".parquet") as draft:
         _write(Path(draft.name), rows, checks)
         with bench.create(QUALITY) as file:
             shutil.copyfileobj(draft, file)
-        if settings.output_path is not None:
-            _put(Path(draft.name), settings.output_path, bench.open_store)
+        if output is not None:
+            output(Path(draft.name))
     return Done(
         producer=Producer(name="filmgate-quality", version=versions_of(checks)),
         counts=tally.counts(),
@@ -90,7 +93,7 @@ def _check_extracted(bench: Bench, settings: ManifestSettings) -> None:
 
 def _todo(bench: Bench, settings: ManifestSettings) -> Iterator[GameItem]:
     """What is to be judged, in order: what was extracted in this run, with its digests; else what
-    the task list names."""
+    the task list names. Those below the prefix, as far as that is known without a look."""
     if bench.has(ITEMS):
         items: Iterator[GameItem] = bench.read_records(ITEMS, GameItem)
     else:
@@ -98,12 +101,9 @@ def _todo(bench: Bench, settings: ManifestSettings) -> Iterator[GameItem]:
             GameItem(s3_key=task.key, status="extracted") for task in tasks(listed(bench.source))
         )
     for item in items:
-        if (item.pt_key or item.s3_key).startswith(settings.prefix):
-            yield item
-
-
-def _key(item: GameItem) -> str:
-    return item.pt_key or item.s3_key
+        if bench.has(ITEMS) and not key_of(item).startswith(settings.prefix):
+            continue
+        yield item
 
 
 class _Tally:
@@ -173,30 +173,18 @@ def schema_of(checks: Sequence[Check]) -> "pa.Schema":
     each check says, on what evidence, and of which file."""
     import pyarrow as pa  # heavy
 
-    columns = [(name, _type(kind)) for name, kind in ORIGINAL.items()]
+    columns = [(name, arrow_type(kind)) for name, kind in ORIGINAL.items()]
     if any(each.edition == V2 for each in checks):
-        columns += [(name, _type(kind)) for name, kind in OURS.items()]
+        columns += [(name, arrow_type(kind)) for name, kind in OURS.items()]
         for each in checks:
-            fields = [(name, _type(kind)) for name, kind in each.fields.items() if name != "value"]
+            fields = [
+                (name, arrow_type(kind)) for name, kind in each.fields.items() if name != "value"
+            ]
             if each.name not in ORIGINAL:
-                columns.append((each.name, _type(each.fields["value"])))
+                columns.append((each.name, arrow_type(each.fields["value"])))
             if fields:
                 columns.append((evidence(each), pa.struct(fields)))
     return pa.schema(columns)
-
-
-def _type(kind: str) -> Any:
-    import pyarrow as pa  # heavy
-
-    if kind.startswith("list<item: "):
-        return pa.list_(_type(kind.removeprefix("list<item: ").removesuffix(">")))
-    return {
-        "bool": pa.bool_(),
-        "int64": pa.int64(),
-        "double": pa.float64(),
-        "string": pa.string(),
-        "timestamp[us, tz=UTC]": pa.timestamp("us", tz="UTC"),
-    }[kind]
 
 
 def _write(path: Path, rows: Iterator[Row], checks: Sequence[Check]) -> None:
@@ -215,7 +203,16 @@ def _write(path: Path, rows: Iterator[Row], checks: Sequence[Check]) -> None:
         writer.write_table(pa.Table.from_pylist(kept, schema=schema))
 
 
-def _put(path: Path, output: str, open_store: OpenStore) -> None:
-    """Put the table where it was asked for, whole or not at all."""
-    folder, _, name = output.rpartition("/")
-    open_store(folder or ".", make=True).replace(name, path)
+def _output(open_store: OpenStore, place: str) -> Callable[[Path], None]:
+    """Puts the table where it was asked for, whole or not at all. Raises what is wrong with that
+    place before anything is judged."""
+    folder, slash, name = place.rpartition("/")
+    if not name or Path(place).is_dir() or (folder.startswith("s3:/") and folder.count("/") < 2):  # noqa: PLR2004
+        raise Invalid(
+            "the table cannot be put there",
+            expected="a file, or s3://bucket/key.parquet",
+            got=place,
+            hint="Mend --output-path",
+        )
+    store = open_store(folder or slash, make=True)
+    return partial(store.replace, name)

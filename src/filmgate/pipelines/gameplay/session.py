@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 from filmgate.core.gameplay import STRIDE, UNIFORM
 from filmgate.pipelines.gameplay.extracted import Extracted
 from filmgate.pipelines.gameplay.rules.menus import ReadLines, Stretch, stretches
-from filmgate.pipelines.gameplay.rules.pictures import Rectangle, changes, content, grey, within
+from filmgate.pipelines.gameplay.rules.pictures import (
+    Rectangle,
+    changes,
+    content,
+    grey,
+    moving,
+    within,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,6 +70,12 @@ class Session:
         """The rectangle in which something is ever shown; all of it where nothing is."""
         height, width = self.greys.shape[1:]
         return content(self.greys) or Rectangle(0, 0, width, height)
+
+    @cached_property
+    def moving(self) -> Rectangle:
+        """The rectangle in which the picture moves, within the content; all of that where it is
+        no one rectangle."""
+        return moving(self.greys) or self.content
 
     @cached_property
     def changes(self) -> "NDArray[np.float64]":

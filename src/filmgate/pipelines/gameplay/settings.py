@@ -1,12 +1,13 @@
 """What can be set of the two stages."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
+from filmgate.core.errors import Invalid
 from filmgate.core.gameplay import MENU_FLAG_THRESHOLD, Sampling
 from filmgate.core.plan import Settings
-from filmgate.pipelines.gameplay.checking import V2
+from filmgate.pipelines.gameplay.checking import V2, chosen
 
 EXTRACTED_VERSION = 1
 """Of what is extracted; raised whenever the same archive comes out differently."""
@@ -36,6 +37,12 @@ class ExtractionSettings(Settings):
     time_limit_s: Annotated[int, Field(ge=1, le=86_400)] = 1800
     memory_limit_mb: Annotated[int, Field(ge=256, le=1_000_000)] = 4096
     """Of one item; beyond what a process has before it begins."""
+
+    @model_validator(mode="after")
+    def _samples_something(self) -> Self:
+        if not self.strides and not self.uniform:
+            raise ValueError("expected strides or uniform frames, got neither")
+        return self
 
     @property
     def sampling(self) -> Sampling:
@@ -67,3 +74,12 @@ class ManifestSettings(Settings):
     cache_gb: Annotated[float, Field(gt=0, le=100_000)] = 20.0
     time_limit_s: Annotated[int, Field(ge=1, le=86_400)] = 600
     memory_limit_mb: Annotated[int, Field(ge=256, le=1_000_000)] = 4096
+
+    @field_validator("checks")
+    @classmethod
+    def _are_there(cls, names: str) -> str:
+        try:
+            chosen(names)
+        except Invalid as error:
+            raise ValueError(str(error)) from error
+        return names

@@ -7,10 +7,10 @@ anything is made of it.
 
 import io
 import pickle
+import pickletools
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from filmgate.core.errors import Invalid
@@ -35,13 +35,14 @@ STORAGES = {
 REFUSED = "pickle_refused"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Storage:
-    """A stretch of numbers in the file: the member `data/{key}`."""
+class Storage(NamedTuple):
+    """A stretch of numbers in the file: the member `data/{key}`. A tuple, which no pickle can
+    change once it is made."""
 
     key: str
     dtype: str
-    count: int
+    length: int
+    """How many numbers."""
 
 
 class TensorPlace(NamedTuple):
@@ -120,7 +121,7 @@ def _tensor(place: TensorPlace) -> bytes:
     named = b"ctorch\n" + STORAGES[storage.dtype].encode() + b"\n"
     parts = [
         b"ctorch._utils\n_rebuild_tensor_v2\n((",
-        *(_text("storage"), named, _text(storage.key), _text("cpu"), _whole(storage.count)),
+        *(_text("storage"), named, _text(storage.key), _text("cpu"), _whole(storage.length)),
         b"tQ",
         _whole(place.offset),
         b"(" + b"".join(map(_whole, place.shape)) + b"t",
@@ -159,8 +160,8 @@ class _Restricted(pickle.Unpickler):
         """A storage, as the pickle refers to it."""
         match pid:
             case ("storage", _Named(dtype), str(key), str(), int(count)) if count >= 0:
-                return Storage(key=key, dtype=dtype, count=count)
-        raise _broken(f"a reference {pid!r:.80}")
+                return Storage(key=key, dtype=dtype, length=count)
+        raise _broken(f"a reference that is a {type(pid).__name__}")
 
 
 _BY_STORAGE = {name: dtype for dtype, name in STORAGES.items()}
@@ -173,9 +174,9 @@ def _place(storage: Any, offset: Any, shape: Any, strides: Any, *_rest: Any) -> 
     if not (isinstance(shape, tuple) and isinstance(strides, tuple)):
         raise _broken("a tensor without a shape")
     if len(shape) != len(strides) or not (_are_whole(shape) and _are_whole(strides)):
-        raise _broken(f"a tensor of shape {shape!r:.80}, strides {strides!r:.80}")
+        raise _broken("a tensor whose shape or strides are no numbers, or not as many")
     last = sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
-    if 0 not in shape and offset + last >= storage.count:
+    if 0 not in shape and offset + last >= storage.length:
         raise _broken("a tensor that reaches beyond its storage")
     return TensorPlace(storage, offset, shape, strides)
 
@@ -194,6 +195,7 @@ def unpickled(data: bytes, tensor: Callable[[TensorPlace], Any] = lambda place: 
     if len(data) > MAX_PICKLE_BYTES:
         raise _broken(f"{len(data):,} bytes besides its tensors")
     try:
+        _check_memo(data)
         value = _Restricted(io.BytesIO(data)).load()
     except Invalid:
         raise
@@ -204,6 +206,15 @@ def unpickled(data: bytes, tensor: Callable[[TensorPlace], Any] = lambda place: 
 
 MAX_VALUES = 2_000_000
 """A pickle can say the same list in a list a billion times over in a hundred bytes."""
+
+
+def _check_memo(data: bytes) -> None:
+    """Raise ValueError for a place in the memo that no honest pickle of this size has: the
+    unpickler makes a table as long as the largest."""
+    for opcode, argument, _ in pickletools.genops(data):
+        is_put = opcode.name in {"BINPUT", "LONG_BINPUT", "PUT"}
+        if is_put and not 0 <= int(argument or 0) <= len(data):
+            raise ValueError(f"place {argument} in a memo")
 
 
 class _Plain:

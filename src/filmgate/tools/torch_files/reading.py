@@ -23,6 +23,8 @@ MAX_MEMBERS = 10_000
 DIRECTORY_BYTES = 1 << 16
 """Read at a time while the directory is looked for, which is at the end."""
 MAX_TENSOR_BYTES = 4 << 30
+MAX_SEAL_BYTES = 1 << 24
+LITTLE, ORDER_BYTES = b"little", 16
 LOCAL_HEADER = struct.Struct("<4s22sHH")
 """Of a ZIP's member: signature, what the directory says better, lengths of name and extra."""
 
@@ -47,11 +49,16 @@ class PtFile:
             self._open_seal()
         if not (data := self._members.get("data.pkl")) or data.file_size > MAX_PICKLE_BYTES:
             raise _unreadable("no data.pkl in it, or one too large")
-        if "byteorder" in self._members and self._whole("byteorder") != b"little":
+        order = self._members.get("byteorder")
+        if order is not None and (
+            order.file_size > ORDER_BYTES or self._whole("byteorder") != LITTLE
+        ):
             raise _unreadable("numbers with their highest byte first")
         self.value = unpickled(self._whole("data.pkl"), lambda place: Tensor(self, place))
 
     def _open_seal(self) -> None:
+        if self._members[SEAL].file_size > MAX_SEAL_BYTES:
+            raise _unreadable("a seal that is too large")
         data = bytes(self._bytes(SEAL))
         try:
             self._seal = read_seal(data)
@@ -81,6 +88,11 @@ class PtFile:
             piece = data[number * step : (number + 1) * step]
             if hashlib.sha256(piece).hexdigest() != wanted:
                 raise altered(name)
+
+    def check_all(self) -> None:
+        """Read every member, and raise Invalid where one is not what was sealed."""
+        for name in self._seal:
+            self._whole(name)
 
     def pieces_of(self, name: str) -> int:
         """In how many pieces a member is sealed."""
@@ -164,7 +176,7 @@ class Tensor:
             whole = self._all(name, item)
             return whole[rows] if place.shape else whole
         start, stop, _ = slice(rows.start, rows.stop).indices(place.shape[0])
-        step = item * (place.storage.count // place.shape[0])
+        step = item * (place.storage.length // place.shape[0])
         data = self._file.stored(name, start * step, max(0, stop - start) * step)
         self._file.check(name, data, slice(start, stop))
         numbers = np.frombuffer(data, place.storage.dtype)
@@ -178,13 +190,13 @@ class Tensor:
             if size > 1 and step != count:
                 return False
             count *= size
-        return bool(place.shape) and place.offset == 0 and 0 < count == place.storage.count
+        return bool(place.shape) and place.offset == 0 and 0 < count == place.storage.length
 
     def _all(self, name: str, item: int) -> "Array":
         import numpy as np  # heavy
 
         place = self._place
-        size = place.storage.count * item
+        size = place.storage.length * item
         if size > MAX_TENSOR_BYTES:
             raise _unreadable(f"{name} claims {size:,} bytes")
         is_stored = self._file.is_stored(name)
@@ -193,6 +205,9 @@ class Tensor:
             raise _unreadable(f"{name} is not as long as its tensor")
         self._file.check(name, data, slice(None))
         numbers = np.frombuffer(data, place.storage.dtype)[place.offset :]
+        last = sum((n - 1) * step for n, step in zip(place.shape, place.strides, strict=True))
+        if 0 not in place.shape and last >= len(numbers):
+            raise _unreadable(f"{name} is shorter than its tensor")
         strides = [step * item for step in place.strides]
         return np.lib.stride_tricks.as_strided(numbers, place.shape, strides, writeable=False)
 

@@ -65,7 +65,7 @@ def _placed(value: Any, arrays: "list[Array]") -> TensorPlace | None:
     array = array.reshape(value.shape)
     strides = tuple(step // array.itemsize for step in array.strides)
     arrays.append(array)
-    storage = Storage(key=str(len(arrays) - 1), dtype=array.dtype.name, count=array.size)
+    storage = Storage(key=str(len(arrays) - 1), dtype=array.dtype.name, length=array.size)
     return TensorPlace(storage, 0, array.shape, strides)
 
 

@@ -9,6 +9,9 @@ from filmgate.pipelines.gameplay.session import Session
 DARK = 15.0
 """Of 255: the threshold of the public pipeline, here of the content alone."""
 
+BRIGHTEST = 0.1
+"""The share of pixels that are left out: bars, maps and text over a dark scene."""
+
 FILLED = 0.97
 """The share of width and of height that a picture fills that fills the frame: bars of less than
 3 % come from codecs that want whole blocks (1088 rows for 1080), not from scaling."""
@@ -36,10 +39,13 @@ class Darkness:
 
 @check(version=1)
 def is_video_mostly_dark(session: Session) -> Darkness:
-    """Whether the content of the picture, without its borders, is dark on the mean."""
+    """Whether the content of the picture, without its borders and without what is brightest in it
+    (what is laid over a scene), is dark on the mean."""
     import numpy as np  # heavy
 
-    means = within(session.greys, session.content).mean(axis=(1, 2))
+    few = within(session.greys, session.content)[:, ::3, ::3].reshape(len(session.greys), -1)
+    kept = max(1, round(few.shape[1] * (1 - BRIGHTEST)))
+    means = np.partition(few, kept - 1, axis=1)[:, :kept].mean(axis=1)
     numbers = session.extracted.frame_numbers(session.spread)
     darkest = np.argsort(means, kind="stable")[:5]
     mean = float(means.mean())
@@ -58,7 +64,10 @@ class Borders:
 
     value: bool
     layout: str
-    """`full`, `letterbox`, `pillarbox`, `corner` (two sides that meet are bare) or `windowbox`."""
+    """`full`, `letterbox`, `pillarbox`, `corner` (two sides that meet are bare), `windowbox`, or
+    `one side`, which may be a black sky and is not flagged."""
+    is_black: bool
+    """Whether what is bare is black; else it is something that never moves."""
     left: float
     """The share of the frame that is bare on each side."""
     top: float
@@ -70,9 +79,11 @@ class Borders:
 
 @check(version=1)
 def is_dpi_scale_issue(session: Session) -> Borders:
-    """Whether the picture leaves part of its frame bare, on any side, over the whole video."""
+    """Whether the picture leaves part of its frame bare over the whole video: black, or with
+    something that never moves around a rectangle that does."""
     height, width = session.greys.shape[1:]
-    used = session.content
+    is_black = session.content.area < FILLED * width * height
+    used = session.content if is_black else session.moving
     bare = {
         "left": used.left / width,
         "top": used.top / height,
@@ -80,23 +91,31 @@ def is_dpi_scale_issue(session: Session) -> Borders:
         "bottom": (height - used.bottom) / height,
     }
     wide, high = used.width / width, used.height / height
-    is_bare = wide < FILLED or high < FILLED
+    layout = _layout(bare, wide=wide, high=high)
     return Borders(
-        value=is_bare,
-        layout=_layout(bare, wide=wide, high=high) if is_bare else "full",
+        value=layout not in {FULL, ONE_SIDE},
+        layout=layout,
+        is_black=is_black,
         **{side: round(share, 4) for side, share in bare.items()},
-        severity=round(1 - wide * high, 4),
+        severity=0.0 if layout in {FULL, ONE_SIDE} else round(1 - wide * high, 4),
     )
 
 
 def _layout(bare: dict[str, float], *, wide: float, high: float) -> str:
+    if wide >= FILLED and high >= FILLED:
+        return FULL
     sides = {side for side, share in bare.items() if share > (1 - FILLED) / 2}
-    if wide >= FILLED:
+    across, upright = sides & {"left", "right"}, sides & {"top", "bottom"}
+    if len(sides) == 1:
+        return ONE_SIDE
+    if wide >= FILLED or not across:
         return "letterbox"
-    if high >= FILLED:
+    if high >= FILLED or not upright:
         return "pillarbox"
-    is_corner = len(sides & {"left", "right"}) == 1 and len(sides & {"top", "bottom"}) == 1
-    return "corner" if is_corner else "windowbox"
+    return "corner" if len(across) == len(upright) == 1 else "windowbox"
+
+
+FULL, ONE_SIDE = "full", "one side"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,7 +66,7 @@ def contents(title: str, rows: Iterable[Row], *, worst: int) -> Contents:
     """The report of a table's rows: each check with the sessions it flagged, `worst` of them, the
     worst first."""
     all_rows = list(rows)
-    good = [row for row in all_rows if row.get("error") is None or row.get("pt_digest")]
+    good = [row for row in all_rows if _is_judged(row)]
     names = _checks(all_rows)
     flags = {name: [row for row in good if row.get(name) is True] for name in names}
     menus = [row["video_menu_percent"] for row in good if row.get("video_menu_percent") is not None]
@@ -82,12 +82,17 @@ def contents(title: str, rows: Iterable[Row], *, worst: int) -> Contents:
     return Contents(
         title=title,
         rows=len(all_rows),
-        failed=sum(row.get("error") is not None for row in all_rows),
+        failed=len(all_rows) - len(good),
         clean=sum(all(row.get(name) is not True for name in names) for row in good),
         menu_mean=sum(menus) / len(menus) if menus else None,
         checks=tuple(sorted(shares, key=lambda each: (-each.share, each.name))),
         kinds=tuple(_kinds(all_rows)),
     )
+
+
+def _is_judged(row: Row) -> bool:
+    """Whether there is something said of a session: also where a check or two broke."""
+    return row.get("error") is None or row.get("error_code") == "check_failed"
 
 
 def _checks(rows: Sequence[Row]) -> list[str]:

@@ -78,7 +78,11 @@ def parse(data: bytes) -> Inputs:
     events = (
         Event(round((at - origin) * 1000), kind, first, second) for at, kind, first, second in rows
     )
-    return Inputs(events=tuple(sorted(events)), bad_lines=bad, is_timed=bool(starts))
+    return Inputs(events=tuple(sorted(events, key=_time)), bad_lines=bad, is_timed=bool(starts))
+
+
+def _time(event: Event) -> int:
+    return event.time_ms
 
 
 def _row(line: str) -> tuple[float, int, float, float] | None:
@@ -103,10 +107,10 @@ def _numbers(told: str) -> tuple[float, float]:
     """The first two numbers of the arguments; truths count as 1 and 0."""
     try:
         values: Any = json.loads(told.strip().strip('"'))
-    except ValueError:
+        plain = values if isinstance(values, list) else []
+        bare = [float(each) for each in plain[:2] if isinstance(each, int | float)]
+    except (ValueError, OverflowError, RecursionError):
         return (0.0, 0.0)
-    plain = values if isinstance(values, list) else []
-    bare = [float(each) for each in plain if isinstance(each, int | float)][:2]
     small = [each if abs(each) < 1e9 else 0.0 for each in bare]  # noqa: PLR2004 - and no NaN
     return tuple([*small, 0.0, 0.0][:2])  # type: ignore[return-value]
 

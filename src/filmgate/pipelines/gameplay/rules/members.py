@@ -47,7 +47,10 @@ def samples(members: Sequence[Member], *, strict: bool) -> list[Sample]:
         raise _refused("there are several videos in it", "two_videos", members)
     if missing := next((v for v, each in zip(videos, found, strict=True) if each is None), None):
         raise _refused(f"{missing.name} has no metadata", "no_metadata", members)
-    return [each for each in found if each is not None]
+    named = [each for each in found if each is not None]
+    if len({each.name for each in named}) < len(named):
+        raise _refused("two videos go by one name", "two_videos", members)
+    return named
 
 
 def _session(

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from filmgate.pipelines.gameplay.rules.inputs import KEYBOARD, MOUSE_MOVE, Inputs, held
-from filmgate.pipelines.gameplay.rules.pictures import STILL, Rectangle, changes
+from filmgate.pipelines.gameplay.rules.inputs import KEYBOARD, Inputs, held
+from filmgate.pipelines.gameplay.rules.pictures import STILL, Rectangle, changes, within
 
 if TYPE_CHECKING:
     import numpy as np
@@ -187,10 +187,15 @@ def stretches(
         if not _goes_on(panels[place - 1], panels[place], float(moved[place - 1]))
     ]
     ends = [*(start - 1 for start in starts[1:]), len(greys) - 1]
+    keys = [each for each in inputs.pressed if each.kind == KEYBOARD]
+    toggles = [each.time_ms for each in keys if each.first in TOGGLES and each.second]
+    walks = list(held(keys, WALKING, times_ms[-1]))
     found = []
     for first, last in zip(starts, ends, strict=True):
-        told = _Told(greys, times_ms, inputs, first, last)
-        evidence = [PANEL] if panels[first] is not None else []
+        told = _Told(greys, times_ms, toggles, walks, first, last)
+        box = panels[first]
+        is_new = box is not None and not told.was_there(box)
+        evidence = [PANEL] if is_new else []
         evidence += [DIM] if told.is_dimmed() else []
         evidence += [TOGGLED] if told.is_toggled() else []
         evidence += [WALKS] if told.is_walking() else []
@@ -220,7 +225,10 @@ class _Told:
 
     greys: "Grey"
     times_ms: Sequence[int]
-    inputs: Inputs
+    toggles: Sequence[int]
+    """When keys that open menus went down."""
+    walks: Sequence[tuple[int, int]]
+    """When keys for walking were down."""
     first: int
     last: int
 
@@ -238,27 +246,30 @@ class _Told:
         alike = np.corrcoef(before.ravel(), now.ravel())[0, 1]
         return bool(alike >= ALIKE and now.mean() <= DIMMED * before.mean())
 
+    def was_there(self, box: Rectangle) -> bool:
+        """Whether a panel was there before, or stays there after: then it is part of what is
+        shown while one plays. One that never comes or goes is so, where the rest moves."""
+        import numpy as np  # heavy
+
+        for inside, outside in ((self.first, self.first - 1), (self.last, self.last + 1)):
+            if 0 <= outside < len(self.greys):
+                both = within(self.greys[[inside, outside]], box).astype(np.int16)
+                if np.median(np.abs(both[0] - both[1])) <= FLAT:
+                    return True
+        is_always = self.first == 0 and self.last == len(self.greys) - 1
+        return is_always and bool(np.median(changes(self.greys)) > STILL)
+
     def is_toggled(self) -> bool:
         """Whether a key for menus went down just before it shows, or since the frame before."""
         if self.first == 0:
             return False
         since, until = self.times_ms[self.first - 1] - TOGGLED_MS, self.times_ms[self.first]
-        return any(
-            each.kind == KEYBOARD and each.first in TOGGLES and each.second
-            for each in self.inputs.pressed
-            if since <= each.time_ms <= until
-        )
+        return any(since <= each <= until for each in self.toggles)
 
     def is_walking(self) -> bool:
         """Whether keys for walking are down for much of it."""
         begin, end = self.times_ms[self.first], self.times_ms[self.last]
         if begin == end:
             return False
-        spans = held(self.inputs.pressed, WALKING, end)
-        walked = sum(max(0, min(until, end) - max(since, begin)) for since, until in spans)
+        walked = sum(max(0, min(until, end) - max(since, begin)) for since, until in self.walks)
         return walked >= MOVING * (end - begin)
-
-
-def looks_around(inputs: Inputs, begin_ms: int, end_ms: int) -> int:
-    """How often the mouse was moved in that time."""
-    return sum(e.kind == MOUSE_MOVE and begin_ms <= e.time_ms <= end_ms for e in inputs.pressed)

@@ -19,9 +19,20 @@ recording of a capture that hangs, coding alone changed no block by more than 1.
 movement of a player standing in a field changed one by 18."""
 
 BLOCK = 16
-LIT = 0.01
-"""The share of a row's or column's pixels that must show something in some frame: a cursor or a
-clock in a black bar does not make a picture of it."""
+OFTEN = 0.1
+"""The share of frames in which a pixel must be lit: a cursor is nowhere as often."""
+LIT = 0.02
+"""The share of a row's or column's pixels that must be used: a clock in a black bar does not make
+a picture of it."""
+VARIES, MOSTLY = 1.5, 0.25
+"""Of 255, and of the frames: how far and how often a pixel strays from its mean in a scene that is
+nearly black. Coding moves black by less."""
+MOVED, FILLED_BY = 8.0, 0.5
+"""Of 255: likewise of what surely moves; and the share of the rectangle that must."""
+MOST_OF = 0.5
+"""Of width and height: a smaller one is something that moves in the picture."""
+ASIDE = 0.02
+"""The share of blocks that change most and are left out: a clock, a cursor, a counter."""
 
 
 class Rectangle(NamedTuple):
@@ -60,24 +71,48 @@ def grey(frames: "Frames") -> "Grey":
 
 
 def content(greys: "Grey") -> Rectangle | None:
-    """The rectangle that ever shows something: no row or column outside has pixels that are lit
-    in any frame, but for a few. None where nothing is ever lit."""
+    """The rectangle that shows something: no row or column outside has pixels that are used, but
+    for a few. None where nothing is.
+
+    A pixel is used where it is lit in some of the frames, or, in the dark, where it varies from
+    frame to frame as no bar does. What passes by once, a cursor, makes no bar a picture.
+    """
     import numpy as np  # heavy
 
-    brightest = greys.max(axis=0)
-    lit = brightest >= _black(brightest)
-    rows = np.flatnonzero(lit.mean(axis=1) > LIT)
-    columns = np.flatnonzero(lit.mean(axis=0) > LIT)
+    used = (greys >= BLACK).mean(axis=0) >= OFTEN
+    found = _bounds(used)
+    if found is not None and (found.width, found.height) == used.shape[::-1]:
+        return found
+    dim = np.minimum(greys, BLACK).astype(np.float32)
+    varies = (np.abs(dim - dim.mean(axis=0)) >= VARIES).mean(axis=0) >= MOSTLY
+    return _bounds(used | varies)
+
+
+def _bounds(used: "NDArray[np.bool_]") -> Rectangle | None:
+    import numpy as np  # heavy
+
+    rows = np.flatnonzero(used.mean(axis=1) > LIT)
+    columns = np.flatnonzero(used.mean(axis=0) > LIT)
     if not len(rows) or not len(columns):
         return None
     return Rectangle(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
 
 
-def _black(brightest: "Grey") -> float:
-    """Below this a pixel shows nothing: in a recording that is dark all over, less than usual."""
+def moving(greys: "Grey") -> Rectangle | None:
+    """The rectangle in which the picture changes from frame to frame, to two pixels; None where
+    there is none, or only here and there in it, or in a small part of the picture."""
     import numpy as np  # heavy
 
-    return float(min(BLACK, max(4.0, np.percentile(brightest, 95) / 4)))
+    few = greys[:, ::2, ::2].astype(np.float32)
+    changes_there = (np.abs(few - few.mean(axis=0)) >= MOVED).mean(axis=0) >= MOSTLY
+    found = _bounds(changes_there)
+    if found is None or within(changes_there, found).mean() < FILLED_BY:
+        return None
+    height, width = greys.shape[1:]
+    left, top, right, bottom = (2 * side for side in found)
+    box = Rectangle(left, top, min(right, width), min(bottom, height))
+    is_large = box.width >= MOST_OF * width and box.height >= MOST_OF * height
+    return box if is_large else None
 
 
 def within(pictures: "Frames", rectangle: Rectangle) -> "Frames":
@@ -86,7 +121,8 @@ def within(pictures: "Frames", rectangle: Rectangle) -> "Frames":
 
 
 def changes(greys: "Grey") -> "NDArray[np.float64]":
-    """(n - 1,) from each frame to the next, how much the block that changed most did."""
+    """(n - 1,) from each frame to the next, how much the block that changed most did, leaving out
+    the few that a clock or a cursor changes."""
     import cv2  # heavy
     import numpy as np
 
@@ -95,5 +131,7 @@ def changes(greys: "Grey") -> "NDArray[np.float64]":
     out = np.zeros(max(0, n - 1))
     for number in range(len(out)):
         change = cv2.absdiff(greys[number + 1], greys[number]).astype(np.float32)
-        out[number] = cv2.resize(change, blocks, interpolation=cv2.INTER_AREA).max()
+        means = cv2.resize(change, blocks, interpolation=cv2.INTER_AREA).ravel()
+        place = max(0, means.size - 1 - round(means.size * ASIDE))
+        out[number] = np.partition(means, place)[place]
     return out

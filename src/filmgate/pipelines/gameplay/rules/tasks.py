@@ -39,9 +39,11 @@ def _key(line: str) -> str:
     return bare.partition(" #")[0].partition("\t#")[0].strip()
 
 
-def check_key(task: Task) -> None:
-    """Raise Invalid, with a `reason`, for a key that names no archive below the source."""
-    if not is_plain_path(task.key) or not task.key.endswith((ARCHIVE, PT)):
+def check_key(task: Task, *, archives_only: bool = False) -> None:
+    """Raise Invalid, with a `reason`, for a key that names no archive below the source (nor a
+    `.pt` file, where that will do)."""
+    ends = (ARCHIVE,) if archives_only else (ARCHIVE, PT)
+    if not is_plain_path(task.key) or not task.key.endswith(ends):
         raise Invalid(
             "this is no key of an archive",
             expected="a/relative/path.tar",
