@@ -172,6 +172,14 @@ def test_a_picture_that_darkens_when_a_key_for_menus_is_pressed_is_a_menu() -> N
         assert [place for each in found if each.is_menu for place in each.places] == wanted
 
 
+def test_a_screen_that_stands_still_since_a_key_for_menus_is_a_menu_and_else_is_none() -> None:
+    screen = scene()
+    greys = np.stack([scene(), scene(), screen, screen, screen, scene()])
+    for log, wanted in ((inputs.Inputs(events=(key(1900, 27),)), [2, 3, 4]), (inputs.Inputs(), [])):
+        found = stretches(greys, range(0, 6000, 1000), log)
+        assert [place for each in found if each.is_menu for place in each.places] == wanted
+
+
 def test_who_walks_is_in_no_menu_whatever_is_on_the_screen() -> None:
     picture = scene()
     picture[40:140, 100:220] = 51

@@ -41,21 +41,26 @@ ALIKE = 0.8
 MOVING = 0.25
 """The share of a stretch in which the player walks; nobody does in a menu."""
 
-TOGGLES = frozenset({9, 27, 66, 69, 73, 74, 75, 76, 77, 79, 80})
-"""Windows' codes of Tab, Esc, B, E, I, J, K, L, M, O and P: what games open menus with."""
+TOGGLES = frozenset({9, 27, 66, 73, 74, 75, 76, 77, 79, 80})
+"""Windows' codes of Tab, Esc, B, I, J, K, L, M, O and P: what games open menus with. E opens some,
+but is what doors are opened with, too."""
 WALKING = frozenset({37, 38, 39, 40, 65, 68, 83, 87})
 """Arrows, A, D, S and W."""
 TOGGLED_MS = 1000
 """How long after the key a menu may need to show."""
 
+LASTING = 3
+"""Frames in a row that show the same."""
+
 LINES = 4
 """Lines of text: more than what is told while one plays."""
 
-PANEL, DIM, TOGGLED, TEXT, WALKS = "panel", "dimmed", "toggled", "text", "walking"
-WEIGHTS = {PANEL: 2, TEXT: 2, DIM: 1, TOGGLED: 1, WALKS: -3}
+PANEL, DIM, TOGGLED, TEXT = "panel", "dimmed", "toggled", "text"
+STANDS, WALKS = "still", "walking"
+WEIGHTS = {PANEL: 2, TEXT: 2, DIM: 1, TOGGLED: 1, STANDS: 1, WALKS: -3}
 ENOUGH = 2
-"""A panel is enough, or much text; or a picture that darkens when a key for menus is pressed.
-Walking speaks against any of them."""
+"""A panel is enough, or much text; or two of these: a picture that darkens, a key for menus just
+before, a picture that stands still. Walking speaks against any of them."""
 
 ReadLines = Callable[["Frame"], int]
 """How many lines of text are in a picture (3, h, w)."""
@@ -198,6 +203,7 @@ def stretches(
         evidence = [PANEL] if is_new else []
         evidence += [DIM] if told.is_dimmed() else []
         evidence += [TOGGLED] if told.is_toggled() else []
+        evidence += [STANDS] if last - first + 1 >= LASTING else []
         evidence += [WALKS] if told.is_walking() else []
         if lines_in is not None and first < last and lines_in(first) >= LINES:
             evidence.append(TEXT)
