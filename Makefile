@@ -25,7 +25,7 @@ lint: $(STAMP) ## Check style, types and the floors of the house
 	@$(BIN)/lint-imports
 
 proof: $(STAMP) ## Run the tests that take longer, and those of properties with more examples
-	@$(BIN)/python -m pytest -m proof -n $(WORKERS) --dist worksteal
+	@$(BIN)/python -m pytest -m "proof and not nightly" -n $(WORKERS) --dist worksteal
 	@FILMGATE_EXAMPLES=100 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PROPERTIES)
 
 PROPERTIES := tests/integration/test_store_properties.py tests/integration/test_selection.py

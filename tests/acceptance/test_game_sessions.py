@@ -49,7 +49,7 @@ def test_recorded_and_derived_sessions_get_the_right_flags_and_only_those(
     source = tmp_path / "tars"
     shutil.copytree(test_data / "owl", source)
     log = (test_data / "game" / "mt_day_gameplay.inputs.csv").read_bytes()
-    made = variants(test_data / "game" / "mt_day_gameplay.mp4", tmp_path)
+    made = variants(test_data / "game" / "mt_day_gameplay.mp4", tmp_path, size=(224, 126))
     for name, video in made.items():
         session_tar(source / f"{name}.tar", video, inputs=log)
     listed = tmp_path / "list.txt"
@@ -79,7 +79,7 @@ def test_a_node_of_ray_that_is_killed_while_sessions_are_extracted_loses_nothing
     video, source, target = tmp_path / "v.mp4", tmp_path / "in", tmp_path / "out"
     for _ in draw(video, "moving"):
         pass
-    for number in range(8):
+    for number in range(5):
         session_tar(source / f"{number}.tar", video, inputs=inputs_csv([]))
     settings = ExtractionSettings(source_bucket=str(source), manifest_bucket=str(target))
     work = partial(extract, open_store=partial(open_store, options=S3Options()), settings=settings)
@@ -87,14 +87,14 @@ def test_a_node_of_ray_that_is_killed_while_sessions_are_extracted_loses_nothing
     killer.start()
     executor = RayCluster(2)
     try:
-        outcomes = list(executor.map(work, [Task(key=f"{n}.tar") for n in range(8)]))
+        outcomes = list(executor.map(work, [Task(key=f"{n}.tar") for n in range(5)]))
     finally:
         executor.close()
         killer.join()
-    assert [outcome.error for outcome in outcomes] == [None] * 8
+    assert [outcome.error for outcome in outcomes] == [None] * 5
     sealed = {item.pt_digest for o in outcomes if o.value is not None for item in o.value.items}
-    assert len(sealed) == 8
-    assert {path.name for path in target.iterdir()} == {f"{n}.pt" for n in range(8)}
+    assert len(sealed) == 5
+    assert {path.name for path in target.iterdir()} == {f"{n}.pt" for n in range(5)}
 
 
 def kill_soon(cluster: Cluster, target: Path) -> None:

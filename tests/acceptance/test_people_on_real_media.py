@@ -138,6 +138,7 @@ def people_in(frame: int) -> int:
     return next(count for last, count in ((15, 3), (20, 4), (39, 5), (68, 6)) if frame <= last)
 
 
+@pytest.mark.nightly
 def test_bodies_on_a_street_are_counted_within_one(test_data: Path, homes: Any) -> None:
     street = homes(test_data / "people/vtest.avi", "--no-ingest", "--set", "ocr.enabled=false")
     assert street.onscreen_ms == []  # a body without a face or a name is nobody

@@ -212,10 +212,10 @@ def test_a_few_random_programs_find_no_lost_success_and_no_wrong_byte(
 
 
 @pytest.mark.proof
-def test_four_hundred_random_programs_find_no_lost_success_and_no_wrong_byte(
+def test_many_random_programs_find_no_lost_success_and_no_wrong_byte(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    explore(400, monkeypatch)
+    explore(200, monkeypatch)
 
 
 @pytest.mark.nightly

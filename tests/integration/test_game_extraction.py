@@ -17,7 +17,8 @@ from filmgate.core.gameplay import GameItem, Task
 from filmgate.engine.executors.process_pool import ProcessPool
 from filmgate.pipelines.gameplay.extracted import Extracted
 from filmgate.pipelines.gameplay.extracting import Worked, extract
-from filmgate.pipelines.gameplay.settings import ExtractionSettings
+from filmgate.pipelines.gameplay.judging import judge
+from filmgate.pipelines.gameplay.settings import ExtractionSettings, ManifestSettings
 from filmgate.store.addresses import S3Options, open_store
 from filmgate.tools.demo_sessions import METADATA, archive, inputs_csv, recording, world
 from filmgate.tools.demo_sessions import session_tar as tar_of_session
@@ -181,7 +182,7 @@ def test_an_archive_of_several_makes_a_file_each_and_a_bad_one_leaves_the_others
     assert run("w.tar").reused == 1
 
 
-def test_an_archive_that_becomes_bad_or_good_again_leaves_nothing_of_what_it_was(
+def test_an_archive_that_becomes_bad_is_said_to_be_so_until_it_is_good_again(
     source: Path, target: Path, video: Path, run: Run
 ) -> None:
     session_tar(source / "a.tar", video)
@@ -190,9 +191,23 @@ def test_an_archive_that_becomes_bad_or_good_again_leaves_nothing_of_what_it_was
     (source / "a.tar").write_bytes(whole[:3000])
     with pytest.raises(FilmgateError):
         run("a.tar")
-    assert [each.name for each in target.iterdir()] == ["a.error.json"]
+    settings = ManifestSettings(manifest_bucket=str(target))
+    item = GameItem(s3_key="a.tar", status="extracted")
+    [row] = judge(item, open_store=OPEN, settings=settings).rows
+    assert row["error_code"] == "tar_truncated"
     (source / "a.tar").write_bytes(whole)
+    assert run("a.tar").reused == 1
+    assert [each.name for each in target.iterdir()] == ["a.pt"]
+
+
+def test_what_was_extracted_stays_when_its_archive_is_gone(
+    source: Path, target: Path, video: Path, run: Run
+) -> None:
+    session_tar(source / "a.tar", video)
     run("a.tar")
+    (source / "a.tar").unlink()
+    with pytest.raises(NotFound):
+        run("a.tar", skip_existing=False)
     assert [each.name for each in target.iterdir()] == ["a.pt"]
 
 

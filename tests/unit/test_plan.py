@@ -107,6 +107,6 @@ def test_an_entry_point_that_offers_no_pipeline_is_told_by_name(
             return load()
 
     monkeypatch.setattr(metadata, "entry_points", lambda group: [Offered()])
-    assert pipelines.names() == ["episode", "rulebook", "theirs"]
+    assert pipelines.names() == ["episode", "gameplay", "rulebook", "theirs"]
     with pytest.raises(error, match="theirs"):
         pipelines.load("theirs")

@@ -111,8 +111,6 @@ class System:
         with self._database.lasting() if options.ingest else nullcontext():
             resources, unread = self._resources(pipeline.plan, run)
             notes += unread
-            if options.ingest:
-                self._begin(run)
             asked = Invocation(
                 plan=pipeline.plan,
                 run=run,
@@ -191,8 +189,10 @@ class System:
         )
 
     def _execute(self, asked: Invocation, run: FolderRun, options: RunOptions) -> Manifest:
-        """Run the stages; where that is stopped, the database hears of it too."""
+        """Run the stages; the database hears of it, also where that is stopped."""
         try:
+            if options.ingest:
+                self._begin(run)
             return execute(asked)
         except BaseException:
             if options.ingest:

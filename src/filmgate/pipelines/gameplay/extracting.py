@@ -13,7 +13,7 @@ from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 from filmgate.core.digest import canonical_json, digest, digest_of
-from filmgate.core.errors import FilmgateError, Invalid, NotPermitted, Unavailable
+from filmgate.core.errors import FilmgateError, Invalid, NotFound, NotPermitted, Unavailable
 from filmgate.core.gameplay import FAILED, PT, Failure, GameItem, Task
 from filmgate.core.objects import ObjectStore, OpenStore
 from filmgate.core.records import StageError
@@ -96,6 +96,10 @@ def extract(task: Task, *, open_store: OpenStore, settings: ExtractionSettings) 
             return _Extractor(task, source, target, settings).work()
     except (Unavailable, NotPermitted):
         raise
+    except NotFound as error:
+        if target.entry(task.stem + PT) is None:  # sources may go once they are extracted
+            _leave_record(target, task.stem, failed(task.key, error))
+        raise
     except FilmgateError as error:
         _leave_record(target, task.stem, failed(task.key, error))
         raise
@@ -110,10 +114,10 @@ def extract(task: Task, *, open_store: OpenStore, settings: ExtractionSettings) 
 
 
 def _leave_record(target: ObjectStore, stem: str, item: GameItem) -> None:
-    """Say beside where its `.pt` file would be why there is none; one that was there before, of
-    what the archive was then, is taken away."""
+    """Say beside where its `.pt` file would be why there is none. One that is there, of what the
+    archive was before, stays where it is: it was dear, and whoever judges reads the record first.
+    """
     target.replace(stem + FAILED, canonical_json(item.model_dump(mode="json")) + b"\n")
-    target.remove(stem + PT)
 
 
 class _Extractor:
@@ -207,7 +211,10 @@ class _Extractor:
             and extracted.input["sizes"] == {member.name: member.size for member in each.members}
             and extracted.input["members"][each.metadata.name] == digest(about)
         )
-        return _item(stem, extracted) if is_it else None
+        if not is_it:
+            return None
+        self._target.remove(stem + FAILED)
+        return _item(stem, extracted)
 
     def _sample(self, pieces: Pieces, each: Sample) -> tuple[GameItem, bool]:
         """What came of a sample, and whether it was there already. Else it is extracted, and its
