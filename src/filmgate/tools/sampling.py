@@ -1,9 +1,7 @@
 """Sampling: a few frames of a video, decoded once, and what its packets tell of all the others."""
 
-import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -14,6 +12,16 @@ from filmgate.core.gameplay import STRIDE, UNIFORM, Sampling
 from filmgate.media.time import milliseconds
 from filmgate.tools.containers import FETCH_AGAIN, decoded, facts_of
 from filmgate.tools.limits import check_time
+from filmgate.tools.packets import (
+    Open,
+    PacketLine,
+    check_whole,
+    claimed_by,
+    decoded_line,
+    demuxed,
+    packet_line,
+)
+from filmgate.tools.stream_facts import stream_facts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,17 +41,8 @@ PLANAR = frozenset(
 ROWS = 16
 """One row of so many is looked at for how much a picture changed."""
 
-MOST_LOST = 0.01
-"""The share of frames that may be missing of what the header claims before a file counts as cut
-off: encoders miscount by a frame or two."""
-SLACK_S = Fraction(2)
-"""How much later than the last frame a whole video may end: it may be shown that long."""
-
 MAX_SAMPLED_PIXELS = 4_000_000
 """Of a frame as it is kept: a picture of 4096 × 16 would have rows of 65536."""
-
-Open = Callable[[], AbstractContextManager["InputContainer"]]
-"""Opens the video anew, at its start."""
 
 
 class Series(NamedTuple):
@@ -93,11 +92,11 @@ def sample(open_video: Open, sampling: Sampling) -> SampledVideo:
     """
     with open_video() as container:
         index, metadata = _video(container)
-        line = _packets(container, container.streams[index])
-        claimed = _claimed(container, container.streams[index])
+        line = packet_line(container, container.streams[index])
+        claimed = claimed_by(container, container.streams[index])
     if line is None:
-        line = _decoded_line(open_video, index)
-    _check_whole(line, claimed)
+        line = decoded_line(open_video, index)
+    check_whole(line, claimed)
     wanted = _wanted(line, sampling)
     try:
         return _picked(open_video, index, line, sampling, wanted).result(wanted, metadata)
@@ -114,7 +113,7 @@ class _NotApartError(Exception):
 def _picked(
     open_video: Open,
     index: int,
-    line: "_Line",
+    line: "PacketLine",
     sampling: Sampling,
     wanted: Mapping[str, Sequence[int]],
 ) -> "_Picked":
@@ -126,20 +125,6 @@ def _picked(
             check_time()
             picked.take(picture)
     return picked
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Line:
-    """The packets of a video."""
-
-    time_base: Fraction
-    pts: list[int]
-    """Of all frames, in order of presentation."""
-    packets: list[tuple[int, bool]]
-    """(pts, whether it can be decoded without others) in order of decoding; empty where packets
-    have no timestamps: then everything is decoded, and frames are numbered as they come out."""
-    is_apart: bool = True
-    """Whether groups of pictures can be decoded without those before them."""
 
 
 def _video(container: "InputContainer") -> tuple[int, dict[str, Any]]:
@@ -159,103 +144,10 @@ def _video(container: "InputContainer") -> tuple[int, dict[str, Any]]:
             got=f"{stream.codec_context.width} × {stream.codec_context.height}",
             reason="picture_too_large",
         )
-    return facts.video.index, _metadata(container)
+    return facts.video.index, stream_facts(container)
 
 
-def _packets(container: "InputContainer", stream: Any) -> _Line | None:
-    """The time line as the packets tell it, without decoding; None where they do not."""
-    packets: list[tuple[int, bool]] = []
-    shown: set[int] = set()
-    for packet in _demuxed(container, stream):
-        if packet.pts is None:
-            return None
-        packets.append((packet.pts, bool(packet.is_keyframe)))
-        if not packet.is_discard:
-            shown.add(packet.pts)
-    return _Line(time_base=Fraction(stream.time_base), pts=sorted(shown), packets=packets)
-
-
-def _demuxed(container: "InputContainer", stream: Any) -> Iterator[Any]:
-    """The packets of a stream, up to where the file breaks off."""
-    import av  # heavy
-
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.FFmpegError:
-            return
-        if packet is None:
-            return
-        check_time()
-        if packet.size:
-            yield packet
-
-
-def _decoded_line(open_video: Open, index: int) -> _Line:
-    """The time line as the decoder tells it, for containers whose packets have no timestamps."""
-    with open_video() as container:
-        stream: Any = container.streams[index]
-        pts: list[int] = []
-        for each in decoded(container, stream):
-            check_time()
-            if not isinstance(each, Exception):
-                step = pts[-1] + 1 if pts else 0
-                pts.append(max(step, each.pts if each.pts is not None else step))
-        return _Line(time_base=Fraction(stream.time_base), pts=pts, packets=[])
-
-
-class _Claimed(NamedTuple):
-    """What the header says of the pictures."""
-
-    frames: int
-    """0 where it does not say."""
-    seconds: Fraction | None
-
-
-def _claimed(container: "InputContainer", stream: Any) -> _Claimed:
-    """How many frames, and how long: of the stream, or of a container that has no other."""
-    if stream.duration:
-        return _Claimed(stream.frames, stream.duration * Fraction(stream.time_base))
-    told = str(stream.metadata.get("DURATION", ""))  # Matroska's, as FFmpeg and OBS write it
-    if found := _CLOCK.fullmatch(told):
-        hours, minutes, seconds = found.groups()
-        return _Claimed(stream.frames, int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds))
-    if len(container.streams) == 1 and container.duration:
-        return _Claimed(stream.frames, Fraction(container.duration, 1_000_000))
-    return _Claimed(stream.frames, None)
-
-
-_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
-
-
-def _check_whole(line: _Line, claimed: _Claimed) -> None:
-    if not line.pts:
-        raise Invalid(
-            "no frame of it can be found",
-            expected="a video with timestamps",
-            got="none",
-            hint=FETCH_AGAIN,
-            reason="no_frames",
-        )
-    frames = len(line.packets) or len(line.pts)
-    seconds = (line.pts[-1] - line.pts[0]) * line.time_base
-    length = claimed.seconds or Fraction(0)
-    lacking = length - seconds
-    is_short = lacking > SLACK_S and lacking > length * MOST_LOST
-    if is_short or frames < claimed.frames * (1 - MOST_LOST):
-        raise Invalid(
-            "the video is cut off",
-            expected=f"{claimed.frames or 'frames'} over {float(length):.1f} s"
-            if is_short
-            else f"{claimed.frames} frames, as its header claims",
-            got=f"{frames} over {float(seconds):.1f} s" if is_short else f"{frames}",
-            hint=FETCH_AGAIN,
-            reason="video_truncated",
-        )
-
-
-def _wanted(line: _Line, sampling: Sampling) -> dict[str, list[int]]:
+def _wanted(line: PacketLine, sampling: Sampling) -> dict[str, list[int]]:
     """The numbers of the frames of each series, rising."""
     count = len(line.pts)
     wanted = {
@@ -292,7 +184,7 @@ class _Seen:
 class _Picked:
     """Decodes what is wanted of a video, and picks it out."""
 
-    def __init__(self, line: _Line, sampling: Sampling, wanted: set[int]) -> None:
+    def __init__(self, line: PacketLine, sampling: Sampling, wanted: set[int]) -> None:
         self._line = line
         self._side = sampling.shorter_side
         self._number = {pts: number for number, pts in enumerate(line.pts)}
@@ -320,7 +212,7 @@ class _Picked:
                     self._seen.decode_errors += 1
 
         if self._line.packets:
-            yield from pictures(self._needed(_demuxed(container, stream)))
+            yield from pictures(self._needed(demuxed(container, stream)))
             try:
                 yield from stream.codec_context.decode(None)
             except av.FFmpegError:
@@ -408,7 +300,7 @@ class _Picked:
         )
 
 
-def _needed(line: _Line, wanted: set[int]) -> list[bool]:
+def _needed(line: PacketLine, wanted: set[int]) -> list[bool]:
     """Which packets are to be decoded, in their order: of each group of pictures, up to the last
     that is wanted. One that is shown before its group's first picture needs the group before."""
     if not line.is_apart:
@@ -473,57 +365,3 @@ def _pixels(picture: Any, size: tuple[int, int]) -> "NDArray[np.uint8]":
 def _quarters(picture: Any) -> int:
     """How many quarter turns to the left make it upright."""
     return int(round(picture.rotation / 90) % 4)
-
-
-def _metadata(container: "InputContainer") -> dict[str, Any]:
-    """Format and streams, in the names of ffprobe; what the header does not say is left out."""
-    streams = []
-    for each in container.streams:
-        stream: Any = each
-        told: dict[str, Any] = {"index": stream.index, "codec_type": stream.type}
-        if stream.codec_context is not None:
-            told["codec_name"] = stream.codec_context.name
-        told["time_base"] = _ratio(stream.time_base)
-        if stream.duration and stream.time_base:
-            told["duration"] = _decimal(stream.duration * Fraction(stream.time_base))
-        if stream.frames:
-            told["nb_frames"] = stream.frames
-        if stream.type == "video" and stream.codec_context is not None:
-            told |= _of_pictures(stream)
-        if stream.type == "audio" and stream.codec_context is not None:
-            told |= {"sample_rate": stream.sample_rate, "channels": stream.channels}
-        streams.append({name: held for name, held in told.items() if held is not None})
-    length = Fraction(container.duration, 1_000_000) if container.duration else None
-    about = {
-        "format_name": container.format.name,
-        "duration": _decimal(length) if length else None,
-        "size": container.size if container.size > 0 else None,
-        "bit_rate": container.bit_rate or None,
-    }
-    told_format = {name: held for name, held in about.items() if held is not None}
-    return {"format": told_format, "streams": streams}
-
-
-def _of_pictures(stream: Any) -> dict[str, Any]:
-    context = stream.codec_context
-    return {
-        "profile": context.profile,
-        "width": context.width,
-        "height": context.height,
-        "pix_fmt": context.pix_fmt,
-        "sample_aspect_ratio": _ratio(stream.sample_aspect_ratio),
-        "avg_frame_rate": _ratio(stream.average_rate),
-        "bit_rate": stream.bit_rate or None,
-    }
-
-
-def _ratio(value: Any) -> str | None:
-    if not value:
-        return None
-    exact = Fraction(value)
-    return f"{exact.numerator}/{exact.denominator}"
-
-
-def _decimal(seconds: Fraction) -> str:
-    """Seconds with six digits, as ffprobe writes them."""
-    return f"{float(seconds):.6f}"

@@ -94,16 +94,13 @@ def _check_extracted(bench: Bench, settings: ManifestSettings) -> None:
 def _todo(bench: Bench, settings: ManifestSettings) -> Iterator[GameItem]:
     """What is to be judged, in order: what was extracted in this run, with its digests; else what
     the task list names. Those below the prefix, as far as that is known without a look."""
-    if bench.has(ITEMS):
-        items: Iterator[GameItem] = bench.read_records(ITEMS, GameItem)
-    else:
-        items = (
-            GameItem(s3_key=task.key, status="extracted") for task in tasks(listed(bench.source))
-        )
-    for item in items:
-        if bench.has(ITEMS) and not key_of(item).startswith(settings.prefix):
-            continue
-        yield item
+    if not bench.has(ITEMS):
+        for task in tasks(listed(bench.source)):
+            yield GameItem(s3_key=task.key, status="extracted")
+        return
+    for item in bench.read_records(ITEMS, GameItem):
+        if key_of(item).startswith(settings.prefix):
+            yield item
 
 
 class _Tally:
