@@ -106,7 +106,7 @@ _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
 
 def check_whole(line: PacketLine, claimed: Claimed) -> None:
-    """Raise Invalid, with a `reason`, where there are no frames, or fewer than the header claims."""
+    """Raise Invalid, with a `reason`, where there are no frames, or fewer than are claimed."""
     if not line.pts:
         raise Invalid(
             "no frame of it can be found",
