@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 class Archive:
     """What the database holds. Each call is a session of its own."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._database = Database(settings)
+    def __init__(self, settings: Settings, database: Database | None = None) -> None:
+        self._database = database or Database(settings)
 
     def lasting(self) -> AbstractContextManager[None]:
         """Keep the database running for a block with several questions."""
@@ -85,6 +85,19 @@ class Archive:
         asset_id = parse_asset_id(asset)
         with self._selections() as selections:
             return selections.snapshot(asset_id)
+
+    def choice(self, asset: str, artifact_type: str) -> Selection:
+        """The stored choice for a type of a video; `default` where nobody chose."""
+        told = self.snapshot(asset)
+        served = told.served.get(artifact_type)
+        return told.unserved.get(artifact_type, served.selection if served else DEFAULT)
+
+    def counts(self) -> dict[str, dict[tuple[str, ...], int]]:
+        """How many runs, stages and receipts there are, by what they are and how they stand."""
+        from filmgate.db.counts import counts  # slow, and rarely needed
+
+        with self._database.session() as connection:
+            return counts(connection)
 
     def select(self, asset: str, artifact_type: str, selection: Selection) -> SnapshotAnswer:
         """Choose what a type is served from; the snapshot after that."""

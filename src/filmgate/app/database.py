@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from filmgate.db.embedded import EmbeddedPostgres
+    from filmgate.db.pool import Pool
 
 
 class Database:
@@ -18,14 +19,45 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._pool: Pool | None = None
 
     @contextmanager
     def session(self) -> "Iterator[psycopg.Connection]":
         """A connection for one task, closed when the block ends however it ends."""
         from filmgate.db.connection import connected  # slow, and not every command needs it
 
-        with self._running() as url, connected(url) as connection:
-            yield connection
+        if self._pool is not None:
+            with self._pool.connection() as connection:
+                yield connection
+        else:
+            with self._running() as url, connected(url) as connection:
+                yield connection
+
+    @contextmanager
+    def pooled(self, size: int) -> Iterator[None]:
+        """For the length of a block, sessions share so many connections that are kept open, and an
+        embedded server that dies is started again."""
+        from filmgate.db.pool import Pool  # only for services
+
+        with self._running(), self.session():  # which brings the schema up to date
+            pass
+        with self._running(), Pool(self.reached, size).opened() as pool:
+            self._pool = pool
+            try:
+                yield
+            finally:
+                self._pool = None
+
+    def reached(self) -> str:
+        """Where the database is reached now; an embedded one is started where it is not running.
+        For whoever keeps it running besides."""
+        if self._settings.database_url:
+            return self._settings.database_url
+        embedded = self._embedded()
+        if embedded.is_running():
+            return embedded.url
+        with embedded.used() as url:
+            return url
 
     @contextmanager
     def elsewhere(self, url: str) -> "Iterator[psycopg.Connection]":

@@ -33,9 +33,9 @@ LONGEST_NAME = 200
 class People:
     """The face bank of these settings. Each call is a session of its own."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self._home = Home(settings.home.expanduser())
-        self._database = Database(settings)
+        self._database = database or Database(settings)
         self._snapshots = Snapshots(self._home.root / SNAPSHOTS, PEOPLE)
 
     def all(self) -> PeopleAnswer:

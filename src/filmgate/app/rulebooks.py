@@ -28,9 +28,9 @@ MAX_QUESTION = 1000
 class Rulebooks:
     """The corpus of these settings. Each call is a session of its own."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self._settings = settings
-        self._database = Database(settings)
+        self._database = database or Database(settings)
         home = Home(settings.home.expanduser())
         self._snapshots = Snapshots(home.root / SNAPSHOTS, CORPUS)
 

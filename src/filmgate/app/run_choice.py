@@ -21,7 +21,7 @@ from filmgate.core.pipeline import Admitted, Pipeline
 from filmgate.core.plan import Plan
 from filmgate.core.records import Asset, RunHead
 from filmgate.core.states import RunState
-from filmgate.engine.inputs import Inputs, read_inputs
+from filmgate.engine.inputs import Inputs, nobody_knows, read_inputs
 from filmgate.store.home import Home
 from filmgate.store.run_directory import HEAD, FolderRun, reserve
 
@@ -44,10 +44,12 @@ def admit(
     source: Path,
     options: RunOptions,
     hashed: Callable[[float, float], None],
+    known: Callable[[Path], str | None] = nobody_knows,
 ) -> Given:
     """Look at the input before anything is made; Invalid or NotFound where it will not do.
 
-    `hashed` is told how many bytes of how many have been read.
+    `hashed` is told how many bytes of how many have been read; `known` gives the digests of files
+    that need not be.
     """
     config = pipeline.resolve(options.profile, options.settings)
     admitted = (pipeline.admit or admit_file)(source)
@@ -64,7 +66,7 @@ def admit(
         pipeline=pipeline,
         source=source,
         admitted=admitted,
-        inputs=read_inputs(admitted.files, hashed),
+        inputs=read_inputs(admitted.files, hashed, known),
         asset_id=parse_asset_id(given) if given is not None else _name_of(source),
         profile=options.profile,
         config=config,

@@ -61,10 +61,33 @@ class Settings(BaseSettings):
     s3_profile: str | None = None
     """The profile; without it `AWS_PROFILE`."""
 
+    sources: str = ""
+    """Folders, parted by `:`, whose files jobs may run on that are submitted over HTTP."""
+    hosts: str = ""
+    """Names, by comma, under which `filmgate serve` is reached besides those of this machine."""
+    upload_limit_mb: Annotated[int, Field(ge=1)] = 20_000
+    """How large a video may be that is uploaded, in MB."""
+    rate_per_s: Annotated[float, Field(ge=0)] = 100.0
+    """How many requests a second a caller may make on average; 0: as many as they like."""
+    job_memory_mb: Annotated[int, Field(ge=128)] | None = None
+    """How much memory a job may take with all its processes; without it, an even part of four
+    fifths of the machine's."""
+    job_tries: Annotated[int, Field(ge=1, le=100)] = 5
+    """How often a job is begun that dies, or finds a service away."""
+    worker_silence_s: Annotated[float, Field(ge=2, le=3600)] = 30.0
+    """After how long without a word a worker's jobs are taken over by others, in seconds."""
+    worker_grace_s: Annotated[float, Field(ge=0, le=3600)] = 10.0
+    """How long a worker that is to stop waits for its jobs, before it hands them back."""
+
     metrics_file: Path | None = None
     """Where what stages measure is written while they run, for Prometheus' textfile collector."""
     export: Annotated[str, Field(pattern=r"^[a-z, ]*$")] = ""
     """Who else hears of runs: `opentelemetry`, `openlineage`, or both, by comma."""
+
+    @property
+    def source_folders(self) -> tuple[Path, ...]:
+        """The folders of `sources`."""
+        return tuple(Path(each) for each in self.sources.split(":") if each)
 
     @classmethod
     def settings_customise_sources(

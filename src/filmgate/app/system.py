@@ -14,6 +14,7 @@ from filmgate.app.artifact_types import registry
 from filmgate.app.clock import utc_now
 from filmgate.app.database import Database
 from filmgate.app.executors import executor_of
+from filmgate.app.herald import heralded
 from filmgate.app.models import Models
 from filmgate.app.people import People
 from filmgate.app.rulebooks import Rulebooks
@@ -25,7 +26,7 @@ from filmgate.app.stores import opener
 from filmgate.core.answers import Receipt
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, UsageError
 from filmgate.core.forecast import Forecast
-from filmgate.core.ids import Layout, parse_env, parse_run_id
+from filmgate.core.ids import AssetId, Layout, parse_env, parse_run_id
 from filmgate.core.legacy import LegacyRun
 from filmgate.core.manifest import Manifest
 from filmgate.core.people import PEOPLE
@@ -45,11 +46,16 @@ from filmgate.store.event_log import read_events
 from filmgate.store.home import Home
 from filmgate.store.legacy import legacy_runs
 from filmgate.store.run_directory import FolderRun
+from filmgate.store.uploads import Uploads
 
 Told = Callable[[float, float], None]
 """Hears how much is done, and of how much."""
 
 INGESTING = "ingest"
+
+
+def nobody_is_told(_done: float, _total: float) -> None:
+    """Where nobody waits to see how far it is."""
 
 
 class Kept(Protocol):
@@ -65,13 +71,14 @@ class Kept(Protocol):
 class System:
     """Filmgate on one home and one database."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self._settings = settings
         self._home = Home(settings.home.expanduser())
-        self._database = Database(settings)
+        self._uploads = Uploads(self._home.root)
+        self._database = database or Database(settings)
         self._models = Models(settings)
-        self._people = People(settings)
-        self._rulebooks = Rulebooks(settings)
+        self._people = People(settings, self._database)
+        self._rulebooks = Rulebooks(settings, self._database)
 
     @cached_property
     def _log(self) -> Any:
@@ -96,9 +103,7 @@ class System:
         pipeline = pipelines.load(name)
         request = options.request(pipeline.plan)
         sinks = (*sinks, *exports.sinks(self._settings.export, self._settings.metrics_file))
-        options, source = self._resumed(pipeline, source, options)
-        given = admit(pipeline, source, options, hashed)
-        choice = self._choice(given, options)
+        given, choice, options = self._chosen(pipeline, source, options, hashed)
         run = choice.find_or_reserve()
         asset = run.head.asset.id
         notes = []
@@ -108,7 +113,10 @@ class System:
                 "if this is no new cut of the same, give it an --asset-id of its own"
             )
         self._log.info("run.started", asset=asset, run=run.head.run_id)
-        with self._database.lasting() if options.ingest else nullcontext():
+        with (
+            self._database.lasting() if options.ingest else nullcontext(),
+            heralded(self._database, run.head, observer, sinks, options) as heard,
+        ):
             resources, unread = self._resources(pipeline.plan, run)
             notes += unread
             asked = Invocation(
@@ -118,11 +126,11 @@ class System:
                 request=request,
                 registry=registry(),
                 resources=resources,
-                observer=observer,
+                observer=heard.observer,
                 clock=utc_now,
                 executor=partial(executor_of, options, pipeline),
                 open_store=opener(self._settings),
-                sinks=sinks,
+                sinks=heard.sinks,
                 is_detailed=options.is_detailed,
             )
             manifest = self._execute(asked, run, options)
@@ -139,6 +147,13 @@ class System:
             notes=tuple(notes),
         )
 
+    def reserve(self, name: str, source: Path | None, options: RunOptions) -> RunHead:
+        """The run that `run` would work on; its directory is made where it is a new one."""
+        pipeline = pipelines.load(name)
+        options.request(pipeline.plan)
+        _, choice, _ = self._chosen(pipeline, source, options, nobody_is_told)
+        return choice.find_or_reserve().head
+
     def plan(
         self,
         name: str,
@@ -149,9 +164,8 @@ class System:
         """What `run` would do if it were asked now; nothing is run or written."""
         pipeline = pipelines.load(name)
         request = options.request(pipeline.plan)
-        options, source = self._resumed(pipeline, source, options)
-        given = admit(pipeline, source, options, hashed)
-        run = self._choice(given, options).find()
+        given, choice, _ = self._chosen(pipeline, source, options, hashed)
+        run = choice.find()
         if run is None:
             stages = foresee_new(pipeline.plan, request, given.config)
         else:
@@ -256,8 +270,13 @@ class System:
             options = replace(options, settings=settings_of(head), profile=head.profile)
         return options, uploads
 
-    def _choice(self, given: Given, options: RunOptions) -> RunChoice:
-        return RunChoice(
+    def _chosen(
+        self, pipeline: Pipeline, source: Path | None, options: RunOptions, hashed: Told
+    ) -> tuple[Given, RunChoice, RunOptions]:
+        """The input that is meant, looked at, and which run; with what that run knows itself."""
+        options, source = self._resumed(pipeline, source, options)
+        given = admit(pipeline, source, options, hashed, self._uploads.sha256_of)
+        choice = RunChoice(
             self._home,
             given,
             options,
@@ -265,6 +284,7 @@ class System:
             env=parse_env(options.env or self._settings.env),
             now=utc_now(),
         )
+        return given, choice, options
 
     def legacy_runs(self) -> list[LegacyRun]:
         """Runs that only an older layout tells of; hearsay, labelled so."""
@@ -324,6 +344,14 @@ class System:
                 expected=f"one of {', '.join(run.head.stages)}",
             )
         return read_events(run, [stage] if stage else run.head.stages, follow=follow)
+
+    def run_of(self, reference: str) -> FolderRun:
+        """The run that is meant: `asset/run`, a run id, or an asset for its newest; or NotFound."""
+        return self._home.find(reference)
+
+    def runs_of(self, asset_id: AssetId) -> list[FolderRun]:
+        """The runs of an asset that lie in the home, oldest first."""
+        return self._home.runs(asset_id)
 
     def ingest(self, reference: str, told: Told) -> Receipt:
         """Take a run into the database; the same again changes nothing."""

@@ -32,9 +32,12 @@ from filmgate.cli import (
     run,
     screentime,
     select,
+    serve,
     status,
     sync,
+    tokens,
     verify,
+    worker,
 )
 from filmgate.cli.output import printable
 from filmgate.core.errors import (
@@ -82,6 +85,9 @@ app.add_typer(db.app, name="db")
 app.add_typer(models.app, name="models")
 app.add_typer(people.app, name="people")
 app.add_typer(gameplay.app, name="gameplay")
+app.command("serve")(serve.serve)
+app.command("worker")(worker.worker)
+app.add_typer(tokens.app, name="tokens")
 
 
 @app.callback(invoke_without_command=True)

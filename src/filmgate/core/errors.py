@@ -1,16 +1,22 @@
 """Errors by what the reader should do about them, and the exit codes that go with them.
 
-    FilmgateError
-    ├── Invalid            mend the input              exit 4
-    │   └── ContractBroken     a stage made what its contract forbids
-    ├── NotFound           name something that exists  exit 5
+    FilmgateError                                      exit 1    HTTP 500
+    ├── Invalid            mend the input              exit 4    HTTP 400
+    │   ├── ContractBroken     a stage made what its contract forbids
+    │   ├── TooLarge           more than is taken                     413
+    │   ├── TooSlow            it does not come                       408
+    │   ├── UnsupportedMedia   it is of another kind                  415
+    │   └── RangeUnsatisfiable no such part of a file                 416
+    ├── NotFound           name something that exists  exit 5    HTTP 404
     │   └── SchemaNotFoundError
-    ├── Conflict           someone else holds it       exit 6
+    ├── Conflict           someone else holds it       exit 6    HTTP 409
     │   └── Held               another runner works on the run
-    ├── Unavailable        bring the service back      exit 7
-    ├── NotPermitted       ask who may                 exit 8
-    ├── UsageError         mend the command line       exit 2
-    └── Stopped            run the same command again  exit 130
+    ├── Unavailable        bring the service back      exit 7    HTTP 503
+    │   └── TooMany            ask less often                         429
+    ├── NotPermitted       ask who may                 exit 8    HTTP 403
+    │   └── Unauthenticated    say who you are                        401
+    ├── UsageError         mend the command line       exit 2    HTTP 400
+    └── Stopped            run the same command again  exit 130  HTTP 503
 
 A signal is `Interrupted`, outside the tree (exit 130). A closed gate is
 no error: it is a `Verdict` with reasons (exit 3). A stage that failed ends
@@ -37,11 +43,27 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+HTTP_STATUS = {
+    ExitCode.STAGE_FAILED: 500,
+    ExitCode.USAGE: 400,
+    ExitCode.BLOCKED: 409,
+    ExitCode.BAD_INPUT: 400,
+    ExitCode.NOT_FOUND: 404,
+    ExitCode.HELD: 409,
+    ExitCode.UNAVAILABLE: 503,
+    ExitCode.NOT_PERMITTED: 403,
+    ExitCode.INTERRUPTED: 503,
+}
+"""What an end is called over HTTP; some errors have a closer word of their own."""
+
+
 class FilmgateError(Exception):
     """The root. `expected`, `got` and `hint` say what was wanted, what came and what to do."""
 
     code: ClassVar[str] = "error"
     exit_code: ClassVar[ExitCode] = ExitCode.STAGE_FAILED
+    closer_status: ClassVar[int | None] = None
+    """The HTTP status, where there is a closer one than its exit code's."""
 
     def __init__(
         self,
@@ -71,6 +93,11 @@ class FilmgateError(Exception):
         return text
 
     @property
+    def http_status(self) -> int:
+        """How HTTP calls it."""
+        return self.closer_status or HTTP_STATUS[self.exit_code]
+
+    @property
     def details(self) -> dict[str, Any]:
         """Everything a machine may want to know, without empty fields."""
         facts = {"expected": self.expected, "got": self.got, "hint": self.hint, **self.extra}
@@ -88,6 +115,34 @@ class ContractBroken(Invalid):
     """A stage made something that its declared contract forbids."""
 
     code = "contract_broken"
+
+
+class TooLarge(Invalid):
+    """More came than is taken."""
+
+    code = "too_large"
+    closer_status = 413
+
+
+class TooSlow(Invalid):
+    """What was announced does not come."""
+
+    code = "too_slow"
+    closer_status = 408
+
+
+class UnsupportedMedia(Invalid):
+    """It came as another kind of thing than is taken."""
+
+    code = "unsupported_media"
+    closer_status = 415
+
+
+class RangeUnsatisfiable(Invalid):
+    """A file has no such part."""
+
+    code = "range_unsatisfiable"
+    closer_status = 416
 
 
 class NotFound(FilmgateError):
@@ -123,11 +178,25 @@ class Unavailable(FilmgateError):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class TooMany(Unavailable):
+    """Too much is asked at once; `retry_after_s` says when to ask again."""
+
+    code = "too_many"
+    closer_status = 429
+
+
 class NotPermitted(FilmgateError):
     """The caller may not do this."""
 
     code = "not_permitted"
     exit_code = ExitCode.NOT_PERMITTED
+
+
+class Unauthenticated(NotPermitted):
+    """Nobody knows who asks."""
+
+    code = "unauthenticated"
+    closer_status = 401
 
 
 class UsageError(FilmgateError):

@@ -46,10 +46,15 @@ def connected(url: str, *, is_ours: bool = True) -> Iterator[psycopg.Connection]
         with connection:
             if is_ours:
                 migrate(connection, url)
-            connection.execute("set plan_cache_mode = force_generic_plan; set timezone = 'UTC'")
+            prepared_for_serving(connection)
             yield connection
     except psycopg.Error as error:
         raise translated(error) from error
+
+
+def prepared_for_serving(connection: psycopg.Connection) -> None:
+    """Statements are planned once: what serving asks is asked the same way every time."""
+    connection.execute("set plan_cache_mode = force_generic_plan; set timezone = 'UTC'")
 
 
 def is_of_the_server(error: psycopg.Error) -> bool:

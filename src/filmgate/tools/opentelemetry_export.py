@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from filmgate.core.errors import Unavailable
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Span
 
@@ -19,29 +20,36 @@ NS = 1_000_000_000
 BAD = frozenset({"FAILED", "BLOCKED"})
 
 
+def tracer_provider(exporter: "SpanExporter | None" = None) -> "TracerProvider":
+    """Where spans begin; whoever has it shuts it down. Unavailable where the library is not
+    installed."""
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError as error:
+        raise Unavailable(
+            "opentelemetry is not installed",
+            expected="the packages of the extra 'opentelemetry'",
+            got=str(error),
+            hint="pip install 'filmgate[opentelemetry]', or leave it out of FILMGATE_EXPORT",
+        ) from error
+    provider = TracerProvider(
+        resource=Resource.create({SERVICE_NAME: "filmgate"}), shutdown_on_exit=False
+    )
+    asked = os.environ.get("OTEL_EXPORTER_OTLP_TIMEOUT")
+    exporter = exporter or OTLPSpanExporter(timeout=None if asked else PATIENCE_S)
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    return provider
+
+
 class SpanExport:
     """A sink for events. Where the spans go is set by the library's own variables, such as
     `OTEL_EXPORTER_OTLP_ENDPOINT`; without any, to a collector on this machine."""
 
     def __init__(self, exporter: "SpanExporter | None" = None) -> None:
-        try:
-            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-            from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-            from opentelemetry.sdk.trace import TracerProvider
-            from opentelemetry.sdk.trace.export import BatchSpanProcessor
-        except ImportError as error:
-            raise Unavailable(
-                "opentelemetry is not installed",
-                expected="the packages of the extra 'opentelemetry'",
-                got=str(error),
-                hint="pip install 'filmgate[opentelemetry]', or leave it out of FILMGATE_EXPORT",
-            ) from error
-        self._provider = TracerProvider(
-            resource=Resource.create({SERVICE_NAME: "filmgate"}), shutdown_on_exit=False
-        )
-        asked = os.environ.get("OTEL_EXPORTER_OTLP_TIMEOUT")
-        exporter = exporter or OTLPSpanExporter(timeout=None if asked else PATIENCE_S)
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._provider = tracer_provider(exporter)
         self._tracer = self._provider.get_tracer("filmgate")
         self._run: Span | None = None
         self._stages: dict[str, Span] = {}

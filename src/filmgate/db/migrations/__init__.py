@@ -1,4 +1,4 @@
 """Migrations: one SQL file each, applied in order by Alembic."""
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest revision; a test holds it against the folder."""

@@ -1,0 +1,1 @@
+"""HTTP: what the command line does, for teams and other programs."""

@@ -1,0 +1,195 @@
+"""The application: routes, errors in one shape, and the description of it all."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from filmgate.api.answering import ErrorBody, refused
+from filmgate.api.guard import Guard
+from filmgate.api.routes import (
+    access,
+    artifacts,
+    entrance,
+    episodes,
+    health,
+    jobs,
+    rulebooks,
+    videos,
+)
+from filmgate.api.service import Service
+from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable, UsageError
+
+TITLE = "Filmgate"
+ABOUT = """What your models made of media, with where it comes from: run, follow, find, jump.
+
+Say who you are with `Authorization: Bearer TOKEN`. Lists are paged: an answer's `next_cursor`,
+given back as `cursor` with nothing else changed, asks for the next page. Every error has one
+shape. GET answers carry an `ETag`; with `If-None-Match` an answer that is still the same is 304.
+"""
+WORDS = {
+    400: "Bad words: a parameter or a body that will not do",
+    401: "Nobody knows who asks",
+    403: "Whoever asks may not do this",
+    404: "Nothing goes by that name, or lies in that direction",
+    408: "The body does not come",
+    409: "Held, sealed, or in the way of something that stands",
+    413: "The body is too large",
+    415: "Another kind of thing than is taken",
+    416: "The file has no such part",
+    429: "Too many requests; see Retry-After",
+    500: "A fault of Filmgate",
+    503: "A service is away; see Retry-After",
+}
+
+
+def create_app(service: Service) -> FastAPI:
+    """The application over a service that is open."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        listening = asyncio.create_task(service.hub.listen(lambda: _guard(app).forget()))
+        try:
+            yield
+        finally:
+            service.hub.close()
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+    app = FastAPI(
+        title=TITLE,
+        description=ABOUT,
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+    )
+    app.state.service = service
+    for module in (entrance, videos, artifacts, rulebooks, jobs, episodes, access, health):
+        app.include_router(module.router)
+    app.add_exception_handler(FilmgateError, _of_ours)
+    app.add_exception_handler(RequestValidationError, _of_words)
+    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(OSError, _of_the_system)
+    app.add_exception_handler(Exception, _of_nobody)
+    app.add_middleware(Guard, service=service)
+    app.openapi = lambda: _described(app)  # type: ignore[method-assign]
+    return app
+
+
+def _guard(app: FastAPI) -> Guard:
+    """The guard in the stack of what handles requests."""
+    layer: Any = app.middleware_stack
+    while not isinstance(layer, Guard):
+        layer = layer.app
+    return layer
+
+
+async def _of_ours(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, FilmgateError):
+        raise error
+    return refused(error)
+
+
+async def _of_words(_request: Request, error: Exception) -> Response:
+    """Bad parameters and bodies: 400, never 422."""
+    faults = error.errors() if isinstance(error, RequestValidationError) else []
+    said = [f"{'.'.join(str(part) for part in f['loc'])}: {f['msg']}" for f in faults[:20]]
+    first = faults[0]["loc"] if faults else ("request",)
+    return refused(
+        UsageError(
+            f"{'.'.join(str(part) for part in first[1:]) or first[0]} will not do",
+            expected="what /openapi.json describes",
+            got="; ".join(said)[:2000].encode("utf-8", "backslashreplace").decode(),
+        )
+    )
+
+
+async def _of_http(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    where = f"{request.method} {request.url.path[:200]}"
+    if status == HTTPStatus.NOT_FOUND:
+        return refused(NotFound(f"there is nothing at {where}", hint="/openapi.json lists it all"))
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        response = refused(
+            MethodNotAllowed(f"{where} is not done", hint="/openapi.json lists what is")
+        )
+        allowed = error.headers if isinstance(error, HTTPException) else None
+        response.headers.update(allowed or {})
+        return response
+    said = error.detail if isinstance(error, HTTPException) else str(error)
+    return refused(Invalid(f"the request will not do: {said}"))
+
+
+async def _of_the_system(_request: Request, error: Exception) -> Response:
+    return refused(
+        Unavailable(
+            "the system refused something",
+            got=getattr(error, "strerror", None) or type(error).__name__,
+            hint="Nothing was half-written; a full disk needs room",
+        )
+    )
+
+
+async def _of_nobody(_request: Request, error: Exception) -> Response:
+    return refused(
+        FilmgateError(f"{type(error).__name__}", hint="This is a fault of Filmgate; see its log")
+    )
+
+
+class MethodNotAllowed(UsageError):
+    """The path takes other methods."""
+
+    code = "method_not_allowed"
+    closer_status = 405
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """OpenAPI, with our errors in place of the library's."""
+    if app.openapi_schema is not None:
+        return app.openapi_schema
+    schema = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
+    )
+    schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["ErrorBody"] = ErrorBody.model_json_schema()
+    schema["components"]["responses"] = {
+        str(status): {
+            "description": told,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}},
+        }
+        for status, told in WORDS.items()
+    }
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            _describe(path, method, operation)
+    app.openapi_schema = schema
+    return schema
+
+
+def _describe(path: str, method: str, operation: dict[str, Any]) -> None:
+    """Which errors an operation may end with."""
+    responses = operation["responses"]
+    responses.pop("422", None)
+    statuses = [400, 401, 403, 404, 409, 429, 500, 503]
+    if method == "post":
+        statuses += [408, 413, 415]
+    if path.endswith(("/media", "/export")):
+        statuses.append(416)
+    if method == "get":
+        responses["304"] = {"description": "Still the same"}
+    for status in statuses:
+        responses.setdefault(str(status), {"$ref": f"#/components/responses/{status}"})
+    if path in {"/healthz", "/readyz", "/enter", "/"}:
+        operation["security"] = []

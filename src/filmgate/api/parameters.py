@@ -1,0 +1,119 @@
+"""Parameters that several endpoints have, and who asks."""
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Query, Request, Security
+from fastapi.security import HTTPBearer
+
+from filmgate.api.service import Service
+from filmgate.core.access import Caller, Scope
+from filmgate.core.errors import UsageError
+from filmgate.core.questions import MAX_MS, SelectionMode
+from filmgate.core.selection import Selection
+
+BEARER = HTTPBearer(auto_error=False, description="A token of `filmgate tokens create`.")
+
+ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+
+AssetId = Annotated[
+    str,
+    Path(description="The video's id.", pattern=ID, examples=["gatecheck-s01e01"]),
+]
+EpisodeId = Annotated[
+    str, Path(description="The asset's id.", pattern=ID, examples=["gatecheck-s01e01"])
+]
+RunId = Annotated[
+    str,
+    Path(description="The run's id.", pattern=ID, examples=["Attempt1_2026-11-21_002541_EST"]),
+]
+WhichRun = Annotated[
+    str | None,
+    Query(
+        description="The run; the newest where left out.",
+        pattern=ID,
+        examples=["Attempt1_2026-11-21_002541_EST"],
+    ),
+]
+ArtifactType = Annotated[
+    str,
+    Path(
+        description="A type of artifact.",
+        min_length=1,
+        max_length=128,
+        pattern=r"^[^\s/\x00-\x1f\x7f]+$",
+        examples=["scene"],
+    ),
+]
+Cursor = Annotated[
+    str | None,
+    Query(description="`next_cursor` of the answer before.", min_length=1, max_length=2000),
+]
+Limit = Annotated[int, Query(description="So many at most.", ge=1, le=1000, examples=[20])]
+FromMs = Annotated[
+    int | None, Query(description="A moment in ms.", ge=-1, le=MAX_MS, examples=[9000])
+]
+Word = Annotated[str | None, Query(min_length=1, max_length=512)]
+
+
+def service_of(request: Request) -> Service:
+    """The service that the application serves."""
+    service: Service = request.app.state.service
+    return service
+
+
+Serving = Annotated[Service, Depends(service_of)]
+
+
+def _need(scope: Scope) -> object:
+    async def who(request: Request) -> Caller:
+        caller: Caller = request.state.caller
+        caller.need(scope)
+        return caller
+
+    who.__doc__ = f"Whoever asks, where they may do what takes the scope {scope.value}."
+    return who
+
+
+async def _whoever(request: Request) -> Caller:
+    caller: Caller = request.state.caller
+    return caller
+
+
+Viewer = Annotated[Caller, Depends(_whoever), Security(BEARER)]
+Operator = Annotated[Caller, Depends(_need(Scope.OPERATOR)), Security(BEARER)]
+Admin = Annotated[Caller, Depends(_need(Scope.ADMIN)), Security(BEARER)]
+
+
+async def chosen(
+    selection: Annotated[
+        SelectionMode | None,
+        Query(description="How the run is chosen; the stored choice where left out."),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        Query(
+            description="The latest run under this model profile.",
+            min_length=1,
+            max_length=128,
+            examples=["balanced"],
+        ),
+    ] = None,
+    run_id: Annotated[str | None, Query(description="This run, and no other.", pattern=ID)] = None,
+) -> Selection:
+    """What the parameters mean together."""
+    return Selection.of(selection, profile=profile, run_id=run_id)
+
+
+Chosen = Annotated[Selection, Depends(chosen)]
+
+
+def noted(request: Request, **facts: object) -> None:
+    """What the audit log is to know of a change besides."""
+    request.state.audit = {name: value for name, value in facts.items() if value is not None}
+
+
+def at_most(text: str, length: int, what: str) -> str:
+    """The text; UsageError where it is longer."""
+    if len(text) > length:
+        raise UsageError(f"{what} is too long", expected=f"up to {length} characters")
+    return text

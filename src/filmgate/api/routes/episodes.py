@@ -1,0 +1,205 @@
+"""Runs in the home: how they stand, what they say, what they report."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from anyio import to_thread
+from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi.responses import Response
+from fastapi.sse import EventSourceResponse
+
+from filmgate.api.answering import answered
+from filmgate.api.files import file_response
+from filmgate.api.parameters import EpisodeId, RunId, Serving, Viewer, WhichRun
+from filmgate.api.service import Service
+from filmgate.app.clock import utc_now
+from filmgate.app.reports import report_of
+from filmgate.app.run_status import RunStatus
+from filmgate.app.status_answers import legacy_entry, legacy_status, run_entry, status_answer
+from filmgate.core.errors import Invalid, NotFound, Unavailable
+from filmgate.core.ids import AssetId
+from filmgate.core.manifest import Manifest
+from filmgate.core.runs import LogsAnswer, RunsAnswer, StatusAnswer
+from filmgate.store.event_log import EventReader, place_text
+from filmgate.store.run_directory import FolderRun
+
+router = APIRouter(prefix="/episodes", tags=["runs"])
+
+LOG_BYTES = 256 * 1024
+"""Of a stage's log in one answer."""
+
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Server-sent events: `log`, `status`, `end`",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+Place = Annotated[str | None, Query(max_length=2000, description="`next_cursor` of before.")]
+LastEventId = Annotated[str | None, Header(max_length=2000)]
+StageName = Annotated[str, Path(max_length=128, description="A stage.", examples=["scenes"])]
+
+
+@router.get("/{ep_id}/status", response_model=StatusAnswer)
+def status(
+    request: Request, service: Serving, _who: Viewer, ep_id: EpisodeId, run_id: WhichRun = None
+) -> Response:
+    """How a run stands, derived anew from its records: every stage, every reason why a gate is
+    closed, what to do. Without a run, the asset's newest."""
+    try:
+        run = _run(service, ep_id, run_id)
+    except NotFound:
+        legacy = service.system.legacy_run(f"{ep_id}/{run_id}" if run_id else ep_id)
+        if legacy is None:
+            raise
+        return answered(request, legacy_status(legacy))
+    try:
+        job = service.jobs.latest(run.head.asset.id, run.head.run_id)
+    except Unavailable:
+        job = None
+    return answered(request, status_answer(RunStatus.of(run, utc_now()), job))
+
+
+@router.get("/{ep_id}/runs", response_model=RunsAnswer)
+def list_runs(request: Request, service: Serving, _who: Viewer, ep_id: EpisodeId) -> Response:
+    """The runs of an asset that lie here, oldest first."""
+    entries, unreadable = [], []
+    for run in service.system.runs_of(AssetId(ep_id)):
+        try:
+            entries.append(run_entry(run.refold(None)))
+        except Invalid:
+            unreadable.append(run.folder.name)
+    legacy = [each for each in service.system.legacy_runs() if each.asset_id == ep_id]
+    entries += map(legacy_entry, legacy)
+    if not entries and not unreadable:
+        raise NotFound(f"no run of {ep_id!r} lies here", expected="an asset that was run on here")
+    return answered(
+        request, RunsAnswer(asset_id=ep_id, runs=tuple(entries), unreadable=tuple(unreadable))
+    )
+
+
+@router.get("/{ep_id}/runs/{run_id}", response_model=Manifest)
+def get_run(
+    request: Request, service: Serving, _who: Viewer, ep_id: EpisodeId, run_id: RunId
+) -> Response:
+    """A run's manifest, derived anew from its records."""
+    return answered(request, _run(service, ep_id, run_id).refold(None))
+
+
+@router.api_route(
+    "/{ep_id}/runs/{run_id}/export",
+    methods=["GET", "HEAD"],
+    response_class=Response,
+    responses={
+        200: {"content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}},
+        206: {"description": "The range that was asked for"},
+    },
+)
+def export(
+    request: Request, service: Serving, _who: Viewer, ep_id: EpisodeId, run_id: RunId
+) -> Response:
+    """The run's report, a PDF; only as the run made it."""
+    report = report_of(_run(service, ep_id, run_id))
+    return file_response(
+        request,
+        report.path,
+        size=report.size_bytes,
+        sha256=report.sha256,
+        media_type=report.media_type,
+        name=f"{ep_id}-{run_id}.pdf",
+    )
+
+
+@router.get("/{ep_id}/logs/{stage}", response_model=LogsAnswer)
+def logs(
+    request: Request,
+    service: Serving,
+    _who: Viewer,
+    ep_id: EpisodeId,
+    stage: StageName,
+    run_id: WhichRun = None,
+    cursor: Place = None,
+) -> Response:
+    """What a stage of a run told, oldest first. `next_cursor` is there also at the end: what comes
+    later begins there."""
+    return answered(request, _logs(_run(service, ep_id, run_id), stage, cursor))
+
+
+@router.get("/{ep_id}/runs/{run_id}/logs/{stage}", response_model=LogsAnswer)
+def logs_of_run(
+    request: Request,
+    service: Serving,
+    _who: Viewer,
+    ep_id: EpisodeId,
+    run_id: RunId,
+    stage: StageName,
+    cursor: Place = None,
+) -> Response:
+    """The same of a run that the path names."""
+    return answered(request, _logs(_run(service, ep_id, run_id), stage, cursor))
+
+
+@router.get("/{ep_id}/events", response_class=EventSourceResponse, responses=STREAM)
+async def events(
+    service: Serving,
+    _who: Viewer,
+    ep_id: EpisodeId,
+    run_id: WhichRun = None,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """A run as it goes: `log` for each line of its logs (with an id, to go on from with
+    `Last-Event-ID`), `status` whenever it stands otherwise, `end` when it is over."""
+    return await _events(service, ep_id, run_id, last_event_id)
+
+
+@router.get("/{ep_id}/runs/{run_id}/events", response_class=EventSourceResponse, responses=STREAM)
+async def events_of_run(
+    service: Serving,
+    _who: Viewer,
+    ep_id: EpisodeId,
+    run_id: RunId,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """The same of a run that the path names."""
+    return await _events(service, ep_id, run_id, last_event_id)
+
+
+def _logs(run: FolderRun, stage: str, cursor: str | None) -> LogsAnswer:
+    head = run.head
+    if stage not in head.stages:
+        raise NotFound(
+            f"no stage {stage!r} in this run", expected=f"one of {', '.join(head.stages)}"
+        )
+    reader = EventReader(run, [stage], cursor)
+    lines = [each.line for each in reader.read(LOG_BYTES)]
+    return LogsAnswer.of(head.asset.id, head.run_id, stage, lines, place_text(reader.place))
+
+
+async def _events(
+    service: Service, ep_id: str, run_id: str | None, last_event_id: str | None
+) -> Response:
+    run = await to_thread.run_sync(_run, service, ep_id, run_id)
+    place = EventReader(run, run.head.stages, last_event_id or None).place
+    stream = _counted(service, service.hub.events(run, place))
+    return EventSourceResponse(
+        stream, headers={"cache-control": "no-store", "x-accel-buffering": "no"}
+    )
+
+
+async def _counted(service: Service, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    with service.metrics.streams.track_inprogress():
+        async for event in stream:
+            yield event
+
+
+def _run(service: Service, ep_id: str, run_id: str | None) -> FolderRun:
+    """The run that is meant; an asset's newest where none is named."""
+    if run_id:
+        return service.system.run_of(f"{ep_id}/{run_id}")
+    runs = service.system.runs_of(AssetId(ep_id))
+    if not runs:
+        raise NotFound(
+            f"no run of {ep_id!r} lies here",
+            expected="an asset that was run on here",
+            hint="POST /jobs/episode-run begins one",
+        )
+    return runs[-1]

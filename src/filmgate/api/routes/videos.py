@@ -1,0 +1,314 @@
+"""Videos: upload one, look at it, play it, ask what is in it."""
+
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from filmgate.api.answering import answered
+from filmgate.api.files import file_response
+from filmgate.api.parameters import (
+    ArtifactType,
+    AssetId,
+    Chosen,
+    Cursor,
+    FromMs,
+    Limit,
+    Operator,
+    Serving,
+    Viewer,
+    Word,
+    noted,
+)
+from filmgate.api.uploading import Incoming, name_of, pieces, receive_into
+from filmgate.core.answers import (
+    ArtifactPage,
+    FindAnswer,
+    JumpAnswer,
+    ProfilesAnswer,
+    ScreentimeAnswer,
+    SnapshotAnswer,
+)
+from filmgate.core.jump_filters import JumpFilters
+from filmgate.core.questions import LONGEST_QUERY, MAX_MS, Direction, JumpKind, TextSource
+from filmgate.core.runs import IngestedRunsAnswer, UploadAnswer, VideoAnswer, VideosAnswer
+from filmgate.core.selection import Selection
+
+router = APIRouter(prefix="/v1/videos", tags=["videos"])
+
+MB = 1_000_000
+MEDIA_TYPES = {
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".mov": "video/quicktime",
+    ".mkv": "video/x-matroska",
+    ".webm": "video/webm",
+    ".avi": "video/x-msvideo",
+    ".wav": "audio/wav",
+    ".mp3": "audio/mpeg",
+    ".ogg": "audio/ogg",
+    ".flac": "audio/flac",
+}
+Words = Annotated[
+    str,
+    Query(
+        description='Words, "a phrase", this or that, -without.',
+        min_length=1,
+        max_length=LONGEST_QUERY,
+        examples=["compiler or rocket"],
+    ),
+]
+Moment = Annotated[int | None, Query(ge=0, le=MAX_MS, description="In ms.", examples=[9000])]
+
+
+@router.get("", response_model=VideosAnswer)
+def list_videos(
+    request: Request, service: Serving, _who: Viewer, limit: Limit = 100, cursor: Cursor = None
+) -> Response:
+    """The videos there are, by id."""
+    return answered(request, service.videos.all(limit, cursor))
+
+
+@router.post(
+    "",
+    response_model=UploadAnswer,
+    status_code=201,
+    responses={200: {"model": UploadAnswer, "description": "The same bytes lay there already"}},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["file"],
+                        "properties": {"file": {"type": "string", "format": "binary"}},
+                    }
+                },
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            },
+        }
+    },
+)
+async def upload_video(
+    request: Request,
+    service: Serving,
+    who: Operator,
+    asset_id: Annotated[
+        str | None, Query(description="What it is to be called; default: from its file's name.")
+    ] = None,
+    filename: Annotated[
+        str | None, Query(description="Of a body that is no form.", examples=["film.mp4"])
+    ] = None,
+) -> Response:
+    """Upload a video: `curl -F file=@film.mp4`, or its bytes with `?filename=`.
+
+    It is written to disk as it comes, and kept once it is whole and opens as a video.
+    """
+    limit = service.settings.upload_limit_mb * MB
+    incoming = Incoming(request.headers.get("content-type", ""))
+    request.state.pieces = pieces(request, limit)
+    name = await name_of(request, incoming, filename)
+    with service.videos.draft(name) as draft:
+        count = service.metrics.bytes_in.inc
+        await receive_into(request, incoming, draft, limit, count)
+        kept = await to_thread.run_sync(service.videos.keep, draft, asset_id, who.user)
+    noted(request, asset_id=kept.asset_id, input_hash=kept.input_hash, size_bytes=kept.size_bytes)
+    return answered(request, kept, 200 if kept.is_known else 201)
+
+
+@router.get("/{asset_id}", response_model=VideoAnswer)
+def get_video(request: Request, service: Serving, _who: Viewer, asset_id: AssetId) -> Response:
+    """A video."""
+    return answered(request, service.videos.get(asset_id))
+
+
+@router.api_route(
+    "/{asset_id}/media",
+    methods=["GET", "HEAD"],
+    response_class=Response,
+    responses={
+        200: {"content": {"video/*": {"schema": {"type": "string", "format": "binary"}}}},
+        206: {"description": "The range that was asked for"},
+    },
+)
+def get_media(request: Request, service: Serving, _who: Viewer, asset_id: AssetId) -> Response:
+    """Its file, whole or a range of it."""
+    media = service.videos.media(asset_id)
+    media_type = MEDIA_TYPES.get(media.path.suffix.lower(), "application/octet-stream")
+    return file_response(
+        request,
+        media.path,
+        size=media.size_bytes,
+        sha256=media.sha256,
+        media_type=media_type,
+        name=media.path.name,
+    )
+
+
+@router.get("/{asset_id}/jump", response_model=JumpAnswer)
+def jump(
+    request: Request,
+    service: Serving,
+    _who: Viewer,
+    asset_id: AssetId,
+    selection: Chosen,
+    kind: Annotated[JumpKind, Query(description="What to jump to.")],
+    direction: Annotated[Direction, Query()] = Direction.NEXT,
+    from_ms: FromMs = None,
+    label: Word = None,
+    face_cluster_id: Word = None,
+    text: Annotated[str | None, Query(min_length=1, max_length=LONGEST_QUERY)] = None,
+    min_confidence: Annotated[float | None, Query(ge=0, le=1)] = None,
+) -> Response:
+    """The next thing that starts after a moment, or the last that starts before it; 404 where
+    there is none."""
+    answer = service.archive.jump(
+        asset_id,
+        kind,
+        direction=direction,
+        from_ms=from_ms if from_ms is not None else direction.outside,
+        filters=JumpFilters(
+            label=label,
+            face_cluster_id=face_cluster_id,
+            text=text,
+            min_confidence=min_confidence,
+        ),
+        selection=selection,
+    )
+    return answered(request, answer)
+
+
+@router.get("/{asset_id}/find", response_model=FindAnswer)
+def find(
+    request: Request,
+    service: Serving,
+    _who: Viewer,
+    asset_id: AssetId,
+    selection: Chosen,
+    q: Words,
+    source: Annotated[
+        TextSource, Query(description="What was said, what stands on screen, or both.")
+    ] = TextSource.TRANSCRIPT,
+    direction: Annotated[Direction, Query()] = Direction.NEXT,
+    from_ms: FromMs = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> Response:
+    """Where in a video something is said or shown, in order of time."""
+    answer = service.archive.find(
+        asset_id,
+        q,
+        source=source,
+        direction=direction,
+        from_ms=from_ms,
+        limit=limit,
+        cursor=cursor,
+        selection=selection,
+    )
+    return answered(request, answer)
+
+
+@router.get("/{asset_id}/artifacts", response_model=ArtifactPage)
+def list_artifacts(
+    request: Request,
+    service: Serving,
+    _who: Viewer,
+    asset_id: AssetId,
+    selection: Chosen,
+    types: Annotated[
+        list[str] | None,
+        Query(alias="type", max_length=50, description="Types; all without.", examples=["scene"]),
+    ] = None,
+    from_ms: Moment = None,
+    to_ms: Moment = None,
+    producer: Word = None,
+    producer_version: Word = None,
+    config_hash: Word = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Response:
+    """Artifacts of a video in order of time, those that overlap a span."""
+    answer = service.archive.artifacts(
+        asset_id,
+        artifact_types=types or (),
+        from_ms=from_ms,
+        to_ms=to_ms,
+        producer=producer,
+        producer_version=producer_version,
+        config_hash=config_hash,
+        selection=selection,
+        limit=limit,
+        cursor=cursor,
+    )
+    return answered(request, answer)
+
+
+@router.get("/{asset_id}/screentime", response_model=ScreentimeAnswer)
+def screentime(
+    request: Request, service: Serving, _who: Viewer, asset_id: AssetId, selection: Chosen
+) -> Response:
+    """How long everybody in a video is on screen."""
+    return answered(request, service.archive.screentime(asset_id, selection))
+
+
+@router.get("/{asset_id}/profiles", response_model=ProfilesAnswer)
+def profiles(
+    request: Request, service: Serving, _who: Viewer, asset_id: AssetId, artifact_type: Word = None
+) -> Response:
+    """Under which model profiles a video was looked at, type by type."""
+    return answered(request, service.archive.profiles(asset_id, artifact_type))
+
+
+@router.get("/{asset_id}/runs", response_model=IngestedRunsAnswer)
+def list_runs(
+    request: Request,
+    service: Serving,
+    _who: Viewer,
+    asset_id: AssetId,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Response:
+    """The runs of a video that the database knows, the latest first."""
+    return answered(request, service.videos.runs(asset_id, limit, cursor))
+
+
+@router.get("/{asset_id}/selections", response_model=SnapshotAnswer)
+def list_selections(
+    request: Request, service: Serving, _who: Viewer, asset_id: AssetId
+) -> Response:
+    """What a video is served from, type by type: a snapshot that can be pinned."""
+    return answered(request, service.archive.snapshot(asset_id))
+
+
+@router.get("/{asset_id}/selections/{artifact_type}", response_model=Selection)
+def get_selection(
+    request: Request,
+    service: Serving,
+    _who: Viewer,
+    asset_id: AssetId,
+    artifact_type: ArtifactType,
+) -> Response:
+    """The stored choice for a type; `default` where nobody chose."""
+    return answered(request, service.archive.choice(asset_id, artifact_type))
+
+
+@router.put("/{asset_id}/selections/{artifact_type}", response_model=SnapshotAnswer)
+def put_selection(
+    request: Request,
+    service: Serving,
+    _who: Operator,
+    asset_id: AssetId,
+    artifact_type: ArtifactType,
+    selection: Selection,
+) -> Response:
+    """Choose what a type is served from, for everybody; mode `default` takes the choice back."""
+    wanted = Selection.of(
+        selection.mode,
+        profile=selection.profile,
+        run_id=selection.run_id,
+        ordinal=selection.ordinal,
+    )
+    noted(request, selection=wanted.model_dump(mode="json"))
+    return answered(request, service.archive.select(asset_id, artifact_type, wanted))

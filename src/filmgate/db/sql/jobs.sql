@@ -1,0 +1,77 @@
+-- name: add
+insert into pipeline.jobs (job_id, pipeline, asset_id, run_id, source, request, submitted_by)
+values (%(job_id)s, %(pipeline)s, %(asset_id)s, %(run_id)s, %(source)s, %(request)s,
+        %(submitted_by)s);
+
+-- name: open_of_run
+select job_id from pipeline.jobs
+ where asset_id = %(asset_id)s and run_id = %(run_id)s and ended_at is null;
+
+-- name: fragment_job
+select j.*, q.priority,
+       coalesce(q.abort_requested, false) and j.ended_at is null as is_cancel_asked,
+       case when j.is_cancelled and j.ended_at is not null then 'cancelled'
+            when j.ended_at is not null and (j.outcome ->> 'exit_code') = '0' then 'succeeded'
+            when j.ended_at is not null then 'failed'
+            when q.status = 'doing' then 'running'
+            else 'queued' end as state
+  from pipeline.jobs j
+  left join queue.procrastinate_jobs q on q.id = j.job_id
+
+-- name: job
+{job}
+ where j.job_id = %(job_id)s;
+
+-- name: latest_of_run
+{job}
+ where j.asset_id = %(asset_id)s and j.run_id = %(run_id)s
+ order by j.job_id desc
+ limit 1;
+
+-- name: jobs
+{job}
+ where j.job_id < %(before)s
+   and (%(pipeline)s::text is null or j.pipeline = %(pipeline)s)
+   and (%(asset_id)s::text is null or j.asset_id = %(asset_id)s)
+   and (%(submitted_by)s::text is null or j.submitted_by = %(submitted_by)s)
+   and (not %(is_open)s or j.ended_at is null)
+ order by j.job_id desc
+ limit %(limit)s;
+
+-- name: counts
+select state, count(*) as jobs from ({job}) as each group by state;
+
+-- name: begin
+update pipeline.jobs
+   set started_at = now(), worker = %(worker)s, tries = tries + 1
+ where job_id = %(job_id)s and ended_at is null
+returning pipeline, asset_id, run_id, source, request, tries;
+
+-- name: end
+update pipeline.jobs
+   set ended_at = now(), outcome = %(outcome)s, is_cancelled = %(is_cancelled)s
+ where job_id = %(job_id)s and ended_at is null
+returning asset_id, run_id;
+
+-- name: try_again
+update pipeline.jobs set outcome = %(outcome)s
+ where job_id = %(job_id)s and ended_at is null;
+
+-- name: tell
+select pg_notify('filmgate_runs', %(asset_id)s || '/' || %(run_id)s);
+
+-- name: abandoned
+-- Jobs that are being done by workers that have not been heard of, or by this one, which knows what
+-- it is at; and what was ended here, but not in the queue.
+select q.id as job_id, q.abort_requested, j.ended_at is not null as is_ended,
+       j.asset_id, j.run_id, coalesce(q.worker_id = %(worker_id)s, false) as is_mine
+  from queue.procrastinate_jobs q
+  join pipeline.jobs j on j.job_id = q.id
+  left join queue.procrastinate_workers w on w.id = q.worker_id
+ where q.status = 'doing'
+   and (w.id is null or w.id = %(worker_id)s
+        or w.last_heartbeat < now() - make_interval(secs => %(silence_s)s))
+ order by q.id;
+
+-- name: queue_there
+select to_regclass('queue.procrastinate_jobs') is not null as is_there;
