@@ -49,7 +49,7 @@ class Metrics:
         for name, gauge in self._known.items():
             gauge.clear()
             for labels, value in known.get(name, {}).items():
-                gauge.labels(*labels).set(value)
+                (gauge.labels(*labels) if labels else gauge).set(value)
         return generate_latest(self._registry)
 
 

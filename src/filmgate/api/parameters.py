@@ -1,9 +1,10 @@
 """Parameters that several endpoints have, and who asks."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request, Security
-from fastapi.security import HTTPBearer
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from filmgate.api.service import Service
 from filmgate.core.access import Caller, Scope
@@ -64,24 +65,22 @@ def service_of(request: Request) -> Service:
 Serving = Annotated[Service, Depends(service_of)]
 
 
-def _need(scope: Scope) -> object:
-    async def who(request: Request) -> Caller:
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
+"""Declared for those who read the description; the guard has looked at it before."""
+
+
+def _need(scope: Scope) -> Callable[[Request, Bearer], Awaitable[Caller]]:
+    async def who(request: Request, _bearer: Bearer) -> Caller:
         caller: Caller = request.state.caller
         caller.need(scope)
         return caller
 
-    who.__doc__ = f"Whoever asks, where they may do what takes the scope {scope.value}."
     return who
 
 
-async def _whoever(request: Request) -> Caller:
-    caller: Caller = request.state.caller
-    return caller
-
-
-Viewer = Annotated[Caller, Depends(_whoever), Security(BEARER)]
-Operator = Annotated[Caller, Depends(_need(Scope.OPERATOR)), Security(BEARER)]
-Admin = Annotated[Caller, Depends(_need(Scope.ADMIN)), Security(BEARER)]
+Viewer = Annotated[Caller, Depends(_need(Scope.VIEWER))]
+Operator = Annotated[Caller, Depends(_need(Scope.OPERATOR))]
+Admin = Annotated[Caller, Depends(_need(Scope.ADMIN))]
 
 
 async def chosen(

@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter, Header, Path, Query, Request
-from fastapi.responses import Response
-from fastapi.sse import EventSourceResponse
+from fastapi.responses import Response, StreamingResponse
 
 from filmgate.api.answering import answered
 from filmgate.api.files import file_response
@@ -138,7 +137,7 @@ def logs_of_run(
     return answered(request, _logs(_run(service, ep_id, run_id), stage, cursor))
 
 
-@router.get("/{ep_id}/events", response_class=EventSourceResponse, responses=STREAM)
+@router.get("/{ep_id}/events", response_class=Response, responses=STREAM)
 async def events(
     service: Serving,
     _who: Viewer,
@@ -151,7 +150,7 @@ async def events(
     return await _events(service, ep_id, run_id, last_event_id)
 
 
-@router.get("/{ep_id}/runs/{run_id}/events", response_class=EventSourceResponse, responses=STREAM)
+@router.get("/{ep_id}/runs/{run_id}/events", response_class=Response, responses=STREAM)
 async def events_of_run(
     service: Serving,
     _who: Viewer,
@@ -180,9 +179,8 @@ async def _events(
     run = await to_thread.run_sync(_run, service, ep_id, run_id)
     place = EventReader(run, run.head.stages, last_event_id or None).place
     stream = _counted(service, service.hub.events(run, place))
-    return EventSourceResponse(
-        stream, headers={"cache-control": "no-store", "x-accel-buffering": "no"}
-    )
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
 
 
 async def _counted(service: Service, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

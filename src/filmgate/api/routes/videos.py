@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Body, Query, Request
 from fastapi.responses import Response
 
 from filmgate.api.answering import answered
@@ -301,14 +301,11 @@ def put_selection(
     _who: Operator,
     asset_id: AssetId,
     artifact_type: ArtifactType,
-    selection: Selection,
+    wanted: Annotated[Selection, Body()],
 ) -> Response:
     """Choose what a type is served from, for everybody; mode `default` takes the choice back."""
-    wanted = Selection.of(
-        selection.mode,
-        profile=selection.profile,
-        run_id=selection.run_id,
-        ordinal=selection.ordinal,
+    checked = Selection.of(
+        wanted.mode, profile=wanted.profile, run_id=wanted.run_id, ordinal=wanted.ordinal
     )
-    noted(request, selection=wanted.model_dump(mode="json"))
-    return answered(request, service.archive.select(asset_id, artifact_type, wanted))
+    noted(request, selection=checked.model_dump(mode="json"))
+    return answered(request, service.archive.select(asset_id, artifact_type, checked))
