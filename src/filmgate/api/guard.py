@@ -23,6 +23,7 @@ from filmgate.api.service import Door, Service
 from filmgate.core.access import Caller, Scope, Way
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import FilmgateError, Invalid, NotPermitted, Unauthenticated
+from filmgate.core.redaction import redact
 
 COOKIE = "filmgate_session"
 REMEMBER_S = 15.0
@@ -184,9 +185,9 @@ class Guard:
             "details": request["state"].get("audit", {}),
         }
         try:
-            await to_thread.run_sync(self._service.access.note, entry)
+            await to_thread.run_sync(self._service.access.note, redact(entry))
         except FilmgateError as error:
-            self._log.warning("audit.not_written", entry=entry, error=str(error))
+            self._log.warning("audit.not_written", entry=redact(entry), error=str(error))
 
 
 def _headers(request: Request) -> dict[str, str]:

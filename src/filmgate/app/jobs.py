@@ -11,6 +11,7 @@ from filmgate.app.database import Database
 from filmgate.app.run_options import RunOptions
 from filmgate.app.settings import Settings
 from filmgate.app.system import System
+from filmgate.core.access import Caller
 from filmgate.core.errors import Invalid, NotPermitted
 from filmgate.core.ids import parse_asset_id
 from filmgate.core.jobs import JobAnswer, JobOutcome, JobRequest, JobsAnswer
@@ -36,24 +37,28 @@ class Jobs:
         with self._stored() as stored:
             stored.prepare()
 
-    def submit(self, pipeline: str, request: JobRequest, user: str) -> JobAnswer:
+    def submit(self, pipeline: str, request: JobRequest, caller: Caller) -> JobAnswer:
         """Reserve the run that is meant, and give it to the workers.
 
         Raises Invalid or NotFound for an input that will not do, NotPermitted for places outside
-        FILMGATE_SOURCES, Conflict where a job on the run is not over.
+        FILMGATE_SOURCES and for a run that somebody else submitted, Conflict where a job on the
+        run is not over.
         """
         for name, value in request.settings.items():
             self._check_place(name, value)
         source = self._source(request)
         head = self._system.reserve(pipeline, source, options_of(request))
         with self._stored() as stored:
+            before = stored.latest(head.asset.id, head.run_id)
+            if before is not None:
+                caller.own(before.submitted_by, f"run {head.run_id} of {head.asset.id}")
             job_id = stored.submit(
                 request,
                 pipeline=pipeline,
                 asset_id=head.asset.id,
                 run_id=head.run_id,
                 source=str(source),
-                submitted_by=user,
+                submitted_by=caller.user,
             )
             return stored.get(job_id)
 

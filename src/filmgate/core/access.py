@@ -65,7 +65,7 @@ class Caller:
                 f"{what} is somebody else's",
                 expected=f"{owner}, or an admin",
                 got=self.user,
-                hint="Ask them, or an admin",
+                hint="Ask them, or an admin; a run of your own begins with new",
             )
 
 

@@ -37,7 +37,6 @@ class JobRequest(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        defer_build=True,
         json_schema_extra={
             "examples": [
                 {"asset_id": "gatecheck-s01e01", "profile": "fast"},

@@ -35,6 +35,7 @@ _PATTERNS = (
     (r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b", REDACTED),  # AWS access key ids
     (r"\bgh[pousr]_[A-Za-z0-9]{20,}\b", REDACTED),  # GitHub tokens
     (r"\bsk-[A-Za-z0-9_-]{16,}\b", REDACTED),  # keys of model services
+    (r"\bfg_[a-z0-9]{12}_[\w-]{43}", REDACTED),  # tokens of our own
     (r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*", REDACTED),  # JSON web tokens
     (r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*-----|\Z)", REDACTED),
     (
@@ -43,7 +44,7 @@ _PATTERNS = (
     ),  # e-mail addresses
     (r"(?<![\w.+])\+\d[\d ()/-]{7,20}\d\b", REDACTED),  # international phone numbers
 )
-_HINT = r"[:=@+]|--|AKIA|ASIA|gh[pousr]_|sk-|eyJ|(?i:bearer|authorization)"
+_HINT = r"[:=@+]|--|AKIA|ASIA|gh[pousr]_|fg_|sk-|eyJ|(?i:bearer|authorization)"
 """What every pattern needs to be there; most of what is told has none of it."""
 
 _compiled = cache(re.compile)  # when they are first needed: the engine is to load quickly

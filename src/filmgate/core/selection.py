@@ -9,7 +9,7 @@ from filmgate.core.questions import SelectionMode
 class Selection(BaseModel):
     """A choice of what is served."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     mode: SelectionMode = SelectionMode.DEFAULT
     profile: str | None = None

@@ -29,7 +29,7 @@ def submit(
 
     409 where a job on that run is not over yet.
     """
-    job = service.jobs.submit(pipeline, asked, who.user)
+    job = service.jobs.submit(pipeline, asked, who)
     noted(request, job_id=job.job_id, asset_id=job.asset_id, run_id=job.run_id)
     response = answered(request, job, 202)
     response.headers["location"] = f"/jobs/{job.job_id}"

@@ -1,0 +1,298 @@
+"""What the service withstands: any input, dead workers, a dead database, greedy jobs."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import psycopg
+import pytest
+
+from filmgate.core.jobs import JobAnswer, JobState
+from support.command import Filmgate
+from support.films import film_of_shots
+from support.served import LIGHT, Served, served, until, worker
+
+pytestmark = pytest.mark.proof
+
+SLOW = {"ocr.enabled": False, "pdf.enabled": False}
+"""Long enough to be killed in the middle."""
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return film_of_shots(tmp_path_factory.mktemp("film") / "film.mkv", [25, 25, 25])
+
+
+@pytest.fixture
+def service(tmp_path: Path, database_url: str) -> Iterator[Served]:
+    """Without a worker; and who is silent for two seconds has died."""
+    told = {"FILMGATE_DATABASE_URL": database_url, "FILMGATE_WORKER_SILENCE_S": "2"}
+    with served(tmp_path / "home", "--workers", "0", **told) as running:
+        yield running
+
+
+def files_of(home: Path, asset: str, run_id: str) -> dict[str, bytes]:
+    """What a run made, by name; without what tells of clocks and processes."""
+    run = home / "manifests" / asset / "runs" / run_id
+    return {
+        str(path.relative_to(run)): path.read_bytes()
+        for path in sorted(run.rglob("*"))
+        if path.is_file()
+        and path.relative_to(run).parts[0] not in {"commits", "attempts", "logs"}
+        and path.suffix != ".lock"
+        and path.name not in {"run.json", "manifest.json", "status.json", "lease.json"}
+    }
+
+
+def test_a_job_whose_worker_is_killed_in_a_stage_is_finished_by_another_byte_for_byte(
+    service: Served, film: Path, tmp_path: Path
+) -> None:
+    with service.client() as client:
+        client.upload(film)
+        job = client.run("episode", asset_id="film", run_id="r1", settings=SLOW)
+        with worker(service) as doomed:
+            until(lambda: client.job(job.job_id).state is JobState.RUNNING)
+            until(lambda: client.status("film").stages["scenes"].status == "SUCCESS")
+            doomed.kill()
+            doomed.wait()
+        assert client.job(job.job_id).state is JobState.RUNNING
+        with worker(service):
+            ended = client.wait(job, 60)
+        assert ended.state is JobState.SUCCEEDED
+        assert ended.tries == 2
+        assert ended.worker != client.job(job.job_id).started_at
+    alone = Filmgate(tmp_path / "alone", is_light=False)
+    video = service.home / "uploads" / "film" / "film.mkv"
+    sets = [part for name in SLOW for part in ("--set", f"{name}=false")]
+    alone.json("run", "episode", video, "--run-id", "r1", "--no-ingest", *sets)
+    assert files_of(service.home, "film", "r1") == files_of(alone.home, "film", "r1")
+
+
+def test_a_worker_that_is_asked_to_stop_hands_its_job_back(service: Served, film: Path) -> None:
+    with service.client() as client:
+        client.upload(film)
+        job = client.run("episode", asset_id="film", settings=SLOW)
+        with worker(service, FILMGATE_WORKER_GRACE_S="0") as polite:
+            until(lambda: client.status("film").is_at_work)
+            polite.terminate()
+            assert polite.wait(30) == 0
+        back = client.job(job.job_id)
+        assert back.state is JobState.QUEUED
+        assert not client.status("film").is_at_work
+        with worker(service, "--drain") as other:
+            assert other.wait(60) == 0
+        assert client.job(job.job_id).state is JobState.SUCCEEDED
+
+
+def test_a_job_that_takes_too_much_memory_ends_alone_and_says_so(
+    service: Served, film: Path
+) -> None:
+    with service.client() as client:
+        client.upload(film)
+        client.upload(film, "modest")
+        greedy = client.run("episode", asset_id="film", settings={"pdf.enabled": False})
+        modest = client.run("episode", asset_id="modest", settings=LIGHT)
+        with worker(service, "--concurrency", "2", FILMGATE_JOB_MEMORY_MB="250"):
+            ended = client.wait(greedy, 60)
+            other = client.wait(modest, 60)
+    assert ended.state is JobState.FAILED
+    assert ended.outcome is not None
+    assert ended.outcome.error is not None
+    assert "more memory than it may" in ended.outcome.error["message"]
+    assert other.state is JobState.SUCCEEDED
+
+
+def test_of_many_jobs_none_is_lost_and_none_done_twice_though_workers_are_killed(
+    service: Served, film: Path
+) -> None:
+    names = [f"film-{number:02d}" for number in range(30)]
+    with service.client() as client:
+        for name in names:
+            client.upload(film, name)
+        jobs = [client.run("episode", asset_id=name, settings=LIGHT) for name in names]
+        for number in range(3):
+            with worker(service, "--concurrency", "2") as doomed:
+                wanted = 3 * (number + 1)
+                until(lambda n=wanted: sum(1 for j in client.jobs() if j.state.is_over) >= n)
+                doomed.kill()
+                doomed.wait()
+        with worker(service, "--concurrency", "2"):
+            until(lambda: all(job.state.is_over for job in client.jobs()), 180)
+        ended = list(client.jobs())
+    assert Counter(job.job_id for job in ended) == Counter(job.job_id for job in jobs)
+    assert {job.state for job in ended} == {JobState.SUCCEEDED}
+    with psycopg.connect(service.env["FILMGATE_DATABASE_URL"]) as connection:
+        row = connection.execute("select count(*) from pipeline.inbox").fetchone()
+    assert row == (len(names),)
+    for name in names:
+        runs = list((service.home / "manifests" / name / "runs").glob("Attempt*"))
+        assert len(runs) == 1
+        assert len(list((runs[0] / "commits").glob("scenes.*"))) == 1
+
+
+def server_of(home: Path) -> int:
+    note = home / "pg" / "cluster" / "data" / "postmaster.pid"
+    return int(note.read_text().split()[0])
+
+
+def test_a_database_that_is_killed_under_load_is_missed_and_then_all_is_well(
+    tmp_path: Path, film: Path
+) -> None:
+    """503 with Retry-After while it is away; nothing that was answered is lost."""
+    told = {"FILMGATE_WORKER_SILENCE_S": "2", "FILMGATE_RATE_PER_S": "0"}
+    seen: Counter[int] = Counter()
+    late: list[httpx.Response] = []
+    submitted: list[int] = []
+    stop = threading.Event()
+    with served(tmp_path / "home", **told) as service:
+        with service.client() as client:
+            client.upload(film)
+            client.wait(client.run("episode", asset_id="film", settings=LIGHT), 60)
+
+        def ask() -> None:
+            with service.http() as http:
+                while not stop.is_set():
+                    response = http.get("/v1/videos/film/jump?kind=scene")
+                    seen[response.status_code] += 1
+                    if response.status_code == 503:
+                        late.append(response)
+
+        def submit() -> None:
+            with service.http() as http:
+                while not stop.is_set():
+                    asked = {"asset_id": "film", "new": True, "settings": LIGHT}
+                    response = http.post("/jobs/episode-run", json=asked)
+                    seen[response.status_code] += 1
+                    if response.status_code == 202:
+                        submitted.append(response.json()["job_id"])
+                    time.sleep(0.3)
+
+        threads = [threading.Thread(target=each) for each in (ask, ask, submit)]
+        for thread in threads:
+            thread.start()
+        time.sleep(1.5)
+        for _ in range(2):
+            os.kill(server_of(service.home), signal.SIGKILL)
+            time.sleep(4)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert set(seen) <= {200, 202, 503}, seen
+        assert late
+        assert all(int(each.headers["retry-after"]) >= 1 for each in late)
+        assert all(each.json()["error"] == "unavailable" for each in late)
+        with service.http() as http:
+            until(lambda: http.get("/readyz").status_code == 200)
+        with service.client() as client:
+            assert client.jump("film", "scene").artifact.span_start_ms == 0
+            until(lambda: all(job.state.is_over for job in client.jobs()), 120)
+            jobs = {job.job_id: job for job in client.jobs()}
+        assert set(submitted) <= set(jobs)
+        assert {job.state for job in jobs.values()} == {JobState.SUCCEEDED}
+
+
+def test_two_hundred_streams_are_open_while_a_run_goes_on(service: Served, film: Path) -> None:
+    process = psutil.Process(service.process.pid)
+    with service.client() as client:
+        client.upload(film)
+        job = client.run("episode", asset_id="film", settings=SLOW)
+    before = process.memory_info().rss
+
+    async def follow(http: httpx.AsyncClient) -> str:
+        path = f"/episodes/film/runs/{job.run_id}/events"
+        async with http.stream("GET", path) as response:
+            return "".join([text async for text in response.aiter_text()])
+
+    async def everybody() -> list[str]:
+        headers = {"authorization": f"Bearer {service.token}"}
+        limits = httpx.Limits(max_connections=250)
+        async with httpx.AsyncClient(
+            base_url=service.url, headers=headers, timeout=120, limits=limits
+        ) as http:
+            watching = [asyncio.create_task(follow(http)) for _ in range(200)]
+            await asyncio.sleep(3)
+            with worker(service):
+                return await asyncio.gather(*watching)
+
+    told = asyncio.run(everybody())
+    logs = [[line for line in text.splitlines() if line.startswith("id: ")] for text in told]
+    assert len(set(map(tuple, logs))) == 1
+    assert all(text.rstrip().rpartition("\n\n")[2].startswith("event: end") for text in told)
+    grown_mb = (process.memory_info().rss - before) / 1e6
+    assert grown_mb < 100, f"{grown_mb:.0f} MB for 200 streams"
+
+
+SCHEMA_TEST = """
+import os
+
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+URL, TOKEN = os.environ["SERVED_AT"], os.environ["SERVED_TO"]
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+schema = schemathesis.openapi.from_url(f"{URL}/openapi.json", headers=HEADERS)
+
+
+@schema.exclude(path_regex="events$").exclude(path="/v1/session", method="DELETE").parametrize()
+@settings(
+    max_examples=int(os.environ["SERVED_EXAMPLES"]),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+def test_no_input_breaks_it(case):
+    response = case.call(headers=HEADERS, timeout=30, allow_redirects=False)
+    case.validate_response(
+        response,
+        checks=[
+            not_a_server_error,
+            status_code_conformance,
+            content_type_conformance,
+            response_schema_conformance,
+        ],
+    )
+"""
+
+
+@pytest.mark.parametrize(
+    "examples", [12, pytest.param(300, marks=pytest.mark.nightly)], ids=["short", "long"]
+)
+def test_every_endpoint_keeps_to_its_description_on_generated_input(
+    tmp_path: Path, database_url: str, film: Path, examples: int
+) -> None:
+    """Schemathesis, in a process of its own: its warnings are not ours."""
+    told = {"FILMGATE_DATABASE_URL": database_url, "FILMGATE_RATE_PER_S": "0"}
+    with served(tmp_path / "home", **told) as service:
+        with service.client() as client:
+            client.upload(film)
+            done = client.wait(client.run("episode", asset_id="film", settings=LIGHT), 60)
+            assert isinstance(done, JobAnswer)
+        (tmp_path / "test_schema.py").write_text(SCHEMA_TEST)
+        env = {"SERVED_AT": service.url, "SERVED_TO": service.token}
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_schema.py"],
+            cwd=tmp_path,
+            env={**os.environ, **env, "SERVED_EXAMPLES": str(examples)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=1500,
+        )
+        assert run.returncode == 0, run.stdout[-6000:]
+        assert "passed" in run.stdout
+        assert "Traceback" not in service.told()

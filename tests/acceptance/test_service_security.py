@@ -1,0 +1,401 @@
+"""What the service keeps out, by name."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from filmgate.core.jobs import JobAnswer, JobState
+from support.films import film_of_shots
+from support.served import LIGHT, Served, error_of, served
+
+FILM = "film"
+SECRET = "what lies outside stays outside"
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return film_of_shots(tmp_path_factory.mktemp("film") / f"{FILM}.mkv", [25, 25])
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, module_database_url: str) -> Iterator[Served]:
+    home = tmp_path_factory.mktemp("secured") / "home"
+    (home.parent / "outside.txt").write_text(SECRET)
+    (home.parent / "open").mkdir()
+    told = {"FILMGATE_DATABASE_URL": module_database_url, "FILMGATE_UPLOAD_LIMIT_MB": "3"}
+    told["FILMGATE_RATE_PER_S"] = "0"
+    told["FILMGATE_SOURCES"] = str(home.parent / "open")
+    with served(home, **told) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def done(service: Served, film: Path) -> JobAnswer:
+    with service.client(service.token_of("lisa", "operator")) as client:
+        client.upload(film)
+        job = client.wait(client.run("episode", asset_id=FILM, settings=LIGHT), 60)
+    assert job.state is JobState.SUCCEEDED
+    return job
+
+
+@pytest.fixture
+def http(service: Served, done: JobAnswer) -> Iterator[httpx.Client]:
+    with service.http() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def tokens(service: Served) -> dict[str, str]:
+    return {name: service.token_of(f"a-{name}", name) for name in ("viewer", "operator", "admin")}
+
+
+def raw(service: Served, request: bytes, *, patience_s: float = 10) -> bytes:
+    """Bytes sent as they are, and what comes back."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=patience_s) as wire:
+        wire.sendall(request)
+        answer = b""
+        while piece := wire.recv(65536):
+            answer += piece
+            if b"\r\n\r\n" in answer and b'"timestamp"' in answer:
+                break
+        return answer
+
+
+TRAVERSALS = [
+    "/v1/videos/..%2f..%2foutside.txt/media",
+    "/v1/videos/%2e%2e/media",
+    "/v1/videos/....%2f%2fetc%2fpasswd",
+    "/episodes/..%2f..%2f..%2fetc/status",
+    "/episodes/film/runs/..%2f..%2f/export",
+    "/episodes/film/status?run_id=../../../outside",
+    "/episodes/film/logs/..%2f..%2frun",
+    "/episodes/film/logs/..%2f..%2frun.json",
+    "/v1/videos/..%5c..%5cetc/media",
+    "/v1/videos/%00/media",
+    "//etc/passwd",
+]
+
+
+@pytest.mark.parametrize("path", TRAVERSALS)
+def test_a_path_that_leads_out_leads_nowhere(
+    http: httpx.Client, service: Served, path: str
+) -> None:
+    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {service.token}"
+    answer = raw(service, f"{request}\r\nConnection: close\r\n\r\n".encode())
+    assert answer.split(b" ", 2)[1] in {b"400", b"404"}, answer
+    assert SECRET.encode() not in answer
+    assert b"root:" not in answer
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["../outside.txt", "/etc/passwd", "link.mkv", "folder/../../outside.txt", "~/x", "\0"],
+)
+def test_a_job_reads_only_what_is_open_to_jobs(
+    http: httpx.Client, service: Served, source: str
+) -> None:
+    link = service.home.parent / "open" / "link.mkv"
+    if not link.is_symlink():
+        link.symlink_to(service.home.parent / "outside.txt")
+    response = http.post("/jobs/episode-run", json={"source": source})
+    assert response.status_code == 403, response.text
+    assert "FILMGATE_SOURCES" in error_of(response)["message"]
+
+
+def test_a_setting_of_a_job_names_no_place_outside_either(
+    http: httpx.Client, service: Served
+) -> None:
+    (service.home.parent / "open" / "tasks.txt").write_text("a.tar\n")
+    for place in ("/tmp/out", "../out", "~/out", ["x", "/etc"]):
+        asked = {"source": "tasks.txt", "settings": {"extraction.source_bucket": place}}
+        response = http.post("/jobs/gameplay-run", json=asked)
+        assert response.status_code == 403, response.text
+
+
+def test_an_open_folder_is_run_on(http: httpx.Client, service: Served, film: Path) -> None:
+    (service.home.parent / "open" / "inside.mkv").write_bytes(film.read_bytes())
+    asked = {"source": "inside.mkv", "settings": LIGHT, "run_id": "r1"}
+    response = http.post("/jobs/episode-run", json=asked)
+    assert response.status_code == 202, response.text
+    assert response.json()["asset_id"] == "inside"
+    with service.client() as client:
+        assert client.wait(JobAnswer.model_validate_json(response.text), 60).state is (
+            JobState.SUCCEEDED
+        )
+
+
+@pytest.mark.parametrize("name", ["media", "note", "folder", "report"])
+def test_a_link_in_the_home_is_not_followed_out(
+    http: httpx.Client, service: Served, film: Path, done: JobAnswer, name: str
+) -> None:
+    outside = service.home.parent / "outside.txt"
+    uploads = service.home / "uploads"
+    asset = f"linked-{name}"
+    path = f"/v1/videos/{asset}/media"
+    if name == "report":
+        path = f"/episodes/{FILM}/runs/{done.run_id}/export"
+        run = service.home / "manifests" / FILM / "runs" / done.run_id
+        (run / "exports").mkdir(exist_ok=True)
+        (run / "exports" / "run_debug.pdf").symlink_to(outside)
+    elif name == "folder":
+        (uploads / asset).symlink_to(outside.parent)
+    else:
+        with film.open("rb") as file:
+            files = {"file": ("film.mkv", file)}
+            assert http.post(f"/v1/videos?asset_id={asset}", files=files).status_code == 201
+        meant = uploads / asset / ("film.mkv" if name == "media" else "upload.json")
+        meant.unlink()
+        meant.symlink_to(outside)
+    response = http.get(path)
+    assert response.status_code in {404, 409}, response.text
+    assert SECRET not in response.text
+
+
+SQL = ["'; drop table assets; --", "1' or '1'='1", "%27%20or%201=1--", "\\x00';select 1", "$1"]
+
+
+@pytest.mark.parametrize("word", SQL)
+def test_sql_in_any_parameter_is_a_word_like_any_other(http: httpx.Client, word: str) -> None:
+    questions: list[tuple[str, dict[str, Any]]] = []
+    for path, operations in http.get("/openapi.json").json()["paths"].items():
+        told = operations.get("get")
+        if told is None or path.endswith("/events") or path == "/enter":
+            continue
+        plain = path.replace("{asset_id}", FILM).replace("{ep_id}", FILM)
+        for each in told.get("parameters", []):
+            if each["in"] == "query":
+                needed = {"kind": "scene", "q": "a"} if "/v1" in path else {}
+                named = plain.replace("{", "").replace("}", "")
+                questions.append((named, {**needed, each["name"]: word}))
+            elif each["in"] == "path":
+                filled = path.replace(f"{{{each['name']}}}", word.replace("/", ""))
+                questions.append((filled.replace("{", "").replace("}", ""), {"q": "a"}))
+    assert len(questions) > 60
+    for path, asked in questions:
+        response = http.get(path, params=asked)
+        assert response.status_code in {200, 400, 404}, (path, asked, response.text)
+    assert http.get(f"/v1/videos/{FILM}/jump?kind=scene").status_code == 200
+
+
+def test_nobody_unknown_is_told_anything(service: Served, done: JobAnswer) -> None:
+    with service.http() as http, httpx.Client(base_url=service.url) as stranger:
+        schema = http.get("/openapi.json").json()
+        for path, operations in schema["paths"].items():
+            for method in operations:
+                response = stranger.request(method, path.replace("{", "").replace("}", ""))
+                if path in {"/healthz", "/readyz", "/"}:
+                    assert response.status_code == 200
+                    assert FILM not in response.text.replace("filmgate", "")
+                else:
+                    known = {400} if path == "/enter" else {401}
+                    assert response.status_code in known, (method, path, response.text)
+        bad = {"authorization": "Bearer fg_aaaaaaaaaaaa_" + "a" * 43}
+        refused = stranger.get("/v1/videos", headers=bad)
+        assert refused.status_code == 401
+        assert refused.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_a_scope_is_what_one_may_do(service: Served, tokens: dict[str, str], film: Path) -> None:
+    changes = [
+        ("POST", "/v1/videos?filename=a.mkv"),
+        ("POST", "/jobs/episode-run"),
+        ("PUT", f"/v1/videos/{FILM}/selections/scene"),
+        ("POST", "/jobs/1/cancel"),
+    ]
+    with service.http(tokens["viewer"]) as viewer:
+        assert viewer.get(f"/v1/videos/{FILM}/jump?kind=scene").status_code == 200
+        for method, path in changes:
+            response = viewer.request(method, path, json={} if "jobs" in path else None)
+            assert response.status_code in {403, 415}, (path, response.text)
+            assert response.status_code == 403 or path.startswith("/v1/videos?")
+    for scope in ("viewer", "operator"):
+        with service.http(tokens[scope]) as caller:
+            for path in ("/v1/tokens", "/v1/audit"):
+                refused = caller.get(path)
+                assert refused.status_code == 403
+                assert "scope admin" in error_of(refused)["message"]
+
+
+def test_another_users_run_is_seen_but_not_touched(
+    service: Served, tokens: dict[str, str], done: JobAnswer
+) -> None:
+    with service.http(tokens["operator"]) as other:
+        seen = other.get(f"/episodes/{FILM}/status").json()
+        assert seen["job"]["submitted_by"] == "lisa"
+        refused = other.post(f"/jobs/{done.job_id}/cancel")
+        assert refused.status_code == 403
+        assert "somebody else's" in error_of(refused)["message"]
+        mine = {"asset_id": FILM, "run_id": done.run_id, "settings": LIGHT, "force": True}
+        refused = other.post("/jobs/episode-run", json=mine)
+        assert refused.status_code == 403
+    with service.http(tokens["admin"]) as admin:
+        assert admin.post(f"/jobs/{done.job_id}/cancel").status_code == 200
+
+
+def test_a_token_that_is_revoked_or_over_lets_nobody_in(service: Served) -> None:
+    token = service.token_of("shortly", "viewer")
+    with service.http(token) as caller, service.http() as admin:
+        assert caller.get("/v1/videos").status_code == 200
+        listed = admin.get("/v1/tokens").json()["tokens"]
+        mine = next(each for each in listed if each["user"] == "shortly")
+        assert "secret" not in json.dumps(listed)
+        assert token.rpartition("_")[2] not in json.dumps(listed)
+        assert admin.delete(f"/v1/tokens/{mine['token_id']}").json()["revoked_at"]
+        time.sleep(0.5)
+        assert caller.get("/v1/videos").status_code == 401
+        made = admin.post("/v1/tokens", json={"user": "brief", "expires_in_s": 1}).json()
+    with service.http(made["token"]) as brief:
+        time.sleep(1.2)
+        assert brief.get("/v1/videos").status_code == 401
+
+
+def test_no_token_and_no_link_stands_in_any_log(service: Served, tokens: dict[str, str]) -> None:
+    with service.http(tokens["admin"]) as http:
+        http.get("/v1/videos")
+        http.get(f"/v1/search?q={tokens['admin']}")
+        http.get("/nowhere", headers={"x-request-id": tokens["admin"]})
+        audited = http.get("/v1/audit?limit=1000").text
+    for secret in (*tokens.values(), service.token, service.link.partition("code=")[2]):
+        plain = secret.rpartition("_")[2]
+        assert plain not in service.told()
+        assert plain not in audited
+
+
+def test_a_link_lets_in_once(service: Served) -> None:
+    assert httpx.post(service.link).status_code == 401
+    link = service.filmgate("tokens", "link", "--url", service.url, "--scope", "viewer")
+    with httpx.Client(base_url=service.url) as browser:
+        entered = browser.get(link)
+        assert (entered.status_code, entered.headers["location"]) == (303, "/")
+        cookie = entered.headers["set-cookie"]
+        assert "HttpOnly" in cookie
+        assert "SameSite=strict" in cookie
+        assert browser.get("/v1/session").json()["scope"] == "viewer"
+        assert "You are <b>local</b>" in browser.get("/").text
+    assert httpx.get(link).status_code == 401
+
+
+def test_a_page_elsewhere_can_change_nothing(service: Served) -> None:
+    with service.http() as admin:
+        session = admin.post("/v1/session")
+        cookie = session.headers["set-cookie"].split(";")[0]
+        csrf = session.json()["csrf"]
+    change = {"user": "evil", "scope": "admin"}
+    ours = {"cookie": cookie, "x-csrf-token": csrf, "origin": service.url}
+    cases = [
+        ({"cookie": cookie}, 403),
+        ({"cookie": cookie, "x-csrf-token": "guessed"}, 403),
+        ({**ours, "origin": "https://evil.example"}, 403),
+        ({**ours, "origin": "null"}, 403),
+        ({**ours, "sec-fetch-site": "cross-site"}, 403),
+        ({**ours, "sec-fetch-site": "same-site"}, 403),
+        (ours, 201),
+    ]
+    with httpx.Client(base_url=service.url) as browser:
+        for headers, status in cases:
+            response = browser.post("/v1/tokens", json=change, headers=headers)
+            assert response.status_code == status, (headers, response.text)
+        assert browser.delete("/v1/session", headers=ours).status_code == 204
+        assert browser.get("/v1/session", headers={"cookie": cookie}).status_code == 401
+
+
+def test_a_name_that_is_not_ours_is_not_answered(http: httpx.Client) -> None:
+    response = http.get("/v1/videos", headers={"host": "evil.example"})
+    assert response.status_code == 400
+    assert "not reached under that name" in error_of(response)["message"]
+    assert "access-control-allow-origin" not in http.get("/", headers={"origin": "x"}).headers
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_is_kept(
+    http: httpx.Client, service: Served
+) -> None:
+    large = http.post("/jobs/episode-run", content=b" " * 300_000)
+    assert (large.status_code, error_of(large)["error"]) == (413, "too_large")
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(80):
+            yield b"\0" * 100_000
+
+    announced = http.post("/v1/videos?filename=a.mkv", content=b"\0" * 8_000_000)
+    assert announced.status_code == 413
+    streamed = http.post("/v1/videos?filename=a.mkv", content=pieces())
+    assert streamed.status_code == 413
+    assert not list((service.home / "uploads" / ".incoming").iterdir())
+
+
+@pytest.mark.proof
+def test_a_body_that_does_not_come_is_not_waited_for(service: Served, done: JobAnswer) -> None:
+    head = (
+        f"Host: 127.0.0.1\r\nAuthorization: Bearer {service.token}\r\nContent-Length: 100\r\n\r\n"
+    )
+    began = time.monotonic()
+    answer = raw(service, f"POST /jobs/episode-run HTTP/1.1\r\n{head}{{".encode(), patience_s=30)
+    assert answer.split(b" ", 2)[1] == b"408"
+    assert 5 < time.monotonic() - began < 20
+    with service.http() as http:
+        assert http.get("/healthz").status_code == 200
+
+
+def test_whoever_guesses_or_asks_too_much_is_told_to_wait(
+    tmp_path: Path, database_url: str
+) -> None:
+    told = {"FILMGATE_DATABASE_URL": database_url, "FILMGATE_RATE_PER_S": "5"}
+    with served(tmp_path / "home", "--workers", "0", **told) as slow:
+        with slow.http() as http:
+            answers = [http.get("/v1/videos") for _ in range(14)]
+            assert {each.status_code for each in answers} == {200, 429}
+            late = next(each for each in answers if each.status_code == 429)
+            assert error_of(late)["error"] == "too_many"
+            assert int(late.headers["retry-after"]) >= 1
+        with httpx.Client(base_url=slow.url) as guesser:
+            tokens = [f"fg_{number:012d}_{'a' * 43}" for number in range(25)]
+            guesses = [{"authorization": f"Bearer {token}"} for token in tokens]
+            answers = [guesser.get("/v1/videos", headers=each) for each in guesses]
+            assert [answers[0].status_code, answers[-1].status_code] == [401, 429]
+        assert slow.stop() == 0
+
+
+def test_every_change_is_written_down_with_who_made_it(
+    service: Served, tokens: dict[str, str]
+) -> None:
+    with service.http(tokens["viewer"]) as viewer:
+        viewer.post("/jobs/episode-run", json={}, headers={"x-request-id": "try-this"})
+    with service.http() as admin:
+        entries = admin.get("/v1/audit?limit=1000").json()["entries"]
+    tried = next(each for each in entries if each["request_id"] == "try-this")
+    assert (tried["user"], tried["status"]) == ("a-viewer", 403)
+    assert tried["action"] == "POST /jobs/{pipeline}-run"
+    uploaded = [each for each in entries if each["action"] == "POST /v1/videos"]
+    assert any(each["details"].get("asset_id") == FILM for each in uploaded)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--host", "0.0.0.0"], "no token of an admin"),
+        (["--host", "0.0.0.0", "--no-auth"], "only this machine"),
+        (["--host", "203.0.113.7", "--no-auth"], "only this machine"),
+    ],
+)
+def test_others_are_not_served_without_asking_who_they_are(
+    tmp_path: Path, database_url: str, service: Served, arguments: list[str], why: str
+) -> None:
+    env = {**service.env, "FILMGATE_HOME": str(tmp_path), "FILMGATE_DATABASE_URL": database_url}
+    done = subprocess.run(
+        [sys.executable, "-m", "filmgate", "serve", *arguments],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert why in done.stderr
