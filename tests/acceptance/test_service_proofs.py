@@ -9,14 +9,19 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
 import psycopg
 import pytest
 
+from filmgate.client import Client
+from filmgate.core.errors import Unavailable
 from filmgate.core.jobs import JobAnswer, JobState
+from filmgate.db.embedded import EmbeddedPostgres
 from support.command import Filmgate
 from support.films import film_of_shots
 from support.served import LIGHT, Served, served, until, worker
@@ -69,7 +74,6 @@ def test_a_job_whose_worker_is_killed_in_a_stage_is_finished_by_another_byte_for
             ended = client.wait(job, 60)
         assert ended.state is JobState.SUCCEEDED
         assert ended.tries == 2
-        assert ended.worker != client.job(job.job_id).started_at
     alone = Filmgate(tmp_path / "alone", is_light=False)
     video = service.home / "uploads" / "film" / "film.mkv"
     sets = [part for name in SLOW for part in ("--set", f"{name}=false")]
@@ -111,6 +115,10 @@ def test_a_job_that_takes_too_much_memory_ends_alone_and_says_so(
     assert other.state is JobState.SUCCEEDED
 
 
+def some_are_over(client: Client, wanted: int) -> bool:
+    return sum(1 for job in client.jobs() if job.state.is_over) >= wanted
+
+
 def test_of_many_jobs_none_is_lost_and_none_done_twice_though_workers_are_killed(
     service: Served, film: Path
 ) -> None:
@@ -122,7 +130,7 @@ def test_of_many_jobs_none_is_lost_and_none_done_twice_though_workers_are_killed
         for number in range(3):
             with worker(service, "--concurrency", "2") as doomed:
                 wanted = 3 * (number + 1)
-                until(lambda n=wanted: sum(1 for j in client.jobs() if j.state.is_over) >= n)
+                until(partial(some_are_over, client, wanted))
                 doomed.kill()
                 doomed.wait()
         with worker(service, "--concurrency", "2"):
@@ -139,19 +147,37 @@ def test_of_many_jobs_none_is_lost_and_none_done_twice_though_workers_are_killed
         assert len(list((runs[0] / "commits").glob("scenes.*"))) == 1
 
 
-def server_of(home: Path) -> int:
-    note = home / "pg" / "cluster" / "data" / "postmaster.pid"
-    return int(note.read_text().split()[0])
+def kill_server(folder: Path) -> None:
+    note = folder / "cluster" / "data" / "postmaster.pid"
+    os.kill(int(note.read_text().split()[0]), signal.SIGKILL)
+
+
+def test_an_embedded_database_that_is_killed_is_started_again(tmp_path: Path, film: Path) -> None:
+    told = {"FILMGATE_WORKER_SILENCE_S": "2"}
+    with served(tmp_path / "home", **told) as service, service.client() as client:
+        client.upload(film)
+        kill_server(service.home / "pg")
+        job = until(lambda: submitted(client, new=True))
+        assert client.wait(job, 60).state is JobState.SUCCEEDED
+
+
+def submitted(client: Client, **asked: Any) -> JobAnswer | None:
+    try:
+        return client.run("episode", asset_id="film", settings=LIGHT, **asked)
+    except Unavailable:
+        return None
 
 
 def test_a_database_that_is_killed_under_load_is_missed_and_then_all_is_well(
     tmp_path: Path, film: Path
 ) -> None:
     """503 with Retry-After while it is away; nothing that was answered is lost."""
+    server = EmbeddedPostgres(tmp_path / "pg")
     told = {"FILMGATE_WORKER_SILENCE_S": "2", "FILMGATE_RATE_PER_S": "0"}
+    told["FILMGATE_DATABASE_URL"] = server.keep()
     seen: Counter[int] = Counter()
     late: list[httpx.Response] = []
-    submitted: list[int] = []
+    answered: list[int] = []
     stop = threading.Event()
     with served(tmp_path / "home", **told) as service:
         with service.client() as client:
@@ -173,7 +199,7 @@ def test_a_database_that_is_killed_under_load_is_missed_and_then_all_is_well(
                     response = http.post("/jobs/episode-run", json=asked)
                     seen[response.status_code] += 1
                     if response.status_code == 202:
-                        submitted.append(response.json()["job_id"])
+                        answered.append(response.json()["job_id"])
                     time.sleep(0.3)
 
         threads = [threading.Thread(target=each) for each in (ask, ask, submit)]
@@ -181,8 +207,10 @@ def test_a_database_that_is_killed_under_load_is_missed_and_then_all_is_well(
             thread.start()
         time.sleep(1.5)
         for _ in range(2):
-            os.kill(server_of(service.home), signal.SIGKILL)
-            time.sleep(4)
+            kill_server(tmp_path / "pg")
+            time.sleep(5)
+            server.keep()
+            time.sleep(2)
         stop.set()
         for thread in threads:
             thread.join()
@@ -196,8 +224,9 @@ def test_a_database_that_is_killed_under_load_is_missed_and_then_all_is_well(
             assert client.jump("film", "scene").artifact.span_start_ms == 0
             until(lambda: all(job.state.is_over for job in client.jobs()), 120)
             jobs = {job.job_id: job for job in client.jobs()}
-        assert set(submitted) <= set(jobs)
+        assert set(answered) <= set(jobs)
         assert {job.state for job in jobs.values()} == {JobState.SUCCEEDED}
+    assert server.stop()
 
 
 def test_two_hundred_streams_are_open_while_a_run_goes_on(service: Served, film: Path) -> None:

@@ -31,13 +31,16 @@ from filmgate.core.answers import (
     SnapshotAnswer,
 )
 from filmgate.core.jump_filters import JumpFilters
-from filmgate.core.questions import LONGEST_QUERY, MAX_MS, Direction, JumpKind, TextSource
+from filmgate.core.questions import MAX_MS, Direction, JumpKind, TextSource
 from filmgate.core.runs import IngestedRunsAnswer, UploadAnswer, VideoAnswer, VideosAnswer
 from filmgate.core.selection import Selection
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
 MB = 1_000_000
+LONGEST_QUESTION = 2000
+"""Characters of words to look for: an address has room for no more, whatever their script."""
+
 MEDIA_TYPES = {
     ".mp4": "video/mp4",
     ".m4v": "video/mp4",
@@ -55,7 +58,7 @@ Words = Annotated[
     Query(
         description='Words, "a phrase", this or that, -without.',
         min_length=1,
-        max_length=LONGEST_QUERY,
+        max_length=LONGEST_QUESTION,
         examples=["compiler or rocket"],
     ),
 ]
@@ -159,7 +162,7 @@ def jump(
     from_ms: FromMs = None,
     label: Word = None,
     face_cluster_id: Word = None,
-    text: Annotated[str | None, Query(min_length=1, max_length=LONGEST_QUERY)] = None,
+    text: Annotated[str | None, Query(min_length=1, max_length=LONGEST_QUESTION)] = None,
     min_confidence: Annotated[float | None, Query(ge=0, le=1)] = None,
 ) -> Response:
     """The next thing that starts after a moment, or the last that starts before it; 404 where
