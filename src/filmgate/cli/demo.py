@@ -15,6 +15,7 @@ class Sample(StrEnum):
     """What the demonstration is of."""
 
     EPISODE = "episode"
+    FILM = "film"
     RULEBOOK = "rulebook"
     GAMEPLAY = "gameplay"
 
@@ -30,8 +31,8 @@ def demo(
     sample: Annotated[
         Sample,
         typer.Argument(
-            help="episode: a film and its people; rulebook: a book of rules; gameplay: recorded "
-            "sessions of a game."
+            help="episode: a film and its people; film: that film alone; rulebook: a book of "
+            "rules; gameplay: recorded sessions of a game."
         ),
     ] = Sample.EPISODE,
     as_json: AsJson = False,
@@ -41,10 +42,26 @@ def demo(
     match sample:
         case Sample.EPISODE:
             _of_a_film(as_json=as_json)
+        case Sample.FILM:
+            _compose()
         case Sample.RULEBOOK:
             _of_a_book(as_json=as_json)
         case Sample.GAMEPLAY:
             _of_a_game(as_json=as_json)
+
+
+def _compose() -> None:
+    """Compose the sample film, where it is not there yet; print where it is."""
+    from filmgate.app import settings  # keeps --help quick
+    from filmgate.app.demo import film_in
+    from filmgate.cli.progress import stage_progress
+
+    with stage_progress(quiet=True) as progress:
+        made = film_in(
+            settings.load().home,
+            lambda done, total: progress.stage_progress("composing", done, total),
+        )
+    typer.echo(str(made))
 
 
 def _of_a_game(*, as_json: bool) -> None:
