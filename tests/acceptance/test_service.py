@@ -241,6 +241,14 @@ def test_a_run_that_failed_fails_its_job_alone(client: Client, film: Path) -> No
     )
 
 
+def test_a_job_may_ask_for_some_stages_alone(client: Client, film: Path) -> None:
+    client.upload(film, "partly")
+    ended = client.wait(client.run("episode", asset_id="partly", stages=["probe"]), 60)
+    assert (ended.state, ended.tries) == (JobState.SUCCEEDED, 1)
+    status = client.status("partly")
+    assert (status.status, status.stages["probe"].status) == ("INCOMPLETE", "SUCCESS")
+
+
 def test_uploads_come_as_forms_or_bytes_and_the_same_twice_is_one(
     http: httpx.Client, film: Path
 ) -> None:

@@ -74,7 +74,7 @@ def create_app(service: Service) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.service = service
-    for module in (entrance, videos, artifacts, rulebooks, jobs, episodes, access, health):
+    for module in (videos, episodes, artifacts, rulebooks, jobs, access, entrance, health):
         app.include_router(module.router)
     app.add_exception_handler(FilmgateError, _of_ours)
     app.add_exception_handler(RequestValidationError, _of_words)
@@ -164,6 +164,14 @@ def _described(app: FastAPI) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas["ErrorBody"] = ErrorBody.model_json_schema()
+    schema["components"]["securitySchemes"] = {
+        "token": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A token of `filmgate tokens create`.",
+        }
+    }
+    schema["security"] = [{"token": []}]
     schema["components"]["responses"] = {
         str(status): {
             "description": told,

@@ -3,16 +3,13 @@
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from fastapi import Depends, Path, Query, Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Path, Query, Request
 
 from filmgate.api.service import Service
 from filmgate.core.access import Caller, Scope
 from filmgate.core.errors import UsageError
-from filmgate.core.questions import MAX_MS, SelectionMode
+from filmgate.core.questions import SelectionMode
 from filmgate.core.selection import Selection
-
-BEARER = HTTPBearer(auto_error=False, description="A token of `filmgate tokens create`.")
 
 ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 
@@ -50,27 +47,25 @@ Cursor = Annotated[
     Query(description="`next_cursor` of the answer before.", min_length=1, max_length=2000),
 ]
 Limit = Annotated[int, Query(description="So many at most.", ge=1, le=1000, examples=[20])]
-FromMs = Annotated[
-    int | None, Query(description="A moment in ms.", ge=-1, le=MAX_MS, examples=[9000])
-]
 Word = Annotated[str | None, Query(min_length=1, max_length=512)]
 
 
-def service_of(request: Request) -> Service:
+def service_in(request: Request) -> Service:
     """The service that the application serves."""
     service: Service = request.app.state.service
     return service
 
 
+async def service_of(request: Request) -> Service:
+    """The same, as a dependency; one that is awaited costs no thread."""
+    return service_in(request)
+
+
 Serving = Annotated[Service, Depends(service_of)]
 
 
-Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
-"""Declared for those who read the description; the guard has looked at it before."""
-
-
-def _need(scope: Scope) -> Callable[[Request, Bearer], Awaitable[Caller]]:
-    async def who(request: Request, _bearer: Bearer) -> Caller:
+def _need(scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
+    async def who(request: Request) -> Caller:
         caller: Caller = request.state.caller
         caller.need(scope)
         return caller

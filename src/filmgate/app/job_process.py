@@ -29,6 +29,7 @@ from filmgate.core.errors import (
     error_body,
 )
 from filmgate.core.jobs import JobOutcome, JobRequest
+from filmgate.core.states import RunState
 
 LOOK_S = 0.2
 """How often a job's memory is looked at."""
@@ -194,7 +195,8 @@ def _outcome_of(work: Work) -> JobOutcome:
         return _failed(Unavailable("the system refused something", got=str(error)))
     except Exception as error:  # noqa: BLE001 - a fault of ours; the worker goes on
         return _failed(FilmgateError(f"{type(error).__name__}: {error}"))
-    is_unknown = report.receipt is None and report.exit_code is ExitCode.DONE
+    is_complete = report.manifest.status is RunState.SUCCESS
+    is_unknown = report.receipt is None and is_complete and report.exit_code is ExitCode.DONE
     return JobOutcome(
         exit_code=int(ExitCode.UNAVAILABLE if is_unknown else report.exit_code),
         run_status=report.manifest.status.value,

@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from filmgate.api.answering import answered
 from filmgate.api.parameters import Cursor, Limit, Serving, Viewer, Word
-from filmgate.api.routes.videos import Words
+from filmgate.api.questions import LONGEST_QUESTION
 from filmgate.core.answers import PeopleAnswer, ProvenanceAnswer, SearchAnswer
 from filmgate.core.questions import TextSource
 
@@ -38,7 +38,15 @@ def search(
     request: Request,
     service: Serving,
     _who: Viewer,
-    q: Words,
+    q: Annotated[
+        str,
+        Query(
+            min_length=1,
+            max_length=LONGEST_QUESTION,
+            description='Words, "a phrase", this or that, -without.',
+            examples=["compiler or rocket"],
+        ),
+    ],
     source: Annotated[TextSource, Query()] = TextSource.ALL,
     limit: Limit = 20,
     cursor: Cursor = None,

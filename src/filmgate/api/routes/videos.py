@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Body, Query, Request
+from fastapi import APIRouter, Body, Depends, Query, Request
 from fastapi.responses import Response
 
 from filmgate.api.answering import answered
@@ -13,14 +13,15 @@ from filmgate.api.parameters import (
     AssetId,
     Chosen,
     Cursor,
-    FromMs,
     Limit,
     Operator,
     Serving,
     Viewer,
     Word,
     noted,
+    service_in,
 )
+from filmgate.api.questions import FindQuestion, JumpQuestion, described, read_as
 from filmgate.api.uploading import Incoming, name_of, pieces, receive_into
 from filmgate.core.answers import (
     ArtifactPage,
@@ -30,17 +31,13 @@ from filmgate.core.answers import (
     ScreentimeAnswer,
     SnapshotAnswer,
 )
-from filmgate.core.jump_filters import JumpFilters
-from filmgate.core.questions import MAX_MS, Direction, JumpKind, TextSource
+from filmgate.core.questions import MAX_MS
 from filmgate.core.runs import IngestedRunsAnswer, UploadAnswer, VideoAnswer, VideosAnswer
 from filmgate.core.selection import Selection
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
 MB = 1_000_000
-LONGEST_QUESTION = 2000
-"""Characters of words to look for: an address has room for no more, whatever their script."""
-
 MEDIA_TYPES = {
     ".mp4": "video/mp4",
     ".m4v": "video/mp4",
@@ -53,16 +50,49 @@ MEDIA_TYPES = {
     ".ogg": "audio/ogg",
     ".flac": "audio/flac",
 }
-Words = Annotated[
-    str,
-    Query(
-        description='Words, "a phrase", this or that, -without.',
-        min_length=1,
-        max_length=LONGEST_QUESTION,
-        examples=["compiler or rocket"],
-    ),
-]
 Moment = Annotated[int | None, Query(ge=0, le=MAX_MS, description="In ms.", examples=[9000])]
+
+
+@router.get("/{asset_id}/jump", response_model=JumpAnswer, openapi_extra=described(JumpQuestion))
+def jump(
+    request: Request,
+    _who: Viewer,
+    asset_id: AssetId,
+    asked: Annotated[JumpQuestion, Depends(read_as(JumpQuestion))],
+) -> Response:
+    """The next thing that starts after a moment, or the last that starts before it; 404 where
+    there is none."""
+    way = asked.direction
+    answer = service_in(request).archive.jump(
+        asset_id,
+        asked.kind,
+        direction=way,
+        from_ms=asked.from_ms if asked.from_ms is not None else way.outside,
+        filters=asked.filters,
+        selection=asked.chosen,
+    )
+    return answered(request, answer)
+
+
+@router.get("/{asset_id}/find", response_model=FindAnswer, openapi_extra=described(FindQuestion))
+def find(
+    request: Request,
+    _who: Viewer,
+    asset_id: AssetId,
+    asked: Annotated[FindQuestion, Depends(read_as(FindQuestion))],
+) -> Response:
+    """Where in a video something is said or shown, in order of time."""
+    answer = service_in(request).archive.find(
+        asset_id,
+        asked.q,
+        source=asked.source,
+        direction=asked.direction,
+        from_ms=asked.from_ms,
+        limit=asked.limit,
+        cursor=asked.cursor,
+        selection=asked.chosen,
+    )
+    return answered(request, answer)
 
 
 @router.get("", response_model=VideosAnswer)
@@ -148,69 +178,6 @@ def get_media(request: Request, service: Serving, _who: Viewer, asset_id: AssetI
         media_type=media_type,
         name=media.path.name,
     )
-
-
-@router.get("/{asset_id}/jump", response_model=JumpAnswer)
-def jump(
-    request: Request,
-    service: Serving,
-    _who: Viewer,
-    asset_id: AssetId,
-    selection: Chosen,
-    kind: Annotated[JumpKind, Query(description="What to jump to.")],
-    direction: Annotated[Direction, Query()] = Direction.NEXT,
-    from_ms: FromMs = None,
-    label: Word = None,
-    face_cluster_id: Word = None,
-    text: Annotated[str | None, Query(min_length=1, max_length=LONGEST_QUESTION)] = None,
-    min_confidence: Annotated[float | None, Query(ge=0, le=1)] = None,
-) -> Response:
-    """The next thing that starts after a moment, or the last that starts before it; 404 where
-    there is none."""
-    answer = service.archive.jump(
-        asset_id,
-        kind,
-        direction=direction,
-        from_ms=from_ms if from_ms is not None else direction.outside,
-        filters=JumpFilters(
-            label=label,
-            face_cluster_id=face_cluster_id,
-            text=text,
-            min_confidence=min_confidence,
-        ),
-        selection=selection,
-    )
-    return answered(request, answer)
-
-
-@router.get("/{asset_id}/find", response_model=FindAnswer)
-def find(
-    request: Request,
-    service: Serving,
-    _who: Viewer,
-    asset_id: AssetId,
-    selection: Chosen,
-    q: Words,
-    source: Annotated[
-        TextSource, Query(description="What was said, what stands on screen, or both.")
-    ] = TextSource.TRANSCRIPT,
-    direction: Annotated[Direction, Query()] = Direction.NEXT,
-    from_ms: FromMs = None,
-    limit: Limit = 20,
-    cursor: Cursor = None,
-) -> Response:
-    """Where in a video something is said or shown, in order of time."""
-    answer = service.archive.find(
-        asset_id,
-        q,
-        source=source,
-        direction=direction,
-        from_ms=from_ms,
-        limit=limit,
-        cursor=cursor,
-        selection=selection,
-    )
-    return answered(request, answer)
 
 
 @router.get("/{asset_id}/artifacts", response_model=ArtifactPage)
