@@ -164,6 +164,9 @@ def test_a_stream_ends_with_how_the_run_stands(http: httpx.Client, done: JobAnsw
     assert json.loads(data.removeprefix("data: "))["status"] == "SUCCESS"
     bad = http.get(f"/episodes/{FILM}/events", headers={"last-event-id": "1.2"})
     assert bad.status_code == 400
+    place = next(line for line in text.splitlines()[::-1] if line.startswith("id: "))[4:]
+    path = f"/episodes/{FILM}/runs/{done.run_id}/events"
+    assert http.get(path, headers={"last-event-id": place}).status_code == 204
 
 
 def test_a_run_is_followed_while_it_goes(service: Served, client: Client, film: Path) -> None:
@@ -205,6 +208,7 @@ def test_a_job_that_is_queued_or_running_is_cancelled(client: Client, film: Path
     stopped = until(lambda: (job := client.job(running.job_id)).state.is_over and job)
     assert stopped.state is JobState.CANCELLED
     assert not client.status("one").is_at_work
+    assert "can go on" in client.status("one").suggested_actions[0]
     resumed = client.run("episode", asset_id="one", settings={"ocr.enabled": False})
     assert resumed.run_id == running.run_id
     assert client.cancel(resumed.job_id).job_id == resumed.job_id
@@ -212,9 +216,12 @@ def test_a_job_that_is_queued_or_running_is_cancelled(client: Client, film: Path
 
 def test_jobs_of_higher_priority_are_done_first(client: Client, film: Path) -> None:
     jobs = []
-    for name, priority in (("first", 50), ("low", -5), ("high", 5)):
+    for name in ("first", "low", "high"):
         client.upload(film, name)
-        asked = {"asset_id": name, "settings": LIGHT, "priority": priority}
+    for name, priority in (("first", 50), ("low", -5), ("high", 5)):
+        slow = {"ocr.enabled": False, "pdf.enabled": False}
+        settings = slow if name == "first" else LIGHT
+        asked = {"asset_id": name, "settings": settings, "priority": priority}
         jobs.append(client.run("episode", **asked))
     low, high = (client.wait(job, 60) for job in jobs[1:])
     assert low.started_at is not None
@@ -233,6 +240,7 @@ def test_a_run_that_failed_fails_its_job_alone(client: Client, film: Path) -> No
     assert ended.state is JobState.FAILED
     assert ended.outcome is not None
     assert ended.outcome.exit_code == 3
+    assert "cluster is blocked" in str(ended.outcome.error)
     status = client.status("badly")
     assert status.stages["cluster"].blocked is not None
     assert status.suggested_actions
@@ -259,6 +267,10 @@ def test_uploads_come_as_forms_or_bytes_and_the_same_twice_is_one(
     again = http.post("/v1/videos", params={"asset_id": "form", "filename": "b.mkv"}, content=data)
     assert (again.status_code, again.json()["is_known"]) == (200, True)
     assert again.json()["file_name"] == "a film.mkv"
+    told = http.post("/v1/videos", files={"file": ("a.mkv", data)}, data={"asset_id": "told"})
+    assert told.json()["asset_id"] == "told"
+    strange = http.post("/v1/videos", files={"file": ("a.mkv", data)}, data={"id": "told"})
+    assert strange.status_code == 400
     named = http.post("/v1/videos", files={"file": ("Ein Film.mkv", data)})
     assert named.json()["asset_id"] == "Ein-Film"
     assert http.get("/v1/videos/form/media").content == data
@@ -298,6 +310,8 @@ def test_bad_words_are_400_with_the_word_and_unknown_things_404(http: httpx.Clie
         f"/v1/videos/{FILM}/artifacts?cursor=abc",
         f"/v1/videos/{FILM}/artifacts?limit=0",
         f"/v1/videos/{FILM}/find?q=a&selection=best",
+        f"/v1/videos/{FILM}/jump?kind=scene&from=9000",
+        "/jobs?state=running",
         "/v1/videos/-/jump?kind=scene",
         "/jobs/none",
     ]
@@ -312,6 +326,23 @@ def test_bad_words_are_400_with_the_word_and_unknown_things_404(http: httpx.Clie
     assert http.post("/jobs/episode-run", content=b"{").status_code == 400
     assert http.delete("/v1/videos").status_code == 405
     assert "kind" in error_of(http.get(bad[1]))["message"]
+
+
+def test_a_client_that_is_held_wrong_says_so_and_tells_no_secret(service: Served) -> None:
+    with service.client(f"{service.token}\n") as client:
+        assert list(client.jobs())
+    with pytest.raises(Invalid, match="no token") as refused:
+        service.client(f"{service.token} and more")
+    assert service.token not in str(refused.value)
+    with pytest.raises(Invalid, match="no address"):
+        Client("127.0.0.1:8321", service.token)
+
+
+def test_every_answer_can_be_asked_for_by_its_head_alone(http: httpx.Client) -> None:
+    for path in ("/healthz", "/v1/videos", f"/v1/videos/{FILM}/jump?kind=scene"):
+        head, whole = http.head(path), http.get(path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["etag"] == whole.headers["etag"]
 
 
 def test_a_pdf_that_was_not_made_is_missed_by_name(http: httpx.Client, done: JobAnswer) -> None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from filmgate.app.clock import utc_now
 from filmgate.core.digest import sha256_hex
-from filmgate.core.errors import FilmgateError, Unauthenticated, error_body
+from filmgate.core.errors import FilmgateError, RangeUnsatisfiable, Unauthenticated, error_body
 
 RETRY_AFTER = timedelta(seconds=2)
 """When a service that is away may be back."""
@@ -40,6 +40,8 @@ def refused(error: FilmgateError) -> Response:
     if error.http_status in {429, 503}:
         after = error.extra.get("retry_after_s", RETRY_AFTER.total_seconds())
         headers["retry-after"] = str(int(after))
+    if isinstance(error, RangeUnsatisfiable):
+        headers["content-range"] = f"bytes */{error.extra['size']}"
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = 'Bearer realm="filmgate"'
     return JSONResponse(error_body(error, utc_now()), error.http_status, headers)

@@ -2,17 +2,21 @@
 
 import asyncio
 import contextlib
+import traceback
 from collections.abc import AsyncIterator
+from errno import EDQUOT, EMFILE, ENFILE, ENOSPC
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from filmgate.api.answering import ErrorBody, refused
+from filmgate.api.doorkeeper import COOKIE
 from filmgate.api.guard import Guard
 from filmgate.api.routes import (
     access,
@@ -54,8 +58,8 @@ def create_app(service: Service) -> FastAPI:
     """The application over a service that is open."""
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        listening = asyncio.create_task(service.hub.listen(lambda: _guard(app).forget()))
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        listening = asyncio.create_task(service.hub.listen(service.doorkeeper.forget))
         try:
             yield
         finally:
@@ -72,26 +76,22 @@ def create_app(service: Service) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json",
         redirect_slashes=False,
+        dependencies=[Depends(known_words)],
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
+    app.state.words = {}
     for module in (videos, episodes, artifacts, rulebooks, jobs, access, entrance, health):
         app.include_router(module.router)
     app.add_exception_handler(FilmgateError, _of_ours)
     app.add_exception_handler(RequestValidationError, _of_words)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(OSError, _of_the_system)
+    app.add_exception_handler(ClientDisconnect, _of_the_gone)
     app.add_exception_handler(Exception, _of_nobody)
     app.add_middleware(Guard, service=service)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     return app
-
-
-def _guard(app: FastAPI) -> Guard:
-    """The guard in the stack of what handles requests."""
-    layer: Any = app.middleware_stack
-    while not isinstance(layer, Guard):
-        layer = layer.app
-    return layer
 
 
 async def _of_ours(_request: Request, error: Exception) -> Response:
@@ -101,17 +101,55 @@ async def _of_ours(_request: Request, error: Exception) -> Response:
 
 
 async def _of_words(_request: Request, error: Exception) -> Response:
-    """Bad parameters and bodies: 400, never 422."""
+    """Bad parameters and bodies: 400, never 422. The first fault is told, the others listed."""
     faults = error.errors() if isinstance(error, RequestValidationError) else []
-    said = [f"{'.'.join(str(part) for part in f['loc'])}: {f['msg']}" for f in faults[:20]]
-    first = faults[0]["loc"] if faults else ("request",)
+    told = [
+        {
+            "where": ".".join(str(part) for part in each["loc"]),
+            "expected": each["msg"],
+            "got": _shown(each.get("input")),
+        }
+        for each in faults[:20]
+    ]
+    first = told[0] if told else {"where": "the request", "expected": None, "got": None}
     return refused(
         UsageError(
-            f"{'.'.join(str(part) for part in first[1:]) or first[0]} will not do",
-            expected="what /openapi.json describes",
-            got="; ".join(said)[:2000].encode("utf-8", "backslashreplace").decode(),
+            f"{first['where']} will not do",
+            expected=first["expected"],
+            got=first["got"] if faults and faults[0]["type"] != "missing" else "nothing",
+            hint="/openapi.json describes what will",
+            faults=told[1:] or None,
         )
     )
+
+
+def _shown(value: object) -> str:
+    """What came, as it can be told: short, and in UTF-8."""
+    return repr(value)[:200].encode("utf-8", "backslashreplace").decode()
+
+
+async def known_words(request: Request) -> None:
+    """Raise UsageError for a parameter that is none here: what is misspelled would do nothing."""
+    if not request.query_params:
+        return
+    words = _words_of(request.app, request.scope["route"].path, request.method.lower())
+    strange = [name for name in request.query_params if name not in words]
+    if strange:
+        raise UsageError(
+            f"there is no parameter {strange[0][:80]!r} here",
+            expected=f"one of {', '.join(sorted(words))}" if words else "none",
+            got=_shown(strange[0]),
+        )
+
+
+def _words_of(app: FastAPI, path: str, method: str) -> frozenset[str]:
+    """The parameters in the query of an operation."""
+    known: dict[tuple[str, str], frozenset[str]] = app.state.words
+    if (path, method) not in known:
+        operation = app.openapi()["paths"].get(path, {}).get(method, {})
+        told = operation.get("parameters", [])
+        known[path, method] = frozenset(each["name"] for each in told if each["in"] == "query")
+    return known[path, method]
 
 
 async def _of_http(request: Request, error: Exception) -> Response:
@@ -130,14 +168,22 @@ async def _of_http(request: Request, error: Exception) -> Response:
     return refused(Invalid(f"the request will not do: {said}"))
 
 
-async def _of_the_system(_request: Request, error: Exception) -> Response:
+async def _of_the_system(request: Request, error: Exception) -> Response:
+    if getattr(error, "errno", None) not in {ENOSPC, EDQUOT, EMFILE, ENFILE}:
+        traceback.print_exception(error)
+        return await _of_nobody(request, error)
     return refused(
         Unavailable(
-            "the system refused something",
+            "this machine is out of room",
             got=getattr(error, "strerror", None) or type(error).__name__,
-            hint="Nothing was half-written; a full disk needs room",
+            hint="Nothing was half-written; a full disk needs space",
         )
     )
+
+
+async def _of_the_gone(_request: Request, _error: Exception) -> Response:
+    """Whoever asked has gone, in the middle of a body; nobody hears this."""
+    return refused(Invalid("the request broke off"))
 
 
 async def _of_nobody(_request: Request, error: Exception) -> Response:
@@ -169,9 +215,15 @@ def _described(app: FastAPI) -> dict[str, Any]:
             "type": "http",
             "scheme": "bearer",
             "description": "A token of `filmgate tokens create`.",
-        }
+        },
+        "session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": COOKIE,
+            "description": "A session of a one-time link; changes carry `X-CSRF-Token` besides.",
+        },
     }
-    schema["security"] = [{"token": []}]
+    schema["security"] = [{"token": []}, {"session": []}]
     schema["components"]["responses"] = {
         str(status): {
             "description": told,

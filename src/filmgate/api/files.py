@@ -6,6 +6,7 @@ import stat
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote
 
 from anyio import to_thread
@@ -52,7 +53,8 @@ def file_response(
     }
     if is_known(request, tag):
         return Response(status_code=304, headers=headers)
-    asked = request.headers.get("range")
+    is_head = getattr(request.state, "is_head", False)
+    asked = request.headers.get("range") if not is_head else None
     is_same = request.headers.get("if-range", tag) == tag
     part = _part(asked, size) if asked is not None and is_same else None
     status = 206 if part is not None else 200
@@ -60,10 +62,9 @@ def file_response(
         headers["content-range"] = f"bytes {part.start}-{part.end - 1}/{size}"
     part = part or Part(start=0, end=size)
     headers["content-length"] = str(part.end - part.start)
-    if request.method == "HEAD":
+    if is_head:
         return Response(status_code=status, headers=headers, media_type=media_type)
-    descriptor = _opened(path, size)
-    return StreamingResponse(_pieces(descriptor, part), status, headers, media_type)
+    return StreamingResponse(_pieces(_opened(path, size), part), status, headers, media_type)
 
 
 def _part(asked: str, size: int) -> Part | None:
@@ -72,7 +73,7 @@ def _part(asked: str, size: int) -> Part | None:
         return None
     found = _RANGE.match(asked.replace(" ", ""))
     if found is None:
-        raise _unsatisfiable(asked, size)
+        return None  # what is no range is passed over
     if found[3] is not None:
         part = Part(start=max(0, size - int(found[3])), end=size)
     else:
@@ -85,12 +86,15 @@ def _part(asked: str, size: int) -> Part | None:
 
 def _unsatisfiable(asked: str, size: int) -> RangeUnsatisfiable:
     return RangeUnsatisfiable(
-        "the file has no such part", expected=f"bytes of 0-{size - 1}", got=asked[:80]
+        "the file has no such part",
+        expected=f"some of its {size} bytes",
+        got=asked[:80],
+        size=size,
     )
 
 
-def _opened(path: Path, size: int) -> int:
-    """The file's descriptor; NotFound where it is not the regular file that is meant."""
+def _opened(path: Path, size: int) -> BinaryIO:
+    """The file; NotFound where it is not the regular one that is meant."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
@@ -99,18 +103,16 @@ def _opened(path: Path, size: int) -> int:
     if not stat.S_ISREG(found.st_mode) or found.st_size != size:
         os.close(descriptor)
         raise NotFound("the file is not what it was", expected=f"{path.name} of {size} bytes")
-    return descriptor
+    return os.fdopen(descriptor, "rb")
 
 
-async def _pieces(descriptor: int, part: Part) -> AsyncIterator[bytes]:
+async def _pieces(file: BinaryIO, part: Part) -> AsyncIterator[bytes]:
     at = part.start
-    try:
+    with file:
         while at < part.end:
             length = min(PIECE_BYTES, part.end - at)
-            piece = await to_thread.run_sync(os.pread, descriptor, length, at)
+            piece = await to_thread.run_sync(os.pread, file.fileno(), length, at)
             if not piece:
                 raise OSError("the file became shorter while it was sent")
             at += len(piece)
             yield piece
-    finally:
-        os.close(descriptor)

@@ -6,10 +6,8 @@ and for changes a row in the audit log.
 """
 
 import time
-from collections.abc import Callable
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import structlog
 from anyio import to_thread
@@ -18,21 +16,19 @@ from starlette.types import Scope as Request
 
 from filmgate.api import limits
 from filmgate.api.answering import refused
+from filmgate.api.doorkeeper import secret_in
 from filmgate.api.observing import AccessLog, Spans, request_id_of
 from filmgate.api.service import Door, Service
 from filmgate.core.access import Caller, Scope, Way
-from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import FilmgateError, Invalid, NotPermitted, Unauthenticated
 from filmgate.core.redaction import redact
 
-COOKIE = "filmgate_session"
-REMEMBER_S = 15.0
-"""How long it is believed, unasked, who holds a token; whoever revokes one is heard at once."""
-
-MOST_REMEMBERED = 10_000
 PUBLIC = frozenset({"/healthz", "/readyz", "/enter", "/", "/favicon.ico"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 UPLOADS = frozenset({"/v1/videos"})
+FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-real-ip", "via"})
+"""What proxies add: then whoever asks need not be on this machine."""
+
 OPEN = Caller(user="local", scope=Scope.ADMIN, way=Way.OPEN)
 
 HEADERS = {
@@ -51,15 +47,9 @@ class Guard:
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app = app
         self._service = service
-        self._known: dict[str, tuple[Caller, float]] = {}
-        self._failures = limits.failures()
         self._access_log = AccessLog()
         self._spans = Spans(is_on="opentelemetry" in service.settings.export)
         self._log: Any = structlog.get_logger()
-
-    def forget(self) -> None:
-        """Ask again who holds which token."""
-        self._known.clear()
 
     async def __call__(self, request: Request, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -69,6 +59,10 @@ class Guard:
         started = time.perf_counter()
         request_id = request_id_of(request)
         request.setdefault("state", {})["request_id"] = request_id
+        is_head = request["method"] == "HEAD"
+        if is_head:  # as GET, without the body
+            request = {**request, "method": "GET"}
+            request["state"]["is_head"] = True
         status = 500
 
         async def telling(message: Message) -> None:
@@ -81,6 +75,8 @@ class Guard:
                     (b"x-request-id", request_id.encode()),
                     *((name, value) for name, value in HEADERS.items() if name not in there),
                 ]
+            elif is_head:
+                message = {**message, "body": b""}
             await send(message)
 
         try:
@@ -108,7 +104,7 @@ class Guard:
     def _check_host(self, headers: dict[str, str]) -> None:
         """A page elsewhere may give its own name our address; then it asks under that name."""
         hosts = self._service.hosts
-        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        host = _split(f"//{headers.get('host', '')}").hostname or ""
         if hosts and host.lower() not in hosts:
             raise Invalid(
                 "this service is not reached under that name",
@@ -119,47 +115,22 @@ class Guard:
 
     async def _caller(self, request: Request, headers: dict[str, str]) -> Caller | None:
         """Who asks; None where nobody needs to be known. Raises Unauthenticated."""
-        address = _address(request)
-        kind, _, token = headers.get("authorization", "").partition(" ")
-        cookie = _cookie(headers)
-        if kind.lower() == "bearer":
-            found = await self._recall(address, "token", token.strip())
-        elif cookie is not None:
-            found = await self._recall(address, "session", cookie)
-        else:
-            found = None
-        if found is not None:
-            return found
-        is_given = bool(kind) or cookie is not None
-        if self._service.door is Door.OPEN and not is_given:
+        address, shown = _address(request), secret_in(headers)
+        if shown is not None:
+            found = await self._service.doorkeeper.caller(*shown, address)
+            if found is not None:
+                return found
+        elif self._service.door is Door.OPEN and not headers.keys() & FORWARDED:
             return OPEN
         if request["path"] in PUBLIC:
             return None
+        self._service.buckets.take(f"stranger {address}")
         raise Unauthenticated(
             "nobody knows who asks",
             expected="Authorization: Bearer TOKEN, or a session",
-            got="one that is not good" if is_given else "neither",
+            got="one that is not good, or not any more" if shown else "neither",
             hint="`filmgate tokens create` makes a token, `filmgate tokens link` a link",
         )
-
-    async def _recall(self, address: str, kind: str, secret: str) -> Caller | None:
-        """Who goes by a secret, as we know, or by asking the database."""
-        key = sha256_hex(f"{kind} {secret}".encode())
-        known = self._known.get(key)
-        if known is not None and known[1] > time.monotonic():
-            return known[0]
-        if self._failures.left(address) < 1.0:
-            self._failures.take(address)  # raises
-        access = self._service.access
-        ask: Callable[[str], Caller | None] = access.holder if kind == "token" else access.session
-        found = await to_thread.run_sync(ask, secret[:200])
-        if found is None:
-            self._failures.take(address)
-            return None
-        if len(self._known) >= MOST_REMEMBERED:
-            self._known.clear()
-        self._known[key] = (found, time.monotonic() + REMEMBER_S)
-        return found
 
     async def _tell(self, request: Request, status: int, started: float) -> None:
         caller: Caller | None = request["state"].get("caller")
@@ -172,8 +143,10 @@ class Guard:
         self._access_log.tell(
             request, status=status, started=started, request_id=request_id, user=user
         )
-        if request["method"] in SAFE:
-            return
+        noted = request["state"].get("audit")
+        is_change = request["method"] not in SAFE and caller is not None
+        if noted is None and not is_change:
+            return  # strangers could fill the log
         entry = {
             "user": user,
             "token_id": caller.token_id if caller else None,
@@ -182,7 +155,7 @@ class Guard:
             "status": status,
             "request_id": request_id,
             "address": _address(request),
-            "details": request["state"].get("audit", {}),
+            "details": noted or {},
         }
         try:
             await to_thread.run_sync(self._service.access.note, redact(entry))
@@ -199,19 +172,19 @@ def _address(request: Request) -> str:
     return str(client[0]) if client else "local"
 
 
+def _split(address: str) -> SplitResult:
+    """An address in its parts; Invalid where it is none."""
+    try:
+        return urlsplit(address)
+    except ValueError as error:
+        raise Invalid("this is no address", got=repr(address[:100])) from error
+
+
 def _bucket(request: Request, caller: Caller | None) -> str:
     """Whose requests are counted together."""
     if caller is None or caller.way is Way.OPEN:
         return f"address {_address(request)}"
     return f"user {caller.user}"
-
-
-def _cookie(headers: dict[str, str]) -> str | None:
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return None
-    return found.value if found is not None else None
 
 
 def _check_origin(headers: dict[str, str], caller: Caller | None) -> None:
@@ -223,7 +196,7 @@ def _check_origin(headers: dict[str, str], caller: Caller | None) -> None:
     if caller is not None and caller.way is Way.TOKEN:
         return
     origin = headers.get("origin")
-    is_ours = origin is None or urlsplit(origin).netloc == headers.get("host")
+    is_ours = origin is None or _split(origin).netloc == headers.get("host")
     if not is_ours or headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
         raise NotPermitted(
             "a page of somebody else's sent this",

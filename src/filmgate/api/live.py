@@ -7,8 +7,9 @@ once for all who watch it, when there is news, and every ten seconds in case som
 
 import asyncio
 import contextlib
-from collections import deque
-from collections.abc import AsyncIterator, Callable
+import json
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,14 +23,12 @@ from filmgate.app.database import Database
 from filmgate.app.jobs import Jobs
 from filmgate.app.run_status import RunStatus
 from filmgate.app.status_answers import status_answer
-from filmgate.app.system import System
-from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import FilmgateError, TooMany, Unavailable
 from filmgate.core.runs import StatusAnswer
+from filmgate.db.notices import ACCESS, RUNS
 from filmgate.store.event_log import EventReader, LoggedLine, place_text
 from filmgate.store.run_directory import FolderRun
 
-RUNS, ACCESS = "filmgate_runs", "filmgate_access"
 LOOK_ANYWAY_S = 10.0
 AT_MOST_EVERY_S = 0.25
 KEPT = 1000
@@ -39,7 +38,11 @@ PIECE_BYTES = 64 * 1024
 """Of each log at a time, for whoever begins or has fallen behind."""
 
 KEEP_ALIVE_S = 15.0
-MOST_STREAMS = 1000
+MOST_STREAMS, MOST_OF_ONE = 1000, 500
+"""That are open at once; and of one user."""
+
+May = Callable[[], Awaitable[bool]]
+"""Whether whoever watches may, still."""
 
 
 @dataclass
@@ -52,8 +55,8 @@ class Channel:
     first: int = 0
     """The number of the oldest line that is kept."""
     recent: deque[LoggedLine] = field(default_factory=deque)
-    status: bytes = b""
-    status_mark: str = ""
+    news: dict[str, str] = field(default_factory=dict)
+    """The latest of each kind of event that tells how it stands."""
     is_over: bool = False
     has_news: asyncio.Event = field(default_factory=asyncio.Event)
     looking: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -65,23 +68,26 @@ class Channel:
         """The number of the next line."""
         return self.first + len(self.recent)
 
+    def since(self, number: int) -> list[LoggedLine] | None:
+        """The lines from a number on; None where some of them are not kept any more."""
+        if number < self.first:
+            return None
+        return list(self.recent)[number - self.first :]
+
 
 class Hub:
     """All runs that are watched. On one event loop."""
 
-    def __init__(self, database: Database, system: System, jobs: Jobs) -> None:
+    def __init__(self, database: Database, jobs: Jobs) -> None:
         self._database = database
-        self._system = system
         self._jobs = jobs
         self._channels: dict[str, Channel] = {}
+        self._of_user: Counter[str] = Counter()
         self._closing = asyncio.Event()
+        self._generation = 0
+        """Rises whenever somebody may do less than before."""
         self._log: Any = structlog.get_logger()
         self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def streams(self) -> int:
-        """How many are open."""
-        return sum(channel.watchers for channel in self._channels.values())
 
     def close(self) -> None:
         """End every stream."""
@@ -91,73 +97,114 @@ class Hub:
 
     async def listen(self, on_access: Callable[[], None]) -> None:
         """Hear of news until cancelled; `on_access` is called when somebody may do less."""
-        while True:
-            with contextlib.suppress(psycopg.Error, FilmgateError, OSError):
-                await self._hear(on_access)
+
+        def heard() -> None:
             on_access()
+            self._generation += 1
+            for channel in self._channels.values():
+                _wake(channel)
+
+        while True:
+            try:
+                await self._hear(heard)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it goes on listening
+                self._log.warning("live.deaf", error=str(error))
+            heard()
             self._look_at_all()
             await asyncio.sleep(1.0)
 
-    async def events(self, run: FolderRun, place: list[int]) -> AsyncIterator[bytes]:
-        """A run's events as server-sent events, from a place in its logs on, until its end."""
-        if self.streams >= MOST_STREAMS:
-            raise TooMany("too many streams are open", expected=f"up to {MOST_STREAMS}")
-        channel = await self._watched(run)
-        channel.watchers += 1
+    async def watch(
+        self, run: FolderRun, place: list[int], user: str, may: May, *, is_resumed: bool
+    ) -> AsyncIterator[bytes] | None:
+        """A run's events as server-sent events, from a place in its logs on, until its end; None
+        where somebody comes back (`is_resumed`) for whom there is nothing more.
+
+        Raises TooMany where too many streams are open. What is returned must be iterated, or
+        closed.
+        """
+        if self._of_user.total() >= MOST_STREAMS or self._of_user[user] >= MOST_OF_ONE:
+            raise TooMany(
+                "too many streams are open",
+                expected=f"up to {MOST_OF_ONE}, and of all of us {MOST_STREAMS}",
+                got="more",
+                retry_after_s=10,
+            )
+        name = _name(run)
+        channel = self._channels.setdefault(
+            name, Channel(run=run, reader=EventReader(run, run.head.stages))
+        )
+        stream = self._counted(channel, name, place, user, may)
+        await anext(stream)  # counts it: from now on the channel is kept
         try:
-            async for event in self._stream(channel, list(place)):
+            if not channel.news:
+                await self._look(channel)
+            if is_resumed and channel.is_over and channel.reader.place == place:
+                await stream.aclose()
+                return None
+        except BaseException:
+            await stream.aclose()
+            raise
+        return stream
+
+    async def _counted(
+        self, channel: Channel, name: str, place: list[int], user: str, may: May
+    ) -> AsyncGenerator[bytes, None]:
+        channel.watchers += 1
+        self._of_user[user] += 1
+        try:
+            yield b""
+            async for event in self._stream(channel, list(place), may):
                 yield event
         finally:
             channel.watchers -= 1
-            if channel.watchers == 0:
-                self._channels.pop(_name(run), None)
+            self._of_user[user] -= 1
+            if channel.watchers == 0 and self._channels.get(name) is channel:
+                del self._channels[name]
 
-    async def _stream(self, channel: Channel, place: list[int]) -> AsyncIterator[bytes]:
+    async def _stream(self, channel: Channel, place: list[int], may: May) -> AsyncIterator[bytes]:
         yield format_sse_event(retry=2000, comment=f"run {channel.run.head.run_id}")
-        stages = channel.run.head.stages
-        following: int | None = None
-        told = ""
+        following = -1
+        generation = self._generation
+        told: dict[str, str] = {}
         while not self._closing.is_set():
-            news = channel.has_news
-            is_over = channel.is_over
-            if following is None or following < channel.first:
+            news, is_over, lines = channel.has_news, channel.is_over, channel.since(following)
+            if lines is None:
                 following = channel.next
-                mine = EventReader(channel.run, stages, place_text(place))
-                while piece := await to_thread.run_sync(mine.read, PIECE_BYTES):
-                    for each in piece:
-                        yield _told(each, place)
-            for number in range(following, channel.next):
-                each = channel.recent[number - channel.first]
-                if each.end > place[each.stage]:
+                async for each in self._history(channel.run, place):
                     yield _told(each, place)
-            following = channel.next
-            if channel.status_mark != told:
-                told = channel.status_mark
-                yield format_sse_event(event="status", data_str=channel.status.decode())
+                continue
+            following += len(lines)
+            for each in _unseen(lines, place):
+                yield _told(each, place)
+            now = dict(channel.news)
+            for kind in sorted(now, reverse=True):  # how it stands, then how far it is
+                if told.get(kind) != now[kind]:
+                    yield format_sse_event(event=kind, data_str=now[kind])
+            told = now
             if is_over:
-                yield format_sse_event(
-                    event="end", data_str=channel.status.decode(), id=place_text(place)
-                )
+                data = channel.news["status"]
+                yield format_sse_event(event="end", data_str=data, id=place_text(place))
                 return
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(news.wait(), KEEP_ALIVE_S)
-            except TimeoutError:
+            if not news.is_set() or generation != self._generation:
+                generation = self._generation
+                if not await may():
+                    return
                 yield format_sse_event(comment="still here")
 
-    async def _watched(self, run: FolderRun) -> Channel:
-        name = _name(run)
-        channel = self._channels.get(name)
-        if channel is None:
-            reader = EventReader(run, run.head.stages)
-            channel = self._channels.setdefault(name, Channel(run=run, reader=reader))
-        if not channel.status:
-            await self._look(channel)
-        return channel
+    @staticmethod
+    async def _history(run: FolderRun, place: list[int]) -> AsyncIterator[LoggedLine]:
+        """What lies in the logs behind a place, read a piece at a time."""
+        reader = EventReader(run, run.head.stages, place_text(place))
+        while piece := await to_thread.run_sync(reader.read, PIECE_BYTES):
+            for each in piece:
+                yield each
 
     async def _hear(self, on_access: Callable[[], None]) -> None:
         url = await to_thread.run_sync(self._database.reached)
         connection = await psycopg.AsyncConnection.connect(
-            url, autocommit=True, application_name="filmgate"
+            url, autocommit=True, application_name="filmgate", connect_timeout=10
         )
         async with connection:
             await connection.execute(f"listen {RUNS}; listen {ACCESS}")
@@ -168,6 +215,7 @@ class Hub:
                         on_access()
                     elif (channel := self._channels.get(notice.payload)) is not None:
                         self._soon(channel)
+                await asyncio.wait_for(connection.execute("select 1"), LOOK_ANYWAY_S)
                 self._look_at_all()
 
     def _look_at_all(self) -> None:
@@ -193,22 +241,16 @@ class Hub:
     async def _look_now(self, channel: Channel) -> None:
         try:
             # First how it stands, then its lines: of a run that is over none is missed.
-            answer = await to_thread.run_sync(self._status, channel.run)
-            lines = await to_thread.run_sync(channel.reader.read, PIECE_BYTES)
-            while lines:
+            answer, is_known = await to_thread.run_sync(self._status, channel.run)
+            while lines := await to_thread.run_sync(channel.reader.read, PIECE_BYTES):
                 self._keep(channel, lines)
-                lines = await to_thread.run_sync(channel.reader.read, PIECE_BYTES)
         except (FilmgateError, OSError) as error:
             self._log.warning("live.cannot_look", run=_name(channel.run), error=str(error))
             return
-        told = answer.model_dump_json(by_alias=True).encode()
-        steady = answer.model_copy(update={"silence_s": None})
-        mark = sha256_hex(steady.model_dump_json(by_alias=True).encode())
-        channel.status, channel.status_mark = told, mark
-        is_job_open = answer.job is not None and not answer.job.state.is_over
-        channel.is_over = not answer.is_at_work and not is_job_open
-        news, channel.has_news = channel.has_news, asyncio.Event()
-        news.set()
+        channel.news = _news(answer)
+        is_job_over = answer.job is None or answer.job.state.is_over
+        channel.is_over = is_known and is_job_over and not answer.is_at_work
+        _wake(channel)
 
     @staticmethod
     def _keep(channel: Channel, lines: list[LoggedLine]) -> None:
@@ -217,17 +259,47 @@ class Hub:
             channel.recent.popleft()
             channel.first += 1
 
-    def _status(self, run: FolderRun) -> StatusAnswer:
+    def _status(self, run: FolderRun) -> tuple[StatusAnswer, bool]:
+        """How a run stands, and whether it is known which job is on it."""
+        stands = RunStatus.of(run, utc_now())
         try:
             job = self._jobs.latest(run.head.asset.id, run.head.run_id)
         except Unavailable:
-            job = None
-        return status_answer(RunStatus.of(run, utc_now()), job)
+            return status_answer(stands, None), False
+        return status_answer(stands, job), True
+
+
+def _news(answer: StatusAnswer) -> dict[str, str]:
+    """What is told of how a run stands: all of it where a state changes; where only work goes on,
+    how far it is."""
+    progress = {
+        name: {"done": stage.done, "total": stage.total}
+        for name, stage in answer.stages.items()
+        if stage.done is not None
+    }
+    still = {
+        name: stage.model_copy(update={"done": None, "total": None})
+        for name, stage in answer.stages.items()
+    }
+    steady = answer.model_copy(update={"stages": still, "silence_s": None})
+    news = {"status": steady.model_dump_json(by_alias=True)}
+    return news | ({"progress": json.dumps(progress)} if progress else {})
+
+
+def _wake(channel: Channel) -> None:
+    """Tell all who watch it."""
+    news, channel.has_news = channel.has_news, asyncio.Event()
+    news.set()
 
 
 def _name(run: FolderRun) -> str:
     """As the database tells of it."""
     return f"{run.head.asset.id}/{run.head.run_id}"
+
+
+def _unseen(lines: list[LoggedLine], place: list[int]) -> Iterator[LoggedLine]:
+    """Those that lie behind a place, which may move on meanwhile."""
+    return (each for each in lines if each.end > place[each.stage])
 
 
 def _told(each: LoggedLine, place: list[int]) -> bytes:

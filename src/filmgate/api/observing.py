@@ -1,9 +1,11 @@
 """What the service says of itself: access logs, metrics, request ids, spans."""
 
+import atexit
 import re
 import secrets
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -12,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from starlette.types import Scope as Request
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+ASK_EVERY_S = 5.0
 _GOOD_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
 
@@ -20,6 +23,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._lock = threading.Lock()
+        self._ask_again = 0.0
         self.requests = Counter(
             "filmgate_http_requests",
             "Requests, by route and status.",
@@ -44,13 +49,20 @@ class Metrics:
             for name, (told, labels) in KNOWN.items()
         }
 
-    def text(self, known: Mapping[str, Mapping[tuple[str, ...], float]]) -> bytes:
-        """All of it, as Prometheus reads it; `known`: by name and labels, what is known now."""
+    def text(self, ask: Callable[[], Mapping[str, Mapping[tuple[str, ...], float]]]) -> bytes:
+        """All of it, as Prometheus reads it; `ask` tells what the database knows, by name and
+        labels, and is asked every five seconds at most."""
+        with self._lock:
+            if time.monotonic() >= self._ask_again:
+                self._remember(ask())
+                self._ask_again = time.monotonic() + ASK_EVERY_S
+            return generate_latest(self._registry)
+
+    def _remember(self, known: Mapping[str, Mapping[tuple[str, ...], float]]) -> None:
         for name, gauge in self._known.items():
             gauge.clear()
             for labels, value in known.get(name, {}).items():
                 (gauge.labels(*labels) if labels else gauge).set(value)
-        return generate_latest(self._registry)
 
 
 KNOWN: dict[str, tuple[str, list[str]]] = {
@@ -99,13 +111,15 @@ class Spans:
         if is_on:
             from filmgate.tools.opentelemetry_export import tracer_provider  # only where asked for
 
-            self._tracer = tracer_provider().get_tracer("filmgate.http")
+            provider = tracer_provider()
+            self._tracer = provider.get_tracer("filmgate.http")
+            atexit.register(provider.shutdown)  # which sends what is left
 
     def span(self, request: Request) -> AbstractContextManager[Any]:
         """Around the handling of a request."""
         if self._tracer is None:
             return nullcontext()
         return self._tracer.start_as_current_span(  # type: ignore[no-any-return]
-            f"{request['method']} {request['path'].split('/')[1]}",
+            f"{request['method']} {request['path'].strip('/').partition('/')[0]}",
             attributes={"http.request.method": request["method"], "url.path": request["path"]},
         )

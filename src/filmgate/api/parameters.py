@@ -7,7 +7,6 @@ from fastapi import Depends, Path, Query, Request
 
 from filmgate.api.service import Service
 from filmgate.core.access import Caller, Scope
-from filmgate.core.errors import UsageError
 from filmgate.core.questions import SelectionMode
 from filmgate.core.selection import Selection
 
@@ -47,7 +46,9 @@ Cursor = Annotated[
     Query(description="`next_cursor` of the answer before.", min_length=1, max_length=2000),
 ]
 Limit = Annotated[int, Query(description="So many at most.", ge=1, le=1000, examples=[20])]
-Word = Annotated[str | None, Query(min_length=1, max_length=512)]
+Word = Annotated[
+    str | None, Query(min_length=1, max_length=512, description="Exactly this; any without it.")
+]
 
 
 def service_in(request: Request) -> Service:
@@ -104,10 +105,3 @@ Chosen = Annotated[Selection, Depends(chosen)]
 def noted(request: Request, **facts: object) -> None:
     """What the audit log is to know of a change besides."""
     request.state.audit = {name: value for name, value in facts.items() if value is not None}
-
-
-def at_most(text: str, length: int, what: str) -> str:
-    """The text; UsageError where it is longer."""
-    if len(text) > length:
-        raise UsageError(f"{what} is too long", expected=f"up to {length} characters")
-    return text

@@ -30,7 +30,7 @@ class Question(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    direction: Direction = Direction.NEXT
+    direction: Annotated[Direction, Field(description="Which way through time.")] = Direction.NEXT
     from_ms: Moment | None = None
     selection: Annotated[
         SelectionMode | None, Field(description="How the run is chosen; as stored where left out.")
@@ -50,10 +50,14 @@ class JumpQuestion(Question):
     """To the next or previous thing of a kind."""
 
     kind: Annotated[JumpKind, Field(description="What to jump to.")]
-    label: Word | None = None
-    face_cluster_id: Word | None = None
-    text: Words | None = None
-    min_confidence: Annotated[float, Field(ge=0, le=1)] | None = None
+    label: Annotated[Word | None, Field(description="Of an object or a place.")] = None
+    face_cluster_id: Annotated[
+        Word | None, Field(description="Of a face or a person, such as c1.")
+    ] = None
+    text: Annotated[Words | None, Field(description="Words of a transcript, or on screen.")] = None
+    min_confidence: Annotated[
+        float | None, Field(ge=0, le=1, description="What is less sure is passed over.")
+    ] = None
 
     @property
     def filters(self) -> JumpFilters:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
+from filmgate.api.doorkeeper import Doorkeeper
 from filmgate.api.limits import Buckets
 from filmgate.api.live import Hub
 from filmgate.api.observing import Metrics
@@ -92,7 +93,12 @@ class Service:
     @cached_property
     def hub(self) -> Hub:
         """Who watches runs."""
-        return Hub(self.database, self.system, self.jobs)
+        return Hub(self.database, self.jobs)
+
+    @cached_property
+    def doorkeeper(self) -> Doorkeeper:
+        """Who asks."""
+        return Doorkeeper(self.access)
 
     @cached_property
     def metrics(self) -> Metrics:

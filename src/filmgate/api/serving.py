@@ -1,12 +1,14 @@
 """Serving: the web server, and the worker beside it, for as long as both are wanted."""
 
 import contextlib
+import errno
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 
@@ -16,17 +18,19 @@ from fastapi import FastAPI
 from filmgate.api.application import create_app
 from filmgate.api.service import Door, Service
 from filmgate.app.settings import Settings
-from filmgate.core.access import Scope
+from filmgate.core.access import LOCAL_NAMES, Scope
 from filmgate.core.errors import Interrupted, Unavailable
-
-LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
-"""Of this machine alone."""
 
 BACKLOG = 512
 MOST_CONNECTIONS = 2000
 KEEP_ALIVE_S = 30
 FAREWELL_S = 5
-RESTART_S = 1.0
+RESTART_S, LONGEST_RESTART_S = 1.0, 60.0
+STEADY_S = 60.0
+"""A worker that lived so long is started again soon; one that did not, later and later."""
+
+LONGEST_FAREWELL_S = 3700.0
+"""A worker's patience with its jobs has its own limit, which is shorter."""
 
 
 class Server(uvicorn.Server):
@@ -80,7 +84,7 @@ class Serve:
                 code = service.access.link("local", Scope.ADMIN) if is_linked else None
                 ready(where, code)
 
-            with _worker(self.workers) if self.workers else contextlib.nullcontext():
+            with _Worker(self.workers) if self.workers else contextlib.nullcontext():
                 server = Server(self._config(create_app(service)), service, tell)
                 with contextlib.suppress(Interrupted):  # the signal that it was asked with
                     server.run([listening])
@@ -96,7 +100,7 @@ class Serve:
             limit_concurrency=MOST_CONNECTIONS,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=FAREWELL_S,
-            proxy_headers=True,
+            proxy_headers=bool(self.proxies),
             forwarded_allow_ips=self.proxies,
             ws="none",
         )
@@ -106,34 +110,51 @@ class Serve:
         try:
             return socket.create_server((self.host, self.port), family=family, backlog=BACKLOG)
         except OSError as error:
+            is_taken = error.errno == errno.EADDRINUSE
+            hint = "Another --port may be free; 0 takes any"
             raise Unavailable(
                 f"{self.host}:{self.port} cannot be listened on",
                 got=error.strerror or str(error),
-                hint="Another --port may be free; 0 takes any",
+                hint=hint if is_taken else "Give --host an address of this machine",
             ) from error
 
 
-@contextlib.contextmanager
-def _worker(concurrency: int) -> Iterator[None]:
+class _Worker:
     """A worker in a process of its own, started again where it dies; it ends when we do, however
     that happens: it hears its standard input fall shut."""
-    command = [sys.executable, "-m", "filmgate", "worker", "--with-parent"]
-    command += ["--concurrency", str(concurrency)]
-    ended = threading.Event()
-    working: list[subprocess.Popen[bytes]] = []
 
-    def keep() -> None:
-        while not ended.is_set():
-            working[:] = [subprocess.Popen(command, stdin=subprocess.PIPE)]
-            working[0].wait()
-            ended.wait(RESTART_S)
+    def __init__(self, concurrency: int) -> None:
+        command = [sys.executable, "-m", "filmgate", "worker", "--with-parent"]
+        self._command = [*command, "--concurrency", str(concurrency)]
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._keeper = threading.Thread(target=self._keep, name="worker", daemon=True)
 
-    keeper = threading.Thread(target=keep, name="worker", daemon=True)
-    keeper.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        for each in working:
-            each.send_signal(signal.SIGTERM)
-        keeper.join()
+    def __enter__(self) -> None:
+        self._keeper.start()
+
+    def __exit__(self, *_told: object) -> None:
+        self._ended.set()
+        with self._lock:
+            process = self._process
+        if process is not None:
+            process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(LONGEST_FAREWELL_S)
+            process.kill()
+            process.wait()
+        self._keeper.join(LONGEST_FAREWELL_S)
+
+    def _keep(self) -> None:
+        pause_s = RESTART_S
+        while not self._ended.is_set():
+            began = time.monotonic()
+            with self._lock:
+                if self._ended.is_set():
+                    return
+                self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE)
+            self._process.wait()
+            lived_s = time.monotonic() - began
+            pause_s = RESTART_S if lived_s > STEADY_S else min(LONGEST_RESTART_S, pause_s * 2)
+            self._ended.wait(pause_s)

@@ -56,6 +56,13 @@ class Database:
         embedded = self._embedded()
         if embedded.is_running():
             return embedded.url
+        if not embedded.is_made():
+            raise Unavailable(
+                "the embedded database is gone",
+                expected=f"its files in {embedded.folder}",
+                got="none",
+                hint="Restore them, and start again",
+            )
         with embedded.used() as url:
             return url
 

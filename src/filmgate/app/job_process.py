@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import psutil
 
@@ -29,6 +30,7 @@ from filmgate.core.errors import (
     error_body,
 )
 from filmgate.core.jobs import JobOutcome, JobRequest
+from filmgate.core.manifest import Manifest
 from filmgate.core.states import RunState
 
 LOOK_S = 0.2
@@ -62,16 +64,17 @@ class JobProcess:
         self._process = self._context.Process(target=_run, args=(work, theirs), daemon=False)
         self._memory = memory_mb * MB
         self._is_too_large = False
-        self._process.start()
-        theirs.close()
+        self._theirs = theirs
 
     async def outcome(self) -> JobOutcome:
-        """Wait for its end. Cancelled, it is stopped in order first.
+        """Start it, and wait for its end. Cancelled, it is stopped in order first.
 
         Raises Died where it ended without a word; an outcome says so where it took more memory
         than it may.
         """
         try:
+            await asyncio.to_thread(self._process.start)
+            self._theirs.close()
             await self._ended(None)
         except asyncio.CancelledError:
             await self._stop()
@@ -97,7 +100,7 @@ class JobProcess:
         while self._process.is_alive():
             if within_s is not None and asyncio.get_running_loop().time() > deadline:
                 return False
-            if not self._is_too_large and self._resident() > self._memory:
+            if not self._is_too_large and await asyncio.to_thread(self._resident) > self._memory:
                 self._is_too_large = True
                 self._kill()
             await asyncio.sleep(LOOK_S)
@@ -136,17 +139,21 @@ class JobProcess:
         """The process and all that it started: they are a session of their own."""
         pid = self._process.pid
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            if pid is not None and pid != os.getpid():
+            if pid is not None:
                 os.killpg(pid, signal.SIGKILL)
 
 
-class Died(Exception):
+class Died(FilmgateError):
     """A job's process ended without a word."""
+
+    code = "process_died"
 
     def __init__(self, exit_code: int | None) -> None:
         killed = exit_code is not None and exit_code < 0
         how = f"signal {-exit_code}" if killed and exit_code else f"code {exit_code}"
-        super().__init__(f"the job's process died by {how}")
+        super().__init__(
+            f"the job's process died by {how}", hint="The run's log tells how far it came"
+        )
 
 
 def _run(work: Work, wire: Connection) -> None:
@@ -159,7 +166,7 @@ def _run(work: Work, wire: Connection) -> None:
     try:
         outcome = _outcome_of(work)
     except Interrupted:
-        outcome = _failed(Stopped("interrupted", hint="The run can go on from here"))
+        outcome = failed(Stopped("interrupted", hint="The run can go on from here"))
     with contextlib.suppress(OSError):
         wire.send_bytes(outcome.model_dump_json().encode())
 
@@ -190,21 +197,36 @@ def _outcome_of(work: Work) -> JobOutcome:
             work.pipeline, Path(work.source), options, Unwatched(), nobody_is_told
         )
     except FilmgateError as error:
-        return _failed(error)
+        return failed(error)
     except OSError as error:
-        return _failed(Unavailable("the system refused something", got=str(error)))
+        return failed(Unavailable("the system refused something", got=str(error)))
     except Exception as error:  # noqa: BLE001 - a fault of ours; the worker goes on
-        return _failed(FilmgateError(f"{type(error).__name__}: {error}"))
+        return failed(FilmgateError(f"{type(error).__name__}: {error}"))
     is_complete = report.manifest.status is RunState.SUCCESS
     is_unknown = report.receipt is None and is_complete and report.exit_code is ExitCode.DONE
     return JobOutcome(
         exit_code=int(ExitCode.UNAVAILABLE if is_unknown else report.exit_code),
         run_status=report.manifest.status.value,
+        error=_why(report.manifest) if report.exit_code is not ExitCode.DONE else None,
         notes=report.notes,
     )
 
 
-def _failed(error: FilmgateError) -> JobOutcome:
+def _why(manifest: Manifest) -> dict[str, Any] | None:
+    """What stopped a run first."""
+    for name, entry in manifest.stages.items():
+        if entry.error is not None:
+            told = FilmgateError(f"{name}: {entry.error.message}", **entry.error.details)
+            return error_body(told, utc_now()) | {"error": entry.error.code}
+        if entry.blocked is not None:
+            reason = entry.blocked.reasons[0]
+            told = FilmgateError(f"{name} is blocked: {reason}")
+            return error_body(told, utc_now()) | {"error": reason.code.value}
+    return None
+
+
+def failed(error: FilmgateError) -> JobOutcome:
+    """What came of a job that ended with an error."""
     return JobOutcome(exit_code=int(error.exit_code), error=error_body(error, utc_now()))
 
 

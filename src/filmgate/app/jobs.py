@@ -1,12 +1,13 @@
 """Jobs: runs that are asked for now, and done by workers."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filmgate.app import pipelines
 from filmgate.app.database import Database
 from filmgate.app.run_options import RunOptions
 from filmgate.app.settings import Settings
@@ -14,13 +15,17 @@ from filmgate.app.system import System
 from filmgate.core.access import Caller
 from filmgate.core.errors import Invalid, NotPermitted
 from filmgate.core.ids import parse_asset_id
-from filmgate.core.jobs import JobAnswer, JobOutcome, JobRequest, JobsAnswer
+from filmgate.core.jobs import JobAnswer, JobRequest, JobsAnswer
+from filmgate.core.records import RunHead
 from filmgate.store.home import Home
 from filmgate.store.uploads import Uploads
 
 if TYPE_CHECKING:
-    from filmgate.db.jobs import Abandoned, Task
     from filmgate.db.jobs import Jobs as Stored
+
+
+OF_SOURCES = frozenset({"gameplay", "rulebook"})
+"""Pipelines that are not run on a video."""
 
 
 class Jobs:
@@ -44,14 +49,16 @@ class Jobs:
         FILMGATE_SOURCES and for a run that somebody else submitted, Conflict where a job on the
         run is not over.
         """
-        for name, value in request.settings.items():
-            self._check_place(name, value)
-        source = self._source(request)
-        head = self._system.reserve(pipeline, source, options_of(request))
-        with self._stored() as stored:
-            before = stored.latest(head.asset.id, head.run_id)
-            if before is not None:
-                caller.own(before.submitted_by, f"run {head.run_id} of {head.asset.id}")
+        self._check_places(pipeline, request)
+        source = self._source(pipeline, request)
+        with self._stored() as stored:  # first: where the database is away, nothing is reserved
+
+            def check(head: RunHead) -> None:
+                before = stored.latest(head.asset.id, head.run_id)
+                if before is not None:
+                    caller.own(before.submitted_by, f"run {head.run_id} of {head.asset.id}")
+
+            head = self._system.reserve(pipeline, source, options_of(request), check)
             job_id = stored.submit(
                 request,
                 pipeline=pipeline,
@@ -87,27 +94,7 @@ class Jobs:
         with self._stored() as stored:
             return stored.cancel(job_id)
 
-    def begin(self, job_id: int, worker: str) -> "Task | None":
-        """A worker is at it now; None where it is over."""
-        with self._stored() as stored:
-            return stored.begin(job_id, worker)
-
-    def end(self, job_id: int, outcome: JobOutcome, *, is_cancelled: bool = False) -> None:
-        """A job is over."""
-        with self._stored() as stored:
-            stored.end(job_id, outcome, is_cancelled=is_cancelled)
-
-    def try_again(self, job_id: int, outcome: JobOutcome) -> None:
-        """A job is not over; this came of a try."""
-        with self._stored() as stored:
-            stored.try_again(job_id, outcome)
-
-    def abandoned(self, worker_id: int, silence_s: float) -> "list[Abandoned]":
-        """Jobs that are being done by nobody who is heard of, and this worker's own."""
-        with self._stored() as stored:
-            return stored.abandoned(worker_id, silence_s)
-
-    def _source(self, request: JobRequest) -> Path:
+    def _source(self, pipeline: str, request: JobRequest) -> Path:
         """What the job is to run on."""
         if request.source is not None:
             return self._within(request.source, "source")
@@ -116,6 +103,12 @@ class Jobs:
                 "what is it to run on?",
                 expected="asset_id of an uploaded video, or a source",
                 got="neither",
+            )
+        if pipeline in OF_SOURCES:
+            raise Invalid(
+                f"an uploaded video is nothing for {pipeline}",
+                expected="a source: something in one of the folders of FILMGATE_SOURCES",
+                got=f"asset_id {request.asset_id!r} alone",
             )
         return self._uploads.need(parse_asset_id(request.asset_id)).path
 
@@ -138,14 +131,19 @@ class Jobs:
             hint="Upload it (POST /v1/videos), or ask whoever runs the service",
         )
 
-    def _check_place(self, name: str, value: Any) -> None:
-        """Settings that name places are held to the same folders; buckets are not places."""
-        for each in value if isinstance(value, list) else [value]:
-            is_place = isinstance(each, str) and (
-                "/" in each or "\\" in each or each.startswith((".", "~"))
-            )
-            if is_place and not each.startswith("s3://"):
-                self._within(each, name)
+    def _check_places(self, pipeline: str, request: JobRequest) -> None:
+        """Settings that name places are held to the same folders; buckets are not places.
+
+        Looked at is what the pipeline reads out of what was sent, not the text.
+        """
+        options, meant = options_of(request), pipelines.load(pipeline)
+        config = meant.resolve(options.profile, options.settings)
+        for name in request.settings:
+            stage, _, setting = name.partition(".")
+            for text in _texts(config[meant.plan.named(stage).name][setting]):
+                is_place = "/" in text or "\\" in text or text.strip().startswith((".", "~"))
+                if is_place and not text.startswith("s3://"):
+                    self._within(text, name)
 
     @contextmanager
     def _stored(self) -> "Iterator[Stored]":
@@ -157,15 +155,24 @@ class Jobs:
 
 def options_of(request: JobRequest) -> RunOptions:
     """What is asked of a run, as the command line would say it."""
-    settings = tuple(
-        f"{name}={value if isinstance(value, str) else json.dumps(value)}"
-        for name, value in request.settings.items()
-    )
     known = {
         name: value
         for name, value in request.model_dump().items()
         if name in asdict(RunOptions()) and name not in {"settings", "stages"}
     }
+    settings = tuple(f"{name}={json.dumps(value)}" for name, value in request.settings.items())
     return replace(
         RunOptions(**known), settings=settings, stages=request.stages, jobs=request.workers
     )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for held in value.values():
+            yield from _texts(held)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)

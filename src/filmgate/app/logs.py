@@ -33,6 +33,26 @@ def configure(level: str) -> None:
     )
 
 
+class Foreign(logging.Handler):
+    """What libraries log, told as ours is."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line for one record; of an error with its trace, that too."""
+        told: dict[str, Any] = {"logger": record.name, "message": record.getMessage()[:2000]}
+        if record.exc_info is not None:
+            told["trace"] = logging.Formatter().formatException(record.exc_info)[-4000:]
+        structlog.get_logger().log(record.levelno, "library", **told)
+
+
+def take_in_libraries() -> None:
+    """Let what libraries warn of stand in the same log, in the same form: for programs that run
+    long."""
+    root = logging.getLogger()
+    root.handlers[:] = [Foreign()]
+    root.setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)
+
+
 class LogFile:
     """A sink for events: one file of JSON lines, shared by all who append to it."""
 

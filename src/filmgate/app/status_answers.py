@@ -9,6 +9,11 @@ from filmgate.core.legacy import LegacyRun
 from filmgate.core.manifest import Manifest
 from filmgate.core.runs import RunEntry, StageStatus, StatusAnswer
 
+STOPPED = frozenset({"interrupted", "abandoned"})
+"""Codes of stages that nothing is wrong with but that they were stopped."""
+
+GO_ON = "It was stopped, and can go on: run it again under its run_id"
+
 EPISODE = "episode"
 """What runs of older layouts were of."""
 
@@ -21,6 +26,8 @@ def status_answer(stands: RunStatus, job: JobAnswer | None) -> StatusAnswer:
     for name, entry in manifest.stages.items():
         progress = stands.progress.get(name, {})
         actions += entry.blocked.suggested_actions if entry.blocked else ()
+        if entry.error is not None and entry.error.code in STOPPED and not stands.is_at_work:
+            actions.append(GO_ON)
         stages[name] = StageStatus(
             status=entry.status.value,
             attempt=entry.attempt,
@@ -38,6 +45,8 @@ def status_answer(stands: RunStatus, job: JobAnswer | None) -> StatusAnswer:
             done=progress.get("done"),
             total=progress.get("total"),
         )
+    if stands.has_died:
+        actions.append(GO_ON)
     return StatusAnswer(
         asset_id=manifest.asset.id,
         run_id=manifest.run_id,

@@ -147,11 +147,22 @@ class System:
             notes=tuple(notes),
         )
 
-    def reserve(self, name: str, source: Path | None, options: RunOptions) -> RunHead:
-        """The run that `run` would work on; its directory is made where it is a new one."""
+    def reserve(
+        self,
+        name: str,
+        source: Path | None,
+        options: RunOptions,
+        check: Callable[[RunHead], None],
+    ) -> RunHead:
+        """The run that `run` would work on; its directory is made where it is a new one. Where it
+        is there already, `check` may raise."""
         pipeline = pipelines.load(name)
         options.request(pipeline.plan)
         _, choice, _ = self._chosen(pipeline, source, options, nobody_is_told)
+        found = choice.find()
+        if found is not None:
+            check(found.head)
+            return found.head
         return choice.find_or_reserve().head
 
     def plan(

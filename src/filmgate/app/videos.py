@@ -1,6 +1,5 @@
 """Videos: those that came in over HTTP, those that runs were made of, and their files."""
 
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from filmgate.app import pipelines
 from filmgate.app.clock import utc_now
 from filmgate.app.database import Database
 from filmgate.app.settings import Settings
-from filmgate.core.errors import Conflict, Invalid, NotFound
+from filmgate.core.errors import Conflict, NotFound
 from filmgate.core.ids import AssetId, asset_id_from_name, parse_asset_id
-from filmgate.core.records import Asset
+from filmgate.core.records import Asset, RunHead
 from filmgate.core.runs import IngestedRunsAnswer, UploadAnswer, VideoAnswer, VideosAnswer
 from filmgate.store.home import Home
 from filmgate.store.uploads import Draft, Uploads
@@ -74,12 +73,13 @@ class Videos:
         upload = self._uploads.find(asset_id)
         if upload is not None:
             note = upload.note
-            if upload.path.stat().st_size != note.size_bytes:
+            found = upload.path.stat()
+            if (found.st_size, found.st_mtime_ns) != (note.size_bytes, note.modified_ns):
                 raise _altered(asset_id)
             return MediaFile(path=upload.path, sha256=note.sha256, size_bytes=note.size_bytes)
         for run in reversed(self._home.runs(asset_id)):
             if run.head.pipeline == EPISODE:
-                return _input_of(run.head.asset)
+                return _input_of(run.head)
         raise NotFound(
             f"the file of {asset_id} does not lie here",
             expected="a video that was uploaded, or run on here",
@@ -99,8 +99,6 @@ class Videos:
         Raises Invalid where it is no video, Conflict where another goes by that id.
         """
         asset_id = parse_asset_id(asset) if asset else asset_id_from_name(draft.path.name)
-        if asset_id.startswith("."):
-            raise Invalid("this is no asset id", got=repr(asset_id))
         sha256 = draft.finish()
         media = self._looked_at(draft)
         name, size = draft.path.name, draft.size_bytes
@@ -112,11 +110,12 @@ class Videos:
             media=media,
         )
         with self._stored() as stored:
+            stored.check(video)
+            is_new = self._uploads.keep(draft, asset_id, sha256, user, utc_now())
             stored.add(video)
-        is_new = self._uploads.keep(draft, asset_id, sha256, user, utc_now())
         return UploadAnswer(
             asset_id=asset_id,
-            input_hash=f"sha256:{sha256}",
+            input_hash=video.input_hash,
             size_bytes=size,
             file_name=self._uploads.need(asset_id).path.name,
             media=media,
@@ -137,19 +136,20 @@ class Videos:
             yield Stored(connection)
 
 
-def _input_of(asset: Asset) -> MediaFile:
-    """The file that a run was made of, where it still is as it was, by its size."""
+def _input_of(head: RunHead) -> MediaFile:
+    """The file that a run was made of, where it still is as it was: of its size, and not written to
+    since the run was begun."""
+    asset = head.asset
     path = Path(url2pathname(urlsplit(asset.uri).path))
     try:
-        found = os.lstat(path)
+        path = path.resolve(strict=True)
+        found = path.stat()
     except OSError as error:
         raise NotFound(
             f"the file of {asset.id} does not lie here any more", expected=path.name
         ) from error
-    if path.is_symlink():
-        path = path.resolve()
-        found = path.stat()
-    if found.st_size != asset.size_bytes or not path.is_file():
+    is_later = found.st_mtime > head.created_at.timestamp()
+    if found.st_size != asset.size_bytes or is_later or not path.is_file():
         raise _altered(AssetId(asset.id))
     sha256 = asset.input_hash.removeprefix("sha256:")
     return MediaFile(path=path, sha256=sha256, size_bytes=asset.size_bytes)
@@ -159,5 +159,5 @@ def _altered(asset_id: AssetId) -> Conflict:
     return Conflict(
         f"the file of {asset_id} is not what it was",
         expected="the bytes that runs were made of",
-        got="a file of another size",
+        got="a file that was written to since",
     )

@@ -21,16 +21,16 @@ from procrastinate.jobs import Job
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from procrastinate.worker import Worker as QueueWorker
 
-from filmgate.app.clock import utc_now
 from filmgate.app.database import Database
-from filmgate.app.job_process import MB, Died, JobProcess, Work
-from filmgate.app.jobs import Jobs
+from filmgate.app.job_process import MB, Died, JobProcess, Work, failed
 from filmgate.app.settings import Settings
-from filmgate.core.errors import ExitCode, FilmgateError, Unavailable, error_body
+from filmgate.core.errors import ExitCode, FilmgateError, Held, Unavailable
 from filmgate.core.jobs import JobOutcome
+from filmgate.db.jobs import QUEUE, TASK, Jobs, Task
 
 T = TypeVar("T")
 
+TRANSIENT = frozenset({ExitCode.UNAVAILABLE, ExitCode.INTERRUPTED})
 HELD_AGAIN_S = 3
 LONGEST_PAUSE_S = 300
 RECONNECT_S = 1.0
@@ -42,6 +42,10 @@ class TryAgain(Exception):
     def __init__(self, after_s: float) -> None:
         super().__init__(f"again in {after_s:g} s")
         self.after_s = after_s
+
+
+class HandedBack(asyncio.CancelledError):
+    """A worker that stops gives the job to others."""
 
 
 class Policy(BaseRetryStrategy):
@@ -57,10 +61,6 @@ class Policy(BaseRetryStrategy):
         return None
 
 
-class HandedBack(asyncio.CancelledError):
-    """A worker that stops gives the job to others."""
-
-
 class Worker:
     """Takes jobs until it is told to stop."""
 
@@ -68,20 +68,20 @@ class Worker:
         self._settings = settings
         self._concurrency = concurrency
         self._database = Database(settings)
-        self._jobs = Jobs(settings, self._database)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._log: Any = structlog.get_logger()
         self._memory_mb = settings.job_memory_mb or max(
             256, int(psutil.virtual_memory().total * 0.8 / concurrency / MB)
         )
-        self._at_work: set[int] = set()
+        self._at_work: dict[int, asyncio.Task[Any]] = {}
         self._silence_s = settings.worker_silence_s
 
     def run(self, ready: Callable[[], None], *, drain: bool = False) -> None:
         """Work until SIGTERM or SIGINT, or with `drain` until no job is left; `ready` is called
         once jobs can be taken."""
         with self._database.pooled(self._concurrency + 2):
-            self._jobs.prepare()
+            with self._database.session() as connection:
+                Jobs(connection).prepare()
             asyncio.run(self._work(ready, drain=drain))
 
     async def _work(self, ready: Callable[[], None], *, drain: bool) -> None:
@@ -93,7 +93,7 @@ class Worker:
         while not stop.is_set():
             try:
                 await self._until_stopped(stop, ready, drain=drain)
-                if drain:
+                if drain and not await self._told(lambda jobs: jobs.is_any_queued()):
                     return
             except (procrastinate.exceptions.ProcrastinateException, FilmgateError) as error:
                 self._log.warning("worker.lost_the_queue", error=str(error))
@@ -103,27 +103,33 @@ class Worker:
     async def _until_stopped(
         self, stop: asyncio.Event, ready: Callable[[], None], *, drain: bool
     ) -> None:
+        """Take jobs. Those at work are waited for, also where the queue was lost meanwhile; once
+        this worker is to stop, only for as long as it is patient."""
         async with self._queue() as queue:
             worker = QueueWorker(
                 queue,
-                queues=["runs"],
+                queues=[QUEUE],
                 name=self._name,
                 concurrency=self._concurrency,
                 wait=not drain,
                 install_signal_handlers=False,
-                fetch_job_polling_interval=5.0,
-                abort_job_polling_interval=5.0,
-                shutdown_graceful_timeout=self._settings.worker_grace_s,
+                shutdown_graceful_timeout=None,
                 update_heartbeat_interval=self._silence_s / 4,
                 stalled_worker_timeout=self._silence_s * 4,
             )
             working = asyncio.create_task(worker.run())  # type: ignore[no-untyped-call]
             stopping = asyncio.create_task(stop.wait())
-            helping = asyncio.create_task(self._take_over(queue, worker))
+            helping = asyncio.create_task(self._help(worker))
             ready()
             try:
                 await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 worker.stop()  # type: ignore[no-untyped-call]
+                if self._at_work and stop.is_set():
+                    grace_s = self._settings.worker_grace_s
+                    self._log.info("worker.waiting", jobs=list(self._at_work), up_to_s=grace_s)
+                await asyncio.wait({working}, timeout=self._settings.worker_grace_s)
+                for task in list(self._at_work.values()):
+                    task.cancel()
                 await working
             finally:
                 for task in (stopping, helping):
@@ -141,26 +147,43 @@ class Worker:
             max_size=4,
         )
         queue = procrastinate.App(connector=connector)
-        queue.task(name="filmgate.run", pass_context=True, retry=Policy())(self._do)
+        queue.task(name=TASK, pass_context=True, retry=Policy())(self._do)
         async with queue.open_async():
             yield queue
 
     async def _do(self, context: JobContext) -> None:
         """One try at a job."""
-        job_id = context.job.id
-        if job_id is None:
+        job_id, mine = context.job.id, asyncio.current_task()
+        if job_id is None or mine is None:
             return
-        self._at_work.add(job_id)
+        self._at_work[job_id] = mine
+        tries: int | None = None
         try:
-            await self._try(context, job_id)
+            task = await self._told(lambda jobs: jobs.begin(job_id, self._name))
+            if task is None:
+                return
+            tries = task.tries
+            self._log.info("job.started", job=job_id, asset=task.asset_id, run=task.run_id)
+            await self._judge(task, await self._outcome(task))
+        except asyncio.CancelledError:
+            if context.abort_reason() is not AbortReason.USER_REQUEST:
+                self._log.info("job.handed_back", job=job_id)
+                raise HandedBack from None
+            self._log.info("job.cancelled", job=job_id)
+            await asyncio.shield(self._ended(job_id, STOPPED, tries, is_cancelled=True))
+            raise
+        except TryAgain:
+            raise
+        except Exception as error:
+            self._log.exception("job.fault", job=job_id)
+            fault = FilmgateError(f"{type(error).__name__}: {error}")
+            await self._ended(job_id, failed(fault), tries)
+            raise
         finally:
-            self._at_work.discard(job_id)
+            self._at_work.pop(job_id, None)
 
-    async def _try(self, context: JobContext, job_id: int) -> None:
-        task = await self._told(lambda: self._jobs.begin(job_id, self._name))
-        if task is None:
-            return
-        self._log.info("job.started", job=job_id, asset=task.asset_id, run=task.run_id)
+    async def _outcome(self, task: Task) -> JobOutcome:
+        """Do it, in a process of its own."""
         work = Work(
             settings=self._settings,
             pipeline=task.pipeline,
@@ -170,85 +193,95 @@ class Worker:
             request=task.request,
         )
         try:
-            outcome = await JobProcess(work, self._memory_mb).outcome()
+            return await JobProcess(work, self._memory_mb).outcome()
         except Died as died:
-            error = FilmgateError(str(died), hint="Its log tells how far it came")
-            outcome = JobOutcome(
-                exit_code=int(ExitCode.INTERRUPTED), error=error_body(error, utc_now())
+            return failed(died)
+
+    async def _judge(self, task: Task, outcome: JobOutcome) -> None:
+        """End a job, or have it tried again: a service that is away may come back, a process that
+        died may live next time, and whoever holds the run lets it go. The pauses double."""
+        code = outcome.error["error"] if outcome.error is not None else None
+        is_held = code == Held.code
+        is_failure = code == Died.code or outcome.exit_code in TRANSIENT
+        failures = task.failures + is_failure
+        is_final = not is_held and (not is_failure or failures >= self._settings.job_tries)
+        self._log.info("job.ended", job=task.job_id, exit_code=outcome.exit_code, is_final=is_final)
+        if is_final:
+            await self._ended(task.job_id, outcome, task.tries)
+            return
+        await self._told(
+            lambda jobs: jobs.try_again(
+                task.job_id, outcome, tries=task.tries, is_failure=is_failure
             )
-        except asyncio.CancelledError:
-            if context.abort_reason() is not AbortReason.USER_REQUEST:
-                self._log.info("job.handed_back", job=job_id)
-                raise HandedBack from None
-            stopped = JobOutcome(exit_code=int(ExitCode.INTERRUPTED))
-            ending = self._told(lambda: self._jobs.end(job_id, stopped, is_cancelled=True))
-            await asyncio.shield(ending)
-            raise
-        again_s = self._again(outcome, task.tries)
-        self._log.info("job.ended", job=job_id, exit_code=outcome.exit_code, again_s=again_s)
-        if again_s is not None:
-            await self._told(lambda: self._jobs.try_again(job_id, outcome))
-            raise TryAgain(again_s)
-        await self._told(lambda: self._jobs.end(job_id, outcome))
+        )
+        raise TryAgain(HELD_AGAIN_S if is_held else min(LONGEST_PAUSE_S, 2 ** (failures - 1)))
 
-    def _again(self, outcome: JobOutcome, tries: int) -> float | None:
-        """In how many seconds a job is tried again; None where what came of it stands.
+    async def _ended(
+        self, job_id: int, outcome: JobOutcome, tries: int | None, *, is_cancelled: bool = False
+    ) -> None:
+        await self._told(
+            lambda jobs: jobs.end(job_id, outcome, tries=tries, is_cancelled=is_cancelled)
+        )
 
-        A service that is away may come back, a process that died may live next time; the pauses
-        double. Whoever holds the run will let it go.
-        """
-        code = outcome.exit_code
-        is_held = code == ExitCode.HELD and "sealed" not in str(outcome.error)
-        if is_held and tries < self._settings.job_tries * 20:
-            return HELD_AGAIN_S
-        if tries >= self._settings.job_tries:
-            return None
-        if code in {ExitCode.UNAVAILABLE, ExitCode.INTERRUPTED}:
-            return float(min(LONGEST_PAUSE_S, 2 ** (tries - 1)))
-        return None
-
-    async def _told(self, tell: Callable[[], T]) -> T:
+    async def _told(self, tell: Callable[[Jobs], T]) -> T:
         """Say something to the database, however long it is away."""
         while True:
             try:
-                return await asyncio.to_thread(tell)
+                return await self._asked(tell)
             except Unavailable as error:
                 self._log.warning("worker.no_database", error=str(error))
                 await asyncio.sleep(RECONNECT_S)
 
-    async def _take_over(self, queue: procrastinate.App, worker: QueueWorker) -> None:
-        """Give jobs that nobody is at to whoever is free.
+    async def _asked(self, ask: Callable[[Jobs], T]) -> T:
+        """Say something to the database, now."""
 
-        What is this worker's own, but unknown to it (the queue's answer was lost on the way), is
-        taken for that only when it is seen twice.
-        """
+        def now() -> T:
+            with self._database.session() as connection:
+                return ask(Jobs(connection))
+
+        return await asyncio.to_thread(now)
+
+    async def _help(self, worker: QueueWorker) -> None:
+        """Say at which jobs this worker is, and see to those that nobody is at."""
         strange: set[int] = set()
         while True:
             await asyncio.sleep(self._silence_s / 4)
-            if worker.worker_id is None:
-                continue
             try:
-                strange = await self._look_for_abandoned(queue, worker.worker_id, strange)
-            except (procrastinate.exceptions.ProcrastinateException, FilmgateError) as error:
+                await self._asked(lambda jobs: jobs.beat(self._at_work, self._name))
+                for job_id in await self._asked(
+                    lambda jobs: jobs.end_orphans(self._silence_s, STOPPED)
+                ):
+                    self._log.warning("job.orphan_ended", job=job_id)
+                if worker.worker_id is not None:
+                    strange = await self._take_over(worker.worker_id, strange)
+            except FilmgateError as error:
                 self._log.warning("worker.cannot_look", error=str(error))
 
-    async def _look_for_abandoned(
-        self, queue: procrastinate.App, worker_id: int, strange: set[int]
-    ) -> set[int]:
-        found = await asyncio.to_thread(self._jobs.abandoned, worker_id, self._silence_s)
-        mine = {each.job_id for each in found if each.is_mine} - self._at_work
+    async def _take_over(self, worker_id: int, strange: set[int]) -> set[int]:
+        """Give jobs that nobody is at to whoever is free; those of this worker that it does not
+        know of.
+
+        These (the queue's answer was lost on the way) are taken for that only when they are seen
+        twice: they may just have come.
+        """
+        found = await self._asked(lambda jobs: jobs.abandoned(worker_id, self._silence_s))
+        mine = {each.job_id for each in found if each.is_mine} - self._at_work.keys()
         for each in found:
-            if each.is_mine and (each.job_id not in mine or each.job_id not in strange):
+            if each.is_mine and each.job_id not in mine & strange:
                 continue
-            self._log.warning("job.taken_over", job=each.job_id)
-            manager = queue.job_manager
-            if each.is_ended or each.is_cancel_asked:
-                stopped = JobOutcome(exit_code=int(ExitCode.INTERRUPTED))
-                await asyncio.to_thread(self._jobs.end, each.job_id, stopped, is_cancelled=True)
-                status = procrastinate.jobs.Status.ABORTED
-                if each.is_ended and not each.is_cancel_asked:
-                    status = procrastinate.jobs.Status.SUCCEEDED
-                await manager.finish_job_by_id_async(each.job_id, status, delete_job=False)
-            else:
-                await manager.retry_job_by_id_async(each.job_id, utc_now())
+            became = await self._asked(
+                lambda jobs, each=each: jobs.take_over(  # type: ignore[misc]
+                    each, most_failures=self._settings.job_tries, died=DEADLY
+                )
+            )
+            self._log.warning("job.taken_over", job=each.job_id, became=became)
         return mine
+
+
+STOPPED = JobOutcome(exit_code=int(ExitCode.INTERRUPTED))
+DEADLY = failed(
+    FilmgateError(
+        "the workers that did this job died of it, or were stopped in the middle",
+        hint="Its log tells how far it came; FILMGATE_JOB_TRIES is how often that may be",
+    )
+)

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import threading
 from typing import Annotated
 
@@ -32,6 +31,7 @@ def worker(
     from filmgate.app.worker import Worker
 
     logs.configure("INFO")
+    logs.take_in_libraries()
     many = f"{concurrency} jobs at a time" if concurrency > 1 else "one job at a time"
     if with_parent:
         threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -41,5 +41,6 @@ def worker(
 
 def _end_with_parent() -> None:
     """Stop in order when whoever started this is gone."""
-    sys.stdin.buffer.read()
+    while os.read(0, 1024):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)

@@ -9,7 +9,8 @@ from typing import Any, Self, TypeVar
 import httpx
 from pydantic import BaseModel
 
-from filmgate.client.events import Event, read_events
+from filmgate.client.events import Event, lines_of, read_events
+from filmgate.core.access import read_token
 from filmgate.core.answers import (
     ArtifactPage,
     AskAnswer,
@@ -23,7 +24,7 @@ from filmgate.core.answers import (
     SnapshotAnswer,
 )
 from filmgate.core.envelope import Envelope, LegacyArtifact
-from filmgate.core.errors import FilmgateError, Unavailable
+from filmgate.core.errors import FilmgateError, Invalid, Unavailable
 from filmgate.core.jobs import JobAnswer, JobRequest, JobsAnswer
 from filmgate.core.runs import (
     LogsAnswer,
@@ -47,6 +48,8 @@ TRIES = 4
 
 LONGEST_PAUSE_S = 10.0
 POLL_S = 0.5
+NOTHING_MORE = 204
+"""The status of a stream that was followed to its end before."""
 
 
 class Client:
@@ -55,6 +58,11 @@ class Client:
     def __init__(
         self, url: str, token: str | None = None, *, transport: httpx.BaseTransport | None = None
     ) -> None:
+        token = token.strip() if token is not None else None
+        if token is not None and read_token(token) is None:
+            raise Invalid("this is no token", expected="fg_…, as `filmgate tokens create` tells it")
+        if not url.startswith(("http://", "https://")):
+            raise Invalid("this is no address", expected="http://… or https://…", got=repr(url))
         headers = {"authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(
             base_url=url, headers=headers, timeout=TIMEOUT_S, transport=transport
@@ -127,8 +135,9 @@ class Client:
             now = self.job(job.job_id)
             if now.state.is_over:
                 return now
-            for event in self.events(job.asset_id, job.run_id):
-                if event.kind == "end" or time.monotonic() > deadline:
+            for event in self._followed(job.asset_id, job.run_id, None):
+                is_late = time.monotonic() > deadline
+                if is_late or (event is not None and event.kind == "end"):
                     break
             time.sleep(POLL_S)
         raise Unavailable(f"job {job.job_id} is not over yet", expected=f"within {timeout_s:g} s")
@@ -137,14 +146,23 @@ class Client:
         self, asset_id: str, run_id: str | None = None, after: str | None = None
     ) -> Iterator[Event]:
         """A run as it goes, until its end; broken off, it goes on from where it was."""
+        return (each for each in self._followed(asset_id, run_id, after) if each is not None)
+
+    def _followed(
+        self, asset_id: str, run_id: str | None, after: str | None
+    ) -> Iterator[Event | None]:
         failed = 0
         while True:
             try:
                 for event in self._stream(asset_id, run_id, after):
-                    after, failed = event.event_id or after, 0
+                    failed = 0
                     yield event
-                    if event.kind == "end":
-                        return
+                    if event is not None:
+                        after = event.event_id or after
+                        if event.kind == "end":
+                            return
+                if after is not None:
+                    self.status(asset_id, run_id)  # raises where it was ended for that
             except (httpx.TransportError, Unavailable) as error:
                 failed += 1
                 if failed >= TRIES:
@@ -249,7 +267,9 @@ class Client:
             if cursor is None:
                 return
 
-    def _stream(self, asset_id: str, run_id: str | None, after: str | None) -> Iterator[Event]:
+    def _stream(
+        self, asset_id: str, run_id: str | None, after: str | None
+    ) -> Iterator[Event | None]:
         path = f"/episodes/{asset_id}/events"
         headers = {"last-event-id": after} if after else {}
         with self._http.stream(
@@ -262,7 +282,10 @@ class Client:
             if response.is_error:
                 response.read()
                 raise _refusal(response)
-            yield from read_events(response.iter_lines())
+            if response.status_code == NOTHING_MORE:
+                yield Event(kind="end", data={}, event_id=after)
+                return
+            yield from read_events(lines_of(response.iter_bytes()))
 
     def _save(self, path: str, to: Path) -> Path:
         """Download beside its place, then give it its name: never half a file."""

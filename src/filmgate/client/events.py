@@ -11,14 +11,24 @@ class Event:
     """Something that happened to a run."""
 
     kind: str
-    """`log`: a line of its logs; `status`: it stands otherwise; `end`: it is over."""
+    """`log`: a line of its logs; `status`: it stands otherwise; `progress`: how far stages are;
+    `end`: it is over."""
     data: dict[str, Any]
     event_id: str | None
     """Where one stands in its logs after this; where to go on from."""
 
 
-def read_events(lines: Iterable[str]) -> Iterator[Event]:
-    """The events in the lines of a stream; comments are passed over."""
+def lines_of(pieces: Iterable[bytes]) -> Iterator[str]:
+    """The lines of a stream, which end where the standard says, and at no other sign."""
+    rest = b""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        for line in whole:
+            yield line.removesuffix(b"\r").decode("utf-8", "replace")
+
+
+def read_events(lines: Iterable[str]) -> Iterator[Event | None]:
+    """The events in the lines of a stream; None where it only says that it is still there."""
     kind, data, event_id = "message", list[str](), None
     for line in lines:
         name, _, value = line.partition(":")
@@ -33,3 +43,5 @@ def read_events(lines: Iterable[str]) -> Iterator[Event]:
             data.append(value)
         elif name == "id":
             event_id = value
+        elif name == "":
+            yield None

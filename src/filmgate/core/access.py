@@ -46,6 +46,8 @@ class Caller:
     token_id: str | None = None
     csrf: str | None = None
     """Of a session: what every change must carry."""
+    good_until: datetime | None = None
+    """When the token or the session ends; None: never."""
 
     def need(self, scope: Scope) -> None:
         """Raise NotPermitted where the caller may not do what takes this scope."""
@@ -68,6 +70,9 @@ class Caller:
                 hint="Ask them, or an admin; a run of your own begins with new",
             )
 
+
+LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+"""Of this machine alone."""
 
 USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _TOKEN = re.compile(r"fg_([a-z0-9]{12})_([A-Za-z0-9_-]{43})\Z")

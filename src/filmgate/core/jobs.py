@@ -31,6 +31,9 @@ class JobState(StrEnum):
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
+SettingName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}\.[A-Za-z0-9_]{1,64}$")]
+
+
 class JobRequest(BaseModel):
     """What is asked for, as `filmgate run` takes it; what is left out means the usual."""
 
@@ -58,7 +61,7 @@ class JobRequest(BaseModel):
     """Always begin a new run."""
     env: Name | None = None
     profile: Name = DEFAULT_PROFILE
-    settings: Annotated[dict[Name, Any], Field(max_length=200)] = Field(default_factory=dict)
+    settings: Annotated[dict[SettingName, Any], Field(max_length=200)] = Field(default_factory=dict)
     """Value by `STAGE.SETTING`."""
     stages: Annotated[tuple[Name, ...], Field(max_length=100)] = ()
     """Only these; others are verified."""

@@ -129,7 +129,7 @@ class IngestedRun(Answer):
     created_at: datetime
     finished_at: datetime | None
     artifacts: dict[str, int]
-    """Files of artifacts of it by type, with how many artifacts each has."""
+    """How many of each type were taken in."""
 
 
 class IngestedRunsAnswer(Answer):

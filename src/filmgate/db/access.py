@@ -20,9 +20,6 @@ from filmgate.core.questions import Cursor
 from filmgate.db.queries import queries
 from filmgate.db.sessions import Session
 
-CHANNEL = "filmgate_access"
-"""Told of whenever somebody may do less than before."""
-
 LATEST = 2**53
 
 
@@ -57,7 +54,11 @@ class Access:
             return None
         self._session.do(self._sql["used"], {"token_id": token_id})
         return Caller(
-            user=row["user_name"], scope=Scope(row["scope"]), way=Way.TOKEN, token_id=token_id
+            user=row["user_name"],
+            scope=Scope(row["scope"]),
+            way=Way.TOKEN,
+            token_id=token_id,
+            good_until=row["expires_at"],
         )
 
     def tokens(self) -> TokensAnswer:
@@ -120,6 +121,7 @@ class Access:
             way=Way.SESSION,
             token_id=row["token_id"],
             csrf=row["csrf"],
+            good_until=row["expires_at"],
         )
 
     def end_session(self, session_sha256: str) -> None:

@@ -128,6 +128,10 @@ class EmbeddedPostgres:
         """Where the server listens, while it runs."""
         return f"postgresql://filmgate@/postgres?host={quote(str(self._socket_folder))}"
 
+    def is_made(self) -> bool:
+        """Whether there is a cluster, running or not."""
+        return self._data.is_dir()
+
     def is_running(self) -> bool:
         """Whether a server accepts connections."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:

@@ -5,7 +5,7 @@ in one transaction. The queue says who may take it; `ended_at` says whether it i
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,9 +29,6 @@ from filmgate.db.sessions import Session, composed
 SCHEMA = "queue"
 TASK = "filmgate.run"
 QUEUE = "runs"
-CHANNEL = "filmgate_runs"
-"""Told `asset/run` whenever something of a run, or of a job on it, is new."""
-
 LATEST = 2**53
 _LOCK = 0x46494C4E
 """Any number, the same for all: only one process makes the queue's tables at a time."""
@@ -50,6 +47,9 @@ class Task:
     source: str
     request: JobRequest
     tries: int
+    """Which time it is begun."""
+    failures: int
+    """How often it died before, or found a service away."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +57,9 @@ class Abandoned:
     """A job that is being done, as the queue has it, by nobody who is heard of."""
 
     job_id: int
-    asset_id: str
-    run_id: str
-    is_cancel_asked: bool
-    is_ended: bool
+    worker_id: int | None
     is_mine: bool
+    """Whether the queue gave it to the worker that asks."""
 
 
 class Jobs:
@@ -205,35 +203,81 @@ class Jobs:
         request = JobRequest.model_validate(row.pop("request"))
         return Task(job_id=job_id, request=request, **row)
 
-    def end(self, job_id: int, outcome: JobOutcome, *, is_cancelled: bool = False) -> None:
-        """It is over; where it was before, nothing changes."""
+    def end(
+        self,
+        job_id: int,
+        outcome: JobOutcome,
+        *,
+        tries: int | None = None,
+        is_cancelled: bool = False,
+    ) -> None:
+        """It is over; where it was before, or was begun again since (`tries` says which time one
+        speaks of), nothing changes."""
         with self._connection.transaction():
-            self._end(job_id, outcome, is_cancelled=is_cancelled)
+            self._end(job_id, outcome, tries=tries, is_cancelled=is_cancelled)
 
-    def try_again(self, job_id: int, outcome: JobOutcome) -> None:
-        """It is not over, and this came of the try."""
-        told = {"job_id": job_id, "outcome": Jsonb(outcome.model_dump(mode="json"))}
-        self._session.do(self._sql["try_again"], told)
+    def try_again(self, job_id: int, outcome: JobOutcome, *, tries: int, is_failure: bool) -> None:
+        """It is not over, and this came of that try."""
+        told = {
+            "job_id": job_id,
+            "outcome": Jsonb(outcome.model_dump(mode="json")),
+            "tries": tries,
+            "is_failure": is_failure,
+        }
+        self._session.one(self._sql["try_again"], told)
+
+    def beat(self, job_ids: Iterable[int], worker: str) -> None:
+        """A worker is at these, still."""
+        self._session.do(self._sql["beat"], {"job_ids": list(job_ids), "worker": worker})
 
     def abandoned(self, worker_id: int, silence_s: float) -> list[Abandoned]:
         """Jobs of workers that have been silent for so long, and those of this one."""
         asked = {"worker_id": worker_id, "silence_s": silence_s}
-        return [
-            Abandoned(
-                job_id=row["job_id"],
-                asset_id=row["asset_id"],
-                run_id=row["run_id"],
-                is_cancel_asked=row["abort_requested"],
-                is_ended=row["is_ended"],
-                is_mine=row["is_mine"],
-            )
-            for row in self._session.all(self._sql["abandoned"], asked)
-        ]
+        return [Abandoned(**row) for row in self._session.all(self._sql["abandoned"], asked)]
 
-    def _end(self, job_id: int, outcome: JobOutcome, *, is_cancelled: bool) -> None:
+    def take_over(
+        self, abandoned: Abandoned, *, most_failures: int, died: JobOutcome
+    ) -> str | None:
+        """Put a job back into the queue, or end it: where somebody wants it cancelled, or it was
+        the death of too many workers (of which `died` tells). What became of it; None where
+        somebody else was first."""
+        job_id, became = abandoned.job_id, None
+        with self._connection.transaction() as whole:
+            self._connection.execute("set local search_path = queue, public")
+            row = self._session.one(self._sql["failed_again"], {"job_id": job_id})
+            is_final = row is None or row["failures"] >= most_failures
+            asked = {"job_id": job_id, "worker_id": abandoned.worker_id, "is_final": is_final}
+            taken = self._session.one(self._sql["take_over"], asked)
+            if taken is None:
+                raise psycopg.Rollback(whole)
+            became = str(taken["status"])
+            if became == "aborted":
+                self._end(job_id, died, is_cancelled=taken["abort_requested"])
+        return became
+
+    def end_orphans(self, silence_s: float, outcome: JobOutcome) -> list[int]:
+        """End jobs that are over in the queue, and open here, with nobody at them."""
+        rows = self._session.all(self._sql["orphans"], {"silence_s": silence_s})
+        for row in rows:
+            self.end(row["job_id"], outcome, is_cancelled=row["is_cancelled"])
+        return [row["job_id"] for row in rows]
+
+    def is_any_queued(self) -> bool:
+        """Whether a job waits in the queue, if only for its time."""
+        return bool(self._session.need(self._sql["is_any_open"], {})["found"])
+
+    def _end(
+        self,
+        job_id: int,
+        outcome: JobOutcome,
+        *,
+        tries: int | None = None,
+        is_cancelled: bool = False,
+    ) -> None:
         told = {
             "job_id": job_id,
             "outcome": Jsonb(outcome.model_dump(mode="json")),
+            "tries": tries,
             "is_cancelled": is_cancelled,
         }
         row = self._session.one(self._sql["end"], told)

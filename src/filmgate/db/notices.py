@@ -12,6 +12,12 @@ from filmgate.core.errors import FilmgateError
 from filmgate.db.queries import queries
 from filmgate.db.sessions import Session
 
+RUNS = "filmgate_runs"
+"""The channel on which `asset/run` is told, where something of a run or of a job on it is new."""
+
+ACCESS = "filmgate_access"
+"""The channel on which is told that somebody may do less than before."""
+
 EVERY_S = 0.25
 """Telling more often would tell nobody more."""
 

@@ -15,6 +15,9 @@ LONGEST_WAIT_S = 3.0
 
 RECONNECT_S = 30.0
 
+LONGEST_STATEMENT_S = 30
+"""Nobody waits longer for an answer, and others want the connection."""
+
 
 class Pool:
     """Connections that are kept open. Any thread may ask for one."""
@@ -32,7 +35,7 @@ class Pool:
             timeout=LONGEST_WAIT_S,
             max_waiting=size * 16,
             reconnect_timeout=RECONNECT_S,
-            configure=prepared_for_serving,
+            configure=_prepared,
             check=_is_alive,
             open=False,
             name="filmgate",
@@ -62,6 +65,11 @@ class Pool:
             ) from error
         except psycopg.Error as error:
             raise translated(error) from error
+
+
+def _prepared(connection: psycopg.Connection) -> None:
+    prepared_for_serving(connection)
+    connection.execute(f"set statement_timeout = '{LONGEST_STATEMENT_S}s'")
 
 
 def _is_alive(connection: psycopg.Connection) -> None:

@@ -24,16 +24,16 @@ class Videos:
     """Over one connection."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
-        self._connection = connection
         self._session = Session(connection)
 
     def add(self, asset: Asset) -> None:
-        """Let it be known; Conflict where other bytes go by that id."""
-        told = rows.of_asset(asset)
-        with self._connection.transaction():
-            self._session.do(queries("ingest")["add_asset"], told)
-            known = self._session.need(_with_video("video"), {"asset_id": asset.id})
-        if known["input_hash"] != asset.input_hash:
+        """Let it be known."""
+        self._session.do(queries("ingest")["add_asset"], rows.of_asset(asset))
+
+    def check(self, asset: Asset) -> None:
+        """Raise Conflict where other bytes go by that id."""
+        known = self._session.one(_with_video("video"), {"asset_id": asset.id})
+        if known is not None and known["input_hash"] != asset.input_hash:
             raise Conflict(
                 f"another video goes by {asset.id}",
                 expected=f"the video {known['input_hash']}",
@@ -79,7 +79,8 @@ class Videos:
 @cache
 def _with_video(name: str) -> str:
     statements = queries("videos")
-    return composed(statements[name], video=sql.SQL(statements["fragment_video"])).as_string()
+    counted = sql.SQL(statements["fragment_runs_of"])
+    return composed(statements[name], runs_of=counted).as_string()
 
 
 def _video(row: Mapping[str, Any]) -> VideoAnswer:

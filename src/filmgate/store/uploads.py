@@ -37,6 +37,8 @@ class UploadNote(BaseModel):
     size_bytes: int
     uploaded_by: str
     uploaded_at: datetime
+    modified_ns: int
+    """When its bytes were written; that survives a copy that keeps times."""
     mark: tuple[int, ...]
     """Device, inode, size and times of change: while they stay, so do the bytes."""
 
@@ -89,13 +91,16 @@ class Uploads:
     @contextmanager
     def draft(self, file_name: str) -> Iterator[Draft]:
         """A place for a file that comes in; nothing is left of one that is not kept."""
+        name = plain_name(file_name)
         folder = self._root / INCOMING / uuid.uuid4().hex
-        make_folders(folder)
-        draft = Draft(folder, plain_name(file_name))
+        draft = None
         try:
+            make_folders(folder)
+            draft = Draft(folder, name)
             yield draft
         finally:
-            draft.close()
+            if draft is not None:
+                draft.close()
             shutil.rmtree(folder, ignore_errors=True)
 
     def keep(self, draft: Draft, asset_id: AssetId, sha256: str, by: str, now: datetime) -> bool:
@@ -110,10 +115,9 @@ class Uploads:
             size_bytes=draft.size_bytes,
             uploaded_by=by,
             uploaded_at=now,
-            mark=(),
+            modified_ns=draft.path.stat().st_mtime_ns,
+            mark=stat_mark(draft.path),  # which renaming its folder does not change
         )
-        # The folder's own rename changes no time of the file; its mark can be taken before.
-        note = note.model_copy(update={"mark": stat_mark(draft.path)})
         with new_file(draft.folder / NOTE) as writer:
             writer.write(note.model_dump_json().encode() + b"\n")
         sync_folder(draft.folder)

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from filmgate.api.answering import answered
-from filmgate.api.guard import COOKIE
+from filmgate.api.doorkeeper import COOKIE
 from filmgate.api.parameters import Admin, Cursor, Limit, Serving, Viewer, noted
 from filmgate.app.access import SESSION_LASTS
 from filmgate.core.access import (

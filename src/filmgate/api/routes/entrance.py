@@ -8,8 +8,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from filmgate.api.answering import answered
-from filmgate.api.parameters import Serving, Viewer
+from filmgate.api.parameters import Serving, Viewer, noted
 from filmgate.api.routes.access import set_cookie
+from filmgate.api.service import Service
 from filmgate.core.access import Caller, NewTokenAnswer
 
 router = APIRouter(tags=["entrance"])
@@ -26,7 +27,7 @@ td{padding:.25rem 1rem .25rem 0;vertical-align:top}h2{margin-top:2rem;font-size:
 @router.get("/enter", response_class=RedirectResponse, status_code=303)
 def enter(request: Request, service: Serving, code: Code) -> Response:
     """Use a one-time link in a browser: begins a session."""
-    caller = service.access.enter(code)
+    caller = _entered(request, service, code)
     secret, _ = service.access.begin_session(caller)
     response = RedirectResponse("/", status_code=303, headers={"cache-control": "no-store"})
     set_cookie(request, response, secret)
@@ -36,7 +37,7 @@ def enter(request: Request, service: Serving, code: Code) -> Response:
 @router.post("/enter", response_model=NewTokenAnswer, status_code=201)
 def enter_with_token(request: Request, service: Serving, code: Code) -> Response:
     """Use a one-time link without a browser: gives a token that is good for a day."""
-    caller = service.access.enter(code)
+    caller = _entered(request, service, code)
     made = service.access.create(caller.user, caller.scope, "of a one-time link", DAY)
     response = answered(request, made, 201)
     response.headers["cache-control"] = "no-store"
@@ -85,6 +86,14 @@ def reference(request: Request, _who: Viewer) -> HTMLResponse:
 def favicon() -> Response:
     """There is none."""
     return Response(status_code=204)
+
+
+def _entered(request: Request, service: Service, code: str) -> Caller:
+    """Who a link lets in; the audit log hears of it."""
+    caller = service.access.enter(code)
+    request.state.caller = caller
+    noted(request, user=caller.user, scope=caller.scope.value)
+    return caller
 
 
 def _page(title: str, body: str) -> HTMLResponse:

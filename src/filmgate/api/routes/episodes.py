@@ -1,6 +1,7 @@
 """Runs in the home: how they stand, what they say, what they report."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated, Any
 
 from anyio import to_thread
@@ -8,14 +9,16 @@ from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from filmgate.api.answering import answered
+from filmgate.api.doorkeeper import secret_in
 from filmgate.api.files import file_response
-from filmgate.api.parameters import EpisodeId, RunId, Serving, Viewer, WhichRun
+from filmgate.api.parameters import EpisodeId, RunId, Serving, Viewer, WhichRun, service_in
 from filmgate.api.service import Service
 from filmgate.app.clock import utc_now
 from filmgate.app.reports import report_of
 from filmgate.app.run_status import RunStatus
 from filmgate.app.status_answers import legacy_entry, legacy_status, run_entry, status_answer
-from filmgate.core.errors import Invalid, NotFound, Unavailable
+from filmgate.core.access import Caller
+from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable
 from filmgate.core.ids import AssetId
 from filmgate.core.manifest import Manifest
 from filmgate.core.runs import LogsAnswer, RunsAnswer, StatusAnswer
@@ -29,12 +32,17 @@ LOG_BYTES = 256 * 1024
 
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Server-sent events: `log`, `status`, `end`",
+        "description": "Server-sent events. `log`: a line of the run's logs, as "
+        "`/logs/{stage}` has it; `status` and `end`: the body of `/status`, without progress; "
+        '`progress`: {"STAGE": {"done": 3, "total": 7}}',
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
-    }
+    },
+    204: {"description": "There is nothing more: the run is over, and all of it was told"},
 }
 Place = Annotated[str | None, Query(max_length=2000, description="`next_cursor` of before.")]
-LastEventId = Annotated[str | None, Header(max_length=2000)]
+LastEventId = Annotated[
+    str | None, Header(max_length=2000, description="The id of the last event that was heard.")
+]
 StageName = Annotated[str, Path(max_length=128, description="A stage.", examples=["scenes"])]
 
 
@@ -84,9 +92,8 @@ def get_run(
     return answered(request, _run(service, ep_id, run_id).refold(None))
 
 
-@router.api_route(
+@router.get(
     "/{ep_id}/runs/{run_id}/export",
-    methods=["GET", "HEAD"],
     response_class=Response,
     responses={
         200: {"content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}},
@@ -139,27 +146,28 @@ def logs_of_run(
 
 @router.get("/{ep_id}/events", response_class=Response, responses=STREAM)
 async def events(
-    service: Serving,
-    _who: Viewer,
+    request: Request,
+    who: Viewer,
     ep_id: EpisodeId,
     run_id: WhichRun = None,
     last_event_id: LastEventId = None,
 ) -> Response:
     """A run as it goes: `log` for each line of its logs (with an id, to go on from with
-    `Last-Event-ID`), `status` whenever it stands otherwise, `end` when it is over."""
-    return await _events(service, ep_id, run_id, last_event_id)
+    `Last-Event-ID`), `status` whenever it stands otherwise, `progress` while stages are at work,
+    `end` when it is over. 204 for whoever comes back when all is told."""
+    return await _events(request, who, ep_id, run_id, last_event_id)
 
 
 @router.get("/{ep_id}/runs/{run_id}/events", response_class=Response, responses=STREAM)
 async def events_of_run(
-    service: Serving,
-    _who: Viewer,
+    request: Request,
+    who: Viewer,
     ep_id: EpisodeId,
     run_id: RunId,
     last_event_id: LastEventId = None,
 ) -> Response:
     """The same of a run that the path names."""
-    return await _events(service, ep_id, run_id, last_event_id)
+    return await _events(request, who, ep_id, run_id, last_event_id)
 
 
 def _logs(run: FolderRun, stage: str, cursor: str | None) -> LogsAnswer:
@@ -174,13 +182,26 @@ def _logs(run: FolderRun, stage: str, cursor: str | None) -> LogsAnswer:
 
 
 async def _events(
-    service: Service, ep_id: str, run_id: str | None, last_event_id: str | None
+    request: Request, who: Caller, ep_id: str, run_id: str | None, last_event_id: str | None
 ) -> Response:
+    service = service_in(request)
     run = await to_thread.run_sync(_run, service, ep_id, run_id)
     place = EventReader(run, run.head.stages, last_event_id or None).place
-    stream = _counted(service, service.hub.events(run, place))
+    shown = secret_in({name.lower(): value for name, value in request.headers.items()})
+
+    async def may() -> bool:
+        if shown is None:
+            return True
+        with suppress(FilmgateError):
+            return await service.doorkeeper.caller(*shown, "a stream") is not None
+        return True  # the database is away, or slow: it is asked again
+
+    stream = await service.hub.watch(run, place, who.user, may, is_resumed=bool(last_event_id))
+    if stream is None:
+        return Response(status_code=204)  # which tells a browser not to come back
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
+    with_count = _counted(service, stream)
+    return StreamingResponse(with_count, headers=headers, media_type="text/event-stream")
 
 
 async def _counted(service: Service, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -191,13 +212,13 @@ async def _counted(service: Service, stream: AsyncIterator[bytes]) -> AsyncItera
 
 def _run(service: Service, ep_id: str, run_id: str | None) -> FolderRun:
     """The run that is meant; an asset's newest where none is named."""
-    if run_id:
-        return service.system.run_of(f"{ep_id}/{run_id}")
     runs = service.system.runs_of(AssetId(ep_id))
-    if not runs:
+    named = [run for run in runs if run_id in {None, run.head.run_id}]
+    if not named:
+        known = ", ".join(run.head.run_id for run in runs[-5:])
         raise NotFound(
-            f"no run of {ep_id!r} lies here",
-            expected="an asset that was run on here",
-            hint="POST /jobs/episode-run begins one",
+            f"{ep_id!r} has no run {run_id!r} here" if run_id else f"{ep_id!r} has no run here",
+            expected=f"one of its runs, such as {known}" if known else "an asset that was run on",
+            hint="GET /episodes/{id}/runs lists them; POST /jobs/episode-run begins one",
         )
-    return runs[-1]
+    return named[-1]

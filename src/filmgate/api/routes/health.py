@@ -8,7 +8,8 @@ from pydantic import BaseModel
 
 from filmgate.api.answering import answered
 from filmgate.api.parameters import Serving, Viewer
-from filmgate.core.errors import FilmgateError
+from filmgate.api.service import Service
+from filmgate.core.errors import FilmgateError, Invalid, Unavailable
 
 router = APIRouter(tags=["health"])
 
@@ -30,8 +31,10 @@ async def healthz(request: Request) -> Response:
 @router.get("/readyz", response_model=Health)
 def readyz(request: Request, service: Serving) -> Response:
     """The database answers; 503 where it does not."""
-    with service.database.session() as connection:
-        connection.execute("select 1")
+    try:
+        service.access.has_admin()  # which needs the tables, too
+    except Invalid as error:
+        raise Unavailable("the database is not ours any more", got=str(error)) from error
     return answered(request, Health(status="ready"))
 
 
@@ -42,13 +45,17 @@ def readyz(request: Request, service: Serving) -> Response:
 )
 def metrics(service: Serving, _who: Viewer) -> Response:
     """What is counted, as Prometheus reads it."""
-    known: dict[str, Mapping[tuple[str, ...], float]]
+    text = service.metrics.text(lambda: _known(service))
+    return Response(text, headers={"content-type": TEXT_FORMAT})
+
+
+def _known(service: Service) -> dict[str, Mapping[tuple[str, ...], float]]:
+    """What the database knows."""
     try:
-        known = {
+        return {
             "jobs": {(state,): count for state, count in service.jobs.counts().items()},
             **service.archive.counts(),
             "database_up": {(): 1.0},
         }
     except FilmgateError:
-        known = {"database_up": {(): 0.0}}
-    return Response(service.metrics.text(known), headers={"content-type": TEXT_FORMAT})
+        return {"database_up": {(): 0.0}}

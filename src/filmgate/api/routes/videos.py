@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from filmgate.api.answering import answered
 from filmgate.api.files import file_response
 from filmgate.api.parameters import (
+    ID,
     ArtifactType,
     AssetId,
     Chosen,
@@ -22,7 +23,7 @@ from filmgate.api.parameters import (
     service_in,
 )
 from filmgate.api.questions import FindQuestion, JumpQuestion, described, read_as
-from filmgate.api.uploading import Incoming, name_of, pieces, receive_into
+from filmgate.api.uploading import Incoming, in_thread, name_of, pieces, receive_into
 from filmgate.core.answers import (
     ArtifactPage,
     FindAnswer,
@@ -129,10 +130,12 @@ async def upload_video(
     service: Serving,
     who: Operator,
     asset_id: Annotated[
-        str | None, Query(description="What it is to be called; default: from its file's name.")
+        str | None,
+        Query(description="What it is to be called; default: from its file's name.", pattern=ID),
     ] = None,
     filename: Annotated[
-        str | None, Query(description="Of a body that is no form.", examples=["film.mp4"])
+        str | None,
+        Query(description="Of a body that is no form.", max_length=500, examples=["film.mp4"]),
     ] = None,
 ) -> Response:
     """Upload a video: `curl -F file=@film.mp4`, or its bytes with `?filename=`.
@@ -140,13 +143,14 @@ async def upload_video(
     It is written to disk as it comes, and kept once it is whole and opens as a video.
     """
     limit = service.settings.upload_limit_mb * MB
-    incoming = Incoming(request.headers.get("content-type", ""))
+    incoming = Incoming(request.headers.get("content-type", ""), is_named=filename is not None)
     request.state.pieces = pieces(request, limit)
     name = await name_of(request, incoming, filename)
-    with service.videos.draft(name) as draft:
+    async with in_thread(service.videos.draft(name)) as draft:
         count = service.metrics.bytes_in.inc
         await receive_into(request, incoming, draft, limit, count)
-        kept = await to_thread.run_sync(service.videos.keep, draft, asset_id, who.user)
+        wanted = asset_id or incoming.field("asset_id")
+        kept = await to_thread.run_sync(service.videos.keep, draft, wanted, who.user)
     noted(request, asset_id=kept.asset_id, input_hash=kept.input_hash, size_bytes=kept.size_bytes)
     return answered(request, kept, 200 if kept.is_known else 201)
 
@@ -157,9 +161,8 @@ def get_video(request: Request, service: Serving, _who: Viewer, asset_id: AssetI
     return answered(request, service.videos.get(asset_id))
 
 
-@router.api_route(
+@router.get(
     "/{asset_id}/media",
-    methods=["GET", "HEAD"],
     response_class=Response,
     responses={
         200: {"content": {"video/*": {"schema": {"type": "string", "format": "binary"}}}},

@@ -43,35 +43,68 @@ select state, count(*) as jobs from ({job}) as each group by state;
 
 -- name: begin
 update pipeline.jobs
-   set started_at = now(), worker = %(worker)s, tries = tries + 1
+   set started_at = now(), beat_at = now(), worker = %(worker)s, tries = tries + 1
  where job_id = %(job_id)s and ended_at is null
-returning pipeline, asset_id, run_id, source, request, tries;
+returning pipeline, asset_id, run_id, source, request, tries, failures;
 
 -- name: end
+-- By whoever began it last, or by nobody in particular.
 update pipeline.jobs
    set ended_at = now(), outcome = %(outcome)s, is_cancelled = %(is_cancelled)s
  where job_id = %(job_id)s and ended_at is null
+   and (%(tries)s::integer is null or tries = %(tries)s)
 returning asset_id, run_id;
 
 -- name: try_again
-update pipeline.jobs set outcome = %(outcome)s
- where job_id = %(job_id)s and ended_at is null;
+update pipeline.jobs
+   set outcome = %(outcome)s, failures = failures + %(is_failure)s::integer
+ where job_id = %(job_id)s and ended_at is null and tries = %(tries)s
+returning failures;
+
+-- name: beat
+update pipeline.jobs set beat_at = now()
+ where job_id = any(%(job_ids)s) and worker = %(worker)s and ended_at is null;
 
 -- name: tell
 select pg_notify('filmgate_runs', %(asset_id)s || '/' || %(run_id)s);
 
 -- name: abandoned
 -- Jobs that are being done by workers that have not been heard of, or by this one, which knows what
--- it is at; and what was ended here, but not in the queue.
-select q.id as job_id, q.abort_requested, j.ended_at is not null as is_ended,
-       j.asset_id, j.run_id, coalesce(q.worker_id = %(worker_id)s, false) as is_mine
+-- it is at.
+select q.id as job_id, q.worker_id, coalesce(q.worker_id = %(worker_id)s, false) as is_mine
   from queue.procrastinate_jobs q
-  join pipeline.jobs j on j.job_id = q.id
   left join queue.procrastinate_workers w on w.id = q.worker_id
  where q.status = 'doing'
    and (w.id is null or w.id = %(worker_id)s
         or w.last_heartbeat < now() - make_interval(secs => %(silence_s)s))
  order by q.id;
+
+-- name: take_over
+-- Only where nobody else has taken it since it was seen: then it has another worker.
+update queue.procrastinate_jobs q
+   set status = case when q.abort_requested or j.ended_at is not null or %(is_final)s
+                     then 'aborted' else 'todo' end::queue.procrastinate_job_status,
+       attempts = q.attempts + 1, scheduled_at = now()
+  from pipeline.jobs j
+ where q.id = %(job_id)s and j.job_id = q.id and q.status = 'doing'
+   and q.worker_id is not distinct from %(worker_id)s::bigint
+returning q.status::text as status, q.abort_requested;
+
+-- name: failed_again
+update pipeline.jobs set failures = failures + 1 where job_id = %(job_id)s returning failures;
+
+-- name: orphans
+-- Over in the queue, and open here, with nobody at them: a cancel that met a retry, or a fault.
+select j.job_id, q.status in ('cancelled', 'aborted') or q.abort_requested as is_cancelled
+  from pipeline.jobs j
+  join queue.procrastinate_jobs q on q.id = j.job_id
+ where j.ended_at is null and q.status not in ('todo', 'doing')
+   and (j.beat_at is null or j.beat_at < now() - make_interval(secs => %(silence_s)s));
+
+-- name: is_any_open
+select exists (select from pipeline.jobs j
+                 join queue.procrastinate_jobs q on q.id = j.job_id
+                where j.ended_at is null and q.status = 'todo') as found;
 
 -- name: queue_there
 select to_regclass('queue.procrastinate_jobs') is not null as is_there;

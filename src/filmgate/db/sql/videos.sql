@@ -1,18 +1,17 @@
--- name: fragment_video
-select a.asset_id, a.input_hash, a.size_bytes, a.uri, a.media,
-       count(r.run_key) as runs,
-       count(r.run_key) filter (where r.status = 'completed') as completed,
-       false as is_legacy
-  from assets a left join runs r using (asset_key)
+-- name: fragment_runs_of
+cross join lateral (
+    select count(*) as runs, count(*) filter (where r.status = 'completed') as completed
+      from runs r where r.asset_key = a.asset_key) as counted
 
 -- name: videos
 -- Assets that a film's facts are known of, and what only an older product left something of.
 select * from (
-    {video}
-     where a.asset_id > %(after)s and a.media ? 'format'
-     group by a.asset_key
-     order by a.asset_id
-     limit %(limit)s) as known
+    select a.asset_id, a.input_hash, a.size_bytes, a.uri, a.media, runs, completed,
+           false as is_legacy
+      from (select * from assets
+             where asset_id > %(after)s and media ? 'format'
+             order by asset_id
+             limit %(limit)s) as a {runs_of}) as known
 union all
 select * from (
     select distinct l.asset_id, '' as input_hash, 0 as size_bytes, '' as uri,
@@ -26,21 +25,23 @@ select * from (
  limit %(limit)s;
 
 -- name: video
-{video}
- where a.asset_id = %(asset_id)s
- group by a.asset_key;
+select a.asset_id, a.input_hash, a.size_bytes, a.uri, a.media, runs, completed,
+       false as is_legacy
+  from assets a {runs_of}
+ where a.asset_id = %(asset_id)s;
 
 -- name: runs
+-- How many artifacts a run has is told by its receipt: counting them would take as long as there
+-- are artifacts.
 select r.run_key, r.run_id, r.producer, r.pipeline, r.model_profile, r.status, r.created_at,
-       r.finished_at,
-       coalesce((select jsonb_object_agg(t.artifact_type, (
-                            select count(*) from artifact_rows o
-                             where o.asset_key = f.asset_key and o.run_key = f.run_key
-                               and o.type_key = f.type_key))
-                   from artifact_files f join artifact_types t using (type_key)
-                  where f.asset_key = r.asset_key and f.run_key = r.run_key),
-                jsonb_build_object()) as artifacts
-  from runs r join assets a using (asset_key)
+       r.finished_at, coalesce(i.artifacts, jsonb_build_object()) as artifacts
+  from runs r
+  join assets a using (asset_key)
+  left join lateral (
+      select i.artifacts from pipeline.inbox i
+       where i.producer = r.producer and i.asset_id = a.asset_id and i.run_id = r.run_id
+         and i.stage = 'ingest' and i.is_current
+       limit 1) as i on true
  where a.asset_id = %(asset_id)s and r.run_key < %(before)s
  order by r.run_key desc
  limit %(limit)s;

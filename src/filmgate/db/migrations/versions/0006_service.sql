@@ -61,9 +61,17 @@ create table pipeline.jobs (
     is_cancelled boolean not null default false,
     worker       text,
     tries        integer not null default 0 check (tries >= 0),
+    failures     integer not null default 0 check (failures >= 0),
+    beat_at      timestamptz,
     outcome      jsonb
 );
 comment on table pipeline.jobs is
     'What was asked of workers; the queue (schema queue, by procrastinate) has it by the same id.';
+comment on column pipeline.jobs.tries is
+    'How often it was begun; whoever ends it says which time that was, or is not heard.';
+comment on column pipeline.jobs.failures is
+    'How often it died, or found a service away; waiting and being handed back do not count.';
+comment on column pipeline.jobs.beat_at is 'When its worker was heard of last.';
 create unique index jobs_open on pipeline.jobs (asset_id, run_id) where ended_at is null;
+create index jobs_by_user on pipeline.jobs (submitted_by, job_id);
 create index jobs_by_run on pipeline.jobs (asset_id, run_id, job_id);
