@@ -1,6 +1,7 @@
 """What the service withstands: any input, dead workers, a dead database, greedy jobs."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -97,6 +98,33 @@ def test_a_worker_that_is_asked_to_stop_hands_its_job_back(service: Served, film
         assert client.job(job.job_id).state is JobState.SUCCEEDED
 
 
+def test_a_job_that_is_cancelled_while_its_worker_waits_to_stop_is_over(
+    service: Served, film: Path
+) -> None:
+    with service.client() as client:
+        client.upload(film)
+        job = client.run("episode", asset_id="film", settings={"ocr.enabled": False})
+        with worker(service, FILMGATE_WORKER_GRACE_S="2") as patient:
+            until(lambda: client.status("film").is_at_work)
+            patient.terminate()
+            client.cancel(job.job_id)
+            assert patient.wait(30) == 0
+        with worker(service):
+            ended = until(lambda: (now := client.job(job.job_id)).state.is_over and now)
+        assert ended.state in {JobState.CANCELLED, JobState.SUCCEEDED}
+        assert client.run("episode", asset_id="film", new=True, settings=LIGHT).job_id
+
+
+def test_workers_that_drain_leave_no_job(service: Served, film: Path) -> None:
+    with service.client() as client:
+        client.upload(film)
+        asked = {"asset_id": "film", "new": True, "settings": LIGHT}
+        jobs = [client.run("episode", **asked) for _ in range(5)]
+        with worker(service, "--drain", "--concurrency", "2", FILMGATE_WORKER_GRACE_S="0") as busy:
+            assert busy.wait(60) == 0
+        assert {client.job(job.job_id).state for job in jobs} == {JobState.SUCCEEDED}
+
+
 def test_a_job_that_takes_too_much_memory_ends_alone_and_says_so(
     service: Served, film: Path
 ) -> None:
@@ -144,7 +172,9 @@ def test_of_many_jobs_none_is_lost_and_none_done_twice_though_workers_are_killed
     for name in names:
         runs = list((service.home / "manifests" / name / "runs").glob("Attempt*"))
         assert len(runs) == 1
-        assert len(list((runs[0] / "commits").glob("scenes.*"))) == 1
+        records = (runs[0] / "commits").glob("scenes.*")
+        ends = [json.loads(record.read_text())["status"] for record in records]
+        assert ends.count("SUCCESS") == 1
 
 
 def kill_server(folder: Path) -> None:
@@ -159,6 +189,18 @@ def test_an_embedded_database_that_is_killed_is_started_again(tmp_path: Path, fi
         kill_server(service.home / "pg")
         job = until(lambda: submitted(client, new=True))
         assert client.wait(job, 60).state is JobState.SUCCEEDED
+
+
+def test_an_embedded_database_that_is_gone_is_not_made_anew(tmp_path: Path, film: Path) -> None:
+    with served(tmp_path / "home", "--workers", "0") as service, service.http() as http:
+        data = service.home / "pg" / "cluster" / "data"
+        kill_server(service.home / "pg")
+        data.rename(tmp_path / "taken")
+        until(lambda: http.get("/readyz").status_code == 503)
+        assert http.get("/v1/videos").status_code == 503
+        assert not data.exists()
+        (tmp_path / "taken").rename(data)
+        until(lambda: http.get("/readyz").status_code == 200)
 
 
 def submitted(client: Client, **asked: Any) -> JobAnswer | None:

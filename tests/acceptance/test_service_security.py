@@ -16,6 +16,8 @@ from filmgate.core.jobs import JobAnswer, JobState
 from support.films import film_of_shots
 from support.served import LIGHT, Served, error_of, served, until
 
+pytestmark = pytest.mark.proof
+
 FILM = "film"
 SECRET = "what lies outside stays outside"
 
@@ -375,7 +377,6 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_kept(
     assert not list((service.home / "uploads" / ".incoming").iterdir())
 
 
-@pytest.mark.proof
 def test_a_body_that_does_not_come_is_not_waited_for(service: Served, done: JobAnswer) -> None:
     head = (
         f"Host: 127.0.0.1\r\nAuthorization: Bearer {service.token}\r\nContent-Length: 100\r\n\r\n"
