@@ -1,7 +1,8 @@
 """The guard at the door: whatever comes passes here first, and whatever goes is told of here.
 
 In order: the name under which we are reached, who asks, how often, whether a page of somebody
-else's sent it, how large it is. Then the answer: its headers, one line in the log, the metrics,
+else's sent it, how large it is. Whoever is let in may ask; endpoints that change something say
+what that takes. Then the answer: its headers, one line in the log, the metrics,
 and for changes a row in the audit log.
 """
 

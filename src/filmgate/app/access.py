@@ -1,5 +1,6 @@
 """Who may ask over HTTP: tokens, one-time links, sessions, and the log of changes."""
 
+import getpass
 import secrets
 import string
 from collections.abc import Iterator, Mapping
@@ -120,6 +121,21 @@ class Access:
         """Write a change down."""
         with self._stored() as stored:
             stored.note(told)
+
+    def note_here(self, action: str, target: str, **details: str) -> None:
+        """Write down a change that was made on the command line."""
+        self.note(
+            {
+                "user": getpass.getuser(),
+                "token_id": None,
+                "action": action,
+                "target": target,
+                "status": 200,
+                "request_id": "",
+                "address": "the command line",
+                "details": details,
+            }
+        )
 
     def audited(self, limit: int, cursor: str | None) -> AuditAnswer:
         """What was written down, the latest first."""

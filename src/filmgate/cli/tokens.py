@@ -33,7 +33,9 @@ def create(
     """Make a token. It is shown once: only its digest is kept."""
     from filmgate.cli.output import print_json, talk
 
-    made = _access().create(user, scope, note, _lasts(lasts))
+    access = _access()
+    made = access.create(user, scope, note, _lasts(lasts))
+    access.note_here("tokens create", made.token_id, user=user, scope=scope.value)
     if as_json:
         print_json(made)
         return
@@ -73,7 +75,9 @@ def revoke(
     """End a token at once, and every session that it began."""
     from filmgate.cli.output import print_json, talk
 
-    ended = _access().revoke(token)
+    access = _access()
+    ended = access.revoke(token)
+    access.note_here("tokens revoke", ended.token_id)
     if as_json:
         print_json(ended)
     else:
@@ -83,14 +87,16 @@ def revoke(
 @app.command("link")
 def link(
     user: Annotated[str, typer.Argument(help="Who is let in.")] = "local",
-    scope: Annotated[Scope, typer.Option()] = Scope.ADMIN,
+    scope: Annotated[Scope, typer.Option(help="What they may do.")] = Scope.ADMIN,
     url: Annotated[str, typer.Option(help="Where the service is.")] = "http://127.0.0.1:8321",
 ) -> None:
     """A link that lets somebody in once, within ten minutes: for a browser, or for curl -X POST,
     which gets a token."""
     from filmgate.core.access import parse_user
 
-    code = _access().link(parse_user(user), scope)
+    access = _access()
+    code = access.link(parse_user(user), scope)
+    access.note_here("tokens link", user, scope=scope.value)
     typer.echo(f"{url.rstrip('/')}/enter?code={code}")
 
 

@@ -2,11 +2,14 @@
 
 import base64
 import json
+from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from filmgate.core.digest import digest_of
 from filmgate.core.errors import UsageError
+
+F = TypeVar("F")
 
 LONGEST_QUERY = 10_000
 """Characters of a question for words."""
@@ -109,6 +112,13 @@ class Cursor:
         """The cursor after something at this place."""
         told = json.dumps([_mark(question), *place]).encode()
         return base64.urlsafe_b64encode(told).decode().rstrip("=")
+
+    @staticmethod
+    def after(
+        found: Sequence[F], limit: int, question: Any, place: Callable[[F], list[Any]]
+    ) -> str | None:
+        """The cursor after a page of `limit`; None where not more than that was found."""
+        return Cursor.of(question, place(found[limit - 1])) if len(found) > limit else None
 
     @staticmethod
     def read(cursor: str, question: Any, shape: tuple[type, ...]) -> list[Any]:

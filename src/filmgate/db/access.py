@@ -20,7 +20,7 @@ from filmgate.core.questions import Cursor
 from filmgate.db.queries import queries
 from filmgate.db.sessions import Session
 
-LATEST = 2**53
+LATEST = Cursor.GREATEST
 
 
 class Access:
@@ -137,9 +137,8 @@ class Access:
         """What was written down, the latest first."""
         (before,) = Cursor.read(cursor, ["audit"], (int,)) if cursor else (LATEST,)
         rows = self._session.all(self._sql["audited"], {"before": before, "limit": limit + 1})
+        following = Cursor.after(rows, limit, ["audit"], lambda row: [row["audit_id"]])
         entries = [AuditEntry(user=row.pop("user_name"), **row) for row in rows[:limit]]
-        is_more = len(rows) > limit
-        following = Cursor.of(["audit"], [entries[-1].audit_id]) if is_more else None
         return AuditAnswer(entries=tuple(entries), next_cursor=following)
 
 

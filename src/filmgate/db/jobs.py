@@ -29,7 +29,7 @@ from filmgate.db.sessions import Session, composed
 SCHEMA = "queue"
 TASK = "filmgate.run"
 QUEUE = "runs"
-LATEST = 2**53
+LATEST = Cursor.GREATEST
 _LOCK = 0x46494C4E
 """Any number, the same for all: only one process makes the queue's tables at a time."""
 
@@ -170,8 +170,7 @@ class Jobs:
             "limit": limit + 1,
         }
         jobs = [_job(row) for row in self._session.all(_with_job("jobs"), asked)]
-        is_more = len(jobs) > limit
-        following = Cursor.of(question, [jobs[limit - 1].job_id]) if is_more else None
+        following = Cursor.after(jobs, limit, question, lambda job: [job.job_id])
         return JobsAnswer(jobs=tuple(jobs[:limit]), next_cursor=following)
 
     def counts(self) -> dict[str, int]:

@@ -53,9 +53,7 @@ def next_cursor(
     found: Sequence[Envelope | LegacyArtifact], limit: int, question: Any, mark: str
 ) -> str | None:
     """The cursor after a page, where more was found than it shows."""
-    if len(found) <= limit:
-        return None
-    return Cursor.of(question, [mark, *place_of(found[limit - 1])])
+    return Cursor.after(found, limit, question, lambda each: [mark, *place_of(each)])
 
 
 def place_of(artifact: Envelope | LegacyArtifact) -> list[Any]:

@@ -46,8 +46,7 @@ class Videos:
         (after,) = Cursor.read(cursor, ["videos"], (str,)) if cursor else ("",)
         asked = {"after": after, "limit": limit + 1}
         videos = [_video(row) for row in self._session.all(_with_video("videos"), asked)]
-        is_more = len(videos) > limit
-        following = Cursor.of(["videos"], [videos[limit - 1].asset_id]) if is_more else None
+        following = Cursor.after(videos, limit, ["videos"], lambda video: [video.asset_id])
         return VideosAnswer(videos=tuple(videos[:limit]), next_cursor=following)
 
     def get(self, asset_id: str) -> VideoAnswer:
@@ -67,8 +66,7 @@ class Videos:
         (before,) = Cursor.read(cursor, question, (int,)) if cursor else (LATEST,)
         asked = {"asset_id": asset_id, "before": min(before, LATEST), "limit": limit + 1}
         found = self._session.all(queries("videos")["runs"], asked)
-        is_more = len(found) > limit
-        following = Cursor.of(question, [found[limit - 1]["run_key"]]) if is_more else None
+        following = Cursor.after(found, limit, question, lambda row: [row["run_key"]])
         fields = IngestedRun.model_fields
         runs = [IngestedRun(**{name: row[name] for name in fields}) for row in found[:limit]]
         if not runs:

@@ -63,7 +63,7 @@ def begin_session(request: Request, service: Serving, who: Viewer) -> Response:
 
 
 @router.delete("/session", status_code=204)
-def end_session(request: Request, service: Serving, _who: Viewer) -> Response:
+def end_session(request: Request, service: Serving) -> Response:
     """Leave: the session of the cookie is over."""
     if (secret := request.cookies.get(COOKIE)) is not None:
         service.access.end_session(secret)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from filmgate.api.answering import answered
-from filmgate.api.parameters import Cursor, Limit, Serving, Viewer, Word
+from filmgate.api.parameters import Cursor, Limit, Serving, Word
 from filmgate.api.questions import LONGEST_QUESTION
 from filmgate.core.answers import PeopleAnswer, ProvenanceAnswer, SearchAnswer
 from filmgate.core.questions import TextSource
@@ -18,7 +18,6 @@ router = APIRouter(prefix="/v1", tags=["artifacts"])
 def provenance(
     request: Request,
     service: Serving,
-    _who: Viewer,
     artifact_id: Annotated[
         str,
         Path(
@@ -37,7 +36,6 @@ def provenance(
 def search(
     request: Request,
     service: Serving,
-    _who: Viewer,
     q: Annotated[
         str,
         Query(
@@ -56,6 +54,6 @@ def search(
 
 
 @router.get("/people", response_model=PeopleAnswer)
-def people(request: Request, service: Serving, _who: Viewer) -> Response:
+def people(request: Request, service: Serving) -> Response:
     """Everybody who is known, and by which clusters."""
     return answered(request, service.people.all())

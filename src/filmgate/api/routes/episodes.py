@@ -48,7 +48,7 @@ StageName = Annotated[str, Path(max_length=128, description="A stage.", examples
 
 @router.get("/{ep_id}/status", response_model=StatusAnswer)
 def status(
-    request: Request, service: Serving, _who: Viewer, ep_id: EpisodeId, run_id: WhichRun = None
+    request: Request, service: Serving, ep_id: EpisodeId, run_id: WhichRun = None
 ) -> Response:
     """How a run stands, derived anew from its records: every stage, every reason why a gate is
     closed, what to do. Without a run, the asset's newest."""
@@ -67,7 +67,7 @@ def status(
 
 
 @router.get("/{ep_id}/runs", response_model=RunsAnswer)
-def list_runs(request: Request, service: Serving, _who: Viewer, ep_id: EpisodeId) -> Response:
+def list_runs(request: Request, service: Serving, ep_id: EpisodeId) -> Response:
     """The runs of an asset that lie here, oldest first."""
     entries, unreadable = [], []
     for run in service.system.runs_of(AssetId(ep_id)):
@@ -85,9 +85,7 @@ def list_runs(request: Request, service: Serving, _who: Viewer, ep_id: EpisodeId
 
 
 @router.get("/{ep_id}/runs/{run_id}", response_model=Manifest)
-def get_run(
-    request: Request, service: Serving, _who: Viewer, ep_id: EpisodeId, run_id: RunId
-) -> Response:
+def get_run(request: Request, service: Serving, ep_id: EpisodeId, run_id: RunId) -> Response:
     """A run's manifest, derived anew from its records."""
     return answered(request, _run(service, ep_id, run_id).refold(None))
 
@@ -100,9 +98,7 @@ def get_run(
         206: {"description": "The range that was asked for"},
     },
 )
-def export(
-    request: Request, service: Serving, _who: Viewer, ep_id: EpisodeId, run_id: RunId
-) -> Response:
+def export(request: Request, service: Serving, ep_id: EpisodeId, run_id: RunId) -> Response:
     """The run's report, a PDF; only as the run made it."""
     report = report_of(_run(service, ep_id, run_id))
     return file_response(
@@ -119,7 +115,6 @@ def export(
 def logs(
     request: Request,
     service: Serving,
-    _who: Viewer,
     ep_id: EpisodeId,
     stage: StageName,
     run_id: WhichRun = None,
@@ -134,7 +129,6 @@ def logs(
 def logs_of_run(
     request: Request,
     service: Serving,
-    _who: Viewer,
     ep_id: EpisodeId,
     run_id: RunId,
     stage: StageName,

@@ -7,7 +7,7 @@ from fastapi.responses import PlainTextResponse, Response
 from pydantic import BaseModel
 
 from filmgate.api.answering import answered
-from filmgate.api.parameters import Serving, Viewer
+from filmgate.api.parameters import Serving
 from filmgate.api.service import Service
 from filmgate.core.errors import FilmgateError, Invalid, Unavailable
 
@@ -43,7 +43,7 @@ def readyz(request: Request, service: Serving) -> Response:
     response_class=PlainTextResponse,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
-def metrics(service: Serving, _who: Viewer) -> Response:
+def metrics(service: Serving) -> Response:
     """What is counted, as Prometheus reads it."""
     text = service.metrics.text(lambda: _known(service))
     return Response(text, headers={"content-type": TEXT_FORMAT})

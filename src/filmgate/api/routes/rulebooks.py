@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from filmgate.api.answering import answered
-from filmgate.api.parameters import Serving, Viewer, Word
+from filmgate.api.parameters import Serving, Word
 from filmgate.app.rulebooks import MAX_QUESTION
 from filmgate.core.answers import AskAnswer, BooksAnswer
 
@@ -14,7 +14,7 @@ router = APIRouter(prefix="/v1/rulebooks", tags=["rulebooks"])
 
 
 @router.get("", response_model=BooksAnswer)
-def books(request: Request, service: Serving, _who: Viewer, env: Word = None) -> Response:
+def books(request: Request, service: Serving, env: Word = None) -> Response:
     """Every book that can be asked."""
     return answered(request, service.rulebooks.books(env))
 
@@ -23,7 +23,6 @@ def books(request: Request, service: Serving, _who: Viewer, env: Word = None) ->
 def ask(
     request: Request,
     service: Serving,
-    _who: Viewer,
     q: Annotated[
         str,
         Query(

@@ -17,7 +17,6 @@ from filmgate.api.parameters import (
     Limit,
     Operator,
     Serving,
-    Viewer,
     Word,
     noted,
     service_in,
@@ -57,7 +56,6 @@ Moment = Annotated[int | None, Query(ge=0, le=MAX_MS, description="In ms.", exam
 @router.get("/{asset_id}/jump", response_model=JumpAnswer, openapi_extra=described(JumpQuestion))
 def jump(
     request: Request,
-    _who: Viewer,
     asset_id: AssetId,
     asked: Annotated[JumpQuestion, Depends(read_as(JumpQuestion))],
 ) -> Response:
@@ -78,7 +76,6 @@ def jump(
 @router.get("/{asset_id}/find", response_model=FindAnswer, openapi_extra=described(FindQuestion))
 def find(
     request: Request,
-    _who: Viewer,
     asset_id: AssetId,
     asked: Annotated[FindQuestion, Depends(read_as(FindQuestion))],
 ) -> Response:
@@ -98,7 +95,7 @@ def find(
 
 @router.get("", response_model=VideosAnswer)
 def list_videos(
-    request: Request, service: Serving, _who: Viewer, limit: Limit = 100, cursor: Cursor = None
+    request: Request, service: Serving, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:
     """The videos there are, by id."""
     return answered(request, service.videos.all(limit, cursor))
@@ -156,7 +153,7 @@ async def upload_video(
 
 
 @router.get("/{asset_id}", response_model=VideoAnswer)
-def get_video(request: Request, service: Serving, _who: Viewer, asset_id: AssetId) -> Response:
+def get_video(request: Request, service: Serving, asset_id: AssetId) -> Response:
     """A video."""
     return answered(request, service.videos.get(asset_id))
 
@@ -169,7 +166,7 @@ def get_video(request: Request, service: Serving, _who: Viewer, asset_id: AssetI
         206: {"description": "The range that was asked for"},
     },
 )
-def get_media(request: Request, service: Serving, _who: Viewer, asset_id: AssetId) -> Response:
+def get_media(request: Request, service: Serving, asset_id: AssetId) -> Response:
     """Its file, whole or a range of it."""
     media = service.videos.media(asset_id)
     media_type = MEDIA_TYPES.get(media.path.suffix.lower(), "application/octet-stream")
@@ -187,7 +184,6 @@ def get_media(request: Request, service: Serving, _who: Viewer, asset_id: AssetI
 def list_artifacts(
     request: Request,
     service: Serving,
-    _who: Viewer,
     asset_id: AssetId,
     selection: Chosen,
     types: Annotated[
@@ -220,7 +216,7 @@ def list_artifacts(
 
 @router.get("/{asset_id}/screentime", response_model=ScreentimeAnswer)
 def screentime(
-    request: Request, service: Serving, _who: Viewer, asset_id: AssetId, selection: Chosen
+    request: Request, service: Serving, asset_id: AssetId, selection: Chosen
 ) -> Response:
     """How long everybody in a video is on screen."""
     return answered(request, service.archive.screentime(asset_id, selection))
@@ -228,7 +224,7 @@ def screentime(
 
 @router.get("/{asset_id}/profiles", response_model=ProfilesAnswer)
 def profiles(
-    request: Request, service: Serving, _who: Viewer, asset_id: AssetId, artifact_type: Word = None
+    request: Request, service: Serving, asset_id: AssetId, artifact_type: Word = None
 ) -> Response:
     """Under which model profiles a video was looked at, type by type."""
     return answered(request, service.archive.profiles(asset_id, artifact_type))
@@ -238,7 +234,6 @@ def profiles(
 def list_runs(
     request: Request,
     service: Serving,
-    _who: Viewer,
     asset_id: AssetId,
     limit: Limit = 100,
     cursor: Cursor = None,
@@ -248,9 +243,7 @@ def list_runs(
 
 
 @router.get("/{asset_id}/selections", response_model=SnapshotAnswer)
-def list_selections(
-    request: Request, service: Serving, _who: Viewer, asset_id: AssetId
-) -> Response:
+def list_selections(request: Request, service: Serving, asset_id: AssetId) -> Response:
     """What a video is served from, type by type: a snapshot that can be pinned."""
     return answered(request, service.archive.snapshot(asset_id))
 
@@ -259,7 +252,6 @@ def list_selections(
 def get_selection(
     request: Request,
     service: Serving,
-    _who: Viewer,
     asset_id: AssetId,
     artifact_type: ArtifactType,
 ) -> Response:
