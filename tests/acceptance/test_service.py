@@ -7,11 +7,16 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import BaseModel
 
+from filmgate.api.examples import EXAMPLES
 from filmgate.client import Client
+from filmgate.core.access_answers import WhoAnswer
+from filmgate.core.answers import ArtifactPage, FindAnswer, JumpAnswer
 from filmgate.core.errors import Conflict, Invalid, NotFound, UsageError
-from filmgate.core.jobs import JobAnswer, JobState
+from filmgate.core.jobs import JobAnswer, JobsAnswer, JobState
 from filmgate.core.questions import SelectionMode
+from filmgate.core.runs import UploadAnswer
 from filmgate.core.selection import Selection
 from support.films import film_of_shots
 from support.served import LIGHT, Served, error_of, served, until
@@ -196,6 +201,7 @@ def test_a_job_on_a_run_that_has_one_waits_for_nobody(client: Client, film: Path
     assert client.wait(again, 60).outcome == client.job(first.job_id).outcome
 
 
+@pytest.mark.proof
 def test_a_job_that_is_queued_or_running_is_cancelled(client: Client, film: Path) -> None:
     for name in ("one", "two"):
         client.upload(film, name)
@@ -214,6 +220,7 @@ def test_a_job_that_is_queued_or_running_is_cancelled(client: Client, film: Path
     assert client.cancel(resumed.job_id).job_id == resumed.job_id
 
 
+@pytest.mark.proof
 def test_jobs_of_higher_priority_are_done_first(client: Client, film: Path) -> None:
     jobs = []
     for name in ("first", "low", "high"):
@@ -229,6 +236,7 @@ def test_jobs_of_higher_priority_are_done_first(client: Client, film: Path) -> N
     assert high.started_at < low.started_at
 
 
+@pytest.mark.proof
 def test_a_run_that_failed_fails_its_job_alone(client: Client, film: Path) -> None:
     client.upload(film, "badly")
     with pytest.raises(Invalid, match="a setting will not do"):
@@ -249,6 +257,7 @@ def test_a_run_that_failed_fails_its_job_alone(client: Client, film: Path) -> No
     )
 
 
+@pytest.mark.proof
 def test_a_job_may_ask_for_some_stages_alone(client: Client, film: Path) -> None:
     client.upload(film, "partly")
     ended = client.wait(client.run("episode", asset_id="partly", stages=["probe"]), 60)
@@ -392,6 +401,21 @@ def test_the_description_names_every_endpoint_and_no_422(http: httpx.Client) -> 
     assert all(each.get("description") for each in operations)
     page = http.get("/docs").text
     assert all(path in page for path in paths)
+
+
+def test_the_examples_of_the_description_are_answers_that_could_be() -> None:
+    kinds: dict[str, type[BaseModel]] = {
+        "/v1/videos": UploadAnswer,
+        "/v1/videos/{asset_id}/jump": JumpAnswer,
+        "/v1/videos/{asset_id}/find": FindAnswer,
+        "/v1/videos/{asset_id}/artifacts": ArtifactPage,
+        "/jobs/{pipeline}-run": JobAnswer,
+        "/jobs/{job_id}": JobAnswer,
+        "/jobs": JobsAnswer,
+        "/v1/session": WhoAnswer,
+    }
+    for (_, path), example in EXAMPLES.items():
+        kinds[path].model_validate_json(json.dumps(example))
 
 
 def test_rulebooks_are_asked_where_there_are_any(http: httpx.Client) -> None:

@@ -14,6 +14,7 @@ import pytest
 from openlineage.client import OpenLineageClient
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from filmgate.api.observing import Spans
 from filmgate.app.logs import LogFile
 from filmgate.app.run_status import RunStatus
 from filmgate.core.digest import canonical_json
@@ -218,6 +219,28 @@ def test_a_run_is_told_as_an_opentelemetry_trace(
     facts = {each.key: each.value.string_value for each in spans["part"].attributes}
     assert facts["filmgate.status"] == "SKIPPED"
     assert facts["filmgate.run_id"] == run.head.run_id
+
+
+def test_a_request_is_told_as_an_opentelemetry_span(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"method": "GET", "path": "/v1/videos/film/jump"}
+    with collecting() as server:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.url)
+        spans = Spans(is_on=True)
+        with spans.span(asked):
+            pass
+        spans.close()
+    told = ExportTraceServiceRequest()
+    for body in server.bodies:
+        told.MergeFromString(body)
+    (span,) = [
+        span
+        for resource in told.resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]
+    facts = {each.key: each.value.string_value for each in span.attributes}
+    assert span.name == "GET v1"
+    assert facts == {"http.request.method": "GET", "url.path": "/v1/videos/film/jump"}
 
 
 def lineage_client(url: str) -> OpenLineageClient:

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from filmgate.api.answering import ErrorBody, refused
 from filmgate.api.doorkeeper import COOKIE
+from filmgate.api.examples import ERROR, EXAMPLES
 from filmgate.api.guard import Guard
 from filmgate.api.routes import (
     access,
@@ -227,7 +228,12 @@ def _described(app: FastAPI) -> dict[str, Any]:
     schema["components"]["responses"] = {
         str(status): {
             "description": told,
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}},
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/ErrorBody"},
+                    "example": ERROR,
+                }
+            },
         }
         for status, told in WORDS.items()
     }
@@ -242,6 +248,9 @@ def _describe(path: str, method: str, operation: dict[str, Any]) -> None:
     """Which errors an operation may end with."""
     responses = operation["responses"]
     responses.pop("422", None)
+    if (example := EXAMPLES.get((method, path))) is not None:
+        for status in responses.keys() & {"200", "201", "202"}:
+            responses[status]["content"]["application/json"]["example"] = example
     statuses = [400, 401, 403, 404, 409, 429, 500, 503]
     if method == "post":
         statuses += [408, 413, 415]

@@ -164,7 +164,8 @@ class Hub:
     async def _stream(self, channel: Channel, place: list[int], may: May) -> AsyncIterator[bytes]:
         yield format_sse_event(retry=2000, comment=f"run {channel.run.head.run_id}")
         following = -1
-        generation = self._generation
+        loop = asyncio.get_running_loop()
+        generation, ask_again = self._generation, loop.time() + KEEP_ALIVE_S
         told: dict[str, str] = {}
         while not self._closing.is_set():
             news, is_over, lines = channel.has_news, channel.is_over, channel.since(following)
@@ -187,8 +188,8 @@ class Hub:
                 return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(news.wait(), KEEP_ALIVE_S)
-            if not news.is_set() or generation != self._generation:
-                generation = self._generation
+            if generation != self._generation or loop.time() > ask_again:
+                generation, ask_again = self._generation, loop.time() + KEEP_ALIVE_S
                 if not await may():
                     return
                 yield format_sse_event(comment="still here")

@@ -115,12 +115,19 @@ class Spans:
 
     def __init__(self, *, is_on: bool) -> None:
         self._tracer: Any = None
+        self._provider: Any = None
         if is_on:
             from filmgate.tools.opentelemetry_export import tracer_provider  # only where asked for
 
-            provider = tracer_provider()
-            self._tracer = provider.get_tracer("filmgate.http")
-            atexit.register(provider.shutdown)  # which sends what is left
+            self._provider = tracer_provider()
+            self._tracer = self._provider.get_tracer("filmgate.http")
+            atexit.register(self.close)
+
+    def close(self) -> None:
+        """Send what is left."""
+        if self._provider is not None:
+            self._provider.shutdown()
+            self._provider = None
 
     def span(self, request: Request) -> AbstractContextManager[Any]:
         """Around the handling of a request."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gc
 import signal
 import socket
 import subprocess
@@ -86,6 +87,8 @@ class Serve:
 
             with _Worker(self.workers) if self.workers else contextlib.nullcontext():
                 server = Server(self._config(create_app(service)), service, tell)
+                gc.collect()
+                gc.freeze()  # what is there now stays; nobody need look at it again and again
                 with contextlib.suppress(Interrupted):  # the signal that it was asked with
                     server.run([listening])
 

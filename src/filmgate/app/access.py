@@ -10,18 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from filmgate.app.database import Database
 from filmgate.app.settings import Settings
-from filmgate.core.access import (
-    AuditAnswer,
-    Caller,
-    NewTokenAnswer,
-    Scope,
-    TokenAnswer,
-    TokensAnswer,
-    Way,
-    parse_user,
-    read_token,
-    token_of,
-)
+from filmgate.core.access import Caller, Scope, Way, parse_user, read_token, token_of
+from filmgate.core.access_answers import AuditAnswer, NewTokenAnswer, TokenAnswer, TokensAnswer
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid, Unauthenticated
 

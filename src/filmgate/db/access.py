@@ -6,15 +6,8 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from filmgate.core.access import (
-    AuditAnswer,
-    AuditEntry,
-    Caller,
-    Scope,
-    TokenAnswer,
-    TokensAnswer,
-    Way,
-)
+from filmgate.core.access import Caller, Scope, Way
+from filmgate.core.access_answers import AuditAnswer, AuditEntry, TokenAnswer, TokensAnswer
 from filmgate.core.errors import NotFound
 from filmgate.core.questions import Cursor
 from filmgate.db.queries import queries

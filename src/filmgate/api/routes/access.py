@@ -11,13 +11,12 @@ from filmgate.api.answering import answered
 from filmgate.api.doorkeeper import COOKIE
 from filmgate.api.parameters import Admin, Cursor, Limit, Serving, Viewer, noted
 from filmgate.app.access import SESSION_LASTS
-from filmgate.core.access import (
+from filmgate.core.access import Scope, Way
+from filmgate.core.access_answers import (
     AuditAnswer,
     NewTokenAnswer,
-    Scope,
     TokenAnswer,
     TokensAnswer,
-    Way,
     WhoAnswer,
 )
 from filmgate.core.errors import UsageError

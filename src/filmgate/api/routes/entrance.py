@@ -11,7 +11,8 @@ from filmgate.api.answering import answered
 from filmgate.api.parameters import Serving, noted
 from filmgate.api.routes.access import set_cookie
 from filmgate.api.service import Service
-from filmgate.core.access import Caller, NewTokenAnswer
+from filmgate.core.access import Caller
+from filmgate.core.access_answers import NewTokenAnswer
 
 router = APIRouter(tags=["entrance"])
 
