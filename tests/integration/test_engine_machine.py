@@ -49,19 +49,20 @@ class RunMachine(RuleBasedStateMachine):
 
     @property
     def damaged(self) -> set[str]:
-        """Files whose record is a success and whose bytes are not the right ones; those that a
-        crash left unnamed are named by the next holder, and are none."""
-        ledger = self.run.ledger()
-        named = {
-            ref.path
-            for stage in PLAN.names
-            if (record := ledger.current(stage))
-            and record.status is StageState.SUCCESS
-            and ledger.is_named(record)
-            for ref in record.artifacts
-        }
-        have = artifact_bytes(self.run)
-        return {path for path in named if have.get(path) != self.right[path]}
+        """Files of a stage's last success whose bytes are not the right ones; of a stage that is
+        due again, those that are gone are none: nobody's handiwork is in the way. What a crash
+        left unnamed is named by the next holder, and is none either."""
+        ledger, have = self.run.ledger(), artifact_bytes(self.run)
+        found = set()
+        for stage in PLAN.names:
+            record = ledger.last_success(stage)
+            if record is None or not ledger.is_named(record):
+                continue
+            is_due = ledger.state(stage) is not StageState.SUCCESS
+            paths = {ref.path for ref in record.artifacts}
+            wrong = {path for path in paths if have.get(path) != self.right[path]}
+            found |= wrong & have.keys() if is_due else wrong
+        return found
 
     @property
     def successes(self) -> set[str]:

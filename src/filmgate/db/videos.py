@@ -33,7 +33,9 @@ class Videos:
     def check(self, asset: Asset) -> None:
         """Raise Conflict where other bytes go by that id."""
         known = self._session.one(_with_video("video"), {"asset_id": asset.id})
-        if known is not None and known["input_hash"] != asset.input_hash:
+        if known is None or known["is_legacy"]:
+            return
+        if known["input_hash"] != asset.input_hash:
             raise Conflict(
                 f"another video goes by {asset.id}",
                 expected=f"the video {known['input_hash']}",

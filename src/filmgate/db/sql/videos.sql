@@ -28,7 +28,11 @@ select * from (
 select a.asset_id, a.input_hash, a.size_bytes, a.uri, a.media, runs, completed,
        false as is_legacy
   from assets a {runs_of}
- where a.asset_id = %(asset_id)s;
+ where a.asset_id = %(asset_id)s
+union all
+select %(asset_id)s, '', 0, '', jsonb_build_object(), 0, 0, true
+ where exists (select from legacy_artifacts where asset_id = %(asset_id)s)
+   and not exists (select from assets where asset_id = %(asset_id)s);
 
 -- name: runs
 -- How many artifacts a run has is told by its receipt: counting them would take as long as there
