@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.proof
+@pytest.mark.nightly
 def test_the_demo_finds_its_own_cuts_and_words_and_can_be_repeated(
     tmp_path: Path, database_url: str
 ) -> None:

@@ -236,7 +236,7 @@ ODD: dict[str, Callable[[Path], Path]] = {
 }
 
 
-@pytest.mark.proof
+@pytest.mark.nightly
 @pytest.mark.parametrize("kind", ODD)
 def test_odd_inputs_end_well_and_inside_their_media(tmp_path: Path, kind: str) -> None:
     folder, manifest = run(tmp_path / "home", ODD[kind](tmp_path))
@@ -247,7 +247,7 @@ def test_odd_inputs_end_well_and_inside_their_media(tmp_path: Path, kind: str) -
         assert [abs(each["onscreen_ms"] - SHOT_MS) <= TOLERANCE_MS for each in people] == [True] * 2
 
 
-@pytest.mark.proof
+@pytest.mark.nightly
 @pytest.mark.parametrize("seed", range(4))
 def test_a_film_with_flipped_bits_is_worked_on_as_far_as_it_goes(tmp_path: Path, seed: int) -> None:
     film = film_of_people(tmp_path / "people.mkv")
