@@ -27,8 +27,6 @@ from support.command import Filmgate
 from support.films import film_of_shots
 from support.served import LIGHT, Served, served, until, worker
 
-pytestmark = pytest.mark.proof
-
 SLOW = {"ocr.enabled": False, "pdf.enabled": False}
 """Long enough to be killed in the middle."""
 
@@ -59,6 +57,7 @@ def files_of(home: Path, asset: str, run_id: str) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.proof
 def test_a_job_whose_worker_is_killed_in_a_stage_is_finished_by_another_byte_for_byte(
     service: Served, film: Path, tmp_path: Path
 ) -> None:
@@ -82,6 +81,7 @@ def test_a_job_whose_worker_is_killed_in_a_stage_is_finished_by_another_byte_for
     assert files_of(service.home, "film", "r1") == files_of(alone.home, "film", "r1")
 
 
+@pytest.mark.proof
 def test_a_worker_that_is_asked_to_stop_hands_its_job_back(service: Served, film: Path) -> None:
     with service.client() as client:
         client.upload(film)
@@ -98,6 +98,7 @@ def test_a_worker_that_is_asked_to_stop_hands_its_job_back(service: Served, film
         assert client.job(job.job_id).state is JobState.SUCCEEDED
 
 
+@pytest.mark.proof
 def test_a_job_that_is_cancelled_while_its_worker_waits_to_stop_is_over(
     service: Served, film: Path
 ) -> None:
@@ -115,6 +116,7 @@ def test_a_job_that_is_cancelled_while_its_worker_waits_to_stop_is_over(
         assert client.run("episode", asset_id="film", new=True, settings=LIGHT).job_id
 
 
+@pytest.mark.nightly
 def test_workers_that_drain_leave_no_job(service: Served, film: Path) -> None:
     with service.client() as client:
         client.upload(film)
@@ -125,6 +127,7 @@ def test_workers_that_drain_leave_no_job(service: Served, film: Path) -> None:
         assert {client.job(job.job_id).state for job in jobs} == {JobState.SUCCEEDED}
 
 
+@pytest.mark.proof
 def test_a_job_that_takes_too_much_memory_ends_alone_and_says_so(
     service: Served, film: Path
 ) -> None:
@@ -147,6 +150,7 @@ def some_are_over(client: Client, wanted: int) -> bool:
     return sum(1 for job in client.jobs() if job.state.is_over) >= wanted
 
 
+@pytest.mark.nightly
 def test_of_many_jobs_none_is_lost_and_none_done_twice_though_workers_are_killed(
     service: Served, film: Path
 ) -> None:
@@ -182,6 +186,7 @@ def kill_server(folder: Path) -> None:
     os.kill(int(note.read_text().split()[0]), signal.SIGKILL)
 
 
+@pytest.mark.nightly
 def test_an_embedded_database_that_is_killed_is_started_again(tmp_path: Path, film: Path) -> None:
     told = {"FILMGATE_WORKER_SILENCE_S": "2"}
     with served(tmp_path / "home", **told) as service, service.client() as client:
@@ -191,6 +196,7 @@ def test_an_embedded_database_that_is_killed_is_started_again(tmp_path: Path, fi
         assert client.wait(job, 60).state is JobState.SUCCEEDED
 
 
+@pytest.mark.nightly
 def test_an_embedded_database_that_is_gone_is_not_made_anew(tmp_path: Path, film: Path) -> None:
     with served(tmp_path / "home", "--workers", "0") as service, service.http() as http:
         data = service.home / "pg" / "cluster" / "data"
@@ -210,6 +216,7 @@ def submitted(client: Client, **asked: Any) -> JobAnswer | None:
         return None
 
 
+@pytest.mark.proof
 def test_a_database_that_is_killed_under_load_is_missed_and_then_all_is_well(
     tmp_path: Path, film: Path
 ) -> None:
@@ -270,6 +277,7 @@ def test_a_database_that_is_killed_under_load_is_missed_and_then_all_is_well(
     assert server.stop()
 
 
+@pytest.mark.nightly
 def test_two_hundred_streams_are_open_while_a_run_goes_on(service: Served, film: Path) -> None:
     process = psutil.Process(service.process.pid)
     with service.client() as client:
@@ -325,6 +333,7 @@ schema = schemathesis.openapi.from_url(f"{URL}/openapi.json", headers=HEADERS)
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
+@pytest.mark.proof
 def test_no_input_breaks_it(case):
     response = case.call(headers=HEADERS, timeout=30, allow_redirects=False)
     case.validate_response(
@@ -339,6 +348,7 @@ def test_no_input_breaks_it(case):
 """
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     "examples", [8, pytest.param(300, marks=pytest.mark.nightly)], ids=["short", "long"]
 )
