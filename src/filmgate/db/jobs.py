@@ -26,7 +26,6 @@ from filmgate.core.questions import Cursor
 from filmgate.db.queries import queries
 from filmgate.db.sessions import Session, composed
 
-SCHEMA = "queue"
 TASK = "filmgate.run"
 QUEUE = "runs"
 LATEST = Cursor.GREATEST
@@ -263,7 +262,7 @@ class Jobs:
 
     def is_any_queued(self) -> bool:
         """Whether a job waits in the queue, if only for its time."""
-        return bool(self._session.need(self._sql["is_any_open"], {})["found"])
+        return bool(self._session.need(self._sql["is_any_queued"], {})["found"])
 
     def _end(
         self,

@@ -101,7 +101,7 @@ select j.job_id, q.status in ('cancelled', 'aborted') or q.abort_requested as is
  where j.ended_at is null and q.status not in ('todo', 'doing')
    and (j.beat_at is null or j.beat_at < now() - make_interval(secs => %(silence_s)s));
 
--- name: is_any_open
+-- name: is_any_queued
 select exists (select from pipeline.jobs j
                  join queue.procrastinate_jobs q on q.id = j.job_id
                 where j.ended_at is null and q.status = 'todo') as found;
