@@ -62,7 +62,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
 def what_the_demo_leaves(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which `filmgate demo` was run, once for all workers of the tests."""
     folder = tmp_path_factory.getbasetemp().parent / f"demo-{os.environ.get(SESSION, 'alone')}"
-    folder.mkdir(exist_ok=True)
+    # For its owner alone, as the folder of each test: the database keeps to who may enter at first.
+    folder.mkdir(mode=0o700, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "made").exists():

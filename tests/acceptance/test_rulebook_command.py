@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -162,19 +163,17 @@ def test_uploads_that_are_not_there_or_lead_away_are_refused(
 @pytest.mark.skipif(
     not shutil.which("setpriv") or os.getuid() != 0, reason="needs root and setpriv"
 )
-def test_uploads_that_may_not_be_read_end_with_exit_8(
-    filmgate: Filmgate, uploads: Path, tmp_path: Path
-) -> None:
-    for folder in (*tmp_path.parents, tmp_path):
-        if folder.owner() == "root" and folder.is_relative_to("/tmp"):
-            folder.chmod(folder.stat().st_mode | 0o005)
-    os.chown(tmp_path, 65534, 65534)
-    (uploads / "rules.md").chmod(0o000)
+def test_uploads_that_may_not_be_read_end_with_exit_8(uploads: Path) -> None:
     as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable]
     if subprocess.run([*as_nobody, "-c", ""], check=False).returncode:
         pytest.skip("nobody may not run this Python")
-    filmgate.command = [*as_nobody, "-m", "filmgate"]
-    done = filmgate("run", "rulebook", "--uploads", uploads, "--no-ingest")
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # which others may enter
+        os.chown(name, 65534, 65534)
+        there = shutil.copytree(uploads, Path(name) / "uploads")
+        (there / "rules.md").chmod(0o000)
+        filmgate = Filmgate(Path(name) / "home")
+        filmgate.command = [*as_nobody, "-m", "filmgate"]
+        done = filmgate("run", "rulebook", "--uploads", there, "--no-ingest")
     assert done.returncode == 8, done.stderr
     assert "rules.md may not be read" in done.stderr
 

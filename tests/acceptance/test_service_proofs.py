@@ -333,7 +333,6 @@ schema = schemathesis.openapi.from_url(f"{URL}/openapi.json", headers=HEADERS)
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
-@pytest.mark.proof
 def test_no_input_breaks_it(case):
     response = case.call(headers=HEADERS, timeout=30, allow_redirects=False)
     case.validate_response(

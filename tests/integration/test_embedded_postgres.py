@@ -228,6 +228,26 @@ def test_an_ordinary_user_needs_no_rights() -> None:
         assert not EmbeddedPostgres(folder / "pg").is_running()
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="who is not root runs the server as himself")
+def test_a_home_that_moved_where_its_user_may_not_enter_says_so(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        there = EmbeddedPostgres(Path(name) / "pg")
+        with there.used():
+            pass
+        if (there.folder / "cluster").stat().st_uid != NOBODY:
+            pytest.skip("PostgreSQL's programs lie where others may not enter")
+        closed = tmp_path / "closed"
+        closed.mkdir(mode=0o700)
+        moved = EmbeddedPostgres(Path(shutil.move(there.folder, closed / "pg")))
+    with pytest.raises(Unavailable, match="may not enter") as caught, moved.used():
+        pass
+    assert str(closed) in str(caught.value)
+    subprocess.run(["chown", "-R", "root", moved.folder / "cluster"], check=True)  # as it advises
+    with moved.used() as url, psycopg.connect(url) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -27,8 +27,8 @@ from filmgate.core.errors import Held, Unavailable
 from filmgate.db.programs import (
     NOBODY,
     Identity,
+    closed_to_others,
     is_alive,
-    lets_others_pass,
     program_of,
     programs_folder,
     told_in,
@@ -316,9 +316,17 @@ class EmbeddedPostgres:
         self._cluster.mkdir(mode=0o700, parents=True, exist_ok=True)
         if os.getuid() != 0:
             return Identity(uid=os.getuid())
-        if is_new and all(lets_others_pass(path) for path in (self.folder, programs_folder())):
+        closed = [*closed_to_others(self.folder), *closed_to_others(programs_folder())]
+        if is_new and not closed:
             os.chown(self._cluster, NOBODY, NOBODY)
         owner = self._cluster.stat().st_uid
+        if owner == NOBODY and closed:
+            raise Unavailable(
+                "the embedded database lies where the user that runs it may not enter",
+                expected=f"folders that user {NOBODY} may enter, as where it was made",
+                got=f"{closed[0]}, which only some may enter",
+                hint=f"chown -R root {self._cluster}, and it runs as root's; or move it back",
+            )
         return Identity(uid=owner) if owner else Identity(uid=0, in_namespace=True)
 
 

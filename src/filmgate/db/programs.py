@@ -48,15 +48,17 @@ class Identity:
         script = 'exec 2>>"$0"; "$@" >&2 </dev/null & echo $!'
         done = subprocess.run(
             [*self._prefix, "/bin/sh", "-c", script, str(log), *command],
-            check=True,
+            check=False,
             cwd="/",
             env=_environment(),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
             start_new_session=True,
             **self._user,
         )
+        if done.returncode != 0:
+            raise unavailable("the embedded database could not be launched", done.stderr)
         return int(done.stdout)
 
     def own(self, folder: Path) -> None:
@@ -128,10 +130,10 @@ def _process(pid: int) -> tuple[str, str]:
     return name.strip(), state
 
 
-def lets_others_pass(path: Path) -> bool:
-    """Whether any user may enter every folder on the way to `path`."""
+def closed_to_others(path: Path) -> list[Path]:
+    """The folders on the way to `path`, itself included, that not every user may enter."""
     folders = [path.absolute(), *path.absolute().parents]
-    return all(folder.stat().st_mode & 0o001 for folder in folders)
+    return [folder for folder in folders if not folder.stat().st_mode & 0o001]
 
 
 def _environment() -> Mapping[str, str]:
