@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import psutil
 
 from filmgate.app.clock import utc_now
+from filmgate.app.interruption import heed_signals
 from filmgate.app.jobs import options_of
 from filmgate.app.settings import Settings
 from filmgate.core.errors import (
@@ -160,8 +160,7 @@ def _run(work: Work, wire: Connection) -> None:
     """The whole work of a job's process."""
     with contextlib.suppress(OSError):
         os.setsid()
-    for asked in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(asked, _interrupt)
+    heed_signals()
     threading.Thread(target=_heed, args=(wire,), name="wire", daemon=True).start()
     try:
         outcome = _outcome_of(work)
@@ -228,7 +227,3 @@ def _why(manifest: Manifest) -> dict[str, Any] | None:
 def failed(error: FilmgateError) -> JobOutcome:
     """What came of a job that ended with an error."""
     return JobOutcome(exit_code=int(error.exit_code), error=error_body(error, utc_now()))
-
-
-def _interrupt(number: int, _frame: FrameType | None) -> None:
-    raise Interrupted(f"signal {number}")

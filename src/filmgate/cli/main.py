@@ -2,15 +2,14 @@
 
 import errno
 import json
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from types import FrameType
 
 import typer
 
+from filmgate.app.interruption import heed_signals
 from filmgate.app.pipelines import BUILT_IN, names
 from filmgate.cli import (
     adopt,
@@ -107,8 +106,7 @@ def options(
 
 def main() -> None:
     """The entry point of the console script."""
-    for asked in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(asked, _interrupt)
+    heed_signals()
     sys.exit(call(sys.argv[1:]))
 
 
@@ -173,7 +171,3 @@ def _tell(error: FilmgateError, *, as_json: bool) -> None:
     for word, fact in (("expected", error.expected), ("got", error.got), ("do", error.hint)):
         if fact:
             print(f"  {word + ':':10}{printable(fact)}", file=sys.stderr)  # noqa: T201
-
-
-def _interrupt(number: int, _frame: FrameType | None) -> None:
-    raise Interrupted(f"signal {number}")
