@@ -76,7 +76,7 @@ def test_a_person_reads_a_table_and_what_to_type_next(filmgate: Filmgate, film: 
     assert "gate" in filmgate("status").stdout
 
 
-@pytest.mark.parametrize("how", [pytest.param("truncated", marks=pytest.mark.proof), "flipped"])
+@pytest.mark.parametrize("how", [pytest.param("truncated", marks=pytest.mark.nightly), "flipped"])
 def test_a_tampered_file_is_refused_with_exit_3_and_both_digests(
     filmgate: Filmgate, film: Path, how: str
 ) -> None:
@@ -104,9 +104,8 @@ def test_a_tampered_file_is_refused_with_exit_3_and_both_digests(
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("stage", ["probe", "scenes", "transcript"])
-def test_killed_in_the_middle_of_a_stage_the_same_command_resumes_to_the_same_bytes(
-    filmgate: Filmgate, tmp_path: Path, stage: str
+def test_killed_in_the_middle_of_each_stage_the_same_command_resumes_to_the_same_bytes(
+    filmgate: Filmgate, tmp_path: Path
 ) -> None:
     long = film_of_shots(tmp_path / "long.mkv", [400] * 6)
     (tmp_path / "long.srt").write_text(
@@ -116,20 +115,26 @@ def test_killed_in_the_middle_of_a_stage_the_same_command_resumes_to_the_same_by
         )
     )
     clean = filmgate.json("run", "episode", long, "--run-id", "clean", "--no-ingest")
-    command = [*filmgate.command, "run", "episode", str(long), *LIGHT, "--new", "--no-ingest"]
-    with subprocess.Popen(
-        command, env=filmgate.env, cwd=filmgate.home.parent, stderr=subprocess.DEVNULL
-    ) as child:
-        runs = filmgate.home / "manifests" / "long" / "runs"
-        deadline = time.monotonic() + 60
-        while not list(runs.glob(f"Attempt*/attempts/{stage}.a1")):
-            assert child.poll() is None, "the stage was over before it could be killed"
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
-        os.kill(child.pid, signal.SIGKILL)
+    command = [*filmgate.command, "run", "episode", str(long), *LIGHT, "--no-ingest"]
+    runs = filmgate.home / "manifests" / "long" / "runs"
+    for stage, how in (("probe", "--new"), ("scenes", "--json"), ("transcript", "--json")):
+        with subprocess.Popen(
+            [*command, how],
+            env=filmgate.env,
+            cwd=filmgate.home.parent,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as child:
+            deadline = time.monotonic() + 60
+            while not list(runs.glob(f"Attempt*/attempts/{stage}.a1")):
+                assert child.poll() is None, "the stage was over before it could be killed"
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+            os.kill(child.pid, signal.SIGKILL)
     resumed = filmgate.json("run", "episode", long, "--no-ingest")
     assert resumed["run_id"].startswith("Attempt")
-    assert resumed["stages"][stage]["attempt"] == 2
+    for stage in ("probe", "scenes", "transcript"):
+        assert resumed["stages"][stage]["attempt"] == 2
     assert resumed["status"] == "SUCCESS"
     assert artifact_bytes(filmgate.folder(resumed)) == artifact_bytes(filmgate.folder(clean))
 

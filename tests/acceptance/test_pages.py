@@ -1,6 +1,5 @@
 """Pages that show how something is done do what they say."""
 
-import fcntl
 import os
 import re
 import signal
@@ -13,6 +12,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+
+from support.shared import shared_folder
 
 DOCS = Path(__file__).parents[2] / "docs"
 NIGHTLY = pytest.mark.nightly
@@ -27,9 +28,6 @@ PAGES = [
     pytest.param("how-to/game-sessions.md", 16, marks=NIGHTLY),
     pytest.param("tutorial/api.md", 28, marks=pytest.mark.proof),
 ]
-SESSION = "PYTEST_XDIST_TESTRUNUID"
-"""The variable that tells workers of one session apart from those of another."""
-
 SYNC = "how-to/sync-to-your-product.md"
 FROM_THE_DEMO = {"tutorial/first-episode.md", "how-to/name-people.md", SYNC}
 """Pages that begin with what `make demo` leaves."""
@@ -61,17 +59,13 @@ def environment(tmp_path: Path) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def what_the_demo_leaves(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which `filmgate demo` was run, once for all workers of the tests."""
-    folder = tmp_path_factory.getbasetemp().parent / f"demo-{os.environ.get(SESSION, 'alone')}"
-    # For its owner alone, as the folder of each test: the database keeps to who may enter at first.
-    folder.mkdir(mode=0o700, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with shared_folder(tmp_path_factory, "demo") as folder:
         if not (folder / "made").exists():
             demo = [sys.executable, "-m", "filmgate", "demo"]
             env = {**os.environ, "FILMGATE_HOME": ".filmgate"}
             subprocess.run(demo, cwd=folder, env=env, check=True, capture_output=True)
             (folder / "made").touch()
-    return folder / ".filmgate"
+        return folder / ".filmgate"
 
 
 def commands(console: str) -> list[tuple[str, list[str]]]:

@@ -14,6 +14,7 @@ import pytest
 from filmgate.media.boxes import Box
 from filmgate.pipelines.episode.rules.tracking import matched
 from support.command import Filmgate
+from support.shared import shared_folder
 
 pytestmark = pytest.mark.proof
 
@@ -43,21 +44,24 @@ class Ran:
 
 
 @pytest.fixture(scope="module")
-def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Each clip is run once for the module."""
     root = tmp_path_factory.mktemp("people")
-    yield cache(
+    return cache(
         lambda video, *arguments: Ran(
             Filmgate(root / Path(video).stem, is_light=False), video, *arguments
         )
     )
-    Filmgate(root / "talk_dev_3people")("db", "stop")
 
 
-@pytest.fixture
-def talk(test_data: Path, homes: Any) -> Ran:
-    ran: Ran = homes(test_data / "faces/talk_dev_3people.mp4")
-    return ran
+@pytest.fixture(scope="module")
+def talk(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+    """Three people who talk: run once, since a run that is up to date is not run again."""
+    with shared_folder(tmp_path_factory, "talk") as folder:
+        filmgate = Filmgate(folder / "home", is_light=False)
+        ran = Ran(filmgate, test_data / "faces/talk_dev_3people.mp4")
+    yield ran
+    filmgate("db", "stop")
 
 
 def test_every_stage_ends_well_or_says_why_it_was_skipped(talk: Ran) -> None:
@@ -102,6 +106,7 @@ def test_everything_is_answered_from_the_command_line(talk: Ran) -> None:
     assert [each["onscreen_ms"] for each in times] == talk.onscreen_ms
 
 
+@pytest.mark.nightly
 def test_a_variable_rate_gives_the_same_times(talk: Ran, test_data: Path, homes: Any) -> None:
     uneven = homes(test_data / "odd/vfr_talk.mp4", "--no-ingest")
     assert len(uneven.onscreen_ms) == len(talk.onscreen_ms)
@@ -125,6 +130,7 @@ def test_a_named_person_is_recognised_in_the_next_film(
     assert (row["person_id"], row["is_named"]) == ("lisa", False)
 
 
+@pytest.mark.nightly
 def test_cars_are_nobody(test_data: Path, homes: Any) -> None:
     cars = homes(test_data / "people/car-detection.mp4", "--no-ingest")
     assert cars.manifest["status"] == "SUCCESS"
@@ -165,6 +171,7 @@ def test_bodies_on_a_street_are_counted_within_one(test_data: Path, homes: Any) 
     assert right >= 0.5 * true
 
 
+@pytest.mark.nightly
 def test_a_counter_is_read(test_data: Path, homes: Any) -> None:
     counter = homes(test_data / "text/counter.mp4", "--no-ingest")
     texts = counter.records("ocr.jsonl")
@@ -190,6 +197,7 @@ def test_each_channel_has_its_talker(test_data: Path, homes: Any) -> None:
     assert "extremely" not in said["left"]
 
 
+@pytest.mark.nightly
 def test_a_known_speech_is_heard(test_data: Path, homes: Any) -> None:
     speech = homes(test_data / "speech/jfk.wav", "--no-ingest")
     heard = " ".join(each["payload"]["text"] for each in speech.records("transcript.jsonl"))

@@ -26,12 +26,17 @@ CUTS = {
 }
 
 
-QUICK = {
-    "scenes/testvideo.mp4",
-    "faces/talk_dev_3people.mp4",
-    "people/car-detection.mp4",
-}
+QUICK = {"faces/talk_dev_3people.mp4", "people/car-detection.mp4"}
 """Looked at by `make test`; the others by `make proof`."""
+
+LONG = {"game/mt_day_gameplay.mp4"}
+"""Looked at by `make nightly`."""
+
+
+def when(clip: str) -> pytest.MarkDecorator | tuple[()]:
+    if clip in LONG:
+        return pytest.mark.nightly
+    return () if clip in QUICK else pytest.mark.proof
 
 
 def run(home: Path, video: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -58,7 +63,7 @@ def cuts_of(home: Path, video: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     "clip",
-    [pytest.param(clip, marks=[] if clip in QUICK else [pytest.mark.proof]) for clip in CUTS],
+    [pytest.param(clip, marks=when(clip)) for clip in CUTS],
 )
 def test_exactly_the_known_cuts_are_found(test_data: Path, tmp_path: Path, clip: str) -> None:
     found = [scene["payload"]["frame_number"] for scene in cuts_of(tmp_path, test_data / clip)]

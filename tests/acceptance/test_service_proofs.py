@@ -349,7 +349,7 @@ def test_no_input_breaks_it(case):
 
 @pytest.mark.proof
 @pytest.mark.parametrize(
-    "examples", [8, pytest.param(300, marks=pytest.mark.nightly)], ids=["short", "long"]
+    "examples", [4, pytest.param(300, marks=pytest.mark.nightly)], ids=["short", "long"]
 )
 def test_every_endpoint_keeps_to_its_description_on_generated_input(
     tmp_path: Path, database_url: str, film: Path, examples: int

@@ -216,7 +216,7 @@ def test_a_few_random_programs_find_no_lost_success_and_no_wrong_byte(
 def test_many_random_programs_find_no_lost_success_and_no_wrong_byte(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    explore(120, monkeypatch)
+    explore(60, monkeypatch)
 
 
 @pytest.mark.nightly

@@ -14,6 +14,8 @@ PATIENCE_S = 60.0
 
 _LINE = re.compile(r"(?P<pid>\d+) +(?P<name>\w+)\((?P<rest>.*)")
 
+_ATTACHED = re.compile(r" attached( with \d+ threads)?$", re.M)
+
 
 @dataclass(frozen=True)
 class Call:
@@ -86,7 +88,7 @@ def _follow(child: int, log: Path, names: Iterable[str], inject: str | None) -> 
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
         assert strace.stderr is not None
         said = strace.stderr.readline()
-        if not said.endswith("attached\n"):
+        if not _ATTACHED.search(said):
             strace.kill()
             raise PermissionError(said.strip())
         os.kill(child, signal.SIGCONT)
