@@ -13,11 +13,12 @@ help: ## Show what there is to make
 demo: $(DEMO) ## Compose a film, run the pipeline on it, find and jump in it
 	@$(BIN)/filmgate demo
 
-# Tests wait about as much as they work.
-WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+# Tests wait about as much as they work; proofs work more.
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+WORKERS := $(shell echo $$(($(CORES) + 1)))
 
 test: lint ## Lint, check types and floors, then run the tests
-	@$(BIN)/python -m pytest -m "not proof and not nightly" -n $(WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest -m "not proof and not nightly" -n $$((2 * $(CORES))) --dist loadfile
 
 lint: $(STAMP) ## Check style, types and the floors of the house
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .

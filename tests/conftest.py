@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from hypothesis import settings
 
+from filmgate.db.connection import connected
 from filmgate.db.embedded import EmbeddedPostgres
 
 settings.register_profile("filmgate", deadline=None)  # the first example pays for imports
@@ -30,25 +31,42 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @contextmanager
-def empty_database(server_url: str) -> Iterator[str]:
+def database(server_url: str, template: str = "template0") -> Iterator[str]:
     name = f"test_{uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f'create database "{name}"')
+        connection.execute(f'create database "{name}" template "{template}"')
         yield server_url.replace("/postgres?", f"/{name}?")
         connection.execute(f'drop database "{name}" with (force)')
 
 
+@pytest.fixture(scope="session")
+def template(server_url: str) -> str:
+    """The name of a database with the schema: a copy is made sooner than the schema."""
+    name = "filmgate"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f'create database "{name}" template template0')
+    with connected(server_url.replace("/postgres?", f"/{name}?")):
+        return name
+
+
 @pytest.fixture
-def database_url(server_url: str) -> Iterator[str]:
-    """An empty database of one's own."""
-    with empty_database(server_url) as url:
+def bare_database_url(server_url: str) -> Iterator[str]:
+    """A database of one's own without even the schema."""
+    with database(server_url) as url:
+        yield url
+
+
+@pytest.fixture
+def database_url(server_url: str, template: str) -> Iterator[str]:
+    """A database of one's own: the schema, and nothing in it."""
+    with database(server_url, template) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
-def module_database_url(server_url: str) -> Iterator[str]:
-    """An empty database for the tests of a module."""
-    with empty_database(server_url) as url:
+def module_database_url(server_url: str, template: str) -> Iterator[str]:
+    """A database for the tests of a module."""
+    with database(server_url, template) as url:
         yield url
 
 

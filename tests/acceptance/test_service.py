@@ -65,7 +65,7 @@ def test_a_film_is_uploaded_run_and_asked(client: Client, done: JobAnswer, film:
     video = client.video(FILM)
     assert video.input_hash == f"sha256:{hashlib.sha256(film.read_bytes()).hexdigest()}"
     assert (video.runs, video.completed, video.has_media) == (1, 1, True)
-    assert [each.asset_id for each in client.videos()] == [FILM]
+    assert FILM in [each.asset_id for each in client.videos()]
 
     jump = client.jump(FILM, "scene", from_ms=10)
     assert jump.artifact.span_start_ms == 1000
@@ -177,7 +177,7 @@ def test_a_stream_ends_with_how_the_run_stands(http: httpx.Client, done: JobAnsw
 def test_a_run_is_followed_while_it_goes(service: Served, client: Client, film: Path) -> None:
     client.upload(film, "followed")
     job = client.run("episode", asset_id="followed", settings=LIGHT)
-    assert job.state is JobState.QUEUED
+    assert job.state in {JobState.QUEUED, JobState.RUNNING}  # one may have begun by now
     assert (service.home / "manifests" / "followed" / "runs" / job.run_id).is_dir()
     events = list(client.events("followed", job.run_id))
     states = [event.data["status"] for event in events if event.kind == "status"]
@@ -360,7 +360,10 @@ def test_a_pdf_that_was_not_made_is_missed_by_name(http: httpx.Client, done: Job
     assert "SKIPPED" in error_of(response)["message"]
 
 
-def test_what_is_counted_is_what_was_done(http: httpx.Client) -> None:
+def test_what_is_counted_is_what_was_done(
+    http: httpx.Client, client: Client, done: JobAnswer
+) -> None:
+    assert client.jump(FILM, "scene").runs == {"scene": done.run_id}
     text = http.get("/metrics").text
     assert 'filmgate_jobs{state="succeeded"}' in text
     assert 'filmgate_runs{pipeline="episode",status="completed"}' in text

@@ -278,14 +278,14 @@ def test_a_database_of_a_later_version_is_refused(database_url: str) -> None:
         pass
 
 
-def test_many_that_migrate_at_once_all_find_the_schema(database_url: str) -> None:
+def test_many_that_migrate_at_once_all_find_the_schema(bare_database_url: str) -> None:
     script = (
         "import sys; from filmgate.db.connection import connected\n"
         "with connected(sys.argv[1]) as c: print(c.execute('select count(*) from runs').fetchone())"
     )
     children = [
         subprocess.Popen(
-            [sys.executable, "-c", script, database_url], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", script, bare_database_url], stdout=subprocess.PIPE, text=True
         )
         for _ in range(3)
     ]

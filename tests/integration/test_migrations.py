@@ -33,21 +33,21 @@ def test_the_newest_migration_is_the_one_that_is_asked_for() -> None:
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
 
-def test_a_second_connection_finds_the_schema_up_to_date(database_url: str) -> None:
+def test_a_second_connection_finds_the_schema_up_to_date(bare_database_url: str) -> None:
     for _ in range(2):
-        with connected(database_url) as connection:
+        with connected(bare_database_url) as connection:
             found = connection.execute("select version_num from alembic_version").fetchall()
             assert found == [(HEAD,)]
 
 
 def test_a_database_of_the_first_schema_is_brought_up_to_date_with_what_it_holds(
-    database_url: str,
+    bare_database_url: str,
 ) -> None:
     """What an earlier release took in is served as before, and found by its words."""
-    upgrade(database_url, "0001")
-    with psycopg.connect(database_url) as old:
+    upgrade(bare_database_url, "0001")
+    with psycopg.connect(bare_database_url) as old:
         old.execute(FIRST)
-    with connected(database_url) as connection:
+    with connected(bare_database_url) as connection:
         serving = Serving(connection)
         assert len(serving.artifacts(FILM).artifacts) == 3
         (hit,) = serving.search("gates").hits
@@ -74,12 +74,12 @@ FIRST = f"""
 """
 
 
-def test_screen_time_that_the_third_schema_held_is_served_as_before(database_url: str) -> None:
-    upgrade(database_url, "0003")
-    with psycopg.connect(database_url) as old:
+def test_screen_time_that_the_third_schema_held_is_served_as_before(bare_database_url: str) -> None:
+    upgrade(bare_database_url, "0003")
+    with psycopg.connect(bare_database_url) as old:
         old.execute(FIRST.replace("insert into artifact_files values", FILES))
         old.execute(THIRD)
-    with connected(database_url) as connection:
+    with connected(bare_database_url) as connection:
         serving = Serving(connection)
         (person,) = serving.screentime(FILM).people
         assert (person.onscreen_ms, person.speaking_ms, person.identity_id) == (1000, None, "c1")
