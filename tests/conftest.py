@@ -22,9 +22,10 @@ pytest_plugins = ["support.database", "support.s3", "support.two_nodes"]
 
 @pytest.fixture(scope="session")
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real PostgreSQL for the whole session."""
+    """A real PostgreSQL for the whole session; no test of its cuts the power."""
     with EmbeddedPostgres(tmp_path_factory.mktemp("server") / "pg").used() as url:
         with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("alter system set fsync = off")
             connection.execute("alter system set synchronous_commit = off")
             connection.execute("select pg_reload_conf()")
         yield url
@@ -34,7 +35,7 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def database(server_url: str, template: str = "template0") -> Iterator[str]:
     name = f"test_{uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f'create database "{name}" template "{template}"')
+        connection.execute(f'create database "{name}" template "{template}" strategy file_copy')
         yield server_url.replace("/postgres?", f"/{name}?")
         connection.execute(f'drop database "{name}" with (force)')
 
