@@ -56,10 +56,10 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="module")
 def talk(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
-    """Three people who talk: run once, since a run that is up to date is not run again."""
+    """Three people who talk: run once, since what is up to date is not done again."""
     with shared_folder(tmp_path_factory, "talk") as folder:
         filmgate = Filmgate(folder / "home", is_light=False)
-        ran = Ran(filmgate, test_data / "faces/talk_dev_3people.mp4")
+        ran = Ran(filmgate, test_data / "faces/talk_dev_3people.mp4", "--run-id", "talk")
     yield ran
     filmgate("db", "stop")
 

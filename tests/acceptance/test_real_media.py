@@ -26,7 +26,7 @@ CUTS = {
 }
 
 
-QUICK = {"faces/talk_dev_3people.mp4", "people/car-detection.mp4"}
+QUICK = {"people/car-detection.mp4"}
 """Looked at by `make test`; the others by `make proof`."""
 
 LONG = {"game/mt_day_gameplay.mp4"}

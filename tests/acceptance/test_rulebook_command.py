@@ -223,6 +223,7 @@ def test_passes_a_and_c_run_without_b_and_c_again_once_b_ran(
     assert attempts(done) == dict.fromkeys("ABCDEF", 1) | {"C": 2}
 
 
+@pytest.mark.proof
 def test_an_erratum_takes_one_chunk_and_its_orphans_out_of_the_corpus(
     filmgate: Filmgate, uploads: Path
 ) -> None:

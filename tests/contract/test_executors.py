@@ -26,7 +26,11 @@ EXECUTORS: dict[str, Callable[[], Executor]] = {
     "process_pool": partial(ProcessPool, 2),
     "ray": partial(RayCluster, 2),
 }
-ELSEWHERE = ["process_pool", "ray"]
+ON_RAY = pytest.param("ray", marks=pytest.mark.proof)
+"""A cluster takes long to begin."""
+
+EVERY = ["in_process", "process_pool", ON_RAY]
+ELSEWHERE = ["process_pool", ON_RAY]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,14 +55,14 @@ def shared() -> Iterator[Callable[[str], Executor]]:
         executor.close()
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("name", EVERY)
 def test_what_comes_of_every_item_comes_in_the_order_of_the_items(
     shared: Callable[[str], Executor], name: str
 ) -> None:
     assert [each.value for each in shared(name).map(slow_first, range(6))] == list(range(6))
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("name", EVERY)
 def test_a_bad_item_is_its_own_error_and_no_other_items(
     shared: Callable[[str], Executor], name: str
 ) -> None:
@@ -69,12 +73,12 @@ def test_a_bad_item_is_its_own_error_and_no_other_items(
     assert [each.value for each in mapped if each.is_good][-1] == 26
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("name", EVERY)
 def test_no_item_is_a_result_of_none(shared: Callable[[str], Executor], name: str) -> None:
     assert list(shared(name).map(double, [])) == []
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("name", EVERY)
 def test_items_are_read_only_a_few_ahead(shared: Callable[[str], Executor], name: str) -> None:
     read = []
 
