@@ -402,6 +402,7 @@ def test_the_description_names_every_endpoint_and_no_422(http: httpx.Client) -> 
     operations = [each for path in paths.values() for each in path.values()]
     assert all("422" not in each["responses"] for each in operations)
     assert all(each.get("description") for each in operations)
+    assert len({each["operationId"] for each in operations}) == len(operations)
     page = http.get("/docs").text
     assert all(path in page for path in paths)
 

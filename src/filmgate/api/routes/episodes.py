@@ -67,7 +67,7 @@ def status(
 
 
 @router.get("/{ep_id}/runs", response_model=RunsAnswer)
-def list_runs(request: Request, service: Serving, ep_id: EpisodeId) -> Response:
+def list_episode_runs(request: Request, service: Serving, ep_id: EpisodeId) -> Response:
     """The runs of an asset that lie here, oldest first."""
     entries, unreadable = [], []
     for run in service.system.runs_of(AssetId(ep_id)):

@@ -231,7 +231,7 @@ def profiles(
 
 
 @router.get("/{asset_id}/runs", response_model=IngestedRunsAnswer)
-def list_runs(
+def list_ingested_runs(
     request: Request,
     service: Serving,
     asset_id: AssetId,
