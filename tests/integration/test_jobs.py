@@ -1,15 +1,21 @@
 """Jobs in the database: whoever is late, early or gone, each ends once."""
 
+import asyncio
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from filmgate.api.live import KEPT, Channel
+from filmgate.app.job_process import JobProcess, Work
+from filmgate.app.settings import Settings
 from filmgate.client.events import lines_of, read_events
 from filmgate.core.errors import Conflict, NotFound
 from filmgate.core.jobs import JobOutcome, JobRequest, JobState
+from filmgate.db.connection import connected
 from filmgate.db.jobs import Abandoned, Jobs
 from filmgate.store.event_log import EventReader, LoggedLine
 from filmgate.store.run_directory import FolderRun
@@ -63,6 +69,7 @@ def fall_silent(connection: psycopg.Connection, worker_id: int) -> None:
         " where id = %s",
         [worker_id],
     )
+    connection.execute("update pipeline.jobs set beat_at = now() - interval '1 hour'")
 
 
 def test_a_run_has_one_job_at_a_time(jobs: Jobs) -> None:
@@ -74,6 +81,76 @@ def test_a_run_has_one_job_at_a_time(jobs: Jobs) -> None:
     assert submitted(jobs) > job_id
     with pytest.raises(NotFound):
         jobs.get(10**6)
+
+
+def test_of_two_who_submit_a_run_at_once_one_hears_of_the_other(
+    jobs: Jobs, connection: psycopg.Connection, database_url: str
+) -> None:
+    with connected(database_url) as other, ThreadPoolExecutor(1) as second:
+        with connection.transaction():
+            job_id = submitted(jobs)
+            asked = second.submit(submitted, Jobs(other))
+            while not is_waiting(connection):
+                time.sleep(0.01)
+        with pytest.raises(Conflict, match="not over") as caught:
+            asked.result()
+    assert caught.value.extra["job_id"] == job_id
+
+
+def is_waiting(connection: psycopg.Connection) -> bool:
+    """Whether somebody waits for what another has not committed."""
+    row = connection.execute(
+        "select exists (select from pg_locks where not granted)", prepare=False
+    ).fetchone()
+    return row == (True,)
+
+
+def test_a_queue_that_does_not_answer_is_told_in_the_words_of_the_database(
+    jobs: Jobs, connection: psycopg.Connection
+) -> None:
+    job_id = submitted(jobs)
+    for ask in (lambda: submitted(jobs, "r2"), lambda: jobs.cancel(job_id)):
+        with connection.transaction(force_rollback=True):
+            connection.execute("alter table queue.procrastinate_jobs rename to elsewhere")
+            with pytest.raises(psycopg.Error):
+                ask()
+
+
+def test_a_job_that_is_stopped_while_its_process_begins_is_stopped(tmp_path: Path) -> None:
+    work = Work(
+        settings=Settings(home=tmp_path),
+        pipeline="episode",
+        source=str(tmp_path / "film.mkv"),
+        asset_id="film",
+        run_id="r1",
+        request=JobRequest(asset_id="film"),
+    )
+
+    async def stop_at_once(after_s: float) -> None:
+        process = JobProcess(work, 1000)
+        task = asyncio.create_task(process.outcome())
+        await asyncio.sleep(after_s)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not process._process.is_alive()
+
+    for after_s in (0.0, 0.01, 0.1):
+        asyncio.run(stop_at_once(after_s))
+
+
+def test_a_worker_that_lost_the_queue_keeps_the_jobs_that_it_is_at(
+    jobs: Jobs, connection: psycopg.Connection, workers: list[int]
+) -> None:
+    job_id = submitted(jobs)
+    fetch(connection, job_id, workers[0])
+    jobs.begin(job_id, "one")
+    fall_silent(connection, workers[0])
+    jobs.beat([job_id], "one")
+    assert jobs.abandoned(workers[1], SILENCE_S) == []
+    assert jobs.cancel_asked([job_id]) == set()
+    jobs.cancel(job_id)
+    assert jobs.cancel_asked([job_id]) == {job_id}
 
 
 def test_a_worker_that_comes_back_late_ends_nothing_that_another_has(

@@ -47,6 +47,12 @@ def refused(error: FilmgateError) -> Response:
     return JSONResponse(error_body(error, utc_now()), error.http_status, headers)
 
 
+def fault(error: Exception) -> Response:
+    """What nobody foresaw; the log has the whole of it, by the request's id."""
+    hint = "This is a fault of Filmgate; its log tells more, by the request's id"
+    return refused(FilmgateError(type(error).__name__, hint=hint))
+
+
 class ErrorBody(BaseModel):
     """What every error looks like."""
 

@@ -15,7 +15,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from filmgate.api.answering import ErrorBody, refused
+from filmgate.api.answering import ErrorBody, fault, refused
 from filmgate.api.doorkeeper import COOKIE
 from filmgate.api.examples import ERROR, EXAMPLES
 from filmgate.api.guard import Guard
@@ -89,7 +89,6 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(OSError, _of_the_system)
     app.add_exception_handler(ClientDisconnect, _of_the_gone)
-    app.add_exception_handler(Exception, _of_nobody)
     app.add_middleware(Guard, service=service)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     return app
@@ -169,10 +168,10 @@ async def _of_http(request: Request, error: Exception) -> Response:
     return refused(Invalid(f"the request will not do: {said}"))
 
 
-async def _of_the_system(request: Request, error: Exception) -> Response:
+async def _of_the_system(_request: Request, error: Exception) -> Response:
     if getattr(error, "errno", None) not in {ENOSPC, EDQUOT, EMFILE, ENFILE}:
         traceback.print_exception(error)
-        return await _of_nobody(request, error)
+        return fault(error)
     return refused(
         Unavailable(
             "this machine is out of room",
@@ -185,12 +184,6 @@ async def _of_the_system(request: Request, error: Exception) -> Response:
 async def _of_the_gone(_request: Request, _error: Exception) -> Response:
     """Whoever asked has gone, in the middle of a body; nobody hears this."""
     return refused(Invalid("the request broke off"))
-
-
-async def _of_nobody(_request: Request, error: Exception) -> Response:
-    return refused(
-        FilmgateError(f"{type(error).__name__}", hint="This is a fault of Filmgate; see its log")
-    )
 
 
 class MethodNotAllowed(UsageError):

@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable
-from http.cookies import CookieError, SimpleCookie
 from typing import Literal
 
 from anyio import to_thread
+from starlette.requests import cookie_parser
 
 from filmgate.api import limits
 from filmgate.app.access import Access
@@ -28,7 +28,7 @@ class Doorkeeper:
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        self._known: dict[str, tuple[Caller, float]] = {}
+        self._known: dict[str, tuple[Caller | None, float]] = {}
         self._failures = limits.failures()
         self.generation = 0
         """Rises whenever somebody may do less than before."""
@@ -38,23 +38,23 @@ class Doorkeeper:
         self._known.clear()
         self.generation += 1
 
-    async def caller(self, kind: Kind, secret: str, address: str) -> Caller | None:
+    async def caller(self, kind: Kind, secret: str, address: str | None) -> Caller | None:
         """Who goes by a secret; None where it is not good. TooMany for an address that has tried
-        too many of those."""
+        too many of those: each counts once in a while, so that a program that goes on with one
+        that has ended locks nobody out. Without an address nothing is counted."""
         key = sha256_hex(f"{kind} {secret}".encode())
         known = self._known.get(key)
         if known is not None and known[1] > time.monotonic():
             return known[0]
-        if self._failures.left(address) < 1.0:
+        if address is not None and self._failures.left(address) < 1.0:
             self._failures.take(address)  # raises
         generation = self.generation
         ask: Callable[[str], Caller | None] = (
             self._access.holder if kind == "token" else self._access.session
         )
         found = await to_thread.run_sync(ask, secret[:LONGEST_SECRET])
-        if found is None:
+        if found is None and address is not None:
             self._failures.take(address)
-            return None
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
         if generation == self.generation:
@@ -62,9 +62,9 @@ class Doorkeeper:
         return found
 
 
-def _believed_s(caller: Caller) -> float:
-    """How long it may be believed: never past its end."""
-    if caller.good_until is None:
+def _believed_s(caller: Caller | None) -> float:
+    """How long it may be believed: never past its end. What is not good never becomes so."""
+    if caller is None or caller.good_until is None:
         return REMEMBER_S
     return min(REMEMBER_S, (caller.good_until - utc_now()).total_seconds())
 
@@ -74,8 +74,5 @@ def secret_in(headers: dict[str, str]) -> tuple[Kind, str] | None:
     kind, _, token = headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
         return "token", token.strip()
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return None
-    return ("session", found.value) if found is not None else None
+    found = cookie_parser(headers.get("cookie", "")).get(COOKIE)
+    return ("session", found) if found is not None else None

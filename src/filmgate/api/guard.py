@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Request
 
 from filmgate.api import limits
-from filmgate.api.answering import refused
+from filmgate.api.answering import fault, refused
 from filmgate.api.doorkeeper import secret_in
 from filmgate.api.observing import AccessLog, Spans, request_id_of
 from filmgate.api.service import Door, Service
@@ -27,6 +27,9 @@ from filmgate.core.redaction import redact
 PUBLIC = frozenset({"/healthz", "/readyz", "/enter", "/", "/favicon.ico"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 UPLOADS = frozenset({"/v1/videos"})
+ONCE = frozenset({"/enter"})
+"""What a GET uses up, a HEAD is not answered for: whoever makes previews asks so."""
+
 FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-real-ip", "via"})
 """What proxies add: then whoever asks need not be on this machine."""
 
@@ -60,16 +63,16 @@ class Guard:
         started = time.perf_counter()
         request_id = request_id_of(request)
         request.setdefault("state", {})["request_id"] = request_id
-        is_head = request["method"] == "HEAD"
+        is_head = request["method"] == "HEAD" and request["path"] not in ONCE
         if is_head:  # as GET, without the body
             request = {**request, "method": "GET"}
             request["state"]["is_head"] = True
-        status = 500
+        status, has_begun = 500, False
 
         async def telling(message: Message) -> None:
-            nonlocal status
+            nonlocal status, has_begun
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, has_begun = message["status"], True
                 there = {name.lower() for name, _ in message["headers"]}
                 message["headers"] = [
                     *message["headers"],
@@ -83,6 +86,11 @@ class Guard:
         try:
             with self._spans.span(request):
                 await self._pass(request, receive, telling)
+        except Exception as error:
+            if has_begun:
+                raise
+            self._log.exception("request.fault", request_id=request_id)
+            await fault(error)(request, receive, telling)
         finally:
             await self._tell(request, status, started)
 

@@ -72,11 +72,13 @@ class JobProcess:
         Raises Died where it ended without a word; an outcome says so where it took more memory
         than it may.
         """
+        starting = asyncio.create_task(asyncio.to_thread(self._process.start))
         try:
-            await asyncio.to_thread(self._process.start)
+            await asyncio.shield(starting)
             self._theirs.close()
             await self._ended(None)
         except asyncio.CancelledError:
+            await asyncio.wait({starting})  # which nothing can break off
             await self._stop()
             raise
         finally:
@@ -109,6 +111,8 @@ class JobProcess:
         return True
 
     async def _stop(self) -> None:
+        if self._process.pid is None:
+            return
         with contextlib.suppress(OSError):
             self._wire.send_bytes(b"stop")
         if not await asyncio.shield(self._ended(STOP_S)):

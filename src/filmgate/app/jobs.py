@@ -51,14 +51,17 @@ class Jobs:
         """
         self._check_places(pipeline, request)
         source = self._source(pipeline, request)
-        with self._stored() as stored:  # first: where the database is away, nothing is reserved
+        with self._stored():
+            pass  # where the database is away, nothing is reserved
 
-            def check(head: RunHead) -> None:
-                before = stored.latest(head.asset.id, head.run_id)
-                if before is not None:
-                    caller.own(before.submitted_by, f"run {head.run_id} of {head.asset.id}")
+        def check(head: RunHead) -> None:
+            before = self.latest(head.asset.id, head.run_id)
+            if before is not None:
+                caller.own(before.submitted_by, f"run {head.run_id} of {head.asset.id}")
 
-            head = self._system.reserve(pipeline, source, options_of(request), check)
+        # Reads the input whole: meanwhile no connection is held.
+        head = self._system.reserve(pipeline, source, options_of(request), check)
+        with self._stored() as stored:
             job_id = stored.submit(
                 request,
                 pipeline=pipeline,

@@ -26,7 +26,7 @@ from filmgate.app.stores import opener
 from filmgate.core.answers import Receipt
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, UsageError
 from filmgate.core.forecast import Forecast
-from filmgate.core.ids import AssetId, Layout, parse_env, parse_run_id
+from filmgate.core.ids import AssetId, Layout, RunId, parse_env, parse_run_id
 from filmgate.core.legacy import LegacyRun
 from filmgate.core.manifest import Manifest
 from filmgate.core.people import PEOPLE
@@ -359,6 +359,10 @@ class System:
     def run_of(self, reference: str) -> FolderRun:
         """The run that is meant: `asset/run`, a run id, or an asset for its newest; or NotFound."""
         return self._home.find(reference)
+
+    def run_by_id(self, asset_id: AssetId, run_id: RunId) -> FolderRun | None:
+        """An asset's run of that id, where it has one."""
+        return self._home.run(asset_id, run_id)
 
     def runs_of(self, asset_id: AssetId) -> list[FolderRun]:
         """The runs of an asset that lie in the home, oldest first."""

@@ -112,12 +112,13 @@ class Videos:
         with self._stored() as stored:
             stored.check(video)
             is_new = self._uploads.keep(draft, asset_id, sha256, user, utc_now())
-            stored.add(video)
+            kept = self._uploads.need(asset_id).path  # by its first name, if it was there
+            stored.add(video.model_copy(update={"uri": kept.as_uri()}))
         return UploadAnswer(
             asset_id=asset_id,
             input_hash=video.input_hash,
             size_bytes=size,
-            file_name=self._uploads.need(asset_id).path.name,
+            file_name=kept.name,
             media=media,
             is_known=not is_new,
         )

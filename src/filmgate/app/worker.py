@@ -74,6 +74,8 @@ class Worker:
             256, int(psutil.virtual_memory().total * 0.8 / concurrency / MB)
         )
         self._at_work: dict[int, asyncio.Task[Any]] = {}
+        self._unheard: set[int] = set()
+        """Jobs at work that somebody wants cancelled, of which the queue has not told."""
         self._silence_s = settings.worker_silence_s
 
     def run(self, ready: Callable[[], None], *, drain: bool = False) -> None:
@@ -166,7 +168,8 @@ class Worker:
             self._log.info("job.started", job=job_id, asset=task.asset_id, run=task.run_id)
             await self._judge(task, await self._outcome(task))
         except asyncio.CancelledError:
-            if context.abort_reason() is not AbortReason.USER_REQUEST:
+            is_asked = context.abort_reason() is AbortReason.USER_REQUEST
+            if not is_asked and job_id not in self._unheard:
                 self._log.info("job.handed_back", job=job_id)
                 raise HandedBack from None
             self._log.info("job.cancelled", job=job_id)
@@ -181,6 +184,7 @@ class Worker:
             raise
         finally:
             self._at_work.pop(job_id, None)
+            self._unheard.discard(job_id)
 
     async def _outcome(self, task: Task) -> JobOutcome:
         """Do it, in a process of its own."""
@@ -248,6 +252,7 @@ class Worker:
             await asyncio.sleep(self._silence_s / 4)
             try:
                 await self._asked(lambda jobs: jobs.beat(self._at_work, self._name))
+                await self._heed_cancels()
                 for job_id in await self._asked(
                     lambda jobs: jobs.end_orphans(self._silence_s, STOPPED)
                 ):
@@ -256,6 +261,17 @@ class Worker:
                     strange = await self._take_over(worker.worker_id, strange)
             except FilmgateError as error:
                 self._log.warning("worker.cannot_look", error=str(error))
+
+    async def _heed_cancels(self) -> None:
+        """Stop jobs that are to be cancelled, where the queue does not: once it was lost, it tells
+        nothing of those still at work. So that there are no two who stop a job, only what is
+        found twice."""
+        asked = await self._asked(lambda jobs: jobs.cancel_asked(self._at_work))
+        for job_id in asked & self._unheard:
+            task = self._at_work.get(job_id)
+            if task is not None and not task.cancelling():
+                task.cancel()
+        self._unheard |= asked & self._at_work.keys()
 
     async def _take_over(self, worker_id: int, strange: set[int]) -> set[int]:
         """Give jobs that nobody is at to whoever is free; those of this worker that it does not

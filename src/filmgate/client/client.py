@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -45,6 +46,9 @@ STREAM_TIMEOUT_S = 60.0
 
 TRIES = 4
 """Of a question, where the service is away for a moment."""
+
+STREAM_TRIES = 8
+"""Of a stream that gives nothing, one after another: half a minute."""
 
 LONGEST_PAUSE_S = 10.0
 POLL_S = 0.5
@@ -129,23 +133,28 @@ class Client:
         return self._post(f"/jobs/{job_id}/cancel", None, JobAnswer)
 
     def wait(self, job: JobAnswer, timeout_s: float = 3600.0) -> JobAnswer:
-        """Wait until a job is over, on its events; Unavailable where it takes longer."""
+        """Wait until a job is over, on its events, also where the service is away meanwhile;
+        Unavailable where it takes longer."""
         deadline = time.monotonic() + timeout_s
+        after: str | None = None
         while time.monotonic() < deadline:
-            now = self.job(job.job_id)
-            if now.state.is_over:
-                return now
-            for event in self._followed(job.asset_id, job.run_id, None):
-                is_late = time.monotonic() > deadline
-                if is_late or (event is not None and event.kind == "end"):
-                    break
+            with suppress(Unavailable):
+                now = self.job(job.job_id)
+                if now.state.is_over:
+                    return now
+                for event in self._followed(job.asset_id, job.run_id, after):
+                    after = event.event_id or after if event is not None else after
+                    is_late = time.monotonic() > deadline
+                    if is_late or (event is not None and event.kind == "end"):
+                        break
             time.sleep(POLL_S)
         raise Unavailable(f"job {job.job_id} is not over yet", expected=f"within {timeout_s:g} s")
 
     def events(
         self, asset_id: str, run_id: str | None = None, after: str | None = None
     ) -> Iterator[Event]:
-        """A run as it goes, until its end; broken off, it goes on from where it was."""
+        """A run as it goes, until its end; broken off, it goes on from where it was. Unavailable
+        where the service is away for more than half a minute."""
         return (each for each in self._followed(asset_id, run_id, after) if each is not None)
 
     def _followed(
@@ -165,9 +174,9 @@ class Client:
                     self.status(asset_id, run_id)  # raises where it was ended for that
             except (httpx.TransportError, Unavailable) as error:
                 failed += 1
-                if failed >= TRIES:
+                if failed >= STREAM_TRIES:
                     raise _away(error) from error
-            time.sleep(POLL_S)
+            time.sleep(min(LONGEST_PAUSE_S, POLL_S * 2**failed))
 
     def status(self, asset_id: str, run_id: str | None = None) -> StatusAnswer:
         """How a run stands."""
@@ -290,17 +299,19 @@ class Client:
     def _save(self, path: str, to: Path) -> Path:
         """Download beside its place, then give it its name: never half a file."""
         draft = to.with_name(f".{to.name}.part")
-        with self._http.stream("GET", path, timeout=UPLOAD_TIMEOUT_S) as response:
-            if response.is_error:
-                response.read()
-                raise _refusal(response)
-            try:
+        try:
+            with self._http.stream("GET", path, timeout=UPLOAD_TIMEOUT_S) as response:
+                if response.is_error:
+                    response.read()
+                    raise _refusal(response)
                 with draft.open("wb") as file:
                     for piece in response.iter_bytes():
                         file.write(piece)
-                draft.replace(to)
-            finally:
-                draft.unlink(missing_ok=True)
+            draft.replace(to)
+        except httpx.TransportError as error:
+            raise _away(error) from error
+        finally:
+            draft.unlink(missing_ok=True)
         return to
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:

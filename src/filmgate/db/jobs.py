@@ -5,7 +5,8 @@ in one transaction. The queue says who may take it; `ended_at` says whether it i
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import psycopg
 from procrastinate.connector import BaseConnector
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
 from procrastinate.schema import SchemaManager
@@ -114,7 +116,8 @@ class Jobs:
                 if (found := self._session.one(self._sql["open_of_run"], run)) is not None:
                     raise _open(run, found["job_id"])
                 self._connection.execute("set local search_path = queue, public")
-                job_id = _manager().defer_job(queued, connection=self._connection).id
+                with _in_the_drivers_words():
+                    job_id = _manager().defer_job(queued, connection=self._connection).id
                 row = {
                     "job_id": job_id,
                     "pipeline": pipeline,
@@ -125,7 +128,7 @@ class Jobs:
                 }
                 self._session.do(self._sql["add"], row)
                 self._session.one(self._sql["tell"], run)
-        except psycopg.errors.UniqueViolation:
+        except (psycopg.errors.UniqueViolation, AlreadyEnqueued):
             found = self._session.one(self._sql["open_of_run"], run)
             raise _open(run, found["job_id"] if found else None) from None
         if job_id is None:
@@ -185,8 +188,8 @@ class Jobs:
             if job.state.is_over:
                 return job
             self._connection.execute("set local search_path = queue, public")
-            manager = _manager()
-            manager.cancel_job_by_id(job_id, abort=True, connection=self._connection)
+            with _in_the_drivers_words():
+                _manager().cancel_job_by_id(job_id, abort=True, connection=self._connection)
             if self.get(job_id).state is JobState.QUEUED:
                 self._end(job_id, JobOutcome(exit_code=130), is_cancelled=True)
             self._session.one(self._sql["tell"], {"asset_id": job.asset_id, "run_id": job.run_id})
@@ -229,7 +232,8 @@ class Jobs:
         self._session.do(self._sql["beat"], {"job_ids": list(job_ids), "worker": worker})
 
     def abandoned(self, worker_id: int, silence_s: float) -> list[Abandoned]:
-        """Jobs of workers that have been silent for so long, and those of this one."""
+        """Jobs of which nobody has been heard for so long, neither their worker in the queue nor
+        whoever began them; and those of this worker."""
         asked = {"worker_id": worker_id, "silence_s": silence_s}
         return [Abandoned(**row) for row in self._session.all(self._sql["abandoned"], asked)]
 
@@ -252,6 +256,11 @@ class Jobs:
             if became == "aborted":
                 self._end(job_id, died, is_cancelled=taken["abort_requested"])
         return became
+
+    def cancel_asked(self, job_ids: Iterable[int]) -> set[int]:
+        """Those of them that somebody wants cancelled."""
+        rows = self._session.all(self._sql["cancel_asked"], {"job_ids": list(job_ids)})
+        return {row["job_id"] for row in rows}
 
     def end_orphans(self, silence_s: float, outcome: JobOutcome) -> list[int]:
         """End jobs that are over in the queue, and open here, with nobody at them."""
@@ -281,6 +290,17 @@ class Jobs:
         row = self._session.one(self._sql["end"], told)
         if row is not None:
             self._session.one(self._sql["tell"], row)
+
+
+@contextmanager
+def _in_the_drivers_words() -> Iterator[None]:
+    """What the database says to the queue's library, as it says it to us."""
+    try:
+        yield
+    except ConnectorException as error:
+        if isinstance(error.__cause__, psycopg.Error):
+            raise error.__cause__ from None
+        raise
 
 
 @cache

@@ -40,6 +40,13 @@ class Home:
         readable = [run for run in self._found(asset_id) if _is_readable(run)]
         return sorted(readable, key=lambda run: (run.head.created_at, run.head.run_id))
 
+    def run(self, asset_id: AssetId, run_id: RunId) -> FolderRun | None:
+        """An asset's run by its id, where it has one; a job is looked for among all jobs."""
+        folder = self.runs_folder(Layout.RUN, asset_id, "") / run_id
+        if (folder / HEAD).is_file() and _is_readable(run := FolderRun(folder)):
+            return run
+        return next((job for job in self.runs(asset_id) if job.head.run_id == run_id), None)
+
     def unreadable(self) -> list[Path]:
         """Folders of runs whose head cannot be read."""
         return sorted(run.folder for run in self._found(None) if not _is_readable(run))

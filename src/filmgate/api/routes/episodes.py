@@ -19,7 +19,7 @@ from filmgate.app.run_status import RunStatus
 from filmgate.app.status_answers import legacy_entry, legacy_status, run_entry, status_answer
 from filmgate.core.access import Caller
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable
-from filmgate.core.ids import AssetId
+from filmgate.core.ids import AssetId, parse_run_id
 from filmgate.core.manifest import Manifest
 from filmgate.core.runs import LogsAnswer, RunsAnswer, StatusAnswer
 from filmgate.store.event_log import EventReader, place_text
@@ -187,7 +187,7 @@ async def _events(
         if shown is None:
             return True
         with suppress(FilmgateError):
-            return await service.doorkeeper.caller(*shown, "a stream") is not None
+            return await service.doorkeeper.caller(*shown, None) is not None
         return True  # the database is away, or slow: it is asked again
 
     stream = await service.hub.watch(run, place, who.user, may, is_resumed=bool(last_event_id))
@@ -206,13 +206,16 @@ async def _counted(service: Service, stream: AsyncIterator[bytes]) -> AsyncItera
 
 def _run(service: Service, ep_id: str, run_id: str | None) -> FolderRun:
     """The run that is meant; an asset's newest where none is named."""
-    runs = service.system.runs_of(AssetId(ep_id))
-    named = [run for run in runs if run_id in {None, run.head.run_id}]
-    if not named:
+    asset_id = AssetId(ep_id)
+    named = service.system.run_by_id(asset_id, parse_run_id(run_id)) if run_id else None
+    if named is not None:
+        return named
+    runs = service.system.runs_of(asset_id)
+    if run_id or not runs:
         known = ", ".join(run.head.run_id for run in runs[-5:])
         raise NotFound(
             f"{ep_id!r} has no run {run_id!r} here" if run_id else f"{ep_id!r} has no run here",
             expected=f"one of its runs, such as {known}" if known else "an asset that was run on",
             hint="GET /episodes/{id}/runs lists them; POST /jobs/episode-run begins one",
         )
-    return named[-1]
+    return runs[-1]

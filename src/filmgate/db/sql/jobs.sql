@@ -70,13 +70,15 @@ select pg_notify('filmgate_runs', %(asset_id)s || '/' || %(run_id)s);
 
 -- name: abandoned
 -- Jobs that are being done by workers that have not been heard of, or by this one, which knows what
--- it is at.
+-- it is at. A worker that lost the queue still says of its jobs that it is at them.
 select q.id as job_id, q.worker_id, coalesce(q.worker_id = %(worker_id)s, false) as is_mine
   from queue.procrastinate_jobs q
+  join pipeline.jobs j on j.job_id = q.id
   left join queue.procrastinate_workers w on w.id = q.worker_id
  where q.status = 'doing'
-   and (w.id is null or w.id = %(worker_id)s
-        or w.last_heartbeat < now() - make_interval(secs => %(silence_s)s))
+   and (w.id = %(worker_id)s
+        or (coalesce(w.last_heartbeat, '-infinity') < now() - make_interval(secs => %(silence_s)s)
+            and coalesce(j.beat_at, '-infinity') < now() - make_interval(secs => %(silence_s)s)))
  order by q.id;
 
 -- name: take_over
@@ -92,6 +94,10 @@ returning q.status::text as status, q.abort_requested;
 
 -- name: failed_again
 update pipeline.jobs set failures = failures + 1 where job_id = %(job_id)s returning failures;
+
+-- name: cancel_asked
+select id as job_id from queue.procrastinate_jobs
+ where id = any(%(job_ids)s) and abort_requested;
 
 -- name: orphans
 -- Over in the queue, and open here, with nobody at them: a cancel that met a retry, or a fault.

@@ -1,0 +1,100 @@
+"""Who is let in, who is kept out, and what is told when something goes wrong inside."""
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+
+from filmgate.api.application import create_app
+from filmgate.api.doorkeeper import Doorkeeper, secret_in
+from filmgate.api.limits import FAILURES_PER_MINUTE
+from filmgate.api.service import Door, Service
+from filmgate.app.access import Access
+from filmgate.app.settings import Settings
+from filmgate.core.access import Caller, Scope
+from filmgate.core.errors import TooMany
+
+HERE, THERE = "127.0.0.1", "10.0.0.1"
+
+
+@pytest.fixture
+def access(tmp_path: Path, database_url: str) -> Access:
+    return Access(Settings(home=tmp_path, database_url=database_url))
+
+
+def test_one_who_goes_on_with_a_token_that_has_ended_locks_nobody_out(access: Access) -> None:
+    made = access.create("lisa", Scope.VIEWER)
+    ended = access.create("bob", Scope.VIEWER)
+    access.revoke(ended.token_id)
+
+    async def ask() -> Caller | None:
+        keeper = Doorkeeper(access)
+        for _ in range(3 * FAILURES_PER_MINUTE):
+            assert await keeper.caller("token", ended.token, HERE) is None
+        return await keeper.caller("token", made.token, HERE)
+
+    caller = asyncio.run(ask())
+    assert caller is not None
+    assert caller.user == "lisa"
+
+
+def test_one_who_tries_one_token_after_another_is_stopped_and_nobody_elsewhere(
+    access: Access,
+) -> None:
+    made = access.create("lisa", Scope.VIEWER)
+
+    async def ask() -> Caller | None:
+        keeper = Doorkeeper(access)
+
+        async def guess(number: int) -> None:
+            assert await keeper.caller("token", f"fg_{number:012}_{'x' * 43}", HERE) is None
+
+        for number in range(FAILURES_PER_MINUTE):
+            await guess(number)
+        with pytest.raises(TooMany):
+            await guess(FAILURES_PER_MINUTE)
+        return await keeper.caller("token", made.token, THERE)
+
+    assert asyncio.run(ask()) is not None
+
+
+def test_every_stream_of_a_token_that_was_revoked_hears_of_it(access: Access) -> None:
+    made = access.create("lisa", Scope.VIEWER)
+
+    async def ask() -> list[Caller | None]:
+        keeper = Doorkeeper(access)
+        assert await keeper.caller("token", made.token, None) is not None
+        await asyncio.to_thread(access.revoke, made.token_id)
+        keeper.forget()
+        return [await keeper.caller("token", made.token, None) for _ in range(100)]
+
+    assert asyncio.run(ask()) == [None] * 100
+
+
+@pytest.mark.parametrize("before", ['prefs={"a":1}', "bare", "a=b=c", "=", "x=\x7f"])
+def test_a_session_is_found_beside_cookies_of_others(before: str) -> None:
+    headers = {"cookie": f"{before}; filmgate_session=mine"}
+    assert secret_in(headers) == ("session", "mine")
+
+
+def test_a_fault_is_told_with_the_id_by_which_the_log_tells_more(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_app(Service(Settings(home=tmp_path), Door.OPEN, ()))
+
+    @app.get("/boom")
+    def boom() -> None:
+        raise RuntimeError("what only the log may know")
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app, client=(HERE, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as asker:
+            return await asker.get("/boom", headers={"x-request-id": "find-me"})
+
+    answer = asyncio.run(ask())
+    assert answer.status_code == 500
+    assert answer.headers["x-request-id"] == "find-me"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.json()["message"].startswith("RuntimeError")
+    assert "only the log" not in answer.text
