@@ -149,7 +149,7 @@ def test_what_cannot_be_answered_says_why(
     assert (done.returncode, told in done.stderr) == (code, True), done.stderr
 
 
-@pytest.mark.proof
+@pytest.mark.nightly
 def test_an_interrupted_run_is_known_and_does_not_stay_running(
     tmp_path: Path, database_url: str
 ) -> None:

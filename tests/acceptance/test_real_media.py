@@ -71,7 +71,7 @@ def test_exactly_the_known_cuts_are_found(test_data: Path, tmp_path: Path, clip:
     assert all(abs(a - b) <= FRAME_TOLERANCE for a, b in zip(found, CUTS[clip], strict=True))
 
 
-@pytest.mark.proof
+@pytest.mark.nightly
 def test_variable_frame_rate_gives_the_same_cut_times(test_data: Path, tmp_path: Path) -> None:
     even = cuts_of(tmp_path / "even", test_data / "faces/talk_dev_3people.mp4")
     uneven = cuts_of(tmp_path / "uneven", test_data / "odd/vfr_talk.mp4")

@@ -310,7 +310,7 @@ def test_big_books_are_parted_and_the_parts_have_every_page(
     assert document(made, "passC_chunks.json")[0]["metadata"]["part"] == parts[0]["path"]
 
 
-@pytest.mark.proof
+@pytest.mark.nightly
 @pytest.mark.parametrize(("pass_", "name"), [("D", "enricher"), ("E", "graph")])
 def test_haystack_and_llamaindex_make_what_the_passes_make_themselves(
     filmgate: Filmgate, uploads: Path, pass_: str, name: str
@@ -349,7 +349,7 @@ print(json.dumps({n: e.status.value for n, e in manifest.passes.items()}))
     assert json.loads(done.stdout.splitlines()[-1]) == dict.fromkeys("ABCDEF", "SUCCESS")
 
 
-@pytest.mark.proof
+@pytest.mark.nightly
 def test_a_book_that_a_pass_fails_on_stays_in_the_corpus_as_it_was(
     filmgate: Filmgate, uploads: Path
 ) -> None:
@@ -362,7 +362,7 @@ def test_a_book_that_a_pass_fails_on_stays_in_the_corpus_as_it_was(
     assert "six hours" in answer["text"]
 
 
-@pytest.mark.proof
+@pytest.mark.nightly
 def test_an_older_job_does_not_take_the_place_of_a_newer_printing(
     filmgate: Filmgate, uploads: Path
 ) -> None:
@@ -395,7 +395,7 @@ def test_printings_are_held_against_the_one_that_is_in_the_corpus(
     assert again[0] == six[0]
 
 
-@pytest.mark.proof
+@pytest.mark.nightly
 def test_jobs_are_named_once_and_stay_in_their_environment(
     filmgate: Filmgate, uploads: Path
 ) -> None:

@@ -263,7 +263,13 @@ def test_a_run_comes_through_every_fault_at_every_call_that_changes_the_disk(
 
 @pytest.mark.proof
 @pytest.mark.usefixtures("strace")
-@pytest.mark.parametrize("about", ["/part.a1.scenes.jsonl", f"/{NAME}/scenes.jsonl"])
+@pytest.mark.parametrize(
+    "about",
+    [
+        pytest.param("/part.a1.scenes.jsonl", marks=pytest.mark.nightly),
+        f"/{NAME}/scenes.jsonl",
+    ],
+)
 def test_a_run_that_goes_on_after_a_kill_comes_through_every_further_fault(
     in_memory: Path, source: Path, about: str
 ) -> None:

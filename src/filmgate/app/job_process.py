@@ -78,8 +78,10 @@ class JobProcess:
             self._theirs.close()
             await self._ended(None)
         except asyncio.CancelledError:
-            await asyncio.wait({starting})  # which nothing can break off
-            await self._stop()
+            stopping = asyncio.create_task(self._stop(starting))
+            while not stopping.done():  # however often one is told
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.shield(stopping)
             raise
         finally:
             said = self._said()
@@ -110,14 +112,16 @@ class JobProcess:
         self._kill()  # what it may have left behind
         return True
 
-    async def _stop(self) -> None:
+    async def _stop(self, starting: asyncio.Task[None]) -> None:
+        """End it in order, or else by force; one that is just being started, once it is there."""
+        await asyncio.gather(starting, return_exceptions=True)
         if self._process.pid is None:
             return
         with contextlib.suppress(OSError):
             self._wire.send_bytes(b"stop")
-        if not await asyncio.shield(self._ended(STOP_S)):
+        if not await self._ended(STOP_S):
             self._kill()
-            await asyncio.shield(self._ended(STOP_S))
+            await self._ended(STOP_S)
 
     def _said(self) -> JobOutcome | None:
         with contextlib.suppress(EOFError, OSError, ValueError):
