@@ -75,6 +75,7 @@ def test_one_who_stands_nowhere_jumps_to_the_first_and_back_to_the_last(
     assert len(filmgate.json("find", "film", "rocket", "--from-ms", "-1")["hits"]) == 1
 
 
+@pytest.mark.proof
 def test_a_snapshot_of_a_run_that_was_changed_since_is_refused(
     filmgate: Filmgate, tmp_path: Path
 ) -> None:

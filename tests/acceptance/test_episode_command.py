@@ -199,6 +199,7 @@ def test_sound_alone_is_fine(filmgate: Filmgate, tmp_path: Path) -> None:
     assert manifest["stages"]["transcript"]["counts"] == {"segments": 0, "words": 0}
 
 
+@pytest.mark.proof
 def test_a_silent_film_without_subtitles_has_no_transcript_and_says_why(
     filmgate: Filmgate, tmp_path: Path
 ) -> None:

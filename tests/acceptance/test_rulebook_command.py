@@ -140,6 +140,7 @@ def test_where_every_book_is_bad_nothing_is_made(filmgate: Filmgate, uploads: Pa
     assert filmgate("ask", "anything").returncode == 5
 
 
+@pytest.mark.proof
 def test_uploads_that_are_not_there_or_lead_away_are_refused(
     filmgate: Filmgate, uploads: Path, tmp_path: Path
 ) -> None:
@@ -178,6 +179,7 @@ def test_uploads_that_may_not_be_read_end_with_exit_8(uploads: Path) -> None:
     assert "rules.md may not be read" in done.stderr
 
 
+@pytest.mark.proof
 def test_an_invalid_file_blocks_the_next_pass_and_the_true_one_lets_it_go_on(
     filmgate: Filmgate, uploads: Path, tmp_path: Path
 ) -> None:

@@ -72,6 +72,7 @@ def test_one_shell_publishes_and_the_other_follows_and_shows_the_receipt(
     assert again["outcomes"] == []
 
 
+@pytest.mark.proof
 def test_a_store_is_followed_too_and_an_archive_answers_as_the_studio_does(
     studio: Filmgate, bucket: ObjectStore, tmp_path: Path
 ) -> None:
@@ -139,6 +140,7 @@ def test_errors_of_publish_and_sync_teach(
     assert said in done.stderr
 
 
+@pytest.mark.proof
 def test_a_database_that_is_away_leaves_a_whole_run_to_be_announced_later(
     studio: Filmgate, tmp_path: Path
 ) -> None:

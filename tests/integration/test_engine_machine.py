@@ -209,7 +209,7 @@ def explore(programs: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_few_random_programs_find_no_lost_success_and_no_wrong_byte(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    explore(15, monkeypatch)
+    explore(8, monkeypatch)
 
 
 @pytest.mark.proof
