@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 from pydantic import BaseModel
 
@@ -172,6 +174,17 @@ def test_a_stream_ends_with_how_the_run_stands(http: httpx.Client, done: JobAnsw
     place = next(line for line in text.splitlines()[::-1] if line.startswith("id: "))[4:]
     path = f"/episodes/{FILM}/runs/{done.run_id}/events"
     assert http.get(path, headers={"last-event-id": place}).status_code == 204
+
+
+def test_bytes_that_lie_there_already_are_known_by_the_name_that_they_lie_under(
+    service: Served, client: Client, film: Path, tmp_path: Path
+) -> None:
+    first = client.upload(film, "renamed")
+    with psycopg.connect(service.env["FILMGATE_DATABASE_URL"]) as connection:
+        connection.execute("delete from assets where asset_id = 'renamed'")  # as if it broke off
+    again = client.upload(shutil.copy(film, tmp_path / "other.mkv"), "renamed")
+    assert (again.is_known, again.file_name) == (True, first.file_name)
+    assert client.video("renamed").file_name == first.file_name
 
 
 def test_a_run_is_followed_while_it_goes(service: Served, client: Client, film: Path) -> None:

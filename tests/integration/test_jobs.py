@@ -90,19 +90,18 @@ def test_of_two_who_submit_a_run_at_once_one_hears_of_the_other(
         with connection.transaction():
             job_id = submitted(jobs)
             asked = second.submit(submitted, Jobs(other))
-            while not is_waiting(connection):
+            while not is_waiting(connection, other.info.backend_pid):
+                assert not asked.done()
                 time.sleep(0.01)
         with pytest.raises(Conflict, match="not over") as caught:
             asked.result()
     assert caught.value.extra["job_id"] == job_id
 
 
-def is_waiting(connection: psycopg.Connection) -> bool:
-    """Whether somebody waits for what another has not committed."""
-    row = connection.execute(
-        "select exists (select from pg_locks where not granted)", prepare=False
-    ).fetchone()
-    return row == (True,)
+def is_waiting(connection: psycopg.Connection, process: int) -> bool:
+    """Whether one waits for what another has not committed."""
+    question = "select exists (select from pg_locks where not granted and pid = %s)"
+    return connection.execute(question, [process]).fetchone() == (True,)
 
 
 def test_a_queue_that_does_not_answer_is_told_in_the_words_of_the_database(

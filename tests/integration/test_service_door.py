@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 
 from filmgate.api.application import create_app
 from filmgate.api.doorkeeper import Doorkeeper, secret_in
@@ -78,23 +79,27 @@ def test_a_session_is_found_beside_cookies_of_others(before: str) -> None:
     assert secret_in(headers) == ("session", "mine")
 
 
+@pytest.mark.parametrize("kind", [RuntimeError, OSError])
 def test_a_fault_is_told_with_the_id_by_which_the_log_tells_more(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, kind: type[Exception]
 ) -> None:
     app = create_app(Service(Settings(home=tmp_path), Door.OPEN, ()))
 
     @app.get("/boom")
     def boom() -> None:
-        raise RuntimeError("what only the log may know")
+        raise kind("what only the log may know")
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app, client=(HERE, 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as asker:
             return await asker.get("/boom", headers={"x-request-id": "find-me"})
 
-    answer = asyncio.run(ask())
+    with structlog.testing.capture_logs() as logged:
+        answer = asyncio.run(ask())
+    (told,) = [each for each in logged if each["event"] == "request.fault"]
+    assert (told["request_id"], told["exc_info"]) == ("find-me", True)
     assert answer.status_code == 500
     assert answer.headers["x-request-id"] == "find-me"
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.json()["message"].startswith("RuntimeError")
+    assert answer.json()["message"].startswith(kind.__name__)
     assert "only the log" not in answer.text

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import traceback
 from collections.abc import AsyncIterator
 from errno import EDQUOT, EMFILE, ENFILE, ENOSPC
 from http import HTTPStatus
@@ -15,7 +14,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from filmgate.api.answering import ErrorBody, fault, refused
+from filmgate.api.answering import ErrorBody, refused
 from filmgate.api.doorkeeper import COOKIE
 from filmgate.api.examples import ERROR, EXAMPLES
 from filmgate.api.guard import Guard
@@ -170,8 +169,7 @@ async def _of_http(request: Request, error: Exception) -> Response:
 
 async def _of_the_system(_request: Request, error: Exception) -> Response:
     if getattr(error, "errno", None) not in {ENOSPC, EDQUOT, EMFILE, ENFILE}:
-        traceback.print_exception(error)
-        return fault(error)
+        raise error
     return refused(
         Unavailable(
             "this machine is out of room",

@@ -361,7 +361,7 @@ class System:
         return self._home.find(reference)
 
     def run_by_id(self, asset_id: AssetId, run_id: RunId) -> FolderRun | None:
-        """An asset's run of that id, where it has one."""
+        """An asset's run where its id says that it lies; None where it does not, as jobs do not."""
         return self._home.run(asset_id, run_id)
 
     def runs_of(self, asset_id: AssetId) -> list[FolderRun]:

@@ -47,7 +47,7 @@ STREAM_TIMEOUT_S = 60.0
 TRIES = 4
 """Of a question, where the service is away for a moment."""
 
-STREAM_TRIES = 8
+STREAM_TRIES = 7
 """Of a stream that gives nothing, one after another: half a minute."""
 
 LONGEST_PAUSE_S = 10.0
@@ -138,14 +138,14 @@ class Client:
         deadline = time.monotonic() + timeout_s
         after: str | None = None
         while time.monotonic() < deadline:
-            with suppress(Unavailable):
+            with suppress(Unavailable, httpx.TransportError):
                 now = self.job(job.job_id)
                 if now.state.is_over:
                     return now
-                for event in self._followed(job.asset_id, job.run_id, after):
-                    after = event.event_id or after if event is not None else after
-                    is_late = time.monotonic() > deadline
-                    if is_late or (event is not None and event.kind == "end"):
+                for event in self._stream(job.asset_id, job.run_id, after):
+                    if event is not None:
+                        after = event.event_id or after
+                    if time.monotonic() > deadline:
                         break
             time.sleep(POLL_S)
         raise Unavailable(f"job {job.job_id} is not over yet", expected=f"within {timeout_s:g} s")

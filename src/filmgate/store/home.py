@@ -41,11 +41,10 @@ class Home:
         return sorted(readable, key=lambda run: (run.head.created_at, run.head.run_id))
 
     def run(self, asset_id: AssetId, run_id: RunId) -> FolderRun | None:
-        """An asset's run by its id, where it has one; a job is looked for among all jobs."""
+        """An asset's run where its id says that it lies; None where it does not, as jobs do not."""
         folder = self.runs_folder(Layout.RUN, asset_id, "") / run_id
-        if (folder / HEAD).is_file() and _is_readable(run := FolderRun(folder)):
-            return run
-        return next((job for job in self.runs(asset_id) if job.head.run_id == run_id), None)
+        is_there = (folder / HEAD).is_file() and _is_readable(FolderRun(folder))
+        return FolderRun(folder) if is_there else None
 
     def unreadable(self) -> list[Path]:
         """Folders of runs whose head cannot be read."""

@@ -207,15 +207,16 @@ async def _counted(service: Service, stream: AsyncIterator[bytes]) -> AsyncItera
 def _run(service: Service, ep_id: str, run_id: str | None) -> FolderRun:
     """The run that is meant; an asset's newest where none is named."""
     asset_id = AssetId(ep_id)
-    named = service.system.run_by_id(asset_id, parse_run_id(run_id)) if run_id else None
-    if named is not None:
-        return named
+    at_once = service.system.run_by_id(asset_id, parse_run_id(run_id)) if run_id else None
+    if at_once is not None:
+        return at_once
     runs = service.system.runs_of(asset_id)
-    if run_id or not runs:
+    named = [run for run in runs if run_id in {None, run.head.run_id}]
+    if not named:
         known = ", ".join(run.head.run_id for run in runs[-5:])
         raise NotFound(
             f"{ep_id!r} has no run {run_id!r} here" if run_id else f"{ep_id!r} has no run here",
             expected=f"one of its runs, such as {known}" if known else "an asset that was run on",
             hint="GET /episodes/{id}/runs lists them; POST /jobs/episode-run begins one",
         )
-    return runs[-1]
+    return named[-1]
