@@ -32,9 +32,10 @@ from filmgate.core.digest import canonical_json
 from filmgate.core.ids import AssetId
 from filmgate.core.jump_filters import JumpFilters
 from filmgate.core.payloads.built_in import BUILT_IN
-from filmgate.core.ports import ArtifactRow, ArtifactRows, RunDirectory
+from filmgate.core.ports import RunDirectory
 from filmgate.core.publishing import Origin
 from filmgate.core.questions import Direction, JumpKind, TextSource
+from filmgate.core.result_store import ArtifactRow, ArtifactRows
 from filmgate.db import projections, rows
 from filmgate.db.connection import connected
 from filmgate.db.embedded import EmbeddedPostgres

@@ -292,6 +292,14 @@ def dying(run: FolderRun, source: Path, point: str, nth: int) -> int:
     return in_child(work)
 
 
+def carried(tmp_path: Path, source: Path) -> FolderRun:
+    """A run that was reserved, and carried here by something that drops empty folders."""
+    run = reserve_run(tmp_path / "home", source)
+    for folder in [each for each in run.folder.iterdir() if each.is_dir()]:
+        folder.rmdir()
+    return run
+
+
 def assert_resumed(run: FolderRun, source: Path, whole: dict[str, bytes]) -> None:
     assert execute(run, source).status is RunState.SUCCESS
     assert artifact_bytes(run) == whole
@@ -305,7 +313,7 @@ def test_killed_while_it_writes_the_same_command_ends_with_the_same_bytes(
 ) -> None:
     whole = artifact_bytes(finished(tmp_path / "undisturbed", source))
     for nth in (1, 2, 3):
-        run = reserve_run(tmp_path / "home", source)
+        run = carried(tmp_path, source)
         assert dying(run, source, point, nth) == -signal.SIGKILL
         assert_resumed(run, source, whole)
 
@@ -319,7 +327,7 @@ def test_killed_at_any_call_that_changes_the_disk_the_same_command_ends_with_the
     nth, ended = 0, -signal.SIGKILL
     while ended == -signal.SIGKILL:
         nth += 1
-        run = reserve_run(tmp_path / "home", source)
+        run = carried(tmp_path, source)
         ended = dying(run, source, point, nth)
         assert_resumed(run, source, whole)
     assert ended == 0

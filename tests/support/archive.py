@@ -12,9 +12,9 @@ from filmgate.core.manifest import Manifest, StageEntry
 from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Producer
-from filmgate.core.ports import ArtifactRow, ArtifactRows
 from filmgate.core.publishing import Origin
 from filmgate.core.records import ArtifactRef, Asset
+from filmgate.core.result_store import ArtifactRow, ArtifactRows
 from filmgate.core.screentime import SCREENTIME, ScreenTime
 from filmgate.core.states import RunState, StageState
 from filmgate.db.result_store import PostgresResults

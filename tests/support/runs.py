@@ -77,6 +77,20 @@ def speak(bench: Bench, settings: Settings) -> Outcome:
 PLAN = Plan(pipeline="letters", stages=(read, part, speak))
 
 
+def is_at_work(runs: Path, stage: str) -> bool:
+    """Whether an attempt at the stage is open in one of the runs in a folder."""
+    notes = [each.read_text() for each in runs.glob("*/attempts.ndjson")]
+    began, ended = (
+        sum(
+            f'"stage":"{stage}"' in line and (word in line)
+            for text in notes
+            for line in text.splitlines()
+        )
+        for word in ('"started"', '"ended"')
+    )
+    return began > ended
+
+
 def scenes_of(count: int) -> Iterable[Timed]:
     """Adjoining scenes of a second each."""
     for number in range(count):

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from filmgate.core.envelope import ArtifactLine, artifact_id
 from filmgate.core.errors import Invalid, SchemaNotFoundError
+from filmgate.core.moments import MAX_MS
 from filmgate.core.payloads.artifact_type import ArtifactType
 from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.payloads.detections import FaceDetectionV1
@@ -17,7 +18,6 @@ from filmgate.core.payloads.place import AlternativeLabel, PlaceClassificationV1
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.payloads.scene import SceneV1
 from filmgate.core.payloads.transcript import TranscriptSegmentV1
-from filmgate.core.questions import MAX_MS
 
 
 class SceneV2(Payload):

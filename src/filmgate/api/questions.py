@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from filmgate.api.parameters import ID
 from filmgate.core.jump_filters import JumpFilters
-from filmgate.core.questions import MAX_MS, Direction, JumpKind, SelectionMode, TextSource
+from filmgate.core.moments import MAX_MS
+from filmgate.core.questions import Direction, JumpKind, SelectionMode, TextSource
 from filmgate.core.selection import Selection
 
 LONGEST_QUESTION = 2000

@@ -32,9 +32,10 @@ from filmgate.core.manifest import Manifest
 from filmgate.core.people import PEOPLE
 from filmgate.core.pipeline import DEFAULT_PROFILE, Pipeline
 from filmgate.core.plan import Plan
-from filmgate.core.ports import EventSink, Observer, ResultStore
+from filmgate.core.ports import EventSink, Observer
 from filmgate.core.records import RunHead
 from filmgate.core.resources import Resource
+from filmgate.core.result_store import ResultStore
 from filmgate.core.rulebook import CORPUS
 from filmgate.core.states import RunState
 from filmgate.engine.adoption import adopt

@@ -6,7 +6,7 @@ import typer
 
 from filmgate.cli import choosing
 from filmgate.cli.output import AsJson
-from filmgate.core.questions import MAX_MS
+from filmgate.core.moments import MAX_MS
 
 if TYPE_CHECKING:
     from filmgate.core.answers import ProvenanceAnswer

@@ -7,7 +7,8 @@ import typer
 from filmgate.cli import choosing
 from filmgate.cli.output import AsJson
 from filmgate.core.errors import UsageError
-from filmgate.core.questions import MAX_MS, Direction, TextSource
+from filmgate.core.moments import MAX_MS
+from filmgate.core.questions import Direction, TextSource
 
 Words = Annotated[
     list[str],

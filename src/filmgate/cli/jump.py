@@ -6,7 +6,8 @@ import typer
 
 from filmgate.cli import choosing
 from filmgate.cli.output import AsJson
-from filmgate.core.questions import MAX_MS, Direction, JumpKind
+from filmgate.core.moments import MAX_MS
+from filmgate.core.questions import Direction, JumpKind
 
 
 def jump(

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from filmgate.core.digest import canonical_json
 from filmgate.core.errors import Invalid
 from filmgate.core.ids import ID_PATTERN
-from filmgate.core.questions import MAX_MS
+from filmgate.core.moments import MAX_MS
 
 Text = Annotated[str, Field(min_length=1)]
 Word = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]

@@ -150,7 +150,7 @@ class Manifest(Record):
         return next((ref for _, _, ref in self.artifact_refs if ref.schema_name == schema), None)
 
 
-class _Versioned(BaseModel):
+class _Versioned(BaseModel, defer_build=True):
     """What any manifest has, of whichever version."""
 
     schema_version: Any = None

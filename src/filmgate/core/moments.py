@@ -1,7 +1,10 @@
-"""Moments that somebody wrote down."""
+"""Moments: of a film, and of a day that somebody wrote down."""
 
 from datetime import datetime
 from typing import Any
+
+MAX_MS = 10 * 366 * 24 * 3600 * 1000
+"""Ten years. A span beyond that is a unit gone wrong, not a long film."""
 
 
 def moment(value: Any) -> datetime | None:

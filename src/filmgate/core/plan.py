@@ -231,6 +231,7 @@ _OURS = frozenset(
     {
         "commits",
         "attempts",
+        "attempts.ndjson",
         "logs",
         "run.json",
         "manifest.json",
@@ -238,6 +239,7 @@ _OURS = frozenset(
         "verdicts.json",
         "lease.json",
         "lease.lock",
+        "seal.json",
     }
 )
 """What the engine keeps in a run's folder."""

@@ -5,26 +5,20 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, Generic, NamedTuple, Protocol, TypeVar
+from typing import IO, Any, BinaryIO, Generic, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from filmgate.core.corpus import IndexedBooks
 from filmgate.core.envelope import ArtifactLine
 from filmgate.core.files import FileContract
 from filmgate.core.gates import FileFacts, Verdict
 from filmgate.core.manifest import Ledger, Manifest
 from filmgate.core.objects import OpenStore
 from filmgate.core.payloads.payload import Payload
-from filmgate.core.plan import Producer
-from filmgate.core.publishing import Origin, Seal
-from filmgate.core.records import ArtifactRef, RunHead, StageError, StageRecord
+from filmgate.core.publishing import Seal
+from filmgate.core.records import RunHead, StageError, StageRecord
 from filmgate.core.resources import Resource
-from filmgate.core.screentime import ScreenTime
 from filmgate.core.states import StageState
-
-if TYPE_CHECKING:
-    from filmgate.core.answers import Receipt
 
 Clock = Callable[[], datetime]
 """Says the time, aware and in UTC."""
@@ -322,50 +316,3 @@ class RunDirectory(RunFiles, Protocol):
 
     def show(self, status: Mapping[str, Any]) -> None:
         """Replace the live view. Advisory likewise."""
-
-
-class ArtifactRow(NamedTuple):
-    """A validated record of an artifact file, with its payload as JSON text."""
-
-    ordinal: int
-    span_start_ms: int
-    span_end_ms: int
-    payload: bytes
-
-
-class ArtifactRows(NamedTuple):
-    """An artifact file on its way into a store."""
-
-    stage: str
-    ref: ArtifactRef
-    artifact_type: str
-    producer: Producer
-    created_at: datetime
-    rows: Iterable[ArtifactRow]
-    """Raises Invalid at its end where the bytes were not those that `ref` names."""
-
-
-class ResultStore(Protocol):
-    """Takes in runs."""
-
-    def begin(self, head: RunHead) -> None:
-        """Note that a run is worked on; one that was taken in as completed stays as it is."""
-
-    def end(self, manifest: Manifest) -> None:
-        """Note how a run ended that is not to be taken in, or not now."""
-
-    def ingest(
-        self,
-        manifest: Manifest,
-        manifest_sha256: str,
-        origin: Origin,
-        files: Iterable[ArtifactRows],
-        screentime: ScreenTime | None = None,
-        corpus: IndexedBooks | None = None,
-    ) -> "Receipt":
-        """Take in a run: all of it or, where anything raises, nothing.
-
-        The same manifest again changes nothing. A later revision of the run takes the place of
-        an earlier one; Conflict where the one stored is as late and has other bytes, or later, or
-        was published.
-        """

@@ -8,14 +8,12 @@ from typing import Any, TypeVar
 
 from filmgate.core.digest import digest_of
 from filmgate.core.errors import UsageError
+from filmgate.core.moments import MAX_MS
 
 F = TypeVar("F")
 
 LONGEST_QUERY = 10_000
 """Characters of a question for words."""
-
-MAX_MS = 10 * 366 * 24 * 3600 * 1000
-"""Ten years. A span beyond that is a unit gone wrong, not a long film."""
 
 
 class JumpKind(StrEnum):

@@ -95,7 +95,7 @@ class RunHead(Record):
 
     def to_bytes(self) -> bytes:
         """As it stands on disk, with its own digest inside."""
-        return sealed(self)
+        return sealed(self)[0]
 
     @classmethod
     def parse(cls, data: bytes) -> "RunHead":
@@ -232,15 +232,15 @@ class StageRecord(Record):
     @cached_property
     def digest(self) -> str:
         """Its seal: what later records name it by."""
-        return sha256_hex(canonical_json(self.model_dump(mode="json")))
+        return self._sealed[1]
 
     @cached_property
-    def _sealed(self) -> bytes:
+    def _sealed(self) -> tuple[bytes, str]:
         return sealed(self)
 
     def to_bytes(self) -> bytes:
         """As it stands on disk, with its own digest inside."""
-        return self._sealed
+        return self._sealed[0]
 
     @classmethod
     def parse(cls, data: bytes, name: str) -> "StageRecord":
@@ -258,10 +258,11 @@ SEAL = "record_sha256"
 RESTORE = "It is written once: restore it, or begin a run anew with --new"
 
 
-def sealed(record: Record) -> bytes:
-    """Canonical JSON on a line, with the digest of all other fields."""
+def sealed(record: Record) -> tuple[bytes, str]:
+    """Canonical JSON on a line, with the digest of all other fields; and that digest."""
     body = record.model_dump(mode="json")
-    return canonical_json(body | {SEAL: sha256_hex(canonical_json(body))}) + b"\n"
+    seal = sha256_hex(canonical_json(body))
+    return canonical_json(body | {SEAL: seal}) + b"\n", seal
 
 
 def unsealed(model: type[Sealed], data: bytes, name: str) -> tuple[Sealed, str]:

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from filmgate.core.envelope import Sha256
+from filmgate.core.moments import MAX_MS
 from filmgate.core.payloads.payload import Label
-from filmgate.core.questions import MAX_MS
 
 Ms = Annotated[int, Field(ge=0, le=MAX_MS)]
 Count = Annotated[int, Field(ge=0, le=MAX_MS)]

@@ -1,7 +1,8 @@
 """Asking: what a question may be, before the database hears it."""
 
 from filmgate.core.errors import UsageError
-from filmgate.core.questions import LONGEST_QUERY, MAX_MS
+from filmgate.core.moments import MAX_MS
+from filmgate.core.questions import LONGEST_QUERY
 from filmgate.db.sessions import storable_text
 
 MOST = 100_000

@@ -7,7 +7,8 @@ from filmgate.core.answers import DataSource
 from filmgate.core.digest import digest_of
 from filmgate.core.envelope import Envelope, LegacyArtifact
 from filmgate.core.errors import Conflict
-from filmgate.core.questions import MAX_MS, Cursor
+from filmgate.core.moments import MAX_MS
+from filmgate.core.questions import Cursor
 
 PLACE = (str, int, str, int)
 """What the cursor of a list holds: a mark of the runs it is of, start, type, ordinal."""

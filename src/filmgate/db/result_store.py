@@ -10,9 +10,9 @@ from filmgate.core.corpus import IndexedBooks
 from filmgate.core.errors import Conflict
 from filmgate.core.manifest import Manifest
 from filmgate.core.payloads.registry import Registry
-from filmgate.core.ports import ArtifactRows
 from filmgate.core.publishing import Origin
 from filmgate.core.records import RunHead
+from filmgate.core.result_store import ArtifactRows
 from filmgate.core.screentime import SCREENTIME, ScreenTime
 from filmgate.core.states import RunState
 from filmgate.db import books, product, projections, rows, types

@@ -6,8 +6,8 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from filmgate.core.manifest import Manifest
-from filmgate.core.ports import ArtifactRow, ArtifactRows
 from filmgate.core.records import Asset, RunHead
+from filmgate.core.result_store import ArtifactRow, ArtifactRows
 from filmgate.core.states import RunState
 
 STATUS = {

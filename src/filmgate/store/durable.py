@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import BinaryIO, TypeVar
 
@@ -31,6 +31,11 @@ class HashingWriter:
             view = view[os.write(self._descriptor, view) :]
         self._hash.update(data)
         self._size += len(data)
+
+    def hurry(self) -> None:
+        """Have the system begin to write to the disk what it was given; no promise of it."""
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     @property
     def facts(self) -> FileFacts:
@@ -91,24 +96,52 @@ def replace_file(path: Path, data: bytes, *, durable: bool) -> None:
         sync_folder(path.parent)
 
 
-def create_only(path: Path, data: bytes) -> None:
-    """Make `path` with these bytes, durably, or raise Conflict where it exists.
+@contextmanager
+def created_only(path: Path, data: bytes) -> Iterator[None]:
+    """Make `path` with these bytes, durably, once the block has ended well; Conflict where it
+    exists.
 
-    `link()` is the one call that both names a finished file and refuses to replace another.
+    The bytes are on their way to the disk while the block lasts: what it flushes takes them
+    along. `link()` is the one call that both names a finished file and refuses to replace another.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
+    if path.exists():
+        raise _is_there(path)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft.unlink(missing_ok=True)
     try:
-        with new_file(temporary) as writer:
+        with new_file(draft) as writer:
             writer.write(data)
-        os.link(temporary, path)
-    except FileExistsError as error:
-        raise Conflict(
-            f"{path.name} exists already", expected="no record of this attempt", got="one"
-        ) from error
+            writer.hurry()
+            yield
+        _link(draft, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def _link(draft: Path, path: Path) -> None:
+    try:
+        os.link(draft, path)
+    except FileExistsError as error:
+        raise _is_there(path) from error
+
+
+def _is_there(path: Path) -> Conflict:
+    return Conflict(f"{path.name} exists already", expected="no file of that name", got="one")
+
+
+def remove_drafts(folder: Path) -> None:
+    """Take away what a dead process left half-named in a folder."""
+    with suppress(FileNotFoundError), os.scandir(folder) as found:
+        for entry in found:
+            if entry.name.startswith(".") and entry.name.endswith(".tmp"):
+                Path(entry.path).unlink(missing_ok=True)
+
+
+def create_only(path: Path, data: bytes) -> None:
+    """Make `path` with these bytes, durably, or raise Conflict where it exists."""
+    with created_only(path, data):
+        pass
 
 
 def sync_file(path: Path) -> None:
@@ -151,10 +184,16 @@ def stat_mark(path: "str | Path | os.DirEntry[str]") -> tuple[int, ...]:
     return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
+def read_bytes(path: Path) -> bytes:
+    """All of a file: `Path.read_bytes` without the buffer, which costs more than a small file."""
+    with path.open("rb", buffering=0) as file:
+        return file.read()
+
+
 def read_facts(path: Path) -> FileFacts | None:
     """Size and sha256 of a regular file, by reading all of it; None where there is none."""
     try:
-        return facts_of(path.open("rb"))
+        return facts_of(path.open("rb", buffering=0))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
 
@@ -169,11 +208,14 @@ def facts_of(file: BinaryIO) -> FileFacts:
     return FileFacts(size_bytes=size, sha256=digest.hexdigest())
 
 
-def append_line(path: str, line: bytes) -> None:
-    """Append one line in one write, so that lines of several writers never mix."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+def append_line(path: str | Path, line: bytes, *, through_links: bool = False) -> None:
+    """Append one line in one write, so that lines of several writers never mix; OSError where
+    only a part of it was written, or, unless links may be followed, where `path` is one."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (0 if through_links else os.O_NOFOLLOW)
+    descriptor = os.open(path, flags, 0o644)
     try:
-        os.write(descriptor, line)
+        if (written := os.write(descriptor, line)) != len(line):
+            raise OSError(f"expected to append {len(line)} bytes, wrote {written}")
     finally:
         os.close(descriptor)
 

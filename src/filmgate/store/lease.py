@@ -68,7 +68,7 @@ def hold(folder: Path, now: datetime, above: int = 0) -> Iterator[FolderLease]:
             "pid": os.getpid(),
             "since": now.isoformat(),
         }
-        replace_file(folder / INFO_NAME, json.dumps(info).encode(), durable=True)
+        replace_file(folder / INFO_NAME, json.dumps(info).encode(), durable=False)
         yield FolderLease(folder=folder, epoch=epoch, lock=lock.fileno(), token=token)
 
 

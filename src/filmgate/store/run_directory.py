@@ -24,20 +24,22 @@ from filmgate.store import lease
 from filmgate.store.durable import (
     append_line,
     create_only,
+    created_only,
     inside,
     make_folders,
     new_file,
+    read_bytes,
     read_facts,
+    remove_drafts,
     replace_file,
     stat_mark,
     sync_folder,
 )
 from filmgate.store.lease import FolderLease
-from filmgate.store.staging import FolderAttempt, Staging
+from filmgate.store.staging import ATTEMPTS, FolderAttempt, Staging
 
 HEAD = "run.json"
 COMMITS = "commits"
-ATTEMPTS = "attempts"
 VERDICTS = "verdicts.json"
 MANIFEST = "manifest.json"
 STATUS = "status.json"
@@ -58,6 +60,8 @@ class FolderRun:
 
     def __init__(self, folder: Path, *, trust_times: bool = True) -> None:
         self.folder = folder
+        self._commits = folder / COMMITS
+        self._seal = folder / SEAL
         self._trust_times = trust_times
         self._known_facts: dict[str, tuple[tuple[int, ...], FileFacts | None]] = {}
         self._known_paths: dict[str, Path] = {}
@@ -106,22 +110,19 @@ class FolderRun:
     def commit(self, lease: Lease, record: StageRecord) -> None:
         """Make an attempt's outcome permanent, then give its files their names at the root."""
         lease.check()
-        commits = self.folder / COMMITS
-        if not commits.is_dir():
-            commits.mkdir()
+        if not self._commits.is_dir():
+            self._commits.mkdir()
             sync_folder(self.folder)
-        if (commits / record.name).exists():
-            raise Conflict(
-                f"{record.name} exists already", expected="no record of this attempt", got="one"
-            )
         self._check_room(record)
-        paths = [ref.path for ref in record.artifacts]
-        self._staging.sync(record.stage, record.attempt, paths)
-        create_only(commits / record.name, record.to_bytes())
-        self._known_records[record.name] = (stat_mark(commits / record.name), record)
+        place = self._commits / record.name
+        with created_only(place, record.to_bytes()):
+            paths = [ref.path for ref in record.artifacts]
+            self._staging.sync(record.stage, record.attempt, paths)
+        self._known_records[record.name] = (stat_mark(place), record)
         if record.status is StageState.SUCCESS:
             self._install(record)
-        self._staging.drop(record.stage, record.attempt)
+        with suppress(OSError):  # its record says that it has ended
+            self._staging.drop(record.stage, record.attempt)
 
     def remove(self, lease: Lease, paths: Iterable[str]) -> None:
         """Take files away from the root that no record speaks for any more."""
@@ -132,9 +133,8 @@ class FolderRun:
     def settle(self, lease: Lease) -> tuple[FolderAttempt, ...]:
         """Finish what a dead holder left half-named; the attempts it left without a record."""
         lease.check()
-        for folder in (self.folder, self.folder / COMMITS):
-            for draft in folder.glob(".*.tmp"):
-                draft.unlink(missing_ok=True)
+        for folder in (self.folder, self._commits):
+            remove_drafts(folder)
         ledger = self.ledger()
         recorded = {(record.stage, record.attempt): record for record in ledger.records}
         dead = []
@@ -146,6 +146,7 @@ class FolderRun:
                 if record.status is StageState.SUCCESS and ledger.current(opened.stage) == record:
                     self._install(record)
                 self._staging.drop(opened.stage, opened.attempt)
+        self._staging.tidy()
         return tuple(dead)
 
     def refold(self, lease: Lease | None) -> Manifest:
@@ -161,6 +162,7 @@ class FolderRun:
         """Make all names durable; write the manifest as it stands once the lease is back."""
         lease.check()
         self._make_names_durable()
+        self._staging.tidy()
         manifest = self._folded(is_held=False)
         replace_file(self.folder / MANIFEST, self.bytes_of(manifest), durable=False)
         return manifest
@@ -168,7 +170,7 @@ class FolderRun:
     def seal(self, lease: Lease, seal: Seal) -> None:
         """Close the run for good; Conflict where it is sealed already."""
         lease.check()
-        create_only(self.folder / SEAL, canonical_json(seal.model_dump(mode="json")) + b"\n")
+        create_only(self._seal, canonical_json(seal.model_dump(mode="json")) + b"\n")
 
     def bytes_of(self, manifest: Manifest) -> bytes:
         """The bytes of the run's manifest; those that it was sealed with, where it is."""
@@ -188,13 +190,13 @@ class FolderRun:
 
     def seal_there(self) -> Seal | None:
         """The seal; None where the run may still change. Invalid where it cannot be read."""
-        try:
-            return Seal.model_validate_json((self.folder / SEAL).read_bytes())
-        except FileNotFoundError:
+        if not self._seal.exists():
             return None
+        try:
+            return Seal.model_validate_json(self._seal.read_bytes())
         except ValueError as error:
             raise Invalid(
-                f"{self.folder / SEAL} cannot be read",
+                f"{self._seal} cannot be read",
                 expected="the seal of a published run",
                 got=first_fault(error),
                 hint="Restore it; the run may lie in a store already",
@@ -275,7 +277,7 @@ class FolderRun:
 
     @cached_property
     def _staging(self) -> Staging:
-        return Staging(self.folder / ATTEMPTS, self.head.stages, self.head.created_at)
+        return Staging(self.folder, self.head.stages, self.head.created_at)
 
     def _records(self) -> tuple[list[StageRecord], list[Stranger]]:
         """The run's records, and what lies among them and is none."""
@@ -300,7 +302,7 @@ class FolderRun:
     def _record_files(self) -> list[tuple[str, tuple[int, ...]]]:
         """Names and marks of the files that go by a record's name, in order."""
         try:
-            with os.scandir(self.folder / COMMITS) as found:
+            with os.scandir(self._commits) as found:
                 entries = [
                     (entry.name, stat_mark(entry))
                     for entry in found
@@ -316,7 +318,7 @@ class FolderRun:
         """A record, parsed again only where its file is another than before."""
         known = self._known_records.get(name)
         if known is None or known[0] != mark:
-            data = (self.folder / COMMITS / name).read_bytes()
+            data = read_bytes(self._commits / name)
             known = (mark, StageRecord.parse(data, name))
             self._known_records[name] = known
         return known[1]
@@ -333,7 +335,8 @@ class FolderRun:
         for ref in record.artifacts:
             target = self.path_of(ref.path)
             depth = ref.path.count("/")
-            in_the_way = [p for p in target.parents[:depth] if p.exists() and not p.is_dir()]
+            above = target.parents[:depth] if depth else ()
+            in_the_way = [p for p in above if p.exists() and not p.is_dir()]
             if in_the_way or target.is_dir():
                 raise Invalid(
                     f"{in_the_way[0] if in_the_way else target} is in the way",
@@ -354,7 +357,7 @@ class FolderRun:
             self._remove_superseded(record)
         for ref in record.artifacts:
             made = self._staging.place(record.stage, record.attempt, ref.path)
-            if made.exists():
+            with suppress(FileNotFoundError):
                 made.replace(self.path_of(ref.path))
 
     def _remove_superseded(self, record: StageRecord) -> None:
@@ -394,6 +397,8 @@ def reserve(folder: Path, head: RunHead) -> FolderRun:
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     try:
+        for name in (COMMITS, ATTEMPTS, LOGS):
+            (draft / name).mkdir()
         with new_file(draft / HEAD) as writer:
             writer.write(head.to_bytes())
         sync_folder(draft)

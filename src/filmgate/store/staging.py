@@ -1,9 +1,10 @@
 """Staging: what attempts are making, before it is seen under the run's own names.
 
-    attempts/{stage}.a{n}           a note: epoch and start
-    attempts/{stage}.a{n}.{path}    a file of the attempt, its path in one word (percent-encoded)
+    attempts.ndjson                 notes: a line where an attempt begins, one where it has ended
+    attempts/{stage}.a{n}.{path}    a file of an attempt, its path in one word (percent-encoded)
 
-One flat folder, so that one sync makes all names of an attempt durable.
+One flat folder, so that one sync makes all names of an attempt durable. One file of notes, since
+to make and remove a file for each attempt costs more than all else that a gate does.
 """
 
 import json
@@ -16,11 +17,26 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from filmgate.core.digest import canonical_json
 from filmgate.core.gates import FileFacts
 from filmgate.core.manifest import OpenAttempt
-from filmgate.store.durable import HashingWriter, inside, new_file, sync_file, sync_folder
+from filmgate.store.durable import (
+    HashingWriter,
+    append_line,
+    inside,
+    new_file,
+    read_bytes,
+    sync_file,
+    sync_folder,
+)
 
-_ENTRY = re.compile(r"(?P<stage>[^.]+)\.a(?P<number>[1-9][0-9]{0,5})(\.(?P<path>.+))?")
+ATTEMPTS = "attempts"
+NOTES = "attempts.ndjson"
+
+_STAGED = re.compile(r"(?P<stage>[^.]+)\.a(?P<number>[1-9][0-9]{0,5})(\..+)?")
+
+Key = tuple[str, int]
+"""An attempt: its stage, and its number."""
 
 
 class FolderAttempt:
@@ -51,21 +67,24 @@ class FolderAttempt:
 
 
 class Staging:
-    """The folder `attempts/` of one run."""
+    """The attempts of one run: their notes, and the folder in which they make files."""
 
-    def __init__(self, folder: Path, stages: Iterable[str], otherwise: datetime) -> None:
-        self.folder = folder
+    def __init__(self, run: Path, stages: Iterable[str], otherwise: datetime) -> None:
+        self.folder = run / ATTEMPTS
+        self._notes = run / NOTES
         self._stages = frozenset(stages)
         self._otherwise = otherwise
+        self._read = b""
+        self._open: dict[Key, dict[str, Any]] = {}
+        """What `_read`, the part of the notes that was read before, leaves open."""
 
     def begin(self, opened: OpenAttempt) -> FolderAttempt:
         """Note that an attempt was opened."""
         if not self.folder.is_dir():
             self.folder.mkdir()
             sync_folder(self.folder.parent)
-        note = {"epoch": opened.epoch, "started": opened.started.isoformat()}
-        with new_file(self._note(opened.stage, opened.attempt), durable=False) as writer:
-            writer.write(json.dumps(note).encode())
+        began = {"epoch": opened.epoch, "started": opened.started.isoformat()}
+        self._note(opened.stage, opened.attempt, began)
         return FolderAttempt(self, opened)
 
     def place(self, stage: str, number: int, path: str) -> Path:
@@ -81,10 +100,12 @@ class Staging:
             sync_folder(self.folder)
 
     def opened(self) -> list[OpenAttempt]:
-        """Every attempt that left anything here, in order."""
+        """Every attempt that began and has not ended, or left a file here, in order."""
+        noted = self._noted()
+        there = {*noted, *(key for key, _ in self._staged())}
         return [
-            OpenAttempt(stage=stage, attempt=number, **self._read_note(stage, number))
-            for stage, number in sorted({(stage, number) for stage, number, _ in self._entries()})
+            OpenAttempt(stage=stage, attempt=number, **self._start(noted.get((stage, number), {})))
+            for stage, number in sorted(there)
         ]
 
     def resume(self, opened: OpenAttempt) -> FolderAttempt:
@@ -92,30 +113,59 @@ class Staging:
         return FolderAttempt(self, opened)
 
     def drop(self, stage: str, number: int) -> None:
-        """Remove all that an attempt left here, its note last."""
-        mine = [name for *key, name in self._entries() if key == [stage, number]]
-        for name in sorted(mine, reverse=True):
-            (self.folder / name).unlink(missing_ok=True)
+        """Remove all that an attempt left here, then note that it has ended."""
+        for key, name in self._staged():
+            if key == (stage, number):
+                (self.folder / name).unlink(missing_ok=True)
+        self._note(stage, number, {"ended": True})
 
-    def _note(self, stage: str, number: int) -> Path:
-        return self.folder / f"{stage}.a{number}"
+    def tidy(self) -> None:
+        """Take the notes away once all that they tell of has ended; also where they are a link,
+        through which nothing is written."""
+        if not self._noted() or self._notes.is_symlink():
+            self._notes.unlink(missing_ok=True)
 
-    def _read_note(self, stage: str, number: int) -> dict[str, Any]:
-        """Epoch and start; a note that was torn (power loss) says epoch 1, at the run's start."""
+    def _note(self, stage: str, number: int, said: dict[str, Any]) -> None:
+        line = canonical_json({"stage": stage, "attempt": number, **said})
+        append_line(self._notes, b"\n" + line)  # what was torn before it stays alone
+
+    def _noted(self) -> dict[Key, dict[str, Any]]:
+        """The notes of attempts that have not ended. A power loss may tear notes or take them
+        away; the names of staged files tell of the attempt then."""
         try:
-            note = json.loads(self._note(stage, number).read_bytes())
+            notes = read_bytes(self._notes)
+        except FileNotFoundError:
+            return {}
+        if not notes.startswith(self._read):
+            self._read, self._open = b"", {}
+        for line in notes[len(self._read) :].splitlines():
+            try:
+                said = json.loads(line)
+                key = said["stage"], int(said["attempt"])
+            except (ValueError, KeyError, TypeError):
+                continue
+            if "ended" in said:
+                self._open.pop(key, None)
+            elif key[0] in self._stages:
+                self._open[key] = said
+        self._read = notes[: notes.rfind(b"\n") + 1]  # the last may be torn: it is read again
+        return self._open
+
+    def _start(self, note: dict[str, Any]) -> dict[str, Any]:
+        """Epoch and start of an attempt; epoch 1, at the run's start, where its note was lost."""
+        try:
             return {"epoch": int(note["epoch"]), "started": datetime.fromisoformat(note["started"])}
-        except (OSError, ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError):
             return {"epoch": 1, "started": self._otherwise}
 
-    def _entries(self) -> Iterator[tuple[str, int, str]]:
-        """(stage, attempt, name) of everything here that is an attempt's."""
+    def _staged(self) -> Iterator[tuple[Key, str]]:
+        """(attempt, name) of every file here that is an attempt's."""
         try:
             with os.scandir(self.folder) as found:
                 names = [entry.name for entry in found if not entry.is_dir(follow_symlinks=False)]
         except FileNotFoundError:
             return
         for name in names:
-            entry = _ENTRY.fullmatch(name)
-            if entry and entry["stage"] in self._stages:
-                yield entry["stage"], int(entry["number"]), name
+            staged = _STAGED.fullmatch(name)
+            if staged and staged["stage"] in self._stages:
+                yield (staged["stage"], int(staged["number"])), name

@@ -16,9 +16,10 @@ from filmgate.core.manifest import Manifest, StageEntry
 from filmgate.core.payloads.payload import Payload
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Producer
-from filmgate.core.ports import ArtifactRow, ArtifactRows, ResultStore, RunDirectory, RunFiles
+from filmgate.core.ports import RunDirectory, RunFiles
 from filmgate.core.publishing import MANIFEST, Origin
 from filmgate.core.records import ArtifactRef
+from filmgate.core.result_store import ArtifactRow, ArtifactRows, ResultStore
 from filmgate.core.screentime import SCREENTIME
 from filmgate.core.states import RunState
 from filmgate.sync.corpus import corpus_refs, read_corpus

@@ -17,8 +17,8 @@ from filmgate.core.answers import LegacyReceipt
 from filmgate.core.digest import canonical_json
 from filmgate.core.errors import Invalid, NotFound, UsageError
 from filmgate.core.ids import AssetId
+from filmgate.core.moments import MAX_MS
 from filmgate.core.payloads.artifact_type import TYPE_NAME
-from filmgate.core.questions import MAX_MS
 from filmgate.db.legacy import LegacyArtifacts, LegacyRow
 from filmgate.db.sessions import storable_text
 from filmgate.media.time import milliseconds

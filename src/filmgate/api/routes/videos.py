@@ -31,7 +31,7 @@ from filmgate.core.answers import (
     ScreentimeAnswer,
     SnapshotAnswer,
 )
-from filmgate.core.questions import MAX_MS
+from filmgate.core.moments import MAX_MS
 from filmgate.core.runs import IngestedRunsAnswer, UploadAnswer, VideoAnswer, VideosAnswer
 from filmgate.core.selection import Selection
 
