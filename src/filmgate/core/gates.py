@@ -1,8 +1,8 @@
 """Gates: may a stage start on what it stands on? The answer is a verdict with every reason."""
 
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from filmgate.core.records import ArtifactRef, Record, StageRecord
 from filmgate.core.states import StageState
@@ -58,16 +58,14 @@ class Verdict(Record):
         return tuple(dict.fromkeys(reason.action for reason in self.reasons))
 
 
-@dataclass(frozen=True)
-class FileFacts:
+class FileFacts(NamedTuple):
     """What was found where a file should be."""
 
     size_bytes: int
     sha256: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Examination:
+class Examination(NamedTuple):
     """What a file holds, seen with its contract in hand."""
 
     records: int | None
@@ -84,8 +82,7 @@ def unexamined(path: str) -> None:
     """For whoever has no contracts at hand."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Footing:
+class Footing(NamedTuple):
     """A stage that another stands on, as found."""
 
     stage: str
@@ -199,8 +196,7 @@ def check_run(expected: str, got: str) -> list[Reason]:
     ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stranger:
+class Stranger(NamedTuple):
     """A file among the records that is no record of this run: torn, altered, or of another."""
 
     stage: str

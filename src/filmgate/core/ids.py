@@ -33,14 +33,14 @@ ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 ID_RULE = "1 to 128 letters, digits, dots, underscores or hyphens, the first a letter or a digit"
 ATTEMPT_ZONE = ZoneInfo("America/New_York")
 
-_ID = re.compile(ID_PATTERN + r"\Z")
-_UUID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.I)
-_ATTEMPT = re.compile(r"Attempt(\d+)_\d{4}-\d{2}-\d{2}_\d{6}_EST")
+_ID = ID_PATTERN + r"\Z"
+_UUID = r"(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"
+_ATTEMPT = r"Attempt(\d+)_\d{4}-\d{2}-\d{2}_\d{6}_EST"
 
 
 def parse_asset_id(text: str) -> AssetId:
     """Take a given asset id, or raise Invalid saying what one may look like."""
-    if not _ID.match(text):
+    if not re.match(_ID, text):
         raise Invalid("this is no asset id", expected=ID_RULE, got=repr(text))
     return AssetId(text)
 
@@ -73,9 +73,9 @@ def asset_id_from_name(file_name: str) -> AssetId:
 
 def parse_run_id(text: str) -> RunId:
     """Take a given run id; a UUID in any of its spellings becomes 32 lower-case hex digits."""
-    if _UUID.fullmatch(text):
+    if re.fullmatch(_UUID, text):
         return RunId(text.replace("-", "").lower())
-    if not _ID.match(text):
+    if not re.match(_ID, text):
         raise Invalid("this is no run id", expected=f"a UUID, or {ID_RULE}", got=repr(text))
     return RunId(text)
 
@@ -91,5 +91,5 @@ def attempt_run_id(number: int, moment: datetime) -> RunId:
 
 def attempt_number(run_id: str) -> int | None:
     """N of an attempt id; None for any other run id."""
-    found = _ATTEMPT.fullmatch(run_id)
+    found = re.fullmatch(_ATTEMPT, run_id)
     return int(found.group(1)) if found else None

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pydantic import (
     BaseModel,
@@ -171,8 +171,7 @@ def _check_version(body: _Versioned) -> None:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class OpenAttempt:
+class OpenAttempt(NamedTuple):
     """An attempt without a record yet: at work, or dead."""
 
     stage: str

@@ -144,7 +144,7 @@ class Plan:
         aliases: set[str] = set()
         made: list[FileContract] = []
         for each in self.stages:
-            if not _STAGE_NAME.fullmatch(each.name):
+            if not re.fullmatch(_STAGE_NAME, each.name):
                 raise ValueError(f"{each.name!r} is no name for a stage: expected {_NAME_RULE}")
             missing = [name for name in each.stands_on if name not in names]
             if missing or (names | aliases) & {each.name, *each.aliases}:
@@ -225,7 +225,7 @@ class Plan:
         }
 
 
-_STAGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+_STAGE_NAME = r"[A-Za-z][A-Za-z0-9_-]{0,63}"
 _NAME_RULE = "a letter, then up to 63 letters, digits, underscores or hyphens"
 _OURS = frozenset(
     {

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Generic, NamedTuple, Protocol, TypeVar
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Generic, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel
 
@@ -15,10 +15,12 @@ from filmgate.core.gates import FileFacts, Verdict
 from filmgate.core.manifest import Ledger, Manifest
 from filmgate.core.objects import OpenStore
 from filmgate.core.payloads.payload import Payload
-from filmgate.core.publishing import Seal
 from filmgate.core.records import RunHead, StageError, StageRecord
 from filmgate.core.resources import Resource
 from filmgate.core.states import StageState
+
+if TYPE_CHECKING:
+    from filmgate.core.publishing import Seal
 
 Clock = Callable[[], datetime]
 """Says the time, aware and in UTC."""
@@ -286,10 +288,10 @@ class RunDirectory(RunFiles, Protocol):
     def close(self, lease: Lease) -> Manifest:
         """Tidy up; derive and write the manifest as it stands once the lease is given back."""
 
-    def seal(self, lease: Lease, seal: Seal) -> None:
+    def seal(self, lease: Lease, seal: "Seal") -> None:
         """Close the run for good; Conflict where it is sealed already."""
 
-    def seal_there(self) -> Seal | None:
+    def seal_there(self) -> "Seal | None":
         """The seal; None where the run may still change."""
 
     def bytes_of(self, manifest: Manifest) -> bytes:

@@ -4,9 +4,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Generic, TypeVar, cast
+from typing import Generic, NamedTuple, TypeVar, cast
 
 Key = TypeVar("Key")
 Result = TypeVar("Result")
@@ -15,8 +14,7 @@ GRACE_S = 10.0
 """How long stages at work have, once stopped, to reach a place where they can end."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ended(Generic[Key, Result]):
+class Ended(NamedTuple, Generic[Key, Result]):
     """A piece of work that is over."""
 
     key: Key

@@ -2,16 +2,15 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 CHUNK_BYTES = 1 << 20
 
 Mark = tuple[int, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
+class Inputs(NamedTuple):
     """The asset and its side-cars, as they were when they were read."""
 
     files: Mapping[str, Path]

@@ -1,7 +1,6 @@
 """A shift: what one holder of the lease does with the stages of a run."""
 
 import time
-import traceback
 from contextlib import suppress
 
 from filmgate.core.errors import FilmgateError, Interrupted, Invalid
@@ -73,12 +72,14 @@ class Shift:
 
     def _look_at_the_rest(self) -> None:
         """Stages that were not asked for are verified, not trusted."""
+        rest = [each for each in self._plan.stages if not self._request.concerns(self._plan, each)]
+        if not rest:
+            return
         ledger = self._run.ledger()
-        for stage in self._plan.stages:
-            if not self._request.concerns(self._plan, stage):
-                verdict = self._gate.verify(stage, ledger)
-                if not verdict.is_open:
-                    self._block(verdict)
+        for stage in rest:
+            verdict = self._gate.verify(stage, ledger)
+            if not verdict.is_open:
+                self._block(verdict)
 
     def abandon(self, error: BaseException) -> None:
         """Give what is still at work a record that says why it ended."""
@@ -162,7 +163,9 @@ class Shift:
             record = self._recorder.record(opened.attempt, **facts)
             self._check_inputs()
         except Exception as error:  # noqa: BLE001 - whatever a stage raises is its failure
-            told = "".join(traceback.format_exception(error))
+            from traceback import format_exception  # slow, and most stages end well
+
+            told = "".join(format_exception(error))
             self._journal.event(ended.key, "stage.error", level="error", traceback=told)
             self._fail(opened, stage_error(error), ended.at)
             return

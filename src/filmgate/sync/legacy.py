@@ -123,7 +123,7 @@ def _sources(
 
 
 def _check_type(name: str | None) -> None:
-    if name is not None and not TYPE_NAME.fullmatch(name):
+    if name is not None and not re.fullmatch(TYPE_NAME, name):
         raise UsageError(
             "this is no artifact type", expected="a name such as ocr.text", got=repr(name)
         )

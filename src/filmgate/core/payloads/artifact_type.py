@@ -8,7 +8,7 @@ from typing import Any
 from filmgate.core.payloads.payload import Payload
 from filmgate.core.payloads.projection import Projection
 
-TYPE_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
+TYPE_NAME = r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*"
 
 Lift = Callable[[dict[str, Any]], dict[str, Any]]
 """From a payload of one version to one of the next."""
@@ -28,7 +28,7 @@ class ArtifactType:
     """Tables of its own; those of the newest version count, and hold artifacts of all versions."""
 
     def __post_init__(self) -> None:
-        if not TYPE_NAME.fullmatch(self.name):
+        if not re.fullmatch(TYPE_NAME, self.name):
             raise ValueError(f"an artifact type is called like 'gesture.wave', not {self.name!r}")
         if not 1 <= self.version < 2**15:
             raise ValueError(f"versions count from 1, got {self.version}")

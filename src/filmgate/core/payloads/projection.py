@@ -7,7 +7,7 @@ from typing import Literal, get_args
 KEY = ("asset_key", "run_key", "ordinal", "type_key", "span_start_ms", "span_end_ms")
 """The columns that every projection has."""
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,50}")
+_NAME = r"[a-z][a-z0-9_]{0,50}"
 
 
 ColumnType = Literal["text", "integer", "bigint", "double precision", "boolean", "tsvector"]
@@ -42,7 +42,7 @@ class Projection:
 
     def __post_init__(self) -> None:
         for name in (self.name, *(column.name for column in self.columns)):
-            if not _NAME.fullmatch(name):
+            if not re.fullmatch(_NAME, name):
                 raise ValueError(f"no name for a table or a column: {name!r}")
         if not self.columns or len({c.name for c in self.columns}) < len(self.columns):
             raise ValueError(f"{self.name} needs columns, each with a name of its own")
