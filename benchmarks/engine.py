@@ -258,7 +258,7 @@ def report(ms: Figures) -> str:
 def page(text: str) -> str:
     """The section of the benchmarks' page."""
     return f"""
-## The engine
+# The engine
 
 *Written by `python benchmarks/engine.py --write`.* {datetime.now(UTC):%Y-%m-%d},
 Python {platform.python_version()}, {os.cpu_count()} CPUs, {platform.system()}. Six stages that each

@@ -32,3 +32,28 @@ def test_importing_the_engine_loads_no_third_party_package_but_pydantic() -> Non
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_importing_the_engine_loads_nothing_of_a_pipeline_and_builds_no_validator() -> None:
+    code = """if True:
+        import sys
+        import filmgate.engine.runner
+        from pydantic import BaseModel
+        mine = {name: held for name, held in sys.modules.items() if name.startswith('filmgate')}
+        print(sorted({'.'.join(name.split('.')[:2]) for name in mine}))
+        print([name for name in mine if any(each in name for each in ('book', 'corpus', 'screen'))])
+        models = [
+            held
+            for module in mine.values()
+            for held in vars(module).values()
+            if isinstance(held, type) and issubclass(held, BaseModel) and held is not BaseModel
+        ]
+        built = sorted({each.__name__ for each in models if each.__pydantic_complete__})
+        print(len(models) > 20, built)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "['filmgate', 'filmgate.core', 'filmgate.engine']",
+        "[]",
+        "True []",
+    ]

@@ -56,7 +56,8 @@ class FolderLease:
 def hold(folder: Path, now: datetime, above: int = 0) -> Iterator[FolderLease]:
     """Hold the lease for a block; raise Held at once where another runner has it.
 
-    `above`: an epoch that is known to have been given, should `lease.json` be lost.
+    `above`: an epoch that is known to have been given, should `lease.json` be lost: it is not
+    flushed, since a power loss ends every holder.
     """
     with _locked(folder) as lock:
         epoch = max(epoch_of(read_info(folder)), above) + 1
