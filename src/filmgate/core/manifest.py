@@ -254,6 +254,8 @@ class Ledger:
 
     def _opened(self, stage: str) -> list[OpenAttempt]:
         """Attempts without a record."""
+        if not self.open_attempts:
+            return []
         opened = [each for each in self.open_attempts if each.stage == stage]
         recorded = {record.attempt for record in self._by_stage[stage]} if opened else set()
         return [each for each in opened if each.attempt not in recorded]
@@ -271,6 +273,8 @@ class Ledger:
 
     def _speaking_for(self, stage: str) -> StageRecord | None:
         records = self._by_stage[stage]
+        if not records:
+            return None
         view = merge([r.view for r in records] + [o.view for o in self._opened(stage)])
         return next((record for record in records if record.view == view), None)
 

@@ -180,6 +180,14 @@ class Plan:
         """Every file of the plan, by path."""
         return {made.path: made for each in self.stages for made in each.makes}
 
+    @cached_property
+    def supported(self) -> Mapping[str, Mapping[str, int]]:
+        """For each stage, the schema version of each of its files that the plan reads, by path."""
+        return {
+            each.name: {made.path: made.schema_version for made in each.makes}
+            for each in self.stages
+        }
+
     def named(self, name: str) -> Stage:
         """The stage of that name, now or before, or Invalid saying which there are."""
         if (found := self._by_name.get(name)) is not None:

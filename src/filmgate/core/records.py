@@ -224,7 +224,7 @@ class StageRecord(Record):
         }
         return digest_of(self.model_dump(mode="json", include=kept))
 
-    @property
+    @cached_property
     def view(self) -> StageView:
         """What this record says of its stage."""
         return StageView(state=self.status, attempt=self.attempt, epoch=self.epoch)

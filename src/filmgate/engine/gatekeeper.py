@@ -167,7 +167,7 @@ class Gatekeeper:
             stage=name,
             state=ledger.state(name),
             artifacts=record.artifacts if record else (),
-            supported={made.path: made.schema_version for made in self.plan.named(name).makes},
+            supported=self.plan.supported[name],
         )
 
     def _facts(self, footings: Iterable[Footing]) -> Mapping[str, FileFacts | None]:

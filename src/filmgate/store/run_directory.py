@@ -65,6 +65,7 @@ class FolderRun:
         self._trust_times = trust_times
         self._known_facts: dict[str, tuple[tuple[int, ...], FileFacts | None]] = {}
         self._known_paths: dict[str, Path] = {}
+        self._known_ledger: Ledger | None = None
         self._known_records: dict[str, tuple[tuple[int, ...], StageRecord]] = {}
 
     @cached_property
@@ -85,15 +86,18 @@ class FolderRun:
         return lease.is_held(self.folder)
 
     def ledger(self) -> Ledger:
-        """Everything the directory says, read anew."""
+        """Everything the directory says, read anew; the same object where it says the same."""
         records, strangers = self._records()
-        return Ledger(
+        ledger = Ledger(
             head=self.head,
             records=tuple(records),
             strangers=tuple(strangers),
             open_attempts=tuple(self._staging.opened()),
             verdicts=self._verdicts(),
         )
+        if ledger != self._known_ledger:
+            self._known_ledger = ledger
+        return self._known_ledger
 
     def begin(self, lease: Lease, stage: str, attempt: int, now: datetime) -> FolderAttempt:
         """Open an attempt."""
