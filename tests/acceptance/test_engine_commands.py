@@ -12,7 +12,6 @@ import pytest
 
 from support.command import LIGHT, Filmgate
 from support.films import film_of_shots
-from support.runs import is_at_work
 
 SRT = "1\n00:00:00,200 --> 00:00:00,900\nCheck the gate\n"
 
@@ -211,7 +210,7 @@ def long_run(filmgate: Filmgate, tmp_path: Path) -> Iterator["subprocess.Popen[b
         stderr=subprocess.DEVNULL,
     ) as child:
         deadline = time.monotonic() + 30
-        while not is_at_work(filmgate.home / "manifests" / "long" / "runs", "scenes"):
+        while not list(filmgate.home.glob("manifests/long/runs/*/attempts/scenes.a1")):
             assert time.monotonic() < deadline
             time.sleep(0.005)
         yield child

@@ -12,7 +12,6 @@ import pytest
 
 from support.command import LIGHT, Filmgate
 from support.films import COLOURS, film_of_shots, picture, write_film, write_tone
-from support.runs import is_at_work
 
 SRT = """1
 00:00:00,200 --> 00:00:00,900
@@ -127,7 +126,7 @@ def test_killed_in_the_middle_of_each_stage_the_same_command_resumes_to_the_same
             stderr=subprocess.DEVNULL,
         ) as child:
             deadline = time.monotonic() + 60
-            while not is_at_work(runs, stage):
+            while not list(runs.glob(f"Attempt*/attempts/{stage}.a1")):
                 assert child.poll() is None, "the stage was over before it could be killed"
                 assert time.monotonic() < deadline
                 time.sleep(0.001)
@@ -150,7 +149,7 @@ def test_asked_to_end_a_run_ends_resumable_with_exit_130(
         command, env=filmgate.env, cwd=filmgate.home.parent, stderr=subprocess.DEVNULL
     ) as child:
         runs = filmgate.home / "manifests" / "long" / "runs"
-        while not is_at_work(runs, "scenes"):
+        while not list(runs.glob("Attempt*/attempts/scenes.a1")):
             assert child.poll() is None
             time.sleep(0.001)
         child.terminate()

@@ -37,17 +37,12 @@ from support.runs import (
     Witness,
     artifact_bytes,
     execute,
+    finished,
     reserve_run,
     scenes_of,
 )
 
 FORK = get_context("fork")
-
-
-def finished(tmp_path: Path, source: Path) -> FolderRun:
-    run = reserve_run(tmp_path / "home", source)
-    assert execute(run, source).status is RunState.SUCCESS
-    return run
 
 
 def codes(manifest: Manifest, name: str) -> list[ReasonCode]:
@@ -305,6 +300,7 @@ def assert_resumed(run: FolderRun, source: Path, whole: dict[str, bytes]) -> Non
     assert artifact_bytes(run) == whole
     assert verify(run).status is RunState.SUCCESS
     assert not list((run.folder / "attempts").iterdir())
+    assert not list(run.folder.rglob(".*.tmp"))
 
 
 @pytest.mark.parametrize("point", POINTS)

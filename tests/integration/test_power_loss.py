@@ -18,8 +18,7 @@ from filmgate.core.records import StageRecord
 from filmgate.core.states import RunState, StageState
 from filmgate.engine.verification import verify
 from filmgate.store.lease import INFO_NAME
-from filmgate.store.run_directory import LOGS, FolderRun
-from filmgate.store.staging import ATTEMPTS
+from filmgate.store.run_directory import ATTEMPTS, LOGS, FolderRun
 from support.power import Names, Recording, State
 from support.recorder import Tell, recorded, write_tree
 from support.runs import (

@@ -33,14 +33,9 @@ from support.runs import (
     Witness,
     artifact_bytes,
     execute,
+    finished,
     reserve_run,
 )
-
-
-def finished(tmp_path: Path, source: Path) -> FolderRun:
-    run = reserve_run(tmp_path / "home", source)
-    assert execute(run, source).status is RunState.SUCCESS
-    return run
 
 
 def forecast(

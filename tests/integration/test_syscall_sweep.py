@@ -17,7 +17,6 @@ import pytest
 from filmgate.core.states import RunState, StageState
 from filmgate.engine.verification import verify
 from filmgate.store.run_directory import COMMITS, LOGS, STATUS, VERDICTS, FolderRun
-from filmgate.store.staging import NOTES
 from support.runs import Witness, artifact_bytes, execute, reserve_run
 from support.strace import Call, Traced, traced, why_not
 
@@ -92,11 +91,10 @@ class Case:
 
     @property
     def is_harmless(self) -> bool:
-        """Whether a run may succeed all the same: only logs, the live view or the note that an
-        attempt with a record has ended suffered, or a folder that was there could not be made
-        once more."""
+        """Whether a run may succeed all the same: only logs and the live view suffered, or a
+        folder that was there could not be made once more."""
         return "EEXIST" in self.call.rest or any(
-            name in self.about for name in (f"/{LOGS}", STATUS, NOTES)
+            name in self.about for name in (f"/{LOGS}", STATUS)
         )
 
     def __str__(self) -> str:

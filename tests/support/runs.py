@@ -17,7 +17,7 @@ from filmgate.core.payloads.transcript import TranscriptSegmentV1
 from filmgate.core.plan import Done, Outcome, Plan, Producer, Settings, Skipped, stage
 from filmgate.core.ports import Bench, Clock, EventSink, Executor, Timed
 from filmgate.core.records import Asset, RunHead
-from filmgate.core.states import StageState
+from filmgate.core.states import RunState, StageState
 from filmgate.engine.inputs import read_inputs
 from filmgate.engine.invocation import Invocation, Request, in_process
 from filmgate.engine.runner import execute as run_plan
@@ -75,20 +75,6 @@ def speak(bench: Bench, settings: Settings) -> Outcome:
 
 
 PLAN = Plan(pipeline="letters", stages=(read, part, speak))
-
-
-def is_at_work(runs: Path, stage: str) -> bool:
-    """Whether an attempt at the stage is open in one of the runs in a folder."""
-    notes = [each.read_text() for each in runs.glob("*/attempts.ndjson")]
-    began, ended = (
-        sum(
-            f'"stage":"{stage}"' in line and (word in line)
-            for text in notes
-            for line in text.splitlines()
-        )
-        for word in ('"started"', '"ended"')
-    )
-    return began > ended
 
 
 def scenes_of(count: int) -> Iterable[Timed]:
@@ -190,6 +176,13 @@ def execute(
             sinks=sinks,
         )
     )
+
+
+def finished(tmp_path: Path, source: Path) -> FolderRun:
+    """A run that ended well."""
+    run = reserve_run(tmp_path / "home", source)
+    assert execute(run, source).status is RunState.SUCCESS
+    return run
 
 
 def artifact_bytes(run: FolderRun, plan: Plan = PLAN) -> dict[str, bytes]:

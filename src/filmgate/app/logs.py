@@ -61,7 +61,7 @@ class LogFile:
         self._least = getattr(logging, level)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            append_line(path, b"", through_links=True)
+            append_line(str(path), b"")
         except OSError as error:
             raise NotPermitted(
                 f"{path} cannot be written",
@@ -74,8 +74,7 @@ class LogFile:
         """Append an event that is important enough; a full disk loses it, not the run."""
         if getattr(logging, str(event["level"]).upper()) >= self._least:
             try:
-                line = canonical_json(dict(event)) + b"\n"
-                append_line(self._path, line, through_links=True)
+                append_line(str(self._path), canonical_json(dict(event)) + b"\n")
             except OSError as error:
                 structlog.get_logger().warning("log_file.failed", error=str(error))
 

@@ -178,10 +178,12 @@ class OpenAttempt(NamedTuple):
     attempt: int
     epoch: int
     started: datetime
+    has_files: bool = False
+    """Whether files that it made lie where they were made, and have no names at the root yet."""
 
     @property
     def view(self) -> StageView:
-        """What its folder says of its stage."""
+        """What it says of its stage."""
         return StageView(state=StageState.RUNNING, attempt=self.attempt, epoch=self.epoch)
 
 
@@ -208,7 +210,9 @@ class Ledger:
     def is_named(self, record: StageRecord) -> bool:
         """Whether its files have their names at the root; not so after a crash in between."""
         mine = (record.stage, record.attempt)
-        return all((each.stage, each.attempt) != mine for each in self.open_attempts)
+        return all(
+            (each.stage, each.attempt) != mine for each in self.open_attempts if each.has_files
+        )
 
     def intruders(self, stage: str) -> tuple[Stranger, ...]:
         """Strangers among a stage's records that no later attempt of its own outweighs."""

@@ -239,7 +239,6 @@ _OURS = frozenset(
     {
         "commits",
         "attempts",
-        "attempts.ndjson",
         "logs",
         "run.json",
         "manifest.json",

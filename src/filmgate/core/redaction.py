@@ -79,13 +79,13 @@ def storable(value: Any, depth: int = 0) -> Any:
     """The same value as JSON in UTF-8 can hold it: text cut to 20,000 characters, undecodable
     bytes of file names escaped, numbers that JSON lacks and everything else as text, and what
     is nested deeper than 20 left out."""
+    if depth > MAX_DEPTH:
+        return "…"
     if isinstance(value, str):
         return _storable_text(value)
     is_number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
     if value is None or is_number:
         return value
-    if depth > MAX_DEPTH:
-        return "…"
     if isinstance(value, Mapping):
         return {storable(str(key)): storable(held, depth + 1) for key, held in value.items()}
     if isinstance(value, list | tuple):

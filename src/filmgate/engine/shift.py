@@ -1,6 +1,7 @@
 """A shift: what one holder of the lease does with the stages of a run."""
 
 import time
+import traceback
 from contextlib import suppress
 
 from filmgate.core.errors import FilmgateError, Interrupted, Invalid
@@ -163,9 +164,7 @@ class Shift:
             record = self._recorder.record(opened.attempt, **facts)
             self._check_inputs()
         except Exception as error:  # noqa: BLE001 - whatever a stage raises is its failure
-            from traceback import format_exception  # slow, and most stages end well
-
-            told = "".join(format_exception(error))
+            told = "".join(traceback.format_exception(error))
             self._journal.event(ended.key, "stage.error", level="error", traceback=told)
             self._fail(opened, stage_error(error), ended.at)
             return

@@ -34,7 +34,7 @@ class HashingWriter:
 
     def hurry(self) -> None:
         """Have the system begin to write to the disk what it was given; no promise of it."""
-        if hasattr(os, "posix_fadvise"):
+        with suppress(AttributeError, OSError):  # not every system and file system has it
             os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     @property
@@ -113,15 +113,16 @@ def created_only(path: Path, data: bytes) -> Iterator[None]:
             writer.write(data)
             writer.hurry()
             yield
-        _link(draft, path)
+        link_only(draft, path)
     finally:
         draft.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 
-def _link(draft: Path, path: Path) -> None:
+def link_only(source: Path, path: Path) -> None:
+    """Give a file another name, or raise Conflict where there is something of that name."""
     try:
-        os.link(draft, path)
+        os.link(source, path)
     except FileExistsError as error:
         raise _is_there(path) from error
 
@@ -208,14 +209,11 @@ def facts_of(file: BinaryIO) -> FileFacts:
     return FileFacts(size_bytes=size, sha256=digest.hexdigest())
 
 
-def append_line(path: str | Path, line: bytes, *, through_links: bool = False) -> None:
-    """Append one line in one write, so that lines of several writers never mix; OSError where
-    only a part of it was written, or, unless links may be followed, where `path` is one."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (0 if through_links else os.O_NOFOLLOW)
-    descriptor = os.open(path, flags, 0o644)
+def append_line(path: str, line: bytes) -> None:
+    """Append one line in one write, so that lines of several writers never mix."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
-        if (written := os.write(descriptor, line)) != len(line):
-            raise OSError(f"expected to append {len(line)} bytes, wrote {written}")
+        os.write(descriptor, line)
     finally:
         os.close(descriptor)
 

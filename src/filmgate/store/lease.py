@@ -13,7 +13,7 @@ from typing import IO, Any
 from uuid import uuid4
 
 from filmgate.core.errors import Held
-from filmgate.store.durable import replace_file, stat_mark
+from filmgate.store.durable import read_bytes, replace_file, stat_mark
 
 LOCK_NAME = "lease.lock"
 INFO_NAME = "lease.json"
@@ -34,15 +34,15 @@ class FolderLease:
         self.epoch = epoch
         self.lock = lock
         self._token = token
-        self._info = f"{folder}/{INFO_NAME}"
-        self._mark = stat_mark(self._info)
+        self._info = folder / INFO_NAME
+        self._mark = self._now()
 
     def check(self) -> None:
         """Raise Held where the epoch has passed to another holder."""
         with suppress(OSError):
-            if stat_mark(self._info) == self._mark:
+            if self._now() == self._mark:
                 return
-        info = read_info(self.folder)
+        info = read_info(self._info)
         if info.get("token") != self._token:
             raise Held(
                 "the lease on this run passed to another runner",
@@ -50,6 +50,10 @@ class FolderLease:
                 got=f"epoch {info.get('epoch')}",
                 hint="Nothing was written; see filmgate status",
             )
+
+    def _now(self) -> tuple[int, ...]:
+        """The mark of `lease.json`, but for its inode's time of change: attempts link to it."""
+        return stat_mark(self._info)[:-1]
 
 
 @contextmanager
@@ -60,7 +64,7 @@ def hold(folder: Path, now: datetime, above: int = 0) -> Iterator[FolderLease]:
     flushed, since a power loss ends every holder.
     """
     with _locked(folder) as lock:
-        epoch = max(epoch_of(read_info(folder)), above) + 1
+        epoch = max(epoch_of(read_info(folder / INFO_NAME)), above) + 1
         token = uuid4().hex
         info = {
             "epoch": epoch,
@@ -113,7 +117,7 @@ def _taken(lock: IO[bytes], kind: int) -> bool:
 
 
 def _held(folder: Path) -> Held:
-    info = read_info(folder)
+    info = read_info(folder / INFO_NAME)
     return Held(
         "another runner works on this run",
         expected="no holder of its lease",
@@ -129,10 +133,13 @@ def epoch_of(info: Mapping[str, Any]) -> int:
     return epoch if isinstance(epoch, int) else 0
 
 
-def read_info(folder: Path) -> dict[str, Any]:
-    """Who holds the lease, or held it last; nothing where that cannot be read."""
+def read_info(path: Path) -> dict[str, Any]:
+    """Who holds the lease, or held it when the note was linked; nothing where that cannot be
+    read."""
+    if not path.is_file():
+        return {}
     try:
-        info = json.loads((folder / INFO_NAME).read_bytes())
-    except (FileNotFoundError, ValueError):
+        info = json.loads(read_bytes(path))
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
     return info if isinstance(info, dict) else {}

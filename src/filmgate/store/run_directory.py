@@ -35,11 +35,12 @@ from filmgate.store.durable import (
     stat_mark,
     sync_folder,
 )
-from filmgate.store.lease import FolderLease
-from filmgate.store.staging import ATTEMPTS, FolderAttempt, Staging
+from filmgate.store.lease import INFO_NAME, FolderLease
+from filmgate.store.staging import FolderAttempt, Staging
 
 HEAD = "run.json"
 COMMITS = "commits"
+ATTEMPTS = "attempts"
 VERDICTS = "verdicts.json"
 MANIFEST = "manifest.json"
 STATUS = "status.json"
@@ -104,7 +105,7 @@ class FolderRun:
         lease.check()
         self.check_open()
         opened = OpenAttempt(stage=stage, attempt=attempt, epoch=lease.epoch, started=now)
-        return self._staging.begin(opened)
+        return self._staging.begin(opened, self.folder / INFO_NAME)
 
     def discard(self, lease: Lease, attempt: Attempt) -> None:
         """Drop an attempt as if it had never been opened."""
@@ -119,14 +120,17 @@ class FolderRun:
             sync_folder(self.folder)
         self._check_room(record)
         place = self._commits / record.name
-        with created_only(place, record.to_bytes()):
-            paths = [ref.path for ref in record.artifacts]
-            self._staging.sync(record.stage, record.attempt, paths)
+        try:
+            with created_only(place, record.to_bytes()):
+                paths = [ref.path for ref in record.artifacts]
+                self._staging.sync(record.stage, record.attempt, paths)
+        except FileNotFoundError:
+            lease.check()  # where it has passed to another, that one tidied up
+            raise
         self._known_records[record.name] = (stat_mark(place), record)
         if record.status is StageState.SUCCESS:
             self._install(record)
-        with suppress(OSError):  # its record says that it has ended
-            self._staging.drop(record.stage, record.attempt)
+        self._staging.drop(record.stage, record.attempt)
 
     def remove(self, lease: Lease, paths: Iterable[str]) -> None:
         """Take files away from the root that no record speaks for any more."""
@@ -150,7 +154,6 @@ class FolderRun:
                 if record.status is StageState.SUCCESS and ledger.current(opened.stage) == record:
                     self._install(record)
                 self._staging.drop(opened.stage, opened.attempt)
-        self._staging.tidy()
         return tuple(dead)
 
     def refold(self, lease: Lease | None) -> Manifest:
@@ -166,7 +169,6 @@ class FolderRun:
         """Make all names durable; write the manifest as it stands once the lease is back."""
         lease.check()
         self._make_names_durable()
-        self._staging.tidy()
         manifest = self._folded(is_held=False)
         replace_file(self.folder / MANIFEST, self.bytes_of(manifest), durable=False)
         return manifest
@@ -194,10 +196,10 @@ class FolderRun:
 
     def seal_there(self) -> Seal | None:
         """The seal; None where the run may still change. Invalid where it cannot be read."""
-        if not self._seal.exists():
-            return None
         try:
-            return Seal.model_validate_json(self._seal.read_bytes())
+            return Seal.model_validate_json(read_bytes(self._seal))
+        except FileNotFoundError:
+            return None
         except ValueError as error:
             raise Invalid(
                 f"{self._seal} cannot be read",
@@ -270,7 +272,7 @@ class FolderRun:
 
     def epoch(self) -> int:
         """Of the last holder of the lease."""
-        return lease.epoch_of(lease.read_info(self.folder))
+        return lease.epoch_of(lease.read_info(self.folder / INFO_NAME))
 
     def _folded(self, *, is_held: bool) -> Manifest:
         """What the records say; of a sealed run, what they said when it was sealed."""
@@ -281,7 +283,7 @@ class FolderRun:
 
     @cached_property
     def _staging(self) -> Staging:
-        return Staging(self.folder, self.head.stages, self.head.created_at)
+        return Staging(self.folder / ATTEMPTS, self.head.stages, self.head.created_at)
 
     def _records(self) -> tuple[list[StageRecord], list[Stranger]]:
         """The run's records, and what lies among them and is none."""

@@ -1,13 +1,12 @@
 """Staging: what attempts are making, before it is seen under the run's own names.
 
-    attempts.ndjson                 notes: a line where an attempt begins, one where it has ended
-    attempts/{stage}.a{n}.{path}    a file of an attempt, its path in one word (percent-encoded)
+    attempts/{stage}.a{n}           a note that it is at work: a link to its runner's lease
+    attempts/{stage}.a{n}.{path}    a file of the attempt, its path in one word (percent-encoded)
 
-One flat folder, so that one sync makes all names of an attempt durable. One file of notes, since
-to make and remove a file for each attempt costs more than all else that a gate does.
+One flat folder, so that one sync makes all names of an attempt durable. A note is a link, and no
+file of its own, since file systems are slow to make files where many were removed just now.
 """
 
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -17,26 +16,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from filmgate.core.digest import canonical_json
 from filmgate.core.gates import FileFacts
 from filmgate.core.manifest import OpenAttempt
 from filmgate.store.durable import (
     HashingWriter,
-    append_line,
     inside,
+    link_only,
     new_file,
-    read_bytes,
     sync_file,
     sync_folder,
 )
+from filmgate.store.lease import read_info
 
-ATTEMPTS = "attempts"
-NOTES = "attempts.ndjson"
-
-_STAGED = re.compile(r"(?P<stage>[^.]+)\.a(?P<number>[1-9][0-9]{0,5})(\..+)?")
-
-Key = tuple[str, int]
-"""An attempt: its stage, and its number."""
+_ENTRY = re.compile(r"(?P<stage>[^.]+)\.a(?P<number>[1-9][0-9]{0,5})(\.(?P<path>.+))?")
 
 
 class FolderAttempt:
@@ -67,24 +59,19 @@ class FolderAttempt:
 
 
 class Staging:
-    """The attempts of one run: their notes, and the folder in which they make files."""
+    """The folder `attempts/` of one run."""
 
-    def __init__(self, run: Path, stages: Iterable[str], otherwise: datetime) -> None:
-        self.folder = run / ATTEMPTS
-        self._notes = run / NOTES
+    def __init__(self, folder: Path, stages: Iterable[str], otherwise: datetime) -> None:
+        self.folder = folder
         self._stages = frozenset(stages)
         self._otherwise = otherwise
-        self._read = b""
-        self._open: dict[Key, dict[str, Any]] = {}
-        """What `_read`, the part of the notes that was read before, leaves open."""
 
-    def begin(self, opened: OpenAttempt) -> FolderAttempt:
-        """Note that an attempt was opened."""
+    def begin(self, opened: OpenAttempt, lease: Path) -> FolderAttempt:
+        """Note that an attempt was opened under a lease; Conflict where one of that number is."""
         if not self.folder.is_dir():
             self.folder.mkdir()
             sync_folder(self.folder.parent)
-        began = {"epoch": opened.epoch, "started": opened.started.isoformat()}
-        self._note(opened.stage, opened.attempt, began)
+        link_only(lease, self._note(opened.stage, opened.attempt))
         return FolderAttempt(self, opened)
 
     def place(self, stage: str, number: int, path: str) -> Path:
@@ -100,12 +87,17 @@ class Staging:
             sync_folder(self.folder)
 
     def opened(self) -> list[OpenAttempt]:
-        """Every attempt that began and has not ended, or left a file here, in order."""
-        noted = self._noted()
-        there = {*noted, *(key for key, _ in self._staged())}
+        """Every attempt that left anything here, in order."""
+        entries = list(self._entries())
+        makers = {key for key, name in entries if name != self._note(*key).name}
         return [
-            OpenAttempt(stage=stage, attempt=number, **self._start(noted.get((stage, number), {})))
-            for stage, number in sorted(there)
+            OpenAttempt(
+                stage=stage,
+                attempt=number,
+                has_files=(stage, number) in makers,
+                **self._start(stage, number),
+            )
+            for stage, number in sorted({key for key, _ in entries})
         ]
 
     def resume(self, opened: OpenAttempt) -> FolderAttempt:
@@ -113,59 +105,34 @@ class Staging:
         return FolderAttempt(self, opened)
 
     def drop(self, stage: str, number: int) -> None:
-        """Remove all that an attempt left here, then note that it has ended."""
-        for key, name in self._staged():
-            if key == (stage, number):
-                (self.folder / name).unlink(missing_ok=True)
-        self._note(stage, number, {"ended": True})
+        """Remove all that an attempt left here, its note last."""
+        mine = [name for key, name in self._entries() if key == (stage, number)]
+        for name in sorted(mine, reverse=True):
+            (self.folder / name).unlink(missing_ok=True)
 
-    def tidy(self) -> None:
-        """Take the notes away once all that they tell of has ended; also where they are a link,
-        through which nothing is written."""
-        if not self._noted() or self._notes.is_symlink():
-            self._notes.unlink(missing_ok=True)
+    def _note(self, stage: str, number: int) -> Path:
+        return self.folder / f"{stage}.a{number}"
 
-    def _note(self, stage: str, number: int, said: dict[str, Any]) -> None:
-        line = canonical_json({"stage": stage, "attempt": number, **said})
-        append_line(self._notes, b"\n" + line)  # what was torn before it stays alone
+    def _start(self, stage: str, number: int) -> dict[str, Any]:
+        """The epoch of an attempt, and when its runner took the run: it began then, or later.
 
-    def _noted(self) -> dict[Key, dict[str, Any]]:
-        """The notes of attempts that have not ended. A power loss may tear notes or take them
-        away; the names of staged files tell of the attempt then."""
+        A note that is lost or cannot be read (power loss) says epoch 1, at the run's start.
+        """
+        note = read_info(self._note(stage, number))
+        since = "started" if "started" in note else "since"  # an earlier version's notes say it
         try:
-            notes = read_bytes(self._notes)
-        except FileNotFoundError:
-            return {}
-        if not notes.startswith(self._read):
-            self._read, self._open = b"", {}
-        for line in notes[len(self._read) :].splitlines():
-            try:
-                said = json.loads(line)
-                key = said["stage"], int(said["attempt"])
-            except (ValueError, KeyError, TypeError):
-                continue
-            if "ended" in said:
-                self._open.pop(key, None)
-            elif key[0] in self._stages:
-                self._open[key] = said
-        self._read = notes[: notes.rfind(b"\n") + 1]  # the last may be torn: it is read again
-        return self._open
-
-    def _start(self, note: dict[str, Any]) -> dict[str, Any]:
-        """Epoch and start of an attempt; epoch 1, at the run's start, where its note was lost."""
-        try:
-            return {"epoch": int(note["epoch"]), "started": datetime.fromisoformat(note["started"])}
-        except (ValueError, KeyError, TypeError):
+            return {"epoch": int(note["epoch"]), "started": datetime.fromisoformat(note[since])}
+        except (ValueError, KeyError, TypeError, OverflowError):
             return {"epoch": 1, "started": self._otherwise}
 
-    def _staged(self) -> Iterator[tuple[Key, str]]:
-        """(attempt, name) of every file here that is an attempt's."""
+    def _entries(self) -> Iterator[tuple[tuple[str, int], str]]:
+        """((stage, attempt), name) of everything here that is an attempt's."""
         try:
             with os.scandir(self.folder) as found:
                 names = [entry.name for entry in found if not entry.is_dir(follow_symlinks=False)]
         except FileNotFoundError:
             return
         for name in names:
-            staged = _STAGED.fullmatch(name)
-            if staged and staged["stage"] in self._stages:
-                yield (staged["stage"], int(staged["number"])), name
+            entry = _ENTRY.fullmatch(name)
+            if entry and entry["stage"] in self._stages:
+                yield (entry["stage"], int(entry["number"])), name
