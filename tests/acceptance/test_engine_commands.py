@@ -64,11 +64,12 @@ def test_every_real_edge_refuses_what_was_tampered_with_and_repairs_it(
     whole = run(filmgate, film)
     (ref,) = whole["stages"][upstream]["artifacts"]
     tamper(filmgate.folder(whole) / ref["path"])
-    named = ("--run-id", whole["run_id"])
-    blocked = run(filmgate, film, *named, "--stages", stage, code=3)["stages"][stage]
+    refused = run(filmgate, film, "--stages", stage, code=3)
+    blocked = refused["stages"][stage]
     assert blocked["blocked"]["reasons"][0]["path"] == ref["path"]
     assert blocked["blocked"]["reasons"][0]["code"] in {"missing_artifact", "digest_mismatch"}
-    repaired = run(filmgate, film, *named, "--stages", stage, "--repair")
+    repaired = run(filmgate, film, "--stages", stage, "--repair")
+    assert whole["run_id"] == refused["run_id"] == repaired["run_id"]
     assert repaired["stages"][upstream]["attempt"] == 2
     assert repaired["stages"][stage]["attempt"] == 1
     assert repaired["stages"][upstream]["artifacts"] == [ref]

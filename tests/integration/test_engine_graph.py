@@ -275,8 +275,10 @@ def test_a_stage_answers_to_the_names_it_went_by_before(tmp_path: Path, source: 
     witness = Witness()
     execute(run, source, plan=GRAPH, stages=["old count"], witness=witness)
     assert witness.ran == ["count"]
-    with pytest.raises(ValueError, match="stands twice"):
+    with pytest.raises(ValueError, match="'tally': tally stands twice"):
         Plan(pipeline="twice", stages=(*GRAPH.stages, stage()(tally)))
+    with pytest.raises(ValueError, match="'tally' stands on uno: expected .* before it, one of no"):
+        Plan(pipeline="typo", stages=(stage(requires=["uno"])(tally),))
 
 
 def tally(bench: Bench, settings: Settings) -> Outcome:

@@ -234,7 +234,7 @@ class RunChoice:
 
     def _newest_unfinished(self) -> FolderRun | None:
         """The newest run of the same pipeline, asset, input and config that is no success yet;
-        to resume from a stage, the newest of all: in a new one its gate could only be closed."""
+        where what is asked is asked of a run that is there, else the newest of all."""
         wanted = self._head(RunId("any"))
         alike = [
             run
@@ -242,7 +242,7 @@ class RunChoice:
             if _likeness(run.head) == _likeness(wanted)
         ]
         unfinished = next((run for run in alike if _is_unfinished(run)), None)
-        if unfinished is None and self._options.resume_from is not None:
+        if unfinished is None and self._options.goes_on:
             unfinished = next((run for run in alike if _is_readable(run)), None)
         return self._run(unfinished.folder) if unfinished is not None else None
 

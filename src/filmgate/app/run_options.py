@@ -39,6 +39,12 @@ class RunOptions:
     ingest: bool = True
     is_detailed: bool = False
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether what is asked is asked of a run that is there: in a new one nothing could be
+        mended or made again, and the gates of later stages could only be closed."""
+        return self.repair or self.force or bool(self.stages) or self.resume_from is not None
+
     def request(self, plan: Plan) -> Request:
         """Which stages may run, and how; Invalid where that is none."""
         chosen = plan.select(self.stages)

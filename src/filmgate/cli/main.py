@@ -159,7 +159,12 @@ def _of_the_system(error: OSError) -> FilmgateError:
             f"{what} may not be written", got=said, hint="Choose a FILMGATE_HOME of your own"
         )
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return Unavailable("the disk is full", got=said, hint="Free some space; then run it again")
+        return Unavailable(
+            "the disk is full",
+            expected=f"room to write {error.filename or 'what the run makes'}",
+            got=said,
+            hint="Free some space; then run it again",
+        )
     return Invalid(f"{what} cannot be used", got=said, hint="Check the path and FILMGATE_HOME")
 
 

@@ -28,5 +28,6 @@ def verify(
         print_reasons(manifest)
         files = sum(len(entry.artifacts) for entry in manifest.stages.values())
         if not blocked:
-            out().print(f"\nevery byte of {files} files is what its record says")
+            told = "1 file" if files == 1 else f"{files} files"
+            out().print(f"\nevery byte of {told} is what its record says")
     raise typer.Exit(ExitCode.BLOCKED if blocked else ExitCode.DONE)

@@ -146,9 +146,13 @@ class Plan:
         for each in self.stages:
             if not re.fullmatch(_STAGE_NAME, each.name):
                 raise ValueError(f"{each.name!r} is no name for a stage: expected {_NAME_RULE}")
-            missing = [name for name in each.stands_on if name not in names]
-            if missing or (names | aliases) & {each.name, *each.aliases}:
-                raise ValueError(f"stage {each.name!r} stands twice, or before {missing}")
+            if missing := [name for name in each.stands_on if name not in names]:
+                raise ValueError(
+                    f"stage {each.name!r} stands on {', '.join(missing)}: expected stages that "
+                    f"come before it, one of {', '.join(sorted(names)) or 'none'}"
+                )
+            if twice := (names | aliases) & {each.name, *each.aliases}:
+                raise ValueError(f"stage {each.name!r}: {', '.join(sorted(twice))} stands twice")
             for contract in each.makes:
                 _check_file(each.name, contract, made)
                 made.append(contract)

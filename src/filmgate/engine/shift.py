@@ -86,7 +86,8 @@ class Shift:
         """Give what is still at work a record that says why it ended."""
         is_stopped = isinstance(error, Interrupted | KeyboardInterrupt)
         code = "interrupted" if is_stopped else "abandoned"
-        message = "stopped" if is_stopped else f"the run ended: {stage_error(error).message}"
+        goes_on = "interrupted; the same command goes on from here"
+        message = goes_on if is_stopped else f"the run ended: {stage_error(error).message}"
         for opened in tuple(self._open.values()):
             with suppress(Exception):
                 self._fail(opened, StageError(code=code, message=message))
