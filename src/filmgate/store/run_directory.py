@@ -96,9 +96,11 @@ class FolderRun:
             open_attempts=tuple(self._staging.opened()),
             verdicts=self._verdicts(),
         )
-        if ledger != self._known_ledger:
-            self._known_ledger = ledger
-        return self._known_ledger
+        known = self._known_ledger
+        if ledger == known:
+            return known
+        self._known_ledger = ledger
+        return ledger
 
     def begin(self, lease: Lease, stage: str, attempt: int, now: datetime) -> FolderAttempt:
         """Open an attempt."""
