@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from filmgate.api.observing import Spans
 from filmgate.app.logs import LogFile
 from filmgate.app.run_status import RunStatus
+from filmgate.cli.output import print_reasons
 from filmgate.core.digest import canonical_json
 from filmgate.core.errors import NotPermitted
 from filmgate.core.plan import Done, Outcome, Plan, Settings, stage
@@ -34,6 +35,17 @@ SECRET = "hunter2"
 def events_of(run: FolderRun, name: str) -> list[dict[str, Any]]:
     lines = (run.folder / "logs" / f"{name}.ndjson").read_text().splitlines()
     return [json.loads(line) for line in lines]
+
+
+def test_a_failure_that_nobody_expected_says_where_its_traceback_is(
+    tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source.write_text("!")
+    run = reserve_run(tmp_path / "home", source)
+    print_reasons(execute(run, source))
+    told = f"the traceback of read: filmgate logs film/{run.head.run_id} read\n"
+    assert told in capsys.readouterr().out
+    assert "RuntimeError: the source is cursed" in events_of(run, "read")[1]["traceback"]
 
 
 def test_a_stage_tells_when_it_begins_on_what_and_how_it_ended(

@@ -130,8 +130,11 @@ def _how_far(told: "Mapping[str, Any]") -> str:
 
 
 def print_reasons(manifest: "Manifest") -> None:
-    """Every reason why a gate is closed, in full; the same fault is told once."""
+    """Every reason why a gate is closed, in full; the same fault is told once. And where a
+    failure that nobody expected is told in full."""
     from rich.text import Text
+
+    from filmgate.core.records import UNEXPECTED  # keeps --help quick
 
     blocks: dict[Reason, list[str]] = {}
     for name, entry in manifest.stages.items():
@@ -144,6 +147,10 @@ def print_reasons(manifest: "Manifest") -> None:
         out().print(Text(f"  expected: {reason.expected}"))
         out().print(Text(f"  got:      {reason.got}"))
         out().print(Text(f"  do:       {reason.action}"))
+    for name, entry in manifest.stages.items():
+        if entry.error is not None and entry.error.code == UNEXPECTED:
+            run = f"{manifest.asset.id}/{manifest.run_id}"
+            out().print(Text(f"\nthe traceback of {name}: filmgate logs {run} {name}"))
 
 
 def result_of(entry: "StageEntry") -> str:

@@ -172,6 +172,9 @@ class ItemError(Record):
     message: Text
 
 
+UNEXPECTED = "unexpected"
+"""The code of a failure that is no error of ours: its traceback stands in the stage's log."""
+
 EVERY_ITEM_FAILED = "every_item_failed"
 """The warning of a stage that ended well, though none of its items did."""
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from filmgate.core.errors import FilmgateError
-from filmgate.core.records import StageError
+from filmgate.core.records import UNEXPECTED, StageError
 from filmgate.core.redaction import redact, storable
 
 
@@ -31,4 +31,4 @@ def _told(error: BaseException) -> tuple[str, str, Mapping[str, Any]]:
         said = f"{type(error).__name__}: {error}"
     except Exception:  # noqa: BLE001 - an error that cannot even say what it is
         said = type(error).__name__
-    return "unexpected", said, {}
+    return UNEXPECTED, said, {}
