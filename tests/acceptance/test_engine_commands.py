@@ -53,7 +53,7 @@ EDGES = [("probe", "scenes"), ("probe", "transcript")]
     "tamper",
     [
         flip,
-        pytest.param(halve, marks=pytest.mark.nightly),
+        pytest.param(halve, marks=pytest.mark.proof),
         pytest.param(Path.unlink, marks=pytest.mark.proof),
     ],
 )

@@ -209,14 +209,14 @@ def explore(programs: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_few_random_programs_find_no_lost_success_and_no_wrong_byte(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    explore(8, monkeypatch)
+    explore(15, monkeypatch)
 
 
 @pytest.mark.proof
 def test_many_random_programs_find_no_lost_success_and_no_wrong_byte(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    explore(60, monkeypatch)
+    explore(400, monkeypatch)
 
 
 @pytest.mark.nightly

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from filmgate.app.run_options import RunOptions
 from filmgate.core.errors import ContractBroken, NotFound
 from filmgate.core.forecast import Fate, StageForecast
 from filmgate.core.gates import ReasonCode
@@ -36,6 +37,23 @@ from support.runs import (
     finished,
     reserve_run,
 )
+
+
+@pytest.mark.parametrize(
+    ("asked", "goes_on"),
+    [
+        ({}, False),
+        ({"jobs": 2, "strict": True, "verify_full": True}, False),
+        ({"repair": True}, True),
+        ({"force": True}, True),
+        ({"stages": ("part",)}, True),
+        ({"resume_from": "part"}, True),
+    ],
+)
+def test_what_is_asked_of_a_run_that_is_there_begins_no_other(
+    asked: dict[str, Any], goes_on: bool
+) -> None:
+    assert RunOptions(**asked).goes_on is goes_on
 
 
 def forecast(
