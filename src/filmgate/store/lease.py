@@ -35,12 +35,12 @@ class FolderLease:
         self.lock = lock
         self._token = token
         self._info = folder / INFO_NAME
-        self._mark = self._now()
+        self._mark = self._mark_now()
 
     def check(self) -> None:
         """Raise Held where the epoch has passed to another holder."""
         with suppress(OSError):
-            if self._now() == self._mark:
+            if self._mark_now() == self._mark:
                 return
         info = read_info(self._info)
         if info.get("token") != self._token:
@@ -51,7 +51,7 @@ class FolderLease:
                 hint="Nothing was written; see filmgate status",
             )
 
-    def _now(self) -> tuple[int, ...]:
+    def _mark_now(self) -> tuple[int, ...]:
         """The mark of `lease.json`, but for its inode's time of change: attempts link to it."""
         return stat_mark(self._info)[:-1]
 
