@@ -40,24 +40,62 @@ def test_one_who_goes_on_with_a_token_that_has_ended_locks_nobody_out(access: Ac
     assert caller.user == "lisa"
 
 
-def test_one_who_tries_one_token_after_another_is_stopped_and_nobody_elsewhere(
-    access: Access,
-) -> None:
+async def guess(keeper: Doorkeeper, numbers: range, address: str = HERE) -> list[str]:
+    """What a guesser hears who tries a token of another id each time."""
+    heard = []
+    for number in numbers:
+        try:
+            found = await keeper.caller("token", f"fg_{number:012}_{'x' * 43}", address)
+            heard.append("let in" if found else "unknown")
+        except TooMany:
+            heard.append("too many")
+    return heard
+
+
+def test_bad_tokens_are_limited_by_address_and_lock_no_good_one_out(access: Access) -> None:
     made = access.create("lisa", Scope.VIEWER)
+    new = access.create("bob", Scope.VIEWER)
 
-    async def ask() -> Caller | None:
+    async def ask() -> None:
         keeper = Doorkeeper(access)
+        assert await keeper.caller("token", made.token, HERE) is not None
+        heard = await guess(keeper, range(3 * FAILURES_PER_MINUTE))
+        assert heard[:FAILURES_PER_MINUTE] == ["unknown"] * FAILURES_PER_MINUTE
+        assert set(heard[FAILURES_PER_MINUTE:]) == {"too many"}
+        for good in (made, new):
+            assert await keeper.caller("token", good.token, HERE) is not None
+        assert await guess(keeper, range(100, 101), THERE) == ["unknown"]
 
-        async def guess(number: int) -> None:
-            assert await keeper.caller("token", f"fg_{number:012}_{'x' * 43}", HERE) is None
+    asyncio.run(ask())
 
+
+def test_guesses_at_one_token_are_limited_wherever_they_come_from(access: Access) -> None:
+    made = access.create("lisa", Scope.VIEWER)
+    token_id = made.token_id
+
+    async def ask() -> None:
+        keeper = Doorkeeper(access)
         for number in range(FAILURES_PER_MINUTE):
-            await guess(number)
+            bad = f"fg_{token_id}_{number:043}"
+            assert await keeper.caller("token", bad, f"10.0.0.{number}") is None
         with pytest.raises(TooMany):
-            await guess(FAILURES_PER_MINUTE)
-        return await keeper.caller("token", made.token, THERE)
+            await keeper.caller("token", f"fg_{token_id}_{'y' * 43}", "10.0.1.1")
+        assert await keeper.caller("token", made.token, "10.0.1.2") is not None
 
-    assert asyncio.run(ask()) is not None
+    asyncio.run(ask())
+
+
+def test_good_tokens_are_found_while_a_guesser_is_at_work(access: Access) -> None:
+    made = [access.create(f"user-{number}", Scope.VIEWER) for number in range(10)]
+
+    async def ask() -> list[Caller | None]:
+        keeper = Doorkeeper(access)
+        guesses = asyncio.gather(*(guess(keeper, range(n, n + 20)) for n in range(0, 800, 20)))
+        good = [await keeper.caller("token", each.token, HERE) for each in made * 5]
+        await guesses
+        return good
+
+    assert None not in asyncio.run(ask())
 
 
 def test_every_stream_of_a_token_that_was_revoked_hears_of_it(access: Access) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import gc
+import resource
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from filmgate.api.application import create_app
+from filmgate.api.protocol import ConnectionLimit, protocol_factory
 from filmgate.api.service import Door, Service
 from filmgate.app.settings import Settings
 from filmgate.core.access import LOCAL_NAMES, Scope
@@ -72,6 +74,7 @@ class Serve:
     def run(self, ready: Callable[[str, str | None], None]) -> None:
         """Serve until SIGINT or SIGTERM; `ready` hears where, and the code of a one-time link,
         where one is of use."""
+        self._allow_open_files()
         is_local = self.host in LOCAL_NAMES
         names = tuple(each.strip().lower() for each in self.settings.hosts.split(",") if each)
         hosts = (*LOCAL_NAMES, *names) if is_local or names else ()
@@ -92,9 +95,20 @@ class Serve:
                 with contextlib.suppress(Interrupted):  # the signal that it was asked with
                     server.run([listening])
 
+    @staticmethod
+    def _allow_open_files() -> None:
+        """Raise the soft limit of open files to what the connections need, where it is lower."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = 2 * MOST_CONNECTIONS
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
     def _config(self, app: FastAPI) -> uvicorn.Config:
+        limit = ConnectionLimit(self.settings.connections_per_address, self.proxies)
         return uvicorn.Config(
             app,
+            http=protocol_factory(limit),  # type: ignore[arg-type]  # called, never subclassed
             log_config=None,
             access_log=False,
             server_header=False,

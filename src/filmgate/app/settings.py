@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     """How large a video may be that is uploaded, in MB."""
     rate_per_s: Annotated[float, Field(ge=0)] = 100.0
     """How many requests a second a caller may make on average; 0: as many as they like."""
+    connections_per_address: Annotated[int, Field(ge=0)] = 500
+    """How many connections one client address may have open; 0: no limit. Trusted proxies are
+    exempt."""
     job_memory_mb: Annotated[int, Field(ge=128)] | None = None
     """How much memory a job may take with all its processes; without it, an even part of four
     fifths of the machine's."""

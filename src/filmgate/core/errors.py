@@ -4,6 +4,7 @@
     ├── Invalid            mend the input              exit 4    HTTP 400
     │   ├── ContractBroken     a stage made what its contract forbids
     │   ├── TooLarge           more than is taken                     413
+    │   ├── HeadersTooLarge    so are a request's header fields       431
     │   ├── TooSlow            it does not come                       408
     │   ├── UnsupportedMedia   it is of another kind                  415
     │   └── RangeUnsatisfiable no such part of a file                 416
@@ -122,6 +123,13 @@ class TooLarge(Invalid):
 
     code = "too_large"
     closer_status = 413
+
+
+class HeadersTooLarge(Invalid):
+    """The header fields of a request exceed a limit."""
+
+    code = "headers_too_large"
+    closer_status = 431
 
 
 class TooSlow(Invalid):

@@ -1,0 +1,322 @@
+"""The HTTP/1.1 protocol of the server, with limits that hold before a request reaches the app.
+
+uvicorn's parser buffers request headers without a limit, and its protocol waits for them without a
+deadline. This subclass adds both, and a limit of connections per client address. A refused
+connection costs one small response; it is never logged by us and never reaches authentication.
+"""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from filmgate.app.clock import utc_now
+from filmgate.core.errors import (
+    FilmgateError,
+    HeadersTooLarge,
+    Invalid,
+    TooMany,
+    TooSlow,
+    UsageError,
+    error_body,
+)
+
+HEADER_BYTES = 64 * 1024
+"""Limit of a request's target and header fields together (trailer fields count too)."""
+
+TARGET_BYTES = 16 * 1024
+"""Limit of the request target."""
+
+HEADER_FIELDS = 100
+"""Limit of the number of header fields of a request."""
+
+HEADER_S = 10.0
+"""Seconds within which a connection must deliver a whole request head, once it is due."""
+
+PIPELINED = 64
+"""Limit of requests that wait on one connection for the response before theirs."""
+
+LINGER_S = 1.0
+"""Seconds during which input after a refusal is read and dropped. A close with unread input makes
+the kernel send RST, and the client may then lose the response (RFC 9112, 9.6)."""
+
+LINGER_BYTES = 256 * 1024
+"""Limit of the input that is dropped after a refusal."""
+
+Address = str
+"""What connections are counted by: an IPv4 address, or the /64 network of an IPv6 address."""
+
+
+class ConnectionLimit:
+    """Counts open connections by client address. Used on one event loop."""
+
+    def __init__(self, per_address: int, trusted_proxies: str = "") -> None:
+        """`per_address`: 0 means no limit. `trusted_proxies`: addresses or networks, separated by
+        commas, that are exempt; `*` exempts all. Raises UsageError for anything else."""
+        self._per_address = per_address
+        self._open: Counter[Address] = Counter()
+        names = [name.strip() for name in trusted_proxies.split(",") if name.strip()]
+        self._exempts_all = "*" in names
+        self._exempt = tuple(_parse_network(name) for name in names if name != "*")
+
+    def open(self, address: str) -> bool:
+        """Count a connection; False, and not counted, where its address has too many already."""
+        key = _count_key(address)
+        if self._open[key] >= self._per_address > 0 and not self._is_exempt(address):
+            return False
+        self._open[key] += 1
+        return True
+
+    def close(self, address: str) -> None:
+        """Count down a connection that `open` counted."""
+        key = _count_key(address)
+        self._open[key] -= 1
+        if self._open[key] <= 0:
+            del self._open[key]
+
+    def _is_exempt(self, address: str) -> bool:
+        if self._exempts_all:
+            return True
+        try:
+            parsed = ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._exempt)
+
+
+def _parse_network(name: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(name, strict=False)
+    except ValueError as error:
+        raise UsageError(
+            "an address in --proxies is invalid",
+            expected="IP addresses or networks, separated by commas, or *",
+            got=repr(name),
+        ) from error
+
+
+def _count_key(address: str) -> Address:
+    """The address itself; of IPv6 the /64 network, which one host usually has to itself."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ip_network((parsed, 64), strict=False))
+    return str(parsed)
+
+
+class _RefusedError(Exception):
+    """Raised in a callback of the parser to stop parsing; the reason is `_refusal`."""
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """uvicorn's httptools protocol with the limits of this module.
+
+    Refusals: 431 for a request head that is too large, 408 for one that is late, 429 for an address
+    with too many connections, 400 for input that is not HTTP. A connection that sent nothing is
+    closed without a response.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        limit: ConnectionLimit,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._limit = limit
+        self._counted_address: str | None = None
+        self._refusal: FilmgateError | None = None
+        self._is_closing = False
+        self._dropped = 0
+        self._awaits_head = True
+        self._unparsed = 0  # bytes since the parser last reported progress
+        self._head_bytes = 0  # of the target and the complete fields of this request
+        self._head_fields = 0
+        self._target_bytes = 0
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Count the connection, or refuse it; start the deadline of its first request head."""
+        super().connection_made(transport)
+        address = self.client[0] if self.client else None
+        if address is not None:
+            if not self._limit.open(address):
+                self._refuse(TooMany("too many connections from this address"), lingers=False)
+                return
+            self._counted_address = address
+        self._deadline = self.loop.call_later(HEADER_S, self._expire)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count the connection down."""
+        if self._counted_address is not None:
+            self._limit.close(self._counted_address)
+            self._counted_address = None
+        self._stop_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, unless the connection is refused."""
+        if self._is_closing:
+            self._dropped += len(data)
+            if self._dropped > LINGER_BYTES:
+                self.transport.abort()
+            return
+        self._unparsed += len(data)
+        super().data_received(data)
+        if self._has_ended():
+            return
+        if self._unparsed > HEADER_BYTES:
+            self._refuse(_head_too_large(f"up to {HEADER_BYTES:,} bytes", "more"))
+            return
+        if not self._is_due():
+            self._stop_deadline()
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(HEADER_S, self._expire)
+
+    def on_message_begin(self) -> None:
+        """Begin a request head."""
+        self._head_bytes = self._head_fields = self._target_bytes = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Add to the request target."""
+        self._target_bytes += len(url)
+        if self._target_bytes > TARGET_BYTES:
+            self._stop_parsing(
+                _head_too_large(f"a request target of up to {TARGET_BYTES:,} bytes", "more")
+            )
+        self._head_bytes += len(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Add a header field; trailer fields are counted and dropped (RFC 9110, 6.5.1)."""
+        self._head_fields += 1
+        self._head_bytes += len(name) + len(value) + len(b": \r\n")
+        if self._head_fields > HEADER_FIELDS:
+            self._stop_parsing(_head_too_large(f"up to {HEADER_FIELDS} header fields", "more"))
+        if self._head_bytes > HEADER_BYTES:
+            self._stop_parsing(_head_too_large(f"up to {HEADER_BYTES:,} bytes", "more"))
+        if self._awaits_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Hand the request to the app."""
+        if len(self.pipeline) >= PIPELINED:
+            self._stop_parsing(TooMany("too many requests wait on this connection"))
+        self._awaits_head = False
+        self._unparsed = 0
+        super().on_headers_complete()
+
+    def on_chunk_header(self) -> None:
+        """Note progress in a chunked body."""
+        self._unparsed = 0
+
+    def on_body(self, body: bytes) -> None:
+        """Hand on a part of the body."""
+        self._unparsed = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End the request; the next one is due."""
+        self._awaits_head = True
+        self._unparsed = 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse input that the parser stopped at (called by `data_received` of the parent)."""
+        self._refuse(self._refusal or Invalid("the request is not HTTP/1.1", got=msg))
+
+    def _stop_parsing(self, error: FilmgateError) -> None:
+        self._refusal = error
+        raise _RefusedError
+
+    def _is_due(self) -> bool:
+        """Whether the client owes us something: the rest of a head, or of a body that was answered
+        before it came."""
+        if self._awaits_head:
+            return self._unparsed > 0
+        return not self._has_open_response()
+
+    def _has_ended(self) -> bool:
+        return self._is_closing or self.transport.is_closing()
+
+    def _has_open_response(self) -> bool:
+        cycle: Any = self.cycle  # None before the first request, against its annotation
+        return cycle is not None and not cycle.response_complete
+
+    def _expire(self) -> None:
+        self._deadline = None
+        if self.transport.is_closing():
+            return
+        if self._has_open_response():
+            self._deadline = self.loop.call_later(HEADER_S, self._expire)
+        elif self._awaits_head and self._unparsed > 0:
+            self._refuse(
+                TooSlow(
+                    "the request's header fields do not come",
+                    expected=f"all of them within {HEADER_S:g} s",
+                )
+            )
+        else:
+            self.transport.close()
+
+    def _stop_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self, error: FilmgateError, *, lingers: bool = True) -> None:
+        """Send the error and close; without a response where it would cut into another one."""
+        self._is_closing = True
+        self._stop_deadline()
+        if self._has_open_response():
+            self.transport.abort()
+            return
+        body = json.dumps(error_body(error, utc_now())).encode()
+        head = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", b"no-store"),
+            (b"connection", b"close"),
+        ]
+        if isinstance(error, TooMany):
+            head.append((b"retry-after", str(int(HEADER_S)).encode()))
+        lines = [name + b": " + value + b"\r\n" for name, value in head]
+        self.transport.write(b"".join([STATUS_LINE[error.http_status], *lines, b"\r\n", body]))
+        if lingers:
+            self._deadline = self.loop.call_later(LINGER_S, self.transport.abort)
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+        else:
+            self.transport.close()
+
+
+def _head_too_large(expected: str, got: str) -> HeadersTooLarge:
+    return HeadersTooLarge(
+        "the request's header fields are too large",
+        expected=expected,
+        got=got,
+        hint="Remove cookies of this site, or shorten the address",
+    )
+
+
+def protocol_factory(limit: ConnectionLimit) -> Callable[..., LimitedProtocol]:
+    """What uvicorn makes the protocol of each connection with."""
+
+    def create(*args: Any, **kwargs: Any) -> LimitedProtocol:
+        return LimitedProtocol(*args, **kwargs, limit=limit)
+
+    return create

@@ -1,0 +1,287 @@
+"""Limits of the HTTP protocol that hold before a request reaches the application."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from filmgate.api import protocol
+from filmgate.api.protocol import (
+    HEADER_BYTES,
+    HEADER_FIELDS,
+    PIPELINED,
+    TARGET_BYTES,
+    ConnectionLimit,
+    protocol_factory,
+)
+from filmgate.core.errors import UsageError
+
+Conversation = Callable[["Peer"], Awaitable[None]]
+GET = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+
+
+class Peer:
+    """A client that sends bytes as they are."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    async def open(self, host: str = "127.0.0.1") -> tuple[asyncio.StreamReader, Any]:
+        return await asyncio.open_connection(
+            "127.0.0.1", self._port, local_addr=(host, 0), limit=2**22
+        )
+
+    async def ask(self, *parts: bytes) -> bytes:
+        """Send parts; what comes back until the server closes, or is silent for a while."""
+        reader, writer = await self.open()
+        try:
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        answer = b""
+        try:
+            async with asyncio.timeout(2):
+                while part := await reader.read(65536):
+                    answer += part
+                    if b"}" in answer or answer.endswith(b"ok"):
+                        break
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+        return answer
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Read the body and answer ok; `/slow` waits a second, `/early` reads no body."""
+    while scope["path"] != "/early" and (await receive()).get("more_body"):
+        pass
+    if scope["path"] == "/slow":
+        await asyncio.sleep(1)
+    headers = [(b"content-length", b"2"), (b"fields", str(len(scope["headers"])).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+def converse(conversation: Conversation, *, per_address: int = 0, proxies: str = "") -> None:
+    async def run() -> None:
+        config = uvicorn.Config(
+            app,
+            port=0,
+            lifespan="off",
+            log_config=None,
+            http=protocol_factory(ConnectionLimit(per_address, proxies)),  # type: ignore[arg-type]
+        )
+        server = uvicorn.Server(config)
+        config.load()
+        server.lifespan = config.lifespan_class(config)
+        await server.startup()
+        try:
+            await conversation(Peer(server.servers[0].sockets[0].getsockname()[1]))
+        finally:
+            await server.shutdown()
+
+    asyncio.run(run())
+
+
+def status(answer: bytes) -> bytes:
+    return answer.split(b" ", 2)[1] if answer else b"closed"
+
+
+def head(*fields: bytes, target: bytes = b"/") -> bytes:
+    return b"\r\n".join([b"GET " + target + b" HTTP/1.1", b"Host: here", *fields, b"", b""])
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "expected"),
+    [
+        (head(), b"200"),
+        (head(b"x: " + b"v" * (HEADER_BYTES - 100)), b"200"),
+        (head(b"x: " + b"v" * HEADER_BYTES), b"431"),
+        (head(b"x: " + b"v" * 2_000_000), b"431"),
+        (head(b"n" * 2_000_000 + b": v"), b"431"),
+        (head(*(b"a%d: v" % n for n in range(HEADER_FIELDS - 1))), b"200"),
+        (head(*(b"a%d: v" % n for n in range(HEADER_FIELDS))), b"431"),
+        (head(*(b"a%d: " % n + b"v" * 900 for n in range(90))), b"431"),
+        (head(target=b"/" + b"p" * (TARGET_BYTES - 1)), b"200"),
+        (head(target=b"/" + b"p" * TARGET_BYTES), b"431"),
+        (head(target=b"/" + b"p" * 2_000_000), b"431"),
+        (b"\r\n" * 500_000, b"431"),
+        (b"nonsense\r\n\r\n", b"400"),
+    ],
+)
+def test_a_request_head_is_taken_up_to_its_limits(request_bytes: bytes, expected: bytes) -> None:
+    async def conversation(peer: Peer) -> None:
+        answer = await peer.ask(request_bytes)
+        assert status(answer) == expected
+        if expected != b"200":
+            body = json.loads(answer.partition(b"\r\n\r\n")[2])
+            assert set(body) == {"error", "message", "details", "timestamp"}
+
+    converse(conversation)
+
+
+def test_a_large_body_is_no_large_head() -> None:
+    async def conversation(peer: Peer) -> None:
+        body = b"b" * 3_000_000
+        head = b"POST / HTTP/1.1\r\nHost: here\r\n"
+        assert status(await peer.ask(head + b"Content-Length: 3000000\r\n\r\n" + body)) == b"200"
+        chunks = b"".join(b"%x\r\n%s\r\n" % (1000, body[:1000]) for _ in range(1000))
+        chunked = head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
+        assert status(await peer.ask(chunked)) == b"200"
+        tiny = head + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nb\r\n" * 100_000 + b"0\r\n\r\n"
+        assert status(await peer.ask(tiny)) == b"200"
+
+    converse(conversation)
+
+
+@pytest.mark.parametrize(
+    "trailer",
+    [b"x: " + b"v" * 2_000_000, b"".join(b"x: v\r\n" for _ in range(100_000))],
+)
+def test_trailer_fields_are_limited_as_header_fields_are(trailer: bytes) -> None:
+    async def conversation(peer: Peer) -> None:
+        start = b"POST / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nb\r\n0\r\n"
+        assert status(await peer.ask(start + trailer)) in {b"431", b"closed"}
+
+    converse(conversation)
+
+
+def test_trailer_fields_do_not_become_header_fields() -> None:
+    async def conversation(peer: Peer) -> None:
+        start = b"POST / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n"
+        answer = await peer.ask(start, b"1\r\nb\r\n0\r\nAuthorization: no\r\n\r\n")
+        assert b"fields: 2\r\n" in answer
+
+    converse(conversation)
+
+
+def test_a_head_that_is_late_is_refused_and_a_silent_connection_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(protocol, "HEADER_S", 0.3)
+
+    async def conversation(peer: Peer) -> None:
+        assert status(await peer.ask()) == b"closed"
+        assert status(await peer.ask(b"GET / HTTP/1.1\r\nHo")) == b"408"
+        reader, writer = await peer.open()
+        writer.write(GET)
+        assert status(await reader.readuntil(b"ok")) == b"200"
+        writer.write(b"\r\n")  # ends uvicorn's keep-alive timer, begins no request
+        assert status(await reader.read()) == b"408"
+        writer.close()
+
+    converse(conversation)
+
+
+def test_one_byte_now_and_then_gains_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEADER_S", 0.5)
+
+    async def conversation(peer: Peer) -> None:
+        reader, writer = await peer.open()
+        started = asyncio.get_running_loop().time()
+        for letter in b"GET / HTTP/1.1\r\nHost"[:18]:
+            writer.write(bytes([letter]))
+            await asyncio.sleep(0.05)
+        assert status(await reader.read()) == b"408"
+        assert asyncio.get_running_loop().time() - started < 5
+        writer.close()
+
+    converse(conversation)
+
+
+def test_a_request_that_runs_longer_than_the_deadline_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(protocol, "HEADER_S", 0.2)
+
+    async def conversation(peer: Peer) -> None:
+        slow = GET.replace(b"/ ", b"/slow ", 1)
+        assert status(await peer.ask(slow)) == b"200"
+        assert status(await peer.ask(slow + b"GET /")) == b"200"
+
+    converse(conversation)
+
+
+def test_a_body_that_nobody_reads_holds_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEADER_S", 0.3)
+
+    async def conversation(peer: Peer) -> None:
+        reader, writer = await peer.open()
+        writer.write(b"POST /early HTTP/1.1\r\nHost: here\r\nContent-Length: 1000000\r\n\r\n")
+        assert status(await reader.readuntil(b"ok")) == b"200"
+        writer.write(b"x")
+        async with asyncio.timeout(3):
+            assert await reader.read() == b""
+        writer.close()
+
+    converse(conversation)
+
+
+def test_requests_that_wait_on_one_connection_are_limited() -> None:
+    async def conversation(peer: Peer) -> None:
+        slow = GET.replace(b"/ ", b"/slow ", 1)
+        few = await peer.ask(slow + GET * (PIPELINED // 2))
+        assert status(few) == b"200"
+        reader, writer = await peer.open()
+        writer.write(slow + GET * 5000)
+        with pytest.raises(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    converse(conversation)
+
+
+def test_an_address_has_so_many_connections_and_others_have_theirs() -> None:
+    async def conversation(peer: Peer) -> None:
+        held = [await peer.open("127.0.0.2") for _ in range(5)]
+        reader, writer = await peer.open("127.0.0.2")
+        assert status(await reader.read()) in {b"429", b"closed"}
+        writer.close()
+        assert status(await peer.ask(GET)) == b"200"
+        held.pop()[1].close()
+        await asyncio.sleep(0.1)
+        reader, writer = await peer.open("127.0.0.2")
+        writer.write(GET)
+        assert status(await reader.readuntil(b"ok")) == b"200"
+        for _, each in [*held, (reader, writer)]:
+            each.close()
+
+    converse(conversation, per_address=5)
+
+
+@pytest.mark.parametrize("proxies", ["127.0.0.2", "10.0.0.1, 127.0.0.0/30", "*"])
+def test_a_trusted_proxy_has_as_many_connections_as_it_likes(proxies: str) -> None:
+    async def conversation(peer: Peer) -> None:
+        held = [await peer.open("127.0.0.2") for _ in range(5)]
+        reader, writer = held[-1]
+        writer.write(GET)
+        assert status(await reader.readuntil(b"ok")) == b"200"
+        for _, each in held:
+            each.close()
+
+    converse(conversation, per_address=2, proxies=proxies)
+
+
+def test_an_ipv6_network_counts_as_one_address() -> None:
+    limit = ConnectionLimit(2)
+    assert limit.open("2001:db8::1")
+    assert limit.open("2001:db8::ffff")
+    assert not limit.open("2001:db8::2")
+    assert limit.open("2001:db8:0:1::2")
+    assert limit.open("::ffff:10.0.0.1")
+    assert limit.open("10.0.0.1")
+    assert not limit.open("10.0.0.1")
+    limit.close("2001:db8::1")
+    assert limit.open("2001:db8::9")
+
+
+def test_a_bad_proxy_address_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="not-an-address"):
+        ConnectionLimit(1, "not-an-address")
