@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from support.command import LIGHT, Filmgate
@@ -254,10 +255,29 @@ def test_two_runs_of_one_asset_are_two_attempts_and_the_newest_is_served(
 def test_a_run_does_not_fail_because_the_database_is_away(tmp_path: Path, film: Path) -> None:
     filmgate = Filmgate(tmp_path / "home", "postgresql://me:secret@127.0.0.1:1/db")
     done = filmgate("run", "episode", film)
-    assert done.returncode == 0
+    assert done.returncode == 7
     assert "not ingested" in done.stderr
+    runs = tmp_path / "home" / "manifests" / "gate" / "runs"
+    (run,) = (path for path in runs.iterdir() if path.is_dir())
+    assert f"filmgate ingest {run}" in " ".join(done.stderr.split())
+    assert filmgate.json("status", "gate")["status"] == "SUCCESS"
+    assert filmgate("run", "episode", film, "--new", "--no-ingest").returncode == 0
     assert "secret" not in done.stdout + done.stderr
     assert filmgate.json("ingest", "gate", code=7)["error"] == "unavailable"
+
+
+def test_a_run_that_the_database_refuses_ends_with_exit_code_1_and_says_how_to_ingest_it(
+    tmp_path: Path, film: Path, database_url: str
+) -> None:
+    filmgate = Filmgate(tmp_path / "home", database_url)
+    assert filmgate("people", "list").returncode == 0
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("update alembic_version set version_num = '9999'")
+    done = filmgate("run", "episode", film)
+    assert done.returncode == 1
+    assert "another version of Filmgate" in done.stderr
+    assert "filmgate ingest" in done.stderr
+    assert filmgate.json("status", "gate")["status"] == "SUCCESS"
 
 
 BAD_INPUT = {

@@ -166,8 +166,11 @@ def test_bad_tokens_from_an_address_refuse_no_good_one_from_there(service: Serve
 
 
 def test_the_service_stops_as_always_after_all_that(tmp_path: Path, database_url: str) -> None:
-    with served(tmp_path / "home", "--workers", "0", FILMGATE_DATABASE_URL=database_url) as running:
-        with attack(running, HALF_OPEN) as attacker:
-            assert attacker.stdout is not None
-            assert attacker.stdout.readline() == "open\n"
-            assert running.stop() == 0
+    env = {"FILMGATE_DATABASE_URL": database_url}
+    with (
+        served(tmp_path / "home", "--workers", "0", **env) as running,
+        attack(running, HALF_OPEN) as attacker,
+    ):
+        assert attacker.stdout is not None
+        assert attacker.stdout.readline() == "open\n"
+        assert running.stop() == 0

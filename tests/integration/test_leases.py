@@ -88,6 +88,19 @@ def test_workers_hold_the_run_too_and_end_with_their_runner(tmp_path: Path, sour
     assert execute(run, source).status is RunState.SUCCESS
 
 
+def test_no_worker_holds_the_run_any_longer_than_its_pool(tmp_path: Path, source: Path) -> None:
+    run = reserve_run(tmp_path / "home", source)
+    for _ in range(10):
+        with run.hold(MOMENT) as lease:
+            pool = ProcessPool(2, lease.lock)
+            items = [bytes(50_000_000)] * 2  # memory that takes the kernel time to free
+            assert [each.value for each in pool.map(len, items)] == [50_000_000] * 2
+            pool.close()
+        assert not run.is_held()
+        with run.hold(MOMENT):
+            pass
+
+
 def test_a_runner_that_was_stopped_is_waited_for_and_ends_its_run_once_it_goes_on(
     tmp_path: Path, source: Path
 ) -> None:

@@ -20,6 +20,7 @@ import psutil
 from filmgate.app.clock import utc_now
 from filmgate.app.interruption import heed_signals
 from filmgate.app.jobs import options_of
+from filmgate.app.run_options import RunReport
 from filmgate.app.settings import Settings
 from filmgate.core.errors import (
     ExitCode,
@@ -30,8 +31,6 @@ from filmgate.core.errors import (
     error_body,
 )
 from filmgate.core.jobs import JobOutcome, JobRequest
-from filmgate.core.manifest import Manifest
-from filmgate.core.states import RunState
 
 LOOK_S = 0.2
 """How often a job's memory is looked at."""
@@ -209,19 +208,17 @@ def _outcome_of(work: Work) -> JobOutcome:
         return failed(Unavailable("the system refused something", got=str(error)))
     except Exception as error:  # noqa: BLE001 - a fault of ours; the worker goes on
         return failed(FilmgateError(f"{type(error).__name__}: {error}"))
-    is_complete = report.manifest.status is RunState.SUCCESS
-    is_unknown = report.receipt is None and is_complete and report.exit_code is ExitCode.DONE
     return JobOutcome(
-        exit_code=int(ExitCode.UNAVAILABLE if is_unknown else report.exit_code),
+        exit_code=int(report.exit_code),
         run_status=report.manifest.status.value,
-        error=_why(report.manifest) if report.exit_code is not ExitCode.DONE else None,
+        error=_why(report) if report.exit_code is not ExitCode.DONE else None,
         notes=report.notes,
     )
 
 
-def _why(manifest: Manifest) -> dict[str, Any] | None:
-    """What stopped a run first."""
-    for name, entry in manifest.stages.items():
+def _why(report: RunReport) -> dict[str, Any] | None:
+    """What stopped a run first, or kept it from being ingested."""
+    for name, entry in report.manifest.stages.items():
         if entry.error is not None:
             told = FilmgateError(f"{name}: {entry.error.message}", **entry.error.details)
             return error_body(told, utc_now()) | {"error": entry.error.code}
@@ -229,7 +226,8 @@ def _why(manifest: Manifest) -> dict[str, Any] | None:
             reason = entry.blocked.reasons[0]
             told = FilmgateError(f"{name} is blocked: {reason}")
             return error_body(told, utc_now()) | {"error": reason.code.value}
-    return None
+    error = report.ingest_error
+    return error_body(error, utc_now()) if error is not None else None
 
 
 def failed(error: FilmgateError) -> JobOutcome:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filmgate.core.answers import Receipt
-from filmgate.core.errors import ExitCode, Invalid
+from filmgate.core.errors import ExitCode, FilmgateError, Invalid, Unavailable
 from filmgate.core.manifest import Manifest, StageEntry
 from filmgate.core.pipeline import DEFAULT_PROFILE
 from filmgate.core.plan import Plan
@@ -77,12 +77,22 @@ class RunReport:
     refused: ExitCode = ExitCode.DONE
     """How it ends where stages left bad items out."""
     receipt: Receipt | None = None
+    ingest_error: FilmgateError | None = None
+    """Why a run that was to be ingested was not."""
     notes: tuple[str, ...] = ()
     """What a person should know besides: why it was not ingested, other inputs of that name."""
 
     @property
     def exit_code(self) -> ExitCode:
-        """A failure counts where it concerns what was asked for; a broken file anywhere."""
+        """A failure counts where it concerns what was asked for; a broken file anywhere. A failed
+        ingest counts after failed and blocked stages, and before refused items."""
+        code = self._code_of_stages()
+        if self.ingest_error is None or code in {ExitCode.STAGE_FAILED, ExitCode.BLOCKED}:
+            return code
+        is_away = isinstance(self.ingest_error, Unavailable)
+        return ExitCode.UNAVAILABLE if is_away else ExitCode.STAGE_FAILED
+
+    def _code_of_stages(self) -> ExitCode:
         stages = self.manifest.stages
         asked = [stages[name] for name in self.concerned]
         failed = [entry for entry in asked if entry.status is StageState.FAILED]

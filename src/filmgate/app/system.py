@@ -135,16 +135,20 @@ class System:
                 is_detailed=options.is_detailed,
             )
             manifest = self._execute(asked, run, options)
-            receipt, why_not = self._ingest_after(run, manifest, options, observer)
+            receipt, ingest_error = self._ingest_after(run, manifest, options, observer)
         self._log.info("run.ended", run=manifest.run_id, status=manifest.status.value)
-        if why_not:
-            notes.append(f"not ingested: {why_not}")
+        if ingest_error is not None:
+            command = f"filmgate ingest {run.folder}"
+            notes.append(f"the run was not ingested: {ingest_error}. To ingest it: {command}")
+        elif options.ingest and manifest.status is RunState.INCOMPLETE and not manifest.is_blocked:
+            notes.append("the run was not ingested: it is not complete yet")
         return RunReport(
             manifest=manifest,
             folder=run.folder,
             concerned=concerned(pipeline.plan, request.stages),
             refused=pipeline.refused,
             receipt=receipt,
+            ingest_error=ingest_error,
             notes=tuple(notes),
         )
 
@@ -375,18 +379,19 @@ class System:
 
     def _ingest_after(
         self, run: FolderRun, manifest: Manifest, options: RunOptions, observer: Observer
-    ) -> tuple[Receipt | None, str | None]:
+    ) -> tuple[Receipt | None, FilmgateError | None]:
+        """Ingest a complete run where that is wanted: its receipt, or why there is none."""
         if not options.ingest:
             return None, None
         if manifest.status is RunState.INCOMPLETE or manifest.is_blocked:
             self._end(run)
-            return None, None if manifest.is_blocked else "the run is not complete yet"
+            return None, None
         try:
             return self._ingest(run, partial(observer.stage_progress, INGESTING)), None
         except FilmgateError as error:
             self._log.info("ingest.failed", run=manifest.run_id, error=str(error))
             self._end(run)
-            return None, f"{error}. `filmgate ingest {run.folder}` tries again"
+            return None, error
 
     def _begin(self, run: FolderRun) -> None:
         """Let the database know of a run from its start on; it is no matter if it is away."""

@@ -26,6 +26,9 @@ from filmgate.engine.executors.item import (
 SPAWN = multiprocessing.get_context("spawn")
 """A fresh interpreter: a fork of a process with threads may inherit a lock that nobody frees."""
 
+END_S = 30.0
+"""Seconds to wait for a killed worker, which the kernel may hold back in a read of a slow disk."""
+
 AHEAD = 2
 """Items begun for every worker before the first of them is taken."""
 
@@ -66,7 +69,8 @@ class ProcessPool:
                 future.cancel()
 
     def close(self) -> None:
-        """End the workers, whatever they are at."""
+        """End the workers, whatever they are at, and wait until they no longer exist: they hold
+        the lease's lock as long as they do."""
         with self._changing:
             self._closed.set()
             lanes = tuple(self._lanes)
@@ -141,10 +145,11 @@ class _Lane:
         return done
 
     def kill(self) -> None:
-        """End the process at once."""
+        """End the process at once, and wait for its end."""
         for child in multiprocessing.active_children():
             if child.pid == self._pid:  # still the worker, and no other process of that number
                 child.kill()
+                child.join(END_S)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
