@@ -1,12 +1,16 @@
 """Books of every format are read line by line; what is broken or hostile is refused by name."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from filmgate.core.books import BookFormat, Line, Page, Role
 from filmgate.core.errors import Invalid
+from filmgate.tools.books.front_matter import split_front_matter
 from filmgate.tools.books.reading import read_book
 from support import books
 
@@ -87,7 +91,8 @@ def test_headings_items_and_rows_are_read_out_of_markdown_html_and_epub(tmp_path
     rules, table = tmp_path / "rules.md", tmp_path / "gear.html"
     rules.write_text(f"---\ntitle: front matter\n---\n{books.RULES}")
     table.write_text(books.TABLE)
-    found = lines(rules)
+    front, *found = lines(rules)
+    assert (front.role, front.text) == (Role.FRONT_MATTER, "---\ntitle: front matter\n---\n")
     assert (found[0].text, found[0].role, found[0].level) == (
         "Gatecheck, the Game",
         Role.HEADING,
@@ -109,6 +114,70 @@ def test_headings_items_and_rows_are_read_out_of_markdown_html_and_epub(tmp_path
         "Weir",
         "It holds.",
     ]
+
+
+FRONT_MATTER = [
+    "---\ntitle: Weirs\n---\n",
+    "---\r\ntitle: Weirs\r\n---\r\n",
+    "---\rtitle: Weirs\r---\r",
+    "--- \t\ntitle: Weirs\n---  \n",
+    "---\ntitle: Weirs\n...\n",
+    "---\nlayout: post\ntags: [a, b]\nnested:\n  - one: 1\n---\n",
+    "---\nTitle: Weirs\nSystem: Gatecheck\n---\n",
+    '+++\ntitle = "Weirs"\n+++\n',
+    '+++\r\ntitle = "Weirs"\r\n[extra]\r\na = 1\r\n+++\r\n',
+]
+NO_FRONT_MATTER = [
+    "---\n\nThe altar drowns intruders.\n\n---\n",
+    "---\nNote: read this first, for the altar drowns intruders\n---\n",
+    "---\nArmor Class: 14\nHit Points: 11, altar\n---\n",
+    "---\n- altar\n- weir\n---\n",
+    "---\ntitle: altar\n\nnever closed\n",
+    "---\ntitle: [altar\n---\n",
+    "---\ntitle: altar\ntitle : {{ a }} }\n---\n",
+    "----\ntitle: altar\n----\n",
+    " ---\ntitle: altar\n---\n",
+    "+++\nThe altar\n+++\n",
+    "***\nThe altar\n***\n",
+    "The altar\n---\ntitle: x\n---\n",
+]
+BODY = "\n# Rules\n\nThe text.\n"
+
+
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("front", FRONT_MATTER)
+def test_front_matter_is_left_out_with_a_remark_and_an_account(
+    tmp_path: Path, front: str, bom: bytes
+) -> None:
+    path = tmp_path / "a.md"
+    path.write_bytes(bom + (front + BODY).encode())
+    (page,), remarks = read(path)
+    assert [line.text for line in page.lines if line.role is not Role.FRONT_MATTER] == [
+        "Rules",
+        "The text.",
+    ]
+    (left_out,) = [line for line in page.lines if line.role is Role.FRONT_MATTER]
+    assert left_out.text.rstrip() == front.rstrip()
+    assert remarks == ["front_matter"]
+    assert all(one.end <= other.start for one, other in pairwise(page.lines))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("front", NO_FRONT_MATTER)
+def test_what_only_opens_like_front_matter_is_text(tmp_path: Path, front: str, end: str) -> None:
+    path = tmp_path / "a.md"
+    path.write_bytes((front + BODY).replace("\n", end).encode())
+    (page,), remarks = read(path)
+    text = " ".join(line.text for line in page.lines)
+    assert all(word in text for word in ("altar", "Rules", "The text."))
+    assert Role.FRONT_MATTER not in {line.role for line in page.lines}
+    assert remarks == []
+
+
+@given(st.text(alphabet='-+.: \n\ra[]{}="#', max_size=80))
+def test_front_matter_and_text_together_are_the_file(text: str) -> None:
+    front, rest = split_front_matter(text)
+    assert front + rest == text
 
 
 def test_an_owner_password_is_read_past_and_flagged(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,9 +23,9 @@ from filmgate.core.rulebook import (
 from filmgate.pipelines.rulebook.rules.changes import Printing, cleanup
 from filmgate.pipelines.rulebook.rules.chunking import chunks
 from filmgate.pipelines.rulebook.rules.contents import contents
-from filmgate.pipelines.rulebook.rules.furniture import without_furniture
 from filmgate.pipelines.rulebook.rules.linking import graph
 from filmgate.pipelines.rulebook.rules.mentions import mentions, spellings
+from filmgate.pipelines.rulebook.rules.page_headers import mark_page_headers
 from filmgate.pipelines.rulebook.rules.sections import sections
 from filmgate.pipelines.rulebook.rules.terms import dictionary, kind_named, singular
 from filmgate.pipelines.rulebook.rules.text import cleaned, folded, joined, key
@@ -51,7 +52,7 @@ def page(number: int, *lines: tuple[str, float], foot: str = "", across: float =
 
 def book(pages: list[Page], *outline: tuple[int, str, int]) -> tuple[Toc, list[Page]]:
     """What pass A makes of pages."""
-    marked = without_furniture(pages)
+    marked = mark_page_headers(pages).pages
     facts = BookFacts(
         format=BookFormat.PDF,
         pages=len(pages),
@@ -119,10 +120,117 @@ def test_what_repeats_in_margins_is_furniture_and_its_numbers_are_the_pages() ->
         page(n, (f"Chapter {n}", LARGER), ("Some text.", BODY), foot=f"The Weir {n + 4}")
         for n in range(1, 6)
     ]
-    marked = without_furniture(pages)
+    marked = mark_page_headers(pages).pages
     assert [each.label for each in marked] == ["5", "6", "7", "8", "9"]
     roles = [[line.role for line in each.lines] for each in marked]
     assert roles == [[Role.TEXT, Role.TEXT, Role.FURNITURE]] * 5
+
+
+def margins(number: int, *, top: str = "", bottom: str = "", text: str = "Some text.") -> Page:
+    """A page with lines in its margins, set apart from the text."""
+    made = page(number, (text, BODY), ("It goes on below.", BODY), ("And ends.", BODY), foot=bottom)
+    if not top:
+        return made
+    head = Line(start=900, text=top, box=(50.0, 20.0, 150.0, 30.0), size=BODY, font="Serif")
+    return made.model_copy(update={"lines": (head, *made.lines)})
+
+
+def left_out_of(pages: list[Page]) -> set[str]:
+    marked = mark_page_headers(pages).pages
+    return {line.text for each in marked for line in each.lines if line.role is Role.FURNITURE}
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["{n}", "- {n} -", "Page {n}", "p. {n}", "{n} / 9", "The Weir {n}", "{n} | Weir", "Weir • {n}"],
+)
+def test_page_numbers_in_sequence_are_no_text(number: str) -> None:
+    pages = [margins(n, bottom=number.format(n=n + 4)) for n in range(1, 10)]
+    assert len(left_out_of(pages)) == 9
+    assert [each.label for each in mark_page_headers(pages).pages] == [
+        str(n + 4) for n in range(1, 10)
+    ]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "Armor Class {}",
+        "Range {} feet, Duration 3 rounds",
+        "Level {} evocation",
+        "Challenge {}",
+        "{}d6 fire damage",
+        "Cost: {} gp",
+        "{}",
+        "{} %",
+    ],
+)
+def test_numbers_that_differ_are_text_unless_they_count_on_with_the_pages(field: str) -> None:
+    for values in ([14, 11, 14, 12, 14, 16, 14, 9], [3, 3, 3, 3, 4, 4, 4, 5]):
+        pages = [margins(n, top=field.format(v)) for n, v in enumerate(values, start=1)]
+        assert left_out_of(pages) == set()
+
+
+def test_a_number_glued_to_a_word_or_beside_a_single_one_is_text_even_in_sequence() -> None:
+    for field in ("{}th-level evocation", "Challenge {}", "Challenge {} ({}00 XP)"):
+        pages = [margins(n, top=field.format(n, n)) for n in range(1, 13)]
+        assert left_out_of(pages) == set()
+
+
+def test_a_chapters_name_beside_a_page_number_is_no_text_where_chapters_count_alike() -> None:
+    names = ["Spells"] * 5 + ["Feats"] * 5 + ["Monsters"] * 5
+    pages = [margins(n, top=f"{name} {n + 20}") for n, name in enumerate(names, start=1)]
+    assert len(left_out_of(pages)) == 15
+
+
+def test_a_running_head_is_no_text_and_may_change_with_the_chapter() -> None:
+    heads = ["Chapter 3: Combat"] * 4 + ["Chapter 4: Combat"] * 4 + ["The Weir"] * 4
+    pages = [margins(n, top=head) for n, head in enumerate(heads, start=1)]
+    assert left_out_of(pages) == set(heads)
+    assert mark_page_headers(pages).left_out == [
+        ("Chapter 3: Combat", 4),
+        ("Chapter 4: Combat", 4),
+        ("The Weir", 4),
+    ]
+
+
+def test_a_head_on_every_second_page_is_no_text_and_words_on_scattered_pages_are() -> None:
+    pages = [margins(n, top="The Weir" if n % 2 else "") for n in range(1, 12)]
+    assert left_out_of(pages) == {"The Weir"}
+    pages = [margins(n, top="Cantrip" if n % 4 == 1 else "") for n in range(1, 12)]
+    assert left_out_of(pages) == set()
+
+
+def test_the_head_of_a_table_that_runs_on_is_text_on_every_page() -> None:
+    rows = [("Treasure Value", BODY), *[(f"Gem {k} gp", BODY) for k in range(30)]]
+    pages = []
+    for number in range(1, 5):
+        made = page(number, *rows)
+        moved = [
+            line._replace(box=(line.box[0], line.box[1] - 60, line.box[2], line.box[3] - 60))
+            for line in made.lines
+            if line.box is not None
+        ]
+        pages.append(made.model_copy(update={"lines": tuple(moved)}))
+    assert pages[0].lines[0].box == (50.0, 20.0, 134.0, 30.0)
+    assert left_out_of(pages) == set()
+
+
+@given(st.lists(st.integers(0, 999), min_size=3, max_size=20), st.sampled_from(["HP {}", "{}"]))
+def test_no_number_is_left_out_that_does_not_count_on_with_its_neighbours(
+    values: list[int], field: str
+) -> None:
+    pages = [margins(n, bottom=field.format(v)) for n, v in enumerate(values, start=1)]
+    for each in mark_page_headers(pages).pages:
+        if any(line.role is Role.FURNITURE for line in each.lines):
+            own = values[each.page - 1]
+            near = [
+                values[other - 1]
+                for other in (each.page - 2, each.page - 1, each.page + 1, each.page + 2)
+                if 1 <= other <= len(values)
+            ]
+            is_counting = any(abs(own - other) in {1, 2} for other in near)
+            assert is_counting or near.count(own) + values.count(own) >= 3
 
 
 def test_an_outline_is_held_against_its_pages_and_typos_are_told() -> None:

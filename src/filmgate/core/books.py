@@ -51,7 +51,13 @@ class Role(StrEnum):
     HEAD = "head"
     """Of a table."""
     FURNITURE = "furniture"
-    """Printed on page after page: a running head, a page number."""
+    """A page header or footer, or a page number."""
+    FRONT_MATTER = "front_matter"
+    """Settings in front of a text, for the program that makes a page of it."""
+
+
+LEFT_OUT = frozenset({Role.FURNITURE, Role.FRONT_MATTER})
+"""Roles of lines that are no text of the book; they are accounted for, and in no chunk."""
 
 
 class Line(NamedTuple):

@@ -208,7 +208,7 @@ class Skipped(Record):
     page: PageNumber
     char_start: Characters
     char_end: Characters
-    reason: Literal["furniture", "no text layer", "invisible"]
+    reason: Literal["furniture", "front matter", "no text layer", "invisible"]
     text: str
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from filmgate.core.books import BookFacts, Page, Remark, Role
+from filmgate.core.books import LEFT_OUT, BookFacts, Page, Remark
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid
 from filmgate.core.ids import ID_PATTERN, asset_id_from_name
@@ -18,7 +18,7 @@ from filmgate.core.rulebook import Method, Section, SourcePage, Toc, Tocs
 from filmgate.pipelines.rulebook.door import door
 from filmgate.pipelines.rulebook.files import PAGES, PASS_A
 from filmgate.pipelines.rulebook.rules.contents import contents
-from filmgate.pipelines.rulebook.rules.furniture import without_furniture
+from filmgate.pipelines.rulebook.rules.page_headers import Repeated, mark_page_headers
 from filmgate.pipelines.rulebook.rules.rights import rights
 from filmgate.pipelines.rulebook.rules.sections import sections
 from filmgate.pipelines.rulebook.rules.terms import dictionary
@@ -32,8 +32,14 @@ book a scan."""
 REFUSED = "refused"
 """Among what is known of the uploads: files that are none, by name, with the reason."""
 
-VERSION = 1
-"""Of the rules; raised whenever they decide otherwise."""
+VERSION = 2
+"""Version of the rules; raised whenever they decide otherwise."""
+
+MAX_LISTED = 8
+"""Page headers that a remark lists; `passC_coverage.json` has every one."""
+
+MAX_SHOWN = 60
+"""Characters of a page header that a remark shows."""
 
 
 class PassASettings(Settings):
@@ -157,7 +163,7 @@ def open_book(upload: Upload, *, ocr: bool) -> Opened:
             hint="Put the file itself there, or take it away",
         )
     book = read_book(upload.path, ocr=ocr)
-    pages = without_furniture(list(book.pages))
+    pages, left_out = mark_page_headers(list(book.pages))
     _check_text(pages)
     found = contents(book.facts, pages)
     listed, unlisted = sections(upload.book_id, found, pages)
@@ -176,7 +182,7 @@ def open_book(upload: Upload, *, ocr: bool) -> Opened:
         sections=listed,
         unlisted=unlisted,
         dictionary=dictionary((*listed, *unlisted)),
-        remarks=tuple(_remarks(book.facts, pages)),
+        remarks=tuple(_remarks(book.facts, pages, left_out)),
     )
     return Opened(toc, tuple(_kept(upload.source_id, pages)))
 
@@ -201,7 +207,7 @@ def _check_text(pages: Sequence[Page]) -> None:
 
 
 def _has_text(page: Page) -> bool:
-    return any(line.role is not Role.FURNITURE and cleaned(line.text) for line in page.lines)
+    return any(line.role not in LEFT_OUT and cleaned(line.text) for line in page.lines)
 
 
 def _title(facts: BookFacts, listed: Sequence[Section]) -> str:
@@ -213,13 +219,26 @@ def _title(facts: BookFacts, listed: Sequence[Section]) -> str:
     return top[0] if is_marked and listed[0].parent_id is None else ""
 
 
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"
+
+
 def _kept(source_id: str, pages: Iterable[Page]) -> Iterator[SourcePage]:
     for page in pages:
         yield SourcePage.model_construct(source_id=source_id, **page.__dict__)
 
 
-def _remarks(facts: BookFacts, pages: Iterable[Page]) -> Iterator[Remark]:
+def _remarks(
+    facts: BookFacts, pages: Iterable[Page], left_out: Sequence[Repeated]
+) -> Iterator[Remark]:
     yield from facts.remarks
+    if left_out:
+        listed = ", ".join(
+            f"{_shortened(text)!r} on {count} page{'s' * (count != 1)}"
+            for text, count in left_out[:MAX_LISTED]
+        )
+        more = f", and {len(left_out) - MAX_LISTED} more" if len(left_out) > MAX_LISTED else ""
+        yield Remark(code="page_headers", message=f"left out as page headers: {listed}{more}")
     pictures = [str(page.page) for page in pages if page.is_image]
     if pictures:
         shown = ", ".join(pictures[:20]) + (", …" if len(pictures) > 20 else "")  # noqa: PLR2004

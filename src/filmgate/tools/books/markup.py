@@ -6,9 +6,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filmgate.core.books import Book, BookFacts, BookFormat, Line, Page, Role
+from filmgate.core.books import Book, BookFacts, BookFormat, Line, Page, Remark, Role
 from filmgate.core.errors import Invalid
 from filmgate.core.plan import Producer
+from filmgate.tools.books.front_matter import split_front_matter
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -45,10 +46,17 @@ def open_markdown(path: Path) -> Book:
     """A Markdown file (CommonMark with tables) as one page."""
     from markdown_it import MarkdownIt
 
-    text = _ATTRIBUTES.sub("", _without_front_matter(text_of(path.read_bytes())))
-    html = MarkdownIt("commonmark").enable("table").render(text)
+    front, text = split_front_matter(text_of(path.read_bytes()))
+    html = MarkdownIt("commonmark").enable("table").render(_ATTRIBUTES.sub("", text))
     lines, _ = blocks_of(html.encode("utf-8"))
-    return book_of(BookFormat.MARKDOWN, "markdown-it-py", [lines], None)
+    remarks: tuple[Remark, ...] = ()
+    if front and lines:
+        moved = len(front) + len(BETWEEN)
+        lines = [line._replace(start=line.start + moved) for line in lines]
+        lines.insert(0, Line(start=0, text=front, role=Role.FRONT_MATTER))
+        shown = f"{len(front):,} characters of settings in front of the text were left out"
+        remarks = (Remark(code="front_matter", message=shown),)
+    return book_of(BookFormat.MARKDOWN, "markdown-it-py", [lines], None, remarks)
 
 
 def open_text(path: Path) -> Book:
@@ -71,7 +79,11 @@ def _plain_line(start: int, text: str) -> Line:
 
 
 def book_of(
-    kind: BookFormat, package: str | None, documents: list[list[Line]], title: str | None
+    kind: BookFormat,
+    package: str | None,
+    documents: list[list[Line]],
+    title: str | None,
+    remarks: tuple[Remark, ...] = (),
 ) -> Book:
     """A book of documents, each a page; Invalid where there is no text in any."""
     if not any(documents):
@@ -79,7 +91,7 @@ def book_of(
     name, version = package or "filmgate-text", metadata.version(package) if package else "1"
     return Book(
         producer=Producer(name=name, version=version),
-        facts=BookFacts(format=kind, pages=len(documents), title=title),
+        facts=BookFacts(format=kind, pages=len(documents), title=title, remarks=remarks),
         pages=(Page(page=n, lines=tuple(lines)) for n, lines in enumerate(documents, start=1)),
     )
 
@@ -186,10 +198,3 @@ class _Blocks:
         self._parts.clear()
         if text.strip():
             yield (text, *self._role)
-
-
-def _without_front_matter(text: str) -> str:
-    """Without the block of settings between `---` that site generators put in front."""
-    if text.startswith("---\n") and (end := text.find("\n---\n", 3)) >= 0:
-        return text[end + 5 :]
-    return text

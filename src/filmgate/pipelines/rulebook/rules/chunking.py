@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
-from filmgate.core.books import Box, Page, Role
+from filmgate.core.books import LEFT_OUT, Box, Page
 from filmgate.core.digest import sha256_hex
 from filmgate.core.rulebook import (
     Chunk,
@@ -103,7 +103,7 @@ def _blocks(
     due = 0
     for page in pages:
         for number, line in enumerate(page.lines):
-            if line.role is Role.FURNITURE or not line.text.strip():
+            if line.role in LEFT_OUT or not line.text.strip():
                 continue
             begun = starts.get((page.page, number))
             if begun is not None and begun.place is not None:

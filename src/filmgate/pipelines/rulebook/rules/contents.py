@@ -7,9 +7,9 @@ from difflib import SequenceMatcher
 from functools import cached_property
 from typing import NamedTuple
 
-from filmgate.core.books import BookFacts, Line, Page, Role
+from filmgate.core.books import LEFT_OUT, BookFacts, Line, Page, Role
 from filmgate.core.rulebook import Method, Place, Section
-from filmgate.pipelines.rulebook.rules.furniture import printed_pages
+from filmgate.pipelines.rulebook.rules.page_headers import printed_pages
 from filmgate.pipelines.rulebook.rules.styles import Heading, headings, levels
 from filmgate.pipelines.rulebook.rules.text import cleaned, folded, key
 
@@ -139,9 +139,7 @@ class _Index:
     def __init__(self, page: Page, looks: Sequence[Heading]) -> None:
         self.page = page.page
         self.lines = page.lines
-        self.keys = [
-            key(line.text) if line.role is not Role.FURNITURE else "" for line in page.lines
-        ]
+        self.keys = [key(line.text) if line.role not in LEFT_OUT else "" for line in page.lines]
         self.looks = looks
 
     def find(self, title: str, after: int) -> tuple[Place, str] | None:
@@ -276,7 +274,7 @@ def _contents_line(line: Line) -> tuple[str, int] | None:
     """(title, printed page) of a line with leaders, or with a gap, before a number."""
     raw = line.text.replace("\r", "\t").rstrip()
     number = _PAGE_AT_END.search(raw)
-    if number is None or line.role is Role.FURNITURE:
+    if number is None or line.role in LEFT_OUT:
         return None
     if line.role is not Role.ROW and not _LEADER.search(raw):
         return None

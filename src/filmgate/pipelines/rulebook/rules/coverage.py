@@ -9,6 +9,8 @@ from filmgate.core.errors import ContractBroken
 from filmgate.core.rulebook import Coverage, Skipped, Toc
 from filmgate.pipelines.rulebook.rules.text import cleaned
 
+Reason = Literal["furniture", "front matter", "invisible"]
+
 Taken = dict[tuple[int, int], list[tuple[int, int]]]
 """By page and line: the characters of it that are in chunks."""
 
@@ -55,14 +57,16 @@ def _visible(text: str) -> int:
     return len("".join(text.split()))
 
 
-def _reason(line: Line) -> Literal["furniture", "invisible"] | None:
+def _reason(line: Line) -> Reason | None:
     """Why a line may be in no chunk."""
     if line.role is Role.FURNITURE:
         return "furniture"
+    if line.role is Role.FRONT_MATTER:
+        return "front matter"
     return None if cleaned(line.text) else "invisible"
 
 
-def _skipped(page: Page, line: Line, reason: Literal["furniture", "invisible"]) -> Skipped:
+def _skipped(page: Page, line: Line, reason: Reason) -> Skipped:
     return Skipped(
         page=page.page, char_start=line.start, char_end=line.end, reason=reason, text=line.text
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import groupby
 
-from filmgate.core.books import Line, Page, Role
+from filmgate.core.books import LEFT_OUT, Line, Page, Role
 from filmgate.pipelines.rulebook.rules.styles import LARGER, body_size
 from filmgate.pipelines.rulebook.rules.text import joined
 
@@ -52,7 +52,7 @@ def rights(pages: Sequence[Page]) -> tuple[str | None, str | None]:
 
 def _blocks(page: Page, body: float | None) -> Iterator[str]:
     """The text of a page, parted where a heading stands."""
-    lines = [line for line in page.lines if line.role is not Role.FURNITURE]
+    lines = [line for line in page.lines if line.role not in LEFT_OUT]
     for is_heading, block in groupby(lines, key=partial(_is_heading, body=body)):
         if not is_heading:
             yield joined([line.text for line in block])

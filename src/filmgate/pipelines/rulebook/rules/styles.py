@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from filmgate.core.books import Line, Page, Role
+from filmgate.core.books import LEFT_OUT, Line, Page, Role
 from filmgate.pipelines.rulebook.rules.text import cleaned, key
 
 LARGER = 1.15
@@ -49,7 +49,7 @@ def body_size(pages: Sequence[Page]) -> float | None:
     letters: Counter[float] = Counter()
     for page in pages:
         for line in page.lines:
-            if line.size is not None and line.role is not Role.FURNITURE:
+            if line.size is not None and line.role not in LEFT_OUT:
                 letters[line.size] += len(line.text)
     return max(letters, key=lambda size: (letters[size], -size)) if letters else None
 
@@ -72,7 +72,7 @@ def _on_page(page: Page, body: float, *, is_bold_enough: bool = False) -> Iterat
         first = lines[number]
         is_large = first.size is not None and first.size >= larger
         may_be = is_bold_enough and first.role not in {Role.ROW, Role.HEAD} and is_bold(first)
-        if first.role is Role.FURNITURE or not (is_large or may_be):
+        if first.role in LEFT_OUT or not (is_large or may_be):
             number += 1
             continue
         count = 1
