@@ -1,10 +1,11 @@
-"""Game sessions: extraction beside bare decoding and the straightforward way, checks beside bare
-means, judging again, and two Ray nodes beside one worker.
+"""Game sessions: extraction compared with bare decoding and with a simple script, checks compared
+with bare means, repeated checks, and two Ray nodes compared with one worker.
 
     python benchmarks/gameplay.py [--write] [--files 1000]
 
-A real recording where FILMGATE_TEST_DATA has one, else one that is drawn. Sides take turns, and the
-best of each counts: the machine is shared. What needs torch or Ray says so where it is not there.
+A recording in FILMGATE_TEST_DATA is used if it exists, else a synthetic one. Measurements alternate
+and the best of each counts, because the machine is shared. Those that need torch or Ray are skipped
+with a note if it is not installed.
 """
 
 import argparse
@@ -26,16 +27,16 @@ import av
 import cv2
 import numpy as np
 
-from filmgate.core.gameplay import GameItem, Task
-from filmgate.pipelines.gameplay.extracted import Extracted
-from filmgate.pipelines.gameplay.extracting import extract
-from filmgate.pipelines.gameplay.judging import judge
+from filmgate.core.gameplay import ExtractionTask, GameItem
+from filmgate.pipelines.gameplay.archive_worker import extract_archive
+from filmgate.pipelines.gameplay.extracted import ExtractedFile
+from filmgate.pipelines.gameplay.row_builder import build_rows
 from filmgate.pipelines.gameplay.settings import ExtractionSettings, ManifestSettings
 from filmgate.store.addresses import S3Options, open_store
-from filmgate.tools.demo_sessions import inputs_csv, recording, session_tar, world
-from filmgate.tools.pieces import FilePieces
+from filmgate.tools.byte_ranges import FileByteRanges
+from filmgate.tools.sample_sessions import draw_world, inputs_csv, open_recording, session_tar
 from filmgate.tools.torch_files.reading import PtFile
-from written import write_section
+from page_sections import log, logged_text, write_section
 
 ROOT = Path(__file__).parents[1]
 TORCH = ROOT / ".torch" / "bin" / "python"
@@ -43,7 +44,7 @@ ROUNDS = 5
 MEANS = "v1:is_video_mostly_dark,v1:is_dpi_scale_issue"
 OPEN = partial(open_store, options=S3Options())
 
-STRAIGHTFORWARD = """
+SIMPLE_SCRIPT = """
 import json, shutil, sys, tarfile, time
 import cv2, numpy as np, torch
 archive, folder, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -59,7 +60,7 @@ def work():
     needed = {n for numbers in wanted.values() for n in numbers}
     frames = {}
     for number in range(max(needed) + 1):
-        there, image = video.read()
+        _, image = video.read()
         if number in needed:
             small = cv2.resize(image, (456, 256), interpolation=cv2.INTER_AREA)
             frames[number] = cv2.cvtColor(small, cv2.COLOR_BGR2RGB).transpose(2, 0, 1)
@@ -93,32 +94,32 @@ print(best)
 
 
 def best_of(*sides: Callable[[], Any], rounds: int = ROUNDS) -> list[float]:
-    """The shortest time of each, taking turns."""
+    """Return the shortest time of each function in seconds; they are called alternately."""
     best = [float("inf")] * len(sides)
     for _ in range(rounds):
-        for place, side in enumerate(sides):
-            began = time.perf_counter()
+        for index, side in enumerate(sides):
+            started = time.perf_counter()
             side()
-            best[place] = min(best[place], time.perf_counter() - began)
+            best[index] = min(best[index], time.perf_counter() - started)
     return best
 
 
-def a_session(folder: Path) -> tuple[Path, Path]:
-    """A session's archive, and its video by itself."""
+def make_session(folder: Path) -> tuple[Path, Path]:
+    """Return the archive of a session, and its video file."""
     data = os.environ.get("FILMGATE_TEST_DATA")
     archive, video = folder / "in" / "session.tar", folder / "recording.mp4"
     if data and (Path(data) / "game").is_dir():
         video = Path(data) / "game" / "mt_day_gameplay.mp4"
         inputs = video.with_suffix(".inputs.csv").read_bytes()
         return session_tar(archive, video, inputs=inputs), video
-    with recording(video, (1280, 720)) as write:
+    with open_recording(video, (1280, 720)) as write:
         for number in range(1200):
-            write(np.kron(world(number), np.ones((4, 4, 1), np.uint8)))
+            write(np.kron(draw_world(number), np.ones((4, 4, 1), np.uint8)))
     return session_tar(archive, video, inputs=inputs_csv([])), video
 
 
-def decoded(video: Path, last_wanted: int) -> int:
-    """Bare decoding of what sampling needs: every packet up to the last frame that is wanted."""
+def decode(video: Path, last_wanted: int) -> int:
+    """Decode every packet up to the last frame that sampling needs; return the frame count."""
     count = 0
     with av.open(str(video)) as container:
         stream = container.streams.video[0]
@@ -129,67 +130,69 @@ def decoded(video: Path, last_wanted: int) -> int:
     return count
 
 
-def extraction(folder: Path, archive: Path, video: Path) -> Iterator[str]:
-    """Extraction beside its limit and the straightforward way."""
+def measure_extraction(folder: Path, archive: Path, video: Path) -> Iterator[str]:
+    """Compare extraction with its limit and with the simple script."""
     settings = ExtractionSettings(
         source_bucket=str(archive.parent), manifest_bucket=str(folder / "pt"), skip_existing=False
     )
-    work = partial(extract, Task(key=archive.name), open_store=OPEN, settings=settings)
-    made = work().items[0]
-    extracted = Extracted(PtFile(FilePieces(folder / "pt" / str(made.pt_key))))
+    task = ExtractionTask(key=archive.name)
+    extract = partial(extract_archive, task, open_store=OPEN, settings=settings)
+    item = extract().items[0]
+    pt_path = folder / "pt" / str(item.pt_key)
+    extracted = ExtractedFile(PtFile(FileByteRanges(pt_path)))
     last = extracted.frame_numbers("uniform-60_chw")[-1]
     frames = len(extracted.pts)
-    ours, bare = best_of(work, lambda: decoded(video, last))
+    seconds, limit = best_of(extract, lambda: decode(video, last))
     yield f"{video.name}, {frames} frames of 1280 × 720, {archive.stat().st_size / 1e6:.1f} MB"
-    yield f"  bare decoding (PyAV)             {bare:8.2f} s   {frames / bare:7.0f} frames/s"
-    yield f"  extraction                       {ours:8.2f} s   {bare / ours:.2f} of bare decoding"
-    size = (folder / "pt" / str(made.pt_key)).stat().st_size
-    small = partial(
-        extract,
-        Task(key=archive.name),
+    yield f"  bare decoding (PyAV)             {limit:8.2f} s   {frames / limit:7.0f} frames/s"
+    ratio = f"{limit / seconds:.2f} of bare decoding"
+    yield f"  extraction                       {seconds:8.2f} s   {ratio}"
+    size = pt_path.stat().st_size
+    extract_compressed = partial(
+        extract_archive,
+        task,
         open_store=OPEN,
         settings=settings.model_copy(update={"compress": True}),
     )
-    [slow] = best_of(small, rounds=1)
-    packed = (folder / "pt" / str(made.pt_key)).stat().st_size
-    share = f"{packed / size:.2f} of {size / 1e6:.1f} MB"
-    yield f"  with --compress                  {slow:8.2f} s   {share}"
-    work()
+    [compressed_seconds] = best_of(extract_compressed, rounds=1)
+    share = f"{pt_path.stat().st_size / size:.2f} of {size / 1e6:.1f} MB"
+    yield f"  with --compress                  {compressed_seconds:8.2f} s   {share}"
+    extract()
     if not TORCH.exists():
-        yield "  the straightforward way: torch is not installed (make torch)"
+        yield "  the simple script: torch is not installed (make torch)"
         return
-    other = folder / "other"
-    other.mkdir()
-    line = [str(TORCH), "-c", STRAIGHTFORWARD, str(archive), str(other), str(ROUNDS)]
-    told = subprocess.run(line, check=True, capture_output=True, text=True)
-    theirs = float(told.stdout)
-    [mine] = best_of(work)
+    script_folder = folder / "script"
+    script_folder.mkdir()
+    command = [str(TORCH), "-c", SIMPLE_SCRIPT, str(archive), str(script_folder), str(ROUNDS)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    script_seconds = float(done.stdout)
+    [seconds] = best_of(extract)
     yield (
-        f"  copy, unpack, OpenCV, torch.save {theirs:8.2f} s   "
-        f"extraction is {theirs / mine:.2f} times as fast ({mine:.2f} s in the same minute)"
+        f"  copy, unpack, OpenCV, torch.save {script_seconds:8.2f} s   extraction is "
+        f"{script_seconds / seconds:.2f} times as fast ({seconds:.2f} s in the same minute)"
     )
 
 
-def bare_means(path: Path, places: dict[str, tuple[int, int]], *, by_opencv: bool) -> None:
-    """Reading what the two checks of v1 that are means need, and computing them: as the original
-    does, with numpy's mean, or as fast as can be."""
+def compute_means(path: Path, ranges: dict[str, tuple[int, int]], *, by_opencv: bool) -> None:
+    """Read the byte ranges (start, size) that the two checks of v1 that are means need, and compute
+    the means: with numpy as the original does, or as fast as possible with OpenCV."""
     with path.open("rb") as file:
-        for start, size in places.values():
+        for start, size in ranges.values():
             file.seek(start)
             pixels = np.frombuffer(file.read(size), np.uint8)
             _ = cv2.sumElems(pixels.reshape(-1, 456)) if by_opencv else pixels.mean()
 
 
-def from_disk(path: Path) -> None:
-    """Let the system forget what it holds of a file in memory."""
+def drop_page_cache(path: Path) -> None:
+    """Remove a file from the system's page cache."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def places_in(path: Path) -> dict[str, tuple[int, int]]:
-    """Where the frames that v1 needs lie in a file."""
-    extracted = Extracted(PtFile(FilePieces(path)))
+def needed_ranges(path: Path) -> dict[str, tuple[int, int]]:
+    """Find the byte ranges (start, size) of the frames that the checks of v1 need."""
+    extracted = ExtractedFile(PtFile(FileByteRanges(path)))
     data = path.read_bytes()
     wanted = {
         "dark": extracted.frames("stride-30_chw"),
@@ -198,107 +201,108 @@ def places_in(path: Path) -> dict[str, tuple[int, int]]:
     return {name: (data.find(f.tobytes()), f.nbytes) for name, f in wanted.items()}
 
 
-def manifest(folder: Path, count: int = 20) -> Iterator[str]:
-    """Checks beside their limit and torch.load."""
+def measure_checks(folder: Path, count: int = 20) -> Iterator[str]:
+    """Compare checks with their limit and with torch.load."""
     first = next((folder / "pt").glob("*.pt"))
-    places = places_in(first)
+    ranges = needed_ranges(first)
     settings = ManifestSettings(manifest_bucket=str(folder / "pt"), checks="v1")
     item = GameItem(s3_key="session.tar", status="extracted", pt_key=first.name)
 
-    def judged(given: ManifestSettings) -> None:
+    def check(settings: ManifestSettings) -> None:
         for _ in range(count):
-            judge(item, open_store=OPEN, settings=given)
+            build_rows(item, open_store=OPEN, settings=settings)
 
-    def bare(*, by_opencv: bool) -> None:
+    def compute(*, by_opencv: bool) -> None:
         for _ in range(count):
-            bare_means(first, places, by_opencv=by_opencv)
+            compute_means(first, ranges, by_opencv=by_opencv)
 
     means = settings.model_copy(update={"checks": MEANS})
-    limit, hard, of_means, of_all, of_v2 = best_of(
-        lambda: bare(by_opencv=False),
-        lambda: bare(by_opencv=True),
-        lambda: judged(means),
-        lambda: judged(settings),
-        lambda: judged(settings.model_copy(update={"checks": "v2"})),
+    numpy_s, opencv_s, means_s, v1_s, v2_s = best_of(
+        lambda: compute(by_opencv=False),
+        lambda: compute(by_opencv=True),
+        lambda: check(means),
+        lambda: check(settings),
+        lambda: check(settings.model_copy(update={"checks": "v2"})),
         rounds=3,
     )
     ms = 1000 / count
-    megabytes = sum(size for _, size in places.values()) / 1e6
+    megabytes = sum(size for _, size in ranges.values()) / 1e6
     yield f"a session of {first.stat().st_size / 1e6:.1f} MB, {megabytes:.1f} MB of it needed"
-    yield f"  read, and bare means (numpy)     {limit * ms:8.1f} ms"
-    yield f"  read, and sums (OpenCV)          {hard * ms:8.1f} ms"
-    share = f"{limit / of_means:.2f} of numpy's means"
-    yield f"  v1, dark and borders             {of_means * ms:8.1f} ms  {share}"
-    yield f"  v1, with menus on 20 frames      {of_all * ms:8.1f} ms  {limit / of_all:.2f}"
-    yield f"  v2, nine checks on 60 frames     {of_v2 * ms:8.1f} ms"
+    yield f"  read, and bare means (numpy)     {numpy_s * ms:8.1f} ms"
+    yield f"  read, and sums (OpenCV)          {opencv_s * ms:8.1f} ms"
+    share = f"{numpy_s / means_s:.2f} of numpy's means"
+    yield f"  v1, dark and borders             {means_s * ms:8.1f} ms  {share}"
+    yield f"  v1, with menus on 20 frames      {v1_s * ms:8.1f} ms  {numpy_s / v1_s:.2f}"
+    yield f"  v2, nine checks on 60 frames     {v2_s * ms:8.1f} ms"
     if not TORCH.exists():
         yield "  torch.load: torch is not installed (make torch)"
         return
-    line = [str(TORCH), "-c", TORCH_LOAD, "3", *[str(first)] * count]
-    told = subprocess.run(line, check=True, capture_output=True, text=True)
-    theirs = float(told.stdout)
+    command = [str(TORCH), "-c", TORCH_LOAD, "3", *[str(first)] * count]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    torch_s = float(done.stdout)
     yield (
-        f"  torch.load and the same two      {theirs * ms:8.1f} ms  "
-        f"{theirs / of_means:.1f} times ours"
+        f"  torch.load, same two checks      {torch_s * ms:8.1f} ms  "
+        f"{torch_s / means_s:.1f} times Filmgate's"
     )
-    line = [str(TORCH), "-c", TORCH_LOAD, "1", str(first)]
+    command = [str(TORCH), "-c", TORCH_LOAD, "1", str(first)]
     cold: list[tuple[float, float]] = []
     for _ in range(3):
-        from_disk(first)
-        [ours] = best_of(lambda: judge(item, open_store=OPEN, settings=means), rounds=1)
-        from_disk(first)
-        told = subprocess.run(line, check=True, capture_output=True, text=True)
-        cold.append((ours, float(told.stdout)))
-    ours, theirs = (min(side) for side in zip(*cold, strict=True))
+        drop_page_cache(first)
+        [means_s] = best_of(lambda: build_rows(item, open_store=OPEN, settings=means), rounds=1)
+        drop_page_cache(first)
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        cold.append((means_s, float(done.stdout)))
+    means_s, torch_s = (min(side) for side in zip(*cold, strict=True))
     yield (
-        f"  the same, read from the disk     {theirs * 1000:8.1f} ms  "
-        f"{theirs / ours:.1f} times ours ({ours * 1000:.1f} ms)"
+        f"  the same, read from the disk     {torch_s * 1000:8.1f} ms  "
+        f"{torch_s / means_s:.1f} times Filmgate's ({means_s * 1000:.1f} ms)"
     )
-    judged_once = judge(item, open_store=OPEN, settings=means)
+    rows = build_rows(item, open_store=OPEN, settings=means)
     yield (
-        f"  from a bucket it takes           {judged_once.bytes_read / 1e6:8.1f} MB  "
+        f"  read from a bucket               {rows.bytes_read / 1e6:8.1f} MB  "
         f"instead of {first.stat().st_size / 1e6:.1f}"
     )
 
 
 def run(folder: Path, *arguments: str, workers: int, env: dict[str, str] | None = None) -> Any:
-    """The command, and the manifest it prints."""
-    line = [sys.executable, "-m", "filmgate", "run", "gameplay", "--no-ingest", "--json"]
-    given = {**os.environ, "FILMGATE_HOME": str(folder / "home"), **(env or {})}
-    told = subprocess.run(
-        [*line, *arguments, "--workers", str(workers)],
-        check=True, capture_output=True, text=True, env=given, cwd=folder,
+    """Run the command; return the manifest that it prints."""
+    command = [sys.executable, "-m", "filmgate", "run", "gameplay", "--no-ingest", "--json"]
+    environment = {**os.environ, "FILMGATE_HOME": str(folder / "home"), **(env or {})}
+    done = subprocess.run(
+        [*command, *arguments, "--workers", str(workers)],
+        check=True, capture_output=True, text=True, env=environment, cwd=folder,
     )  # fmt: skip
-    return json.loads(told.stdout)
+    return json.loads(done.stdout)
 
 
-def again(folder: Path, files: int) -> Iterator[str]:
-    """A thousand files, judged, and judged again with another check."""
+def measure_many_files(folder: Path, files: int) -> Iterator[str]:
+    """Check many files, then again with other checks."""
     first = next((folder / "pt").glob("*.pt"))
     many = folder / "many"
     many.mkdir()
     for number in range(files):
         os.link(first, many / f"{number:05}.pt")
     workers = os.cpu_count() or 1
-    yield f"{files} files (one file by as many names: read from memory), {workers} workers"
-    for told, checks in (
+    yield f"{files} files (hard links to one file, read from memory), {workers} workers"
+    for title, checks in (
         ("v2, all nine checks", "v2"),
         ("v1", "v1"),
-        ("one that needs no frames", "is_rate_low"),
-        ("one that needs frames", "is_video_mostly_dark"),
+        ("a check without frames", "is_rate_low"),
+        ("a check with frames", "is_video_mostly_dark"),
     ):
-        began = time.perf_counter()
-        made = run(
+        started = time.perf_counter()
+        manifest = run(
             folder, "--stage", "manifest", "--manifest-bucket", str(many), "--checks", checks,
             workers=workers,
         )  # fmt: skip
-        took = time.perf_counter() - began
-        assert made["stages"]["manifest"]["counts"]["rows"] == files
-        yield f"  {told:32} {took:8.1f} s   {files / took:7.1f} sessions/s, from start to end"
+        seconds = time.perf_counter() - started
+        assert manifest["stages"]["manifest"]["counts"]["rows"] == files
+        rate = files / seconds
+        yield f"  {title:32} {seconds:8.1f} s   {rate:7.1f} sessions/s, from start to end"
 
 
-def on_ray(folder: Path, archive: Path) -> Iterator[str]:
-    """Two Ray nodes beside one worker."""
+def measure_ray(folder: Path, archive: Path) -> Iterator[str]:
+    """Compare two Ray nodes with one worker."""
     try:
         from ray.cluster_utils import Cluster
     except ImportError:
@@ -309,69 +313,69 @@ def on_ray(folder: Path, archive: Path) -> Iterator[str]:
     source.mkdir()
     for number in range(count):
         os.link(archive, source / f"{number}.tar")
-    listed = folder / "several.txt"
-    listed.write_text("".join(f"{number}.tar\n" for number in range(count)))
-    common = ("--stage", "extraction", "--no-skip-existing", "--task-list", str(listed),
+    task_list = folder / "several.txt"
+    task_list.write_text("".join(f"{number}.tar\n" for number in range(count)))
+    common = ("--stage", "extraction", "--no-skip-existing", "--task-list", str(task_list),
               "--source-bucket", str(source))  # fmt: skip
 
-    def took(*more: str, workers: int, **env: str) -> float:
-        made = run(folder, *common, *more, workers=workers, env=env)["stages"]["extraction"]
-        assert made["counts"]["extracted"] == count
-        return float(made["duration_s"])
+    def time_extraction(*options: str, workers: int, **env: str) -> float:
+        manifest = run(folder, *common, *options, workers=workers, env=env)
+        stage = manifest["stages"]["extraction"]
+        assert stage["counts"]["extracted"] == count
+        return float(stage["duration_s"])
 
-    one = took("--manifest-bucket", str(folder / "one"), workers=1)
+    one_worker = time_extraction("--manifest-bucket", str(folder / "one"), workers=1)
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
     try:
-        ray_two = took("--manifest-bucket", str(folder / "two"), "--executor", "ray", workers=2,
-                       RAY_ADDRESS=cluster.address)  # fmt: skip
+        two_nodes = time_extraction(
+            "--manifest-bucket", str(folder / "two"), "--executor", "ray", workers=2,
+            RAY_ADDRESS=cluster.address,
+        )  # fmt: skip
     finally:
-        cluster.shutdown()  # type: ignore[no-untyped-call] # as Ray has it
+        cluster.shutdown()  # type: ignore[no-untyped-call] # untyped in Ray
+    ratio = one_worker / two_nodes
     yield f"{count} archives, {os.cpu_count()} CPUs in all"
-    yield f"  one worker                       {one:8.1f} s   (its decoder uses all CPUs)"
-    yield f"  two Ray nodes                    {ray_two:8.1f} s   {one / ray_two:.2f} times as fast"
-    same = all(
+    yield f"  one worker                       {one_worker:8.1f} s   (its decoder uses all CPUs)"
+    yield f"  two Ray nodes                    {two_nodes:8.1f} s   {ratio:.2f} times as fast"
+    is_same = all(
         (folder / "one" / f"{n}.pt").read_bytes() == (folder / "two" / f"{n}.pt").read_bytes()
         for n in range(count)
     )
-    yield f"  the same bytes: {'yes' if same else 'NO'}"
+    yield f"  the same bytes: {'yes' if is_same else 'NO'}"
 
 
 def main() -> None:
-    """Measure everything, and write the page where that is asked."""
+    """Measure everything, and write the section of the page if requested."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true")
-    parser.add_argument("--files", type=int, default=1000)
-    asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        archive, video = a_session(folder)
-        parts: list[list[str]] = []
-        for part in (
-            extraction(folder, archive, video),
-            manifest(folder),
-            again(folder, asked.files),
-            on_ray(folder, archive),
+    parser.add_argument("--write", action="store_true", help="write docs/explanation/benchmarks.md")
+    parser.add_argument("--files", type=int, default=1000, help="number of files to check")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        archive, video = make_session(folder)
+        for lines in (
+            measure_extraction(folder, archive, video),
+            measure_checks(folder),
+            measure_many_files(folder, options.files),
+            measure_ray(folder, archive),
         ):
-            parts.append([])
-            for line in part:
-                print(line, flush=True)
-                parts[-1].append(line)
-            print()
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    told = "\n\n".join("\n".join(lines) for lines in parts) + f"\n\nmemory: {most} MiB"
-    print(f"memory: {most} MiB")
-    if asked.write:
+            for line in lines:
+                log(line)
+            log()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    log(f"memory: {peak} MiB")
+    if options.write:
         day = f"{datetime.now(UTC):%Y-%m-%d}"
-        where = f"Python {platform.python_version()}, {os.cpu_count()} CPUs, {platform.system()}"
+        machine = f"Python {platform.python_version()}, {os.cpu_count()} CPUs, {platform.system()}"
         write_section(
             "gameplay",
             "# Game sessions\n\n"
-            f"*Written by `python benchmarks/gameplay.py --write`.* {day}, {where}.\n"
-            "The limit of extraction is decoding the same frames and nothing else; that of checks, "
-            "reading the\nbytes they need and computing bare means.\n\n"
-            f"```text\n{told}\n```",
+            f"*Written by `python benchmarks/gameplay.py --write`.* {day}, {machine}.\n"
+            "The limit of extraction is the time to decode the same frames. The limit of the "
+            "checks is the time\nto read the bytes that they need and to compute bare means.\n\n"
+            f"```text\n{logged_text()}\n```",
         )
 
 

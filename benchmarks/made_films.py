@@ -1,4 +1,4 @@
-"""Films that were never shot: runs with artifacts like those of real ones, for benchmarks."""
+"""Runs with synthetic artifacts that resemble those of real films, for benchmarks."""
 
 import hashlib
 import random
@@ -21,62 +21,64 @@ SHARES = {
     "place.classification": 0.03,
     "scene": 0.03,
 }
+"""Artifact type → share of a run's artifacts."""
 COMMON = "gate"
-"""In every eighth text."""
+"""A word in every eighth text."""
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in ("", "ne", "rd", "st", "x")]
-ME = Producer(name="bench", version="1")
-MOMENT = "2026-01-02T03:04:05+00:00"
+PRODUCER = Producer(name="bench", version="1")
+CREATED_AT = "2026-01-02T03:04:05+00:00"
 
 
-def text(random_: random.Random) -> str:
-    """A sentence, with common words more often than rare ones."""
-    words = [WORDS[int(len(WORDS) * random_.random() ** 2)] for _ in range(9)]
-    return " ".join([*words, COMMON] if random_.random() < 1 / 8 else words)
+def make_text(rng: random.Random) -> str:
+    """Make a sentence in which words at the start of `WORDS` are more frequent than others."""
+    words = [WORDS[int(len(WORDS) * rng.random() ** 2)] for _ in range(9)]
+    return " ".join([*words, COMMON] if rng.random() < 1 / 8 else words)
 
 
-def payload(kind: str, number: int, random_: random.Random) -> dict[str, Any]:
-    """One of a type."""
-    sure = round(random_.random(), 3)
-    box = {name: round(random_.random() * 600, 1) for name in ("x", "y", "width", "height")}
+def make_payload(kind: str, number: int, rng: random.Random) -> dict[str, Any]:
+    """Make a payload of an artifact type."""
+    score = round(rng.random(), 3)
+    box = {name: round(rng.random() * 600, 1) for name in ("x", "y", "width", "height")}
     match kind:
         case "scene":
-            return {"scene_index": number, "method": "cut", "score": sure, "frame_number": number}
+            return {"scene_index": number, "method": "cut", "score": score, "frame_number": number}
         case "transcript.segment":
-            return {"text": text(random_), "speaker": None, "confidence": sure, "language": "en"}
+            return {"text": make_text(rng), "speaker": None, "confidence": score, "language": "en"}
         case "ocr.text":
             corners = [[box["x"], box["y"]], [box["x"], 9.0], [9.0, 9.0], [9.0, box["y"]]]
-            told = {"text": text(random_), "language": "en", "frame_number": number}
-            return told | {"confidence": sure, "bounding_box": corners}
+            fields = {"text": make_text(rng), "language": "en", "frame_number": number}
+            return fields | {"confidence": score, "bounding_box": corners}
         case "place.classification":
-            told = {"alternative_labels": [], "frame_number": number}
-            return told | {"label": random_.choice(WORDS[:40]), "confidence": sure}
+            fields = {"alternative_labels": [], "frame_number": number}
+            return fields | {"label": rng.choice(WORDS[:40]), "confidence": score}
         case "object.detection":
-            told = {"label": random_.choice(WORDS[:40]), "frame_number": number}
-            return told | {"confidence": sure, "bounding_box": box}
+            fields = {"label": rng.choice(WORDS[:40]), "frame_number": number}
+            return fields | {"confidence": score, "bounding_box": box}
         case _:
-            told = {"cluster_id": f"p{random_.randrange(12)}", "frame_number": number}
-            return told | {"confidence": sure, "bounding_box": box}
+            fields = {"cluster_id": f"p{rng.randrange(12)}", "frame_number": number}
+            return fields | {"confidence": score, "bounding_box": box}
 
 
-class Prepared:
-    """The port `RunDirectory` as far as an ingest needs it: a manifest and its files."""
+class SyntheticRun:
+    """Implements the part of the port `RunDirectory` that an ingest needs: manifest and files."""
 
     def __init__(self, folder: Path, run_id: str, count: int, seed: int) -> None:
+        """Write about `count` artifacts into a new folder."""
         self.folder = folder
         folder.mkdir(parents=True)
-        random_ = random.Random(seed)
-        refs = [self._write(kind, int(count * share), random_) for kind, share in SHARES.items()]
+        rng = random.Random(seed)
+        refs = [self._write(kind, int(count * share), rng) for kind, share in SHARES.items()]
         config = {"make": {"seed": seed}}
         entry = {
             "status": StageState.SUCCESS,
             "attempt": 1,
-            "ended": MOMENT,
+            "ended": CREATED_AT,
             "artifacts": refs,
-            "producer": ME,
+            "producer": PRODUCER,
             "is_derived": False,
             "derived_from": "commits/make.a1.json",
         }
-        self.bytes_of = Manifest.to_bytes
+        self.manifest_bytes = Manifest.to_bytes
         self.manifest = Manifest(
             producer="bench",
             pipeline="bench",
@@ -89,20 +91,20 @@ class Prepared:
             config_hash=digest_of(config),
             status=RunState.SUCCESS,
             revision=1,
-            created_at=datetime.fromisoformat(MOMENT),
-            updated_at=datetime.fromisoformat(MOMENT) + timedelta(minutes=seed),
+            created_at=datetime.fromisoformat(CREATED_AT),
+            updated_at=datetime.fromisoformat(CREATED_AT) + timedelta(minutes=seed),
             stages={"make": StageEntry.model_validate(entry)},
             metrics={},
         )
 
-    def _write(self, kind: str, count: int, random_: random.Random) -> ArtifactRef:
+    def _write(self, kind: str, count: int, rng: random.Random) -> ArtifactRef:
         path, sha = self.folder / f"{kind}.jsonl", hashlib.sha256()
         with path.open("wb") as file:
             for number in range(count):
                 start = number * 40
                 line = {
                     "ordinal": number,
-                    "payload": payload(kind, number, random_),
+                    "payload": make_payload(kind, number, rng),
                     "span_end_ms": start + 40,
                     "span_start_ms": start,
                 }
@@ -121,14 +123,14 @@ class Prepared:
             artifact_type=kind,
         )
 
-    def refold(self, _lease: None) -> Manifest:
-        """As it is."""
+    def fold_manifest(self, _lease: None) -> Manifest:
+        """Return the manifest."""
         return self.manifest
 
     def open(self, path: str) -> IO[bytes]:
-        """A file."""
+        """Open a file for reading."""
         return (self.folder / path).open("rb")
 
     def facts(self, _path: str) -> FileFacts | None:
-        """Nothing asks."""
+        """Not implemented, because an ingest does not call it."""
         raise NotImplementedError

@@ -1,10 +1,10 @@
-"""The artifact store at size: taking in, jumping, finding, searching, each beside its limit.
+"""The artifact store with many artifacts: ingest, jump, find and search, compared with limits.
 
 Run: python benchmarks/store.py [--artifacts 1000000] [--large 10000000]
 
-With `--large` a second database is filled with so many, and it is printed how the cost grew.
-One film's runs are taken in as in earnest; the other films are copies of it, made inside the
-database, since what is measured then is asking.
+With `--large`, a second database with that many artifacts is filled, and the growth of query times
+is printed. The runs of one film are ingested normally; the other films are copies made inside the
+database, because only queries are measured on them.
 """
 
 import argparse
@@ -33,46 +33,47 @@ from filmgate.core.ids import AssetId
 from filmgate.core.jump_filters import JumpFilters
 from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.ports import RunDirectory
-from filmgate.core.publishing import Origin
+from filmgate.core.publishing import ManifestLocation
 from filmgate.core.questions import Direction, JumpKind, TextSource
 from filmgate.core.result_store import ArtifactRow, ArtifactRows
 from filmgate.db import projections, rows
+from filmgate.db.artifact_queries import ArtifactQueries
 from filmgate.db.connection import connected
 from filmgate.db.embedded import EmbeddedPostgres
 from filmgate.db.queries import queries
 from filmgate.db.result_store import PostgresResults
-from filmgate.db.serving import Serving
 from filmgate.sync.ingest import ingest_run
-from made_films import COMMON, ME, WORDS, Prepared
-from written import write_section
+from made_films import COMMON, PRODUCER, WORDS, SyntheticRun
+from page_sections import log, logged_text, write_section
 
-HERE = Origin(source="file:///benchmarks", manifest_key="manifest.json")
+LOCATION = ManifestLocation(source="file:///benchmarks", manifest_key="manifest.json")
 
 RUNS = 50
 PER_RUN = 2500
-ASKED = 2000
+QUERIES = 2000
 
 
-def as_run(prepared: Prepared) -> RunDirectory:
-    """For the type checker."""
-    return cast("RunDirectory", prepared)
+def as_run_directory(run: SyntheticRun) -> RunDirectory:
+    """Cast for the type checker."""
+    return cast("RunDirectory", run)
 
 
 @contextmanager
 def emptied(connection: psycopg.Connection) -> Iterator[None]:
-    """The database as if nothing had been taken in, before and after."""
-    connection.execute("truncate assets, runs, pipeline.inbox cascade")
+    """Delete all ingested runs before and after the block."""
+    statement = "truncate assets, runs, screenalytics.runs, pipeline.inbox cascade"
+    connection.execute(statement)
     yield
-    connection.execute("truncate assets, runs, pipeline.inbox cascade")
+    connection.execute(statement)
 
 
-def prebuilt(prepared: Prepared) -> dict[str, list[ArtifactRow]]:
-    """Every record as it goes into the database, read and checked beforehand."""
-    made: dict[str, list[ArtifactRow]] = {}
-    for _, _, ref in prepared.manifest.artifact_refs:
-        with prepared.open(ref.path) as file:
+def prepare_rows(run: SyntheticRun) -> dict[str, list[ArtifactRow]]:
+    """Read every record of a run as it is inserted into the database: path → rows."""
+    prepared: dict[str, list[ArtifactRow]] = {}
+    for _, _, ref in run.manifest.artifact_refs:
+        with run.open(ref.path) as file:
             lines = [json.loads(line) for line in file]
-        made[ref.path] = [
+        prepared[ref.path] = [
             ArtifactRow(
                 line["ordinal"],
                 line["span_start_ms"],
@@ -81,47 +82,51 @@ def prebuilt(prepared: Prepared) -> dict[str, list[ArtifactRow]]:
             )
             for line in lines
         ]
-    return made
+    return prepared
 
 
 def measure_ingest(connection: psycopg.Connection, folder: Path, count: int) -> None:
-    """Ours, the limit, and row by row."""
-    prepared = Prepared(folder / "ingest", "r", count, 1)
-    ready = prebuilt(prepared)
-    few = {path: found[: max(1, len(found) // 10)] for path, found in ready.items()}
-    rates: dict[str, list[float]] = {"ours": [], "copy": [], "single": []}
+    """Compare the ingest with COPY of prepared bytes, and with single inserts."""
+    run = SyntheticRun(folder / "ingest", "r", count, 1)
+    prepared = prepare_rows(run)
+    tenth = {path: found[: max(1, len(found) // 10)] for path, found in prepared.items()}
+    rates: dict[str, list[float]] = {"ingest": [], "copy": [], "single": []}
     for _ in range(3):
         with emptied(connection):
             results = PostgresResults(connection, BUILT_IN)
-            seconds = timed(partial(ingest_run, as_run(prepared), results, BUILT_IN)) / 1000
-            rates["ours"].append(sum(map(len, ready.values())) / seconds)
+            ingest = partial(ingest_run, as_run_directory(run), results, BUILT_IN)
+            rates["ingest"].append(sum(map(len, prepared.values())) / time_ms(ingest) * 1000)
         with emptied(connection):
             blocks = {
-                path: list(rows.copied(keys, ready[path]))
-                for path, keys in laid(connection, prepared).items()
+                path: list(rows.copy_blocks(keys, prepared[path]))
+                for path, keys in ingest_without_rows(connection, run).items()
             }
-            seconds = timed(partial(write, connection, prepared, partial(copy, blocks))) / 1000
-            rates["copy"].append(sum(map(len, ready.values())) / seconds)
+            write = partial(write_rows, connection, partial(copy_rows, blocks))
+            rates["copy"].append(sum(map(len, prepared.values())) / time_ms(write) * 1000)
         with emptied(connection):
-            laid(connection, prepared)
-            seconds = timed(partial(write, connection, prepared, partial(insert, few))) / 1000
-            rates["single"].append(sum(map(len, few.values())) / seconds)
-    ours, copied, single = (statistics.median(rates[name]) for name in ("ours", "copy", "single"))
-    say(f"taken in, read and validated      {ours:12,.0f} records/s")
-    say(f"  COPY of bytes made before       {copied:12,.0f} records/s  ({ours / copied:.2f} of it)")
-    say(f"  single inserts, one transaction {single:12,.0f} records/s  ({ours / single:.1f} x)")
+            ingest_without_rows(connection, run)
+            write = partial(write_rows, connection, partial(insert_rows, tenth))
+            rates["single"].append(sum(map(len, tenth.values())) / time_ms(write) * 1000)
+    ingested, copied, single = (
+        statistics.median(rates[name]) for name in ("ingest", "copy", "single")
+    )
+    share = f"({ingested / copied:.2f} of it)"
+    log(f"ingested, read and validated      {ingested:12,.0f} records/s")
+    log(f"  COPY of prepared bytes          {copied:12,.0f} records/s  {share}")
+    log(f"  single inserts, one transaction {single:12,.0f} records/s  ({ingested / single:.1f} x)")
 
 
 Keys = dict[str, dict[str, Any]]
+"""Path of an artifact file → its key columns."""
 
 
-def laid(connection: psycopg.Connection, prepared: Prepared) -> Keys:
-    """A run that is taken in without its records; the keys of each of its files."""
+def ingest_without_rows(connection: psycopg.Connection, run: SyntheticRun) -> Keys:
+    """Ingest a run without its records; return the keys of its files."""
     files = [
-        ArtifactRows("make", ref, str(ref.artifact_type), ME, prepared.manifest.created_at, ())
-        for _, _, ref in prepared.manifest.artifact_refs
+        ArtifactRows("make", ref, str(ref.artifact_type), PRODUCER, run.manifest.created_at, ())
+        for _, _, ref in run.manifest.artifact_refs
     ]
-    PostgresResults(connection, BUILT_IN).ingest(prepared.manifest, "0" * 64, HERE, files)
+    PostgresResults(connection, BUILT_IN).ingest(run.manifest, "0" * 64, LOCATION, files)
     with connection.cursor(row_factory=dict_row) as cursor:
         found = cursor.execute(
             "select path, asset_key, run_key, type_key from artifact_files"
@@ -129,78 +134,78 @@ def laid(connection: psycopg.Connection, prepared: Prepared) -> Keys:
     return {row.pop("path"): row for row in found}
 
 
-def write(
+def write_rows(
     connection: psycopg.Connection,
-    prepared: Prepared,
-    put: Callable[[psycopg.Connection, str, dict[str, Any]], None],
+    write_file: Callable[[psycopg.Connection, str, dict[str, Any]], None],
 ) -> None:
-    """Records into the same tables, under the same keys, with the same projections."""
+    """Write the records of all files with `write_file`, in one transaction, into the same tables
+    with the same keys and projections as an ingest."""
     found = connection.execute("select path, asset_key, run_key, type_key from artifact_files")
     names = ("asset_key", "run_key", "type_key")
-    keyed: Keys = {path: dict(zip(names, keys, strict=True)) for path, *keys in found}
+    keys_of_files: Keys = {path: dict(zip(names, keys, strict=True)) for path, *keys in found}
     with connection.transaction():
-        for path, keys in keyed.items():
-            put(connection, path, keys)
+        for path, keys in keys_of_files.items():
+            write_file(connection, path, keys)
             connection.execute(queries("ingest")["describe_file"], keys)
         projections.fill(connection, BUILT_IN.projections, keys)
         connection.execute(queries("ingest")["refresh_served"], keys)
 
 
-def copy(
+def copy_rows(
     blocks: dict[str, list[tuple[bytes, int]]],
     connection: psycopg.Connection,
     path: str,
     _keys: dict[str, Any],
 ) -> None:
-    """What COPY takes."""
+    """Write the prepared bytes of a file with COPY."""
     with connection.cursor() as cursor, cursor.copy(queries("ingest")["copy_rows"]) as sink:
         for block, _ in blocks[path]:
             sink.write(block)
 
 
-def insert(
-    ready: dict[str, list[ArtifactRow]],
+def insert_rows(
+    prepared: dict[str, list[ArtifactRow]],
     connection: psycopg.Connection,
     path: str,
     keys: dict[str, Any],
 ) -> None:
-    """One statement a row."""
+    """Write the rows of a file with one statement per row."""
     statement = queries("artifacts")["add_row"]
-    for row in ready[path]:
-        told = row._asdict() | {"payload": row.payload.decode()}
-        connection.execute(statement, keys | told, prepare=True)
+    for row in prepared[path]:
+        values = row._asdict() | {"payload": row.payload.decode()}
+        connection.execute(statement, keys | values, prepare=True)
 
 
 def measure_memory(folder: Path, url: str, count: int) -> None:
-    """The most memory that taking in so many records needs, in a process of its own."""
+    """Measure the peak memory of ingesting that many records, in a separate process."""
     code = (
         "import resource, sys; from pathlib import Path; sys.path.insert(0, 'benchmarks');"
-        "import store; store.take_in_apart(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]));"
+        "import store; store.ingest_records(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]));"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
     )
     for size in (count // 10, count):
         command = [sys.executable, "-c", code, str(folder), url, str(size)]
-        told = subprocess.run(command, capture_output=True, check=True, text=True)
-        say(f"memory to take in {size:10,d}       {int(told.stdout):12,d} MiB at most")
+        done = subprocess.run(command, capture_output=True, check=True, text=True)
+        log(f"memory to ingest  {size:10,d}       {int(done.stdout):12,d} MiB at most")
 
 
-def take_in_apart(folder: Path, url: str, count: int) -> None:
-    """Take in a run of so many records."""
+def ingest_records(folder: Path, url: str, count: int) -> None:
+    """Ingest a run of that many records."""
     with connected(url) as connection, emptied(connection):
-        prepared = Prepared(folder / f"apart{count}", "r", count, 1)
-        ingest_run(as_run(prepared), PostgresResults(connection, BUILT_IN), BUILT_IN)
+        run = SyntheticRun(folder / f"records{count}", "r", count, 1)
+        ingest_run(as_run_directory(run), PostgresResults(connection, BUILT_IN), BUILT_IN)
 
 
 def fill(connection: psycopg.Connection, folder: Path, artifacts: int) -> int:
-    """Films with fifty runs each, `artifacts` in all; how many films."""
+    """Make films with `RUNS` runs each and `artifacts` in all; return the number of films."""
     films = max(1, artifacts // (RUNS * PER_RUN))
     results = PostgresResults(connection, BUILT_IN)
     for number in range(RUNS):
-        name = folder / f"run{number}"
-        prepared = Prepared(name, f"r{number}", PER_RUN, number)
-        ingest_run(as_run(prepared), results, BUILT_IN)
-        shutil.rmtree(name)
-    connection.execute("set session_replication_role = replica")  # the copies break no key
+        run_folder = folder / f"run{number}"
+        run = SyntheticRun(run_folder, f"r{number}", PER_RUN, number)
+        ingest_run(as_run_directory(run), results, BUILT_IN)
+        shutil.rmtree(run_folder)
+    connection.execute("set session_replication_role = replica")  # the copies violate no key
     connection.execute(
         "insert into assets (asset_id, input_hash, uri, size_bytes, media)"
         " select 'film' || n, input_hash, uri, size_bytes, media"
@@ -218,12 +223,12 @@ def fill(connection: psycopg.Connection, folder: Path, artifacts: int) -> int:
                 [table],
             )
         ]
-        mine = ", ".join(f"x.{name}" for name in columns[1:])
+        values = ", ".join(f"x.{name}" for name in columns[1:])
         override = " overriding system value" if table == "runs" else ""
         assert columns[0] == "asset_key"
         connection.execute(
             f"insert into {table} ({', '.join(columns)}){override}"
-            f" select a.asset_key, {mine} from {table} x, assets a"
+            f" select a.asset_key, {values} from {table} x, assets a"
             " where x.asset_key = %s and a.asset_key <> %s order by a.asset_key",
             [first[0], first[0]],
         )
@@ -233,11 +238,11 @@ def fill(connection: psycopg.Connection, folder: Path, artifacts: int) -> int:
     return films
 
 
-NAMES = tuple(each.name for each in BUILT_IN.projections)
+NAMES = tuple(projection.name for projection in BUILT_IN.projections)
 
 
-def sizes(connection: psycopg.Connection) -> None:
-    """Bytes an artifact, tables and indexes apart."""
+def measure_sizes(connection: psycopg.Connection) -> None:
+    """Measure the bytes per artifact in tables and in indexes."""
     row = connection.execute("select count(*) from artifact_rows").fetchone()
     assert row is not None
     for title, pattern in (("artifacts", "artifact_rows%"), ("projections", None)):
@@ -249,143 +254,136 @@ def sizes(connection: psycopg.Connection) -> None:
         ).fetchone()
         assert found is not None
         table, indexes = (int(size) / row[0] for size in found)
-        say(f"  {title:12} {table:6.0f} bytes an artifact, {indexes:6.0f} in indexes")
+        log(f"  {title:12} {table:6.0f} bytes per artifact, {indexes:6.0f} in indexes")
 
 
-Asks = dict[str, Callable[[], object]]
+Queries = dict[str, Callable[[], object]]
+"""Name of a query → a function that executes it."""
 
 
-def questions(connection: psycopg.Connection, films: int) -> Asks:
-    """What is asked of a database."""
-    serving, random_ = Serving(connection), random.Random(7)
+def make_queries(connection: psycopg.Connection, films: int) -> Queries:
+    """Make the queries to a database, each on a random film."""
+    serving, rng = ArtifactQueries(connection), random.Random(7)
     kinds = [kind for kind in JumpKind if kind is not JumpKind.PERSON]
 
     def film() -> AssetId:
-        number = random_.randrange(films)
+        number = rng.randrange(films)
         return AssetId("film" if number == 0 else f"film{number + 1}")
 
     def jump() -> object:
-        from_ms = random_.randrange(1, PER_RUN)
-        return serving.jump(film(), random_.choice(kinds), random_.choice(list(Direction)), from_ms)
+        from_ms = rng.randrange(1, PER_RUN)
+        return serving.jump(film(), rng.choice(kinds), rng.choice(list(Direction)), from_ms)
 
-    def label() -> object:
-        wanted = JumpFilters(label=random_.choice(WORDS[:40]))
-        return serving.jump(film(), JumpKind.OBJECT, Direction.NEXT, 0, wanted)
+    def jump_to_label() -> object:
+        filters = JumpFilters(label=rng.choice(WORDS[:40]))
+        return serving.jump(film(), JumpKind.OBJECT, Direction.NEXT, 0, filters)
 
     return {
-        BARE: lambda: connection.execute("select 1", prepare=True).fetchone(),
+        SELECT_1: lambda: connection.execute("select 1", prepare=True).fetchone(),
         "jump": jump,
-        "jump to a label": label,
+        "jump to a label": jump_to_label,
         "find, a common word": lambda: serving.find(film(), COMMON, source=TextSource.ALL),
-        "find, any word": lambda: serving.find(film(), random_.choice(WORDS)),
+        "find, any word": lambda: serving.find(film(), rng.choice(WORDS)),
         "search, a common word": lambda: serving.search(COMMON),
-        "search, any word": lambda: serving.search(random_.choice(WORDS)),
+        "search, any word": lambda: serving.search(rng.choice(WORDS)),
     }
 
 
-BARE = "select 1"
+SELECT_1 = "select 1"
 
 
-def measure_asking(databases: dict[int, Asks]) -> None:
-    """Median and p99 of each question to each database, all of them in turn."""
-    took: dict[tuple[int, str], list[float]] = {}
-    for turn in range(ASKED):
-        for size, asks in databases.items():
-            for name, ask in asks.items():
+def measure_queries(databases: dict[int, Queries]) -> None:
+    """Measure median and p99 of each query to each database, in alternation."""
+    times: dict[tuple[int, str], list[float]] = {}
+    for turn in range(QUERIES):
+        for size, database_queries in databases.items():
+            for name, query in database_queries.items():
                 if not name.startswith("search") or turn % 10 == 0:
-                    took.setdefault((size, name), []).append(timed(ask))
-    p50 = {key: statistics.median(times) for key, times in took.items()}
-    p99 = {key: statistics.quantiles(times, n=100)[98] for key, times in took.items()}
-    for size, asks in databases.items():
-        say(f"\nasking {size:,} artifacts")
-        for name in asks:
-            key, bare = (size, name), (size, BARE)
-            ratios = f"({p50[key] / p50[bare]:5.1f} x and {p99[key] / p99[bare]:5.1f} x a bare one)"
-            say(f"  {name:24} {p50[key]:8.3f} ms, p99 {p99[key]:8.3f} ms  {ratios}")
+                    times.setdefault((size, name), []).append(time_ms(query))
+    p50 = {key: statistics.median(found) for key, found in times.items()}
+    p99 = {key: statistics.quantiles(found, n=100)[98] for key, found in times.items()}
+    for size, database_queries in databases.items():
+        log(f"\nqueries over {size:,} artifacts")
+        for name in database_queries:
+            key, base = (size, name), (size, SELECT_1)
+            ratios = f"({p50[key] / p50[base]:5.1f} x and {p99[key] / p99[base]:5.1f} x `select 1`)"
+            log(f"  {name:24} {p50[key]:8.3f} ms, p99 {p99[key]:8.3f} ms  {ratios}")
     if len(databases) > 1:
         small, large = databases
-        say(f"\nfrom {small:,} to {large:,} artifacts: median, p99")
+        log(f"\nfrom {small:,} to {large:,} artifacts: median, p99")
         for name in databases[small]:
-            grown = [each[large, name] / each[small, name] for each in (p50, p99)]
-            say(f"  {name:24} {grown[0]:8.2f} x      {grown[1]:8.2f} x")
+            growth = [figures[large, name] / figures[small, name] for figures in (p50, p99)]
+            log(f"  {name:24} {growth[0]:8.2f} x      {growth[1]:8.2f} x")
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Milliseconds."""
-    began = time.perf_counter()
+def time_ms(work: Callable[[], object]) -> float:
+    """Return the milliseconds that a call takes."""
+    started = time.perf_counter()
     work()
-    return (time.perf_counter() - began) * 1000
+    return (time.perf_counter() - started) * 1000
 
 
 @contextmanager
-def filled(folder: Path, artifacts: int) -> Iterator[Asks]:
-    """A database with so many artifacts, and what is asked of it."""
+def filled_database(folder: Path, artifacts: int) -> Iterator[Queries]:
+    """Start a database with that many artifacts, and yield the queries to it."""
     server = EmbeddedPostgres(folder / f"pg{artifacts}")
-    with server.used() as url, connected(url) as connection:
-        began = time.perf_counter()
+    with server.running() as url, connected(url) as connection:
+        started = time.perf_counter()
         films = fill(connection, folder / f"files{artifacts}", artifacts)
-        seconds = time.perf_counter() - began
-        say(f"\n{artifacts:,} artifacts, {films} films with {RUNS} runs, filled in {seconds:.0f} s")
-        sizes(connection)
-        yield questions(connection, films)
+        seconds = time.perf_counter() - started
+        log(f"\n{artifacts:,} artifacts, {films} films with {RUNS} runs, filled in {seconds:.0f} s")
+        measure_sizes(connection)
+        yield make_queries(connection, films)
 
 
 def main() -> None:
-    """Measure in turn, print medians and ratios."""
+    """Measure everything, and write the section of the page if requested."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--artifacts", type=int, default=1_000_000)
-    parser.add_argument("--large", type=int, default=0)
-    parser.add_argument("--records", type=int, default=100_000, help="in a run that is taken in")
-    parser.add_argument("--memory", type=int, default=1_000_000, help="in the run for memory")
-    parser.add_argument("--write", action="store_true", help="put it into the docs")
-    asked = parser.parse_args()
-    measure(asked)
-    if asked.write:
-        write_section("store", section("\n".join(SAID)))
+    parser.add_argument("--large", type=int, default=0, help="artifacts in a second database")
+    parser.add_argument("--records", type=int, default=100_000, help="records of the ingested run")
+    parser.add_argument("--memory", type=int, default=1_000_000, help="records for the memory test")
+    parser.add_argument("--write", action="store_true", help="write docs/explanation/benchmarks.md")
+    options = parser.parse_args()
+    measure(options)
+    if options.write:
+        write_section("store", section())
 
 
-SAID: list[str] = []
-
-
-def say(line: str) -> None:
-    """Print a line, and keep it for the page."""
-    print(line, flush=True)
-    SAID.append(line)
-
-
-def section(lines: str) -> str:
-    """What was measured, as it stands on the page."""
+def section() -> str:
+    """Return the section of the page."""
     machine = f"Python {platform.python_version()}, {os.cpu_count()} CPUs, {platform.system()}"
     return f"""# The artifact store
 
 *Written by `python benchmarks/store.py --large 10000000 --write`.* {datetime.now(UTC).date()},
-{machine}. Every film has {RUNS} runs of {PER_RUN:,} artifacts; each question is asked
-{ASKED:,} times of random films (a search {ASKED // 10:,} times), in turn with a bare `select 1`
-over the same connection, which is the limit: what the way to the server and back costs. Times are
-those of the whole call in Python, until the answer is made.
+{machine}. Every film has {RUNS} runs of {PER_RUN:,} artifacts. Each query is executed {QUERIES:,}
+times on random films (a search {QUERIES // 10:,} times). A bare `select 1` over the same connection
+alternates with it and is the limit: the cost of a round trip to the server. Times are those of the
+whole call in Python, until the answer exists.
 
-Aimed at: taking in at 0.45 or more of COPY and 4 times single inserts, in 300 MiB; a jump within 3
-times a bare one at the median and 10 times at p99; find within 5 ms and search within 50 ms at p99;
-all of that growing by less than half from one million to ten.
+Targets: ingest at 0.45 or more of COPY and 4 times single inserts, in 300 MiB. A jump within 3
+times a `select 1` at the median and 10 times at p99. Find within 5 ms and search within 50 ms at
+p99. All of these grow by less than half from one million artifacts to ten.
 
 ```text
-{lines.strip()}
+{logged_text().strip()}
 ```
 """
 
 
-def measure(asked: argparse.Namespace) -> None:
-    """All of it."""
+def measure(options: argparse.Namespace) -> None:
+    """Measure everything, in temporary databases."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        with EmbeddedPostgres(root / "pg").used() as url:
+        with EmbeddedPostgres(root / "pg").running() as url:
             with connected(url) as connection:
-                measure_ingest(connection, root, asked.records)
-            if asked.memory:
-                measure_memory(root, url, asked.memory)
+                measure_ingest(connection, root, options.records)
+            if options.memory:
+                measure_memory(root, url, options.memory)
         with ExitStack() as stack:
-            sizes_asked = [asked.artifacts, *([asked.large] if asked.large else [])]
-            measure_asking({size: stack.enter_context(filled(root, size)) for size in sizes_asked})
+            sizes = [options.artifacts, *([options.large] if options.large else [])]
+            databases = {size: stack.enter_context(filled_database(root, size)) for size in sizes}
+            measure_queries(databases)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Publishing and syncing, each beside the limit of what it does.
+"""Publish and sync, each compared with its limit.
 
     python benchmarks/sync.py [--runs 600] [--write]
 
-Taking in: consumers take runs that lie in a folder; beside it, connections that insert the same
-rows in bare transactions, one a run, from values made beforehand. One at a time, then three.
-Publishing: a run's files to a folder and to an S3 server; beside it, `obstore.put` of the same
-files, one after the other, and as many at once as publishing does.
+Ingest: consumers ingest runs from a folder, compared with connections that insert the same rows
+from prepared values, in one bare transaction per run; with one consumer, then with three. Publish:
+the files of a run are published to a folder and to an S3 server, compared with `obstore.put` of the
+same files, one by one and as many at once as publishing does.
 """
 
 import argparse
@@ -41,50 +41,44 @@ from filmgate.core.manifest import Manifest, StageEntry
 from filmgate.core.objects import ObjectStore
 from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.plan import Done, Outcome, Plan, Producer, Settings, stage
-from filmgate.core.ports import Bench
-from filmgate.core.publishing import MANIFEST, Origin, run_place
+from filmgate.core.ports import StageContext
+from filmgate.core.publishing import MANIFEST, ManifestLocation, run_prefix
 from filmgate.core.records import ArtifactRef, Asset, RunHead
 from filmgate.core.screentime import SCREENTIME, PersonTime, ScreenTime
 from filmgate.core.states import RunState, StageState
-from filmgate.db import product
+from filmgate.db import screenalytics
 from filmgate.db.connection import connected
 from filmgate.db.deliveries import Deliveries
 from filmgate.db.embedded import EmbeddedPostgres
 from filmgate.db.queries import queries
 from filmgate.db.rows import identity_of
 from filmgate.engine.inputs import read_inputs
-from filmgate.engine.invocation import Invocation, Request, in_process
+from filmgate.engine.invocation import Invocation, Request, in_process_executor
+from filmgate.engine.journal import NullObserver
 from filmgate.engine.runner import execute
 from filmgate.store.addresses import S3Options, open_store
 from filmgate.store.home import Home
 from filmgate.store.run_directory import FolderRun
 from filmgate.sync.consumer import Consumer
-from filmgate.sync.line import Line
 from filmgate.sync.publish import publish_run
-from filmgate.sync.screenalytics import SyncScreenalytics
-from written import write_section
+from filmgate.sync.screenalytics import ScreenalyticsIngestor
+from filmgate.sync.subscription import Subscription
+from page_sections import log, logged_text, write_section
 
 FILES = 24
-"""Of an episode's run."""
+"""Number of files of an episode's run."""
 PEOPLE = 8
 ROUNDS = 3
-AT_ONCE = 8
-ME = Producer(name="bench", version="1")
+CONCURRENCY = 8
+PRODUCER = Producer(name="bench", version="1")
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SIZES = [200, 2_000, 20_000, 200_000, 2_000_000, 8_000_000] * 4
-"""Bytes of the files of a run that is published, as an episode has them."""
+"""Sizes in bytes of the files of a published run, similar to those of an episode."""
 PORT = 6173
-SAID: list[str] = []
 
 
-def say(line: str) -> None:
-    """Print a line, and keep it for the page."""
-    print(line, flush=True)
-    SAID.append(line)
-
-
-def person(number: int) -> PersonTime:
-    """Somebody's time on screen."""
+def person_time(number: int) -> PersonTime:
+    """Make the screen time of a person."""
     return PersonTime(
         identity_id=f"c{number}",
         vector_sha256="a" * 64,
@@ -105,18 +99,18 @@ def person(number: int) -> PersonTime:
     )
 
 
-TIMES = ScreenTime(
-    people=tuple(person(number) for number in range(PEOPLE)),
+SCREEN_TIME = ScreenTime(
+    people=tuple(person_time(number) for number in range(PEOPLE)),
     duration_ms=2_600_000,
     speaking_by=None,
     unidentified_face_ms=0,
     thresholds_hash="sha256:0",
 )
-SCREENTIME_BYTES = canonical_json(TIMES.model_dump(mode="json"))
+SCREENTIME_BYTES = canonical_json(SCREEN_TIME.model_dump(mode="json"))
 
 
-def ref_of(path: str, data: bytes, schema: str) -> ArtifactRef:
-    """What a manifest says of a file."""
+def make_ref(path: str, data: bytes, schema: str) -> ArtifactRef:
+    """Make a manifest's entry of a file."""
     return ArtifactRef(
         key=path.partition(".")[0],
         path=path,
@@ -130,10 +124,10 @@ def ref_of(path: str, data: bytes, schema: str) -> ArtifactRef:
     )
 
 
-def manifest_of(number: int) -> Manifest:
-    """A run with as many files and stages as an episode's."""
-    refs = [ref_of("screentime.json", SCREENTIME_BYTES, SCREENTIME)]
-    refs += [ref_of(f"file{n}.json", b"{}", "bench.file") for n in range(FILES - 1)]
+def make_manifest(number: int) -> Manifest:
+    """Make the manifest of a run with as many files and stages as an episode's."""
+    refs = [make_ref("screentime.json", SCREENTIME_BYTES, SCREENTIME)]
+    refs += [make_ref(f"file{n}.json", b"{}", "bench.file") for n in range(FILES - 1)]
     stages = {
         f"stage{n}": StageEntry(
             status=StageState.SUCCESS,
@@ -144,8 +138,8 @@ def manifest_of(number: int) -> Manifest:
             fingerprint=digest(b"x"),
             record_sha256=sha256_hex(b"x"),
             artifacts=tuple(refs[n::12]),
-            producer=ME,
-            counts={"things": 3},
+            producer=PRODUCER,
+            counts={"items": 3},
             is_derived=False,
             derived_from=f"commits/stage{n}.a1.json",
         )
@@ -176,49 +170,51 @@ def manifest_of(number: int) -> Manifest:
     )
 
 
-def lay(folder: Path, count: int) -> None:
-    """So many runs in a folder, as publishing leaves them."""
+def write_published_runs(folder: Path, count: int) -> None:
+    """Write published runs into a folder."""
     for number in range(count):
-        manifest = manifest_of(number)
-        place = folder / run_place(manifest.asset.id, "r1")
-        place.mkdir(parents=True)
+        manifest = make_manifest(number)
+        run_folder = folder / run_prefix(manifest.asset.id, "r1")
+        run_folder.mkdir(parents=True)
         for _, _, ref in manifest.artifact_refs:
             data = SCREENTIME_BYTES if ref.schema_name == SCREENTIME else b"{}"
-            (place / ref.path).write_bytes(data)
-        (place / MANIFEST).write_bytes(manifest.to_bytes())
+            (run_folder / ref.path).write_bytes(data)
+        (run_folder / MANIFEST).write_bytes(manifest.to_bytes())
 
 
-def take_in(url: str, folder: Path, _share: range) -> None:
-    """Ours: one consumer, until nothing is left."""
+def ingest(url: str, folder: Path, _share: range) -> None:
+    """Ingest all runs with one consumer."""
     with connected(url) as connection:
         store = open_store(str(folder), S3Options())
-        stage_ = SyncScreenalytics()
-        deliveries = Deliveries(connection, stage_.name)
+        ingestor = ScreenalyticsIngestor()
+        deliveries = Deliveries(connection, ingestor.name)
         with Consumer(
-            connection, stage_, lambda _: store, concurrency=AT_ONCE, lease_s=30
+            connection, ingestor, lambda _: store, concurrency=CONCURRENCY, lease_s=30
         ) as consumer:
-            for _ in Line.of_store(connection, store, deliveries, consumer).run():
+            for _ in Subscription.from_store(connection, store, deliveries, consumer).run():
                 pass
 
 
 def insert(url: str, _folder: Path, share: range) -> None:
-    """The limit: the same rows from values at hand, in a bare transaction each."""
-    ready = [rows_of(manifest) for manifest in map(manifest_of, share)]
+    """Insert the same rows from prepared values, one bare transaction per run: the limit."""
+    prepared = [prepare_statements(manifest) for manifest in map(make_manifest, share)]
     with connected(url) as connection:
         barrier.wait()
-        for statements in ready:
+        for statements in prepared:
             with connection.transaction():
                 for statement, values in statements:
                     connection.execute(statement, values, prepare=True)
 
 
-def rows_of(manifest: Manifest) -> list[tuple[LiteralString, dict[str, Any]]]:
-    """The statements and values that make what taking in a run leaves: five tables' rows."""
+def prepare_statements(manifest: Manifest) -> list[tuple[LiteralString, dict[str, Any]]]:
+    """Prepare the statements and values for the rows of an ingested run, in five tables."""
     sha256 = sha256_hex(manifest.to_bytes())
-    origin = Origin(source="file:///bench", manifest_key=f"{manifest.asset.id}/{MANIFEST}")
+    origin = ManifestLocation(
+        source="file:///bench", manifest_key=f"{manifest.asset.id}/{MANIFEST}"
+    )
     run = identity_of(manifest)
     receipt = run | {
-        "stage": product.STAGE,
+        "stage": screenalytics.STAGE,
         "source": origin.source,
         "manifest_key": origin.manifest_key,
         "manifest_sha256": sha256,
@@ -227,10 +223,12 @@ def rows_of(manifest: Manifest) -> list[tuple[LiteralString, dict[str, Any]]]:
         "status": "completed",
         "artifacts": Jsonb({}),
         "files": Jsonb({"screentime.json": "a" * 64}),
-        "counts": Jsonb({product.RUNS: 1, product.PEOPLE: PEOPLE, product.ARTIFACTS: FILES}),
+        "counts": Jsonb(
+            {screenalytics.RUNS: 1, screenalytics.PEOPLE: PEOPLE, screenalytics.ARTIFACTS: FILES}
+        ),
     }
     return [
-        *product.statements(manifest, sha256, origin, TIMES),
+        *screenalytics.statements(manifest, sha256, origin, SCREEN_TIME),
         (queries("receipts")["save"], receipt),
         (DELIVERED, receipt),
     ]
@@ -247,17 +245,17 @@ DELIVERED: LiteralString = (
 barrier: Any = None
 
 
-def started(work: Callable[[str, Path, range], None], *told: Any) -> None:
-    """In a process of its own: whoever needs no preparation is ready at once."""
-    if work is take_in:
+def run_in_process(work: Callable[[str, Path, range], None], *arguments: Any) -> None:
+    """Run `work` in a worker process; `insert` waits at the barrier itself, after preparation."""
+    if work is ingest:
         barrier.wait()
-    work(*told)
+    work(*arguments)
 
 
-def rate(
+def measure_rate(
     work: Callable[[str, Path, range], None], url: str, folder: Path, count: int, workers: int
 ) -> float:
-    """Runs a second, all workers together, from when they are ready."""
+    """Return the runs per second of all workers together, from when all are ready."""
     global barrier  # noqa: PLW0603 - inherited by the processes
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
@@ -269,15 +267,15 @@ def rate(
     barrier = context.Barrier(workers + 1)
     shares = [range(n * count // workers, (n + 1) * count // workers) for n in range(workers)]
     processes = [
-        context.Process(target=started, args=(work, url, folder, share)) for share in shares
+        context.Process(target=run_in_process, args=(work, url, folder, share)) for share in shares
     ]
     for process in processes:
         process.start()
     barrier.wait()
-    began = time.perf_counter()
+    started = time.perf_counter()
     for process in processes:
         process.join()
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - started
     with psycopg.connect(url) as connection:
         found = connection.execute("select count(*) from screenalytics.runs").fetchone()
     if found != (count,):
@@ -285,25 +283,26 @@ def rate(
     return count / seconds
 
 
-def measure_taking_in(root: Path, count: int) -> None:
-    """Ours and the limit in turn, one at a time and three."""
-    lay(root / "published", count)
-    with EmbeddedPostgres(root / "pg").used() as url:
+def measure_ingest(root: Path, count: int) -> None:
+    """Compare the ingest with its limit, with one and with three workers."""
+    published = root / "published"
+    write_published_runs(published, count)
+    with EmbeddedPostgres(root / "pg").running() as url:
         with connected(url):
             pass
         for workers in (1, 3):
             pairs = [
                 (
-                    rate(take_in, url, root / "published", count, workers),
-                    rate(insert, url, root / "published", count, workers),
+                    measure_rate(ingest, url, published, count, workers),
+                    measure_rate(insert, url, published, count, workers),
                 )
                 for _ in range(ROUNDS)
             ]
-            ours, bare = (statistics.median(side) for side in zip(*pairs, strict=True))
-            ratio = statistics.median(mine / theirs for mine, theirs in pairs)
-            say(f"taken in by {workers}                     {ours:8,.0f} runs/s")
-            told = f"({ratio:.2f} of it)"
-            say(f"  bare transactions, {workers} at a time  {bare:8,.0f} runs/s  {told}")
+            ingested, inserted = (statistics.median(rates) for rates in zip(*pairs, strict=True))
+            ratio = statistics.median(rate / limit for rate, limit in pairs)
+            share = f"({ratio:.2f} of it)"
+            log(f"ingested by {workers}                     {ingested:8,.0f} runs/s")
+            log(f"  bare transactions, {workers} at a time  {inserted:8,.0f} runs/s  {share}")
 
 
 CONTRACTS = tuple(
@@ -312,20 +311,20 @@ CONTRACTS = tuple(
 
 
 @stage(makes=CONTRACTS)
-def make(bench: Bench, settings: Settings) -> Outcome:
-    """Files of an episode's sizes."""
-    dice = random.Random(1)
+def make(context: StageContext, settings: Settings) -> Outcome:
+    """Make files of the sizes in `SIZES`."""
+    rng = random.Random(1)
     for contract, size in zip(CONTRACTS, SIZES, strict=True):
-        with bench.create(contract) as file:
-            file.write(dice.randbytes(size))
-    return Done(producer=ME)
+        with context.create(contract) as file:
+            file.write(rng.randbytes(size))
+    return Done(producer=PRODUCER)
 
 
 PLAN = Plan(pipeline="bench", stages=(make,))
 
 
 def completed_run(home: Path, name: str) -> FolderRun:
-    """A run as the engine leaves it."""
+    """Execute a run with the engine."""
     source = home / "source"
     home.mkdir(parents=True, exist_ok=True)
     source.write_bytes(b"x")
@@ -353,77 +352,75 @@ def completed_run(home: Path, name: str) -> FolderRun:
             inputs=read_inputs({"source": source}, lambda done, total: None),
             request=Request(stages=PLAN.select(())),
             registry=BUILT_IN,
-            observer=Quiet(),
+            observer=NullObserver(),
             clock=lambda: START,
-            executor=in_process,
+            executor=in_process_executor,
         )
     )
     return run
 
 
-class Quiet:
-    """An observer that does not look."""
-
-    def stage_started(self, stage: str) -> None:
-        """Nothing."""
-
-    def stage_progress(self, stage: str, done: float, total: float | None) -> None:
-        """Nothing."""
-
-    def stage_ended(self, stage: str, state: StageState, note: str, *, reused: bool) -> None:
-        """Nothing."""
-
-
-def paths_of(run: FolderRun) -> list[Path]:
-    """All that leaves of a run."""
-    files = [run.folder / ref.path for _, _, ref in run.refold(None).artifact_refs]
+def published_files(run: FolderRun) -> list[Path]:
+    """List the files that publishing a run uploads."""
+    files = [run.folder / ref.path for _, _, ref in run.fold_manifest(None).artifact_refs]
     return [*files, *(run.folder / "commits").iterdir(), run.folder / "run.json"]
 
 
-def bare(store: BareStore, run: FolderRun, place: str, at_once: int) -> None:
-    """`obstore.put` of the same files."""
-    with ThreadPoolExecutor(at_once) as pool:
-        list(pool.map(lambda path: obstore.put(store, f"{place}/{path.name}", path), paths_of(run)))
+def put_files(store: BareStore, run: FolderRun, prefix: str, concurrency: int) -> None:
+    """Upload the files of a run with `obstore.put`."""
+    with ThreadPoolExecutor(concurrency) as pool:
+        list(
+            pool.map(
+                lambda path: obstore.put(store, f"{prefix}/{path.name}", path),
+                published_files(run),
+            )
+        )
 
 
-def seconds_of(call: Callable[[], object]) -> float:
-    """How long a call takes."""
-    began = time.perf_counter()
+def time_s(call: Callable[[], object]) -> float:
+    """Return the seconds that a call takes."""
+    started = time.perf_counter()
     call()
-    return time.perf_counter() - began
+    return time.perf_counter() - started
 
 
 def measure_publishing(root: Path, name: str, store: ObjectStore, bare_store: BareStore) -> None:
-    """Ours, and bare puts of the same files, in turn."""
-    rates: dict[str, list[float]] = {"ours": [], "one by one": [], f"{AT_ONCE} at once": []}
+    """Compare publishing with `obstore.put` of the same files."""
+    variants = {"one by one": 1, f"{CONCURRENCY} at once": CONCURRENCY}
+    publish_rates: list[float] = []
+    put_rates: dict[str, list[float]] = {variant: [] for variant in variants}
     for turn in range(ROUNDS):
         run = completed_run(root / f"{name}{turn}", f"r{turn}")
-        total = sum(path.stat().st_size for path in paths_of(run)) / 1e6
-        ours = partial(
-            publish_run, run, store, lambda: START, lambda done, total: None, concurrency=AT_ONCE
+        megabytes = sum(path.stat().st_size for path in published_files(run)) / 1e6
+        publish = partial(
+            publish_run,
+            run,
+            store,
+            lambda: START,
+            lambda done, total: None,
+            concurrency=CONCURRENCY,
         )
-        rates["ours"].append(total / seconds_of(ours))
-        for words, at_once in (("one by one", 1), (f"{AT_ONCE} at once", AT_ONCE)):
-            put = partial(bare, bare_store, run, f"bare{turn}-{at_once}", at_once)
-            rates[words].append(total / seconds_of(put))
-    mine = statistics.median(rates["ours"])
-    say(f"published to {name:8}             {mine:8,.0f} MB/s")
-    for words in ("one by one", f"{AT_ONCE} at once"):
-        ratio = statistics.median(a / b for a, b in zip(rates["ours"], rates[words], strict=True))
-        limit = statistics.median(rates[words])
-        say(f"  obstore.put, {words:10}         {limit:8,.0f} MB/s  ({ratio:.2f} of it)")
+        publish_rates.append(megabytes / time_s(publish))
+        for variant, concurrency in variants.items():
+            put = partial(put_files, bare_store, run, f"bare{turn}-{concurrency}", concurrency)
+            put_rates[variant].append(megabytes / time_s(put))
+    log(f"published to {name:8}             {statistics.median(publish_rates):8,.0f} MB/s")
+    for variant, rates in put_rates.items():
+        ratio = statistics.median(a / b for a, b in zip(publish_rates, rates, strict=True))
+        limit = statistics.median(rates)
+        log(f"  obstore.put, {variant:10}         {limit:8,.0f} MB/s  ({ratio:.2f} of it)")
 
 
 @contextmanager
 def s3_server() -> Iterator[str]:
-    """moto's server in a process of its own, with a bucket; its address."""
+    """Run moto's S3 server, with a bucket; yield its address."""
     address = f"http://127.0.0.1:{PORT}"
     command = [sys.executable, "-m", "moto.server", "-p", str(PORT)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         for _ in range(200):
             try:
-                ask = urllib.request.Request(f"{address}/bench", method="PUT")
-                urllib.request.urlopen(ask, timeout=5).close()
+                request = urllib.request.Request(f"{address}/bench", method="PUT")
+                urllib.request.urlopen(request, timeout=5).close()
                 break
             except (urllib.error.URLError, OSError):
                 time.sleep(0.2)
@@ -432,14 +429,14 @@ def s3_server() -> Iterator[str]:
 
 
 def main() -> None:
-    """Measure in turn, print medians and ratios."""
+    """Measure everything, and write the section of the page if requested."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=600)
-    parser.add_argument("--write", action="store_true", help="put it into the docs")
-    asked = parser.parse_args()
+    parser.add_argument("--runs", type=int, default=600, help="runs to ingest")
+    parser.add_argument("--write", action="store_true", help="write docs/explanation/benchmarks.md")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        measure_taking_in(root, asked.runs)
+        measure_ingest(root, options.runs)
         folder = root / "bare"
         folder.mkdir()
         store = open_store(str(root / "store"), S3Options(), make=True)
@@ -447,31 +444,34 @@ def main() -> None:
         os.environ |= {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
         with s3_server() as address:
             bucket = open_store("s3://bench/runs", S3Options(endpoint=address))
-            plain = S3Store("bench", endpoint=address, client_options={"allow_http": True})
-            measure_publishing(root, "S3", bucket, plain)
-    if asked.write:
-        write_section("sync", section("\n".join(SAID), asked.runs))
+            bare_bucket = S3Store("bench", endpoint=address, client_options={"allow_http": True})
+            measure_publishing(root, "S3", bucket, bare_bucket)
+    if options.write:
+        write_section("sync", section(options.runs))
 
 
-def section(lines: str, count: int) -> str:
-    """What was measured, as it stands on the page."""
+def section(count: int) -> str:
+    """Return the section of the page."""
     machine = f"Python {platform.python_version()}, {os.cpu_count()} CPUs, {platform.system()}"
     return f"""# Publish and sync
 
-*Written by `python benchmarks/sync.py --write`.* {datetime.now(UTC).date()}, {machine}; medians of
-{ROUNDS} rounds, both sides in turn in each. {count} runs of {FILES} files and {PEOPLE} people lie
-in a folder; a consumer finds them, reads and verifies them, and makes their rows. Beside it stand
-connections that insert the same rows from values at hand, a transaction a run, with all that a
-commit costs. A run of {len(SIZES)} files and {sum(SIZES) / 1e6:.0f} MB is published to a folder and
-to an S3 server on the same machine (moto's, in Python: slow itself); beside it, `obstore.put` of
-the same files, which neither hashes, nor asks what is there already, nor makes a folder's files
-durable.
+*Written by `python benchmarks/sync.py --write`.* {datetime.now(UTC).date()}, {machine}.
+Figures are medians of {ROUNDS} rounds with both sides in each.
 
-Aimed at: taking in at 0.5 or more of bare transactions, with one consumer and with three;
-publishing at 0.8 or more of `obstore.put`.
+Ingest: {count} runs of {FILES} files and {PEOPLE} people are in a folder. A consumer finds them,
+verifies them, and makes their rows. It is compared with connections that insert the same rows from
+prepared values, one transaction per run, including the cost of each commit.
+
+Publishing: a run of {len(SIZES)} files and {sum(SIZES) / 1e6:.0f} MB is published to a folder and
+to an S3 server on the same machine (moto's, which is in Python and slow itself). It is compared
+with `obstore.put` of the same files, which does not hash, does not check what exists already, and
+does not make a folder's files durable.
+
+Targets: ingest at 0.5 or more of bare transactions, with one consumer and with three. Publishing at
+0.8 or more of `obstore.put`.
 
 ```text
-{lines.strip()}
+{logged_text().strip()}
 ```
 """
 

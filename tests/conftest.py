@@ -14,7 +14,7 @@ from hypothesis import settings
 from filmgate.db.connection import connected
 from filmgate.db.embedded import EmbeddedPostgres
 
-settings.register_profile("filmgate", deadline=None)  # the first example pays for imports
+settings.register_profile("filmgate", deadline=None)  # the first example includes imports
 settings.load_profile("filmgate")
 
 pytest_plugins = ["support.database", "support.s3", "support.two_nodes"]
@@ -22,8 +22,8 @@ pytest_plugins = ["support.database", "support.s3", "support.two_nodes"]
 
 @pytest.fixture(scope="session")
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real PostgreSQL for the whole session; no test of its cuts the power."""
-    with EmbeddedPostgres(tmp_path_factory.mktemp("server") / "pg").used() as url:
+    """A real PostgreSQL for the whole session, without fsync: no test cuts its power."""
+    with EmbeddedPostgres(tmp_path_factory.mktemp("server") / "pg").running() as url:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("alter system set fsync = off")
             connection.execute("alter system set synchronous_commit = off")
@@ -42,7 +42,7 @@ def database(server_url: str, template: str = "template0") -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def template(server_url: str) -> str:
-    """The name of a database with the schema: a copy is made sooner than the schema."""
+    """The name of a database with the schema: copying it is faster than migrating."""
     name = "filmgate"
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f'create database "{name}" template template0')
@@ -52,37 +52,37 @@ def template(server_url: str) -> str:
 
 @pytest.fixture
 def bare_database_url(server_url: str) -> Iterator[str]:
-    """A database of one's own without even the schema."""
+    """A separate database without the schema."""
     with database(server_url) as url:
         yield url
 
 
 @pytest.fixture
 def database_url(server_url: str, template: str) -> Iterator[str]:
-    """A database of one's own: the schema, and nothing in it."""
+    """A separate database with the schema and without rows."""
     with database(server_url, template) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def module_database_url(server_url: str, template: str) -> Iterator[str]:
-    """A database for the tests of a module."""
+    """A database that the tests of a module share."""
     with database(server_url, template) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def test_data() -> Path:
-    """Real media with known truth."""
-    named = os.environ.get("FILMGATE_TEST_DATA")
-    if not named or not Path(named).is_dir():
-        pytest.skip("real media: set FILMGATE_TEST_DATA to the folder that holds it")
-    return Path(named)
+    """The folder of real media with known ground truth."""
+    folder = os.environ.get("FILMGATE_TEST_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("real media are missing: set FILMGATE_TEST_DATA to their folder")
+    return Path(folder)
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """An input for the small plan."""
+    """An input file for the small test plan."""
     path = tmp_path / "source.txt"
     path.write_text("abc")
     return path
@@ -90,7 +90,7 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def in_memory(tmp_path: Path) -> Iterator[Path]:
-    """A folder for much that is small, on no disk where the system has such a place."""
+    """A folder for many small files, in memory if the system has /dev/shm."""
     shared = Path("/dev/shm")
     if not os.access(shared, os.W_OK):
         yield tmp_path

@@ -1,1 +1,1 @@
-"""The same small chain of steps in other tools and in Filmgate, measured and tampered with."""
+"""Compare Filmgate with other tools: the time of a small chain of steps, and damaged files."""

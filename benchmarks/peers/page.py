@@ -1,4 +1,4 @@
-"""The page `docs/explanation/benchmarks.md`, made of what was measured and of nothing else."""
+"""Format the section of `docs/explanation/benchmarks.md` from the measurements."""
 
 import os
 import platform
@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 from peers.bench import LONG, SHORT, Times
 from peers.matrix import CASES, STEP, Outcome
-from peers.page_words import INTRODUCTION, LIMITS, MATRIX, TIMES
+from peers.page_text import INTRODUCTION, LIMITS, MATRIX, TIMES
 from peers.report import Report
 
 
 def page(reports: Sequence[Report], rounds: int, minutes: float, load: float) -> str:
-    """All of it."""
+    """Return the section. `minutes`: duration of all measurements; `load`: load average before."""
     facts = {"short": SHORT, "long": LONG, "step": STEP, "before": STEP - 1}
     parts = [
         INTRODUCTION.format(
@@ -27,14 +27,14 @@ def page(reports: Sequence[Report], rounds: int, minutes: float, load: float) ->
         TIMES.format(**facts),
         _times(reports),
         MATRIX.format(**facts),
-        "\n### Asked to run again\n\n",
-        _matrix(reports, only_from=False),
-        f"\n### Asked to run only from step {STEP} on\n\n",
-        _matrix(reports, only_from=True),
-        "\nThe way to ask for that:\n\n",
-        _ways(reports),
+        "\n### Run again\n\n",
+        _matrix(reports, from_step_k=False),
+        f"\n### Run only from step {STEP} on\n\n",
+        _matrix(reports, from_step_k=True),
+        "\nThe command or option for that:\n\n",
+        _run_from_notes(reports),
         _crashes(reports),
-        "\n## How each did the work\n\n",
+        "\n## How each tool did the work\n\n",
         "".join(
             f"- **{report.peer.name}** {report.version}: {report.peer.how}\n" for report in reports
         ),
@@ -57,13 +57,13 @@ def _times(reports: Sequence[Report]) -> str:
 
 def _time_row(report: Report) -> list[str]:
     name, times = report.peer.name, report.times
-    if report.failed:
-        return [name, report.version, f"not measured: {report.failed}", *[""] * 6]
+    if report.failure:
+        return [name, report.version, f"not measured: {report.failure}", *[""] * 6]
     return [
         name,
         report.version,
         *_pair(times, SHORT),
-        f"{times.ran_again} of {SHORT}",
+        f"{times.executed_again} of {SHORT}",
         *_pair(times, LONG),
         _milliseconds(times.per_step(times.first)),
         _milliseconds(times.per_step(times.again)),
@@ -78,34 +78,32 @@ def _pair(times: Times, steps: int) -> list[str]:
     return [f"{times.median(runs, steps):.2f}" for runs in (times.first, times.again)]
 
 
-def _matrix(reports: Sequence[Report], *, only_from: bool) -> str:
-    cases = [case for case in CASES if not (only_from and case == "kill")]
+def _matrix(reports: Sequence[Report], *, from_step_k: bool) -> str:
+    cases = [case for case in CASES if not (from_step_k and case == "kill")]
     rows = []
     for report in reports:
-        cells = [_cell(report, case, only_from=only_from) for case in cases]
+        cells = [_cell(report, case, from_step_k=from_step_k) for case in cases]
         rows.append([report.peer.name, *cells])
     return _table(["", *cases], rows)
 
 
-def _cell(report: Report, case: str, *, only_from: bool) -> str:
-    finding = report.findings.get((case, only_from))
+def _cell(report: Report, case: str, *, from_step_k: bool) -> str:
+    finding = report.findings.get((case, from_step_k))
     if finding is None:
-        return f"not run: {report.failed}"
+        return f"not run: {report.failure}"
     if finding.outcome is Outcome.NOT_APPLICABLE:
-        return "n/a" if only_from and not report.peer.run_from else f"n/a: {finding.words}"
+        return "n/a" if from_step_k and not report.peer.run_from else f"n/a: {finding.note}"
     return str(finding)
 
 
-def _ways(reports: Sequence[Report]) -> str:
-    return "".join(f"- {report.peer.name}: {report.peer.from_told}\n" for report in reports)
+def _run_from_notes(reports: Sequence[Report]) -> str:
+    return "".join(f"- {report.peer.name}: {report.peer.run_from_note}\n" for report in reports)
 
 
 def _crashes(reports: Sequence[Report]) -> str:
-    told = [
-        f"- {report.peer.name}, by {report.peer.recover_told}: {report.findings['kill', True]}\n"
+    lines = [
+        f"- {report.peer.name}, by {report.peer.recover_note}: {report.findings['kill', True]}\n"
         for report in reports
         if report.peer.recover and ("kill", True) in report.findings
     ]
-    return "\nAfter the kill, where another command than the same is documented:\n\n" + "".join(
-        told
-    )
+    return "\nAfter the kill, if the documentation names another command:\n\n" + "".join(lines)

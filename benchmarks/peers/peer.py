@@ -1,101 +1,102 @@
-"""What the benchmark has to know of a tool."""
+"""The description of a tool for the benchmark."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from peers.place import Place
 from peers.workloads.chain import COUNT
+from peers.workspace import Workspace
 
 Command = Sequence[str]
 
 
 @dataclass(frozen=True)
-class Form:
-    """How a tool's stored files hold numbers. Both raise ValueError where they cannot."""
+class Codec:
+    """The format of a tool's stored files. Both functions raise ValueError for invalid data."""
 
     decode: Callable[[bytes], list[int]]
     encode: Callable[[list[int], bytes], bytes]
-    """The numbers in the form of the stored file that is given too."""
+    """Encodes numbers like the given stored file."""
 
 
-JSON_LIST = Form(decode=json.loads, encode=lambda numbers, _: json.dumps(numbers).encode())
+JSON_LIST = Codec(decode=json.loads, encode=lambda numbers, _: json.dumps(numbers).encode())
 
 
-def nothing(place: Place) -> None:
-    """A tool that needs no project around the chain."""
+def no_preparation(workspace: Workspace) -> None:
+    """Do nothing, for a tool that needs no project files."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """One tool, and the variant of it that is measured."""
+    """A tool, and the variant of it that is measured."""
 
     name: str
     requirements: tuple[str, ...] = ()
-    """What pip installs; none for what runs in the environment that we run in."""
+    """Requirements that pip installs; none for a tool that runs in the benchmark's environment."""
     distribution: str = ""
-    """Whose version is told."""
+    """Distribution whose version is reported."""
     how: str
-    """The variant, in a sentence or two."""
+    """Description of the variant, in a sentence or two."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    prepare: Callable[[Place], None] = nothing
-    """Make the project around the chain; not timed."""
-    run: Callable[[Place], Command]
-    """The command of a first run, and of every run after it."""
-    run_from: Callable[[Place, int], Command] | None = None
-    """The tool's way to run only from a step on."""
-    from_told: str
-    """That way in words, or why there is none."""
-    recover: Callable[[Place], Command] | None = None
-    """What the documentation says to do after a crash, where that is not the same command."""
-    recover_told: str = "the same command"
-    stored: Callable[[Place], list[Path]]
-    """The files that may hold numbers of steps."""
-    final: Callable[[Place], Path | None]
-    """Where the result of the last whole run is."""
-    form: Form = JSON_LIST
-    final_form: Form = JSON_LIST
-    halts_at: str
-    """A regular expression for the path, within the place, of what a step writes."""
+    prepare: Callable[[Workspace], None] = no_preparation
+    """Writes the project files around the chain; not measured."""
+    run: Callable[[Workspace], Command]
+    """Returns the command of the first and of every later run."""
+    run_from: Callable[[Workspace, int], Command] | None = None
+    """Returns the command that only runs the steps from the given one on; None if there is none."""
+    run_from_note: str
+    """Description of `run_from`, or the reason why there is none."""
+    recover: Callable[[Workspace], Command] | None = None
+    """Returns the command that the documentation names after a crash; None if it is `run`."""
+    recover_note: str = "the same command"
+    stored_files: Callable[[Workspace], list[Path]]
+    """Lists the files that can contain numbers of steps."""
+    result_file: Callable[[Workspace], Path | None]
+    """Returns the path of the result of the last complete run; None if there is none."""
+    codec: Codec = JSON_LIST
+    result_codec: Codec = JSON_LIST
+    halt_pattern: str
+    """Regular expression for the path, relative to the workspace, of a file that a step writes."""
     is_timed: bool = True
 
     @property
     def folder(self) -> str:
-        """The name of its environment."""
+        """Name of the folder of the tool's environment."""
         return self.distribution if self.requirements else "own"
 
-    def file_of(self, place: Place, step: int) -> Path | None:
-        """The stored file that holds the right numbers of a step."""
-        for path in self.stored(place):
-            if self.numbers(path) == right(step):
+    def find_step_file(self, workspace: Workspace, step: int) -> Path | None:
+        """Find the stored file with the correct numbers of a step; None if there is none."""
+        for path in self.stored_files(workspace):
+            if self.read_numbers(path) == expected_numbers(step):
                 return path
         return None
 
-    def numbers(self, path: Path) -> list[int] | None:
-        """What a stored file holds; None where it cannot be read."""
-        return _decoded(self.form, path)
+    def read_numbers(self, path: Path) -> list[int] | None:
+        """Read the numbers in a stored file; None if it cannot be read."""
+        return _decode_file(self.codec, path)
 
-    def result(self, place: Place) -> tuple[bytes, list[int] | None] | None:
-        """The bytes and the numbers of the last whole run; None where there is none."""
-        path = self.final(place)
+    def result(self, workspace: Workspace) -> tuple[bytes, list[int] | None] | None:
+        """Read (bytes, numbers) of the result of the last complete run; None if there is none. The
+        numbers are None if the file cannot be read."""
+        path = self.result_file(workspace)
         if path is None or not path.exists():
             return None
-        return path.read_bytes(), _decoded(self.final_form, path)
+        return path.read_bytes(), _decode_file(self.result_codec, path)
 
 
-def right(step: int) -> list[int]:
-    """The numbers that a step has to make."""
+def expected_numbers(step: int) -> list[int]:
+    """Return the correct numbers of a step."""
     return list(range(step + 1, step + 1 + COUNT))
 
 
-def files(place: Place, pattern: str) -> list[Path]:
-    """The files of a place that match a pattern."""
-    return sorted(path for path in place.folder.glob(pattern) if path.is_file())
+def find_files(workspace: Workspace, pattern: str) -> list[Path]:
+    """Find the files of a workspace that match a glob pattern."""
+    return sorted(path for path in workspace.folder.glob(pattern) if path.is_file())
 
 
-def _decoded(form: Form, path: Path) -> list[int] | None:
+def _decode_file(codec: Codec, path: Path) -> list[int] | None:
     try:
-        return form.decode(path.read_bytes())
+        return codec.decode(path.read_bytes())
     except Exception:  # noqa: BLE001 - a damaged pickle may raise anything
         return None

@@ -1,28 +1,28 @@
-"""What is being done, and how long the rest may take, on stderr."""
+"""Progress and remaining time, on stderr."""
 
 import sys
 import time
 
 
 class Progress:
-    """A line a job; the rest is guessed from the pace so far."""
+    """Logs a line per job; the remaining time is estimated from the pace so far."""
 
     def __init__(self, jobs: int) -> None:
         self._jobs = jobs
         self._done = 0
-        self._began = time.monotonic()
+        self._started = time.monotonic()
 
-    def begins(self, what: str) -> None:
-        """Say what begins."""
+    def start_job(self, title: str) -> None:
+        """Log the start of a job."""
         if self._done:
-            pace = (time.monotonic() - self._began) / self._done
-            left = f"about {pace * (self._jobs - self._done) / 60:.0f} min left"
+            pace = (time.monotonic() - self._started) / self._done
+            remaining = f"about {pace * (self._jobs - self._done) / 60:.0f} min left"
         else:
-            left = "some minutes"
+            remaining = "some minutes left"
         self._done += 1
-        say(f"[{self._done}/{self._jobs}, {left}] {what}")
+        log(f"[{self._done}/{self._jobs}, {remaining}] {title}")
 
 
-def say(text: str) -> None:
-    """One line on stderr, at once."""
+def log(text: str) -> None:
+    """Write a line to stderr and flush it."""
     print(text, file=sys.stderr, flush=True)

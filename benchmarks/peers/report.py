@@ -1,4 +1,4 @@
-"""What is known of a tool once all is measured."""
+"""The results of a tool."""
 
 from dataclasses import dataclass, field
 
@@ -9,16 +9,16 @@ from peers.peer import Peer
 
 @dataclass
 class Report:
-    """All that was found about one tool."""
+    """All measurements of one tool."""
 
     peer: Peer
     version: str = ""
     is_ready: bool = False
     """Whether it could be installed and run."""
     repeats: int = 1
-    """How often it is timed in a round."""
-    failed: str = ""
-    """Why the tool, or a part of its figures, is missing."""
+    """How often it is measured per round."""
+    failure: str = ""
+    """Reason why the tool, or some of its figures, are missing; empty if all are present."""
     times: Times = field(default_factory=Times)
     findings: dict[tuple[str, bool], Finding] = field(default_factory=dict)
-    """By case, and whether only the steps from k on were asked for."""
+    """(case, whether only the steps from k on were run) → finding."""

@@ -1,6 +1,6 @@
 """Filmgate: media pipelines behind hard gates.
 
-What a pipeline of one's own is written with; the names are loaded when they are first used.
+The public names for writing a pipeline. Each is imported when it is first used.
 """
 
 from importlib import import_module
@@ -19,18 +19,17 @@ if TYPE_CHECKING:
     from filmgate.core.payloads.artifact_type import ArtifactType
     from filmgate.core.payloads.payload import Payload
     from filmgate.core.payloads.projection import Column, Projection
-    from filmgate.core.pipeline import Admitted, Pipeline
+    from filmgate.core.pipeline import InputFiles, Pipeline
     from filmgate.core.plan import Done, Outcome, Plan, Producer, Settings, Skipped, Stage, stage
-    from filmgate.core.ports import Bench, Mapped, Timed
+    from filmgate.core.ports import Mapped, StageContext, Timed
 
 __all__ = [
-    "Admitted",
     "ArtifactType",
-    "Bench",
     "Column",
     "Done",
     "FileContract",
     "FilmgateError",
+    "InputFiles",
     "Invalid",
     "Mapped",
     "NotFound",
@@ -43,6 +42,7 @@ __all__ = [
     "Settings",
     "Skipped",
     "Stage",
+    "StageContext",
     "Timed",
     "Unavailable",
     "artifacts",
@@ -66,7 +66,7 @@ _HOMES = {
     "filmgate.core.payloads.artifact_type": ("ArtifactType",),
     "filmgate.core.payloads.payload": ("Payload",),
     "filmgate.core.payloads.projection": ("Column", "Projection"),
-    "filmgate.core.pipeline": ("Admitted", "Pipeline"),
+    "filmgate.core.pipeline": ("InputFiles", "Pipeline"),
     "filmgate.core.plan": (
         "Done",
         "Outcome",
@@ -77,12 +77,17 @@ _HOMES = {
         "Stage",
         "stage",
     ),
-    "filmgate.core.ports": ("Bench", "Mapped", "Timed"),
+    "filmgate.core.ports": ("StageContext", "Mapped", "Timed"),
 }
+
+
+_FORMER_NAMES = {"Admitted": "InputFiles", "Bench": "StageContext"}
+"""Names of version 0.1.0, deprecated: still importable, and to be removed in version 1."""
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name, so that `import filmgate` alone costs nothing."""
+    name = _FORMER_NAMES.get(name, name)
     for home, names in _HOMES.items():
         if name in names:
             return getattr(import_module(home), name)

@@ -1,4 +1,4 @@
-"""From the command line: choose what is served, search, list, and ask where things come from."""
+"""The command line on the archive: select, search, list and show provenance."""
 
 import json
 import signal
@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from support.command import LIGHT, Filmgate
+from support.command import WITHOUT_SLOW_STAGES, Filmgate
 from support.films import film_of_shots
 
 CUES = """1
@@ -35,7 +35,7 @@ def filmgate(tmp_path_factory: pytest.TempPathFactory, module_database_url: str)
 
 
 @pytest.mark.proof
-def test_a_run_can_be_chosen_for_one_question_and_for_good(filmgate: Filmgate) -> None:
+def test_a_run_can_be_selected_for_one_query_and_permanently(filmgate: Filmgate) -> None:
     jump = ("jump", "film", "--kind", "scene")
 
     def profile(*arguments: str) -> str:
@@ -47,11 +47,11 @@ def test_a_run_can_be_chosen_for_one_question_and_for_good(filmgate: Filmgate) -
     snapshot = filmgate.json("select", "film", "scene", "--selection", "best_quality")
     assert snapshot["served"]["scene"]["selection"]["mode"] == "best_quality"
     assert (profile(), profile("--selection", "latest")) == ("high_quality", "fast")
-    kept = filmgate.home.parent / "kept.json"
-    kept.write_text(filmgate(*jump, "--json").stdout)
+    saved = filmgate.home.parent / "saved.json"
+    saved.write_text(filmgate(*jump, "--json").stdout)
     filmgate.json("select", "film", "scene", "--selection", "default")
     assert profile() == "fast"
-    pinned = filmgate.json("select", "film", "--runs", kept)
+    pinned = filmgate.json("select", "film", "--runs", saved)
     assert pinned["served"]["scene"]["selection"]["mode"] == "pinned"
     assert profile() == "high_quality"
     assert filmgate("select", "film").stdout.count("default") == 1
@@ -62,12 +62,12 @@ def test_a_run_can_be_chosen_for_one_question_and_for_good(filmgate: Filmgate) -
     ]
 
 
-def test_one_who_stands_nowhere_jumps_to_the_first_and_back_to_the_last(
+def test_a_jump_without_a_position_goes_to_the_first_or_the_last(
     filmgate: Filmgate,
 ) -> None:
     def start(*arguments: str) -> int:
-        told = filmgate.json("jump", "film", "--kind", "scene", *arguments)
-        return int(told["artifact"]["span_start_ms"])
+        answer = filmgate.json("jump", "film", "--kind", "scene", *arguments)
+        return int(answer["artifact"]["span_start_ms"])
 
     assert start() == 0
     assert start("--direction", "prev") == 2000
@@ -79,18 +79,18 @@ def test_one_who_stands_nowhere_jumps_to_the_first_and_back_to_the_last(
 def test_a_snapshot_of_a_run_that_was_changed_since_is_refused(
     filmgate: Filmgate, tmp_path: Path
 ) -> None:
-    told = filmgate.json("select", "film")
-    told["served"]["scene"]["manifest_sha256"] = "0" * 64
+    snapshot = filmgate.json("select", "film")
+    snapshot["served"]["scene"]["manifest_sha256"] = "0" * 64
     changed = tmp_path / "changed.json"
-    changed.write_text(json.dumps(told))
+    changed.write_text(json.dumps(snapshot))
     before = filmgate.json("select", "film")
     done = filmgate("select", "film", "--runs", changed)
-    assert (done.returncode, "is not what it was" in done.stderr) == (6, True)
+    assert (done.returncode, "does not match its manifest" in done.stderr) == (6, True)
     assert filmgate.json("select", "film") == before
 
 
 @pytest.mark.proof
-def test_words_are_found_in_all_films_and_artifacts_tell_where_they_come_from(
+def test_search_covers_all_films_and_artifacts_have_a_provenance(
     filmgate: Filmgate,
 ) -> None:
     (hit,) = filmgate.json("search", "gates")["hits"]
@@ -98,10 +98,10 @@ def test_words_are_found_in_all_films_and_artifacts_tell_where_they_come_from(
     assert "gate" in filmgate("search", "gates").stdout
     page = filmgate.json("artifacts", "film", "--from-ms", 1500, "--to-ms", 1600)
     assert [a["artifact_type"] for a in page["artifacts"]] == ["scene", "transcript.segment"]
-    told = filmgate.json("provenance", hit["artifact"]["artifact_id"])
-    assert [link["stage"] for link in told["chain"]] == ["transcript", "probe"]
-    assert told["chain"][0]["stands_on"] == ["probe"]
-    assert told["is_served"]
+    provenance = filmgate.json("provenance", hit["artifact"]["artifact_id"])
+    assert [link["stage"] for link in provenance["chain"]] == ["transcript", "probe"]
+    assert provenance["chain"][0]["stands_on"] == ["probe"]
+    assert provenance["is_served"]
     for text in ("made by", "sha256:", "probe"):
         assert text in filmgate("provenance", hit["artifact"]["artifact_id"]).stdout
     counts = filmgate.json("db", "rebuild-projections")["projections"]
@@ -109,55 +109,75 @@ def test_words_are_found_in_all_films_and_artifacts_tell_where_they_come_from(
     assert filmgate.json("search", "gates")["hits"] == [hit]
 
 
-def test_what_an_older_product_left_is_labelled(filmgate: Filmgate, tmp_path: Path) -> None:
+def test_artifacts_of_an_older_product_are_labelled(filmgate: Filmgate, tmp_path: Path) -> None:
     old = tmp_path / "scenes.jsonl"
     old.write_text(json.dumps({"start_ms": 5, "end_ms": 6, "method": "cut"}) + "\n")
     assert filmgate.json("db", "import-legacy", "older", old)["imported"][0]["artifacts"] == 1
     answer = filmgate.json("jump", "older", "--kind", "scene")
     assert answer["data_source"] == "legacy"
-    assert "nobody knows how it was made" in filmgate("artifacts", "older").stderr
+    assert "model and config are unknown" in filmgate("artifacts", "older").stderr
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (("select", "film", "scene"), 2, "a choice is for one type"),
         (("select", "film", "--profile", "fast"), 2, "a choice is for one type"),
         (("select", "film", "scene", "--profile", "balanced"), 5, "under profile 'balanced'"),
         (("select", "film", "scene", "--selection", "pinned"), 2, "needs a run"),
         (("select", "film", "--runs", "nope.json"), 4, "names no runs of film"),
-        (("select", "film", "scene", "--artifact", "b:r:scene:0"), 2, "of something else"),
-        (("select", "film", "scene", "--artifact", "film:r:ocr.text:0"), 2, "of something else"),
+        (
+            ("select", "film", "scene", "--artifact", "b:r:scene:0"),
+            2,
+            "does not match the asset and type",
+        ),
+        (
+            ("select", "film", "scene", "--artifact", "film:r:ocr.text:0"),
+            2,
+            "does not match the asset and type",
+        ),
         (("select", "film", "scene", "--artifact", "film:r:scene:0", "--run", "r"), 2, "a choice"),
-        (("find", "film", "x" * 10_001), 2, "this question is too long"),
-        (("find", "film", "--limt", "1", "x"), 2, "no option --limt"),
-        (("db", "import-legacy", "film", ""), 2, "no source was named"),
-        (("db", "import-legacy", "film", "x.csv", "--type", "We:ird"), 2, "no artifact type"),
-        (("provenance", "film:legacy:scene:0"), 5, "nothing is known of where"),
-        (("select", "nope"), 5, "no asset 'nope'"),
-        (("jump", "film", "--kind", "scene", "--label", "x"), 2, "cannot be narrowed by label"),
+        (("find", "film", "x" * 10_001), 2, "the query is too long"),
+        (("find", "film", "--limt", "1", "x"), 2, "option --limt does not exist"),
+        (("db", "import-legacy", "film", ""), 2, "the source is missing"),
+        (
+            ("db", "import-legacy", "film", "x.csv", "--type", "We:ird"),
+            2,
+            "artifact type is invalid",
+        ),
+        (
+            ("provenance", "film:legacy:scene:0"),
+            5,
+            "the provenance of film:legacy:scene:0 is unknown",
+        ),
+        (("select", "nope"), 5, "asset 'nope' is not in the database"),
+        (("jump", "film", "--kind", "scene", "--label", "x"), 2, "cannot be filtered by label"),
         (("jump", "film", "--kind", "scene", "--run", "nope"), 5, "in run 'nope'"),
-        (("artifacts", "film", "--cursor", "nope"), 2, "no cursor"),
-        (("provenance", "nope"), 4, "no artifact id"),
-        (("provenance", "film:nope:scene:0"), 5, "no artifact film:nope:scene:0"),
-        (("db", "import-legacy", "film", "nope.csv"), 5, "no file or folder nope.csv"),
+        (("artifacts", "film", "--cursor", "nope"), 2, "cursor is invalid"),
+        (("provenance", "nope"), 4, "artifact id is invalid"),
+        (
+            ("provenance", "film:nope:scene:0"),
+            5,
+            "artifact film:nope:scene:0 is not in the database",
+        ),
+        (("db", "import-legacy", "film", "nope.csv"), 5, "nope.csv does not exist"),
     ],
 )
-def test_what_cannot_be_answered_says_why(
-    filmgate: Filmgate, arguments: tuple[str, ...], code: int, told: str
+def test_a_refused_command_reports_the_reason(
+    filmgate: Filmgate, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     done = filmgate(*arguments)
-    assert (done.returncode, told in done.stderr) == (code, True), done.stderr
+    assert (done.returncode, message in done.stderr) == (code, True), done.stderr
 
 
 @pytest.mark.nightly
-def test_an_interrupted_run_is_known_and_does_not_stay_running(
+def test_an_interrupted_run_is_stored_and_does_not_stay_running(
     tmp_path: Path, database_url: str
 ) -> None:
     command = Filmgate(tmp_path / "home", database_url)
     film = film_of_shots(tmp_path / "film.mkv", [400, 400, 400])
     running = subprocess.Popen(
-        [*command.command, "run", "episode", str(film), *LIGHT],
+        [*command.command, "run", "episode", str(film), *WITHOUT_SLOW_STAGES],
         env=command.env,
         cwd=command.cwd,
         stdout=subprocess.DEVNULL,
@@ -177,6 +197,6 @@ def test_an_interrupted_run_is_known_and_does_not_stay_running(
         time.sleep(0.01)
     running.send_signal(signal.SIGINT)
     assert running.wait(60) == 130
-    assert status() in {"failed", "incomplete"}, "as far as it had come"
+    assert status() in {"failed", "incomplete"}
     command.json("run", "episode", film)
     assert status() == "completed"

@@ -1,4 +1,4 @@
-"""The demo does what the README says."""
+"""`filmgate demo` prints what the README shows."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 
 @pytest.mark.nightly
-def test_the_demo_finds_its_own_cuts_and_words_and_can_be_repeated(
+def test_the_demo_finds_its_cuts_and_words_and_can_be_repeated(
     tmp_path: Path, database_url: str
 ) -> None:
     environment = os.environ | {

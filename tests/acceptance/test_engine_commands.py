@@ -1,4 +1,4 @@
-"""Gates, plans, adoption and telemetry of the real pipeline, by the command line."""
+"""Gates, plans, adoption and telemetry of the episode pipeline, with the command line."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.command import LIGHT, Filmgate
+from support.command import WITHOUT_SLOW_STAGES, Filmgate
 from support.films import film_of_shots
 
 SRT = "1\n00:00:00,200 --> 00:00:00,900\nCheck the gate\n"
@@ -58,39 +58,39 @@ EDGES = [("probe", "scenes"), ("probe", "transcript")]
     ],
 )
 @pytest.mark.parametrize(("upstream", "stage"), EDGES)
-def test_every_real_edge_refuses_what_was_tampered_with_and_repairs_it(
+def test_every_edge_of_the_plan_refuses_a_tampered_file_and_repairs_it(
     filmgate: Filmgate, film: Path, upstream: str, stage: str, tamper: Callable[[Path], None]
 ) -> None:
-    whole = run(filmgate, film)
-    (ref,) = whole["stages"][upstream]["artifacts"]
-    tamper(filmgate.folder(whole) / ref["path"])
+    intact = run(filmgate, film)
+    (ref,) = intact["stages"][upstream]["artifacts"]
+    tamper(filmgate.folder(intact) / ref["path"])
     refused = run(filmgate, film, "--stages", stage, code=3)
     blocked = refused["stages"][stage]
     assert blocked["blocked"]["reasons"][0]["path"] == ref["path"]
     assert blocked["blocked"]["reasons"][0]["code"] in {"missing_artifact", "digest_mismatch"}
     repaired = run(filmgate, film, "--stages", stage, "--repair")
-    assert whole["run_id"] == refused["run_id"] == repaired["run_id"]
+    assert intact["run_id"] == refused["run_id"] == repaired["run_id"]
     assert repaired["stages"][upstream]["attempt"] == 2
     assert repaired["stages"][stage]["attempt"] == 1
     assert repaired["stages"][upstream]["artifacts"] == [ref]
 
 
 @pytest.mark.proof
-def test_plan_tells_what_run_would_do_and_does_nothing(filmgate: Filmgate, film: Path) -> None:
+def test_plan_shows_what_run_would_do_and_writes_nothing(filmgate: Filmgate, film: Path) -> None:
     before = filmgate.json("plan", "episode", film)
     assert before["run_id"] is None
-    assert set(fates(before).values()) == {"run", "skip"}  # what is switched off
+    assert set(fates(before).values()) == {"run", "skip"}  # `skip`: stages that are switched off
     assert not (filmgate.home / "manifests").exists()
     run(filmgate, film, "--stages", "probe")
-    foreseen = filmgate.json("plan", "episode", film)
-    running = {name: fate for name, fate in fates(foreseen).items() if fate != "skip"}
+    forecast = filmgate.json("plan", "episode", film)
+    running = {name: fate for name, fate in fates(forecast).items() if fate != "skip"}
     assert running["probe"] == "reuse"
     assert {fate for name, fate in running.items() if name != "probe"} == {"run"}
     assert "has not run yet" in filmgate("plan", "episode", film).stdout
 
 
 @pytest.mark.proof
-def test_a_setting_is_part_of_the_frozen_config_and_a_wrong_one_is_named(
+def test_a_setting_is_part_of_the_frozen_config_and_a_wrong_one_is_refused_by_name(
     filmgate: Filmgate, film: Path
 ) -> None:
     off = run(filmgate, film, "--set", "scenes.enabled=false")
@@ -104,7 +104,7 @@ def test_a_setting_is_part_of_the_frozen_config_and_a_wrong_one_is_named(
 
 
 @pytest.mark.proof
-def test_files_mended_by_hand_are_adopted_from_the_runs_folder(
+def test_files_edited_by_hand_are_adopted_from_the_runs_folder(
     filmgate: Filmgate, film: Path
 ) -> None:
     first = run(filmgate, film)
@@ -120,12 +120,12 @@ def test_files_mended_by_hand_are_adopted_from_the_runs_folder(
     path.write_text(path.read_text().replace("Mind", "Watch"))
     assert filmgate("adopt", "transcript").returncode == 0, "the current folder is the run"
     assert filmgate("verify", ".").returncode == 0
-    path.write_text("not what was promised")
+    path.write_text("not a valid record")
     refused = filmgate.json("adopt", "transcript", folder, code=4)
     assert refused["error"] == "contract_broken"
 
 
-def test_stages_run_side_by_side_to_the_same_bytes(filmgate: Filmgate, film: Path) -> None:
+def test_parallel_stages_write_the_same_bytes(filmgate: Filmgate, film: Path) -> None:
     one = run(filmgate, film, "--new")
     two = run(filmgate, film, "--new", "--jobs", 2, "--verify", "full")
     assert one["run_id"] != two["run_id"]
@@ -133,7 +133,7 @@ def test_stages_run_side_by_side_to_the_same_bytes(filmgate: Filmgate, film: Pat
         assert one["stages"][name]["artifacts"] == two["stages"][name]["artifacts"]
 
 
-def test_a_log_file_holds_every_stages_events(
+def test_a_log_file_contains_the_events_of_every_stage(
     filmgate: Filmgate, film: Path, tmp_path: Path
 ) -> None:
     log = tmp_path / "deep" / "run.ndjson"
@@ -143,16 +143,16 @@ def test_a_log_file_holds_every_stages_events(
     assert {event["event"] for event in events} >= {"run.started", "gate.open", "run.ended"}
 
 
-def test_an_unknown_export_is_told_by_name(filmgate: Filmgate, film: Path) -> None:
+def test_an_unknown_export_is_reported_by_name(filmgate: Filmgate, film: Path) -> None:
     filmgate.env["FILMGATE_EXPORT"] = "carrier"
     error = run(filmgate, film, code=4)
     assert "openlineage, opentelemetry" in error["message"]
     filmgate.env |= {"FILMGATE_EXPORT": "openlineage", "OPENLINEAGE_URL": "not an address"}
     assert "OPENLINEAGE_URL" in run(filmgate, film, code=4)["message"]
-    assert not (filmgate.home / "manifests").exists(), "nothing was begun"
+    assert not (filmgate.home / "manifests").exists(), "no run was created"
 
 
-def test_another_config_for_the_same_run_is_told_by_the_setting(
+def test_another_config_for_the_same_run_is_reported_with_the_setting(
     filmgate: Filmgate, film: Path
 ) -> None:
     run(filmgate, film, "--run-id", "mine", "--stages", "probe")
@@ -162,29 +162,29 @@ def test_another_config_for_the_same_run_is_told_by_the_setting(
 
 
 @pytest.mark.proof
-def test_plan_takes_the_line_of_run_and_its_exit_code_tells_of_closed_gates(
+def test_plan_takes_the_options_of_run_and_exits_with_3_for_blocked_gates(
     filmgate: Filmgate, film: Path
 ) -> None:
     first = run(filmgate, film)
     (filmgate.folder(first) / "probe.json").unlink()
-    line = ("--run-id", first["run_id"], "--jobs", 2, "--no-ingest", "--strict")
-    forecast = filmgate.json("plan", "episode", film, *line, code=3)
+    options = ("--run-id", first["run_id"], "--jobs", 2, "--no-ingest", "--strict")
+    forecast = filmgate.json("plan", "episode", film, *options, code=3)
     assert set(fates(forecast).values()) == {"blocked"}
 
 
-def test_what_a_stage_prints_is_no_result(tmp_path: Path) -> None:
+def test_output_of_a_stage_does_not_go_to_standard_output(tmp_path: Path) -> None:
     code = """if True:
         import os, subprocess
         from filmgate.cli.output import results_only
         with results_only():
-            print("talk")
-            os.write(1, b"raw talk")
-            subprocess.run(["echo", "talk of a program"], check=True)
+            print("printed")
+            os.write(1, b"written")
+            subprocess.run(["echo", "output of a program"], check=True)
         print("result")
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "result\n"
-    assert "talk of a program" in done.stderr
+    assert "output of a program" in done.stderr
 
 
 @pytest.mark.proof
@@ -202,7 +202,7 @@ def test_legacy_runs_are_listed_and_marked_so(filmgate: Filmgate) -> None:
 @pytest.fixture
 def long_run(filmgate: Filmgate, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
     film = film_of_shots(tmp_path / "long.mkv", [500] * 5)
-    command = [*filmgate.command, "run", "episode", str(film), *LIGHT, "--no-ingest"]
+    command = [*filmgate.command, "run", "episode", str(film), *WITHOUT_SLOW_STAGES, "--no-ingest"]
     with subprocess.Popen(
         command,
         env=filmgate.env,
@@ -219,7 +219,7 @@ def long_run(filmgate: Filmgate, tmp_path: Path) -> Iterator["subprocess.Popen[b
 
 
 @pytest.mark.proof
-def test_watch_goes_on_until_the_run_ends_and_a_second_runner_is_told_who_holds_it(
+def test_watch_lasts_until_the_run_ends_and_a_second_runner_learns_who_holds_the_run(
     filmgate: Filmgate, long_run: "subprocess.Popen[bytes]", tmp_path: Path
 ) -> None:
     held = run(filmgate, tmp_path / "long.mkv", code=6)

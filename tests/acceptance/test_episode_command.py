@@ -1,4 +1,4 @@
-"""The command line, from a film to answers, as a person or a script uses it."""
+"""The episode pipeline with the command line, as a person or a script uses it."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from support.command import LIGHT, Filmgate
+from support.command import WITHOUT_SLOW_STAGES, Filmgate
 from support.films import COLOURS, film_of_shots, picture, write_film, write_tone
 
 SRT = """1
@@ -58,7 +58,9 @@ def test_from_file_to_answer(filmgate: Filmgate, film: Path) -> None:
     assert filmgate.json("ingest", "gate")["is_replay"]
 
 
-def test_the_time_base_certificate_tells_what_was_decoded(filmgate: Filmgate, film: Path) -> None:
+def test_the_time_base_certificate_describes_what_was_decoded(
+    filmgate: Filmgate, film: Path
+) -> None:
     manifest = filmgate.json("run", "episode", film, "--stages", "probe", "--no-ingest")
     assert manifest["status"] == "INCOMPLETE"
     probe = json.loads((filmgate.folder(manifest) / "probe.json").read_bytes())
@@ -68,7 +70,7 @@ def test_the_time_base_certificate_tells_what_was_decoded(filmgate: Filmgate, fi
 
 
 @pytest.mark.proof
-def test_a_person_reads_a_table_and_what_to_type_next(filmgate: Filmgate, film: Path) -> None:
+def test_run_prints_a_table_and_the_next_command(filmgate: Filmgate, film: Path) -> None:
     done = filmgate("run", "episode", film)
     for words in ("SUCCESS", "3 scenes", "2 segments", "filmgate jump gate --kind scene"):
         assert words in done.stdout
@@ -78,7 +80,7 @@ def test_a_person_reads_a_table_and_what_to_type_next(filmgate: Filmgate, film: 
 
 
 @pytest.mark.parametrize("how", [pytest.param("truncated", marks=pytest.mark.nightly), "flipped"])
-def test_a_tampered_file_is_refused_with_exit_3_and_both_digests(
+def test_a_tampered_file_is_refused_with_exit_code_3_and_both_digests(
     filmgate: Filmgate, film: Path, how: str
 ) -> None:
     first = filmgate.json("run", "episode", film, "--stages", "probe", "--no-ingest")
@@ -96,16 +98,16 @@ def test_a_tampered_file_is_refused_with_exit_3_and_both_digests(
     (ref,) = first["stages"]["probe"]["artifacts"]
     assert (reason["code"], reason["path"]) == ("digest_mismatch", "probe.json")
     assert ref["sha256"] in reason["expected"]
-    told = filmgate("run", "episode", film, "--no-ingest").stdout
-    assert "probe.json" in told
-    assert ref["sha256"] in told
+    output = filmgate("run", "episode", film, "--no-ingest").stdout
+    assert "probe.json" in output
+    assert ref["sha256"] in output
     repaired = filmgate.json("run", "episode", film, "--repair")
     assert repaired["status"] == "SUCCESS"
     assert repaired["stages"]["probe"]["artifacts"] == first["stages"]["probe"]["artifacts"]
 
 
 @pytest.mark.proof
-def test_killed_in_the_middle_of_each_stage_the_same_command_resumes_to_the_same_bytes(
+def test_a_run_killed_during_each_stage_resumes_to_the_same_bytes(
     filmgate: Filmgate, tmp_path: Path
 ) -> None:
     long = film_of_shots(tmp_path / "long.mkv", [400] * 6)
@@ -116,11 +118,11 @@ def test_killed_in_the_middle_of_each_stage_the_same_command_resumes_to_the_same
         )
     )
     clean = filmgate.json("run", "episode", long, "--run-id", "clean", "--no-ingest")
-    command = [*filmgate.command, "run", "episode", str(long), *LIGHT, "--no-ingest"]
+    command = [*filmgate.command, "run", "episode", str(long), *WITHOUT_SLOW_STAGES, "--no-ingest"]
     runs = filmgate.home / "manifests" / "long" / "runs"
-    for stage, how in (("probe", "--new"), ("scenes", "--json"), ("transcript", "--json")):
+    for stage, option in (("probe", "--new"), ("scenes", "--json"), ("transcript", "--json")):
         with subprocess.Popen(
-            [*command, how],
+            [*command, option],
             env=filmgate.env,
             cwd=filmgate.home.parent,
             stdout=subprocess.DEVNULL,
@@ -128,7 +130,7 @@ def test_killed_in_the_middle_of_each_stage_the_same_command_resumes_to_the_same
         ) as child:
             deadline = time.monotonic() + 60
             while not list(runs.glob(f"Attempt*/attempts/{stage}.a1")):
-                assert child.poll() is None, "the stage was over before it could be killed"
+                assert child.poll() is None, "the stage ended before it could be killed"
                 assert time.monotonic() < deadline
                 time.sleep(0.001)
             os.kill(child.pid, signal.SIGKILL)
@@ -141,11 +143,11 @@ def test_killed_in_the_middle_of_each_stage_the_same_command_resumes_to_the_same
 
 
 @pytest.mark.proof
-def test_asked_to_end_a_run_ends_resumable_with_exit_130(
+def test_a_terminated_run_exits_with_130_and_can_be_resumed(
     filmgate: Filmgate, tmp_path: Path
 ) -> None:
     long = film_of_shots(tmp_path / "long.mkv", [400] * 4)
-    command = [*filmgate.command, "run", "episode", str(long), *LIGHT, "--no-ingest"]
+    command = [*filmgate.command, "run", "episode", str(long), *WITHOUT_SLOW_STAGES, "--no-ingest"]
     with subprocess.Popen(
         command, env=filmgate.env, cwd=filmgate.home.parent, stderr=subprocess.DEVNULL
     ) as child:
@@ -155,9 +157,9 @@ def test_asked_to_end_a_run_ends_resumable_with_exit_130(
             time.sleep(0.001)
         child.terminate()
     assert child.returncode == 130
-    stands = filmgate.json("status", "long")
-    assert stands["stages"]["scenes"]["error"]["code"] == "interrupted"
-    assert filmgate.json("run", "episode", long, "--no-ingest")["run_id"] == stands["run_id"]
+    status = filmgate.json("status", "long")
+    assert status["stages"]["scenes"]["error"]["code"] == "interrupted"
+    assert filmgate.json("run", "episode", long, "--no-ingest")["run_id"] == status["run_id"]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +169,7 @@ def test_asked_to_end_a_run_ends_resumable_with_exit_130(
         pytest.param("America/Lima", "C.UTF-8", "2", 0o022, marks=pytest.mark.proof),
     ],
 )
-def test_artifact_files_are_the_same_bytes_wherever_they_are_made(
+def test_artifact_files_are_the_same_bytes_in_any_environment(
     filmgate: Filmgate,
     film: Path,
     tmp_path: Path,
@@ -176,32 +178,32 @@ def test_artifact_files_are_the_same_bytes_wherever_they_are_made(
     seed: str,
     umask: int,
 ) -> None:
-    here = filmgate.json("run", "episode", film, "--run-id", "here", "--no-ingest")
+    first = filmgate.json("run", "episode", film, "--run-id", "first", "--no-ingest")
     filmgate.env |= {"TZ": timezone, "LC_ALL": locale, "PYTHONHASHSEED": seed}
     filmgate.cwd = tmp_path / "elsewhere"
     filmgate.cwd.mkdir()
     before = os.umask(umask)
     try:
-        there = filmgate.json("run", "episode", film, "--run-id", "there", "--no-ingest")
+        second = filmgate.json("run", "episode", film, "--run-id", "second", "--no-ingest")
     finally:
         os.umask(before)
-    assert artifact_bytes(filmgate.folder(here)) == artifact_bytes(filmgate.folder(there))
-    prints = [
+    assert artifact_bytes(filmgate.folder(first)) == artifact_bytes(filmgate.folder(second))
+    fingerprints = [
         [entry["fingerprint"] for entry in manifest["stages"].values()]
-        for manifest in (here, there)
+        for manifest in (first, second)
     ]
-    assert prints[0] == prints[1]
+    assert fingerprints[0] == fingerprints[1]
 
 
-def test_sound_alone_is_fine(filmgate: Filmgate, tmp_path: Path) -> None:
+def test_an_episode_may_have_sound_only(filmgate: Filmgate, tmp_path: Path) -> None:
     manifest = filmgate.json("run", "episode", write_tone(tmp_path / "hum.wav", 2))
     assert manifest["stages"]["scenes"]["status"] == "SKIPPED"
-    assert manifest["stages"]["scenes"]["reason"] == "no picture"
+    assert manifest["stages"]["scenes"]["reason"] == "no video track"
     assert manifest["stages"]["transcript"]["counts"] == {"segments": 0, "words": 0}
 
 
 @pytest.mark.proof
-def test_a_silent_film_without_subtitles_has_no_transcript_and_says_why(
+def test_a_silent_film_without_subtitles_has_no_transcript_with_a_reason(
     filmgate: Filmgate, tmp_path: Path
 ) -> None:
     manifest = filmgate.json("run", "episode", film_of_shots(tmp_path / "mute.mkv", [30]))
@@ -232,9 +234,7 @@ def test_a_side_car_is_an_input_like_the_film(filmgate: Filmgate, tmp_path: Path
 
 
 @pytest.mark.proof
-def test_a_run_may_live_in_a_folder_of_its_own(
-    filmgate: Filmgate, film: Path, tmp_path: Path
-) -> None:
+def test_a_run_may_have_its_own_folder(filmgate: Filmgate, film: Path, tmp_path: Path) -> None:
     folder = tmp_path / "jobs" / "mine"
     for _ in range(2):
         assert filmgate.json("run", "episode", film, "--job-dir", folder)["run_id"] == "mine"
@@ -252,7 +252,7 @@ def test_two_runs_of_one_asset_are_two_attempts_and_the_newest_is_served(
     assert served == {"scene": second["run_id"]}
 
 
-def test_a_run_does_not_fail_because_the_database_is_away(tmp_path: Path, film: Path) -> None:
+def test_a_run_succeeds_while_the_database_is_unreachable(tmp_path: Path, film: Path) -> None:
     filmgate = Filmgate(tmp_path / "home", "postgresql://me:secret@127.0.0.1:1/db")
     done = filmgate("run", "episode", film)
     assert done.returncode == 7
@@ -311,14 +311,14 @@ def test_bad_input_gets_one_clear_error_and_leaves_nothing_behind(
         (["--job-dir", "a/../b"], 4),
         (["--asset-id", "a/b"], 4),
         (["--run-id", "../../x"], 4),
-        (["--stages", "nope"], 4),
+        (["--stages", "nope"], 2),
         (["--profile", "nope"], 4),
         (["--stages", "probe", "--resume-from", "scenes"], 4),
         (["--job-dir", ""], 4),
         (["--nope"], 2),
     ],
 )
-def test_a_bad_word_gets_the_right_exit_code_and_leaves_nothing_behind(
+def test_a_bad_option_gets_the_right_exit_code_and_leaves_nothing_behind(
     filmgate: Filmgate, film: Path, arguments: list[str], code: int
 ) -> None:
     done = filmgate("run", "episode", film, *arguments)
@@ -328,13 +328,13 @@ def test_a_bad_word_gets_the_right_exit_code_and_leaves_nothing_behind(
 
 
 @pytest.mark.proof
-def test_a_new_run_is_never_an_old_one(filmgate: Filmgate, film: Path) -> None:
+def test_new_refuses_the_id_of_an_existing_run(filmgate: Filmgate, film: Path) -> None:
     filmgate.json("run", "episode", film, "--run-id", "mine", "--no-ingest")
     filmgate.json("run", "episode", film, "--run-id", "mine", "--new", code=4)
 
 
 @pytest.mark.proof
-def test_a_side_car_that_is_no_subtitles_is_told_and_others_are_listened_to(
+def test_an_unreadable_side_car_is_reported_and_other_subtitles_are_used(
     filmgate: Filmgate, tmp_path: Path
 ) -> None:
     subtitles = tmp_path / "inside.srt"
@@ -348,7 +348,7 @@ def test_a_side_car_that_is_no_subtitles_is_told_and_others_are_listened_to(
 
 
 @pytest.mark.proof
-def test_half_a_film_says_that_it_is_half_a_film(filmgate: Filmgate, tmp_path: Path) -> None:
+def test_a_truncated_film_is_reported_as_incomplete(filmgate: Filmgate, tmp_path: Path) -> None:
     whole = film_of_shots(tmp_path / "whole.mkv", [400] * 3)
     half = tmp_path / "half.mkv"
     half.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
@@ -358,7 +358,7 @@ def test_half_a_film_says_that_it_is_half_a_film(filmgate: Filmgate, tmp_path: P
 
 
 @pytest.mark.proof
-def test_words_cannot_steer_the_terminal(filmgate: Filmgate, tmp_path: Path) -> None:
+def test_texts_cannot_control_the_terminal(filmgate: Filmgate, tmp_path: Path) -> None:
     film = film_of_shots(tmp_path / "film.mkv", [50])
     (tmp_path / "film.srt").write_text(SRT.replace("Check", "\x1b[31mCheck"))
     filmgate.json("run", "episode", film)
@@ -366,13 +366,13 @@ def test_words_cannot_steer_the_terminal(filmgate: Filmgate, tmp_path: Path) -> 
 
 
 @pytest.mark.proof
-def test_a_minus_leaves_a_word_out(filmgate: Filmgate, film: Path) -> None:
+def test_a_minus_excludes_a_word(filmgate: Filmgate, film: Path) -> None:
     filmgate.json("run", "episode", film)
     assert len(filmgate.json("find", "gate", "moving", "-check")["hits"]) == 1
     assert filmgate.json("find", "gate", "gate", "-check")["hits"] == []
 
 
-def test_a_home_that_cannot_be_written_is_told_in_words(tmp_path: Path, film: Path) -> None:
+def test_a_home_that_cannot_be_written_is_reported(tmp_path: Path, film: Path) -> None:
     (tmp_path / "home").touch()
     error = Filmgate(tmp_path / "home").json("run", "episode", film, code=4)
     assert error["error"] == "invalid"
@@ -380,11 +380,13 @@ def test_a_home_that_cannot_be_written_is_told_in_words(tmp_path: Path, film: Pa
 
 def test_with_json_every_error_is_one_document(filmgate: Filmgate, film: Path) -> None:
     assert filmgate.json("find", "gate", code=2)["error"] == "usage"
-    assert filmgate.json("run", "episode", film, "--stages", "nope", code=4)["error"] == "invalid"
+    assert filmgate.json("run", "episode", film, "--stages", "nope", code=2)["error"] == "usage"
 
 
 @pytest.mark.proof
-def test_what_is_not_there_is_told_with_exit_5(filmgate: Filmgate, tmp_path: Path) -> None:
+def test_what_does_not_exist_is_reported_with_exit_code_5(
+    filmgate: Filmgate, tmp_path: Path
+) -> None:
     for arguments in (
         ["run", "episode", str(tmp_path / "nope.mp4")],
         ["status", "nope"],
@@ -395,9 +397,9 @@ def test_what_is_not_there_is_told_with_exit_5(filmgate: Filmgate, tmp_path: Pat
         assert filmgate(*arguments).returncode == 5, arguments
 
 
-def test_help_comes_without_loading_anything_heavy() -> None:
+def test_help_is_printed_without_loading_heavy_modules() -> None:
     script = (
-        "import sys\nfrom filmgate.cli.main import call\ncall(['--help'])\n"
+        "import sys\nfrom filmgate.cli.invocation import call\ncall(['--help'])\n"
         "heavy = {'pydantic', 'av', 'cv2', 'numpy', 'psycopg', 'sqlalchemy', 'structlog'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )

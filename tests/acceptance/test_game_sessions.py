@@ -1,4 +1,4 @@
-"""Game sessions that were really recorded, with what is known of them."""
+"""Recorded game sessions whose properties are known."""
 
 import shutil
 import threading
@@ -10,18 +10,18 @@ import pyarrow.parquet as pq
 import pytest
 from ray.cluster_utils import Cluster
 
-from filmgate.core.gameplay import Task
+from filmgate.core.gameplay import ExtractionTask
 from filmgate.engine.executors.ray_cluster import RayCluster
-from filmgate.pipelines.gameplay.extracting import extract
+from filmgate.pipelines.gameplay.archive_worker import extract_archive
 from filmgate.pipelines.gameplay.settings import ExtractionSettings
 from filmgate.store.addresses import S3Options, open_store
-from filmgate.tools.demo_sessions import draw, inputs_csv, session_tar
+from filmgate.tools.sample_sessions import draw_session, inputs_csv, session_tar
 from support.command import Filmgate
 from support.sessions import variants
-from support.two_nodes import kill_a_node
+from support.two_nodes import kill_worker_node
 
-TRUTH = 0.419
-"""The share of menus in the session that has some."""
+MENU_SHARE = 0.419
+"""The share of menus in the session that has menus."""
 
 DAY, MENUS, FROZEN = (f"a1d0c0ffee{n:06}" for n in (1, 3, 7))
 
@@ -43,7 +43,7 @@ SMALL = {"webdataset_two_samples/000000", "webdataset_two_samples/000001"}
 
 
 @pytest.mark.proof
-def test_recorded_and_derived_sessions_get_the_right_flags_and_only_those(
+def test_recorded_and_derived_sessions_get_exactly_the_right_flags(
     test_data: Path, tmp_path: Path
 ) -> None:
     source = tmp_path / "tars"
@@ -68,26 +68,28 @@ def test_recorded_and_derived_sessions_get_the_right_flags_and_only_those(
     assert found == FLAGS
     assert {row["s3_key"]: row["error_code"] for row in table if row["error"]} == CODES
     [menus] = [row for row in table if row["video_id"] == MENUS]
-    assert menus["video_menu_percent"] == pytest.approx(TRUTH, abs=0.05)
+    assert menus["video_menu_percent"] == pytest.approx(MENU_SHARE, abs=0.05)
     assert {row["video_id"] for row in table} >= SMALL
 
 
 @pytest.mark.proof
-def test_a_node_of_ray_that_is_killed_while_sessions_are_extracted_loses_nothing(
+def test_killing_a_ray_node_during_extraction_loses_nothing(
     tmp_path: Path, cluster: Cluster
 ) -> None:
     video, source, target = tmp_path / "v.mp4", tmp_path / "in", tmp_path / "out"
-    for _ in draw(video, "moving"):
+    for _ in draw_session(video, "moving"):
         pass
     for number in range(5):
         session_tar(source / f"{number}.tar", video, inputs=inputs_csv([]))
     settings = ExtractionSettings(source_bucket=str(source), manifest_bucket=str(target))
-    work = partial(extract, open_store=partial(open_store, options=S3Options()), settings=settings)
-    killer = threading.Thread(target=kill_soon, args=(cluster, target))
+    work = partial(
+        extract_archive, open_store=partial(open_store, options=S3Options()), settings=settings
+    )
+    killer = threading.Thread(target=kill_node_after_first_file, args=(cluster, target))
     killer.start()
     executor = RayCluster(2)
     try:
-        outcomes = list(executor.map(work, [Task(key=f"{n}.tar") for n in range(5)]))
+        outcomes = list(executor.map(work, [ExtractionTask(key=f"{n}.tar") for n in range(5)]))
     finally:
         executor.close()
         killer.join()
@@ -97,8 +99,8 @@ def test_a_node_of_ray_that_is_killed_while_sessions_are_extracted_loses_nothing
     assert {path.name for path in target.iterdir()} == {f"{n}.pt" for n in range(5)}
 
 
-def kill_soon(cluster: Cluster, target: Path) -> None:
-    """Kill a node once the first file is there."""
+def kill_node_after_first_file(cluster: Cluster, target: Path) -> None:
+    """Kill a node when the first file exists."""
     while not list(target.glob("*.pt")):
         time.sleep(0.01)
-    kill_a_node(cluster)
+    kill_worker_node(cluster)

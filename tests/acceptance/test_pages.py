@@ -1,4 +1,4 @@
-"""Pages that show how something is done do what they say."""
+"""Tutorials and how-to pages: their commands print what the pages show."""
 
 import os
 import re
@@ -30,7 +30,7 @@ PAGES = [
 ]
 SYNC = "how-to/sync-to-your-product.md"
 FROM_THE_DEMO = {"tutorial/first-episode.md", "how-to/name-people.md", SYNC}
-"""Pages that begin with what `make demo` leaves."""
+"""Pages that begin with the home that `make demo` creates."""
 
 OWN_DATABASE = FROM_THE_DEMO | {"tutorial/api.md"}
 """Pages that use the embedded database."""
@@ -40,12 +40,13 @@ BLOCK = re.compile(r"^```(?:\w+ file=(\S+)|console)\n(.*?)^```$", re.M | re.S)
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """A virtual environment in which the page may install things, on top of this one."""
+    """The environment of a virtual environment in which a page may install packages; it includes
+    the packages of the current one."""
     folder = tmp_path / "venv"
     venv.create(folder)
     site = next(folder.glob("lib/python*/site-packages"))
     here = sysconfig.get_paths()["purelib"]
-    (site / "below.pth").write_text(f"import site; site.addsitedir({here!r})\n")
+    (site / "parent.pth").write_text(f"import site; site.addsitedir({here!r})\n")
     python = folder / "bin" / "python"
     for command, module in (("pip", "pip"), ("filmgate", "filmgate")):
         script = folder / "bin" / command
@@ -57,19 +58,19 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def what_the_demo_leaves(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home in which `filmgate demo` was run, once for all workers of the tests."""
+def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which `filmgate demo` was run, shared by all workers of the test session."""
     with shared_folder(tmp_path_factory, "demo") as folder:
-        if not (folder / "made").exists():
+        if not (folder / "complete").exists():
             demo = [sys.executable, "-m", "filmgate", "demo"]
             env = {**os.environ, "FILMGATE_HOME": ".filmgate"}
             subprocess.run(demo, cwd=folder, env=env, check=True, capture_output=True)
-            (folder / "made").touch()
+            (folder / "complete").touch()
         return folder / ".filmgate"
 
 
 def commands(console: str) -> list[tuple[str, list[str]]]:
-    """Each command of a console block, with the lines that the page shows after it."""
+    """Return each command of a console block, with the lines that the page shows after it."""
     found: list[tuple[str, list[str]]] = []
     for line in console.splitlines():
         if line.startswith("$ "):
@@ -80,7 +81,7 @@ def commands(console: str) -> list[tuple[str, list[str]]]:
 
 
 def stop_servers(work: Path) -> None:
-    """Where a page was broken off, before it stopped what it had started."""
+    """Stop servers that a failed page has started and not stopped."""
     for pid in work.glob("*.pid"):
         with suppress(ProcessLookupError):
             os.kill(int(pid.read_text()), signal.SIGTERM)
@@ -101,8 +102,8 @@ def test_the_page_does_what_it_says(
     work.mkdir()
     request.addfinalizer(partial(stop_servers, work))
     if page in FROM_THE_DEMO:
-        left = request.getfixturevalue("what_the_demo_leaves")
-        subprocess.run(["cp", "-a", left, work], check=True)  # which keeps owners
+        home = request.getfixturevalue("demo_home")
+        subprocess.run(["cp", "-a", home, work], check=True)  # keeps the owners of files
     ran = 0
     for name, contents in BLOCK.findall((DOCS / page).read_text()):
         if name:
@@ -123,14 +124,14 @@ def test_the_page_does_what_it_says(
                 text=True,
                 check=False,
             )
-            told = " ".join((done.stdout + done.stderr).split())
+            output = " ".join((done.stdout + done.stderr).split())
             expected = 0
             for line in shown:
                 if line.startswith("exit "):
                     expected = int(line.removeprefix("exit "))
                     continue
                 pattern = r".*?".join(re.escape(word) for word in line.split("  ") if word)
-                assert re.search(pattern, told), f"{command}\n{line}\n{told}"
-            assert done.returncode == expected, f"{command}\n{told}"
+                assert re.search(pattern, output), f"{command}\n{line}\n{output}"
+            assert done.returncode == expected, f"{command}\n{output}"
             ran += 1
-    assert ran >= least, "commands that were found on the page"
+    assert ran >= least, "the page has fewer commands than expected"

@@ -1,4 +1,4 @@
-"""Known truth of real clips. Skipped, saying so, where the clips are not."""
+"""Real clips whose truth is known; skipped if the clips are missing."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.command import LIGHT
+from support.command import WITHOUT_SLOW_STAGES
 
 TIME_TOLERANCE_MS = 40
 FRAME_TOLERANCE = 1
@@ -26,17 +26,17 @@ CUTS = {
 }
 
 
-QUICK = {"people/car-detection.mp4"}
-"""Looked at by `make test`; the others by `make proof`."""
+QUICK_CLIPS = {"people/car-detection.mp4"}
+"""Clips that `make test` uses; the others are used by `make proof`."""
 
-LONG = {"game/mt_day_gameplay.mp4"}
-"""Looked at by `make nightly`."""
+LONG_CLIPS = {"game/mt_day_gameplay.mp4"}
+"""Clips that only `make nightly` uses."""
 
 
-def when(clip: str) -> pytest.MarkDecorator | tuple[()]:
-    if clip in LONG:
+def marks_of(clip: str) -> pytest.MarkDecorator | tuple[()]:
+    if clip in LONG_CLIPS:
         return pytest.mark.nightly
-    return () if clip in QUICK else pytest.mark.proof
+    return () if clip in QUICK_CLIPS else pytest.mark.proof
 
 
 def run(home: Path, video: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -55,7 +55,7 @@ def artifacts(home: Path, name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def cuts_of(home: Path, video: Path) -> list[dict[str, Any]]:
+def find_cuts(home: Path, video: Path) -> list[dict[str, Any]]:
     done = run(home, video, "--stages", "probe,scenes", "--no-ingest")
     assert done.returncode == 0, done.stderr
     return artifacts(home, "scenes.jsonl")[1:]
@@ -63,18 +63,18 @@ def cuts_of(home: Path, video: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     "clip",
-    [pytest.param(clip, marks=when(clip)) for clip in CUTS],
+    [pytest.param(clip, marks=marks_of(clip)) for clip in CUTS],
 )
 def test_exactly_the_known_cuts_are_found(test_data: Path, tmp_path: Path, clip: str) -> None:
-    found = [scene["payload"]["frame_number"] for scene in cuts_of(tmp_path, test_data / clip)]
+    found = [scene["payload"]["frame_number"] for scene in find_cuts(tmp_path, test_data / clip)]
     assert len(found) == len(CUTS[clip]), found
     assert all(abs(a - b) <= FRAME_TOLERANCE for a, b in zip(found, CUTS[clip], strict=True))
 
 
 @pytest.mark.nightly
 def test_variable_frame_rate_gives_the_same_cut_times(test_data: Path, tmp_path: Path) -> None:
-    even = cuts_of(tmp_path / "even", test_data / "faces/talk_dev_3people.mp4")
-    uneven = cuts_of(tmp_path / "uneven", test_data / "odd/vfr_talk.mp4")
+    even = find_cuts(tmp_path / "even", test_data / "faces/talk_dev_3people.mp4")
+    uneven = find_cuts(tmp_path / "uneven", test_data / "odd/vfr_talk.mp4")
     assert len(even) == len(uneven) == 6
     for one, other in zip(even, uneven, strict=True):
         assert abs(one["span_start_ms"] - other["span_start_ms"]) <= TIME_TOLERANCE_MS
@@ -83,8 +83,8 @@ def test_variable_frame_rate_gives_the_same_cut_times(test_data: Path, tmp_path:
 
 
 @pytest.mark.proof
-def test_a_turned_film_says_how_it_is_displayed(test_data: Path, tmp_path: Path) -> None:
-    cuts_of(tmp_path, test_data / "odd/rotated_meta90.mp4")
+def test_a_rotated_video_has_its_displayed_size(test_data: Path, tmp_path: Path) -> None:
+    find_cuts(tmp_path, test_data / "odd/rotated_meta90.mp4")
     (path,) = tmp_path.glob("manifests/*/runs/*/probe.json")
     video = json.loads(path.read_bytes())["video"]
     assert (video["stored_width"], video["stored_height"]) == (480, 640)
@@ -93,7 +93,7 @@ def test_a_turned_film_says_how_it_is_displayed(test_data: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("clip", ["empty.mp4", "text_renamed.mp4", "trunc_no_moov_60pct.mp4"])
-def test_a_broken_file_gets_a_clear_error_and_leaves_nothing_behind(
+def test_a_broken_file_is_an_input_error_and_leaves_no_files(
     test_data: Path, tmp_path: Path, clip: str
 ) -> None:
     done = run(tmp_path, test_data / "broken" / clip)
@@ -103,8 +103,10 @@ def test_a_broken_file_gets_a_clear_error_and_leaves_nothing_behind(
 
 
 @pytest.mark.proof
-def test_a_known_speech_is_heard_where_it_is_said(test_data: Path, tmp_path: Path) -> None:
-    done = run(tmp_path, test_data / "speech/jfk.wav", *LIGHT, "--no-ingest")
+def test_a_word_of_a_known_speech_is_recognised_inside_the_media(
+    test_data: Path, tmp_path: Path
+) -> None:
+    done = run(tmp_path, test_data / "speech/jfk.wav", *WITHOUT_SLOW_STAGES, "--no-ingest")
     assert done.returncode == 0, done.stderr
     segments = artifacts(tmp_path, "transcript.jsonl")
     said = " ".join(segment["payload"]["text"] for segment in segments).split()
@@ -114,6 +116,8 @@ def test_a_known_speech_is_heard_where_it_is_said(test_data: Path, tmp_path: Pat
 
 @pytest.mark.proof
 def test_digital_silence_yields_no_words(test_data: Path, tmp_path: Path) -> None:
-    done = run(tmp_path, test_data / "people/car-detection.mp4", *LIGHT, "--no-ingest")
+    done = run(
+        tmp_path, test_data / "people/car-detection.mp4", *WITHOUT_SLOW_STAGES, "--no-ingest"
+    )
     assert done.returncode == 0, done.stderr
     assert artifacts(tmp_path, "transcript.jsonl") == []

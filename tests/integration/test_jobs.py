@@ -1,4 +1,4 @@
-"""Jobs in the database: whoever is late, early or gone, each ends once."""
+"""Jobs in the database: each ends once, also when workers are late, silent or dead."""
 
 import asyncio
 import json
@@ -9,14 +9,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from filmgate.api.live import KEPT, Channel
-from filmgate.app.job_process import JobProcess, Work
+from filmgate.api.event_stream import BUFFERED_LINES, WatchedRun
+from filmgate.app.job_process import JobProcess, JobSpec
 from filmgate.app.settings import Settings
-from filmgate.client.events import lines_of, read_events
+from filmgate.client.events import parse_events, split_lines
 from filmgate.core.errors import Conflict, NotFound
 from filmgate.core.jobs import JobOutcome, JobRequest, JobState
 from filmgate.db.connection import connected
-from filmgate.db.jobs import Abandoned, Jobs
+from filmgate.db.jobs import AbandonedJob, JobStore
 from filmgate.store.event_log import EventReader, LoggedLine
 from filmgate.store.run_directory import FolderRun
 
@@ -27,14 +27,14 @@ SILENCE_S = 30.0
 
 
 @pytest.fixture
-def jobs(connection: psycopg.Connection) -> Jobs:
-    stored = Jobs(connection)
-    stored.prepare()
-    stored.prepare()
-    return stored
+def jobs(connection: psycopg.Connection) -> JobStore:
+    store = JobStore(connection)
+    store.prepare()
+    store.prepare()
+    return store
 
 
-def submitted(jobs: Jobs, run_id: str = "r1") -> int:
+def submit(jobs: JobStore, run_id: str = "r1") -> int:
     return jobs.submit(
         JobRequest(asset_id="film"),
         pipeline="episode",
@@ -46,15 +46,15 @@ def submitted(jobs: Jobs, run_id: str = "r1") -> int:
 
 
 @pytest.fixture
-def workers(connection: psycopg.Connection, jobs: Jobs) -> list[int]:
-    """Three workers in the queue's own table."""
+def workers(connection: psycopg.Connection, jobs: JobStore) -> list[int]:
+    """Insert three workers in the queue's table; return their ids."""
     insert = "insert into queue.procrastinate_workers default values returning id"
     rows = [connection.execute(insert).fetchone() for _ in range(3)]
     return [row[0] for row in rows if row is not None]
 
 
 def fetch(connection: psycopg.Connection, job_id: int, worker_id: int) -> None:
-    """What the queue does when a worker takes a job."""
+    """Give a job to a worker, as the queue does."""
     with connection.transaction():
         connection.execute("set local search_path = queue, public")
         connection.execute(
@@ -63,7 +63,8 @@ def fetch(connection: psycopg.Connection, job_id: int, worker_id: int) -> None:
         )
 
 
-def fall_silent(connection: psycopg.Connection, worker_id: int) -> None:
+def expire_heartbeats(connection: psycopg.Connection, worker_id: int) -> None:
+    """Set the last heartbeat of a worker and of all jobs to an hour ago."""
     connection.execute(
         "update queue.procrastinate_workers set last_heartbeat = now() - interval '1 hour'"
         " where id = %s",
@@ -72,51 +73,51 @@ def fall_silent(connection: psycopg.Connection, worker_id: int) -> None:
     connection.execute("update pipeline.jobs set beat_at = now() - interval '1 hour'")
 
 
-def test_a_run_has_one_job_at_a_time(jobs: Jobs) -> None:
-    job_id = submitted(jobs)
-    with pytest.raises(Conflict, match="not over"):
-        submitted(jobs)
-    assert submitted(jobs, "r2") > job_id
+def test_a_run_has_one_job_at_a_time(jobs: JobStore) -> None:
+    job_id = submit(jobs)
+    with pytest.raises(Conflict, match="has not ended"):
+        submit(jobs)
+    assert submit(jobs, "r2") > job_id
     jobs.cancel(job_id)
-    assert submitted(jobs) > job_id
+    assert submit(jobs) > job_id
     with pytest.raises(NotFound):
         jobs.get(10**6)
 
 
-def test_of_two_who_submit_a_run_at_once_one_hears_of_the_other(
-    jobs: Jobs, connection: psycopg.Connection, database_url: str
+def test_the_second_of_two_concurrent_submissions_of_a_run_fails(
+    jobs: JobStore, connection: psycopg.Connection, database_url: str
 ) -> None:
-    with connected(database_url) as other, ThreadPoolExecutor(1) as second:
+    with connected(database_url) as other, ThreadPoolExecutor(1) as executor:
         with connection.transaction():
-            job_id = submitted(jobs)
-            asked = second.submit(submitted, Jobs(other))
+            job_id = submit(jobs)
+            second = executor.submit(submit, JobStore(other))
             while not is_waiting(connection, other.info.backend_pid):
-                assert not asked.done()
+                assert not second.done()
                 time.sleep(0.01)
-        with pytest.raises(Conflict, match="not over") as caught:
-            asked.result()
+        with pytest.raises(Conflict, match="has not ended") as caught:
+            second.result()
     assert caught.value.extra["job_id"] == job_id
 
 
 def is_waiting(connection: psycopg.Connection, process: int) -> bool:
-    """Whether one waits for what another has not committed."""
-    question = "select exists (select from pg_locks where not granted and pid = %s)"
-    return connection.execute(question, [process]).fetchone() == (True,)
+    """Whether a server process waits for a lock."""
+    query = "select exists (select from pg_locks where not granted and pid = %s)"
+    return connection.execute(query, [process]).fetchone() == (True,)
 
 
-def test_a_queue_that_does_not_answer_is_told_in_the_words_of_the_database(
-    jobs: Jobs, connection: psycopg.Connection
+def test_an_error_of_the_queue_is_raised_as_an_error_of_the_database_driver(
+    jobs: JobStore, connection: psycopg.Connection
 ) -> None:
-    job_id = submitted(jobs)
-    for ask in (lambda: submitted(jobs, "r2"), lambda: jobs.cancel(job_id)):
+    job_id = submit(jobs)
+    for call in (lambda: submit(jobs, "r2"), lambda: jobs.cancel(job_id)):
         with connection.transaction(force_rollback=True):
             connection.execute("alter table queue.procrastinate_jobs rename to elsewhere")
             with pytest.raises(psycopg.Error):
-                ask()
+                call()
 
 
-def test_a_job_that_is_stopped_while_its_process_begins_is_stopped(tmp_path: Path) -> None:
-    work = Work(
+def test_a_job_is_stopped_also_while_its_process_starts(tmp_path: Path) -> None:
+    spec = JobSpec(
         settings=Settings(home=tmp_path),
         pipeline="episode",
         source=str(tmp_path / "film.mkv"),
@@ -125,9 +126,9 @@ def test_a_job_that_is_stopped_while_its_process_begins_is_stopped(tmp_path: Pat
         request=JobRequest(asset_id="film"),
     )
 
-    async def stop_at_once(after_s: float) -> None:
-        process = JobProcess(work, 1000)
-        task = asyncio.create_task(process.outcome())
+    async def stop_after(after_s: float) -> None:
+        process = JobProcess(spec, 1000)
+        task = asyncio.create_task(process.run())
         await asyncio.sleep(after_s)
         for _ in range(3):
             task.cancel()
@@ -137,30 +138,30 @@ def test_a_job_that_is_stopped_while_its_process_begins_is_stopped(tmp_path: Pat
         assert not process._process.is_alive()
 
     for after_s in (0.0, 0.01, 0.1):
-        asyncio.run(stop_at_once(after_s))
+        asyncio.run(stop_after(after_s))
 
 
-def test_a_worker_that_lost_the_queue_keeps_the_jobs_that_it_is_at(
-    jobs: Jobs, connection: psycopg.Connection, workers: list[int]
+def test_a_worker_that_lost_the_queue_keeps_its_running_jobs(
+    jobs: JobStore, connection: psycopg.Connection, workers: list[int]
 ) -> None:
-    job_id = submitted(jobs)
+    job_id = submit(jobs)
     fetch(connection, job_id, workers[0])
     jobs.begin(job_id, "one")
-    fall_silent(connection, workers[0])
-    jobs.beat([job_id], "one")
+    expire_heartbeats(connection, workers[0])
+    jobs.record_heartbeat([job_id], "one")
     assert jobs.abandoned(workers[1], SILENCE_S) == []
-    assert jobs.cancel_asked([job_id]) == set()
+    assert jobs.cancel_requested([job_id]) == set()
     jobs.cancel(job_id)
-    assert jobs.cancel_asked([job_id]) == {job_id}
+    assert jobs.cancel_requested([job_id]) == {job_id}
 
 
-def test_a_worker_that_comes_back_late_ends_nothing_that_another_has(
-    jobs: Jobs, connection: psycopg.Connection, workers: list[int]
+def test_a_late_worker_does_not_end_a_job_that_another_took_over(
+    jobs: JobStore, connection: psycopg.Connection, workers: list[int]
 ) -> None:
-    job_id = submitted(jobs)
+    job_id = submit(jobs)
     fetch(connection, job_id, workers[0])
     first = jobs.begin(job_id, "one")
-    fall_silent(connection, workers[0])
+    expire_heartbeats(connection, workers[0])
     (abandoned,) = jobs.abandoned(workers[1], SILENCE_S)
     assert jobs.take_over(abandoned, most_failures=5, died=FAILED) == "todo"
     fetch(connection, job_id, workers[1])
@@ -173,37 +174,37 @@ def test_a_worker_that_comes_back_late_ends_nothing_that_another_has(
     assert jobs.get(job_id).state is JobState.SUCCEEDED
 
 
-def test_of_two_who_take_over_one_is_first(
-    jobs: Jobs, connection: psycopg.Connection, workers: list[int]
+def test_only_one_of_two_workers_takes_over_a_job(
+    jobs: JobStore, connection: psycopg.Connection, workers: list[int]
 ) -> None:
-    job_id = submitted(jobs)
+    job_id = submit(jobs)
     fetch(connection, job_id, workers[0])
-    fall_silent(connection, workers[0])
-    (seen,) = jobs.abandoned(workers[1], SILENCE_S)
-    assert jobs.take_over(seen, most_failures=5, died=FAILED) == "todo"
+    expire_heartbeats(connection, workers[0])
+    (abandoned,) = jobs.abandoned(workers[1], SILENCE_S)
+    assert jobs.take_over(abandoned, most_failures=5, died=FAILED) == "todo"
     fetch(connection, job_id, workers[2])
-    assert jobs.take_over(seen, most_failures=5, died=FAILED) is None
+    assert jobs.take_over(abandoned, most_failures=5, died=FAILED) is None
     assert jobs.get(job_id).state is JobState.RUNNING
     row = connection.execute("select failures from pipeline.jobs").fetchone()
     assert row == (1,)
 
 
-def test_a_job_that_is_the_death_of_its_workers_is_ended(
-    jobs: Jobs, connection: psycopg.Connection, workers: list[int]
+def test_a_job_whose_workers_died_too_often_is_ended(
+    jobs: JobStore, connection: psycopg.Connection, workers: list[int]
 ) -> None:
-    job_id = submitted(jobs)
+    job_id = submit(jobs)
     for number in range(3):
         fetch(connection, job_id, workers[0])
-        seen = Abandoned(job_id=job_id, worker_id=workers[0], is_mine=False)
-        became = jobs.take_over(seen, most_failures=3, died=FAILED)
+        abandoned = AbandonedJob(job_id=job_id, worker_id=workers[0], is_own=False)
+        became = jobs.take_over(abandoned, most_failures=3, died=FAILED)
         assert became == ("todo" if number < 2 else "aborted")
     assert jobs.get(job_id).state is JobState.FAILED
 
 
-def test_a_cancel_that_meets_a_retry_still_ends_the_job(
-    jobs: Jobs, connection: psycopg.Connection, workers: list[int]
+def test_a_cancellation_during_a_retry_still_ends_the_job(
+    jobs: JobStore, connection: psycopg.Connection, workers: list[int]
 ) -> None:
-    job_id = submitted(jobs)
+    job_id = submit(jobs)
     fetch(connection, job_id, workers[0])
     assert jobs.begin(job_id, "one") is not None
     assert jobs.cancel(job_id).is_cancel_asked
@@ -212,45 +213,45 @@ def test_a_cancel_that_meets_a_retry_still_ends_the_job(
         connection.execute(
             "select procrastinate_retry_job_v2(%s, now(), null, null, null)", [job_id]
         )
-    assert jobs.end_orphans(SILENCE_S, STOPPED) == []  # its worker was heard of just now
+    assert jobs.end_orphans(SILENCE_S, STOPPED) == []  # the heartbeat of its worker is recent
     connection.execute("update pipeline.jobs set beat_at = now() - interval '1 hour'")
     assert jobs.end_orphans(SILENCE_S, STOPPED) == [job_id]
     assert jobs.get(job_id).state is JobState.CANCELLED
 
 
-def test_a_job_that_was_to_be_cancelled_is_not_taken_over(
-    jobs: Jobs, connection: psycopg.Connection, workers: list[int]
+def test_a_job_with_a_requested_cancellation_is_ended_not_taken_over(
+    jobs: JobStore, connection: psycopg.Connection, workers: list[int]
 ) -> None:
-    job_id = submitted(jobs)
+    job_id = submit(jobs)
     fetch(connection, job_id, workers[0])
     jobs.cancel(job_id)
-    seen = Abandoned(job_id=job_id, worker_id=workers[0], is_mine=False)
-    assert jobs.take_over(seen, most_failures=5, died=STOPPED) == "aborted"
+    abandoned = AbandonedJob(job_id=job_id, worker_id=workers[0], is_own=False)
+    assert jobs.take_over(abandoned, most_failures=5, died=STOPPED) == "aborted"
     assert jobs.get(job_id).state is JobState.CANCELLED
 
 
-def test_a_worker_that_is_heard_of_keeps_its_jobs(
-    jobs: Jobs, connection: psycopg.Connection, workers: list[int]
+def test_a_worker_with_a_recent_heartbeat_keeps_its_jobs(
+    jobs: JobStore, connection: psycopg.Connection, workers: list[int]
 ) -> None:
-    job_id = submitted(jobs)
+    job_id = submit(jobs)
     fetch(connection, job_id, workers[0])
     assert jobs.abandoned(workers[1], SILENCE_S) == []
-    (mine,) = jobs.abandoned(workers[0], SILENCE_S)
-    assert (mine.job_id, mine.is_mine) == (job_id, True)
+    (own,) = jobs.abandoned(workers[0], SILENCE_S)
+    assert (own.job_id, own.is_own) == (job_id, True)
 
 
-def test_whoever_fell_behind_is_sent_to_the_logs(tmp_path: Path) -> None:
+def test_a_stream_that_fell_behind_the_buffer_must_read_the_logs(tmp_path: Path) -> None:
     run = FolderRun(tmp_path)
-    channel = Channel(run=run, reader=EventReader(run, []))
-    lines = [LoggedLine(line=str(n), stage=0, end=n) for n in range(KEPT + 10)]
-    channel.recent.extend(lines[10:])
-    channel.first = 10
-    assert channel.since(9) is None
-    assert channel.since(10) == lines[10:]
-    assert channel.since(channel.next) == []
+    watched = WatchedRun(run=run, reader=EventReader(run, []))
+    lines = [LoggedLine(line=str(n), stage=0, end=n) for n in range(BUFFERED_LINES + 10)]
+    watched.recent.extend(lines[10:])
+    watched.first_number = 10
+    assert watched.lines_from(9) is None
+    assert watched.lines_from(10) == lines[10:]
+    assert watched.lines_from(watched.next_number) == []
 
 
-def test_a_place_in_the_logs_leads_on_to_the_very_next_line(tmp_path: Path) -> None:
+def test_reading_logs_in_parts_yields_every_line_once(tmp_path: Path) -> None:
     logs = tmp_path / "logs"
     logs.mkdir()
     stages = ["one", "two"]
@@ -259,19 +260,19 @@ def test_a_place_in_the_logs_leads_on_to_the_very_next_line(tmp_path: Path) -> N
         with (logs / f"{stages[number % 2]}.ndjson").open("a") as log:
             log.write(json.dumps({"at": moment, "n": number}) + "\n")
     run = FolderRun(tmp_path)
-    told = []
+    numbers = []
     reader = EventReader(run, stages)
-    while piece := reader.read(200):
-        told += [json.loads(each.line)["n"] for each in piece]
-    assert sorted(told) == list(range(50))
+    while part := reader.read(200):
+        numbers += [json.loads(logged.line)["n"] for logged in part]
+    assert sorted(numbers) == list(range(50))
     whole = EventReader(run, stages).read(1 << 20)
-    assert [json.loads(each.line)["n"] for each in whole] == list(range(50))
+    assert [json.loads(logged.line)["n"] for logged in whole] == list(range(50))
 
 
-def test_signs_that_end_lines_elsewhere_end_none_in_a_stream() -> None:
+def test_unicode_line_separators_do_not_end_a_line_of_a_stream() -> None:
     text = 'event: log\ndata: {"a":"x\u2028y\u2029z\x85"}\nid: 1\n\n: still here\n\n'
-    pieces = [text.encode()[number : number + 3] for number in range(0, 200, 3)]
-    first, second = list(read_events(lines_of(pieces)))
+    chunks = [text.encode()[number : number + 3] for number in range(0, 200, 3)]
+    first, second = list(parse_events(split_lines(chunks)))
     assert first is not None
     assert first.data == {"a": "x\u2028y\u2029z\x85"}
     assert second is None

@@ -1,4 +1,4 @@
-"""One runner at a time: whatever children, stops, clocks and many at once do."""
+"""One runner at a time: with child processes, stopped runners, clock jumps and concurrency."""
 
 import json
 import os
@@ -14,22 +14,30 @@ import pytest
 from filmgate.core.errors import Held
 from filmgate.core.manifest import fold
 from filmgate.core.plan import Done, Outcome, Plan, Settings, stage
-from filmgate.core.ports import Bench
+from filmgate.core.ports import StageContext
 from filmgate.core.records import StageError
 from filmgate.core.states import RunState, StageState
 from filmgate.engine.executors.process_pool import ProcessPool
-from filmgate.engine.recorder import Recorder
+from filmgate.engine.record_writer import RecordWriter
 from filmgate.store.run_directory import FolderRun
-from support.items import linger
-from support.runs import ME, MOMENT, PLAN, Witness, artifact_bytes, execute, reserve_run
+from support.items import sleep_long
+from support.runs import (
+    MOMENT,
+    PLAN,
+    PRODUCER,
+    RecordingObserver,
+    artifact_bytes,
+    execute,
+    reserve_run,
+)
 
 FORK = get_context("fork")
 
 
-def until(happens: Callable[[], object], within_s: float = 20) -> None:
-    deadline = time.monotonic() + within_s
-    while not happens():
-        assert time.monotonic() < deadline, "it did not happen"
+def wait_until(condition: Callable[[], object], timeout_s: float = 20) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.005)
 
 
@@ -47,7 +55,7 @@ def test_a_child_that_outlives_its_runner_keeps_the_run_held(tmp_path: Path, sou
 
     runner = os.fork()
     if runner == 0:
-        with run.hold(MOMENT):
+        with run.acquire_lease(MOMENT):
             if (orphan := os.fork()) == 0:
                 time.sleep(60)
                 os._exit(0)
@@ -58,22 +66,22 @@ def test_a_child_that_outlives_its_runner_keeps_the_run_held(tmp_path: Path, sou
     with pytest.raises(Held, match=f"process {runner}"):
         execute(run, source)
     os.kill(int(orphan_pid.read_text()), signal.SIGKILL)
-    until(lambda: not run.is_held())
+    wait_until(lambda: not run.is_held())
     assert execute(run, source).status is RunState.SUCCESS
 
 
-def test_workers_hold_the_run_too_and_end_with_their_runner(tmp_path: Path, source: Path) -> None:
+def test_workers_keep_the_run_held_and_end_with_their_runner(tmp_path: Path, source: Path) -> None:
     run = reserve_run(tmp_path / "home", source)
-    begun = tmp_path / "begun"
+    started = tmp_path / "started"
 
     def runner() -> None:
-        with run.hold(MOMENT) as lease:
-            list(ProcessPool(1, lease.lock).map(linger, [str(tmp_path)]))
+        with run.acquire_lease(MOMENT) as lease:
+            list(ProcessPool(1, lease.lock).map(sleep_long, [str(tmp_path)]))
 
     child = FORK.Process(target=runner)
     child.start()
-    until(lambda: begun.exists() and begun.read_text())
-    worker = int(begun.read_text())
+    wait_until(lambda: started.exists() and started.read_text())
+    worker = int(started.read_text())
     locks = {
         os.stat(link).st_ino  # noqa: PTH116 - follows the link of an open file
         for link in Path(f"/proc/{worker}/fd").iterdir()
@@ -83,41 +91,41 @@ def test_workers_hold_the_run_too_and_end_with_their_runner(tmp_path: Path, sour
     assert child.pid is not None
     os.kill(child.pid, signal.SIGKILL)
     child.join(20)
-    until(lambda: not is_alive(worker))
-    until(lambda: not run.is_held())
+    wait_until(lambda: not is_alive(worker))
+    wait_until(lambda: not run.is_held())
     assert execute(run, source).status is RunState.SUCCESS
 
 
-def test_no_worker_holds_the_run_any_longer_than_its_pool(tmp_path: Path, source: Path) -> None:
+def test_no_worker_holds_the_run_longer_than_its_pool(tmp_path: Path, source: Path) -> None:
     run = reserve_run(tmp_path / "home", source)
     for _ in range(10):
-        with run.hold(MOMENT) as lease:
+        with run.acquire_lease(MOMENT) as lease:
             pool = ProcessPool(2, lease.lock)
-            items = [bytes(50_000_000)] * 2  # memory that takes the kernel time to free
-            assert [each.value for each in pool.map(len, items)] == [50_000_000] * 2
+            items = [bytes(50_000_000)] * 2  # the kernel needs time to free this memory
+            assert [mapped.value for mapped in pool.map(len, items)] == [50_000_000] * 2
             pool.close()
         assert not run.is_held()
-        with run.hold(MOMENT):
+        with run.acquire_lease(MOMENT):
             pass
 
 
-def test_a_runner_that_was_stopped_is_waited_for_and_ends_its_run_once_it_goes_on(
+def test_a_suspended_runner_keeps_its_lease_and_finishes_after_it_is_resumed(
     tmp_path: Path, source: Path
 ) -> None:
     run = reserve_run(tmp_path / "home", source)
-    at_work = tmp_path / "at work"
+    working = tmp_path / "working"
 
     @stage()
-    def slow(bench: Bench, settings: Settings) -> Outcome:
-        at_work.touch()
+    def slow(context: StageContext, settings: Settings) -> Outcome:
+        working.touch()
         time.sleep(0.2)
-        return Done(producer=ME)
+        return Done(producer=PRODUCER)
 
     plan = Plan(pipeline="slow", stages=(slow,))
     run = reserve_run(tmp_path / "home", source, plan=plan)
     child = FORK.Process(target=lambda: execute(run, source, plan=plan))
     child.start()
-    until(at_work.exists)
+    wait_until(working.exists)
     assert child.pid is not None
     os.kill(child.pid, signal.SIGSTOP)
     with pytest.raises(Held):
@@ -125,25 +133,25 @@ def test_a_runner_that_was_stopped_is_waited_for_and_ends_its_run_once_it_goes_o
     os.kill(child.pid, signal.SIGCONT)
     child.join(20)
     assert child.exitcode == 0
-    assert run.refold(None).stages["slow"].status is StageState.SUCCESS
+    assert run.fold_manifest(None).stages["slow"].status is StageState.SUCCESS
 
 
-def test_a_runner_whose_lock_file_was_removed_is_fenced_by_the_epoch(
+def test_a_runner_whose_lock_file_was_removed_is_fenced_by_its_epoch(
     tmp_path: Path, source: Path
 ) -> None:
     run = reserve_run(tmp_path / "home", source)
-    with run.hold(MOMENT) as first:
+    with run.acquire_lease(MOMENT) as first:
         attempt = run.begin(first, "read", 1, MOMENT)
         (run.folder / "lease.lock").unlink()
-        with run.hold(MOMENT) as second:
+        with run.acquire_lease(MOMENT) as second:
             assert second.epoch > first.epoch
-            late = Recorder(run, first, lambda: MOMENT)
-            with pytest.raises(Held, match="passed to another runner"):
-                late.failure(attempt, StageError(code="x", message="late"), 0.0)
+            stale_writer = RecordWriter(run, first, lambda: MOMENT)
+            with pytest.raises(Held, match="taken by another runner"):
+                stale_writer.commit_failure(attempt, StageError(code="x", message="late"), 0.0)
     assert run.ledger().records == ()
 
 
-def test_a_clock_that_jumps_changes_dates_and_nothing_else(tmp_path: Path, source: Path) -> None:
+def test_clock_jumps_change_dates_and_nothing_else(tmp_path: Path, source: Path) -> None:
     steady, jumping = (reserve_run(tmp_path / name, source) for name in ("steady", "jumping"))
     execute(steady, source)
     years = iter(range(0, 10_000, 7))
@@ -152,35 +160,35 @@ def test_a_clock_that_jumps_changes_dates_and_nothing_else(tmp_path: Path, sourc
         return datetime(2040, 1, 1, tzinfo=UTC) - timedelta(days=next(years) * 3)
 
     execute(jumping, source, clock=clock, stages=["read"])
-    witness = Witness()
-    manifest = execute(jumping, source, clock=clock, force=True, witness=witness)
+    observer = RecordingObserver()
+    manifest = execute(jumping, source, clock=clock, force=True, observer=observer)
     assert manifest.status is RunState.SUCCESS
     assert [manifest.stages[name].attempt for name in PLAN.names] == [2, 1, 1]
     assert artifact_bytes(jumping) == artifact_bytes(steady)
-    witness = Witness()
-    execute(jumping, source, clock=clock, witness=witness)
-    assert witness.ran == []
+    observer = RecordingObserver()
+    execute(jumping, source, clock=clock, observer=observer)
+    assert observer.ran == []
 
 
-def merging(run: FolderRun, merges: int) -> None:
-    """Each merge takes the lease, records an attempt that failed, and folds."""
+def merge_repeatedly(run: FolderRun, merges: int) -> None:
+    """Take the lease, record a failed attempt and fold the manifest, `merges` times."""
     for _ in range(merges):
         while True:
             try:
-                with run.hold(MOMENT) as lease:
+                with run.acquire_lease(MOMENT) as lease:
                     ledger = run.ledger()
                     number = ledger.next_attempt("read")
                     attempt = run.begin(lease, "read", number, MOMENT)
                     error = StageError(code="merge", message=f"of {os.getpid()}")
-                    Recorder(run, lease, lambda: MOMENT).failure(attempt, error, 0.0)
-                    run.refold(lease)
+                    RecordWriter(run, lease, lambda: MOMENT).commit_failure(attempt, error, 0.0)
+                    run.fold_manifest(lease)
                 break
             except Held:
                 time.sleep(0.001)
 
 
 def assert_no_update_is_lost(run: FolderRun, writers: int, merges: int) -> None:
-    children = [FORK.Process(target=merging, args=(run, merges)) for _ in range(writers)]
+    children = [FORK.Process(target=merge_repeatedly, args=(run, merges)) for _ in range(writers)]
     for child in children:
         child.start()
     for child in children:
@@ -190,13 +198,13 @@ def assert_no_update_is_lost(run: FolderRun, writers: int, merges: int) -> None:
     assert sorted(record.attempt for record in records) == list(range(1, writers * merges + 1))
     by_writer = [record.error.message for record in records if record.error]
     assert all(by_writer.count(f"of {child.pid}") == merges for child in children)
-    with run.hold(MOMENT) as lease:
+    with run.acquire_lease(MOMENT) as lease:
         closed = run.close(lease)
     assert closed == fold(FolderRun(run.folder).ledger(), is_held=False)
     assert closed.stages["read"].attempt == writers * merges
 
 
-def test_many_who_merge_at_once_lose_no_update(tmp_path: Path, source: Path) -> None:
+def test_concurrent_merges_lose_no_update(tmp_path: Path, source: Path) -> None:
     assert_no_update_is_lost(reserve_run(tmp_path / "home", source), writers=3, merges=8)
 
 
@@ -207,7 +215,7 @@ def test_many_who_merge_at_once_lose_no_update(tmp_path: Path, source: Path) -> 
         pytest.param(8, 100, marks=pytest.mark.nightly),
     ],
 )
-def test_many_who_merge_hundreds_of_times_lose_no_update(
+def test_hundreds_of_concurrent_merges_lose_no_update(
     tmp_path: Path, source: Path, writers: int, merges: int
 ) -> None:
     assert_no_update_is_lost(reserve_run(tmp_path / "home", source), writers, merges)
@@ -216,18 +224,18 @@ def test_many_who_merge_hundreds_of_times_lose_no_update(
 def assert_each_stage_ran_once(tmp_path: Path, source: Path, runners: int) -> None:
     run = reserve_run(tmp_path / "home", source)
     start = FORK.Barrier(runners)
-    ran = tmp_path / f"ran-{run.folder.name}"
-    ran.mkdir()
+    reports = tmp_path / f"reports-{run.folder.name}"
+    reports.mkdir()
 
     def runner() -> None:
-        witness = Witness()
+        observer = RecordingObserver()
         start.wait(20)
         try:
-            execute(FolderRun(run.folder), source, witness=witness)
+            execute(FolderRun(run.folder), source, observer=observer)
         except Held:
-            witness.ended["held"] = StageState.PENDING
-        told = {"ran": witness.ran, "held": "held" in witness.ended}
-        (ran / str(os.getpid())).write_text(json.dumps(told))
+            observer.ended["held"] = StageState.PENDING
+        report = {"ran": observer.ran, "held": "held" in observer.ended}
+        (reports / str(os.getpid())).write_text(json.dumps(report))
 
     children = [FORK.Process(target=runner) for _ in range(runners)]
     for child in children:
@@ -235,12 +243,12 @@ def assert_each_stage_ran_once(tmp_path: Path, source: Path, runners: int) -> No
     for child in children:
         child.join(60)
         assert child.exitcode == 0
-    told = [json.loads(path.read_text()) for path in ran.iterdir()]
-    assert sorted(name for each in told for name in each["ran"]) == sorted(PLAN.names)
-    assert run.refold(None).status is RunState.SUCCESS
+    ran = [name for path in reports.iterdir() for name in json.loads(path.read_text())["ran"]]
+    assert sorted(ran) == sorted(PLAN.names)
+    assert run.fold_manifest(None).status is RunState.SUCCESS
 
 
-def test_of_several_runners_at_once_one_does_the_work(tmp_path: Path, source: Path) -> None:
+def test_of_several_concurrent_runners_one_does_the_work(tmp_path: Path, source: Path) -> None:
     for _ in range(3):
         assert_each_stage_ran_once(tmp_path, source, runners=3)
 
@@ -249,7 +257,7 @@ def test_of_several_runners_at_once_one_does_the_work(tmp_path: Path, source: Pa
     "times",
     [pytest.param(60, marks=pytest.mark.proof), pytest.param(1000, marks=pytest.mark.nightly)],
 )
-def test_of_two_runners_at_once_one_does_the_work_every_time(
+def test_of_two_concurrent_runners_one_does_the_work_every_time(
     tmp_path: Path, source: Path, times: int
 ) -> None:
     for _ in range(times):

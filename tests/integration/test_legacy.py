@@ -1,4 +1,4 @@
-"""Runs of older layouts are read, labelled, and left as they are."""
+"""Runs of older layouts are read and labelled, and their files are not changed."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ def write(path: Path, value: object) -> None:
     path.write_text(value if isinstance(value, str) else json.dumps(value))
 
 
-def test_markers_of_an_asset_without_run_ids(tmp_path: Path) -> None:
+def test_markers_of_an_asset_without_run_ids_are_one_run(tmp_path: Path) -> None:
     runs = tmp_path / "manifests" / "show-s01e01" / "runs"
     write(
         runs / "detect_track.json",
@@ -40,7 +40,7 @@ def test_markers_of_an_asset_without_run_ids(tmp_path: Path) -> None:
     assert all(stage.is_derived for stage in run.stages.values())
 
 
-def test_markers_and_a_status_file_of_one_run_the_marker_outweighs(tmp_path: Path) -> None:
+def test_a_marker_takes_precedence_over_the_status_file_of_its_run(tmp_path: Path) -> None:
     folder = tmp_path / "manifests" / "show" / "runs" / "Attempt1"
     write(
         folder / "episode_status.json",
@@ -55,7 +55,7 @@ def test_markers_and_a_status_file_of_one_run_the_marker_outweighs(tmp_path: Pat
     }
 
 
-def test_a_status_file_beside_the_runs_speaks_for_the_asset(tmp_path: Path) -> None:
+def test_a_status_file_beside_the_runs_is_a_run_of_the_asset(tmp_path: Path) -> None:
     write(
         tmp_path / "manifests" / "show" / "episode_status.json",
         {"stages": {"screen_time": {"status": "success"}, "pdf_export": {"status": "error"}}},
@@ -67,12 +67,12 @@ def test_a_status_file_beside_the_runs_speaks_for_the_asset(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "contents", ["", "{", "[]", '{"status": 3}', '{"status": "purple"}', "\x00" * 10, "{}"]
 )
-def test_files_that_are_no_markers_tell_of_no_run(tmp_path: Path, contents: str) -> None:
+def test_files_that_are_not_markers_are_not_runs(tmp_path: Path, contents: str) -> None:
     write(tmp_path / "manifests" / "show" / "runs" / "one" / "detect.json", contents)
     assert read(tmp_path) == []
 
 
-def test_a_run_of_today_is_no_legacy_run(tmp_path: Path, source: Path) -> None:
+def test_a_run_of_the_current_layout_is_not_a_legacy_run(tmp_path: Path, source: Path) -> None:
     run = reserve_run(tmp_path, source)
     execute(run, source)
     assert read(tmp_path) == []

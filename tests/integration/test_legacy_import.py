@@ -1,4 +1,4 @@
-"""What older products left is served where no run is, and always says what it is."""
+"""Legacy artifacts are served where no run has artifacts, and are always labelled."""
 
 import json
 from pathlib import Path
@@ -16,32 +16,42 @@ from filmgate.core.jump_filters import JumpFilters
 from filmgate.core.questions import Direction, JumpKind, TextSource
 from filmgate.core.selection import Selection
 from filmgate.core.states import RunState
+from filmgate.db.artifact_queries import ArtifactQueries
 from filmgate.db.connection import connected
 from filmgate.db.legacy import LegacyArtifacts
 from filmgate.db.selections import Selections
-from filmgate.db.serving import Serving
 from filmgate.sync.legacy import import_legacy
-from support.archive import said, scene, seen, shown, take_in
+from support.archive import (
+    ingest_artifacts,
+    object_payload,
+    ocr_payload,
+    scene_payload,
+    transcript_payload,
+)
+from support.concurrency import run_concurrently
 from support.database import FILM, ON_THE_DATABASE
-from support.side_by_side import at_once
 
-TYPES = {"scene": scene(), "transcript.segment": said("the gate"), "object.detection": seen("car")}
+TYPES = {
+    "scene": scene_payload(),
+    "transcript.segment": transcript_payload("the gate"),
+    "object.detection": object_payload("car"),
+}
 kinds = st.sets(st.sampled_from(sorted(TYPES)))
 
 
 @given(runs=kinds, legacy=kinds)
 @ON_THE_DATABASE
-def test_an_answer_is_labelled_by_where_it_comes_from(
-    connection: psycopg.Connection, serving: Serving, runs: set[str], legacy: set[str]
+def test_answers_are_labelled_with_their_data_source(
+    connection: psycopg.Connection, serving: ArtifactQueries, runs: set[str], legacy: set[str]
 ) -> None:
     with connection.transaction(force_rollback=True):
         store = LegacyArtifacts(connection)
         for name in legacy:
-            store.take_in(FILM, name, [(5, 6, TYPES[name])], "old.csv")
+            store.replace(FILM, name, [(5, 6, TYPES[name])], "old.csv")
         if runs:
-            take_in(connection, {name: [(7, 8, TYPES[name])] for name in runs})
+            ingest_artifacts(connection, {name: [(7, 8, TYPES[name])] for name in runs})
         if not runs and not legacy:
-            with pytest.raises(NotFound, match="no asset"):
+            with pytest.raises(NotFound, match="asset 'film' is not in the database"):
                 Selections(connection).snapshot(FILM)
             return
         sources = [DataSource.ARTIFACT] * bool(runs) + [DataSource.LEGACY] * bool(legacy)
@@ -79,8 +89,10 @@ def test_an_answer_is_labelled_by_where_it_comes_from(
 
 
 @pytest.fixture
-def imported(connection: psycopg.Connection, serving: Serving, tmp_path: Path) -> Serving:
-    """A run-less manifest, as a folder of files."""
+def imported(
+    connection: psycopg.Connection, serving: ArtifactQueries, tmp_path: Path
+) -> ArtifactQueries:
+    """Import the files of a manifest without a run."""
     folder = tmp_path / "old"
     folder.mkdir()
     (folder / "scenes.jsonl").write_text(
@@ -101,15 +113,17 @@ def imported(connection: psycopg.Connection, serving: Serving, tmp_path: Path) -
     return serving
 
 
-def test_files_of_a_run_less_manifest_are_served_in_order_of_time(imported: Serving) -> None:
+def test_files_of_a_manifest_without_a_run_are_served_sorted_by_time(
+    imported: ArtifactQueries,
+) -> None:
     page = imported.artifacts(FILM, limit=3)
     assert page.data_source is DataSource.LEGACY
     rest = imported.artifacts(FILM, limit=3, cursor=page.next_cursor)
-    told = [
+    served = [
         (a.artifact_type, a.span_start_ms, a.span_end_ms, a.payload)
         for a in (*page.artifacts, *rest.artifacts)
     ]
-    assert told == [
+    assert served == [
         ("scene", 0, 1000, {"method": "start"}),
         ("transcript.segment", 500, 1001, {"text": "the gate, checked", "confidence": 0.9}),
         ("scene", 1000, 2000, {"method": "cut"}),
@@ -124,15 +138,17 @@ def test_files_of_a_run_less_manifest_are_served_in_order_of_time(imported: Serv
         imported.jump(FILM, JumpKind.TRANSCRIPT, Direction.NEXT, 500, sure)
 
 
-def test_who_chooses_a_run_is_not_answered_from_what_has_none(imported: Serving) -> None:
+def test_a_request_for_a_run_or_profile_is_not_answered_with_legacy_artifacts(
+    imported: ArtifactQueries,
+) -> None:
     chosen = Selection.of(profile="fast")
     with pytest.raises(NotFound):
         imported.jump(FILM, JumpKind.SCENE, Direction.NEXT, 0, selection=chosen)
     assert imported.find(FILM, "gate", selection=chosen).hits == ()
 
 
-def test_an_import_again_takes_the_place_of_the_one_before(
-    connection: psycopg.Connection, imported: Serving, tmp_path: Path
+def test_a_second_import_replaces_the_first(
+    connection: psycopg.Connection, imported: ArtifactQueries, tmp_path: Path
 ) -> None:
     (tmp_path / "scenes.jsonl").write_text('{"timestamp_ms": 7}\n')
     import_legacy(connection, FILM, str(tmp_path / "scenes.jsonl"), None)
@@ -140,8 +156,8 @@ def test_an_import_again_takes_the_place_of_the_one_before(
     assert [(a.span_start_ms, a.span_end_ms) for a in page.artifacts] == [(7, 7)]
 
 
-def test_cells_are_kept_as_they_are_written(
-    connection: psycopg.Connection, serving: Serving, tmp_path: Path
+def test_cells_of_text_columns_are_stored_as_written(
+    connection: psycopg.Connection, serving: ArtifactQueries, tmp_path: Path
 ) -> None:
     file = tmp_path / "transcript.csv"
     file.write_text("start_ms,text,confidence,note\n1,3.10,0.50,true\n2,1e5,1,x\n")
@@ -152,36 +168,39 @@ def test_cells_are_kept_as_they_are_written(
     ]
 
 
-def test_words_that_read_as_no_number_stay_words_and_blank_lines_are_passed_over(
-    connection: psycopg.Connection, serving: Serving, tmp_path: Path
+def test_non_finite_numbers_stay_text_and_blank_lines_are_skipped(
+    connection: psycopg.Connection, serving: ArtifactQueries, tmp_path: Path
 ) -> None:
     (tmp_path / "scenes.csv").write_text("start_ms,title\n1,Infinity\n2,1e999\n")
     (tmp_path / "ocr.jsonl").write_text('{"start_ms": 3, "text": "a\\\\u0000b"}\n\n')
     import_legacy(connection, FILM, str(tmp_path), None)
-    told = [a.payload for a in serving.artifacts(FILM).artifacts]
-    assert told == [{"title": "Infinity"}, {"title": "1e999"}, {"text": "a\\u0000b"}]
+    payloads = [a.payload for a in serving.artifacts(FILM).artifacts]
+    assert payloads == [{"title": "Infinity"}, {"title": "1e999"}, {"text": "a\\u0000b"}]
 
 
-def test_many_that_import_at_once_leave_one_of_them_whole(
-    database_url: str, connection: psycopg.Connection, serving: Serving
+def test_of_concurrent_imports_exactly_one_remains_complete(
+    database_url: str, connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
-    def come_in(number: int) -> None:
+    def import_rows(number: int) -> None:
         with connected(database_url) as own:
-            rows = [(n, n + 1, scene(number)) for n in range(50)]
-            LegacyArtifacts(own).take_in(FILM, "scene", rows, f"{number}.csv")
+            rows = [(n, n + 1, scene_payload(number)) for n in range(50)]
+            LegacyArtifacts(own).replace(FILM, "scene", rows, f"{number}.csv")
 
-    assert at_once(come_in, 6) == []
+    assert run_concurrently(import_rows, 6) == []
     left = serving.artifacts(FILM).artifacts
     assert (len(left), len({each.payload["scene_index"] for each in left})) == (50, 1)
 
 
 @pytest.mark.parametrize("direction", Direction)
-def test_find_merges_what_runs_said_with_what_older_products_left_page_by_page(
-    connection: psycopg.Connection, serving: Serving, direction: Direction
+def test_find_merges_artifacts_of_runs_and_legacy_artifacts_across_pages(
+    connection: psycopg.Connection, serving: ArtifactQueries, direction: Direction
 ) -> None:
-    take_in(connection, {"transcript.segment": [(n, n + 1, said("gate")) for n in (0, 20, 40)]})
-    old = [(n, n + 1, shown("gate")) for n in (10, 30, 50)]
-    LegacyArtifacts(connection).take_in(FILM, "ocr.text", old, "old.csv")
+    ingest_artifacts(
+        connection,
+        {"transcript.segment": [(n, n + 1, transcript_payload("gate")) for n in (0, 20, 40)]},
+    )
+    old = [(n, n + 1, ocr_payload("gate")) for n in (10, 30, 50)]
+    LegacyArtifacts(connection).replace(FILM, "ocr.text", old, "old.csv")
     found: list[int] = []
     cursor = None
     while True:
@@ -204,8 +223,8 @@ def test_two_files_of_one_type_in_a_folder_are_refused(
         import_legacy(connection, FILM, str(tmp_path), None)
 
 
-def test_an_empty_file_does_not_take_the_place_of_anything(
-    connection: psycopg.Connection, imported: Serving, tmp_path: Path
+def test_an_empty_file_is_refused_and_replaces_nothing(
+    connection: psycopg.Connection, imported: ArtifactQueries, tmp_path: Path
 ) -> None:
     (tmp_path / "scenes.jsonl").write_text("")
     with pytest.raises(Invalid, match=r"scenes\.jsonl"):
@@ -213,8 +232,8 @@ def test_an_empty_file_does_not_take_the_place_of_anything(
     assert len(imported.artifacts(FILM, artifact_types=["scene"]).artifacts) == 2
 
 
-def test_a_table_of_an_older_product_is_read_and_left_as_it_is(
-    connection: psycopg.Connection, serving: Serving
+def test_a_table_of_an_older_product_is_read_and_not_changed(
+    connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
     connection.execute(
         "create schema old; create table old.objects"
@@ -226,21 +245,21 @@ def test_a_table_of_an_older_product_is_read_and_left_as_it_is(
     answer = serving.jump(FILM, JumpKind.OBJECT, Direction.NEXT, 0, JumpFilters(label="car"))
     assert answer.artifact.payload == {"label": "car"}
     assert connection.execute("select count(*) from old.objects").fetchone() == (2,)
-    with pytest.raises(NotFound, match=r"no table old\.nope"):
+    with pytest.raises(NotFound, match=r"table old\.nope does not exist"):
         import_legacy(connection, FILM, "table:old.nope", "scene")
-    with pytest.raises(NotFound, match=r"no row of old\.objects is of 'nope'"):
+    with pytest.raises(NotFound, match=r"table old\.objects has no row of 'nope'"):
         import_legacy(connection, AssetId("nope"), "table:old.objects", None)
     connection.execute('create table old."My Faces" (video_id text, start_ms int)')
     connection.execute("insert into old.\"My Faces\" values ('film', 3)")
     (odd,) = import_legacy(connection, FILM, 'table:old."My Faces"', "face.detection")
     assert odd.artifacts == 1
     connection.execute("create table old.scenes (start_ms int)")
-    with pytest.raises(Invalid, match="which asset a row is of"):
+    with pytest.raises(Invalid, match=r"table old\.scenes has no column with the asset's id"):
         import_legacy(connection, FILM, "table:old.scenes", None)
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "expected"),
     [
         ("not json", "JSON, in UTF-8"),
         ("[1]", "a JSON object"),
@@ -254,21 +273,21 @@ def test_a_table_of_an_older_product_is_read_and_left_as_it_is(
         ('{"start_s": true}', "a number in start_s"),
         ('{"start_ms": NaN}', "a number in start_ms"),
         ('{"start_ms": "1e-999999999"}', "a number in start_ms"),
-        ('{"start_ms": 1, "score": NaN}', "what JSON can hold"),
-        ('{"start_ms": 1, "text": "\\ud800"}', "what JSON can hold"),
-        ('{"start_ms": 1, "text": "\\u0000"}', "text that a database can hold"),
+        ('{"start_ms": 1, "score": NaN}', "values that are valid in JSON"),
+        ('{"start_ms": 1, "text": "\\ud800"}', "values that are valid in JSON"),
+        ('{"start_ms": 1, "text": "\\u0000"}', "text without NUL characters"),
         ("[" * 100_000, "JSON, in UTF-8"),
-        ('{"start_ms": 1, "deep": ' + "[" * 200 + "]" * 200 + "}", "values at most 50 deep"),
+        ('{"start_ms": 1, "deep": ' + "[" * 200 + "]" * 200 + "}", "values at most 50 levels deep"),
     ],
 )
-def test_a_row_that_is_none_is_told_by_number_and_nothing_is_imported(
-    connection: psycopg.Connection, tmp_path: Path, row: str, told: str
+def test_an_invalid_row_is_reported_by_number_and_nothing_is_imported(
+    connection: psycopg.Connection, tmp_path: Path, row: str, expected: str
 ) -> None:
     file = tmp_path / "scenes.jsonl"
     file.write_text(json.dumps({"start_ms": 1}) + "\n" + row + "\n")
     with pytest.raises(Invalid, match=r"row 2 of scenes.jsonl") as caught:
         import_legacy(connection, FILM, str(file), None)
-    assert told in (caught.value.expected or "")
+    assert expected in (caught.value.expected or "")
     assert connection.execute("select count(*) from legacy_artifacts").fetchone() == (0,)
 
 
@@ -276,33 +295,33 @@ def test_a_row_that_is_none_is_told_by_number_and_nothing_is_imported(
     "cells",
     [b"start_ms,text\n1,a\n2,b,c\n", b"start_ms,text\n1,\xe9\n", b"start_ms\n1\n" + b"9" * 140_000],
 )
-def test_a_table_of_cells_that_cannot_be_read_is_told_by_row(
+def test_an_invalid_csv_file_is_reported_by_row(
     connection: psycopg.Connection, tmp_path: Path, cells: bytes
 ) -> None:
     (tmp_path / "scenes.csv").write_bytes(cells)
-    with pytest.raises(Invalid, match=r"row [12] of scenes.csv cannot be taken in"):
+    with pytest.raises(Invalid, match=r"row [12] of scenes.csv is invalid"):
         import_legacy(connection, FILM, str(tmp_path / "scenes.csv"), None)
 
 
-def test_a_confidence_in_words_is_passed_over_where_one_in_numbers_is_asked_for(
-    connection: psycopg.Connection, serving: Serving
+def test_a_confidence_that_is_not_a_number_never_matches_a_minimum(
+    connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
-    rows = [(1, 2, seen("car") | {"confidence": "high"}), (3, 4, seen("car"))]
-    LegacyArtifacts(connection).take_in(FILM, "object.detection", rows, "old.csv")
+    rows = [(1, 2, object_payload("car") | {"confidence": "high"}), (3, 4, object_payload("car"))]
+    LegacyArtifacts(connection).replace(FILM, "object.detection", rows, "old.csv")
     sure = JumpFilters(min_confidence=0.1)
     answer = serving.jump(FILM, JumpKind.OBJECT, Direction.NEXT, 0, sure)
     assert answer.artifact.span_start_ms == 3
 
 
-def test_a_stored_choice_that_nothing_fulfils_is_not_answered_from_what_has_no_run(
-    connection: psycopg.Connection, serving: Serving
+def test_a_selection_without_a_matching_run_is_not_answered_with_legacy_artifacts(
+    connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
-    LegacyArtifacts(connection).take_in(FILM, "scene", [(1, 2, scene())], "old.csv")
-    things = {"scene": [(5, 6, scene())]}
-    take_in(connection, things)
+    LegacyArtifacts(connection).replace(FILM, "scene", [(1, 2, scene_payload())], "old.csv")
+    artifacts = {"scene": [(5, 6, scene_payload())]}
+    ingest_artifacts(connection, artifacts)
     Selections(connection).select(FILM, "scene", Selection.of(run_id="r1"))
-    take_in(connection, things, revision=2, status=RunState.FAILED)
-    with pytest.raises(NotFound, match="nothing of kind 'scene'"):
+    ingest_artifacts(connection, artifacts, revision=2, status=RunState.FAILED)
+    with pytest.raises(NotFound, match="has no 'scene' artifacts"):
         serving.jump(FILM, JumpKind.SCENE, Direction.NEXT, 0)
     assert serving.artifacts(FILM, artifact_types=["scene"]).artifacts == ()
 
@@ -311,7 +330,7 @@ def test_a_stored_choice_that_nothing_fulfils_is_not_answered_from_what_has_no_r
     ("name", "error"),
     [("nope", NotFound), ("strange.jsonl", UsageError), ("empty", NotFound)],
 )
-def test_a_source_that_tells_nothing_is_refused(
+def test_a_source_without_legacy_artifacts_is_refused(
     connection: psycopg.Connection, tmp_path: Path, name: str, error: type[FilmgateError]
 ) -> None:
     (tmp_path / "strange.jsonl").write_text("{}\n")

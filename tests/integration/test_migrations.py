@@ -1,4 +1,4 @@
-"""The schema is what the migrations make."""
+"""The migrations: from older schemas, and what the newest schema guarantees."""
 
 import re
 from collections.abc import Callable
@@ -15,19 +15,33 @@ from filmgate.core.jump_filters import JumpFilters
 from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.questions import Direction, JumpKind, TextSource
 from filmgate.core.selection import Selection
+from filmgate.db.artifact_queries import ArtifactQueries
+from filmgate.db.books import rebuild_posting_lists
 from filmgate.db.connection import connected
+from filmgate.db.corpus_search import CorpusSearch
 from filmgate.db.deliveries import receipts
 from filmgate.db.migrations import HEAD
 from filmgate.db.projections import rebuild
-from filmgate.db.serving import Serving
-from filmgate.db.sessions import Parameters, Session, Statement
-from support.archive import face, on_screen, place, said, scene, seen, shown, take_in
+from filmgate.db.sessions import DatabaseSession, Parameters, Plans, Statement
+from filmgate.sync.corpus import count_words
+from filmgate.tools.words import version
+from support.archive import (
+    appearance_payload,
+    face_payload,
+    ingest_artifacts,
+    object_payload,
+    ocr_payload,
+    place_payload,
+    scene_payload,
+    transcript_payload,
+)
+from support.corpus import answering_titles
 from support.database import FILM
 
 SHA = "sha256:" + "0" * 64
 
 
-def test_the_newest_migration_is_the_one_that_is_asked_for() -> None:
+def test_head_is_the_newest_migration() -> None:
     config = Config()
     config.set_main_option("script_location", "filmgate.db:migrations")
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
@@ -40,15 +54,15 @@ def test_a_second_connection_finds_the_schema_up_to_date(bare_database_url: str)
             assert found == [(HEAD,)]
 
 
-def test_a_database_of_the_first_schema_is_brought_up_to_date_with_what_it_holds(
+def test_a_database_of_the_first_schema_is_migrated_with_its_rows(
     bare_database_url: str,
 ) -> None:
-    """What an earlier release took in is served as before, and found by its words."""
+    """What an earlier release ingested is served as before, and found by its words."""
     upgrade(bare_database_url, "0001")
     with psycopg.connect(bare_database_url) as old:
         old.execute(FIRST)
     with connected(bare_database_url) as connection:
-        serving = Serving(connection)
+        serving = ArtifactQueries(connection)
         assert len(serving.artifacts(FILM).artifacts) == 3
         (hit,) = serving.search("gates").hits
         assert hit.artifact.artifact_id == "film:r:transcript.segment:0"
@@ -74,13 +88,13 @@ FIRST = f"""
 """
 
 
-def test_screen_time_that_the_third_schema_held_is_served_as_before(bare_database_url: str) -> None:
+def test_screen_time_stored_in_the_third_schema_is_served_as_before(bare_database_url: str) -> None:
     upgrade(bare_database_url, "0003")
     with psycopg.connect(bare_database_url) as old:
         old.execute(FIRST.replace("insert into artifact_files values", FILES))
         old.execute(THIRD)
     with connected(bare_database_url) as connection:
-        serving = Serving(connection)
+        serving = ArtifactQueries(connection)
         (person,) = serving.screentime(FILM).people
         assert (person.onscreen_ms, person.speaking_ms, person.identity_id) == (1000, None, "c1")
         runs = connection.execute("select run_id, source from screenalytics.runs").fetchall()
@@ -107,6 +121,39 @@ THIRD = f"""
 """
 
 
+def test_words_stored_in_the_sixth_schema_are_found_as_before(bare_database_url: str) -> None:
+    """The posting lists are those that the chunks would give if they were counted again."""
+    upgrade(bare_database_url, "0006")
+    with psycopg.connect(bare_database_url) as old:
+        psycopg.ClientCursor(old).execute(SIXTH, {"version": version()})
+    with connected(bare_database_url) as connection:
+        assert answering_titles(CorpusSearch(connection), "still water") == [
+            "Calm Water",
+            "Cold Water",
+        ]
+        before = [connection.execute(f"select * from corpus.{t}").fetchall() for t in OF_WORDS]
+        assert rebuild_posting_lists(DatabaseSession(connection), count_words, version()) == 7
+        after = [connection.execute(f"select * from corpus.{t}").fetchall() for t in OF_WORDS]
+        assert after == before
+
+
+OF_WORDS = ("books order by book_key", "posting_lists order by book_key, term")
+SIXTH = """
+    insert into corpus.books (env, book_id, source_id, edition, title, file, pages, asset_id,
+                              job_id, made_at, format, words_version)
+    values ('test', 'rules.md', repeat('0', 64), repeat('0', 64), 'Rules', 'rules.md', 1, 'rules',
+            'job', now(), 'markdown', %(version)s);
+    insert into corpus.chunks (book_key, chunk_id, ordinal, kind, page, page_end, breadcrumb, spans,
+                               text, weight)
+    values (1, 'a', 0, 'prose', 1, 1, '{Spells,Calm Water}', '[]', 'Water lies still.', 15),
+           (1, 'b', 1, 'prose', 1, 1, '{Spells,Cold Water}', '[]', 'Deep water.', 14);
+    insert into corpus.postings (term, chunk_key, in_title, in_crumb, in_text)
+    values ('calm', 1, 1, 0, 0), ('water', 1, 1, 0, 1), ('spell', 1, 0, 1, 0), ('lie', 1, 0, 0, 1),
+           ('still', 1, 0, 0, 1),
+           ('cold', 2, 1, 0, 0), ('water', 2, 1, 0, 1), ('spell', 2, 0, 1, 0), ('deep', 2, 0, 0, 1);
+"""
+
+
 def upgrade(url: str, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", "filmgate.db:migrations")
@@ -118,9 +165,9 @@ def upgrade(url: str, revision: str) -> None:
         command.upgrade(config, revision)
 
 
-def test_all_of_an_asset_can_live_on_one_node(connection: psycopg.Connection) -> None:
-    """Every key of a table with an asset in it names the asset, as a cluster that is distributed
-    by asset demands; tables that others refer to without it are the small ones."""
+def test_all_rows_of_an_asset_can_be_stored_on_one_node(connection: psycopg.Connection) -> None:
+    """Every key of a table with a column `asset_key` contains it, as a cluster that distributes
+    rows by asset requires. Only small tables are referred to without it."""
     keys = connection.execute(
         "select c.conrelid::regclass::text, c.conname, c.contype, c.confrelid::regclass::text,"
         " (select array_agg(a.attname) from pg_attribute a"
@@ -130,72 +177,81 @@ def test_all_of_an_asset_can_live_on_one_node(connection: psycopg.Connection) ->
         "  (select attrelid from pg_attribute where attname = 'asset_key')"
     ).fetchall()
     small = {"assets", "artifact_types"}
-    strays = [
+    without_asset = [
         (table, name)
         for table, name, kind, target, columns in keys
         if table not in small and "asset_key" not in columns
         if not (kind == "f" and target in small)
     ]
     assert len(keys) > 20
-    assert strays == []
+    assert without_asset == []
 
 
-def test_all_of_an_asset_lies_in_one_partition(connection: psycopg.Connection) -> None:
+def test_all_rows_of_an_asset_are_in_one_partition(connection: psycopg.Connection) -> None:
     for number in range(8):
-        things: dict[str, Any] = {"scene": [(0, 1, scene())], "ocr.text": [(0, 1, shown("x"))]}
-        take_in(connection, things, asset=f"film{number}")
-    spread = connection.execute(
+        artifacts: dict[str, Any] = {
+            "scene": [(0, 1, scene_payload())],
+            "ocr.text": [(0, 1, ocr_payload("x"))],
+        }
+        ingest_artifacts(connection, artifacts, asset=f"film{number}")
+    partitions = connection.execute(
         "select asset_key, count(distinct tableoid) from artifact_rows group by asset_key"
     ).fetchall()
-    assert {count for _, count in spread} == {1}
+    assert {count for _, count in partitions} == {1}
 
 
-def test_what_serving_asks_goes_by_an_index_and_never_through_a_whole_table(
+def test_queries_use_indexes_and_never_scan_a_big_table(
     connection: psycopg.Connection,
 ) -> None:
-    """With enough rows to matter; every statement that jump, find, search and lists send."""
+    """Checks the plans of all statements of jump, find, search and lists, with many rows."""
     fill(connection)
-    sent: list[str] = []
-    explaining = Serving(connection)
-    explaining._session = Explaining(connection, sent)
-    asks: list[Callable[[], object]] = [
+    plans: list[str] = []
+    explained = ArtifactQueries(connection)
+    explained._session = ExplainingSession(connection, plans)
+    calls: list[Callable[[], object]] = [
         *(
             partial(
-                explaining.jump, FILM, kind, way, 5000, JumpFilters.model_validate(given), chosen
+                explained.jump,
+                FILM,
+                kind,
+                direction,
+                5000,
+                JumpFilters.model_validate(filters),
+                selection,
             )
             for kind in JumpKind
-            for way in Direction
-            for given in ({}, {FILTERS[kind]: "gate"} if kind in FILTERS else {})
-            for chosen in (Selection(), Selection.of(profile="balanced"))
+            for direction in Direction
+            for filters in ({}, {FILTERS[kind]: "gate"} if kind in FILTERS else {})
+            for selection in (Selection(), Selection.of(profile="balanced"))
         ),
         *(
-            partial(explaining.find, FILM, "gate", source=source, direction=way, from_ms=5000)
+            partial(explained.find, FILM, "gate", source=source, direction=direction, from_ms=5000)
             for source in TextSource
-            for way in Direction
+            for direction in Direction
         ),
-        partial(explaining.search, "gate"),
-        partial(explaining.artifacts, FILM, artifact_types=["scene"], from_ms=5000, to_ms=6000),
+        partial(explained.search, "gate"),
+        partial(explained.artifacts, FILM, artifact_types=["scene"], from_ms=5000, to_ms=6000),
     ]
-    for ask in asks:
-        ask()
-    assert len(sent) >= len(asks)
+    for call in calls:
+        call()
+    assert len(plans) >= len(calls)
     with connection.transaction():
-        Serving(connection).search("gate")
-        walks = connection.execute(
+        ArtifactQueries(connection).search("gate")
+        scans = connection.execute(
             "select seq_scan, idx_scan from pg_stat_xact_user_tables where relname = 'served_words'"
         ).fetchone()
-        assert walks is not None
-        assert walks[0] == 0 < walks[1], "films are looked up by the index of words"
+        assert scans is not None
+        assert scans[0] == 0 < scans[1], "assets are found by the index of words"
     big = {
         "artifact_rows",
         "assets",
         "served",
         "served_words",
-        *(each.name for each in BUILT_IN.projections),
+        *(projection.name for projection in BUILT_IN.projections),
     }
-    for plan in sent:
-        walked = re.findall(r"Seq Scan on (\w+)", plan)
-        assert not [name for name in walked if name.rstrip("_0123456789") in big], plan
+    for plan in plans:
+        scanned = re.findall(r"Seq Scan on (\w+)", plan)
+        assert not [name for name in scanned if name.rstrip("_0123456789") in big], plan
 
 
 FILTERS = {
@@ -207,16 +263,16 @@ FILTERS = {
 }
 
 
-class Explaining(Session):
-    """Has each statement planned as it is sent, for any parameters, and keeps the plan."""
+class ExplainingSession(DatabaseSession):
+    """Stores the generic plan of each statement before it is executed."""
 
-    def __init__(self, connection: psycopg.Connection, sent: list[str]) -> None:
-        super().__init__(connection)
-        self._sent = sent
+    def __init__(self, connection: psycopg.Connection, plans: list[str]) -> None:
+        super().__init__(connection, Plans.GENERIC)
+        self._explained = plans
 
     def all(self, statement: Statement, parameters: Parameters) -> list[dict[str, Any]]:
         rows = self.connection.execute(f"explain {statement}", parameters).fetchall()
-        self._sent.append("\n".join(row[0] for row in rows))
+        self._explained.append("\n".join(row[0] for row in rows))
         return super().all(statement, parameters)
 
     def one(self, statement: Statement, parameters: Parameters) -> dict[str, Any] | None:
@@ -224,24 +280,24 @@ class Explaining(Session):
 
 
 def fill(connection: psycopg.Connection) -> None:
-    """Sixteen films with two runs each."""
+    """Ingest 16 films with two runs each, and add 2,000 assets with a few words."""
     makers: dict[str, Callable[[int], dict[str, Any]]] = {
-        "scene": scene,
-        "transcript.segment": lambda n: said(f"gate {n}"),
-        "ocr.text": lambda n: shown(f"gate {n}"),
-        "object.detection": lambda n: seen("gate"),
-        "face.detection": lambda n: face("gate"),
-        "place.classification": lambda n: place("gate"),
-        "screentime.segment": lambda n: on_screen("gate"),
+        "scene": scene_payload,
+        "transcript.segment": lambda n: transcript_payload(f"gate {n}"),
+        "ocr.text": lambda n: ocr_payload(f"gate {n}"),
+        "object.detection": lambda n: object_payload("gate"),
+        "face.detection": lambda n: face_payload("gate"),
+        "place.classification": lambda n: place_payload("gate"),
+        "screentime.segment": lambda n: appearance_payload("gate"),
     }
-    things = {
+    artifacts = {
         name: [(n * 100, n * 100 + 50, make(n)) for n in range(120)]
         for name, make in makers.items()
     }
     for number in range(16):
         for run in ("a", "b"):
             asset = "film" if number == 0 else f"film{number}"
-            take_in(connection, things, asset=asset, run=run)
+            ingest_artifacts(connection, artifacts, asset=asset, run=run)
     connection.execute(MANY_FILMS)
     connection.execute("analyze")
 

@@ -1,4 +1,4 @@
-"""Known people in the database, and everybody's screen time."""
+"""Known people in the database, and the screen time of all people."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from filmgate.core.errors import Conflict, NotFound
 from filmgate.core.plan import Producer
 from filmgate.core.screentime import Likeness, PersonTime
 from filmgate.core.selection import Selection
-from filmgate.db.people import People, slug_of
-from filmgate.db.serving import Serving
-from support.archive import on_screen, take_in
+from filmgate.db.artifact_queries import ArtifactQueries
+from filmgate.db.people import PeopleStore, slug_of
+from support.archive import appearance_payload, ingest_artifacts
 from support.database import FILM, connection, serving
 from support.published import HASH, person_time, screen_time
 
@@ -22,18 +22,19 @@ NET = Producer(name="net", version="1", weights_sha256="a" * 64)
 
 
 @pytest.fixture
-def people(connection: psycopg.Connection) -> People:
-    return People(connection)
+def people(connection: psycopg.Connection) -> PeopleStore:
+    return PeopleStore(connection)
 
 
-def take_in_people(connection: psycopg.Connection, *persons: PersonTime, **told: Any) -> None:
+def ingest_people(connection: psycopg.Connection, *persons: PersonTime, **options: Any) -> None:
+    """Ingest a run with the screen time of persons; `options`: as for `ingest_artifacts`."""
     times = screen_time(*persons)
-    rows = [(0, 5000, on_screen(each.identity_id)) for each in persons]
-    take_in(connection, {"screentime.segment": rows}, screentime=times, **told)
+    rows = [(0, 5000, appearance_payload(person.identity_id)) for person in persons]
+    ingest_artifacts(connection, {"screentime.segment": rows}, screentime=times, **options)
 
 
-def test_a_name_makes_a_person_and_the_same_name_again_another_face_of_theirs(
-    people: People,
+def test_a_new_name_adds_a_person_and_a_known_name_adds_a_face_to_them(
+    people: PeopleStore,
 ) -> None:
     first = people.name("film", "r1", "c1", "Lisa", NET, [0.1, 0.2], HASH)
     again = people.name("film", "r1", "c3", "lisa", NET, [0.3, 0.2], HASH)
@@ -44,7 +45,7 @@ def test_a_name_makes_a_person_and_the_same_name_again_another_face_of_theirs(
     assert {reference.weights_sha256 for reference in known.references} == {"a" * 64}
 
 
-def test_naming_again_changes_who_it_is_and_unnaming_takes_it_back(people: People) -> None:
+def test_a_cluster_can_be_named_again_and_its_name_removed(people: PeopleStore) -> None:
     people.name("film", "r1", "c1", "Lisa", NET, [0.1], HASH)
     people.name("film", "r1", "c1", "Bart", NET, [0.1], HASH)
     clusters = {each.name: len(each.clusters) for each in people.all().people}
@@ -54,7 +55,7 @@ def test_naming_again_changes_who_it_is_and_unnaming_takes_it_back(people: Peopl
         people.unname("film", "r1", "c1")
 
 
-def test_ids_are_readable_and_never_shared(people: People) -> None:
+def test_ids_of_people_are_readable_and_unique(people: PeopleStore) -> None:
     names = ["Zoë O'Hara", "Zoe O Hara", "王", "Ли"]
     ids = [
         people.name("film", "r1", f"c{n}", name, NET, [0.1], HASH).person_id
@@ -64,23 +65,23 @@ def test_ids_are_readable_and_never_shared(people: People) -> None:
     assert slug_of("  ") == "person"
 
 
-def test_a_name_that_is_taken_is_refused_and_a_person_can_be_forgotten(people: People) -> None:
+def test_a_taken_name_is_refused_and_a_person_can_be_removed(people: PeopleStore) -> None:
     people.name("film", "r1", "c1", "Lisa", NET, [0.1], HASH)
     people.name("film", "r1", "c2", "Bart", NET, [0.2], HASH)
-    with pytest.raises(Conflict, match="called 'Lisa' already"):
+    with pytest.raises(Conflict, match="another person named 'Lisa' already exists"):
         people.rename("bart", "Lisa")
     assert people.rename("bart", "Bartholomew").person_id == "bart"
     assert people.remove("Bartholomew").person_id == "bart"
     assert [each.name for each in people.all().people] == ["Lisa"]
-    with pytest.raises(NotFound, match="nobody is called"):
+    with pytest.raises(NotFound, match="person 'bart' does not exist"):
         people.remove("bart")
 
 
-def test_screen_time_is_served_from_the_run_that_appearances_are(
-    connection: psycopg.Connection, serving: Serving
+def test_screen_time_is_served_from_the_same_run_as_appearances(
+    connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
-    take_in_people(connection, person_time("c1"), run="r1", profile="fast")
-    take_in_people(connection, person_time("c1", face=900), person_time("c2"), run="r2", finished=9)
+    ingest_people(connection, person_time("c1"), run="r1", profile="fast")
+    ingest_people(connection, person_time("c1", face=900), person_time("c2"), run="r2", finished=9)
     answer = serving.screentime(FILM)
     assert answer.runs == {"screentime.segment": "r2"}
     assert [(each.identity_id, each.onscreen_ms) for each in answer.people] == [
@@ -90,18 +91,18 @@ def test_screen_time_is_served_from_the_run_that_appearances_are(
     assert answer.people[0].speaking_ms is None
     fast = serving.screentime(FILM, Selection.of(profile="fast"))
     assert fast.runs == {"screentime.segment": "r1"}
-    with pytest.raises(NotFound, match="nothing of kind 'person'"):
+    with pytest.raises(NotFound, match="has no 'person' artifacts"):
         serving.screentime(FILM, Selection.of(profile="high_quality"))
-    with pytest.raises(NotFound, match="no asset"):
+    with pytest.raises(NotFound, match="asset 'nope' is not in the database"):
         serving.screentime("nope")  # type: ignore[arg-type]
 
 
-def test_a_name_given_by_hand_wins_over_what_was_recognised(
-    connection: psycopg.Connection, serving: Serving, people: People
+def test_a_name_given_by_a_user_has_priority_over_recognition(
+    connection: psycopg.Connection, serving: ArtifactQueries, people: PeopleStore
 ) -> None:
     lisa = people.name("other", "r0", "c9", "Lisa", NET, [0.1], HASH)
     unsure = (Likeness(person_id=lisa.person_id, name="Lisa", distance=0.4),)
-    take_in_people(
+    ingest_people(
         connection,
         person_time("c1", person_id="lisa", name="Lisa"),
         person_time("c2", unsure=unsure),
@@ -118,32 +119,32 @@ def test_a_name_given_by_hand_wins_over_what_was_recognised(
     assert serving.screentime(FILM).people[0].name == "Lisa"
 
 
-def test_a_later_revision_takes_the_place_of_the_numbers_before(
-    connection: psycopg.Connection, serving: Serving
+def test_a_later_revision_replaces_screen_times(
+    connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
-    take_in_people(connection, person_time("c1"), person_time("c2"))
-    take_in_people(connection, person_time("c1", face=100), revision=2, finished=1)
+    ingest_people(connection, person_time("c1"), person_time("c2"))
+    ingest_people(connection, person_time("c1", face=100), revision=2, finished=1)
     assert [each.face_visible_ms for each in serving.screentime(FILM).people] == [100]
 
 
-def test_numbers_that_do_not_add_up_are_refused_by_the_database(
+def test_the_database_refuses_inconsistent_screen_times(
     connection: psycopg.Connection,
 ) -> None:
-    take_in_people(connection, person_time("c1"))
+    ingest_people(connection, person_time("c1"))
     with pytest.raises(psycopg.errors.CheckViolation):
         connection.execute("update screenalytics.person_metrics set onscreen_ms = 1")
 
 
-def test_a_name_is_given_to_a_face_not_to_a_number(
-    connection: psycopg.Connection, serving: Serving, people: People
+def test_a_name_belongs_to_a_face_not_to_a_cluster_number(
+    connection: psycopg.Connection, serving: ArtifactQueries, people: PeopleStore
 ) -> None:
-    take_in_people(connection, person_time("c1"))
+    ingest_people(connection, person_time("c1"))
     people.name("film", "r1", "c1", "Lisa", NET, [0.1], HASH)
     assert serving.screentime(FILM).people[0].name == "Lisa"
     regrouped = person_time("c1", vector_sha256="d" * 64)
-    take_in_people(connection, regrouped, revision=2, finished=1)
+    ingest_people(connection, regrouped, revision=2, finished=1)
     assert serving.screentime(FILM).people[0].name is None
 
 
-def test_a_name_that_looks_like_a_cluster_is_no_cluster(people: People) -> None:
+def test_a_name_that_looks_like_a_cluster_id_gets_a_distinct_id(people: PeopleStore) -> None:
     assert people.name("film", "r1", "c1", "C1", NET, [0.1], HASH).person_id == "person-c1"

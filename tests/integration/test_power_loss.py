@@ -1,4 +1,4 @@
-"""Whenever the power goes: what was acknowledged is there, and no wrong byte is accepted."""
+"""Power loss at any time: no acknowledged success is lost, and no wrong byte is accepted."""
 
 import json
 import os
@@ -13,257 +13,260 @@ from pathlib import Path
 import pytest
 
 from filmgate.core.plan import Done, Outcome, Plan, stage
-from filmgate.core.ports import Bench, Lease
+from filmgate.core.ports import Lease, StageContext
 from filmgate.core.records import StageRecord
 from filmgate.core.states import RunState, StageState
 from filmgate.engine.verification import verify
 from filmgate.store.lease import INFO_NAME
 from filmgate.store.run_directory import ATTEMPTS, LOGS, FolderRun
 from support.power import Names, Recording, State
-from support.recorder import Tell, recorded, write_tree
+from support.recorder import Acknowledge, record_operations, write_tree
 from support.runs import (
     LETTERS,
-    ME,
     PLAN,
+    PRODUCER,
     Letters,
     LetterSettings,
-    Witness,
+    RecordingObserver,
     artifact_bytes,
     execute,
     reserve_run,
 )
 
-AT_A_TIME = 2
-NAME = "mine"
+WORKERS = 2
+RUN_ID = "mine"
 RESERVED, ENDED = "reserved", "ended"
-"""What is told beside the names of records."""
+"""Names that are acknowledged besides those of records."""
 
 
 @stage(makes=[LETTERS], settings=LetterSettings)
-def read(bench: Bench, settings: LetterSettings) -> Outcome:
-    """The letters of the source, and one that no fingerprint knows of: another attempt may make
-    other bytes."""
-    letter = bench.source.with_name("letter").read_text()
-    bench.write_document(LETTERS, Letters(letters=[*bench.source.read_text(), letter]))
-    return Done(producer=ME)
+def read(context: StageContext, settings: LetterSettings) -> Outcome:
+    """Read the letters of the source, and one letter that is not part of the fingerprint.
+
+    Another attempt may therefore make other bytes.
+    """
+    letter = context.source.with_name("letter").read_text()
+    context.write_document(LETTERS, Letters(letters=[*context.source.read_text(), letter]))
+    return Done(producer=PRODUCER)
 
 
-FICKLE = Plan(pipeline=PLAN.pipeline, stages=(read, *PLAN.stages[1:]))
+UNSTABLE_PLAN = Plan(pipeline=PLAN.pipeline, stages=(read, *PLAN.stages[1:]))
 
 
-class TellingRun(FolderRun):
-    """A run that tells of every success whose commit has returned."""
+class AcknowledgingRun(FolderRun):
+    """A run that acknowledges every success after its commit has returned."""
 
-    def __init__(self, folder: Path, tell: Tell) -> None:
+    def __init__(self, folder: Path, acknowledge: Acknowledge) -> None:
         super().__init__(folder)
-        self._tell = tell
+        self._acknowledge = acknowledge
 
     def commit(self, lease: Lease, record: StageRecord) -> None:
         super().commit(lease, record)
         if record.status is StageState.SUCCESS:
-            self._tell(record.name)
+            self._acknowledge(record.name)
 
 
 @dataclass(frozen=True)
-class Story:
-    """An invocation during which the power goes."""
+class Scenario:
+    """An invocation during which the power is lost."""
 
     title: str
     source: Path
     recording: Recording
-    rights: tuple[dict[str, bytes], ...]
-    """The bytes that may be there in the end."""
+    expected: tuple[dict[str, bytes], ...]
+    """Contents of the artifact files that are correct in the end."""
     before: frozenset[str] = frozenset()
-    """The successes that had been acknowledged before it."""
+    """Records of successes that were acknowledged before the invocation."""
     repair: bool = False
-    tears: bool = False
-    """Whether the disk may tear a rename."""
+    has_torn_renames: bool = False
+    """Whether the disk may lose one half of a rename."""
 
-    def torn(self) -> "Story":
-        return replace(self, recording=self.recording.torn(), tears=True)
+    def torn(self) -> "Scenario":
+        return replace(self, recording=self.recording.torn(), has_torn_renames=True)
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What came of a state."""
+class Result:
+    """Result of resuming from one state."""
 
-    told: str
-    complaint: str = ""
+    description: str
+    error: str = ""
     was_blocked: bool = False
 
 
-def run_at(home: Path) -> Path:
-    return home / "manifests" / "film" / "runs" / NAME
+def run_folder(home: Path) -> Path:
+    return home / "manifests" / "film" / "runs" / RUN_ID
 
 
-def invoked(
-    source: Path, home: Path, tell: Tell, *, force: bool = False, repair: bool = False
+def invoke(
+    source: Path, home: Path, acknowledge: Acknowledge, *, force: bool = False, repair: bool = False
 ) -> None:
-    """What is recorded; the run is reserved where there is none."""
-    if not run_at(home).exists():
-        reserve_run(home, source, plan=FICKLE, run_id=NAME)
-        tell(RESERVED)
-    run = TellingRun(run_at(home), tell)
-    execute(run, source, plan=FICKLE, force=force, repair=repair)
-    tell(ENDED)
+    """Execute the run, and reserve it first if it does not exist. This is recorded."""
+    if not run_folder(home).exists():
+        reserve_run(home, source, plan=UNSTABLE_PLAN, run_id=RUN_ID)
+        acknowledge(RESERVED)
+    run = AcknowledgingRun(run_folder(home), acknowledge)
+    execute(run, source, plan=UNSTABLE_PLAN, force=force, repair=repair)
+    acknowledge(ENDED)
 
 
 def successes(records: Iterable[StageRecord]) -> frozenset[str]:
-    """The names of the successful records."""
-    return frozenset(each.name for each in records if each.status is StageState.SUCCESS)
+    """File names of the successful records."""
+    return frozenset(r.name for r in records if r.status is StageState.SUCCESS)
 
 
 def successes_at(home: Path) -> frozenset[str]:
-    return successes(FolderRun(run_at(home)).ledger().records)
+    return successes(FolderRun(run_folder(home)).ledger().records)
 
 
-def a_source(folder: Path) -> Path:
-    """An input of the fickle plan."""
+def make_source(folder: Path) -> Path:
+    """Make an input of the unstable plan."""
     folder.mkdir()
     (folder / "letter").write_text("x")
     (folder / "source.txt").write_text("abc")
     return folder / "source.txt"
 
 
-def finished(source: Path, home: Path) -> dict[str, bytes]:
-    """The bytes of a run that nothing disturbs."""
-    invoked(source, home, lambda word: None)
-    return artifact_bytes(FolderRun(run_at(home)))
+def run_undisturbed(source: Path, home: Path) -> dict[str, bytes]:
+    """Execute a run without a power loss; return its artifact files."""
+    invoke(source, home, lambda name: None)
+    return artifact_bytes(FolderRun(run_folder(home)))
 
 
-def stories(folder: Path) -> Iterator[Story]:
-    source = a_source(folder / "source")
-    rights = (finished(source, folder / "right"),)
+def scenarios(folder: Path) -> Iterator[Scenario]:
+    source = make_source(folder / "source")
+    expected = (run_undisturbed(source, folder / "expected"),)
     (folder / "first").mkdir()
-    first = recorded(folder / "first", partial(invoked, source))
-    yield Story("a first run", source, first, rights)
+    first = record_operations(folder / "first", partial(invoke, source))
+    yield Scenario("a first run", source, first, expected)
     for name in ("part.a1.scenes.jsonl", "speak.a1.json"):
-        yield resumed(folder / name, source, first, name, rights)
-    yield forced(folder / "forced")
-    yield repaired(folder / "repaired", source, rights)
+        yield resume_after_kill(folder / name, source, first, name, expected)
+    yield force_other_bytes(folder / "forced")
+    yield repair_blocked(folder / "repaired", source, expected)
 
 
-def resumed(
-    home: Path, source: Path, first: Recording, name: str, rights: tuple[dict[str, bytes], ...]
-) -> Story:
-    """A run goes on that was killed just after a name had been made."""
-    made = (op.changes[0][1] if isinstance(op, Names) else None for op in first.ops)
-    killed = list(made).index(name) + 1
-    write_tree(home, first.tree(killed, {}))
+def resume_after_kill(
+    home: Path, source: Path, first: Recording, name: str, expected: tuple[dict[str, bytes], ...]
+) -> Scenario:
+    """Resume a run that was killed directly after a name was created."""
+    created = (op.changes[0][1] if isinstance(op, Names) else None for op in first.ops)
+    crash = list(created).index(name) + 1
+    write_tree(home, first.tree(crash, {}))
     before = successes_at(home)
-    recording = recorded(home, partial(invoked, source))
-    return Story(f"a run killed after {name} goes on", source, recording, rights, before)
+    recording = record_operations(home, partial(invoke, source))
+    return Scenario(f"a run killed after {name} is resumed", source, recording, expected, before)
 
 
-def forced(folder: Path) -> Story:
-    """A stage is made once more, with other bytes."""
+def force_other_bytes(folder: Path) -> Scenario:
+    """Force all stages, of which the first makes other bytes."""
     folder.mkdir()
-    source, home = a_source(folder / "source"), folder / "home"
-    old = finished(source, home)
+    source, home = make_source(folder / "source"), folder / "home"
+    old = run_undisturbed(source, home)
     source.with_name("letter").write_text("y")
-    new = finished(source, folder / "new")
+    new = run_undisturbed(source, folder / "new")
     before = successes_at(home)
-    recording = recorded(home, partial(invoked, source, force=True))
-    return Story("a forced run makes other bytes", source, recording, (old, new), before)
+    recording = record_operations(home, partial(invoke, source, force=True))
+    return Scenario("a forced run makes other bytes", source, recording, (old, new), before)
 
 
-def repaired(home: Path, source: Path, rights: tuple[dict[str, bytes], ...]) -> Story:
-    """A run that was blocked is repaired."""
-    finished(source, home)
-    (run_at(home) / LETTERS.path).unlink()
-    invoked(source, home, lambda word: None)
+def repair_blocked(home: Path, source: Path, expected: tuple[dict[str, bytes], ...]) -> Scenario:
+    """Repair a run that was blocked."""
+    run_undisturbed(source, home)
+    (run_folder(home) / LETTERS.path).unlink()
+    invoke(source, home, lambda name: None)
     before = successes_at(home)
-    recording = recorded(home, partial(invoked, source, repair=True))
-    return Story("a blocked run is repaired", source, recording, rights, before, repair=True)
+    recording = record_operations(home, partial(invoke, source, repair=True))
+    return Scenario("a blocked run is repaired", source, recording, expected, before, repair=True)
 
 
-def judge(story: Story, home: Path, state: State) -> Judged:
-    """Wake up in a state, and run the same command again."""
-    told = f"{story.title}, power lost after {state.crash} operations, left: {state.left}"
+def check_state(scenario: Scenario, home: Path, state: State) -> Result:
+    """Run the same command again on the state after a power loss."""
+    title = f"{scenario.title}, power lost after {state.crash} operations, left: {state.left}"
     write_tree(home, state.tree)
     try:
-        return Judged(told, was_blocked=comes_through(story, home, state))
-    except Exception as error:  # noqa: BLE001 - all states are judged before any is told of
-        return Judged(told, f"{type(error).__name__}: {error}")
+        return Result(title, was_blocked=resume_and_check(scenario, home, state))
+    except Exception as error:  # noqa: BLE001 - all states are checked before any is reported
+        return Result(title, f"{type(error).__name__}: {error}")
     finally:
         shutil.rmtree(home)
 
 
-def comes_through(story: Story, home: Path, state: State) -> bool:
-    """Assert that all is well in the end; whether it took a repair."""
-    if RESERVED not in state.told and not run_at(home).exists():
-        reserve_run(home, story.source, plan=FICKLE, run_id=NAME)
-    run, witness = FolderRun(run_at(home)), Witness()
+def resume_and_check(scenario: Scenario, home: Path, state: State) -> bool:
+    """Assert that the run is correct in the end; return whether a repair was needed."""
+    if RESERVED not in state.acknowledged and not run_folder(home).exists():
+        reserve_run(home, scenario.source, plan=UNSTABLE_PLAN, run_id=RUN_ID)
+    run, observer = FolderRun(run_folder(home)), RecordingObserver()
     found = run.ledger().records
-    kept = state.told - {RESERVED, ENDED}
-    assert successes(found) >= story.before | kept, "an acknowledged success is lost"
-    past = max((record.epoch for record in found), default=0)
-    if ENDED in state.told and not story.tears:
-        assert_well(story, home)
-    go = partial(execute, run, story.source, plan=FICKLE, witness=witness)
-    is_blocked = go(repair=story.repair).status is not RunState.SUCCESS
-    assert json.loads((run.folder / INFO_NAME).read_bytes())["epoch"] > past
+    acknowledged = state.acknowledged - {RESERVED, ENDED}
+    assert successes(found) >= scenario.before | acknowledged, "an acknowledged success is lost"
+    last_epoch = max((record.epoch for record in found), default=0)
+    if ENDED in state.acknowledged and not scenario.has_torn_renames:
+        assert_correct(scenario, home)
+    run_again = partial(execute, run, scenario.source, plan=UNSTABLE_PLAN, observer=observer)
+    is_blocked = run_again(repair=scenario.repair).status is not RunState.SUCCESS
+    assert json.loads((run.folder / INFO_NAME).read_bytes())["epoch"] > last_epoch
     if is_blocked:
-        assert go(repair=True).status is RunState.SUCCESS
-    assert_well(story, home)
+        assert run_again(repair=True).status is RunState.SUCCESS
+    assert_correct(scenario, home)
     assert not list((run.folder / ATTEMPTS).iterdir())
-    again = {name.partition(".")[0] for name in kept} & set(witness.ran)
-    is_asked = story.tears and (is_blocked or story.repair)
-    assert is_asked or not again, "an acknowledged success ran again, unasked"
+    again = {name.partition(".")[0] for name in acknowledged} & set(observer.ran)
+    may_run_again = scenario.has_torn_renames and (is_blocked or scenario.repair)
+    assert may_run_again or not again, "an acknowledged success ran again"
     return is_blocked
 
 
-def assert_well(story: Story, home: Path) -> None:
-    """Whoever comes to read finds the right bytes."""
-    run = FolderRun(run_at(home))
-    assert artifact_bytes(run) in story.rights
+def assert_correct(scenario: Scenario, home: Path) -> None:
+    """Assert that a reader finds the expected bytes."""
+    run = FolderRun(run_folder(home))
+    assert artifact_bytes(run) in scenario.expected
     assert verify(run).status is RunState.SUCCESS
 
 
-def without_syncs() -> None:
-    """Nobody turns this machine off."""
-    setattr(os, "fsync", lambda descriptor: None)  # noqa: B010 - of a worker process alone
+def disable_fsync() -> None:
+    """Replace fsync: this machine does not lose power."""
+    setattr(os, "fsync", lambda descriptor: None)  # noqa: B010 - only in a worker process
 
 
-def judged(folder: Path, stories: Iterable[Story], *, every: int) -> list[Judged]:
-    """Every so many of all losses in the stories. What the logs hold decides nothing."""
-    with ProcessPoolExecutor(AT_A_TIME, get_context("fork"), without_syncs) as workers:
-        asked = [
-            workers.submit(judge, story, folder / f"{story.title} {number}", state)
-            for story in stories
-            for number, state in enumerate(story.recording.states(aside=LOGS, every=every))
+def check_states(folder: Path, scenarios: Iterable[Scenario], *, every: int) -> list[Result]:
+    """Check each nth possible state of all scenarios. Differences in logs do not count."""
+    with ProcessPoolExecutor(WORKERS, get_context("fork"), disable_fsync) as workers:
+        futures = [
+            workers.submit(check_state, scenario, folder / f"{scenario.title} {number}", state)
+            for scenario in scenarios
+            for number, state in enumerate(scenario.recording.states(aside=LOGS, every=every))
         ]
-        return [answer.result() for answer in asked]
+        return [future.result() for future in futures]
 
 
-def assert_all_came_through(found: list[Judged], *, may_block: bool = False) -> None:
-    blocked = [each.told for each in found if each.was_blocked]
-    print(f"{len(found)} states, {len(blocked)} of them blocked until repaired")  # noqa: T201
-    assert [f"{each.told}: {each.complaint}" for each in found if each.complaint] == []
+def assert_all_recover(results: list[Result], *, may_block: bool = False) -> None:
+    blocked = [result.description for result in results if result.was_blocked]
+    print(f"{len(results)} states, {len(blocked)} of them blocked until repaired")  # noqa: T201
+    errors = [f"{result.description}: {result.error}" for result in results if result.error]
+    assert errors == []
     assert may_block or blocked == []
 
 
-def test_a_power_loss_at_some_moments_loses_no_success_and_passes_no_wrong_byte(
+def test_power_loss_at_some_moments_loses_no_success_and_accepts_no_wrong_byte(
     in_memory: Path,
 ) -> None:
-    assert_all_came_through(judged(in_memory, stories(in_memory), every=113))
+    assert_all_recover(check_states(in_memory, scenarios(in_memory), every=113))
 
 
 @pytest.mark.proof
-def test_a_power_loss_at_any_moment_loses_no_success_and_passes_no_wrong_byte(
+def test_power_loss_at_any_moment_loses_no_success_and_accepts_no_wrong_byte(
     in_memory: Path,
 ) -> None:
-    assert_all_came_through(judged(in_memory, stories(in_memory), every=1))
+    assert_all_recover(check_states(in_memory, scenarios(in_memory), every=1))
 
 
 @pytest.mark.parametrize(
     "every",
     [pytest.param(13, marks=pytest.mark.proof), pytest.param(1, marks=pytest.mark.nightly)],
 )
-def test_where_the_disk_may_tear_a_rename_the_lost_file_is_told_of_and_repair_makes_it_again(
+def test_a_file_lost_by_a_torn_rename_is_reported_and_repair_makes_it_again(
     in_memory: Path, every: int
 ) -> None:
-    torn = [story.torn() for story in stories(in_memory)]
-    found = judged(in_memory, torn, every=every)
-    assert any(each.was_blocked for each in found)
-    assert_all_came_through(found, may_block=True)
+    torn = [scenario.torn() for scenario in scenarios(in_memory)]
+    results = check_states(in_memory, torn, every=every)
+    assert any(result.was_blocked for result in results)
+    assert_all_recover(results, may_block=True)

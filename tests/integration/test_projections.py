@@ -1,4 +1,4 @@
-"""Projections are what the artifacts say, no more and no less, however they came about."""
+"""The rows of projections match the artifacts, whether filled at the ingest or rebuilt."""
 
 import threading
 from dataclasses import replace
@@ -19,22 +19,32 @@ from filmgate.core.states import RunState
 from filmgate.db import projections
 from filmgate.db.artifacts import Artifacts
 from filmgate.db.connection import connected
-from support.archive import face, place, said, scene, seen, shown, take_in
+from support.archive import (
+    face_payload,
+    ingest_artifacts,
+    object_payload,
+    ocr_payload,
+    place_payload,
+    scene_payload,
+    transcript_payload,
+)
+from support.concurrency import run_concurrently
 from support.database import ON_THE_DATABASE
-from support.side_by_side import at_once
 
 OBJECTS = "select label, confidence from object_labels"
-TABLES = [each.name for each in BUILT_IN.projections]
+TABLES = [projection.name for projection in BUILT_IN.projections]
 WORDS = ("gate", "rocket's moon", "Über den Wolken", "", "x\\y\t\n\"'{}")
 
 labels = st.sampled_from(WORDS[:3])
 payloads = {
-    "scene": st.integers(0, 9).map(scene),
-    "transcript.segment": st.builds(said, labels, st.sampled_from(["en", "de", None, "xx"])),
-    "ocr.text": st.builds(shown, labels | st.just(WORDS[4]), st.none() | st.just(0.5)),
-    "object.detection": st.builds(seen, labels),
-    "face.detection": st.builds(face, st.none() | labels),
-    "place.classification": st.builds(place, labels),
+    "scene": st.integers(0, 9).map(scene_payload),
+    "transcript.segment": st.builds(
+        transcript_payload, labels, st.sampled_from(["en", "de", None, "xx"])
+    ),
+    "ocr.text": st.builds(ocr_payload, labels | st.just(WORDS[4]), st.none() | st.just(0.5)),
+    "object.detection": st.builds(object_payload, labels),
+    "face.detection": st.builds(face_payload, st.none() | labels),
+    "place.classification": st.builds(place_payload, labels),
 }
 spans = st.tuples(st.integers(0, 9), st.integers(0, 9)).map(lambda s: (s[0], s[0] + s[1]))
 runs = st.fixed_dictionaries(
@@ -54,12 +64,14 @@ def contents(connection: psycopg.Connection, tables: list[str]) -> dict[str, lis
 
 @given(histories=st.lists(runs, min_size=1, max_size=3))
 @ON_THE_DATABASE
-def test_projections_say_what_the_artifacts_say_and_rebuilding_changes_nothing(
+def test_projections_match_the_artifacts_and_rebuilding_changes_nothing(
     connection: psycopg.Connection, histories: list[dict[str, Any]]
 ) -> None:
     with connection.transaction(force_rollback=True):
-        for number, things in enumerate(histories):
-            take_in(connection, things, run="again" if number else "first", revision=number + 1)
+        for number, artifacts in enumerate(histories):
+            ingest_artifacts(
+                connection, artifacts, run="again" if number else "first", revision=number + 1
+            )
         stored = [histories[0], *histories[-1:][: len(histories) - 1]]
         assert sorted(connection.execute(OBJECTS).fetchall()) == sorted(
             (p["label"], p["confidence"]) for r in stored for *_, p in r["object.detection"]
@@ -97,8 +109,8 @@ def columns_and_key(connection: psycopg.Connection, table: str) -> tuple[list[An
     return columns, key
 
 
-@pytest.mark.parametrize("projection", BUILT_IN.projections, ids=lambda each: each.name)
-def test_the_tables_of_the_migrations_are_those_that_are_declared(
+@pytest.mark.parametrize("projection", BUILT_IN.projections, ids=lambda projection: projection.name)
+def test_tables_made_by_migrations_match_the_declared_projections(
     connection: psycopg.Connection, projection: Projection
 ) -> None:
     connection.execute(projections.definition(replace(projection, name="declared")))
@@ -126,7 +138,7 @@ GESTURES = BUILT_IN.with_types(
 )
 
 
-def test_a_type_of_somebody_elses_brings_its_own_projection_and_touches_no_table(
+def test_a_third_party_type_adds_its_projection_and_changes_no_other_table(
     connection: psycopg.Connection,
 ) -> None:
     def tables() -> set[str]:
@@ -140,7 +152,7 @@ def test_a_type_of_somebody_elses_brings_its_own_projection_and_touches_no_table
 
     before = tables()
     waves = [(n, n + 1, {"hand": hand, "swings": n + 5}) for n, hand in enumerate(["left", "?"])]
-    take_in(connection, {"gesture.wave": waves}, registry=GESTURES)
+    ingest_artifacts(connection, {"gesture.wave": waves}, registry=GESTURES)
     (added,) = tables() - before
     assert added.startswith("waves_by_hand:")
     found = connection.execute("select hand, share from waves_by_hand").fetchall()
@@ -150,41 +162,45 @@ def test_a_type_of_somebody_elses_brings_its_own_projection_and_touches_no_table
     assert connection.execute("select * from waves_by_hand").fetchall() == []
 
 
-def test_rebuilding_while_runs_come_in_leaves_what_the_artifacts_say(
+def test_rebuilding_during_ingests_keeps_projections_consistent(
     database_url: str, connection: psycopg.Connection
 ) -> None:
-    def things(round_: int) -> dict[str, Any]:
-        cars = [(n * 10 + round_, n * 10 + round_ + 1, seen(f"car{round_}")) for n in range(200)]
-        return {"object.detection": cars, "scene": [(0, 1, scene(round_))]}
+    def artifacts(round_: int) -> dict[str, Any]:
+        cars = [
+            (n * 10 + round_, n * 10 + round_ + 1, object_payload(f"car{round_}"))
+            for n in range(200)
+        ]
+        return {"object.detection": cars, "scene": [(0, 1, scene_payload(round_))]}
 
     for asset in ("film", "other"):
-        take_in(connection, things(0), asset=asset)
+        ingest_artifacts(connection, artifacts(0), asset=asset)
     failures: list[BaseException] = []
 
-    def come_in() -> None:
+    def ingest_revisions() -> None:
         try:
             with connected(database_url) as own:
                 for number in range(1, 6):
-                    take_in(own, things(number), asset="film", revision=number + 1)
-        except BaseException as error:  # noqa: BLE001 - told by the assertion below
+                    ingest_artifacts(own, artifacts(number), asset="film", revision=number + 1)
+        except BaseException as error:  # noqa: BLE001 - reported by the assertion below
             failures.append(error)
 
-    thread = threading.Thread(target=come_in)
+    thread = threading.Thread(target=ingest_revisions)
     thread.start()
     for _ in range(8):
         projections.rebuild(connection, BUILT_IN.projections)
     thread.join()
     assert failures == []
     labels = "select run_key, ordinal, label from object_labels order by 1, 2"
-    said_by_artifacts = (
+    labels_of_artifacts = (
         "select run_key, ordinal, payload ->> 'label' from artifact_rows"
         " join artifact_types using (type_key) where artifact_type = 'object.detection'"
         " order by 1, 2"
     )
-    assert connection.execute(labels).fetchall() == connection.execute(said_by_artifacts).fetchall()
+    expected = connection.execute(labels_of_artifacts).fetchall()
+    assert connection.execute(labels).fetchall() == expected
 
 
-def test_new_types_that_come_in_at_once_do_not_wait_for_each_other_for_ever(
+def test_concurrent_ingests_of_new_types_do_not_deadlock(
     database_url: str, connection: psycopg.Connection
 ) -> None:
     names = ["a", "b", "c"]
@@ -199,66 +215,68 @@ def test_new_types_that_come_in_at_once_do_not_wait_for_each_other_for_ever(
     ]
     registry = BUILT_IN.with_types(types)
 
-    def come_in(number: int) -> None:
+    def ingest(number: int) -> None:
         order = names if number % 2 else names[::-1]
         row = [(0, 1, {"hand": "left", "swings": 1})]
         with connected(database_url) as own:
-            take_in(own, dict.fromkeys(order, row), asset=f"film{number}", registry=registry)
+            ingest_artifacts(
+                own, dict.fromkeys(order, row), asset=f"film{number}", registry=registry
+            )
 
-    assert at_once(come_in, 6) == []
+    assert run_concurrently(ingest, 6) == []
     assert connection.execute("select count(*) from waves_b").fetchone() == (6,)
 
 
-def test_a_run_that_comes_in_where_its_package_is_not_leaves_no_row_of_it_behind(
+def test_an_ingest_without_the_types_package_deletes_the_runs_projection_rows(
     connection: psycopg.Connection,
 ) -> None:
     waves = {"gesture.wave": [(0, 1, {"hand": "left", "swings": 1})]}
-    take_in(connection, waves, registry=GESTURES)
-    take_in(connection, {}, revision=2, status=RunState.FAILED)
+    ingest_artifacts(connection, waves, registry=GESTURES)
+    ingest_artifacts(connection, {}, revision=2, status=RunState.FAILED)
     assert connection.execute("select * from waves_by_hand").fetchall() == []
-    take_in(connection, waves, revision=3, registry=GESTURES)
+    ingest_artifacts(connection, waves, revision=3, registry=GESTURES)
     assert len(connection.execute("select * from waves_by_hand").fetchall()) == 1
 
 
 @pytest.mark.parametrize("name", ["runs", "artifact_selections", "scene_ranges"])
-def test_a_projection_by_the_name_of_another_table_is_refused_and_harms_nothing(
+def test_a_projection_with_the_name_of_another_table_is_refused(
     connection: psycopg.Connection, name: str
 ) -> None:
-    stranger = ArtifactType(
+    conflicting = ArtifactType(
         name="gesture.wave", version=1, model=Wave, projections=(replace(WAVES, name=name),)
     )
     waves = {"gesture.wave": [(0, 1, {"hand": "left", "swings": 1})]}
     with pytest.raises(Invalid, match=f"{name}"):
-        take_in(connection, waves, registry=BUILT_IN.with_types([stranger]))
-    take_in(connection, waves, registry=GESTURES)
+        ingest_artifacts(connection, waves, registry=BUILT_IN.with_types([conflicting]))
+    ingest_artifacts(connection, waves, registry=GESTURES)
     changed = replace(WAVES, columns=WAVES.columns[:1])
     other = ArtifactType(name="gesture.wave", version=1, model=Wave, projections=(changed,))
-    with pytest.raises(Invalid, match="waves_by_hand is not the projection of that name"):
-        take_in(connection, waves, revision=2, registry=BUILT_IN.with_types([other]))
+    with pytest.raises(Invalid, match="waves_by_hand does not match the projection"):
+        ingest_artifacts(connection, waves, revision=2, registry=BUILT_IN.with_types([other]))
 
 
-def test_a_value_too_long_for_an_index_is_told_as_such(connection: psycopg.Connection) -> None:
+def test_a_value_too_long_for_an_index_is_refused(connection: psycopg.Connection) -> None:
     long = "".join(chr(0x4E00 + n * 7 % 20000) for n in range(3000)) + "t"
     waves = {"gesture.wave": [(0, 1, {"hand": long, "swings": 1})]}
     with pytest.raises(psycopg.errors.ProgramLimitExceeded):
-        take_in(connection, waves, registry=GESTURES)
+        ingest_artifacts(connection, waves, registry=GESTURES)
     with pytest.raises(ValidationError):
-        BUILT_IN.model("object.detection", 1).model_validate(seen(long))
+        BUILT_IN.model("object.detection", 1).model_validate(object_payload(long))
 
 
-def test_the_least_confidence_is_kept_as_it_is(connection: psycopg.Connection) -> None:
-    take_in(connection, {"object.detection": [(0, 1, seen("car", 1e-300))]})
+def test_a_tiny_confidence_is_stored_exactly(connection: psycopg.Connection) -> None:
+    ingest_artifacts(connection, {"object.detection": [(0, 1, object_payload("car", 1e-300))]})
     found = connection.execute("select confidence from object_labels").fetchone()
     assert found == (1e-300,)
 
 
 @pytest.mark.parametrize("name", ["", "Waves", "a b", 'x"; drop table runs; --', "1a"])
-def test_a_projection_with_no_name_for_a_table_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="no name for a table"):
+def test_a_projection_with_an_invalid_table_name_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="name of a table or column is invalid"):
         Projection(name=name, artifact_type="x", columns=())
 
 
-def test_a_projection_with_a_column_that_it_has_anyway_is_refused() -> None:
+def test_a_projection_that_declares_a_built_in_column_is_refused() -> None:
     column = Column(name="ordinal", type="integer", value="1")
-    with pytest.raises(ValueError, match="has ordinal anyway"):
+    with pytest.raises(ValueError, match="already has ordinal"):
         Projection(name="x", artifact_type="x", columns=(column,))

@@ -20,12 +20,14 @@ from filmgate.api.protocol import (
 )
 from filmgate.core.errors import UsageError
 
-Conversation = Callable[["Peer"], Awaitable[None]]
+Exchange = Callable[["Peer"], Awaitable[None]]
+"""Requests and assertions of a test, made with a peer of a running server."""
+
 GET = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 
 
 class Peer:
-    """A client that sends bytes as they are."""
+    """A client that sends raw bytes."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -36,7 +38,7 @@ class Peer:
         )
 
     async def ask(self, *parts: bytes) -> bytes:
-        """Send parts; what comes back until the server closes, or is silent for a while."""
+        """Send parts; return the response, until the server closes or sends nothing for 2 s."""
         reader, writer = await self.open()
         try:
             for part in parts:
@@ -69,7 +71,9 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"ok"})
 
 
-def converse(conversation: Conversation, *, per_address: int = 0, proxies: str = "") -> None:
+def run_exchange(exchange: Exchange, *, per_address: int = 0, proxies: str = "") -> None:
+    """Start a server with the limits, make the exchange with it, and stop it."""
+
     async def run() -> None:
         config = uvicorn.Config(
             app,
@@ -83,7 +87,7 @@ def converse(conversation: Conversation, *, per_address: int = 0, proxies: str =
         server.lifespan = config.lifespan_class(config)
         await server.startup()
         try:
-            await conversation(Peer(server.servers[0].sockets[0].getsockname()[1]))
+            await exchange(Peer(server.servers[0].sockets[0].getsockname()[1]))
         finally:
             await server.shutdown()
 
@@ -116,19 +120,19 @@ def head(*fields: bytes, target: bytes = b"/") -> bytes:
         (b"nonsense\r\n\r\n", b"400"),
     ],
 )
-def test_a_request_head_is_taken_up_to_its_limits(request_bytes: bytes, expected: bytes) -> None:
-    async def conversation(peer: Peer) -> None:
+def test_a_request_head_is_accepted_up_to_its_limits(request_bytes: bytes, expected: bytes) -> None:
+    async def exchange(peer: Peer) -> None:
         answer = await peer.ask(request_bytes)
         assert status(answer) == expected
         if expected != b"200":
             body = json.loads(answer.partition(b"\r\n\r\n")[2])
             assert set(body) == {"error", "message", "details", "timestamp"}
 
-    converse(conversation)
+    run_exchange(exchange)
 
 
-def test_a_large_body_is_no_large_head() -> None:
-    async def conversation(peer: Peer) -> None:
+def test_a_large_body_does_not_count_as_a_large_head() -> None:
+    async def exchange(peer: Peer) -> None:
         body = b"b" * 3_000_000
         head = b"POST / HTTP/1.1\r\nHost: here\r\n"
         assert status(await peer.ask(head + b"Content-Length: 3000000\r\n\r\n" + body)) == b"200"
@@ -138,28 +142,28 @@ def test_a_large_body_is_no_large_head() -> None:
         tiny = head + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nb\r\n" * 100_000 + b"0\r\n\r\n"
         assert status(await peer.ask(tiny)) == b"200"
 
-    converse(conversation)
+    run_exchange(exchange)
 
 
 @pytest.mark.parametrize(
     "trailer",
     [b"x: " + b"v" * 2_000_000, b"".join(b"x: v\r\n" for _ in range(100_000))],
 )
-def test_trailer_fields_are_limited_as_header_fields_are(trailer: bytes) -> None:
-    async def conversation(peer: Peer) -> None:
+def test_trailer_fields_are_limited_like_header_fields(trailer: bytes) -> None:
+    async def exchange(peer: Peer) -> None:
         start = b"POST / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n"
         assert status(await peer.ask(start, b"1\r\nb\r\n0\r\n", trailer)) in {b"431", b"closed"}
 
-    converse(conversation)
+    run_exchange(exchange)
 
 
 def test_trailer_fields_do_not_become_header_fields() -> None:
-    async def conversation(peer: Peer) -> None:
+    async def exchange(peer: Peer) -> None:
         start = b"POST / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n"
         answer = await peer.ask(start, b"1\r\nb\r\n0\r\nAuthorization: no\r\n\r\n")
         assert b"fields: 2\r\n" in answer
 
-    converse(conversation)
+    run_exchange(exchange)
 
 
 def test_a_head_that_is_late_is_refused_and_a_silent_connection_closed(
@@ -167,23 +171,23 @@ def test_a_head_that_is_late_is_refused_and_a_silent_connection_closed(
 ) -> None:
     monkeypatch.setattr(protocol, "HEADER_S", 0.3)
 
-    async def conversation(peer: Peer) -> None:
+    async def exchange(peer: Peer) -> None:
         assert status(await peer.ask()) == b"closed"
         assert status(await peer.ask(b"GET / HTTP/1.1\r\nHo")) == b"408"
         reader, writer = await peer.open()
         writer.write(GET)
         assert status(await reader.readuntil(b"ok")) == b"200"
-        writer.write(b"\r\n")  # ends uvicorn's keep-alive timer, begins no request
+        writer.write(b"\r\n")  # ends uvicorn's keep-alive timer without starting a request
         assert status(await reader.read()) == b"408"
         writer.close()
 
-    converse(conversation)
+    run_exchange(exchange)
 
 
-def test_one_byte_now_and_then_gains_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_bytes_do_not_extend_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "HEADER_S", 0.5)
 
-    async def conversation(peer: Peer) -> None:
+    async def exchange(peer: Peer) -> None:
         reader, writer = await peer.open()
         started = asyncio.get_running_loop().time()
         for letter in b"GET / HTTP/1.1\r\nHost"[:18]:
@@ -193,26 +197,26 @@ def test_one_byte_now_and_then_gains_no_time(monkeypatch: pytest.MonkeyPatch) ->
         assert asyncio.get_running_loop().time() - started < 5
         writer.close()
 
-    converse(conversation)
+    run_exchange(exchange)
 
 
-def test_a_request_that_runs_longer_than_the_deadline_is_answered(
+def test_a_handler_may_take_longer_than_the_deadline_of_the_head(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(protocol, "HEADER_S", 0.2)
 
-    async def conversation(peer: Peer) -> None:
+    async def exchange(peer: Peer) -> None:
         slow = GET.replace(b"/ ", b"/slow ", 1)
         assert status(await peer.ask(slow)) == b"200"
         assert status(await peer.ask(slow + b"GET /")) == b"200"
 
-    converse(conversation)
+    run_exchange(exchange)
 
 
-def test_a_body_that_nobody_reads_holds_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_with_an_unread_body_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "HEADER_S", 0.3)
 
-    async def conversation(peer: Peer) -> None:
+    async def exchange(peer: Peer) -> None:
         reader, writer = await peer.open()
         writer.write(b"POST /early HTTP/1.1\r\nHost: here\r\nContent-Length: 1000000\r\n\r\n")
         assert status(await reader.readuntil(b"ok")) == b"200"
@@ -221,11 +225,11 @@ def test_a_body_that_nobody_reads_holds_no_connection(monkeypatch: pytest.Monkey
             assert await reader.read() == b""
         writer.close()
 
-    converse(conversation)
+    run_exchange(exchange)
 
 
-def test_requests_that_wait_on_one_connection_are_limited() -> None:
-    async def conversation(peer: Peer) -> None:
+def test_pipelined_requests_of_a_connection_are_limited() -> None:
+    async def exchange(peer: Peer) -> None:
         slow = GET.replace(b"/ ", b"/slow ", 1)
         few = await peer.ask(slow + GET * (PIPELINED // 2))
         assert status(few) == b"200"
@@ -235,11 +239,11 @@ def test_requests_that_wait_on_one_connection_are_limited() -> None:
             await reader.read()
         writer.close()
 
-    converse(conversation)
+    run_exchange(exchange)
 
 
-def test_an_address_has_so_many_connections_and_others_have_theirs() -> None:
-    async def conversation(peer: Peer) -> None:
+def test_connections_are_limited_for_each_address() -> None:
+    async def exchange(peer: Peer) -> None:
         held = [await peer.open("127.0.0.2") for _ in range(5)]
         reader, writer = await peer.open("127.0.0.2")
         assert status(await reader.read()) in {b"429", b"closed"}
@@ -250,23 +254,23 @@ def test_an_address_has_so_many_connections_and_others_have_theirs() -> None:
         reader, writer = await peer.open("127.0.0.2")
         writer.write(GET)
         assert status(await reader.readuntil(b"ok")) == b"200"
-        for _, each in [*held, (reader, writer)]:
-            each.close()
+        for _, opened in [*held, (reader, writer)]:
+            opened.close()
 
-    converse(conversation, per_address=5)
+    run_exchange(exchange, per_address=5)
 
 
 @pytest.mark.parametrize("proxies", ["127.0.0.2", "10.0.0.1, 127.0.0.0/30", "*"])
-def test_a_trusted_proxy_has_as_many_connections_as_it_likes(proxies: str) -> None:
-    async def conversation(peer: Peer) -> None:
+def test_connections_of_a_trusted_proxy_are_not_limited(proxies: str) -> None:
+    async def exchange(peer: Peer) -> None:
         held = [await peer.open("127.0.0.2") for _ in range(5)]
         reader, writer = held[-1]
         writer.write(GET)
         assert status(await reader.readuntil(b"ok")) == b"200"
-        for _, each in held:
-            each.close()
+        for _, opened in held:
+            opened.close()
 
-    converse(conversation, per_address=2, proxies=proxies)
+    run_exchange(exchange, per_address=2, proxies=proxies)
 
 
 def test_an_ipv6_network_counts_as_one_address() -> None:

@@ -1,4 +1,4 @@
-"""A finished run leaves: whole or not at all, once, and stays as it is from then on."""
+"""A finished run is published completely or not at all, once, and is sealed from then on."""
 
 import threading
 from collections.abc import Callable
@@ -13,18 +13,18 @@ from filmgate.core.errors import Conflict, Held, Invalid, Unavailable
 from filmgate.core.manifest import Manifest
 from filmgate.core.objects import ObjectStore
 from filmgate.core.payloads.built_in import BUILT_IN
-from filmgate.core.publishing import run_place
+from filmgate.core.publishing import run_prefix
 from filmgate.db.outbox import Outbox
 from filmgate.engine.adoption import adopt
 from filmgate.store.addresses import S3Options, open_store
 from filmgate.store.run_directory import FolderRun
 from filmgate.sync import publish
-from filmgate.sync.publish import announcement_of, publish_run
-from support.faulty import Fault, FaultyStore, Gone
+from filmgate.sync.publish import make_announcement, publish_run
+from support.faulty import Fault, FaultyStore, ProcessDied
 from support.runs import LETTERS, MOMENT, PLAN, SCENES, execute, part, reserve_run
 
-PIECES = 3 + 3 + 1 + 1
-"""Files, records, head, manifest."""
+OBJECTS = 3 + 3 + 1 + 1
+"""Number of artifact files, records, heads and manifests."""
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def run(tmp_path: Path, source: Path) -> FolderRun:
     return made
 
 
-def published(run: FolderRun, store: ObjectStore, jobs: int = 4) -> PublishedAnswer:
+def publish_to(run: FolderRun, store: ObjectStore, jobs: int = 4) -> PublishedAnswer:
     return publish_run(run, store, lambda: MOMENT, lambda done, total: None, concurrency=jobs)
 
 
@@ -52,12 +52,12 @@ def contents(store: ObjectStore) -> dict[str, bytes]:
     return found
 
 
-def as_it_lies(run: FolderRun) -> dict[str, bytes]:
-    """What has to be in the store, from the run's own folder."""
-    manifest = run.refold(None)
+def expected_contents(run: FolderRun) -> dict[str, bytes]:
+    """Return the objects that must be in the store, from the folder of the run."""
+    manifest = run.fold_manifest(None)
     paths = [ref.path for _, _, ref in manifest.artifact_refs]
     paths += [f"commits/{record.name}" for record in run.ledger().records]
-    place = run_place(manifest.asset.id, manifest.run_id)
+    place = run_prefix(manifest.asset.id, manifest.run_id)
     found = {f"{place}/{path}": (run.folder / path).read_bytes() for path in [*paths, "run.json"]}
     return found | {f"{place}/manifest.json": manifest.to_bytes()}
 
@@ -73,20 +73,20 @@ def as_it_lies(run: FolderRun) -> dict[str, bytes]:
         ("s05e02", "runs/s05e02/r1"),
     ],
 )
-def test_an_episode_lies_by_show_season_and_episode_and_all_else_by_asset(
+def test_runs_of_an_episode_are_stored_by_show_season_and_episode_others_by_asset(
     asset: str, place: str
 ) -> None:
-    assert run_place(asset, "r1") == place
+    assert run_prefix(asset, "r1") == place
 
 
-def test_a_run_leaves_with_its_files_its_records_and_its_manifest(
+def test_a_run_is_published_with_its_files_records_and_manifest(
     run: FolderRun, store: ObjectStore
 ) -> None:
-    answer = published(run, store)
+    answer = publish_to(run, store)
     found = contents(store)
     folder = "runs/rhobh/s05/e02/r1"
     assert answer.manifest_key == f"{folder}/manifest.json"
-    assert (answer.files, answer.uploaded) == (PIECES, PIECES) == (len(found), len(found))
+    assert (answer.files, answer.uploaded) == (OBJECTS, OBJECTS) == (len(found), len(found))
     manifest = Manifest.parse(found[answer.manifest_key])
     assert sha256_hex(found[answer.manifest_key]) == answer.manifest_sha256
     for _, entry, ref in manifest.artifact_refs:
@@ -95,46 +95,46 @@ def test_a_run_leaves_with_its_files_its_records_and_its_manifest(
     assert found[f"{folder}/run.json"] == (run.folder / "run.json").read_bytes()
 
 
-def test_the_manifest_is_the_last_that_is_made(run: FolderRun, store: ObjectStore) -> None:
+def test_the_manifest_is_created_last(run: FolderRun, store: ObjectStore) -> None:
     faulty = FaultyStore(store)
-    published(run, faulty)
+    publish_to(run, faulty)
     made = [key for name, key in faulty.calls if name == "create"]
     assert made[-1].endswith("/manifest.json")
     assert [key for key in made if key.endswith("/manifest.json")] == made[-1:]
 
 
-def test_the_same_again_makes_nothing_and_says_so(run: FolderRun, store: ObjectStore) -> None:
-    first, again = published(run, store), published(run, store)
+def test_publishing_again_uploads_nothing(run: FolderRun, store: ObjectStore) -> None:
+    first, again = publish_to(run, store), publish_to(run, store)
     assert again == first.model_copy(update={"uploaded": 0})
 
 
 @pytest.mark.parametrize("fault", Fault)
-def test_broken_off_at_any_call_the_same_again_completes_it(
+def test_an_upload_interrupted_at_any_call_is_completed_by_the_next(
     tmp_path: Path, source: Path, fault: Fault
 ) -> None:
-    """Every call in turn: it fails, its reply is lost, or the publisher dies in it."""
-    for broken in range(1, PIECES + 5):
+    """Each call in turn fails, loses its reply, or kills the publisher."""
+    for broken in range(1, OBJECTS + 5):
         run = reserve_run(tmp_path / f"home{broken}", source, asset="film", run_id="r1")
         execute(run, source)
         store = open_store(str(tmp_path / f"store{broken}"), S3Options(), make=True)
         faulty = FaultyStore(store, {broken: fault}.get)
         try:
-            published(run, faulty, jobs=1)
-        except (Unavailable, Gone):
+            publish_to(run, faulty, jobs=1)
+        except (Unavailable, ProcessDied):
             manifests = [key for key in contents(store) if key.endswith("/manifest.json")]
             assert not manifests or fault is Fault.DROPS_REPLY
-        published(run, store)
-        assert contents(store) == as_it_lies(run)
+        publish_to(run, store)
+        assert contents(store) == expected_contents(run)
 
 
-def test_two_that_publish_one_run_at_once_publish_it_once(
+def test_concurrent_publishers_of_one_run_publish_it_once(
     run: FolderRun, store: ObjectStore
 ) -> None:
     answers: list[int] = []
 
     def go() -> None:
         try:
-            answers.append(published(FolderRun(run.folder), store).uploaded)
+            answers.append(publish_to(FolderRun(run.folder), store).uploaded)
         except Held:
             answers.append(-1)
 
@@ -143,138 +143,139 @@ def test_two_that_publish_one_run_at_once_publish_it_once(
         thread.start()
     for thread in threads:
         thread.join()
-    assert [each for each in answers if each > 0] == [PIECES]
-    assert len(contents(store)) == PIECES
+    assert [count for count in answers if count > 0] == [OBJECTS]
+    assert len(contents(store)) == OBJECTS
 
 
 def test_a_published_run_is_sealed(run: FolderRun, store: ObjectStore, source: Path) -> None:
-    published(run, store)
-    before = contents(store), run.refold(None)
-    doings: list[Callable[[], object]] = [
+    publish_to(run, store)
+    before = contents(store), run.fold_manifest(None)
+    actions: list[Callable[[], object]] = [
         lambda: execute(run, source),
         lambda: execute(run, source, stages=["part"], force=True),
-        lambda: _adopted(run),
-        lambda: _run_on_what_is_gone(run, source),
+        lambda: _adopt(run),
+        lambda: _run_after_deletion(run, source),
     ]
-    for do in doings:
-        with pytest.raises(Conflict, match="was published, and is sealed") as refused:
-            do()
+    for action in actions:
+        with pytest.raises(Conflict, match="is sealed because it was published") as refused:
+            action()
         assert refused.value.extra["reason"] == "sealed"
-    assert (contents(store), run.refold(None)) == before
+    assert (contents(store), run.fold_manifest(None)) == before
     assert (run.folder / "manifest.json").read_bytes() == before[1].to_bytes()
 
 
-def _run_on_what_is_gone(run: FolderRun, source: Path) -> None:
+def _run_after_deletion(run: FolderRun, source: Path) -> None:
     (run.folder / LETTERS.path).unlink()
     execute(run, source, stages=["part"])
 
 
-def _adopted(run: FolderRun) -> Manifest:
+def _adopt(run: FolderRun) -> Manifest:
     scenes = run.folder / SCENES.path
     scenes.write_bytes(b"".join(scenes.read_bytes().splitlines(keepends=True)[:2]))
     return adopt(plan=PLAN, run=run, stage=part, registry=BUILT_IN, clock=lambda: MOMENT, sinks=())
 
 
-def test_a_run_that_never_left_is_not_sealed_by_a_store_that_will_not_do(
+def test_a_run_is_not_sealed_if_the_store_is_unavailable(
     run: FolderRun, source: Path, tmp_path: Path, s3_endpoint: str
 ) -> None:
-    away = open_store("s3://bucket", S3Options(endpoint="http://127.0.0.1:9"))
+    unavailable = open_store("s3://bucket", S3Options(endpoint="http://127.0.0.1:9"))
     with pytest.raises(Unavailable):
-        published(run, away)
-    assert run.seal_there() is None
+        publish_to(run, unavailable)
+    assert run.read_seal() is None
     execute(run, source, stages=["part"], force=True)
 
 
-@pytest.mark.parametrize("how", ["altered", "gone"])
-def test_a_run_whose_files_are_not_whole_does_not_leave(
+@pytest.mark.parametrize("how", ["changed", "missing"])
+def test_a_run_with_a_changed_or_missing_file_is_not_published(
     run: FolderRun, store: ObjectStore, how: str
 ) -> None:
     file = run.folder / LETTERS.path
-    file.unlink() if how == "gone" else file.write_bytes(file.read_bytes().replace(b"a", b"b"))
-    with pytest.raises(Invalid, match=r"letters\.json is not what the manifest says"):
-        published(run, store)
+    file.unlink() if how == "missing" else file.write_bytes(file.read_bytes().replace(b"a", b"b"))
+    with pytest.raises(Invalid, match=r"letters\.json does not match the manifest"):
+        publish_to(run, store)
     assert contents(store) == {}
-    assert run.seal_there() is None
+    assert run.read_seal() is None
 
 
-def test_a_record_that_was_altered_after_the_seal_does_not_leave(
+def test_a_run_with_a_record_changed_after_the_seal_is_not_published(
     run: FolderRun, store: ObjectStore, tmp_path: Path
 ) -> None:
-    published(run, store)
+    publish_to(run, store)
     record = run.folder / "commits" / "part.a1.json"
     record.write_bytes(record.read_bytes().replace(b'"scenes":3', b'"scenes":4'))
     other = open_store(str(tmp_path / "other"), S3Options(), make=True)
     with pytest.raises(Invalid, match="record of stage part"):
-        published(FolderRun(run.folder), other)
+        publish_to(FolderRun(run.folder), other)
     assert contents(other) == {}
 
 
-def test_a_run_that_is_not_completed_does_not_leave(
+def test_a_run_that_is_not_completed_is_not_published(
     tmp_path: Path, source: Path, store: ObjectStore
 ) -> None:
     run = reserve_run(tmp_path / "home", source, run_id="r1")
     execute(run, source, stages=["read"])
     with pytest.raises(Invalid, match="r1 is not completed"):
-        published(run, store)
+        publish_to(run, store)
     assert contents(store) == {}
 
 
-def test_other_bytes_in_its_place_are_a_conflict_and_stay(
+def test_an_object_with_other_bytes_is_a_conflict_and_is_not_overwritten(
     run: FolderRun, store: ObjectStore
 ) -> None:
     key = f"runs/rhobh/s05/e02/r1/{LETTERS.path}"
     store.create(key, b"of another installation")
     with pytest.raises(Conflict, match="with other bytes"):
-        published(run, store)
+        publish_to(run, store)
     assert contents(store)[key] == b"of another installation"
-    assert not any(each.endswith("manifest.json") for each in contents(store))
+    assert not any(key.endswith("manifest.json") for key in contents(store))
 
 
-def test_a_large_file_leaves_in_parts(
+def test_a_large_file_is_uploaded_in_parts(
     run: FolderRun, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publish, "LARGE_BYTES", 1)
-    assert published(run, store).uploaded == PIECES
-    assert published(run, store).uploaded == 0
+    assert publish_to(run, store).uploaded == OBJECTS
+    assert publish_to(run, store).uploaded == 0
 
 
-def test_a_large_file_that_changes_on_its_way_makes_nothing_and_can_be_published_later(
+def test_a_large_file_that_changes_during_the_upload_is_not_stored_and_can_be_published_later(
     run: FolderRun, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publish, "LARGE_BYTES", 1)
     whole = (run.folder / LETTERS.path).read_bytes()
 
-    def late(call: int) -> Fault | None:
-        if call > 2:  # the probe's
+    def change_file(call: int) -> Fault | None:
+        if call > 2:  # after the two calls of the probe
             (run.folder / LETTERS.path).write_bytes(whole.replace(b"a", b"b"))
         return None
 
-    with pytest.raises(Invalid, match="changed on its way"):
-        published(run, FaultyStore(store, late), jobs=1)
+    with pytest.raises(Invalid, match="changed during the upload"):
+        publish_to(run, FaultyStore(store, change_file), jobs=1)
     assert f"runs/rhobh/s05/e02/r1/{LETTERS.path}" not in contents(store)
     (run.folder / LETTERS.path).write_bytes(whole)
-    published(run, store)
-    assert contents(store) == as_it_lies(run)
+    publish_to(run, store)
+    assert contents(store) == expected_contents(run)
 
 
 def test_a_run_is_published_to_several_stores_with_one_manifest(
     run: FolderRun, store: ObjectStore, bucket: ObjectStore
 ) -> None:
-    here, there = published(run, store), published(run, bucket)
-    assert here.manifest_sha256 == there.manifest_sha256
+    first, second = publish_to(run, store), publish_to(run, bucket)
+    assert first.manifest_sha256 == second.manifest_sha256
     assert contents(store) == contents(bucket)
 
 
-def test_the_outbox_tells_of_a_run_once_and_wakes_who_listens(
+def test_the_outbox_announces_a_run_once_and_wakes_listeners(
     run: FolderRun, store: ObjectStore, connection: psycopg.Connection, database_url: str
 ) -> None:
-    told = announcement_of(published(run, store))
+    announcement = make_announcement(publish_to(run, store))
     with psycopg.connect(database_url, autocommit=True) as other:
-        hearing = Outbox(other)
-        hearing.listen()
+        listener = Outbox(other)
+        listener.listen()
         outbox = Outbox(connection)
-        assert [outbox.announce(told), outbox.announce(told)] == [True, False]
-        (event,) = hearing.after(0, 10)
-        assert (event.origin, event.manifest_sha256) == (told.origin, told.manifest_sha256)
+        assert [outbox.announce(announcement), outbox.announce(announcement)] == [True, False]
+        (event,) = listener.after(0, 10)
+        assert event.origin == announcement.origin
+        assert event.manifest_sha256 == announcement.manifest_sha256
         assert len(list(other.notifies(timeout=5, stop_after=1))) == 1
-        assert hearing.after(event.event_id, 10) == []
+        assert listener.after(event.event_id, 10) == []

@@ -8,13 +8,13 @@ import pytest
 from ray.cluster_utils import Cluster
 
 from filmgate.core.plan import Done, Outcome, Plan, Settings, stage
-from filmgate.core.ports import Bench
+from filmgate.core.ports import StageContext
 from filmgate.core.states import RunState
 from filmgate.engine.executors.ray_cluster import RayCluster
 from support.graph import NUMBERS, Number
-from support.items import where_it_runs
-from support.runs import ME, execute, reserve_run
-from support.two_nodes import kill_a_node
+from support.items import mark_node
+from support.runs import PRODUCER, execute, reserve_run
+from support.two_nodes import kill_worker_node
 
 ITEMS = 24
 
@@ -27,17 +27,17 @@ def test_a_run_ends_right_though_one_of_its_two_nodes_is_killed(
     marks.mkdir()
 
     @stage(makes=[NUMBERS])
-    def count(bench: Bench, settings: Settings) -> Outcome:
-        mapped = bench.map(where_it_runs, [(str(marks), n) for n in range(ITEMS)])
+    def count(bench: StageContext, settings: Settings) -> Outcome:
+        mapped = bench.map(mark_node, [(str(marks), n) for n in range(ITEMS)])
         values = [Number(number=m.value) for m in mapped if m.value is not None]
         bench.write_records(NUMBERS, values)
-        return Done(producer=ME)
+        return Done(producer=PRODUCER)
 
     def kill_one() -> None:
         while len(list(marks.iterdir())) < ITEMS // 3:
             time.sleep(0.01)
         (marks / "killed").touch()
-        kill_a_node(cluster)
+        kill_worker_node(cluster)
 
     plan = Plan(pipeline="count", stages=(count,))
     run = reserve_run(tmp_path / "home", source, plan=plan)

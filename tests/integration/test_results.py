@@ -1,4 +1,4 @@
-"""What is ingested is served: once, whole, and as the questions define it."""
+"""A run is ingested exactly once and completely, and is then served."""
 
 import threading
 from datetime import timedelta
@@ -11,12 +11,12 @@ from filmgate.core.digest import sha256_hex
 from filmgate.core.envelope import Envelope
 from filmgate.core.errors import Conflict, Held, Invalid
 from filmgate.core.payloads.built_in import BUILT_IN
+from filmgate.db.artifact_queries import ArtifactQueries
 from filmgate.db.connection import connected
 from filmgate.db.result_store import PostgresResults
-from filmgate.db.serving import Serving
 from filmgate.store.run_directory import FolderRun
 from filmgate.sync.ingest import ingest_run
-from support.archive import HERE
+from support.archive import LOCAL_ORIGIN
 from support.database import FILM
 from support.runs import LETTERS, MOMENT, SCENES, WORDS, execute, reserve_run
 
@@ -73,16 +73,16 @@ def test_a_run_ingested_from_another_folder_is_the_same_run(
     assert rows(connection) == once
 
 
-def test_many_that_ingest_one_run_at_once_write_it_once(
+def test_concurrent_ingests_of_one_run_write_it_once(
     database_url: str, connection: psycopg.Connection, run: FolderRun
 ) -> None:
     receipts = []
 
-    def take_in() -> None:
+    def ingest() -> None:
         with connected(database_url) as own:
             receipts.append(ingest_run(run, PostgresResults(own, BUILT_IN), BUILT_IN))
 
-    threads = [threading.Thread(target=take_in) for _ in range(4)]
+    threads = [threading.Thread(target=ingest) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -92,18 +92,18 @@ def test_many_that_ingest_one_run_at_once_write_it_once(
 
 
 @pytest.mark.parametrize("path", [LETTERS.path, SCENES.path, WORDS.path])
-def test_a_file_that_is_not_what_the_manifest_says_leaves_no_row_behind(
+def test_a_file_that_does_not_match_the_manifest_leaves_no_rows(
     connection: psycopg.Connection, results: PostgresResults, run: FolderRun, path: str
 ) -> None:
     file = run.folder / path
     file.write_bytes(file.read_bytes().replace(b"1000", b"1001").replace(b"a", b"b"))
     before = rows(connection)
-    with pytest.raises(Invalid, match=f"{path} is not what the manifest says"):
+    with pytest.raises(Invalid, match=f"{path} does not match the manifest"):
         ingest_run(run, results, BUILT_IN)
     assert rows(connection) == before
 
 
-def test_a_later_revision_of_a_run_takes_the_place_of_the_earlier(
+def test_a_later_revision_replaces_the_earlier_one(
     connection: psycopg.Connection, results: PostgresResults, run: FolderRun, source: Path
 ) -> None:
     ingest_run(run, results, BUILT_IN)
@@ -118,8 +118,8 @@ def test_a_later_revision_of_a_run_takes_the_place_of_the_earlier(
         "scene_ranges": 3,
         "pipeline.inbox": 2,
     }
-    kept = connection.execute("select is_current from pipeline.inbox order by revision").fetchall()
-    assert kept == [(False,), (True,)]
+    query = "select is_current from pipeline.inbox order by revision"
+    assert connection.execute(query).fetchall() == [(False,), (True,)]
 
 
 def test_other_bytes_under_the_same_revision_are_a_conflict(
@@ -134,23 +134,23 @@ def test_other_bytes_under_the_same_revision_are_a_conflict(
     assert caught.value.details["reason"] == "manifest_conflict"
 
 
-def test_a_run_of_another_installation_under_the_same_id_stands_beside_ours(
+def test_runs_of_two_installations_with_the_same_id_coexist(
     connection: psycopg.Connection, results: PostgresResults, run: FolderRun
 ) -> None:
-    manifest = run.refold(None)
+    manifest = run.fold_manifest(None)
     for producer in ("ours", "theirs"):
         foreign = manifest.model_copy(update={"producer": producer})
-        receipt = results.ingest(foreign, sha256_hex(foreign.to_bytes()), HERE, ())
+        receipt = results.ingest(foreign, sha256_hex(foreign.to_bytes()), LOCAL_ORIGIN, ())
         assert not receipt.is_replay
     assert len(rows(connection)["runs"]) == 2
 
 
-def test_an_older_run_taken_in_late_does_not_speak_for_the_asset(
+def test_an_older_run_ingested_later_does_not_change_the_asset(
     connection: psycopg.Connection, results: PostgresResults, run: FolderRun
 ) -> None:
     ingest_run(run, results, BUILT_IN)
     newest = rows(connection)["assets"]
-    manifest = run.refold(None)
+    manifest = run.fold_manifest(None)
     older = manifest.model_copy(
         update={
             "run_id": "older",
@@ -158,11 +158,11 @@ def test_an_older_run_taken_in_late_does_not_speak_for_the_asset(
             "asset": manifest.asset.model_copy(update={"uri": "file:///old"}),
         }
     )
-    results.ingest(older, sha256_hex(older.to_bytes()), HERE, ())
+    results.ingest(older, sha256_hex(older.to_bytes()), LOCAL_ORIGIN, ())
     assert rows(connection)["assets"] == newest
 
 
-def test_a_new_type_that_two_runs_bring_at_once_gets_one_key(
+def test_a_new_type_in_concurrent_ingests_gets_one_key(
     database_url: str, connection: psycopg.Connection, source: Path, tmp_path: Path
 ) -> None:
     runs = []
@@ -172,14 +172,14 @@ def test_a_new_type_that_two_runs_bring_at_once_gets_one_key(
         runs.append(run)
     failures: list[BaseException] = []
 
-    def take_in(run: FolderRun) -> None:
+    def ingest(run: FolderRun) -> None:
         try:
             with connected(database_url) as own:
                 ingest_run(run, PostgresResults(own, BUILT_IN), BUILT_IN)
-        except BaseException as error:  # noqa: BLE001 - told by the assertion below
+        except BaseException as error:  # noqa: BLE001 - reported by the assertion below
             failures.append(error)
 
-    threads = [threading.Thread(target=take_in, args=[run]) for run in runs]
+    threads = [threading.Thread(target=ingest, args=[run]) for run in runs]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -188,15 +188,15 @@ def test_a_new_type_that_two_runs_bring_at_once_gets_one_key(
     assert connection.execute("select count(*) from artifact_types").fetchone() == (2,)
 
 
-def test_a_run_that_is_worked_on_is_not_taken_in(
+def test_a_run_with_an_active_lease_is_not_ingested(
     connection: psycopg.Connection, results: PostgresResults, run: FolderRun
 ) -> None:
-    with run.hold(MOMENT), pytest.raises(Held, match="not ready to be ingested"):
+    with run.acquire_lease(MOMENT), pytest.raises(Held, match="not ready to be ingested"):
         ingest_run(run, results, BUILT_IN)
     assert rows(connection)["runs"] == []
 
 
-def test_a_failed_run_is_known_and_never_served(
+def test_a_failed_run_is_stored_and_never_served(
     connection: psycopg.Connection, results: PostgresResults, source: Path, tmp_path: Path
 ) -> None:
     source.write_text("!")
@@ -205,9 +205,9 @@ def test_a_failed_run_is_known_and_never_served(
     assert ingest_run(run, results, BUILT_IN).status == "failed"
     assert connection.execute("select status from runs").fetchall() == [("failed",)]
     source.write_text("abc")
-    fine = reserve_run(tmp_path / "home", source)
-    execute(fine, source)
-    ingest_run(fine, results, BUILT_IN)
+    completed = reserve_run(tmp_path / "home", source)
+    execute(completed, source)
+    ingest_run(completed, results, BUILT_IN)
     assert served_scenes(connection) == 3
     source.write_text("!")
     execute(run, source, force=True)
@@ -216,10 +216,10 @@ def test_a_failed_run_is_known_and_never_served(
 
 
 def served_scenes(connection: psycopg.Connection) -> int:
-    return len(Serving(connection).artifacts(FILM, artifact_types=["scene"]).artifacts)
+    return len(ArtifactQueries(connection).artifacts(FILM, artifact_types=["scene"]).artifacts)
 
 
-def test_a_run_is_known_from_its_start_and_its_end_is_told(
+def test_the_status_of_a_run_is_stored_from_its_start_to_its_end(
     connection: psycopg.Connection, results: PostgresResults, run: FolderRun
 ) -> None:
     def status() -> object:
@@ -227,17 +227,17 @@ def test_a_run_is_known_from_its_start_and_its_end_is_told(
 
     results.begin(run.head)
     assert status() == ("running", True)
-    results.end(run.refold(None))
-    assert status() == ("incomplete", False), "its artifacts were not taken in"
+    results.end(run.fold_manifest(None))
+    assert status() == ("incomplete", False), "its artifacts were not ingested"
     results.begin(run.head)
     assert status() == ("running", True)
     assert not ingest_run(run, results, BUILT_IN).is_replay
     assert status() == ("completed", False)
     results.begin(run.head)
-    assert status() == ("completed", False), "what was taken in is served meanwhile"
+    assert status() == ("completed", False), "the ingested revision is still served"
 
 
-def test_every_artifact_comes_in_a_whole_envelope(
+def test_every_ingested_artifact_has_a_complete_envelope(
     connection: psycopg.Connection, results: PostgresResults, run: FolderRun
 ) -> None:
     ingest_run(run, results, BUILT_IN)
@@ -245,7 +245,7 @@ def test_every_artifact_comes_in_a_whole_envelope(
     found = connection.execute(f"select {columns} from artifacts").fetchall()
     assert len(found) == 6
     assert not [row for row in found if any(value in (None, "") for value in row)]
-    first = Serving(connection).artifacts(FILM, artifact_types=["scene"]).artifacts[0]
+    first = ArtifactQueries(connection).artifacts(FILM, artifact_types=["scene"]).artifacts[0]
     assert isinstance(first, Envelope)
     assert first.artifact_id == f"film:{run.head.run_id}:scene:0"
     assert first.payload["scene_index"] == 0
@@ -265,7 +265,7 @@ def test_every_artifact_comes_in_a_whole_envelope(
         "update artifact_rows set run_key = 999",
     ],
 )
-def test_the_database_itself_keeps_its_promises(
+def test_constraints_reject_invalid_rows(
     connection: psycopg.Connection, results: PostgresResults, run: FolderRun, statement: str
 ) -> None:
     ingest_run(run, results, BUILT_IN)

@@ -1,4 +1,4 @@
-"""What is served is what was selected, and never anything unfinished."""
+"""The selected run is served, and never an unfinished one."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,9 @@ from filmgate.core.ids import AssetId
 from filmgate.core.questions import Direction, JumpKind, SelectionMode
 from filmgate.core.selection import Selection
 from filmgate.core.states import RunState
+from filmgate.db.artifact_queries import ArtifactQueries
 from filmgate.db.selections import Selections
-from filmgate.db.serving import Serving
-from support.archive import said, scene, take_in
+from support.archive import ingest_artifacts, scene_payload, transcript_payload
 from support.database import FILM, ON_THE_DATABASE
 
 PROFILES = ("fast", "balanced", "high_quality", "strange")
@@ -23,8 +23,8 @@ QUALITY = {"high_quality": 3, "balanced": 2, "fast": 1, "strange": 0}
 
 
 @dataclass(frozen=True)
-class Ended:
-    """A run that came in."""
+class EndedRun:
+    """A run to ingest."""
 
     run_id: str
     profile: str
@@ -34,12 +34,12 @@ class Ended:
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[Ended]:
-    """Some runs, no two of which ended at the same moment."""
+def histories(draw: st.DrawFn) -> list[EndedRun]:
+    """Some runs that ended at different moments."""
     count = draw(st.integers(1, 5))
     moments = draw(st.permutations(range(count)))
     return [
-        Ended(
+        EndedRun(
             run_id=f"r{number}",
             profile=draw(st.sampled_from(PROFILES)),
             status=draw(st.sampled_from([RunState.SUCCESS, RunState.SUCCESS, RunState.FAILED])),
@@ -50,19 +50,19 @@ def histories(draw: st.DrawFn) -> list[Ended]:
     ]
 
 
-def meant(history: list[Ended], selection: Selection) -> str | None:
-    """The run that a selection means, by a look at all of them."""
-    fit = [each for each in history if each.status is RunState.SUCCESS and each.has_scenes]
+def selected_run(history: list[EndedRun], selection: Selection) -> str | None:
+    """The run that a selection chooses, found by a scan of all runs."""
+    matching = [run for run in history if run.status is RunState.SUCCESS and run.has_scenes]
     if selection.mode is SelectionMode.PROFILE:
-        fit = [each for each in fit if each.profile == selection.profile]
+        matching = [run for run in matching if run.profile == selection.profile]
     if selection.mode is SelectionMode.PINNED:
-        fit = [each for each in fit if each.run_id == selection.run_id]
+        matching = [run for run in matching if run.run_id == selection.run_id]
     by_quality = selection.mode is SelectionMode.BEST_QUALITY
     return (
         max(
-            fit,
-            key=lambda each: (QUALITY[each.profile] if by_quality else 0, each.finished),
-            default=Ended("", "", RunState.FAILED, 0, False),
+            matching,
+            key=lambda run: (QUALITY[run.profile] if by_quality else 0, run.finished),
+            default=EndedRun("", "", RunState.FAILED, 0, False),
         ).run_id
         or None
     )
@@ -77,12 +77,12 @@ selections = st.one_of(
 )
 
 
-def store(connection: psycopg.Connection, history: list[Ended]) -> None:
+def store(connection: psycopg.Connection, history: list[EndedRun]) -> None:
     for run in history:
-        things = {"scene": [(1, 2, scene())]} if run.has_scenes else {}
-        take_in(
+        scenes = {"scene": [(1, 2, scene_payload())]} if run.has_scenes else {}
+        ingest_artifacts(
             connection,
-            things | {"transcript.segment": [(1, 2, said(run.run_id))]},
+            scenes | {"transcript.segment": [(1, 2, transcript_payload(run.run_id))]},
             run=run.run_id,
             profile=run.profile,
             status=run.status,
@@ -90,8 +90,8 @@ def store(connection: psycopg.Connection, history: list[Ended]) -> None:
         )
 
 
-def served_by(serving: Serving, selection: Selection) -> str | None:
-    """The run that a jump is answered from; every other question must agree."""
+def served_by(serving: ArtifactQueries, selection: Selection) -> str | None:
+    """The run that a jump is answered from; checks that a list is answered from the same run."""
     try:
         answer = serving.jump(FILM, JumpKind.SCENE, Direction.NEXT, 0, selection=selection)
         run: str | None = answer.runs["scene"]
@@ -99,86 +99,93 @@ def served_by(serving: Serving, selection: Selection) -> str | None:
         run = None
     page = serving.artifacts(FILM, artifact_types=["scene"], selection=selection)
     assert page.runs.get("scene") == run
-    assert [each.model_dump()["run_id"] for each in page.artifacts] == ([run] if run else [])
+    run_ids = [artifact.model_dump()["run_id"] for artifact in page.artifacts]
+    assert run_ids == ([run] if run else [])
     return run
 
 
 @given(history=histories(), selection=selections)
 @ON_THE_DATABASE
-def test_a_selection_serves_the_run_that_it_means_and_only_completed_ones(
-    connection: psycopg.Connection, serving: Serving, history: list[Ended], selection: Selection
+def test_a_selection_serves_the_matching_completed_run(
+    connection: psycopg.Connection,
+    serving: ArtifactQueries,
+    history: list[EndedRun],
+    selection: Selection,
 ) -> None:
     with connection.transaction(force_rollback=True):
         store(connection, history)
-        assert served_by(serving, selection) == meant(history, selection)
+        assert served_by(serving, selection) == selected_run(history, selection)
 
 
-@given(history=histories(), chosen=selections, later=histories(), override=selections)
+@given(history=histories(), selection=selections, later=histories(), override=selections)
 @ON_THE_DATABASE
-def test_a_stored_choice_holds_for_runs_that_come_later(
+def test_a_stored_selection_applies_to_later_runs(
     connection: psycopg.Connection,
-    serving: Serving,
-    history: list[Ended],
-    chosen: Selection,
-    later: list[Ended],
+    serving: ArtifactQueries,
+    history: list[EndedRun],
+    selection: Selection,
+    later: list[EndedRun],
     override: Selection,
 ) -> None:
     after = [
-        Ended(f"later-{e.run_id}", e.profile, e.status, e.finished + 100, e.has_scenes)
+        EndedRun(f"later-{e.run_id}", e.profile, e.status, e.finished + 100, e.has_scenes)
         for e in later
     ]
     with connection.transaction(force_rollback=True):
         store(connection, history)
         stored = Selections(connection)
-        if meant(history, chosen) is None:
-            if chosen.mode is not SelectionMode.DEFAULT:
+        if selected_run(history, selection) is None:
+            if selection.mode is not SelectionMode.DEFAULT:
                 with pytest.raises(NotFound):
-                    stored.select(FILM, "scene", chosen)
-            chosen = Selection()
+                    stored.select(FILM, "scene", selection)
+            selection = Selection()
         else:
-            stored.select(FILM, "scene", chosen)
+            stored.select(FILM, "scene", selection)
         store(connection, after)
         everything = history + after
-        assert served_by(serving, Selection()) == meant(everything, chosen)
+        assert served_by(serving, Selection()) == selected_run(everything, selection)
         if override.mode is not SelectionMode.DEFAULT:
-            assert served_by(serving, override) == meant(everything, override)
+            assert served_by(serving, override) == selected_run(everything, override)
         snapshot = stored.snapshot(FILM)
-        assert snapshot.runs.get("scene") == meant(everything, chosen)
+        assert snapshot.runs.get("scene") == selected_run(everything, selection)
         if "scene" in snapshot.served:
-            assert snapshot.served["scene"].selection == chosen
+            assert snapshot.served["scene"].selection == selection
 
 
 @given(history=histories())
 @ON_THE_DATABASE
-def test_every_profile_is_kept_beside_the_others(
-    connection: psycopg.Connection, serving: Serving, history: list[Ended]
+def test_runs_of_all_profiles_are_listed(
+    connection: psycopg.Connection, serving: ArtifactQueries, history: list[EndedRun]
 ) -> None:
     with connection.transaction(force_rollback=True):
         store(connection, history)
         entries = Selections(connection).profiles(FILM, "scene").profiles
-        fit = [each for each in history if each.status is RunState.SUCCESS and each.has_scenes]
-        profiles = sorted({e.profile for e in fit}, key=lambda name: -QUALITY[name])
-        assert [each.model_profile for each in entries] == profiles
+        completed = [run for run in history if run.status is RunState.SUCCESS and run.has_scenes]
+        profiles = sorted({run.profile for run in completed}, key=lambda name: -QUALITY[name])
+        assert [entry.model_profile for entry in entries] == profiles
         for entry in entries:
-            chosen = Selection.of(profile=entry.model_profile)
-            assert entry.latest_run_id == served_by(serving, chosen)
-            assert entry.runs == sum(e.profile == entry.model_profile for e in fit)
-        assert [e.model_profile for e in entries if e.is_served] == [
-            e.profile for e in fit if e.run_id == served_by(serving, Selection())
+            selection = Selection.of(profile=entry.model_profile)
+            assert entry.latest_run_id == served_by(serving, selection)
+            assert entry.runs == sum(run.profile == entry.model_profile for run in completed)
+        assert [entry.model_profile for entry in entries if entry.is_served] == [
+            run.profile for run in completed if run.run_id == served_by(serving, Selection())
         ]
 
 
 @given(history=histories(), later=histories())
 @ON_THE_DATABASE
-def test_a_pinned_snapshot_answers_the_same_whatever_comes_later(
-    connection: psycopg.Connection, serving: Serving, history: list[Ended], later: list[Ended]
+def test_a_pinned_snapshot_gives_the_same_answers_after_later_runs(
+    connection: psycopg.Connection,
+    serving: ArtifactQueries,
+    history: list[EndedRun],
+    later: list[EndedRun],
 ) -> None:
     with connection.transaction(force_rollback=True):
         store(connection, history)
         stored = Selections(connection)
         before = stored.snapshot(FILM).runs
         if not before:
-            with pytest.raises(NotFound, match="nothing of film is served"):
+            with pytest.raises(NotFound, match="film is not served from any run"):
                 stored.pin(FILM)
             return
         stored.pin(FILM)
@@ -186,7 +193,7 @@ def test_a_pinned_snapshot_answers_the_same_whatever_comes_later(
         store(
             connection,
             [
-                Ended(f"later-{e.run_id}", e.profile, e.status, e.finished + 100, e.has_scenes)
+                EndedRun(f"later-{e.run_id}", e.profile, e.status, e.finished + 100, e.has_scenes)
                 for e in later
             ],
         )
@@ -194,8 +201,10 @@ def test_a_pinned_snapshot_answers_the_same_whatever_comes_later(
         assert serving.artifacts(FILM, artifact_types=sorted(before)) == first
 
 
-def test_an_artifact_can_be_pinned_alone(connection: psycopg.Connection, serving: Serving) -> None:
-    take_in(connection, {"scene": [(n, n + 1, scene(n)) for n in range(3)]})
+def test_a_single_artifact_can_be_pinned(
+    connection: psycopg.Connection, serving: ArtifactQueries
+) -> None:
+    ingest_artifacts(connection, {"scene": [(n, n + 1, scene_payload(n)) for n in range(3)]})
     stored = Selections(connection)
     stored.select(FILM, "scene", Selection.of(run_id="r1", ordinal=1))
     assert [a.span_start_ms for a in serving.artifacts(FILM).artifacts] == [1]
@@ -206,10 +215,12 @@ def test_an_artifact_can_be_pinned_alone(connection: psycopg.Connection, serving
         stored.select(FILM, "scene", Selection.of(run_id="r1", ordinal=9))
 
 
-def test_pinning_everything_leaves_an_artifact_that_is_pinned_alone(
-    connection: psycopg.Connection, serving: Serving
+def test_pinning_all_types_keeps_a_single_pinned_artifact(
+    connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
-    take_in(connection, {"scene": [(n, n + 1, scene(n)) for n in range(3)], "ocr.text": []})
+    ingest_artifacts(
+        connection, {"scene": [(n, n + 1, scene_payload(n)) for n in range(3)], "ocr.text": []}
+    )
     stored = Selections(connection)
     stored.select(FILM, "scene", Selection.of(run_id="r1", ordinal=1))
     for runs in (None, stored.snapshot(FILM).runs):
@@ -217,25 +228,25 @@ def test_pinning_everything_leaves_an_artifact_that_is_pinned_alone(
         assert [a.span_start_ms for a in serving.artifacts(FILM).artifacts] == [1]
 
 
-def test_a_pinned_artifact_that_a_later_revision_lacks_is_told_as_unserved(
-    connection: psycopg.Connection, serving: Serving
+def test_a_pinned_artifact_missing_from_a_later_revision_is_listed_as_unserved(
+    connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
-    take_in(connection, {"scene": [(n, n + 1, scene(n)) for n in range(3)]})
+    ingest_artifacts(connection, {"scene": [(n, n + 1, scene_payload(n)) for n in range(3)]})
     stored = Selections(connection)
-    chosen = Selection.of(run_id="r1", ordinal=2)
-    stored.select(FILM, "scene", chosen)
-    take_in(connection, {"scene": [(0, 1, scene())]}, revision=2)
-    assert stored.snapshot(FILM).unserved == {"scene": chosen}
+    selection = Selection.of(run_id="r1", ordinal=2)
+    stored.select(FILM, "scene", selection)
+    ingest_artifacts(connection, {"scene": [(0, 1, scene_payload())]}, revision=2)
+    assert stored.snapshot(FILM).unserved == {"scene": selection}
     assert served_by(serving, Selection()) is None
 
 
-def test_a_choice_that_nothing_fulfils_any_more_can_still_be_let_go(
-    connection: psycopg.Connection, serving: Serving
+def test_a_selection_that_no_run_matches_any_longer_can_be_reset(
+    connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
-    take_in(connection, {"scene": [(0, 1, scene())]})
+    ingest_artifacts(connection, {"scene": [(0, 1, scene_payload())]})
     stored = Selections(connection)
     stored.select(FILM, "scene", Selection.of(run_id="r1"))
-    take_in(connection, {}, revision=2, status=RunState.FAILED)
+    ingest_artifacts(connection, {}, revision=2, status=RunState.FAILED)
     assert stored.snapshot(FILM).unserved
     stored.select(FILM, "scene", Selection())
     assert stored.snapshot(FILM).unserved == {}
@@ -244,78 +255,80 @@ def test_a_choice_that_nothing_fulfils_any_more_can_still_be_let_go(
             stored.select(FILM, "scene", Selection(mode=mode))
 
 
-def test_what_a_snapshot_tells_of_each_run_is_what_is_pinned(
-    connection: psycopg.Connection, serving: Serving
+def test_a_snapshot_pins_the_installation_and_artifact_that_it_names(
+    connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
-    things = {"scene": [(n, n + 1, scene(n)) for n in range(3)]}
-    take_in(connection, things, installation="b")
+    things = {"scene": [(n, n + 1, scene_payload(n)) for n in range(3)]}
+    ingest_artifacts(connection, things, installation="b")
     stored = Selections(connection)
     stored.select(FILM, "scene", Selection.of(run_id="r1", ordinal=1))
-    cited = {name: each.model_dump() for name, each in stored.snapshot(FILM).served.items()}
+    cited = {name: served.model_dump() for name, served in stored.snapshot(FILM).served.items()}
     stored.select(FILM, "scene", Selection())
-    take_in(connection, {"scene": [(9, 10, scene())]}, installation="a", finished=5)
+    ingest_artifacts(
+        connection, {"scene": [(9, 10, scene_payload())]}, installation="a", finished=5
+    )
     stored.pin(FILM, {"scene": "r1"}, cited)
     assert [a.span_start_ms for a in serving.artifacts(FILM).artifacts] == [1]
     assert stored.snapshot(FILM).served["scene"].producer == "b"
 
 
 def test_of_two_installations_with_one_run_id_the_completed_one_is_served_and_pinned(
-    connection: psycopg.Connection, serving: Serving
+    connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
-    ours, theirs = ({"scene": [(start, start + 1, scene())]} for start in (100, 1))
-    take_in(connection, ours, installation="a", finished=5)
-    take_in(connection, theirs, installation="b", status=RunState.FAILED)
+    ours, theirs = ({"scene": [(start, start + 1, scene_payload())]} for start in (100, 1))
+    ingest_artifacts(connection, ours, installation="a", finished=5)
+    ingest_artifacts(connection, theirs, installation="b", status=RunState.FAILED)
     assert served_by(serving, Selection.of(run_id="r1")) == "r1"
-    take_in(connection, theirs, installation="b", revision=2, finished=1)
+    ingest_artifacts(connection, theirs, installation="b", revision=2, finished=1)
     stored = Selections(connection)
     before = serving.jump(FILM, JumpKind.SCENE, Direction.NEXT, 0)
     stored.pin(FILM, before.runs)
     assert serving.jump(FILM, JumpKind.SCENE, Direction.NEXT, 0) == before
 
 
-def test_a_pinned_run_that_fails_when_it_is_run_again_is_not_replaced_by_another(
-    connection: psycopg.Connection, serving: Serving
+def test_a_pinned_run_whose_next_revision_fails_is_not_replaced_by_another_run(
+    connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
-    things = {"scene": [(1, 2, scene())]}
-    take_in(connection, things, run="pinned")
-    take_in(connection, things, run="other", finished=1)
+    things = {"scene": [(1, 2, scene_payload())]}
+    ingest_artifacts(connection, things, run="pinned")
+    ingest_artifacts(connection, things, run="other", finished=1)
     stored = Selections(connection)
     stored.select(FILM, "scene", Selection.of(run_id="pinned"))
-    take_in(connection, things, run="pinned", revision=2, status=RunState.FAILED)
+    ingest_artifacts(connection, things, run="pinned", revision=2, status=RunState.FAILED)
     assert served_by(serving, Selection()) is None
     assert stored.snapshot(FILM).unserved == {"scene": Selection.of(run_id="pinned")}
-    take_in(connection, things, run="pinned", revision=3)
+    ingest_artifacts(connection, things, run="pinned", revision=3)
     assert served_by(serving, Selection()) == "pinned"
 
 
-def test_a_choice_that_would_serve_nothing_is_refused_with_what_there_is(
+def test_a_selection_that_no_run_matches_is_refused(
     connection: psycopg.Connection,
 ) -> None:
-    take_in(connection, {"scene": [(1, 2, scene())]})
+    ingest_artifacts(connection, {"scene": [(1, 2, scene_payload())]})
     stored = Selections(connection)
-    for name, selection, told in (
+    for name, selection, message in (
         ("hologram", Selection.of(run_id="r1"), "has no hologram artifacts"),
         ("scene", Selection.of(run_id="nope"), "no completed run 'nope'"),
         ("scene", Selection.of(profile="fast"), "under profile 'fast'"),
     ):
-        with pytest.raises(NotFound, match=told):
+        with pytest.raises(NotFound, match=message):
             stored.select(FILM, name, selection)
-    with pytest.raises(NotFound, match="no asset 'nope'"):
+    with pytest.raises(NotFound, match="asset 'nope' is not in the database"):
         stored.select(AssetId("nope"), "scene", Selection())
     assert stored.snapshot(FILM).served["scene"].selection == Selection()
 
 
 def test_pinning_pins_all_types_or_none(connection: psycopg.Connection) -> None:
-    take_in(connection, {"scene": [], "ocr.text": []})
+    ingest_artifacts(connection, {"scene": [], "ocr.text": []})
     stored = Selections(connection)
     with pytest.raises(NotFound):
         stored.pin(FILM, {"ocr.text": "r1", "scene": "nope"})
-    chosen = {each.selection for each in stored.snapshot(FILM).served.values()}
-    assert chosen == {Selection()}
+    selections = {served.selection for served in stored.snapshot(FILM).served.values()}
+    assert selections == {Selection()}
 
 
 @pytest.mark.parametrize(
-    ("mode", "given"),
+    ("mode", "parts"),
     [
         (SelectionMode.PROFILE, {}),
         (SelectionMode.PINNED, {}),
@@ -324,20 +337,27 @@ def test_pinning_pins_all_types_or_none(connection: psycopg.Connection) -> None:
         (None, {"profile": "fast", "run_id": "r1"}),
     ],
 )
-def test_parts_of_a_selection_that_do_not_go_together_are_refused(
-    mode: SelectionMode | None, given: dict[str, str]
+def test_contradictory_parts_of_a_selection_are_refused(
+    mode: SelectionMode | None, parts: dict[str, str]
 ) -> None:
     with pytest.raises(UsageError, match="selection '"):
-        Selection.of(mode, **given)  # type: ignore[arg-type] # as faces hand them on
+        Selection.of(mode, **parts)  # type: ignore[arg-type] # as the CLI and the API pass them
 
 
-def test_search_follows_what_is_served(connection: psycopg.Connection, serving: Serving) -> None:
+def test_search_uses_the_served_run(
+    connection: psycopg.Connection, serving: ArtifactQueries
+) -> None:
     def found(query: str) -> list[str]:
         return [str(hit.artifact.model_dump()["run_id"]) for hit in serving.search(query).hits]
 
-    take_in(connection, {"transcript.segment": [(0, 1, said("the old gate"))]}, run="old")
-    take_in(
-        connection, {"transcript.segment": [(0, 1, said("a new rocket"))]}, run="new", finished=1
+    ingest_artifacts(
+        connection, {"transcript.segment": [(0, 1, transcript_payload("the old gate"))]}, run="old"
+    )
+    ingest_artifacts(
+        connection,
+        {"transcript.segment": [(0, 1, transcript_payload("a new rocket"))]},
+        run="new",
+        finished=1,
     )
     assert (found("gate"), found("rocket")) == ([], ["new"])
     Selections(connection).select(FILM, "transcript.segment", Selection.of(run_id="old"))
@@ -346,38 +366,35 @@ def test_search_follows_what_is_served(connection: psycopg.Connection, serving: 
     assert (found("gate"), found("rocket")) == ([], ["new"])
 
 
-def test_a_search_finds_the_one_artifact_that_is_pinned(
-    connection: psycopg.Connection, serving: Serving
+def test_a_search_finds_only_the_pinned_artifact(
+    connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
-    take_in(connection, {"transcript.segment": [(n, n + 1, said("gate")) for n in range(9)]})
-    chosen = Selection.of(run_id="r1", ordinal=7)
-    Selections(connection).select(FILM, "transcript.segment", chosen)
+    ingest_artifacts(
+        connection,
+        {"transcript.segment": [(n, n + 1, transcript_payload("gate")) for n in range(9)]},
+    )
+    selection = Selection.of(run_id="r1", ordinal=7)
+    Selections(connection).select(FILM, "transcript.segment", selection)
     assert [hit.artifact.span_start_ms for hit in serving.search("gate").hits] == [7]
     assert [hit.artifact.span_start_ms for hit in serving.find(FILM, "gate").hits] == [7]
 
 
-def test_a_list_can_ask_for_the_work_of_one_producer_whichever_run_has_it(
-    connection: psycopg.Connection, serving: Serving
+def test_a_list_can_be_filtered_by_producer_across_runs(
+    connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
-    things = {"scene": [(0, 1, scene())]}
-    take_in(connection, things, run="a", producer="cuts", version="1", config={"x": 1})
-    take_in(connection, things, run="b", producer="cuts", version="2", finished=1)
-    take_in(connection, things, run="c", producer="net", version="1", finished=2)
-    ours = {r.run_id: r.config_hash for r in serving_rows(connection)}
+    things = {"scene": [(0, 1, scene_payload())]}
+    ingest_artifacts(connection, things, run="a", producer="cuts", version="1", config={"x": 1})
+    ingest_artifacts(connection, things, run="b", producer="cuts", version="2", finished=1)
+    ingest_artifacts(connection, things, run="c", producer="net", version="1", finished=2)
+    hashes = config_hashes(connection)
     assert serving.artifacts(FILM).runs == {"scene": "c"}
     assert serving.artifacts(FILM, producer="cuts").runs == {"scene": "b"}
     assert serving.artifacts(FILM, producer="cuts", producer_version="1").runs == {"scene": "a"}
-    assert serving.artifacts(FILM, config_hash=ours["a"]).runs == {"scene": "a"}
+    assert serving.artifacts(FILM, config_hash=hashes["a"]).runs == {"scene": "a"}
     assert serving.artifacts(FILM, producer="nobody").artifacts == ()
     answer = serving.artifacts(FILM, producer="cuts", selection=Selection.of(run_id="a"))
     assert (answer.runs, answer.data_source) == ({"scene": "a"}, DataSource.ARTIFACT)
 
 
-@dataclass(frozen=True)
-class Hashed:
-    run_id: str
-    config_hash: str
-
-
-def serving_rows(connection: psycopg.Connection) -> list[Hashed]:
-    return [Hashed(*row) for row in connection.execute("select run_id, config_hash from runs")]
+def config_hashes(connection: psycopg.Connection) -> dict[str, str]:
+    return dict(connection.execute("select run_id, config_hash from runs").fetchall())

@@ -1,4 +1,4 @@
-"""Jump, find, search and lists answer as a look at everything would."""
+"""Jump, find, search and lists return what a scan of all artifacts would return."""
 
 import re
 from collections.abc import Callable
@@ -16,23 +16,34 @@ from filmgate.core.ids import AssetId
 from filmgate.core.jump_filters import JumpFilters
 from filmgate.core.questions import Cursor, Direction, JumpKind, TextSource
 from filmgate.core.selection import Selection
-from filmgate.db.searching import FILMS_AT_ONCE, PER_ASSET
+from filmgate.db.artifact_queries import ArtifactQueries
+from filmgate.db.searching import ASSETS_PER_STEP, HITS_PER_ASSET
 from filmgate.db.selections import Selections
-from filmgate.db.serving import Serving
-from support.archive import face, on_screen, place, said, scene, seen, shown, take_in
+from support.archive import (
+    appearance_payload,
+    face_payload,
+    ingest_artifacts,
+    object_payload,
+    ocr_payload,
+    place_payload,
+    scene_payload,
+    transcript_payload,
+)
 from support.database import FILM, ON_THE_DATABASE
 
 Row = tuple[int, int, dict[str, Any]]
 
 WORDS = ("gate", "rocket", "moon", "compiler")
 MAKERS: dict[JumpKind, Callable[[str, float | None], dict[str, Any]]] = {
-    JumpKind.SCENE: lambda word, confidence: scene(),
-    JumpKind.TRANSCRIPT: lambda word, confidence: said(word, "xx", confidence),
-    JumpKind.OCR: shown,
-    JumpKind.OBJECT: seen,
-    JumpKind.FACE: lambda word, confidence: face(None if word == "moon" else word, confidence),
-    JumpKind.PLACE: place,
-    JumpKind.PERSON: on_screen,
+    JumpKind.SCENE: lambda word, confidence: scene_payload(),
+    JumpKind.TRANSCRIPT: lambda word, confidence: transcript_payload(word, "xx", confidence),
+    JumpKind.OCR: ocr_payload,
+    JumpKind.OBJECT: object_payload,
+    JumpKind.FACE: lambda word, confidence: face_payload(
+        None if word == "moon" else word, confidence
+    ),
+    JumpKind.PLACE: place_payload,
+    JumpKind.PERSON: appearance_payload,
 }
 FILTER_OF = {
     JumpKind.TRANSCRIPT: "text",
@@ -53,18 +64,18 @@ def ordinal(artifact: Any) -> int:
 
 @given(
     kind=st.sampled_from(JumpKind),
-    things=marked_spans,
+    artifacts=marked_spans,
     from_ms=st.integers(0, 32),
     direction=st.sampled_from(Direction),
     word=st.none() | st.sampled_from(WORDS),
     least=confidences,
 )
 @ON_THE_DATABASE
-def test_a_jump_lands_where_a_look_at_everything_says(
+def test_a_jump_finds_what_a_full_scan_finds(
     connection: psycopg.Connection,
-    serving: Serving,
+    serving: ArtifactQueries,
     kind: JumpKind,
-    things: list[tuple[tuple[int, int], str, float | None]],
+    artifacts: list[tuple[tuple[int, int], str, float | None]],
     from_ms: int,
     direction: Direction,
     word: str | None,
@@ -73,56 +84,62 @@ def test_a_jump_lands_where_a_look_at_everything_says(
     if kind is JumpKind.SCENE:
         word = least = None
     rows = sorted(
-        [(*span, MAKERS[kind](name, sure), name, sure) for span, name, sure in things],
+        [
+            (*span, MAKERS[kind](name, confidence), name, confidence)
+            for span, name, confidence in artifacts
+        ],
         key=lambda row: row[:2],
     )
-    fits = [
+    matching = [
         (start, number)
-        for number, (start, _, _, name, sure) in enumerate(rows)
+        for number, (start, _, _, name, confidence) in enumerate(rows)
         if word in {None, name}
         and not (kind is JumpKind.FACE and word == "moon")
-        and (least is None or (sure is not None and sure >= least))
+        and (least is None or (confidence is not None and confidence >= least))
     ]
     if direction is Direction.NEXT:
-        wanted = min((each for each in fits if each[0] > from_ms), default=None)
+        expected = min((match for match in matching if match[0] > from_ms), default=None)
     else:
-        before = [each for each in fits if each[0] < from_ms]
-        wanted = min((each for each in before if each[0] == max(before)[0]), default=None)
-    chosen = {"min_confidence": least} | ({FILTER_OF[kind]: word} if word else {})
-    filters = JumpFilters.model_validate(chosen)
+        before = [match for match in matching if match[0] < from_ms]
+        expected = min((match for match in before if match[0] == max(before)[0]), default=None)
+    filters = JumpFilters.model_validate(
+        {"min_confidence": least} | ({FILTER_OF[kind]: word} if word else {})
+    )
     with connection.transaction(force_rollback=True):
-        take_in(connection, {kind.artifact_type: [row[:3] for row in rows]})
-        if wanted is None:
+        ingest_artifacts(connection, {kind.artifact_type: [row[:3] for row in rows]})
+        if expected is None:
             with pytest.raises(NotFound, match=f"no {kind.value}.* starts"):
                 serving.jump(FILM, kind, direction, from_ms, filters)
             return
         answer = serving.jump(FILM, kind, direction, from_ms, filters)
-        assert (answer.artifact.span_start_ms, ordinal(answer.artifact)) == wanted
+        assert (answer.artifact.span_start_ms, ordinal(answer.artifact)) == expected
         assert answer.runs == {kind.artifact_type: "r1"}
         assert serving.jump(FILM, kind, direction, from_ms, filters) == answer
 
 
-def test_next_and_prev_undo_each_other_on_adjoining_spans(
-    connection: psycopg.Connection, serving: Serving
+def test_next_and_prev_are_inverse_on_adjoining_spans(
+    connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
-    take_in(connection, {"scene": [(n * 1000, n * 1000 + 1000, scene(n)) for n in range(4)]})
-    there = serving.jump(FILM, JumpKind.SCENE, Direction.NEXT, 1000).artifact.span_start_ms
-    back = serving.jump(FILM, JumpKind.SCENE, Direction.PREV, there).artifact.span_start_ms
-    assert (there, back) == (2000, 1000)
+    ingest_artifacts(
+        connection, {"scene": [(n * 1000, n * 1000 + 1000, scene_payload(n)) for n in range(4)]}
+    )
+    after = serving.jump(FILM, JumpKind.SCENE, Direction.NEXT, 1000).artifact.span_start_ms
+    before = serving.jump(FILM, JumpKind.SCENE, Direction.PREV, after).artifact.span_start_ms
+    assert (after, before) == (2000, 1000)
 
 
-def test_a_filter_that_a_kind_does_not_have_is_refused_by_name(serving: Serving) -> None:
-    with pytest.raises(UsageError, match="a jump to face cannot be narrowed by label"):
+def test_a_filter_that_a_kind_does_not_have_is_refused_by_name(serving: ArtifactQueries) -> None:
+    with pytest.raises(UsageError, match="a jump to face cannot be filtered by label"):
         serving.jump(FILM, JumpKind.FACE, Direction.NEXT, 0, JumpFilters(label="car"))
 
 
-def test_every_artifact_that_is_served_is_a_whole_envelope(
-    connection: psycopg.Connection, serving: Serving
+def test_every_served_artifact_is_a_complete_envelope(
+    connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
-    things = {kind.artifact_type: [(0, 9, make("gate", 0.5))] for kind, make in MAKERS.items()}
-    take_in(connection, things)
+    artifacts = {kind.artifact_type: [(0, 9, make("gate", 0.5))] for kind, make in MAKERS.items()}
+    ingest_artifacts(connection, artifacts)
     found = serving.artifacts(FILM).artifacts
-    assert [each.artifact_type for each in found] == sorted(things)
+    assert [artifact.artifact_type for artifact in found] == sorted(artifacts)
     for artifact in found:
         assert Envelope.model_validate(artifact.model_dump()) == artifact
         assert not [v for v in artifact.model_dump().values() if v in (None, "")]
@@ -142,43 +159,43 @@ QUERIES: list[tuple[str, Callable[[str], bool]]] = [
 
 @given(
     spoken=st.lists(st.tuples(spans, TEXT), max_size=8),
-    painted=st.lists(st.tuples(spans, TEXT), max_size=8),
-    asked=st.sampled_from(QUERIES),
+    displayed=st.lists(st.tuples(spans, TEXT), max_size=8),
+    query_and_matcher=st.sampled_from(QUERIES),
     source=st.sampled_from(TextSource),
     direction=st.sampled_from(Direction),
     from_ms=st.none() | st.integers(0, 32),
     limit=st.integers(1, 5),
 )
 @ON_THE_DATABASE
-def test_find_merges_what_was_said_and_shown_in_order_of_time(
+def test_find_merges_spoken_and_displayed_texts_by_time(
     connection: psycopg.Connection,
-    serving: Serving,
+    serving: ArtifactQueries,
     spoken: list[tuple[tuple[int, int], str]],
-    painted: list[tuple[tuple[int, int], str]],
-    asked: tuple[str, Callable[[str], bool]],
+    displayed: list[tuple[tuple[int, int], str]],
+    query_and_matcher: tuple[str, Callable[[str], bool]],
     source: TextSource,
     direction: Direction,
     from_ms: int | None,
     limit: int,
 ) -> None:
-    query, fits = asked
-    things = {
-        "transcript.segment": [(*span, said(text, "xx")) for span, text in spoken],
-        "ocr.text": [(*span, shown(text) | {"language": "xx"}) for span, text in painted],
+    query, matches = query_and_matcher
+    artifacts = {
+        "transcript.segment": [(*span, transcript_payload(text, "xx")) for span, text in spoken],
+        "ocr.text": [(*span, ocr_payload(text) | {"language": "xx"}) for span, text in displayed],
     }
     is_next = direction is Direction.NEXT
-    wanted = sorted(
+    expected = sorted(
         [
             (row[0], name, number)
             for name in source.artifact_types
-            for number, row in enumerate(sorted(things[name], key=lambda row: row[:2]))
-            if fits(row[2]["text"])
+            for number, row in enumerate(sorted(artifacts[name], key=lambda row: row[:2]))
+            if matches(row[2]["text"])
             and (from_ms is None or (row[0] > from_ms if is_next else row[0] < from_ms))
         ],
         reverse=not is_next,
     )
     with connection.transaction(force_rollback=True):
-        take_in(connection, things)
+        ingest_artifacts(connection, artifacts)
         found: list[tuple[int, str, int]] = []
         cursor = None
         while True:
@@ -200,7 +217,7 @@ def test_find_merges_what_was_said_and_shown_in_order_of_time(
             cursor = answer.next_cursor
             if cursor is None:
                 break
-    assert found == wanted
+    assert found == expected
 
 
 SPOKEN = [
@@ -214,10 +231,10 @@ SPOKEN = [
 
 
 @pytest.fixture
-def spoken(connection: psycopg.Connection, serving: Serving) -> Serving:
-    """A run in which things are said."""
-    rows = [(n * 1000, n * 1000 + 900, said(text)) for n, text in enumerate(SPOKEN)]
-    take_in(connection, {"transcript.segment": rows})
+def spoken(connection: psycopg.Connection, serving: ArtifactQueries) -> ArtifactQueries:
+    """Queries on a run with a transcript."""
+    rows = [(n * 1000, n * 1000 + 900, transcript_payload(text)) for n, text in enumerate(SPOKEN)]
+    ingest_artifacts(connection, {"transcript.segment": rows})
     return serving
 
 
@@ -235,19 +252,19 @@ def spoken(connection: psycopg.Connection, serving: Serving) -> Serving:
         ("the", []),
     ],
 )
-def test_words_are_found_as_people_write_them(
-    spoken: Serving, query: str, starts: list[int]
+def test_queries_in_web_search_syntax_find_their_words(
+    spoken: ArtifactQueries, query: str, starts: list[int]
 ) -> None:
     assert [hit.artifact.span_start_ms for hit in spoken.find(FILM, query).hits] == starts
 
 
-def test_matches_are_marked_in_the_text_as_it_was_said(spoken: Serving) -> None:
+def test_matches_are_highlighted_in_the_original_text(spoken: ArtifactQueries) -> None:
     (hit,) = spoken.find(FILM, "gate").hits
     assert hit.snippet == SPOKEN[2]
     assert [hit.snippet[start:end] for start, end in hit.highlights] == ["gates", "gate"]
 
 
-def test_of_a_long_text_the_part_with_the_match_is_shown(spoken: Serving) -> None:
+def test_the_snippet_of_a_long_text_contains_the_match(spoken: ArtifactQueries) -> None:
     (hit,) = spoken.find(FILM, "needle").hits
     ((start, end),) = hit.highlights
     assert hit.snippet[start:end] == "needle"
@@ -259,10 +276,10 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=80)
 
 @given(query=ANY_TEXT | st.text("&|!:*()<->'\"\\ ab", max_size=80))
 @ON_THE_DATABASE
-def test_any_text_is_a_safe_query(spoken: Serving, query: str) -> None:
+def test_any_text_is_a_safe_query(spoken: ArtifactQueries, query: str) -> None:
     spoken.find(FILM, query, source=TextSource.ALL)
     spoken.search(query)
-    filters = JumpFilters.model_construct(text=query)  # as it comes, halves of pairs and all
+    filters = JumpFilters.model_construct(text=query)  # unvalidated, with lone surrogates
     for kind in (JumpKind.TRANSCRIPT, JumpKind.OCR):
         with pytest.raises(NotFound):
             spoken.jump(FILM, kind, Direction.NEXT, 5000, filters)
@@ -280,12 +297,12 @@ def test_any_text_is_a_safe_query(spoken: Serving, query: str) -> None:
         "\u202e" + "שלום " * 1999,
     ],
 )
-def test_ten_thousand_characters_are_a_query(spoken: Serving, query: str) -> None:
+def test_a_query_may_have_ten_thousand_characters(spoken: ArtifactQueries, query: str) -> None:
     spoken.find(FILM, query)
     spoken.search(query)
 
 
-def test_a_question_of_more_characters_is_refused(spoken: Serving) -> None:
+def test_a_query_of_more_than_ten_thousand_characters_is_refused(spoken: ArtifactQueries) -> None:
     long = "a" * 10_001
     for ask in (
         lambda: spoken.find(FILM, long),
@@ -294,18 +311,21 @@ def test_a_question_of_more_characters_is_refused(spoken: Serving) -> None:
             FILM, JumpKind.TRANSCRIPT, Direction.NEXT, 0, JumpFilters.model_construct(text=long)
         ),
     ):
-        with pytest.raises(UsageError, match="this question is too long"):
+        with pytest.raises(UsageError, match="the query is too long"):
             ask()
 
 
 def test_a_search_finds_the_words_of_texts_of_any_script_and_size(
-    connection: psycopg.Connection, serving: Serving
+    connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
-    """Parts of a film's words stay within what a text search vector can hold."""
+    """The words of a film are split into parts that fit into a text search vector."""
     letters = [chr(0x4E00 + n) for n in range(5000)]
     texts = ["-".join(letters[n : n + 4]) + " " for n in range(0, 4996, 2)]
-    rows = [(n, n + 1, said(" ".join(texts[n * 300 : (n + 1) * 300]) * 2, "xx")) for n in range(8)]
-    take_in(connection, {"transcript.segment": rows})
+    rows = [
+        (n, n + 1, transcript_payload(" ".join(texts[n * 300 : (n + 1) * 300]) * 2, "xx"))
+        for n in range(8)
+    ]
+    ingest_artifacts(connection, {"transcript.segment": rows})
     for word in letters[10:4500:450]:
         assert len(serving.find(FILM, word).hits) > 0
         assert len(serving.search(word).hits) > 0
@@ -313,15 +333,15 @@ def test_a_search_finds_the_words_of_texts_of_any_script_and_size(
     assert max(sizes)[0] < 1 << 20
 
 
-def test_a_search_looks_through_so_many_films_and_says_where_to_go_on(
-    connection: psycopg.Connection, serving: Serving
+def test_a_search_reads_a_limited_number_of_assets_and_returns_a_cursor(
+    connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
-    """Words that never stand together are looked for film by film, a page at a time."""
-    count = sum(FILMS_AT_ONCE) + 6
+    """Words that never occur in one text are searched asset by asset, a page at a time."""
+    count = sum(ASSETS_PER_STEP) + 6
     for number in range(count):
         texts = ["gate", "rocket"] if number else ["gate rocket"]
-        rows = [(n, n + 1, said(text)) for n, text in enumerate(texts)]
-        take_in(connection, {"transcript.segment": rows}, asset=f"film{number}")
+        rows = [(n, n + 1, transcript_payload(text)) for n, text in enumerate(texts)]
+        ingest_artifacts(connection, {"transcript.segment": rows}, asset=f"film{number}")
     first = serving.search("gate rocket")
     assert (first.hits, first.next_cursor is None) == ((), False)
     rest = serving.search("gate rocket", cursor=first.next_cursor)
@@ -329,37 +349,39 @@ def test_a_search_looks_through_so_many_films_and_says_where_to_go_on(
     assert rest.next_cursor is None
 
 
-def test_a_text_of_megabytes_is_taken_in_and_found_by_its_beginning(
-    connection: psycopg.Connection, serving: Serving
+def test_a_text_of_megabytes_is_ingested_and_found_by_its_first_words(
+    connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
     words = " ".join(f"word{n}" for n in range(200_000))
-    take_in(connection, {"transcript.segment": [(0, 1, said("first " + words))] * 8})
+    ingest_artifacts(
+        connection, {"transcript.segment": [(0, 1, transcript_payload("first " + words))] * 8}
+    )
     assert len(serving.find(FILM, "first word7").hits) == 8
     assert serving.find(FILM, "word199999").hits == ()
-    assert len(serving.search("first word7").hits) == PER_ASSET
+    assert len(serving.search("first word7").hits) == HITS_PER_ASSET
 
 
-def test_pages_of_what_is_no_longer_served_are_refused(
-    connection: psycopg.Connection, serving: Serving
+def test_a_next_page_is_refused_when_other_runs_are_served(
+    connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
-    things = {"scene": [(n, n + 1, scene(n)) for n in range(5)]}
-    words = {"transcript.segment": [(n, n + 1, said("gate")) for n in range(5)]}
-    take_in(connection, things | words)
+    scenes = {"scene": [(n, n + 1, scene_payload(n)) for n in range(5)]}
+    words = {"transcript.segment": [(n, n + 1, transcript_payload("gate")) for n in range(5)]}
+    ingest_artifacts(connection, scenes | words)
     page, found = serving.artifacts(FILM, limit=2), serving.find(FILM, "gate", limit=2)
     changes: list[Callable[[], None]] = [
-        lambda: take_in(connection, things | words, run="newer", finished=1),
-        lambda: take_in(connection, things | words, finished=2, revision=2),
-        lambda: take_in(connection, things | words, installation="other"),
-        lambda: Selections(connection).select(FILM, "scene", one),
+        lambda: ingest_artifacts(connection, scenes | words, run="newer", finished=1),
+        lambda: ingest_artifacts(connection, scenes | words, finished=2, revision=2),
+        lambda: ingest_artifacts(connection, scenes | words, installation="other"),
+        lambda: Selections(connection).select(FILM, "scene", single),
     ]
-    one = Selection.of(run_id="r1", ordinal=1)
+    single = Selection.of(run_id="r1", ordinal=1)
     for change in changes:
         with connection.transaction(force_rollback=True):
             change()
-            with pytest.raises(Conflict, match="what is served changed"):
+            with pytest.raises(Conflict, match="the served runs changed"):
                 serving.artifacts(FILM, limit=2, cursor=page.next_cursor)
             if change is not changes[-1]:
-                with pytest.raises(Conflict, match="what is served changed"):
+                with pytest.raises(Conflict, match="the served runs changed"):
                     serving.find(FILM, "gate", limit=2, cursor=found.next_cursor)
     assert len(serving.find(FILM, "gate", limit=9, cursor=found.next_cursor).hits) == 3
 
@@ -368,33 +390,34 @@ def test_pages_of_what_is_no_longer_served_are_refused(
     films=st.lists(
         st.lists(st.tuples(spans, TEXT, st.booleans()), max_size=7), min_size=1, max_size=4
     ),
-    asked=st.sampled_from([each for each in QUERIES if not each[0].startswith("-")]),
+    query=st.sampled_from([query for query, _ in QUERIES if not query.startswith("-")]),
     source=st.sampled_from(TextSource),
     limit=st.integers(1, 4),
 )
 @ON_THE_DATABASE
-def test_a_search_shows_of_each_film_what_find_finds_first(
+def test_a_search_returns_the_first_hits_of_find_for_each_asset(
     connection: psycopg.Connection,
-    serving: Serving,
+    serving: ArtifactQueries,
     films: list[list[tuple[tuple[int, int], str, bool]]],
-    asked: tuple[str, Callable[[str], bool]],
+    query: str,
     source: TextSource,
     limit: int,
 ) -> None:
-    query = asked[0]
     with connection.transaction(force_rollback=True):
         for number, texts in enumerate(films):
-            things: dict[str, list[Row]] = {
-                "transcript.segment": [(*s, said(t, "xx")) for s, t, is_said in texts if is_said],
-                "ocr.text": [(*s, shown(t)) for s, t, is_said in texts if not is_said],
+            texts_by_type: dict[str, list[Row]] = {
+                "transcript.segment": [
+                    (*s, transcript_payload(t, "xx")) for s, t, is_said in texts if is_said
+                ],
+                "ocr.text": [(*s, ocr_payload(t)) for s, t, is_said in texts if not is_said],
             }
-            take_in(connection, things, asset=f"film{number}")
-            take_in(connection, {}, asset=f"film{number}", run="newer", finished=1)
-        wanted = [
+            ingest_artifacts(connection, texts_by_type, asset=f"film{number}")
+            ingest_artifacts(connection, {}, asset=f"film{number}", run="newer", finished=1)
+        expected = [
             hit
             for number in reversed(range(len(films)))
             for hit in serving.find(
-                AssetId(f"film{number}"), query, source=source, limit=PER_ASSET
+                AssetId(f"film{number}"), query, source=source, limit=HITS_PER_ASSET
             ).hits
         ]
         found: list[Hit] = []
@@ -406,32 +429,36 @@ def test_a_search_shows_of_each_film_what_find_finds_first(
             cursor = page.next_cursor
             if cursor is None:
                 break
-    assert found == wanted
+    assert found == expected
 
 
 @given(
-    things=st.dictionaries(
+    spans_by_type=st.dictionaries(
         st.sampled_from(["scene", "object.detection", "ocr.text"]),
         st.lists(spans, max_size=8),
         max_size=3,
     ),
-    wanted=st.tuples(st.none() | st.integers(0, 36), st.none() | st.integers(0, 36)),
+    requested=st.tuples(st.none() | st.integers(0, 36), st.none() | st.integers(0, 36)),
     limit=st.integers(1, 6),
 )
 @ON_THE_DATABASE
-def test_a_list_holds_every_artifact_that_overlaps_page_by_page(
+def test_a_paged_list_contains_every_overlapping_artifact(
     connection: psycopg.Connection,
-    serving: Serving,
-    things: dict[str, list[tuple[int, int]]],
-    wanted: tuple[int | None, int | None],
+    serving: ArtifactQueries,
+    spans_by_type: dict[str, list[tuple[int, int]]],
+    requested: tuple[int | None, int | None],
     limit: int,
 ) -> None:
-    from_ms, to_ms = wanted
+    from_ms, to_ms = requested
     if from_ms is not None and to_ms is not None and from_ms > to_ms:
-        with pytest.raises(UsageError, match="a span starts before it ends"):
+        with pytest.raises(UsageError, match="the span ends before it starts"):
             serving.artifacts(FILM, from_ms=from_ms, to_ms=to_ms)
         return
-    make = {"scene": scene(), "object.detection": seen("car"), "ocr.text": shown("gate")}
+    payloads = {
+        "scene": scene_payload(),
+        "object.detection": object_payload("car"),
+        "ocr.text": ocr_payload("gate"),
+    }
     lower, upper = from_ms if from_ms is not None else -1, to_ms if to_ms is not None else 999
 
     def overlaps(start: int, end: int) -> bool:
@@ -439,16 +466,19 @@ def test_a_list_holds_every_artifact_that_overlaps_page_by_page(
             return lower <= start < upper
         return start < upper and end > lower
 
-    due = sorted(
+    expected = sorted(
         (start, name, number)
-        for name, rows in things.items()
+        for name, rows in spans_by_type.items()
         for number, (start, end) in enumerate(sorted(rows))
         if overlaps(start, end)
     )
     with connection.transaction(force_rollback=True):
-        take_in(
+        ingest_artifacts(
             connection,
-            {name: [(*span, make[name]) for span in rows] for name, rows in things.items()},
+            {
+                name: [(*span, payloads[name]) for span in rows]
+                for name, rows in spans_by_type.items()
+            },
         )
         found: list[tuple[int, str, int]] = []
         cursor = None
@@ -460,58 +490,62 @@ def test_a_list_holds_every_artifact_that_overlaps_page_by_page(
             cursor = page.next_cursor
             if cursor is None:
                 break
-    assert found == due
+    assert found == expected
 
 
-def test_a_cursor_of_another_question_is_refused(
-    connection: psycopg.Connection, serving: Serving
+def test_a_cursor_of_another_query_is_refused(
+    connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
-    take_in(connection, {"scene": [(0, 1, scene())]})
+    ingest_artifacts(connection, {"scene": [(0, 1, scene_payload())]})
     for cursor in ("", "x", "W10", "bnVsbA", "WzEsMl0", "é"):
-        with pytest.raises(UsageError, match="no cursor"):
+        with pytest.raises(UsageError, match="cursor is invalid"):
             serving.artifacts(FILM, cursor=cursor or "=")
-        with pytest.raises(UsageError, match="no cursor"):
+        with pytest.raises(UsageError, match="cursor is invalid"):
             serving.search("x", cursor=cursor or "=")
-        with pytest.raises(UsageError, match="no cursor"):
+        with pytest.raises(UsageError, match="cursor is invalid"):
             serving.find(FILM, "x", cursor=cursor or "=")
-    take_in(connection, {"scene": [(n, n + 1, scene()) for n in range(3)]}, asset="other")
-    mine = serving.artifacts(AssetId("other"), limit=1).next_cursor
+    ingest_artifacts(
+        connection, {"scene": [(n, n + 1, scene_payload()) for n in range(3)]}, asset="other"
+    )
+    valid = serving.artifacts(AssetId("other"), limit=1).next_cursor
     for changed in ({"from_ms": 1}, {"artifact_types": ["scene"]}, {"producer": "model"}):
-        with pytest.raises(UsageError, match="no cursor of this question"):
-            serving.artifacts(AssetId("other"), limit=1, cursor=mine, **changed)
-    for hostile in ("W" * 100_000, Cursor.of(["search", "x", "all"], [10**30, 1, "a", 1])):
-        with pytest.raises(UsageError, match="no cursor"):
+        with pytest.raises(UsageError, match="cursor is invalid for this query"):
+            serving.artifacts(AssetId("other"), limit=1, cursor=valid, **changed)
+    for hostile in ("W" * 100_000, Cursor.encode(["search", "x", "all"], [10**30, 1, "a", 1])):
+        with pytest.raises(UsageError, match="cursor is invalid"):
             serving.search("x", cursor=hostile)
 
 
-def test_words_that_no_database_holds_are_asked_for_and_told_of_without_a_fault(
-    connection: psycopg.Connection, serving: Serving
+def test_text_that_the_database_cannot_store_is_accepted_in_queries(
+    connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
-    take_in(connection, {"transcript.segment": [(5, 6, said("the rocket"))]})
+    ingest_artifacts(connection, {"transcript.segment": [(5, 6, transcript_payload("the rocket"))]})
     broken = "rocket \udcff \0"
     text = JumpFilters.model_construct(text=broken)
     answer = serving.jump(FILM, JumpKind.TRANSCRIPT, Direction.NEXT, 0, text)
-    for each in (answer, serving.find(FILM, broken), serving.search(broken)):
-        assert "rocket" in each.model_dump_json()
+    for result in (answer, serving.find(FILM, broken), serving.search(broken)):
+        assert "rocket" in result.model_dump_json()
     assert serving.artifacts(FILM, producer="\udcff", artifact_types=["\udcff"]).artifacts == ()
-    take_in(connection, {"scene": [(n, n + 1, scene()) for n in range(3)]}, run="r2", finished=1)
-    asked: dict[str, Any] = {"artifact_types": ["scene", "\udcff"], "limit": 1}
-    first = serving.artifacts(FILM, **asked)
-    assert len(serving.artifacts(FILM, cursor=first.next_cursor, **asked).artifacts) == 1
-    chosen = Selection.of(profile="\udcff")
+    ingest_artifacts(
+        connection, {"scene": [(n, n + 1, scene_payload()) for n in range(3)]}, run="r2", finished=1
+    )
+    query: dict[str, Any] = {"artifact_types": ["scene", "\udcff"], "limit": 1}
+    first = serving.artifacts(FILM, **query)
+    assert len(serving.artifacts(FILM, cursor=first.next_cursor, **query).artifacts) == 1
+    selection = Selection.of(profile="\udcff")
     with pytest.raises(NotFound):
-        serving.jump(FILM, JumpKind.TRANSCRIPT, Direction.NEXT, 0, selection=chosen)
+        serving.jump(FILM, JumpKind.TRANSCRIPT, Direction.NEXT, 0, selection=selection)
 
 
-def test_a_page_of_a_search_ends_and_begins_anywhere_and_leaves_no_film_out(
-    connection: psycopg.Connection, serving: Serving
+def test_search_pages_of_any_size_together_contain_every_asset(
+    connection: psycopg.Connection, serving: ArtifactQueries
 ) -> None:
-    count = sum(FILMS_AT_ONCE) + 20
+    count = sum(ASSETS_PER_STEP) + 20
     for number in range(count):
         text = "gate rocket" if number % 3 == 0 else "gate"
-        words = [(0, 1, said(text)), (5, 6, said("rocket"))]
-        take_in(connection, {"transcript.segment": words}, asset=f"film{number}")
-    due = [f"film{number}" for number in reversed(range(count)) if number % 3 == 0]
+        words = [(0, 1, transcript_payload(text)), (5, 6, transcript_payload("rocket"))]
+        ingest_artifacts(connection, {"transcript.segment": words}, asset=f"film{number}")
+    expected = [f"film{number}" for number in reversed(range(count)) if number % 3 == 0]
     for limit in (1, 7, 100):
         found: list[str] = []
         cursor = None
@@ -521,17 +555,17 @@ def test_a_page_of_a_search_ends_and_begins_anywhere_and_leaves_no_film_out(
             cursor = page.next_cursor
             if cursor is None:
                 break
-        assert found == due
+        assert found == expected
 
 
-def test_an_unknown_asset_is_told_by_name(serving: Serving) -> None:
-    nope = AssetId("nope")
+def test_an_unknown_asset_is_reported_by_name(serving: ArtifactQueries) -> None:
+    unknown = AssetId("nope")
     for ask in (
-        lambda: serving.find(nope, "x"),
-        lambda: serving.jump(nope, JumpKind.SCENE, Direction.NEXT, 0),
-        lambda: serving.artifacts(nope),
-        lambda: serving.artifacts(nope, producer="x"),
-        lambda: serving.find(nope, "x", selection=Selection.of(profile="fast")),
+        lambda: serving.find(unknown, "x"),
+        lambda: serving.jump(unknown, JumpKind.SCENE, Direction.NEXT, 0),
+        lambda: serving.artifacts(unknown),
+        lambda: serving.artifacts(unknown, producer="x"),
+        lambda: serving.find(unknown, "x", selection=Selection.of(profile="fast")),
     ):
-        with pytest.raises(NotFound, match="no asset 'nope'"):
+        with pytest.raises(NotFound, match="asset 'nope' is not in the database"):
             ask()

@@ -1,4 +1,4 @@
-"""What a run tells while it goes, and to whom."""
+"""What a run reports while it works: logs, status, manifest, traces and lineage events."""
 
 import json
 import threading
@@ -14,20 +14,20 @@ import pytest
 from openlineage.client import OpenLineageClient
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from filmgate.api.observing import Spans
+from filmgate.api.telemetry import Spans
 from filmgate.app.logs import LogFile
 from filmgate.app.run_status import RunStatus
 from filmgate.cli.output import print_reasons
 from filmgate.core.digest import canonical_json
 from filmgate.core.errors import NotPermitted
 from filmgate.core.plan import Done, Outcome, Plan, Settings, stage
-from filmgate.core.ports import Bench
+from filmgate.core.ports import StageContext
 from filmgate.core.states import RunState
 from filmgate.store.run_directory import FolderRun
 from filmgate.tools.openlineage_export import LineageExport
 from filmgate.tools.opentelemetry_export import SpanExport
 from support.graph import GRAPH
-from support.runs import ME, PLAN, execute, reserve_run
+from support.runs import PLAN, PRODUCER, execute, reserve_run
 
 SECRET = "hunter2"
 
@@ -37,20 +37,18 @@ def events_of(run: FolderRun, name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def test_a_failure_that_nobody_expected_says_where_its_traceback_is(
+def test_an_unexpected_failure_names_the_command_that_shows_its_traceback(
     tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source.write_text("!")
     run = reserve_run(tmp_path / "home", source)
     print_reasons(execute(run, source))
-    told = f"the traceback of read: filmgate logs film/{run.head.run_id} read\n"
-    assert told in capsys.readouterr().out
-    assert "RuntimeError: the source is cursed" in events_of(run, "read")[1]["traceback"]
+    line = f"Traceback of read: filmgate logs film/{run.head.run_id} read\n"
+    assert line in capsys.readouterr().out
+    assert "RuntimeError: the source is invalid" in events_of(run, "read")[1]["traceback"]
 
 
-def test_a_stage_tells_when_it_begins_on_what_and_how_it_ended(
-    tmp_path: Path, source: Path
-) -> None:
+def test_a_stage_logs_its_start_with_its_inputs_and_its_end(tmp_path: Path, source: Path) -> None:
     run = reserve_run(tmp_path / "home", source)
     execute(run, source)
     started, ended = events_of(run, "part")
@@ -67,12 +65,12 @@ def test_a_stage_tells_when_it_begins_on_what_and_how_it_ended(
 
 
 @stage()
-def leaky(bench: Bench, settings: Settings) -> Outcome:
-    """Says what it should not."""
-    bench.warn("w", f"using postgresql://me:{SECRET}@db", password=SECRET)
-    if bench.source.read_text() == "!":
+def leaky(context: StageContext, settings: Settings) -> Outcome:
+    """Report and raise texts that contain secrets."""
+    context.warn("w", f"using postgresql://me:{SECRET}@db", password=SECRET)
+    if context.source.read_text() == "!":
         raise RuntimeError(f"token={SECRET} was refused")
-    return Done(producer=ME, metrics={"api_key": SECRET, "tokens": 12})
+    return Done(producer=PRODUCER, metrics={"api_key": SECRET, "tokens": 12})
 
 
 LEAKY = Plan(pipeline="leaky", stages=(leaky,))
@@ -84,11 +82,11 @@ def test_secrets_reach_no_file_of_the_run_and_no_sink(
 ) -> None:
     source.write_text(text)
     run = reserve_run(tmp_path / "home", source, plan=LEAKY)
-    heard: list[Mapping[str, Any]] = []
-    execute(run, source, plan=LEAKY, sinks=(heard.append,))
+    events: list[Mapping[str, Any]] = []
+    execute(run, source, plan=LEAKY, sinks=(events.append,))
     written = b"".join(path.read_bytes() for path in run.folder.rglob("*") if path.is_file())
     assert SECRET not in written.decode()
-    assert SECRET not in canonical_json([dict(event) for event in heard]).decode()
+    assert SECRET not in canonical_json([dict(event) for event in events]).decode()
     assert b"postgresql://[redacted]@db" in written
 
 
@@ -112,7 +110,7 @@ def test_totals_are_summed_in_the_manifest(tmp_path: Path, source: Path) -> None
         ("ERROR", {"item.failed"}),
     ],
 )
-def test_a_log_file_hears_of_all_stages_as_much_as_was_asked(
+def test_a_log_file_has_the_events_of_all_stages_at_the_chosen_level(
     tmp_path: Path, source: Path, level: str, expected: set[str]
 ) -> None:
     log = tmp_path / "logs" / "all.ndjson"
@@ -123,30 +121,30 @@ def test_a_log_file_hears_of_all_stages_as_much_as_was_asked(
     assert {(event["pipeline"], event["asset_id"]) for event in events} == {("graph", "film")}
 
 
-def test_a_log_file_that_cannot_be_written_is_told_before_anything_runs(tmp_path: Path) -> None:
+def test_a_log_file_that_cannot_be_written_is_refused_before_the_run(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NotPermitted, match="--log-file"):
         LogFile(tmp_path / "file" / "log.ndjson", "INFO")
 
 
-def test_the_live_view_and_the_manifest_are_fresh_while_a_stage_works(
+def test_the_status_file_and_the_manifest_are_current_while_a_stage_works(
     tmp_path: Path, source: Path
 ) -> None:
-    def shown() -> dict[str, Any]:
-        return FolderRun(run.folder).shown()
+    def read_status() -> dict[str, Any]:
+        return FolderRun(run.folder).read_status()
 
     @stage(requires=["read"])
-    def long(bench: Bench, settings: Settings) -> Outcome:
-        bench.progress(3, 10)
+    def long(context: StageContext, settings: Settings) -> Outcome:
+        context.progress(3, 10)
         deadline = time.monotonic() + 10
         while not (run.folder / "status.json").exists() and time.monotonic() < deadline:
             time.sleep(0.01)
-        first = shown()["heartbeat"]
-        while shown()["heartbeat"] == first and time.monotonic() < deadline:
+        first = read_status()["heartbeat"]
+        while read_status()["heartbeat"] == first and time.monotonic() < deadline:
             time.sleep(0.01)
-        seen.append(shown())
+        seen.append(read_status())
         seen.append(json.loads((run.folder / "manifest.json").read_bytes()))
-        return Done(producer=ME)
+        return Done(producer=PRODUCER)
 
     seen: list[dict[str, Any]] = []
     plan = Plan(pipeline="long", stages=(PLAN.stages[0], long))
@@ -159,14 +157,16 @@ def test_the_live_view_and_the_manifest_are_fresh_while_a_stage_works(
     assert manifest["stages"]["long"]["status"] == "RUNNING"
 
 
-def test_a_silent_runner_is_suspect_and_its_run_still_running(tmp_path: Path, source: Path) -> None:
+def test_a_runner_without_heartbeat_is_suspect_and_its_run_is_still_running(
+    tmp_path: Path, source: Path
+) -> None:
     run = reserve_run(tmp_path / "home", source)
     now = datetime.now(UTC)
     long_ago = (now - timedelta(seconds=40)).isoformat()
-    with run.hold(now) as lease:
-        run.show({"heartbeat": long_ago, "stages": {}, "epoch": lease.epoch - 1})
-        assert not RunStatus.of(run, now).is_suspect, "that was the word of an earlier runner"
-        run.show({"heartbeat": long_ago, "stages": {}, "epoch": lease.epoch})
+    with run.acquire_lease(now) as lease:
+        run.write_status({"heartbeat": long_ago, "stages": {}, "epoch": lease.epoch - 1})
+        assert not RunStatus.of(run, now).is_suspect, "that status is of an earlier runner"
+        run.write_status({"heartbeat": long_ago, "stages": {}, "epoch": lease.epoch})
         status = RunStatus.of(run, now)
         assert status.is_suspect
         assert status.manifest.status is RunState.RUNNING
@@ -174,10 +174,10 @@ def test_a_silent_runner_is_suspect_and_its_run_still_running(tmp_path: Path, so
 
 
 class Collector(HTTPServer):
-    """A server that keeps what is sent to it."""
+    """An HTTP server that stores the bodies sent to it."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Keep)
+        super().__init__(("127.0.0.1", 0), _StoringHandler)
         self.bodies: list[bytes] = []
 
     @property
@@ -185,7 +185,7 @@ class Collector(HTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
 
-class _Keep(BaseHTTPRequestHandler):
+class _StoringHandler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         assert isinstance(self.server, Collector)
@@ -198,7 +198,7 @@ class _Keep(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def collecting() -> Iterator[Collector]:
+def running_collector() -> Iterator[Collector]:
     with Collector() as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -209,12 +209,12 @@ def collecting() -> Iterator[Collector]:
             thread.join()
 
 
-def test_a_run_is_told_as_an_opentelemetry_trace(
+def test_a_run_is_exported_as_an_opentelemetry_trace(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source.write_text("")
     run = reserve_run(tmp_path / "home", source)
-    with collecting() as server:
+    with running_collector() as server:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.url)
         execute(run, source, sinks=(SpanExport(),))
     request = ExportTraceServiceRequest()
@@ -228,29 +228,29 @@ def test_a_run_is_told_as_an_opentelemetry_trace(
     }
     assert sorted(spans) == ["part", "read", "run letters", "speak"]
     assert {spans[name].parent_span_id for name in PLAN.names} == {spans["run letters"].span_id}
-    facts = {each.key: each.value.string_value for each in spans["part"].attributes}
+    facts = {item.key: item.value.string_value for item in spans["part"].attributes}
     assert facts["filmgate.status"] == "SKIPPED"
     assert facts["filmgate.run_id"] == run.head.run_id
 
 
-def test_a_request_is_told_as_an_opentelemetry_span(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = {"method": "GET", "path": "/v1/videos/film/jump"}
-    with collecting() as server:
+def test_a_request_is_exported_as_an_opentelemetry_span(monkeypatch: pytest.MonkeyPatch) -> None:
+    request = {"method": "GET", "path": "/v1/videos/film/jump"}
+    with running_collector() as server:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.url)
         spans = Spans(is_on=True)
-        with spans.span(asked):
+        with spans.span(request):
             pass
         spans.close()
-    told = ExportTraceServiceRequest()
+    exported = ExportTraceServiceRequest()
     for body in server.bodies:
-        told.MergeFromString(body)
+        exported.MergeFromString(body)
     (span,) = [
         span
-        for resource in told.resource_spans
+        for resource in exported.resource_spans
         for scope in resource.scope_spans
         for span in scope.spans
     ]
-    facts = {each.key: each.value.string_value for each in span.attributes}
+    facts = {item.key: item.value.string_value for item in span.attributes}
     assert span.name == "GET v1"
     assert facts == {"http.request.method": "GET", "url.path": "/v1/videos/film/jump"}
 
@@ -259,26 +259,30 @@ def lineage_client(url: str) -> OpenLineageClient:
     return OpenLineageClient(config={"transport": {"type": "http", "url": url}})
 
 
-def test_a_run_is_told_as_openlineage_events(tmp_path: Path, source: Path) -> None:
+def test_a_run_is_exported_as_openlineage_events(tmp_path: Path, source: Path) -> None:
     run = reserve_run(tmp_path / "home", source)
-    with collecting() as server:
+    with running_collector() as server:
         execute(run, source, sinks=(LineageExport(lineage_client(server.url)),))
     events = [json.loads(body) for body in server.bodies]
-    told = [(event["job"]["name"], event["eventType"]) for event in events]
-    assert told == [
+    exported = [(event["job"]["name"], event["eventType"]) for event in events]
+    assert exported == [
         ("letters", "START"),
         *[(f"letters.{n}", kind) for n in PLAN.names for kind in ("START", "COMPLETE")],
         ("letters", "COMPLETE"),
     ]
-    begun = next(e for e in events if e["job"]["name"] == "letters.part")
+    started = next(e for e in events if e["job"]["name"] == "letters.part")
     ended = [e for e in events if e["job"]["name"] == "letters.part"][-1]
-    assert begun["run"]["runId"] == ended["run"]["runId"]
-    assert [each["name"] for each in begun["inputs"]] == [f"film/{run.head.run_id}/letters.json"]
-    assert [each["name"] for each in ended["outputs"]] == [f"film/{run.head.run_id}/scenes.jsonl"]
+    assert started["run"]["runId"] == ended["run"]["runId"]
+    assert [dataset["name"] for dataset in started["inputs"]] == [
+        f"film/{run.head.run_id}/letters.json"
+    ]
+    assert [dataset["name"] for dataset in ended["outputs"]] == [
+        f"film/{run.head.run_id}/scenes.jsonl"
+    ]
     assert ended["run"]["facets"]["parent"]["job"]["name"] == "letters"
 
 
-def test_a_lineage_server_that_is_away_does_not_fail_the_run(tmp_path: Path, source: Path) -> None:
+def test_an_unreachable_lineage_server_does_not_fail_the_run(tmp_path: Path, source: Path) -> None:
     run = reserve_run(tmp_path / "home", source)
     client = lineage_client("http://127.0.0.1:9")
     assert execute(run, source, sinks=(LineageExport(client),)).status is RunState.SUCCESS

@@ -1,4 +1,4 @@
-"""Runs that are taken in without having been run: any that hypothesis can think of."""
+"""Manifests and artifacts that are ingested without running a pipeline."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,15 +12,15 @@ from filmgate.core.manifest import Manifest, StageEntry
 from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Producer
-from filmgate.core.publishing import Origin
+from filmgate.core.publishing import ManifestLocation
 from filmgate.core.records import ArtifactRef, Asset
 from filmgate.core.result_store import ArtifactRow, ArtifactRows
 from filmgate.core.screentime import SCREENTIME, ScreenTime
 from filmgate.core.states import RunState, StageState
 from filmgate.db.result_store import PostgresResults
 
-HERE = Origin(source="file:///tests", manifest_key="manifest.json")
-"""Where a run that was not published is taken in from."""
+LOCAL_ORIGIN = ManifestLocation(source="file:///tests", manifest_key="manifest.json")
+"""The origin of a run that was not published."""
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -30,35 +30,37 @@ SCENE = {"scene_index": 0, "method": "cut", "score": None, "frame_number": 0}
 BOX = {"x": 1.0, "y": 2.0, "width": 3.0, "height": 4.0}
 
 
-def scene(index: int = 0) -> dict[str, Any]:
+def scene_payload(index: int = 0) -> dict[str, Any]:
     return SCENE | {"scene_index": index}
 
 
-def said(text: str, language: str | None = "en", confidence: float | None = None) -> dict[str, Any]:
+def transcript_payload(
+    text: str, language: str | None = "en", confidence: float | None = None
+) -> dict[str, Any]:
     return {"text": text, "speaker": None, "confidence": confidence, "language": language}
 
 
-def shown(text: str, confidence: float | None = None) -> dict[str, Any]:
+def ocr_payload(text: str, confidence: float | None = None) -> dict[str, Any]:
     box = [[0, 0], [9, 0], [9, 9]]
-    told: dict[str, Any] = {"bounding_box": box, "language": "en", "frame_number": 0}
-    return {"text": text, "confidence": confidence} | told
+    fields: dict[str, Any] = {"bounding_box": box, "language": "en", "frame_number": 0}
+    return {"text": text, "confidence": confidence} | fields
 
 
-def seen(label: str, confidence: float | None = 0.5) -> dict[str, Any]:
+def object_payload(label: str, confidence: float | None = 0.5) -> dict[str, Any]:
     return {"label": label, "confidence": confidence, "bounding_box": BOX, "frame_number": 0}
 
 
-def face(cluster_id: str | None, confidence: float | None = 0.5) -> dict[str, Any]:
-    told = {"confidence": confidence, "bounding_box": BOX, "frame_number": 0}
-    return {"cluster_id": cluster_id} | told
+def face_payload(cluster_id: str | None, confidence: float | None = 0.5) -> dict[str, Any]:
+    fields = {"confidence": confidence, "bounding_box": BOX, "frame_number": 0}
+    return {"cluster_id": cluster_id} | fields
 
 
-def place(label: str, confidence: float | None = 0.5) -> dict[str, Any]:
-    told: dict[str, Any] = {"confidence": confidence, "alternative_labels": [], "frame_number": 0}
-    return {"label": label} | told
+def place_payload(label: str, confidence: float | None = 0.5) -> dict[str, Any]:
+    fields: dict[str, Any] = {"confidence": confidence, "alternative_labels": [], "frame_number": 0}
+    return {"label": label} | fields
 
 
-def on_screen(cluster_id: str, confidence: float | None = 0.5) -> dict[str, Any]:
+def appearance_payload(cluster_id: str, confidence: float | None = 0.5) -> dict[str, Any]:
     return {"cluster_id": cluster_id, "evidence": "face", "confidence": confidence}
 
 
@@ -78,9 +80,9 @@ def manifest_of(
     schema_versions: Mapping[str, int] | None = None,
     screentime: ScreenTime | None = None,
 ) -> Manifest:
-    """Of a run with these artifacts, which ended `finished` seconds after the first moment."""
+    """Build the manifest of a run with these artifacts that ended `finished` s after START."""
     at = START + timedelta(seconds=finished)
-    chosen = {"look": dict(config or {})}
+    run_config = {"look": dict(config or {})}
     entry = StageEntry(
         status=StageState.SUCCESS if status is RunState.SUCCESS else StageState.FAILED,
         attempt=1,
@@ -106,8 +108,8 @@ def manifest_of(
         run_id=run,
         env="test",
         profile=profile,
-        config=chosen,
-        config_hash=digest_of(chosen),
+        config=run_config,
+        config_hash=digest_of(run_config),
         status=status,
         revision=revision,
         created_at=START,
@@ -117,16 +119,16 @@ def manifest_of(
     )
 
 
-def take_in(
+def ingest_artifacts(
     connection: psycopg.Connection,
     artifacts: Mapping[str, Rows],
     *,
     registry: Registry = BUILT_IN,
     screentime: ScreenTime | None = None,
-    **told: Any,
+    **fields: Any,
 ) -> None:
-    """A run with these artifacts, as `manifest_of` tells of it."""
-    manifest = manifest_of(artifacts, screentime=screentime, **told)
+    """Ingest a run with these artifacts; `fields` as in `manifest_of`."""
+    manifest = manifest_of(artifacts, screentime=screentime, **fields)
     entry = manifest.stages["look"]
     assert entry.producer is not None
     assert entry.ended is not None
@@ -136,11 +138,11 @@ def take_in(
         if manifest.status is RunState.SUCCESS and ref.artifact_type
     ]
     results = PostgresResults(connection, registry)
-    results.ingest(manifest, sha256_hex(manifest.to_bytes()), HERE, files, screentime)
+    results.ingest(manifest, sha256_hex(manifest.to_bytes()), LOCAL_ORIGIN, files, screentime)
 
 
 def screentime_ref(screentime: ScreenTime, version: int = 1) -> ArtifactRef:
-    """What a manifest says of `screentime.json`."""
+    """Build the entry of `screentime.json` in a manifest."""
     data = screentime.model_dump_json().encode()
     return ArtifactRef(
         key="screentime",

@@ -1,4 +1,4 @@
-"""Books for tests: good ones of our own, and every kind of bad one."""
+"""Books for tests: valid ones, and ones of every kind that must be refused."""
 
 import zipfile
 import zlib
@@ -7,7 +7,7 @@ from typing import Any
 
 import pikepdf
 
-from filmgate.tools.demo_book import compose
+from filmgate.tools.sample_book import typeset_book
 
 RULES = """# Gatecheck, the Game
 
@@ -75,27 +75,22 @@ TABLE = """<html><head><title>Gear of the Weir</title></head><body>
 
 
 def lanterns(path: Path) -> Path:
-    """The sample book, a PDF of two columns with an outline."""
-    compose(path)
+    """Write the sample book: a PDF of two columns with an outline."""
+    typeset_book(path)
     return path
 
 
-def without_outline(source: Path, target: Path) -> Path:
+def encrypt(source: Path, target: Path, *, user: str, owner: str) -> Path:
+    """Copy a PDF with a user password (needed to open it) and an owner password."""
     with pikepdf.open(source) as document:
-        del document.Root.Outlines
-        document.save(target, deterministic_id=True)
-    return target
-
-
-def locked(source: Path, target: Path, *, user: str, owner: str) -> Path:
-    with pikepdf.open(source) as document:
-        limits = pikepdf.Permissions(extract=False)
-        document.save(target, encryption=pikepdf.Encryption(owner=owner, user=user, allow=limits))
+        permissions = pikepdf.Permissions(extract=False)
+        encryption = pikepdf.Encryption(owner=owner, user=user, allow=permissions)
+        document.save(target, encryption=encryption)
     return target
 
 
 def scan(path: Path, text: str = "") -> Path:
-    """A page that is a picture."""
+    """Write a PDF with one page that is a picture of `text`."""
     from PIL import Image, ImageDraw, ImageFont
 
     picture = Image.new("RGB", (1240, 1754), "white")
@@ -107,7 +102,7 @@ def scan(path: Path, text: str = "") -> Path:
 
 
 def plain_pdf(path: Path, pages: list[list[str]]) -> Path:
-    """Pages of lines, without an outline."""
+    """Write a PDF with these lines on each page, without an outline."""
     with pikepdf.new() as document:
         font = document.make_indirect(
             pikepdf.Dictionary(
@@ -119,21 +114,21 @@ def plain_pdf(path: Path, pages: list[list[str]]) -> Path:
         for lines in pages:
             document.add_blank_page(page_size=(420, 595))
             page = document.pages[-1]
-            drawn = [
+            operators = [
                 f"BT /F1 10 Tf 40 {540 - 14 * number} Td ({line}) Tj ET"
                 for number, line in enumerate(lines)
             ]
-            page.Contents = document.make_stream("\n".join(drawn).encode("latin-1"))
+            page.Contents = document.make_stream("\n".join(operators).encode("latin-1"))
             page.Resources = pikepdf.Dictionary(Font=pikepdf.Dictionary(F1=font))
         document.save(path, deterministic_id=True)
     return path
 
 
 def bomb(path: Path, megabytes: int = 3500) -> Path:
-    """A PDF of a few kilobytes whose only page unpacks to more than a machine should hold."""
-    packer = zlib.compressobj(1)
+    """Write a PDF of a few kilobytes whose only page unpacks to this many megabytes."""
+    compressor = zlib.compressobj(1)
     blank = b" " * (1 << 20)
-    inner = b"".join([*(packer.compress(blank) for _ in range(megabytes)), packer.flush()])
+    inner = b"".join([*(compressor.compress(blank) for _ in range(megabytes)), compressor.flush()])
     packed = zlib.compress(inner, 9)
     objects = [
         b"<</Type/Catalog/Pages 2 0 R>>",
@@ -142,14 +137,14 @@ def bomb(path: Path, megabytes: int = 3500) -> Path:
         b"<</Filter[/FlateDecode/FlateDecode]/Length %d>>\nstream\n%s\nendstream"
         % (len(packed), packed),
     ]
-    data, places = bytearray(b"%PDF-1.7\n"), []
-    for number, each in enumerate(objects, start=1):
-        places.append(len(data))
-        data += b"%d 0 obj\n%s\nendobj\n" % (number, each)
-    table = len(data)
+    data, offsets = bytearray(b"%PDF-1.7\n"), []
+    for number, content in enumerate(objects, start=1):
+        offsets.append(len(data))
+        data += b"%d 0 obj\n%s\nendobj\n" % (number, content)
+    xref_offset = len(data)
     data += b"xref\n0 5\n0000000000 65535 f \n"
-    data += b"".join(b"%010d 00000 n \n" % place for place in places)
-    data += b"trailer\n<</Size 5/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % table
+    data += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    data += b"trailer\n<</Size 5/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % xref_offset
     path.write_bytes(data)
     return path
 
@@ -164,8 +159,9 @@ PACKAGE = """<?xml version="1.0"?><package xmlns="http://www.idpf.org/2007/opf"
 <spine><itemref idref="one"/></spine></package>"""
 
 
-def epub(path: Path, *, href: str = "one.xhtml", **more: Any) -> Path:
-    """A book of one document; `more` members by name, with `/` written as two underscores."""
+def epub(path: Path, *, href: str = "one.xhtml", **members: Any) -> Path:
+    """Write an EPUB of one document, with additional members by name; in names, `__` stands for `/`
+    and `dots` for `..`."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("mimetype", "application/epub+zip")
         archive.writestr("META-INF/container.xml", CONTAINER)
@@ -173,6 +169,6 @@ def epub(path: Path, *, href: str = "one.xhtml", **more: Any) -> Path:
         archive.writestr(
             "book/one.xhtml", "<html><body><h1>Weir</h1><p>It holds.</p></body></html>"
         )
-        for name, data in more.items():
+        for name, data in members.items():
             archive.writestr(name.replace("__", "/").replace("dots", ".."), data)
     return path

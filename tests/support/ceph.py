@@ -1,7 +1,7 @@
 """A real S3 server for `make test-s3`: Ceph's RGW, with one monitor and one store in memory.
 
-Run as a script: starts it in a folder of its own, runs the command that follows with the
-server's address and a key in the environment, and stops it again.
+As a script, it starts the server in a temporary folder, runs the command in its arguments with
+the server's address and keys in the environment, and stops the server.
 """
 
 import os
@@ -20,6 +20,8 @@ from uuid import uuid4
 
 PROGRAMS = ("ceph", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin")
 BOOT_S = 120.0
+"""Maximum number of seconds for a command, and for the server to start."""
+
 KEY, SECRET = "filmgate-tests", "filmgate-tests-secret"
 SETTINGS = {
     "auth_cluster_required": "none",
@@ -41,7 +43,7 @@ SETTINGS = {
 
 
 def free_port() -> int:
-    """One that nobody listens at now."""
+    """Find a TCP port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -49,14 +51,14 @@ def free_port() -> int:
 
 
 class Cluster:
-    """The smallest Ceph there is, in one folder."""
+    """A minimal Ceph cluster in one folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._fsid = str(uuid4())
         self._mon_port, self.port = free_port(), free_port()
         self._conf = folder / "ceph.conf"
-        told = {
+        options = {
             "fsid": self._fsid,
             "mon_host": f"v1:127.0.0.1:{self._mon_port}",
             "mon_data": f"{folder}/mon",
@@ -68,15 +70,15 @@ class Cluster:
             "keyring": f"{folder}/keyring",
             **SETTINGS,
         }
-        lines = "".join(f"{name} = {value}\n" for name, value in told.items())
+        lines = "".join(f"{name} = {value}\n" for name, value in options.items())
         self._conf.write_text(f"[global]\n{lines}")
         (folder / "keyring").touch()
 
     @contextmanager
     def running(self) -> Iterator[str]:
-        """The address of the server, while it runs."""
+        """Run the cluster; yield the address of the server."""
         with ExitStack() as stack:
-            self._do(
+            self._run(
                 "monmaptool",
                 "--create",
                 "--clobber",
@@ -88,11 +90,11 @@ class Cluster:
                 str(self._folder / "monmap"),
             )
             (self._folder / "osd").mkdir()
-            self._do("ceph-mon", "--mkfs", "-i", "a", "--monmap", str(self._folder / "monmap"))
+            self._run("ceph-mon", "--mkfs", "-i", "a", "--monmap", str(self._folder / "monmap"))
             self._start(stack, "ceph-mon", "-i", "a")
             osd = str(uuid4())
-            self._do("ceph", "osd", "new", osd)
-            self._do("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", osd)
+            self._run("ceph", "osd", "new", osd)
+            self._run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", osd)
             self._start(stack, "ceph-osd", "-i", "0")
             self._start(
                 stack,
@@ -103,8 +105,8 @@ class Cluster:
                 f"beast endpoint=127.0.0.1:{self.port}",
             )
             address = f"http://127.0.0.1:{self.port}"
-            self._await(address)
-            self._do(
+            self._wait_for(address)
+            self._run(
                 "radosgw-admin",
                 "user",
                 "create",
@@ -119,7 +121,7 @@ class Cluster:
             )
             yield address
 
-    def _do(self, program: str, *arguments: str) -> None:
+    def _run(self, program: str, *arguments: str) -> None:
         command = [program, "-c", str(self._conf), *arguments]
         if program == "monmaptool":
             command = [program, *arguments]
@@ -136,7 +138,7 @@ class Cluster:
         )
         stack.callback(process.kill)
 
-    def _await(self, address: str) -> None:
+    def _wait_for(self, address: str) -> None:
         deadline = time.monotonic() + BOOT_S
         while True:
             try:
@@ -146,16 +148,16 @@ class Cluster:
                 return
             except OSError:
                 if time.monotonic() > deadline:
-                    sys.exit(f"the server did not come up; see {self._folder}")
+                    sys.exit(f"the server did not start; see {self._folder}")
                 time.sleep(0.3)
 
 
 def main() -> int:
-    """Run the command on the arguments with a server."""
+    """Run the command in the arguments with a server; return its exit code."""
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:
         sys.exit(
-            f"no {', '.join(missing)} here. On Debian: "
+            f"programs are missing: {', '.join(missing)}. On Debian: "
             "apt-get install radosgw ceph-mon ceph-osd ceph-common"
         )
     with (
@@ -164,12 +166,12 @@ def main() -> int:
     ):
         sys.stdout.write(f"Ceph RGW at {address}\n")
         sys.stdout.flush()
-        told = {
+        variables = {
             "FILMGATE_TEST_S3_ENDPOINT": address,
             "FILMGATE_TEST_S3_KEY": KEY,
             "FILMGATE_TEST_S3_SECRET": SECRET,
         }
-        return subprocess.run(sys.argv[1:], env=os.environ | told, check=False).returncode
+        return subprocess.run(sys.argv[1:], env=os.environ | variables, check=False).returncode
 
 
 if __name__ == "__main__":

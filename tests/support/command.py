@@ -1,4 +1,4 @@
-"""The installed command, used as a person or a script uses it."""
+"""Runs the installed command, as a person or a script does."""
 
 import json
 import os
@@ -7,21 +7,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-LIGHT = [
+WITHOUT_SLOW_STAGES = [
     part
     for stage in ("detect", "body_tracking", "ocr", "pdf")
     for part in ("--set", f"{stage}.enabled=false")
 ]
-"""An episode without models: what most tests of the machinery need."""
+"""Options of an episode run without models, for tests that need no results of them."""
 
 
 class Filmgate:
-    """The installed command, in a home of its own."""
+    """The installed command, with a separate home."""
 
     def __init__(
         self, home: Path, database_url: str | None = None, *, is_light: bool = True
     ) -> None:
-        """`is_light`: whether episodes are run without their dear stages."""
+        """`is_light`: whether episodes run without their slow stages."""
         self.home = home
         self.is_light = is_light
         self.cwd = home.parent
@@ -32,9 +32,9 @@ class Filmgate:
 
     def __call__(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         is_episode = arguments[:2] in {("run", "episode"), ("plan", "episode")}
-        given = [*arguments, *(LIGHT if self.is_light and is_episode else ())]
+        options = WITHOUT_SLOW_STAGES if self.is_light and is_episode else ()
         return subprocess.run(
-            [*self.command, *map(str, given)],
+            [*self.command, *map(str, [*arguments, *options])],
             env=self.env,
             cwd=self.cwd,
             capture_output=True,
@@ -43,7 +43,7 @@ class Filmgate:
         )
 
     def json(self, *arguments: object, code: int = 0) -> dict[str, Any]:
-        """One JSON document on standard output, and nothing else."""
+        """Run a command with `--json` and check that it prints exactly one JSON document."""
         done = self(*arguments, "--json")
         assert done.returncode == code, done.stdout + done.stderr
         document = json.loads(done.stdout)

@@ -1,4 +1,4 @@
-"""Fixtures of whoever talks to the database."""
+"""Fixtures for tests that use the database."""
 
 import os
 from collections.abc import Iterator
@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from filmgate.core.ids import AssetId
+from filmgate.db.artifact_queries import ArtifactQueries
 from filmgate.db.connection import connected
-from filmgate.db.serving import Serving
 
 FILM = AssetId("film")
 
 EXAMPLES = int(os.environ.get("FILMGATE_EXAMPLES", "25"))
-"""`make nightly` asks for a hundred."""
+"""Examples per hypothesis test; `make nightly` sets 100."""
 
 ON_THE_DATABASE = settings(
     max_examples=EXAMPLES,
@@ -30,5 +30,5 @@ def connection(database_url: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def serving(connection: psycopg.Connection) -> Serving:
-    return Serving(connection)
+def serving(connection: psycopg.Connection) -> ArtifactQueries:
+    return ArtifactQueries(connection)

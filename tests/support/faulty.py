@@ -1,4 +1,4 @@
-"""A store between whom and its caller things go wrong."""
+"""An object store whose calls can fail, for tests."""
 
 import threading
 import time
@@ -14,22 +14,22 @@ Value = TypeVar("Value")
 
 
 class Fault(Enum):
-    """What happens to a call."""
+    """What goes wrong with a call."""
 
     FAILS = "fails"
-    """Nothing is done."""
+    """The call does nothing and raises an error."""
     DROPS_REPLY = "drops reply"
-    """It is done, and nobody hears of it."""
+    """The call is done, but its reply is lost: it raises an error."""
     DIES = "dies"
-    """Nothing is done, and the caller is gone: no error that it could handle."""
+    """The call does nothing, and the calling process dies: it cannot handle an error."""
 
 
-class Gone(BaseException):
-    """The process ended here."""
+class ProcessDied(BaseException):
+    """The calling process died."""
 
 
 class FaultyStore:
-    """The port `ObjectStore` over another; calls are counted from 1."""
+    """An object store over another one; `fault` chooses a call's fault by its number, from 1."""
 
     def __init__(
         self,
@@ -49,39 +49,39 @@ class FaultyStore:
         return self._store.url
 
     def create(self, key: str, data: bytes | Path, sha256: str | None = None) -> bool:
-        return self._called("create", key, lambda: self._store.create(key, data, sha256))
+        return self._call("create", key, lambda: self._store.create(key, data, sha256))
 
     def read(self, key: str, start: int, size: int) -> bytes:
-        return self._called("read", key, lambda: self._store.read(key, start, size))
+        return self._call("read", key, lambda: self._store.read(key, start, size))
 
     def replace(self, key: str, data: bytes | Path) -> None:
-        self._called("replace", key, lambda: self._store.replace(key, data))
+        self._call("replace", key, lambda: self._store.replace(key, data))
 
     def remove(self, key: str) -> None:
-        self._called("remove", key, lambda: self._store.remove(key))
+        self._call("remove", key, lambda: self._store.remove(key))
 
     def path(self, key: str) -> Path | None:
         return self._store.path(key)
 
     def entry(self, key: str) -> ObjectEntry | None:
-        return self._called("entry", key, lambda: self._store.entry(key))
+        return self._call("entry", key, lambda: self._store.entry(key))
 
     def open(self, key: str) -> BinaryIO:
-        return self._called("open", key, lambda: self._store.open(key))
+        return self._call("open", key, lambda: self._store.open(key))
 
     def pages(self, prefix: str, after: str | None = None) -> Iterator[list[ObjectEntry]]:
-        yield from self._called("pages", prefix, lambda: list(self._store.pages(prefix, after)))
+        yield from self._call("pages", prefix, lambda: list(self._store.pages(prefix, after)))
 
-    def _called(self, name: str, key: str, call: Callable[[], Value]) -> Value:
+    def _call(self, name: str, key: str, call: Callable[[], Value]) -> Value:
         with self._lock:
             self.calls.append((name, key))
             fault = self._fault(len(self.calls))
         time.sleep(self._delay_s)
         if fault is Fault.DIES:
-            raise Gone
+            raise ProcessDied
         if fault is Fault.FAILS:
-            raise Unavailable("the store is away")
+            raise Unavailable("the store is not available")
         value = call()
         if fault is Fault.DROPS_REPLY:
-            raise Unavailable("no reply came")
+            raise Unavailable("the reply was lost")
         return value

@@ -1,4 +1,4 @@
-"""Small films, made with a real encoder."""
+"""Write small films with a real encoder."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -14,7 +14,7 @@ COLOURS = ((40, 90, 160), (200, 170, 60), (60, 160, 90), (180, 60, 150))
 
 
 def picture(colour: tuple[int, int, int], grain: int = 0) -> NDArray[np.uint8]:
-    """A plain picture with a few stripes of its own, (64, 96, 3) uint8 RGB."""
+    """Draw a plain picture with stripes that depend on `grain`, (64, 96, 3) uint8 RGB."""
     width, height = SIZE
     image = np.full((height, width, 3), colour, dtype=np.uint8)
     image[:: 4 + grain % 5] //= 2
@@ -30,7 +30,8 @@ def write_film(
     subtitles: Path | None = None,
     sound_s: float = 0,
 ) -> Path:
-    """A film with a picture at each stamp (ticks of `time_base`); MKV keeps them as they are."""
+    """Write a film with a picture at each of `stamps`, in ticks of `time_base`; MKV stores them
+    unchanged."""
     with av.open(str(path), "w") as container:
         video = container.add_stream("mpeg4", rate=25)
         video.width, video.height = SIZE
@@ -39,7 +40,7 @@ def write_film(
         video.codec_context.max_b_frames = 0
         sound = container.add_stream("pcm_s16le", rate=16000) if sound_s else None
         cues = av.open(str(subtitles)) if subtitles else None
-        words = container.add_stream_from_template(cues.streams.subtitles[0]) if cues else None
+        texts = container.add_stream_from_template(cues.streams.subtitles[0]) if cues else None
         for stamp, image in zip(stamps, pictures, strict=True):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.time_base = stamp, time_base
@@ -47,10 +48,10 @@ def write_film(
         container.mux(video.encode(None))
         if sound is not None:
             _write_sound(container, sound, sound_s)
-        if cues is not None and words is not None:
+        if cues is not None and texts is not None:
             for packet in cues.demux(cues.streams.subtitles[0]):
                 if packet.dts is not None:
-                    packet.stream = words
+                    packet.stream = texts
                     container.mux(packet)
             cues.close()
     return path
@@ -59,7 +60,7 @@ def write_film(
 def film_of_shots(
     path: Path, shots: Sequence[int], *, frame_ms: int = 40, subtitles: Path | None = None
 ) -> Path:
-    """A film at an even rate; one number of frames for each shot, every shot another colour."""
+    """Write a film at a constant rate; `shots`: numbers of frames. The colour changes per shot."""
     pictures = [
         picture(COLOURS[number % len(COLOURS)], number)
         for number, length in enumerate(shots)
@@ -70,7 +71,7 @@ def film_of_shots(
 
 
 def write_tone(path: Path, seconds: float) -> Path:
-    """A WAV file with a soft hum: sound, and no speech."""
+    """Write a WAV file with a soft hum: sound without speech."""
     with av.open(str(path), "w") as container:
         _write_sound(container, container.add_stream("pcm_s16le", rate=16000), seconds)
     return path

@@ -1,4 +1,4 @@
-"""A short film with two people and a title in it, of pictures that ship inside packages."""
+"""Write a short film with two people and a title card, from pictures inside installed packages."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -9,15 +9,15 @@ import av
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from filmgate.tools.demo_film import portraits
+from filmgate.tools.sample_film import portraits
 
 SIZE = (320, 240)
 RATE = 10
 SHOT_S = 2
 
 
-def pictures() -> list["Image.Image"]:
-    """Two portraits and a title card, of `SIZE`."""
+def portrait_shots() -> list["Image.Image"]:
+    """Return two portraits and a title card, of `SIZE`."""
     faces = [
         picture.crop(box).resize(SIZE, Image.Resampling.BILINEAR)
         for picture, box in zip(
@@ -32,12 +32,12 @@ def pictures() -> list["Image.Image"]:
     return [*faces, card]
 
 
-def both() -> "Image.Image":
-    """Both portraits in one picture."""
-    one, other, _ = pictures()
+def picture_of_two() -> "Image.Image":
+    """Return one picture with the two portraits side by side."""
+    left, right, _ = portrait_shots()
     picture = Image.new("RGB", (2 * SIZE[0], SIZE[1]))
-    picture.paste(one, (0, 0))
-    picture.paste(other, (SIZE[0], 0))
+    picture.paste(left, (0, 0))
+    picture.paste(right, (SIZE[0], 0))
     return picture
 
 
@@ -51,10 +51,13 @@ def film_of_people(
     pixel_format: str = "yuv420p",
     codec: str = "libvpx-vp9",
 ) -> Path:
-    """Two seconds of each picture. `rotate`: turned so many quarters before it is stored."""
+    """Write a film with `shot_frames` frames of each picture.
+
+    `rotate`: quarter turns counter-clockwise by which pictures are rotated before encoding.
+    """
     with av.open(str(path), "w") as container:
         video: Any = container.add_stream(codec, rate=RATE)
-        shots = shots or pictures()
+        shots = shots or portrait_shots()
         width, height = shots[0].size if rotate % 2 == 0 else shots[0].size[::-1]
         video.width, video.height, video.pix_fmt = width, height, pixel_format
         video.time_base = video.codec_context.time_base = Fraction(1, 1000)
@@ -62,9 +65,9 @@ def film_of_people(
             video.options = {"deadline": "realtime", "cpu-used": "8", "crf": "20", "b": "0"}
         number = 0
         for picture in shots:
-            turned = np.ascontiguousarray(np.rot90(np.asarray(picture), rotate))
+            rotated = np.ascontiguousarray(np.rot90(np.asarray(picture), rotate))
             for _ in range(shot_frames):
-                frame = av.VideoFrame.from_ndarray(turned, format="rgb24")
+                frame = av.VideoFrame.from_ndarray(rotated, format="rgb24")
                 frame.pts = first_pts + number * 1000 // RATE
                 frame.time_base = Fraction(1, 1000)
                 container.mux(video.encode(frame))

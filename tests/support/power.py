@@ -1,12 +1,12 @@
-"""A disk that loses power: what a program did to a folder, and all that may be left of it.
+"""A model of power loss: the operations of a program on a folder, and all states they may leave.
 
-The rules, harsher than those of any journalled file system:
+The rules are stricter than those of any journalled file system:
 
-- bytes of a file last once the file was synced; until then none of them, the first half of them,
-  or as many zeros may be there;
-- a name (made, linked, removed) lasts once its folder was synced, in any order with the others,
-  whether or not the file was;
-- a rename is one change, which lasts once either folder was synced; until then the file may have
+- Bytes of a file are durable after the file was synced; before, none of them, the first half of
+  them, or as many zeros may exist.
+- A name (created, linked, removed) is durable after its folder was synced, in any order with
+  other names, whether or not the file was synced.
+- A rename is one change, and durable after either folder was synced; before, the file may have
   the old name, the new one, or both, but never neither. POSIX does not promise that between two
   folders; ext4, XFS, btrfs and ZFS keep a rename in one transaction.
 """
@@ -18,34 +18,36 @@ from functools import cached_property
 from itertools import islice
 
 Tree = Mapping[str, bytes]
-"""What lies under a folder, by path. A folder ends in a slash and holds nothing itself."""
+"""Contents by path below a folder. The path of a folder ends in a slash; its contents are empty."""
 
 ROOT = 0
-TOLD = 160
-"""Characters by which a change is told."""
+"""Node of the folder itself."""
+
+MAX_DESCRIPTION = 160
+"""Maximum length of the description of a loss, in characters."""
 
 
 class Left(Enum):
-    """What the power loss left of a change that was not synced."""
+    """Remains of an unsynced change after the power loss."""
 
     NOTHING = "nothing"
     ALL = "all"
     HALF = "half"
-    """The first half of the bytes; of a rename, the new name beside the old one."""
+    """The first half of the bytes; of a rename, both the new name and the old one."""
     ZEROS = "zeros"
 
 
 @dataclass(frozen=True)
 class Names:
-    """Names that change together: by folder and name, the node they mean from now on."""
+    """Names that change together: folder, name, and the node that it refers to from now on."""
 
     changes: tuple[tuple[int, str, int | None], ...]
-    """The new name first, for a rename."""
+    """For a rename, the new name is first. A node of None removes the name."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """Bytes added to a file."""
+    """Bytes appended to a file."""
 
     node: int
     data: bytes
@@ -53,59 +55,62 @@ class Data:
 
 @dataclass(frozen=True)
 class Sync:
-    """The bytes of a file, or the names in a folder, are made to last."""
+    """The bytes of a file, or the names in a folder, become durable."""
 
     node: int
 
 
 @dataclass(frozen=True)
-class Told:
-    """The program gave its word on something: it must hold from here on."""
+class Acknowledged:
+    """The program acknowledged something by name: it must be permanent from here on."""
 
-    word: str
+    name: str
 
 
-Op = Names | Data | Sync | Told
+Op = Names | Data | Sync | Acknowledged
 
 
 @dataclass(frozen=True)
 class State:
-    """What may be found after the power went."""
+    """A possible state of the folder after the power loss."""
 
     tree: Tree
-    told: frozenset[str]
+    acknowledged: frozenset[str]
+    """Names that the program had acknowledged."""
     crash: int
-    """The number of operations that had been done."""
+    """Number of operations before the power loss."""
     left: str
-    """What was left of those that were not synced."""
+    """Description of the remains of the unsynced operations."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What a program did to a folder."""
+    """The operations of a program on a folder."""
 
     ops: tuple[Op, ...]
     begin: int
-    """As many operations made what was there before, and lasted."""
+    """Number of operations that made the existing files; these are durable."""
     folders: frozenset[int]
-    """The nodes that are folders."""
+    """Nodes that are folders."""
 
     def states(self, *, aside: str, every: int = 1) -> Iterator[State]:
-        """All that may be left, whenever the power goes, or every so many of it; none twice.
+        """Yield every distinct state that a power loss may leave, at any time.
 
-        States that differ only in what lies below folders called `aside` count as one.
+        `every`: yield only each nth loss. States that differ only below folders named `aside`
+        count as one.
         """
         seen = set()
-        for crash, left, fates in islice(self._losses(), 0, None, every):
-            told = frozenset(op.word for op in self.ops[:crash] if isinstance(op, Told))
-            tree = self.tree(crash, fates)
-            rest = frozenset(each for each in tree.items() if f"/{aside}/" not in each[0])
-            if (rest, told) not in seen:
-                seen.add((rest, told))
-                yield State(tree, told, crash, left)
+        for crash, left, remains in islice(self._losses(), 0, None, every):
+            done = self.ops[:crash]
+            acknowledged = frozenset(op.name for op in done if isinstance(op, Acknowledged))
+            tree = self.tree(crash, remains)
+            compared = frozenset(item for item in tree.items() if f"/{aside}/" not in item[0])
+            if (compared, acknowledged) not in seen:
+                seen.add((compared, acknowledged))
+                yield State(tree, acknowledged, crash, left)
 
     def torn(self) -> "Recording":
-        """The same where a rename between two folders is two changes, each lasting on its own."""
+        """The same, with a rename between two folders as two changes, durable independently."""
         ops: list[Op] = []
         for op in self.ops:
             if isinstance(op, Names) and len({folder for folder, _, _ in op.changes}) > 1:
@@ -114,12 +119,12 @@ class Recording:
                 ops.append(op)
         return replace(self, ops=tuple(ops))
 
-    def tree(self, crash: int, fates: Mapping[int, Left]) -> Tree:
-        """What lies there after so many operations, of which some met their fate."""
+    def tree(self, crash: int, remains: Mapping[int, Left]) -> Tree:
+        """The tree after `crash` operations; `remains`: remains of those that are not complete."""
         names: dict[int, dict[str, int]] = {}
         contents: dict[int, bytes] = {}
         for index, op in enumerate(self.ops[:crash]):
-            left = fates.get(index, Left.ALL)
+            left = remains.get(index, Left.ALL)
             if isinstance(op, Names) and left is not Left.NOTHING:
                 for folder, name, node in op.changes[: 1 if left is Left.HALF else None]:
                     set_name(names.setdefault(folder, {}), name, node)
@@ -142,10 +147,10 @@ class Recording:
                 yield f"{path}{name}", contents.get(child, b"")
 
     def _unsynced(self, crash: int) -> list[list[int]]:
-        """What may yet be lost: one change of names each, and the bytes of one file each."""
+        """Units that may still be lost: one change of names each, or the bytes of one file each."""
         lost: dict[tuple[str, int], list[int]] = {}
         for index, op in enumerate(self.ops[:crash]):
-            if self._lasts_from[index] >= crash:
+            if self._durable_from[index] >= crash:
                 if isinstance(op, Names):
                     lost["names", index] = [index]
                 elif isinstance(op, Data):
@@ -154,30 +159,30 @@ class Recording:
 
     def _losses(self) -> Iterator[tuple[int, str, dict[int, Left]]]:
         for crash in range(self.begin, len(self.ops) + 1):
-            for left, fates in self._fates(self._unsynced(crash)):
-                yield crash, left, fates
+            for left, remains in self._combinations(self._unsynced(crash)):
+                yield crash, left, remains
 
-    def _fates(self, lost: list[list[int]]) -> Iterator[tuple[str, dict[int, Left]]]:
-        """Nothing is left of it, or everything; each alone; everything but each."""
+    def _combinations(self, lost: list[list[int]]) -> Iterator[tuple[str, dict[int, Left]]]:
+        """Yield combinations of remains: nothing; everything; each unit alone; all but one unit."""
         nothing = {index: Left.NOTHING for unit in lost for index in unit}
         yield "nothing", nothing
         yield "everything", {}
         for unit in lost:
             op = self.ops[unit[0]]
-            for left in self._ways(op):
-                fate = _fate(unit, left)
-                yield f"nothing, but {left.value} of {op}"[:TOLD], nothing | fate
-                yield f"all, but {left.value} of {op}"[:TOLD], fate
+            for left in self._possible_remains(op):
+                remains = _unit_remains(unit, left)
+                yield f"nothing, but {left.value} of {op}"[:MAX_DESCRIPTION], nothing | remains
+                yield f"all, but {left.value} of {op}"[:MAX_DESCRIPTION], remains
 
-    def _ways(self, op: Op) -> list[Left]:
+    def _possible_remains(self, op: Op) -> list[Left]:
         if isinstance(op, Data):
             return list(Left)
         is_rename = isinstance(op, Names) and len(op.changes) > 1
         return [Left.NOTHING, Left.ALL, *([Left.HALF] if is_rename else [])]
 
     @cached_property
-    def _lasts_from(self) -> list[int]:
-        """For each operation the index of the sync that makes it last."""
+    def _durable_from(self) -> list[int]:
+        """For each operation, the index of the sync that makes it durable."""
         synced: dict[int, int] = {}
         found = []
         for index, op in reversed(list(enumerate(self.ops))):
@@ -190,15 +195,18 @@ class Recording:
 
 
 def set_name(folder: dict[str, int], name: str, node: int | None) -> None:
-    """Let a name mean a node, or nothing."""
+    """Let a name refer to a node; None removes the name."""
     if node is None:
         folder.pop(name, None)
     else:
         folder[name] = node
 
 
-def _fate(unit: list[int], left: Left) -> dict[int, Left]:
-    """Of several writes to one file, the first half of the bytes are the first of them."""
+def _unit_remains(unit: list[int], left: Left) -> dict[int, Left]:
+    """Remains of each operation of a unit.
+
+    Half of several writes to one file are the first half of the writes.
+    """
     if left is Left.HALF and len(unit) > 1:
         whole = len(unit) // 2
         return dict.fromkeys(unit[:whole], Left.ALL) | dict.fromkeys(unit[whole:], Left.NOTHING)

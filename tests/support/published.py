@@ -1,4 +1,4 @@
-"""Runs that lie in a store as another installation published them."""
+"""Runs in a store, as published by another installation."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -9,19 +9,19 @@ from filmgate.core.envelope import ArtifactLine
 from filmgate.core.manifest import Manifest, StageEntry
 from filmgate.core.objects import ObjectStore
 from filmgate.core.plan import Producer
-from filmgate.core.publishing import MANIFEST, run_place
+from filmgate.core.publishing import MANIFEST, run_prefix
 from filmgate.core.records import ArtifactRef, Asset
 from filmgate.core.screentime import SCREENTIME, PersonTime, ScreenTime
 from filmgate.core.states import RunState, StageState
-from support.archive import START, scene
+from support.archive import START, scene_payload
 
 Files = Mapping[str, bytes]
 HASH = "a" * 64
 
 
-def person_time(identity: str, *, face: int = 700, body: int = 200, **told: Any) -> PersonTime:
-    """Somebody's time on screen; speech was not measured."""
-    facts: dict[str, Any] = {
+def person_time(identity: str, *, face: int = 700, body: int = 200, **fields: Any) -> PersonTime:
+    """Make the screen time of a person, in milliseconds; speech is not measured."""
+    defaults: dict[str, Any] = {
         "identity_id": identity,
         "vector_sha256": HASH,
         "person_id": None,
@@ -39,11 +39,11 @@ def person_time(identity: str, *, face: int = 700, body: int = 200, **told: Any)
         "share": 0.1,
         "is_singleton": False,
     }
-    return PersonTime(**facts | told)
+    return PersonTime(**defaults | fields)
 
 
 def screen_time(*people: PersonTime) -> ScreenTime:
-    """Theirs, of ten seconds."""
+    """Make the screen time of people in a video of ten seconds."""
     return ScreenTime(
         people=people,
         duration_ms=10_000,
@@ -54,10 +54,10 @@ def screen_time(*people: PersonTime) -> ScreenTime:
 
 
 def run_files(people: int = 2, scenes: int = 3) -> dict[str, bytes]:
-    """Scenes, and everybody's screen time."""
+    """Make the files of a run: scenes, screen time and notes."""
     lines = (
         ArtifactLine(
-            ordinal=n, span_start_ms=n * 1000, span_end_ms=n * 1000 + 1000, payload=scene(n)
+            ordinal=n, span_start_ms=n * 1000, span_end_ms=n * 1000 + 1000, payload=scene_payload(n)
         ).to_bytes()
         for n in range(scenes)
     )
@@ -81,7 +81,7 @@ def manifest_for(
     status: RunState = RunState.SUCCESS,
     screentime_version: int = 1,
 ) -> Manifest:
-    """What tells of these files."""
+    """Make the manifest of these files."""
     at = START + timedelta(seconds=finished)
     schemas = {
         "scenes.jsonl": ("scene", 1, "scene"),
@@ -131,25 +131,25 @@ def manifest_for(
     )
 
 
-def lay(
+def put_run(
     store: ObjectStore,
     files: Files | None = None,
     *,
     leave_out: str = "",
-    instead: Files | None = None,
+    replaced: Files | None = None,
     manifest_bytes: bytes | None = None,
-    place: str | None = None,
-    **told: Any,
+    prefix: str | None = None,
+    **manifest_fields: Any,
 ) -> str:
-    """Put a run into a store, its manifest last; the manifest's key.
+    """Put a run into a store, its manifest last; return the key of the manifest.
 
-    `leave_out` names a file that is not put there, `instead` gives other bytes than the manifest
-    tells of.
+    `leave_out` is the path of a file that is not put into the store. `replaced` are files with
+    other bytes than in the manifest.
     """
     files = files or run_files()
-    manifest = manifest_for(files, **told)
-    folder = place or run_place(manifest.asset.id, manifest.run_id)
-    for path, data in {**files, **(instead or {})}.items():
+    manifest = manifest_for(files, **manifest_fields)
+    folder = prefix or run_prefix(manifest.asset.id, manifest.run_id)
+    for path, data in {**files, **(replaced or {})}.items():
         if path != leave_out:
             assert store.create(f"{folder}/{path}", data)
     key = f"{folder}/{MANIFEST}"

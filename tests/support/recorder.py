@@ -1,4 +1,4 @@
-"""Records what this process does to a folder, as operations that a power loss may undo."""
+"""Records the changes of a process to a folder, as operations that a power loss may undo."""
 
 import io
 import os
@@ -10,31 +10,36 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from support.power import ROOT, Data, Names, Op, Recording, Sync, Told, Tree, set_name
+from support.power import ROOT, Acknowledged, Data, Names, Op, Recording, Sync, Tree, set_name
 
 Call = Callable[..., Any]
-Tell = Callable[[str], None]
+Acknowledge = Callable[[str], None]
+"""Called with a name when the program acknowledges that something is permanent."""
+
 AnyPath = str | os.PathLike[str]
 
 
-def recorded(root: Path, work: Callable[[Path, Tell], object]) -> Recording:
-    """Let a child of its own work on a folder; AssertionError where not all of it was seen."""
+def record_operations(root: Path, work: Callable[[Path, Acknowledge], object]) -> Recording:
+    """Let a child process work on a folder, and record its operations.
+
+    Raises AssertionError if some change was not recorded.
+    """
     with ProcessPoolExecutor(1, get_context("fork")) as child:
-        recording = child.submit(_recorded_here, root, work).result()
+        recording = child.submit(_record_in_this_process, root, work).result()
     assert recording.tree(len(recording.ops), {}) == read_tree(root), "something was not recorded"
     return recording
 
 
-def _recorded_here(root: Path, work: Callable[[Path, Tell], object]) -> Recording:
+def _record_in_this_process(root: Path, work: Callable[[Path, Acknowledge], object]) -> Recording:
     recorder = _Recorder(root)
     begin = len(recorder.ops)
-    recorder.listen()
-    work(root, lambda word: recorder.ops.append(Told(word)))
+    recorder.patch_os()
+    work(root, lambda name: recorder.ops.append(Acknowledged(name)))
     return Recording(tuple(recorder.ops), begin, frozenset(recorder.names))
 
 
 def read_tree(root: Path) -> Tree:
-    """What lies under a folder."""
+    """Read all files and folders below a folder."""
     return {
         f"{path.relative_to(root)}{'/' if path.is_dir() else ''}": b""
         if path.is_dir()
@@ -44,7 +49,7 @@ def read_tree(root: Path) -> Tree:
 
 
 def write_tree(root: Path, tree: Tree) -> None:
-    """Make it lie there, in a new folder; parents come before children."""
+    """Write the tree into a new folder; in the tree, parents precede children."""
     root.mkdir()
     for path, data in tree.items():
         if path.endswith("/"):
@@ -54,7 +59,7 @@ def write_tree(root: Path, tree: Tree) -> None:
 
 
 class _Recorder:
-    """Stands between a process and its `os`, for good. Files are only added to."""
+    """Replaces functions of `os` in this process, permanently. Files may only be appended to."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -62,18 +67,18 @@ class _Recorder:
         self._descriptors: dict[int, int] = {}
         self.names: dict[int, dict[str, int]] = {ROOT: {}}
         self.ops: list[Op] = []
-        self._take_stock()
+        self._record_existing()
 
-    def listen(self) -> None:
-        """Replace every call by which Filmgate changes a disk; the methods of `Path` use them."""
+    def patch_os(self) -> None:
+        """Replace every function that Filmgate changes a disk with; methods of `Path` use them."""
         for name in ("open", "close", "write", "fsync", "link", "unlink", "mkdir"):
             setattr(os, name, partial(getattr(self, f"_{name}"), getattr(os, name)))
         for name in ("rename", "replace"):
             setattr(os, name, partial(self._rename, getattr(os, name)))
-        setattr(io, "open", partial(self._open_file, io.open))  # noqa: B010 - of this process alone
+        setattr(io, "open", partial(self._open_file, io.open))  # noqa: B010 - only in this process
 
-    def _take_stock(self) -> None:
-        """What is there already lasts."""
+    def _record_existing(self) -> None:
+        """Record the existing files as durable."""
         for path, data in sorted(read_tree(self._root).items()):
             node = self._make(self._root / path, is_folder=path.endswith("/"))
             self.ops += [Data(node, data)] if data else []
@@ -82,16 +87,16 @@ class _Recorder:
     def _open(self, real: Call, path: AnyPath, flags: int, *more: Any, **named: Any) -> Any:
         descriptor = real(path, flags, *more, **named)
         node = self._node(path)
-        if node is None and flags & os.O_CREAT and self._is_ours(path):
+        if node is None and flags & os.O_CREAT and self._is_inside(path):
             node = self._make(path)
         if node is not None:
             self._descriptors[descriptor] = node
         return descriptor
 
     def _open_file(self, real: Call, path: AnyPath, *more: Any, **named: Any) -> Any:
-        """What is written to such a file is missed, and found out in the end."""
+        """Record the creation. Writes to such a file are missed; the final check detects that."""
         file = real(path, *more, **named)
-        if self._is_ours(path) and self._node(path) is None:
+        if self._is_inside(path) and self._node(path) is None:
             self._make(path)
         return file
 
@@ -134,19 +139,19 @@ class _Recorder:
         return node
 
     def _change(self, *changes: tuple[AnyPath, int | None]) -> None:
-        """Note that names came to mean something else."""
-        if not self._is_ours(changes[0][0]):
+        """Record that names refer to other nodes now."""
+        if not self._is_inside(changes[0][0]):
             return
-        noted = tuple((*self._place(path), node) for path, node in changes)
-        for folder, name, node in noted:
+        entries = tuple((*self._locate(path), node) for path, node in changes)
+        for folder, name, node in entries:
             set_name(self.names[folder], name, node)
-        self.ops.append(Names(noted))
+        self.ops.append(Names(entries))
 
-    def _is_ours(self, path: object) -> bool:
+    def _is_inside(self, path: object) -> bool:
         return isinstance(path, str | os.PathLike) and Path(path).is_relative_to(self._root)
 
-    def _place(self, path: AnyPath) -> tuple[int, str]:
-        """The folder that a name is in, and the name."""
+    def _locate(self, path: AnyPath) -> tuple[int, str]:
+        """Node of the folder of a path, and the name in it."""
         *parents, name = Path(path).relative_to(self._root).parts
         folder = ROOT
         for parent in parents:
@@ -154,9 +159,9 @@ class _Recorder:
         return folder, name
 
     def _node(self, path: AnyPath) -> int | None:
-        if not self._is_ours(path):
+        if not self._is_inside(path):
             return None
         if Path(path) == self._root:
             return ROOT
-        folder, name = self._place(path)
+        folder, name = self._locate(path)
         return self.names[folder].get(name)

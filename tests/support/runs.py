@@ -1,4 +1,4 @@
-"""A small plan that stands for any, run on real folders."""
+"""A small example plan, and helpers that execute it on real folders."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -15,21 +15,21 @@ from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.payloads.scene import SceneV1
 from filmgate.core.payloads.transcript import TranscriptSegmentV1
 from filmgate.core.plan import Done, Outcome, Plan, Producer, Settings, Skipped, stage
-from filmgate.core.ports import Bench, Clock, EventSink, Executor, Timed
+from filmgate.core.ports import Clock, EventSink, Executor, StageContext, Timed
 from filmgate.core.records import Asset, RunHead
 from filmgate.core.states import RunState, StageState
 from filmgate.engine.inputs import read_inputs
-from filmgate.engine.invocation import Invocation, Request, in_process
+from filmgate.engine.invocation import Invocation, Request, in_process_executor
 from filmgate.engine.runner import execute as run_plan
 from filmgate.store.home import Home
 from filmgate.store.run_directory import FolderRun
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-ME = Producer(name="tests", version="1")
+PRODUCER = Producer(name="tests", version="1")
 
 
 class Letters(BaseModel):
-    """What the first stage finds."""
+    """Output of the first stage."""
 
     letters: list[str]
 
@@ -46,46 +46,46 @@ WORDS = artifacts("words.jsonl", "transcript.segment")
 
 
 @stage(makes=[LETTERS], settings=LetterSettings)
-def read(bench: Bench, settings: LetterSettings) -> Outcome:
-    """The letters of the source."""
-    text = bench.source.read_text()
+def read(context: StageContext, settings: LetterSettings) -> Outcome:
+    """Read the letters of the source."""
+    text = context.source.read_text()
     if text.startswith("!"):
-        raise RuntimeError("the source is cursed")
+        raise RuntimeError("the source is invalid")
     letters = list(text)[: settings.limit]
-    bench.write_document(LETTERS, Letters(letters=letters))
-    return Done(producer=ME, counts={"letters": len(letters)})
+    context.write_document(LETTERS, Letters(letters=letters))
+    return Done(producer=PRODUCER, counts={"letters": len(letters)})
 
 
 @stage(requires=["read"], makes=[SCENES])
-def part(bench: Bench, settings: Settings) -> Outcome:
-    """A scene a letter."""
-    letters = bench.read_document(LETTERS, Letters).letters
+def part(context: StageContext, settings: Settings) -> Outcome:
+    """Make one scene per letter."""
+    letters = context.read_document(LETTERS, Letters).letters
     if not letters:
         return Skipped("no letters")
-    count = bench.write_artifacts(SCENES, scenes_of(len(letters)))
-    return Done(producer=ME, counts={"scenes": count})
+    count = context.write_artifacts(SCENES, scenes_of(len(letters)))
+    return Done(producer=PRODUCER, counts={"scenes": count})
 
 
 @stage(requires=["read"], uses=["part"], makes=[WORDS])
-def speak(bench: Bench, settings: Settings) -> Outcome:
-    """A segment a letter."""
-    letters = bench.read_document(LETTERS, Letters).letters
-    bench.write_artifacts(WORDS, segments_of(letters))
-    return Done(producer=ME, counts={"segments": len(letters)})
+def speak(context: StageContext, settings: Settings) -> Outcome:
+    """Make one transcript segment per letter."""
+    letters = context.read_document(LETTERS, Letters).letters
+    context.write_artifacts(WORDS, segments_of(letters))
+    return Done(producer=PRODUCER, counts={"segments": len(letters)})
 
 
 PLAN = Plan(pipeline="letters", stages=(read, part, speak))
 
 
 def scenes_of(count: int) -> Iterable[Timed]:
-    """Adjoining scenes of a second each."""
+    """Adjoining scenes of one second each."""
     for number in range(count):
         payload = SceneV1(scene_index=number, method="cut", score=1.0, frame_number=number * 25)
         yield Timed(number * 1000, number * 1000 + 1000, payload)
 
 
 def segments_of(texts: Iterable[str]) -> Iterable[Timed]:
-    """A segment a second."""
+    """One segment of 900 ms per second."""
     for number, text in enumerate(texts):
         payload = TranscriptSegmentV1(text=text, speaker=None, confidence=None, language="en")
         yield Timed(number * 1000, number * 1000 + 900, payload)
@@ -100,10 +100,10 @@ def reserve_run(
     run_id: str | None = None,
     config: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> FolderRun:
-    """A fresh run directory of the plan on one source file."""
+    """Create a run directory of the plan for one source file."""
     resolved = plan.config(config or {})
 
-    def head(chosen: RunId) -> RunHead:
+    def make_head(run_id: RunId) -> RunHead:
         return RunHead.of(
             plan,
             producer="tests",
@@ -115,19 +115,19 @@ def reserve_run(
                 media={},
             ),
             source_sha_map={source.name: digest(source.read_bytes())},
-            run_id=chosen,
+            run_id=run_id,
             env="test",
             profile="balanced",
             config=resolved,
             created_at=MOMENT,
         )
 
-    chosen = RunId(run_id) if run_id else None
-    return Home(home).reserve(head, run_id=chosen, now=MOMENT)
+    chosen_id = RunId(run_id) if run_id else None
+    return Home(home).reserve(make_head, run_id=chosen_id, now=MOMENT)
 
 
-class Witness:
-    """An observer that remembers how each stage ended, and which of them really ran."""
+class RecordingObserver:
+    """An observer that records how each stage ended, and which stages did work."""
 
     def __init__(self) -> None:
         self.ended: dict[str, StageState] = {}
@@ -151,26 +151,26 @@ def execute(
     *,
     plan: Plan = PLAN,
     stages: Iterable[str] = (),
-    witness: Witness | None = None,
-    executor: Callable[[int], Executor] = in_process,
+    observer: RecordingObserver | None = None,
+    executor: Callable[[int], Executor] = in_process_executor,
     clock: Clock = lambda: MOMENT,
     sinks: tuple[EventSink, ...] = (),
     **request: Any,
 ) -> Manifest:
-    """One invocation."""
-    chosen = tuple(stages)
+    """Execute one invocation; return the manifest."""
+    selected = tuple(stages)
     return run_plan(
         Invocation(
             plan=plan,
             run=run,
             inputs=read_inputs({source.name: source}, lambda done, total: None),
             request=Request(
-                stages=plan.select(chosen),
-                named=plan.select(chosen) if chosen else frozenset(),
+                stages=plan.select(selected),
+                named=plan.select(selected) if selected else frozenset(),
                 **request,
             ),
             registry=BUILT_IN,
-            observer=witness or Witness(),
+            observer=observer or RecordingObserver(),
             clock=clock,
             executor=executor,
             sinks=sinks,
@@ -178,16 +178,16 @@ def execute(
     )
 
 
-def finished(tmp_path: Path, source: Path) -> FolderRun:
-    """A run that ended well."""
+def finished_run(tmp_path: Path, source: Path) -> FolderRun:
+    """A successful run of the plan."""
     run = reserve_run(tmp_path / "home", source)
     assert execute(run, source).status is RunState.SUCCESS
     return run
 
 
 def artifact_bytes(run: FolderRun, plan: Plan = PLAN) -> dict[str, bytes]:
-    """Every artifact file of a run."""
-    paths = [contract.path for each in plan.stages for contract in each.makes]
+    """Contents of every artifact file of a run, by path."""
+    paths = [contract.path for stage in plan.stages for contract in stage.makes]
     return {
         path: (run.folder / path).read_bytes() for path in paths if (run.folder / path).exists()
     }

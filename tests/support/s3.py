@@ -1,4 +1,4 @@
-"""A server that speaks S3, and stores on it."""
+"""A server that speaks S3, and object stores on it."""
 
 import logging
 import os
@@ -13,14 +13,21 @@ from moto.server import ThreadedMotoServer
 from filmgate.core.objects import ObjectStore
 from filmgate.store.addresses import S3Options, open_store
 
-KEYS = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests"}
-REAL = ("FILMGATE_TEST_S3_ENDPOINT", "FILMGATE_TEST_S3_KEY", "FILMGATE_TEST_S3_SECRET")
-"""A real server, for `make test-s3`: its address, and a key that may make buckets."""
+FAKE_KEYS = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests"}
+REAL_SERVER_VARIABLES = (
+    "FILMGATE_TEST_S3_ENDPOINT",
+    "FILMGATE_TEST_S3_KEY",
+    "FILMGATE_TEST_S3_SECRET",
+)
+"""Variables with the address and keys of a real server, for `make test-s3`.
+
+The keys must allow to create buckets.
+"""
 
 
 @contextmanager
 def moto_server() -> Iterator[str]:
-    """A server in this process, with nothing in it; its address."""
+    """Run an empty server in this process; yield its address."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -33,9 +40,9 @@ def moto_server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
-    """A server that speaks S3: the real one where there is one, else moto's."""
-    endpoint, key, secret = (os.environ.get(name) for name in REAL)
-    keys = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret} if endpoint else KEYS
+    """Address of a server that speaks S3: the real one if it is configured, else moto's."""
+    endpoint, key, secret = (os.environ.get(name) for name in REAL_SERVER_VARIABLES)
+    keys = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret} if endpoint else FAKE_KEYS
     with pytest.MonkeyPatch.context() as patch:
         for name, value in keys.items():
             patch.setenv(name, value or "")
@@ -48,7 +55,7 @@ def s3_endpoint() -> Iterator[str]:
 
 
 def new_bucket(endpoint: str) -> str:
-    """An empty bucket of one's own."""
+    """Create an empty bucket; return its name."""
     name = f"tests-{uuid4().hex[:12]}"
     boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1").create_bucket(Bucket=name)
     return name
@@ -56,7 +63,7 @@ def new_bucket(endpoint: str) -> str:
 
 @pytest.fixture
 def bucket(s3_endpoint: str) -> ObjectStore:
-    """A store in a bucket of its own, below a prefix."""
+    """A store below a prefix of a new bucket."""
     return open_store(
         f"s3://{new_bucket(s3_endpoint)}/some/prefix", S3Options(endpoint=s3_endpoint)
     )

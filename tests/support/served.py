@@ -1,6 +1,5 @@
-"""A service that is served: the installed command, on a port of its own."""
+"""Run `filmgate serve` as a subprocess on a free port."""
 
-import json
 import os
 import signal
 import subprocess
@@ -17,13 +16,14 @@ import httpx
 from filmgate.client import Client
 
 LIGHT = {f"{stage}.enabled": False for stage in ("detect", "body_tracking", "ocr", "pdf")}
-"""An episode without models."""
+"""Settings of an episode run without models."""
 
 PATIENCE_S = 60
+"""Time limit for the service to start, to stop or to reach an expected state, in seconds."""
 
 
 class Served:
-    """A running `filmgate serve`."""
+    """A running `filmgate serve`, and clients with an admin's token."""
 
     def __init__(self, home: Path, *arguments: str, **env: str) -> None:
         self.home = home
@@ -36,6 +36,7 @@ class Served:
         self.start()
 
     def start(self, port: int = 0) -> None:
+        """Start the service, and exchange its one-time link for a token."""
         command = [sys.executable, "-m", "filmgate", "serve", "--port", str(port)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -46,17 +47,17 @@ class Served:
                 stderr=log,
                 start_new_session=True,
             )
-        found: list[str] = []
-        reader = threading.Thread(target=lambda: found.append(self._line()), daemon=True)
+        lines: list[str] = []
+        reader = threading.Thread(target=lambda: lines.append(self._read_line()), daemon=True)
         reader.start()
         reader.join(PATIENCE_S)
-        self.link = "".join(found)
+        self.link = "".join(lines)
         assert self.link, self.log.read_text()
         self.url, _, _ = self.link.partition("/enter?")
         if not self.token:
             self.token = httpx.post(self.link).json()["token"]
 
-    def _line(self) -> str:
+    def _read_line(self) -> str:
         assert self.process.stdout is not None
         return self.process.stdout.readline().decode().strip()
 
@@ -65,13 +66,16 @@ class Served:
         return int(self.url.rpartition(":")[2])
 
     def client(self, token: str | None = None) -> Client:
+        """Return a client of the service; default: with the admin's token."""
         return Client(self.url, token or self.token)
 
     def http(self, token: str | None = None, **options: Any) -> httpx.Client:
+        """Return an HTTP client with a token; default: the admin's."""
         headers = {"authorization": f"Bearer {token or self.token}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30, **options)
 
     def filmgate(self, *arguments: str) -> str:
+        """Run a command with the service's home and database; return its output."""
         done = subprocess.run(
             [sys.executable, "-m", "filmgate", *arguments],
             env=self.env,
@@ -83,30 +87,31 @@ class Served:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.strip()
 
-    def token_of(self, user: str, scope: str) -> str:
+    def create_token(self, user: str, scope: str) -> str:
         return self.filmgate("tokens", "create", user, "--scope", scope)
 
     def stop(self) -> int:
+        """Stop the service; return its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self._gone()
+        return self._wait()
 
     def kill(self) -> None:
         self.process.kill()
-        self._gone()
+        self._wait()
 
-    def _gone(self) -> int:
+    def _wait(self) -> int:
         code = self.process.wait(PATIENCE_S)
         if self.process.stdout is not None:
             self.process.stdout.close()
         return code
 
-    def told(self) -> str:
+    def read_log(self) -> str:
         return self.log.read_text()
 
 
 @contextmanager
 def served(home: Path, *arguments: str, **env: str) -> Iterator[Served]:
-    """Serve for the length of a block."""
+    """Run the service in a block."""
     service = Served(home, *arguments, **env)
     try:
         yield service
@@ -115,8 +120,8 @@ def served(home: Path, *arguments: str, **env: str) -> Iterator[Served]:
 
 
 @contextmanager
-def worker(service: Served, *arguments: str, **env: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker of one's own beside a service."""
+def run_worker(service: Served, *arguments: str, **env: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a separate worker for a service in a block."""
     with service.log.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "filmgate", "worker", *arguments],
@@ -133,17 +138,17 @@ def worker(service: Served, *arguments: str, **env: str) -> Iterator[subprocess.
             process.wait(PATIENCE_S)
 
 
-def until(is_so: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
-    """Wait until something is so; what it was then."""
+def until(condition: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
+    """Wait until a condition returns a true value; return that value."""
     deadline = time.monotonic() + patience_s
-    while not (found := is_so()):
-        assert time.monotonic() < deadline, "it never became so"
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.1)
-    return found
+    return value
 
 
-def error_of(response: httpx.Response) -> dict[str, Any]:
-    """The one error body."""
-    told = response.json()
-    assert set(told) == {"error", "message", "details", "timestamp"}, told
-    return dict(json.loads(response.text))
+def error_body(response: httpx.Response) -> dict[str, Any]:
+    """Return the body of an error response, after a check of its fields."""
+    body = response.json()
+    assert set(body) == {"error", "message", "details", "timestamp"}, body
+    return dict(body)

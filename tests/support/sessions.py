@@ -1,4 +1,4 @@
-"""Recordings that are derived from others."""
+"""Recordings derived from other recordings."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 import av
 import numpy as np
 
-from filmgate.tools.demo_sessions import recording
+from filmgate.tools.sample_sessions import open_recording
 
 
 def variants(source: Path, folder: Path, *, size: tuple[int, int] = (320, 180)) -> dict[str, Path]:
-    """A recording as it would be with bars above and below, left and right, in a corner, and in
-    the dark; decoded and encoded anew once, and small."""
+    """Write reduced variants of a recording: with bars above and below, with bars left and right,
+    in a corner, and dark; return their paths by name. Each is decoded and encoded once."""
     wide, high = size
     places = {
         "letterboxed": (0, high // 8, wide, high - high // 4),
@@ -21,7 +21,9 @@ def variants(source: Path, folder: Path, *, size: tuple[int, int] = (320, 180)) 
     }
     paths = {name: folder / f"{name}.mp4" for name in places}
     with ExitStack() as stack, av.open(str(source)) as container:
-        writers = {name: stack.enter_context(recording(path, size)) for name, path in paths.items()}
+        writers = {
+            name: stack.enter_context(open_recording(path, size)) for name, path in paths.items()
+        }
         for frame in container.decode(video=0):
             small = frame.reformat(width=wide, height=high, format="rgb24").to_ndarray()
             for name, (left, top, w, h) in places.items():

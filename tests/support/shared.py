@@ -1,4 +1,4 @@
-"""What is dear to make is made once, whichever worker of a session of tests comes first."""
+"""Expensive test data that is created once and shared by all workers of a test session."""
 
 import fcntl
 import os
@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 SESSION = "PYTEST_XDIST_TESTRUNUID"
-"""The variable that tells workers of one session apart from those of another."""
+"""The variable that identifies the test session to which a worker belongs."""
 
 
 @contextmanager
 def shared_folder(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
-    """A folder that all workers of the session have in common; inside the block, one at a time.
+    """Return a folder that all workers of the session share; one worker at a time is in the block.
 
-    For its owner alone, as the folder of each test: the embedded database keeps to who may enter
-    the place where it was made.
+    Only its owner may enter it, as in the folder of each test: the embedded database requires the
+    same permissions as where it was created.
     """
     folder = factory.getbasetemp().parent / f"{name}-{os.environ.get(SESSION, 'alone')}"
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Faults put into the system calls of a child process from outside, with strace."""
+"""Injects faults into the system calls of a child process, with strace."""
 
 import os
 import re
@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE_S = 60.0
-"""A child that takes longer hangs."""
+TIMEOUT_S = 60.0
+"""Maximum number of seconds for a child; one that takes longer hangs."""
 
 _LINE = re.compile(r"(?P<pid>\d+) +(?P<name>\w+)\((?P<rest>.*)")
 
@@ -19,61 +19,61 @@ _ATTACHED = re.compile(r" attached( with \d+ threads)?$", re.M)
 
 @dataclass(frozen=True)
 class Call:
-    """A system call that a process's first thread made."""
+    """A system call of a process's first thread."""
 
     name: str
     ordinal: int
-    """Among its calls of that name, from 1: as strace counts."""
+    """Number of the call among the calls with that name, from 1, as strace counts."""
     rest: str
-    """Arguments and result, in strace's words."""
+    """Arguments and result, as strace prints them."""
 
     @property
     def changes_disk(self) -> bool:
-        """Whether it may leave the disk another; opening does only where it may create."""
+        """Whether it may change the disk; opening does only if it may create a file."""
         return not self.name.startswith("open") or "O_CREAT" in self.rest
 
 
 @dataclass(frozen=True)
-class Traced:
-    """How a child ended, and what it had called."""
+class TracedChild:
+    """Exit code and system calls of a child."""
 
     exit_code: int
     """Negative for a signal."""
     calls: tuple[Call, ...]
 
 
-def why_not(scratch: Path) -> str | None:
-    """Why no child can be traced here; None where one can."""
+def why_unavailable(scratch: Path) -> str | None:
+    """Why strace cannot trace a child here; None if it can."""
     if shutil.which("strace") is None:
-        return "there is no strace here"
+        return "strace is not installed"
     try:
-        traced(lambda: None, scratch / "probe", ("write",))
+        trace_child(lambda: None, scratch / "probe", ("write",))
     except PermissionError as error:
-        return f"strace may not attach to a child here: {error}"
+        return f"strace is not permitted to attach to a child: {error}"
     return None
 
 
-def traced(
+def trace_child(
     work: Callable[[], object], log: Path, names: Iterable[str], *, inject: str | None = None
-) -> Traced:
-    """Fork, attach to the child, and let it work; counting starts at the attach.
+) -> TracedChild:
+    """Fork, attach to the child, and let it work; calls are counted from the attachment on.
 
-    `inject`: a fault in strace's words. Raises PermissionError where strace may not attach.
+    `inject`: a fault, as an argument of strace. Raises PermissionError if strace may not attach.
     """
     child = os.fork()
     if not child:
         _wait_and_work(work)
     try:
         os.waitpid(child, os.WUNTRACED)
-        _follow(child, log, names, inject)
+        _run_strace(child, log, names, inject)
     finally:
-        os.kill(child, signal.SIGKILL)  # It is a zombie by now, unless strace failed.
+        os.kill(child, signal.SIGKILL)  # it is a zombie now, unless strace failed
         _, status = os.waitpid(child, 0)
-    return Traced(os.waitstatus_to_exitcode(status), tuple(_calls(child, log.read_text())))
+    return TracedChild(os.waitstatus_to_exitcode(status), tuple(_calls(child, log.read_text())))
 
 
 def _wait_and_work(work: Callable[[], object]) -> None:
-    """The child: begins once it is watched, and never comes back."""
+    """Work in the child, after the parent has attached strace; never returns."""
     try:
         os.kill(os.getpid(), signal.SIGSTOP)
         work()
@@ -81,19 +81,19 @@ def _wait_and_work(work: Callable[[], object]) -> None:
         os._exit(0)
 
 
-def _follow(child: int, log: Path, names: Iterable[str], inject: str | None) -> None:
+def _run_strace(child: int, log: Path, names: Iterable[str], inject: str | None) -> None:
     chosen = ["-e", f"trace={','.join(f'?{name}' for name in names)}"]
     fault = ["-e", f"inject={inject}"] if inject else []
     command = ["strace", "-f", "-y", "-o", str(log), *chosen, *fault, "-p", str(child)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
         assert strace.stderr is not None
-        said = strace.stderr.readline()
-        if not _ATTACHED.search(said):
+        first_line = strace.stderr.readline()
+        if not _ATTACHED.search(first_line):
             strace.kill()
-            raise PermissionError(said.strip())
+            raise PermissionError(first_line.strip())
         os.kill(child, signal.SIGCONT)
         try:
-            strace.wait(PATIENCE_S)
+            strace.wait(TIMEOUT_S)
         finally:
             strace.kill()
 
@@ -101,8 +101,8 @@ def _follow(child: int, log: Path, names: Iterable[str], inject: str | None) -> 
 def _calls(pid: int, trace: str) -> Iterable[Call]:
     counts: dict[str, int] = {}
     for line in trace.splitlines():
-        found = _LINE.match(line)
-        if found and int(found["pid"]) == pid:
-            name = found["name"]
+        match = _LINE.match(line)
+        if match and int(match["pid"]) == pid:
+            name = match["name"]
             counts[name] = counts.get(name, 0) + 1
-            yield Call(name, counts[name], found["rest"])
+            yield Call(name, counts[name], match["rest"])

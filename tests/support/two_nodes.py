@@ -1,4 +1,4 @@
-"""A Ray cluster of two nodes on this machine, one of which can be killed."""
+"""A Ray cluster of two nodes on this machine; one of them can be killed."""
 
 import os
 import signal
@@ -17,23 +17,23 @@ TESTS = str(Path(__file__).parents[1])
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> "Iterator[Cluster]":
-    """Two nodes; `RAY_ADDRESS` names them."""
-    import ray  # heavy, and few tests want it
+    """A cluster of two nodes; `RAY_ADDRESS` is its address."""
+    import ray  # heavy, and few tests need it
     from ray.cluster_utils import Cluster
 
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([TESTS, *sys.path]))
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    made.add_node(num_cpus=2)
-    made.wait_for_nodes()
-    monkeypatch.setenv("RAY_ADDRESS", made.address)
-    yield made
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster.add_node(num_cpus=2)
+    cluster.wait_for_nodes()
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    yield cluster
     ray.shutdown()
-    made.shutdown()  # type: ignore[no-untyped-call] # as Ray has it
+    cluster.shutdown()  # type: ignore[no-untyped-call] # not annotated in Ray
 
 
-def kill_a_node(cluster: "Cluster") -> None:
-    """End the node that is not the head, at once."""
+def kill_worker_node(cluster: "Cluster") -> None:
+    """Kill the processes of the node that is not the head."""
     node = next(iter(cluster.worker_nodes))
     for processes in node.all_processes.values():
-        for each in processes:
-            os.kill(each.process.pid, signal.SIGKILL)
+        for process in processes:
+            os.kill(process.process.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Where a film is cut, on measured changes."""
+"""Cut detection from measured changes."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -40,48 +40,48 @@ def with_peaks(length: int, *peaks: int) -> list[float]:
     return [GREAT if index in peaks else CALM for index in range(length)]
 
 
-def test_a_great_change_that_stands_out_is_a_cut() -> None:
+def test_a_large_change_that_exceeds_its_neighbours_is_a_cut() -> None:
     assert entries(film(with_peaks(60, 20, 40))) == [20, 40]
 
 
-def test_great_changes_all_the_time_are_motion() -> None:
+def test_continuous_large_changes_are_motion() -> None:
     assert entries(film([GREAT] * 60)) == []
 
 
-def test_a_picture_that_comes_back_was_only_lit_up() -> None:
+def test_a_change_after_which_the_picture_returns_is_a_flash() -> None:
     assert entries(film(with_peaks(60, 20), bridge=0.05)) == []
 
 
-def test_of_two_cuts_too_close_together_the_stronger_is_kept() -> None:
+def test_of_two_cuts_that_are_too_close_the_stronger_is_used() -> None:
     changes = with_peaks(60, 20, 27)
     changes[27] = 2 * GREAT
     assert entries(film(changes)) == [27]
 
 
-def test_slides_shown_for_seconds_are_scenes_each() -> None:
+def test_each_slide_shown_for_seconds_is_a_scene() -> None:
     assert entries(film([0.0, GREAT, GREAT, GREAT], frame_ms=5000)) == [1, 2, 3]
 
 
 @pytest.mark.parametrize(("black_frames", "found"), [(30, [45]), (5, [])])
-def test_black_that_is_held_parts_two_scenes(black_frames: int, found: list[int]) -> None:
+def test_long_black_separates_two_scenes(black_frames: int, found: list[int]) -> None:
     luma = [80.0] * 15 + [0.0] * black_frames + [80.0] * 30
     changes = film([0.0] * len(luma), luma=luma)
     assert entries(changes) == found
 
 
-def test_black_at_the_start_or_the_end_parts_nothing() -> None:
+def test_black_at_the_start_or_the_end_separates_nothing() -> None:
     luma = [0.0] * 40 + [80.0] * 40 + [0.0] * 40
     assert entries(film([0.0] * len(luma), luma=luma)) == []
 
 
-def test_black_that_a_hard_cut_leads_into_is_parted_there_and_only_there() -> None:
+def test_a_hard_cut_into_black_is_the_only_cut() -> None:
     luma = [80.0] * 20 + [0.0] * 40 + [80.0] * 20
     changes = film(with_peaks(80, 20), luma=luma)
     assert entries(changes) == [20]
 
 
 @given(st.lists(st.floats(0, 255), min_size=1, max_size=120), st.integers(1, 2000))
-def test_scenes_cover_the_film_without_gap_or_overlap(changes: list[float], frame_ms: int) -> None:
+def test_scenes_cover_the_video_without_gap_or_overlap(changes: list[float], frame_ms: int) -> None:
     measured = film(changes, frame_ms=frame_ms)
     settings = CutSettings()
     cuts = find_cuts(measured, settings)

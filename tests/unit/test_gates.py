@@ -2,7 +2,7 @@
 
 import pytest
 
-from filmgate.core.gates import FileFacts, Footing, ReasonCode, check_footings
+from filmgate.core.gates import FileFacts, ReasonCode, UpstreamState, check_upstreams
 from filmgate.core.records import ArtifactRef
 from filmgate.core.states import StageState
 
@@ -23,8 +23,8 @@ def ref(path: str, *, version: int = 1) -> ArtifactRef:
     )
 
 
-def success(*refs: ArtifactRef) -> Footing:
-    return Footing(
+def success(*refs: ArtifactRef) -> UpstreamState:
+    return UpstreamState(
         stage="upstream",
         state=StageState.SUCCESS,
         artifacts=refs,
@@ -34,13 +34,13 @@ def success(*refs: ArtifactRef) -> Footing:
 
 def test_a_gate_is_open_when_every_file_is_what_the_record_says() -> None:
     facts = {"a.json": FileFacts(size_bytes=10, sha256=SHA)}
-    assert check_footings("stage", [success(ref("a.json"))], facts).is_open
+    assert check_upstreams("stage", [success(ref("a.json"))], facts).is_open
 
 
 def test_all_reasons_are_told_at_once_each_with_expected_got_and_action() -> None:
     facts = {"b.json": FileFacts(size_bytes=9, sha256="b" * 64), "c.json": FileFacts(10, SHA)}
-    footing = success(ref("a.json"), ref("b.json"), ref("c.json", version=7))
-    verdict = check_footings("stage", [footing], facts)
+    upstream = success(ref("a.json"), ref("b.json"), ref("c.json", version=7))
+    verdict = check_upstreams("stage", [upstream], facts)
     assert [(reason.code, reason.path) for reason in verdict.reasons] == [
         (ReasonCode.MISSING_ARTIFACT, "a.json"),
         (ReasonCode.DIGEST_MISMATCH, "b.json"),
@@ -62,9 +62,9 @@ def test_all_reasons_are_told_at_once_each_with_expected_got_and_action() -> Non
 def test_a_stage_below_that_is_no_success_closes_the_gate(
     state: StageState, code: ReasonCode
 ) -> None:
-    verdict = check_footings("stage", [Footing(stage="upstream", state=state)], {})
+    verdict = check_upstreams("stage", [UpstreamState(stage="upstream", state=state)], {})
     assert [reason.code for reason in verdict.reasons] == [code]
 
 
 def test_a_stage_below_that_was_skipped_closes_no_gate() -> None:
-    assert check_footings("s", [Footing(stage="u", state=StageState.SKIPPED)], {}).is_open
+    assert check_upstreams("s", [UpstreamState(stage="u", state=StageState.SKIPPED)], {}).is_open

@@ -136,14 +136,16 @@ def test_a_lift_that_is_not_there_or_leads_back_or_astray_is_refused() -> None:
     good = {"scene_index": 0, "method": "cut", "score": None, "frame_number": 0}
     with pytest.raises(SchemaNotFoundError, match="'scene' version 4"):
         LIFTED.lift("scene", 1, good, to=4)
-    with pytest.raises(Invalid, match="brought back"):
+    with pytest.raises(Invalid, match="cannot be converted to an earlier version"):
         LIFTED.lift("scene", 3, {"name": "x", "is_long": True}, to=2)
-    with pytest.raises(Invalid, match="this is no scene version 3"):
+    with pytest.raises(Invalid, match="payload is not a valid scene version 3"):
         LIFTED.lift("scene", 2, {"name": 7}, to=3)
     orphan = Registry(
         ArtifactType(name="scene", version=n, model=m) for n, m in ((1, SceneV1), (2, SceneV2))
     )
-    with pytest.raises(SchemaNotFoundError, match="nothing makes scene version 2"):
+    with pytest.raises(
+        SchemaNotFoundError, match="scene version 1 cannot be upgraded to version 2"
+    ):
         orphan.lift("scene", 1, good, to=2)
 
 
@@ -156,7 +158,7 @@ def test_two_contracts_of_one_type_and_version_are_refused() -> None:
 
 @pytest.mark.parametrize("name", ["", "Scene", "a b", "a..b", "a:b", "a/b", "1a", "a."])
 def test_a_type_is_called_so_that_its_name_is_safe_in_ids_and_paths(name: str) -> None:
-    with pytest.raises(ValueError, match="is called like"):
+    with pytest.raises(ValueError, match=r"artifact type .* is invalid"):
         ArtifactType(name=name, version=1, model=SceneV1)
 
 
@@ -167,7 +169,7 @@ def test_a_record_never_ends_before_it_starts(start: int, end: int) -> None:
         line = ArtifactLine.model_validate(fields)
         assert ArtifactLine.model_validate_json(line.to_bytes()) == line
     else:
-        with pytest.raises(ValidationError, match="starts before it ends"):
+        with pytest.raises(ValidationError, match="ends before it starts"):
             ArtifactLine.model_validate(fields)
 
 

@@ -10,13 +10,13 @@ from filmgate.core.errors import FilmgateError, Invalid, Unavailable
 from filmgate.core.files import binary
 from filmgate.core.pipeline import Pipeline
 from filmgate.core.plan import Done, Outcome, Plan, Settings, Stage, stage
-from filmgate.core.ports import Bench
-from support.runs import ME, PLAN
+from filmgate.core.ports import StageContext
+from support.runs import PLAN, PRODUCER
 
 
 def named(name: str, *paths: str, requires: tuple[str, ...] = ()) -> Stage:
-    def work(bench: Bench, settings: Settings) -> Outcome:
-        return Done(producer=ME)
+    def work(bench: StageContext, settings: Settings) -> Outcome:
+        return Done(producer=PRODUCER)
 
     work.__name__ = name
     made = [binary(path, schema="test") for path in paths]
@@ -54,7 +54,7 @@ def test_two_files_of_one_stem_are_told_apart_by_a_key() -> None:
     "name", ["", "..", "a.b", "a/b", "a b", "a,b", "<lambda>", "é", "1", "a\n"]
 )
 def test_a_name_that_no_stage_may_have_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="no name for a stage"):
+    with pytest.raises(ValueError, match=r"stage name .* is invalid"):
         Plan(pipeline="p", stages=(named(name),))
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filmgate.core.redaction import REDACTED, redact, redact_text, storable
+from filmgate.core.redaction import REDACTED, redact, redact_text, to_json_value
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -85,12 +85,12 @@ def test_numbers_are_no_secrets(key: str) -> None:
 
 @pytest.mark.parametrize("text", ["=" + "a." * 40_000, "a@" * 20_000, "://" + ":" * 40_000])
 def test_a_hostile_text_is_cut_and_read_in_one_go(text: str) -> None:
-    assert len(redact_text(storable(text))) < 21_000
+    assert len(redact_text(to_json_value(text))) < 21_000
 
 
 @pytest.mark.parametrize("value", [b"\xff", float("nan"), object(), "caf\udce9", {1: {2}}])
 def test_what_json_cannot_hold_is_told_as_text(value: object) -> None:
-    json.dumps(storable([value]), allow_nan=False).encode()
+    json.dumps(to_json_value([value]), allow_nan=False).encode()
 
 
 @given(JSON)

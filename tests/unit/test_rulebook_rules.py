@@ -1,4 +1,4 @@
-"""What is decided about books: their text, furniture, contents, paragraphs, chunks and graph."""
+"""Rules of books: text, page headers, tables of contents, paragraphs, chunks and graph."""
 
 from collections import Counter
 from typing import Any
@@ -18,26 +18,26 @@ from filmgate.core.rulebook import (
     Graph,
     Method,
     Toc,
-    edition_of,
+    make_edition,
 )
-from filmgate.pipelines.rulebook.rules.changes import Printing, cleanup
-from filmgate.pipelines.rulebook.rules.chunking import chunks
-from filmgate.pipelines.rulebook.rules.contents import contents
-from filmgate.pipelines.rulebook.rules.linking import graph
-from filmgate.pipelines.rulebook.rules.mentions import mentions, spellings
+from filmgate.pipelines.rulebook.rules.changes import Printing, compare_printings
+from filmgate.pipelines.rulebook.rules.chunking import chunk_book
+from filmgate.pipelines.rulebook.rules.contents import find_contents
+from filmgate.pipelines.rulebook.rules.linking import build_graph
+from filmgate.pipelines.rulebook.rules.mentions import find_mentions, index_spellings
 from filmgate.pipelines.rulebook.rules.page_headers import mark_page_headers
-from filmgate.pipelines.rulebook.rules.sections import sections
-from filmgate.pipelines.rulebook.rules.terms import dictionary, kind_named, singular
-from filmgate.pipelines.rulebook.rules.text import cleaned, folded, joined, key
-from filmgate.tools.books.parting import Range, chapters, parting
+from filmgate.pipelines.rulebook.rules.sections import build_sections
+from filmgate.pipelines.rulebook.rules.terms import build_dictionary, kind_from_title, to_singular
+from filmgate.pipelines.rulebook.rules.text import clean_text, fold_text, join_lines, match_key
+from filmgate.tools.books.page_ranges import PageRange, chapter_ranges, split_by_size
 from filmgate.tools.term_finder import AhoCorasick
-from filmgate.tools.words import names_in, spelling, words
+from filmgate.tools.words import name_candidates, normalise_name, words
 
 BODY, LARGE, LARGER = 10.0, 14.0, 20.0
 
 
 def page(number: int, *lines: tuple[str, float], foot: str = "", across: float = 200.0) -> Page:
-    """A page of one column; each line (text, size) below the one before, a foot at its end."""
+    """Make a page of one column from (text, size) of its lines, with a footer."""
     made, start, y = [], 0, 80.0
     for text, size in lines:
         box = (50.0, y, 50.0 + min(across, 6.0 * len(text)), y + size)
@@ -51,15 +51,15 @@ def page(number: int, *lines: tuple[str, float], foot: str = "", across: float =
 
 
 def book(pages: list[Page], *outline: tuple[int, str, int]) -> tuple[Toc, list[Page]]:
-    """What pass A makes of pages."""
+    """Read pages as pass A does."""
     marked = mark_page_headers(pages).pages
     facts = BookFacts(
         format=BookFormat.PDF,
         pages=len(pages),
         outline=tuple(OutlineEntry(level=v, title=t, page=p) for v, t, p in outline),
     )
-    found = contents(facts, marked)
-    listed, unlisted = sections("book", found, marked)
+    found = find_contents(facts, marked)
+    listed, unlisted = build_sections("book", found, marked)
     toc = Toc(
         source_id="0" * 64,
         book_id="book",
@@ -73,49 +73,49 @@ def book(pages: list[Page], *outline: tuple[int, str, int]) -> tuple[Toc, list[P
         attribution=None,
         sections=listed,
         unlisted=unlisted,
-        dictionary=dictionary((*listed, *unlisted)),
+        dictionary=build_dictionary((*listed, *unlisted)),
         remarks=(),
     )
     return toc, marked
 
 
-def enriched(toc: Toc, made: list[Chunk]) -> list[Enriched]:
-    known = spellings(toc.dictionary)
+def enrich(toc: Toc, chunk_list: list[Chunk]) -> list[Enriched]:
+    known = index_spellings(toc.dictionary)
     finder = AhoCorasick(known)
     return [
         Enriched(
-            chunk_id=each.chunk_id,
-            source_id=each.source_id,
-            normalized=folded(each.text),
+            chunk_id=chunk.chunk_id,
+            source_id=chunk.source_id,
+            normalized=fold_text(chunk.text),
             norm_ops=(),
-            entities=mentions(each.text, folded(each.text), finder, known),
+            entities=find_mentions(chunk.text, fold_text(chunk.text), finder, known),
             keywords=(),
         )
-        for each in made
+        for chunk in chunk_list
     ]
 
 
-def test_text_is_what_people_mean_and_not_what_typesetters_set() -> None:
-    assert cleaned("System\t\r \xa0Reference\t\r \xa0Document") == "System Reference Document"
-    assert cleaned("3rd-\xad\u2010\u2011level") == "3rd-level"
-    assert cleaned("adipisc\ufffeing") == "adipiscing"
-    assert cleaned("e\xadlision") == "elision"
-    assert cleaned("of\ufb01ce \u2011 well\u2010known") == "office - well-known"
-    assert joined(["a long line of a para-", "graph that goes on"]) == (
+def test_clean_text_removes_soft_hyphens_ligatures_and_extra_spaces() -> None:
+    assert clean_text("System\t\r \xa0Reference\t\r \xa0Document") == "System Reference Document"
+    assert clean_text("3rd-\xad\u2010\u2011level") == "3rd-level"
+    assert clean_text("adipisc\ufffeing") == "adipiscing"
+    assert clean_text("e\xadlision") == "elision"
+    assert clean_text("of\ufb01ce \u2011 well\u2010known") == "office - well-known"
+    assert join_lines(["a long line of a para-", "graph that goes on"]) == (
         "a long line of a para-graph that goes on"
     )
-    assert joined(["it is hy\xad", "phenated"]) == "it is hyphenated"
+    assert join_lines(["it is hy\xad", "phenated"]) == "it is hyphenated"
 
 
 @given(st.text())
-def test_cleaned_text_is_clean_and_stays_so(raw: str) -> None:
-    text = cleaned(raw)
-    assert cleaned(text) == text
+def test_cleaning_is_complete_and_idempotent(raw: str) -> None:
+    text = clean_text(raw)
+    assert clean_text(text) == text
     assert not set(text) & set("\xad\u2010\u2011\ufffe\t\r\n\x00")
     assert "  " not in text
 
 
-def test_what_repeats_in_margins_is_furniture_and_its_numbers_are_the_pages() -> None:
+def test_repeated_footers_are_marked_and_their_numbers_become_page_labels() -> None:
     pages = [
         page(n, (f"Chapter {n}", LARGER), ("Some text.", BODY), foot=f"The Weir {n + 4}")
         for n in range(1, 6)
@@ -123,30 +123,31 @@ def test_what_repeats_in_margins_is_furniture_and_its_numbers_are_the_pages() ->
     marked = mark_page_headers(pages).pages
     assert [each.label for each in marked] == ["5", "6", "7", "8", "9"]
     roles = [[line.role for line in each.lines] for each in marked]
-    assert roles == [[Role.TEXT, Role.TEXT, Role.FURNITURE]] * 5
+    assert roles == [[Role.TEXT, Role.TEXT, Role.PAGE_HEADER]] * 5
 
 
 def margins(number: int, *, top: str = "", bottom: str = "", text: str = "Some text.") -> Page:
-    """A page with lines in its margins, set apart from the text."""
-    made = page(number, (text, BODY), ("It goes on below.", BODY), ("And ends.", BODY), foot=bottom)
+    """Make a page with lines in its margins that are separated from the text."""
+    lines = [(text, BODY), ("It goes on below.", BODY), ("And ends.", BODY)]
+    without_top = page(number, *lines, foot=bottom)
     if not top:
-        return made
-    head = Line(start=900, text=top, box=(50.0, 20.0, 150.0, 30.0), size=BODY, font="Serif")
-    return made.model_copy(update={"lines": (head, *made.lines)})
+        return without_top
+    header = Line(start=900, text=top, box=(50.0, 20.0, 150.0, 30.0), size=BODY, font="Serif")
+    return without_top.model_copy(update={"lines": (header, *without_top.lines)})
 
 
-def left_out_of(pages: list[Page]) -> set[str]:
+def find_left_out(pages: list[Page]) -> set[str]:
     marked = mark_page_headers(pages).pages
-    return {line.text for each in marked for line in each.lines if line.role is Role.FURNITURE}
+    return {line.text for page in marked for line in page.lines if line.role is Role.PAGE_HEADER}
 
 
 @pytest.mark.parametrize(
     "number",
     ["{n}", "- {n} -", "Page {n}", "p. {n}", "{n} / 9", "The Weir {n}", "{n} | Weir", "Weir • {n}"],
 )
-def test_page_numbers_in_sequence_are_no_text(number: str) -> None:
+def test_page_numbers_in_sequence_are_not_text(number: str) -> None:
     pages = [margins(n, bottom=number.format(n=n + 4)) for n in range(1, 10)]
-    assert len(left_out_of(pages)) == 9
+    assert len(find_left_out(pages)) == 9
     assert [each.label for each in mark_page_headers(pages).pages] == [
         str(n + 4) for n in range(1, 10)
     ]
@@ -165,28 +166,28 @@ def test_page_numbers_in_sequence_are_no_text(number: str) -> None:
         "{} %",
     ],
 )
-def test_numbers_that_differ_are_text_unless_they_count_on_with_the_pages(field: str) -> None:
+def test_differing_numbers_are_text_unless_they_increase_with_the_pages(field: str) -> None:
     for values in ([14, 11, 14, 12, 14, 16, 14, 9], [3, 3, 3, 3, 4, 4, 4, 5]):
         pages = [margins(n, top=field.format(v)) for n, v in enumerate(values, start=1)]
-        assert left_out_of(pages) == set()
+        assert find_left_out(pages) == set()
 
 
-def test_a_number_glued_to_a_word_or_beside_a_single_one_is_text_even_in_sequence() -> None:
+def test_a_number_in_or_beside_a_single_word_is_text_even_in_sequence() -> None:
     for field in ("{}th-level evocation", "Challenge {}", "Challenge {} ({}00 XP)"):
         pages = [margins(n, top=field.format(n, n)) for n in range(1, 13)]
-        assert left_out_of(pages) == set()
+        assert find_left_out(pages) == set()
 
 
-def test_a_chapters_name_beside_a_page_number_is_no_text_where_chapters_count_alike() -> None:
+def test_chapter_names_beside_page_numbers_of_one_sequence_are_not_text() -> None:
     names = ["Spells"] * 5 + ["Feats"] * 5 + ["Monsters"] * 5
     pages = [margins(n, top=f"{name} {n + 20}") for n, name in enumerate(names, start=1)]
-    assert len(left_out_of(pages)) == 15
+    assert len(find_left_out(pages)) == 15
 
 
-def test_a_running_head_is_no_text_and_may_change_with_the_chapter() -> None:
+def test_a_running_head_is_not_text_and_may_change_with_the_chapter() -> None:
     heads = ["Chapter 3: Combat"] * 4 + ["Chapter 4: Combat"] * 4 + ["The Weir"] * 4
     pages = [margins(n, top=head) for n, head in enumerate(heads, start=1)]
-    assert left_out_of(pages) == set(heads)
+    assert find_left_out(pages) == set(heads)
     assert mark_page_headers(pages).left_out == [
         ("Chapter 3: Combat", 4),
         ("Chapter 4: Combat", 4),
@@ -194,14 +195,14 @@ def test_a_running_head_is_no_text_and_may_change_with_the_chapter() -> None:
     ]
 
 
-def test_a_head_on_every_second_page_is_no_text_and_words_on_scattered_pages_are() -> None:
+def test_a_header_on_every_second_page_is_not_text_but_words_on_scattered_pages_are() -> None:
     pages = [margins(n, top="The Weir" if n % 2 else "") for n in range(1, 12)]
-    assert left_out_of(pages) == {"The Weir"}
+    assert find_left_out(pages) == {"The Weir"}
     pages = [margins(n, top="Cantrip" if n % 4 == 1 else "") for n in range(1, 12)]
-    assert left_out_of(pages) == set()
+    assert find_left_out(pages) == set()
 
 
-def test_the_head_of_a_table_that_runs_on_is_text_on_every_page() -> None:
+def test_the_header_of_a_table_over_several_pages_is_text_on_every_page() -> None:
     rows = [("Treasure Value", BODY), *[(f"Gem {k} gp", BODY) for k in range(30)]]
     pages = []
     for number in range(1, 5):
@@ -213,16 +214,16 @@ def test_the_head_of_a_table_that_runs_on_is_text_on_every_page() -> None:
         ]
         pages.append(made.model_copy(update={"lines": tuple(moved)}))
     assert pages[0].lines[0].box == (50.0, 20.0, 134.0, 30.0)
-    assert left_out_of(pages) == set()
+    assert find_left_out(pages) == set()
 
 
 @given(st.lists(st.integers(0, 999), min_size=3, max_size=20), st.sampled_from(["HP {}", "{}"]))
-def test_no_number_is_left_out_that_does_not_count_on_with_its_neighbours(
+def test_a_number_is_left_out_only_if_it_increases_with_its_neighbours(
     values: list[int], field: str
 ) -> None:
     pages = [margins(n, bottom=field.format(v)) for n, v in enumerate(values, start=1)]
     for each in mark_page_headers(pages).pages:
-        if any(line.role is Role.FURNITURE for line in each.lines):
+        if any(line.role is Role.PAGE_HEADER for line in each.lines):
             own = values[each.page - 1]
             near = [
                 values[other - 1]
@@ -233,7 +234,7 @@ def test_no_number_is_left_out_that_does_not_count_on_with_its_neighbours(
             assert is_counting or near.count(own) + values.count(own) >= 3
 
 
-def test_an_outline_is_held_against_its_pages_and_typos_are_told() -> None:
+def test_an_outline_is_checked_against_its_pages_and_misspellings_are_reported() -> None:
     pages = [
         page(1, ("Spells", LARGER), ("Lightning Bolt", LARGE), ("A stroke of light.", BODY)),
         page(2, ("Kindle", LARGE), ("You light a lantern.", BODY)),
@@ -246,7 +247,7 @@ def test_an_outline_is_held_against_its_pages_and_typos_are_told() -> None:
         (1, "Nowhere at All", 2),
     )
     assert toc.contents is Method.OUTLINE
-    found = {each.title: each for each in toc.sections}
+    found = {section.title: section for section in toc.sections}
     assert found["Spells"].confidence == 1.0
     assert found["Spells"].page_end == 2
     bolt = found["Lighning Bolt"]
@@ -254,10 +255,10 @@ def test_an_outline_is_held_against_its_pages_and_typos_are_told() -> None:
     assert found["Table: Kindle"].printed == "Kindle"
     lost = found["Nowhere at All"]
     assert lost.place is None
-    assert "does not stand on its page" in lost.evidence
+    assert "not found on its page" in lost.evidence
 
 
-def test_headings_are_found_by_their_looks_where_there_is_no_outline() -> None:
+def test_headings_are_found_by_their_style_if_there_is_no_outline() -> None:
     pages = [
         page(
             n,
@@ -270,13 +271,13 @@ def test_headings_are_found_by_their_looks_where_there_is_no_outline() -> None:
     ]
     toc, _ = book(pages)
     assert toc.contents is Method.FONT_STYLE
-    assert [(each.level, each.title) for each in toc.sections[:2]] == [
+    assert [(section.level, section.title) for section in toc.sections[:2]] == [
         (1, "Part A"),
         (2, "The first half of a long heading over two lines"),
     ]
 
 
-def test_a_printed_table_of_contents_is_read_by_printed_numbers() -> None:
+def test_a_printed_table_of_contents_is_resolved_by_printed_page_numbers() -> None:
     names = ["Weirs", "Gates", "Lamps", "Boats", "Ropes", "Eels"]
     front = page(1, *[(f"{name} ........ {n + 10}", BODY) for n, name in enumerate(names)])
     body = [
@@ -285,7 +286,7 @@ def test_a_printed_table_of_contents_is_read_by_printed_numbers() -> None:
     ]
     toc, _ = book([front, *body])
     assert toc.contents is Method.PRINTED_CONTENTS
-    assert [(each.title, each.page_start) for each in toc.sections] == [
+    assert [(section.title, section.page_start) for section in toc.sections] == [
         (name, n + 2) for n, name in enumerate(names)
     ]
 
@@ -300,28 +301,28 @@ LINES = st.lists(
 def test_every_character_is_in_one_chunk_or_skipped_for_a_reason(text: list[Any]) -> None:
     pages = [page(n, *lines, foot=f"Weir {n}") for n, lines in enumerate(text, start=1)]
     toc, marked = book(pages)
-    made, account = chunks(toc, marked, {})
+    chunks, account = chunk_book(toc, marked, {})
     assert account.in_chunks + account.in_skipped == account.characters
     places = Counter(
         (span.page, place)
-        for each in made
-        if each.kind is not ChunkKind.ROW
-        for span in each.spans
+        for chunk in chunks
+        if chunk.kind is not ChunkKind.ROW
+        for span in chunk.spans
         for place in range(span.char_start, span.char_end)
     )
     assert all(count == 1 for count in places.values())
     for each in marked:
         for line in each.lines:
             inside = all((each.page, n) in places for n in range(line.start, line.end))
-            assert inside is (line.role is not Role.FURNITURE)
-    assert len({each.chunk_id for each in made}) == len(made)
+            assert inside is (line.role is not Role.PAGE_HEADER)
+    assert len({chunk.chunk_id for chunk in chunks}) == len(chunks)
 
 
-def test_a_sentence_that_is_added_makes_one_chunk_stale_and_no_other() -> None:
-    def ids(told: list[str]) -> set[str]:
-        lines = [(text, BODY) for text in told]
+def test_an_added_sentence_makes_one_chunk_stale() -> None:
+    def ids(sentences: list[str]) -> set[str]:
+        lines = [(text, BODY) for text in sentences]
         pages = [page(1, ("One", LARGER), *lines[:40]), page(2, *lines[40:])]
-        return {each.chunk_id for each in chunks(*book(pages), {})[0]}
+        return {chunk.chunk_id for chunk in chunk_book(*book(pages), {})[0]}
 
     text = [f"Sentence {n} of a long chapter tells of weirs and of gates." for n in range(90)]
     stale = []
@@ -333,7 +334,7 @@ def test_a_sentence_that_is_added_makes_one_chunk_stale_and_no_other() -> None:
     assert max(stale) <= 3
 
 
-def test_tables_have_rows_with_their_head_that_go_on_behind_a_page_break() -> None:
+def test_rows_have_the_header_of_their_table_also_after_a_page_break() -> None:
     def rows(number: int, *texts: str, head: str = "") -> Page:
         made = page(number, *[(text, BODY) for text in ([head] if head else []) + list(texts)])
         fonts = ["Sans-Bold" if line.text == head else "Sans" for line in made.lines]
@@ -347,21 +348,21 @@ def test_tables_have_rows_with_their_head_that_go_on_behind_a_page_break() -> No
         rows(1, "Lantern 7", "Rope 2", "Oil 1", head="Item Price"),
         rows(2, "Coat 12", "Bell 60", "Boathook 4"),
     ]
-    made, _ = chunks(*book(pages), {})
-    found = [each.text for each in made if each.kind is ChunkKind.ROW]
+    chunks, _ = chunk_book(*book(pages), {})
+    found = [chunk.text for chunk in chunks if chunk.kind is ChunkKind.ROW]
     assert found[0] == "Item Price\nLantern 7"
     assert found[-1] == "Item Price\nBoathook 4"
     assert all(
-        each.view_of in {e.chunk_id for e in made if e.kind is ChunkKind.TABLE}
-        for each in made
-        if each.kind is ChunkKind.ROW
+        chunk.view_of in {e.chunk_id for e in chunks if e.kind is ChunkKind.TABLE}
+        for chunk in chunks
+        if chunk.kind is ChunkKind.ROW
     )
 
 
 def titled(*names: str) -> list[tuple[str, float]]:
-    """A heading each, with a sentence below it."""
-    told = ("They are known to all who live by the weir.", BODY)
-    return [line for name in names for line in ((name, LARGE), told)]
+    """Make a heading of each name, with a sentence below it."""
+    sentence = ("They are known to all who live by the weir.", BODY)
+    return [line for name in names for line in ((name, LARGE), sentence)]
 
 
 SPELL_BOOK = [
@@ -391,11 +392,11 @@ SPELL_BOOK = [
 ]
 
 
-def test_lists_belong_to_whom_their_title_names_and_every_edge_says_by_which_rule() -> None:
+def test_lists_belong_to_the_term_in_their_title_and_every_edge_has_a_rule() -> None:
     toc, marked = book(SPELL_BOOK)
-    made, _ = chunks(toc, marked, {})
-    found = graph(toc, made, enriched(toc, made))
-    names = {each.node_id: each.name for each in found.nodes}
+    chunks, _ = chunk_book(toc, marked, {})
+    found = build_graph(toc, chunks, enrich(toc, chunks))
+    names = {node.node_id: node.name for node in found.nodes}
     listed = {(names[e.src], names[e.dst]) for e in found.edges if e.type == "lists"}
     assert listed == {
         ("Keeper", "Calm Water"),
@@ -403,24 +404,24 @@ def test_lists_belong_to_whom_their_title_names_and_every_edge_says_by_which_rul
         ("Lamplighter", "Cold Flame"),
         ("Lamplighter", "Kindle"),
     }
-    said = {(names[e.src], names[e.dst]) for e in found.edges if e.type == "refers to"}
-    assert said == {("Calm Water", "Kindle")}
+    referred = {(names[e.src], names[e.dst]) for e in found.edges if e.type == "refers to"}
+    assert referred == {("Calm Water", "Kindle")}
     mentioned = {(names[e.src], names[e.dst]) for e in found.edges if e.type == "mentions"}
     assert ("Cold Flame", "Calm Water") in mentioned
-    assert {(each.rule, each.text) for each in found.unresolved} == {
+    assert {(reference.rule, reference.text) for reference in found.unresolved} == {
         ("list entry", "No Such Thing"),
         ("see reference", "see Missing Page"),
     }
-    ids = {each.chunk_id for each in made}
+    ids = {chunk.chunk_id for chunk in chunks}
     assert all(set(e.chunk_ids) <= ids and e.page and e.rule and e.evidence for e in found.edges)
 
 
-def test_kinds_are_named_by_the_title_above() -> None:
-    assert kind_named("Spell Descriptions") == "spell"
-    assert kind_named("Magic Items A-Z") == "magic item"
-    assert kind_named("Monsters (A-Z)") == "monster"
-    assert kind_named("Appendix PH-A: Conditions") == "condition"
-    assert [singular(w) for w in ("classes", "deities", "weapons", "bonus", "boxes")] == [
+def test_the_kind_of_terms_follows_from_the_title_above() -> None:
+    assert kind_from_title("Spell Descriptions") == "spell"
+    assert kind_from_title("Magic Items A-Z") == "magic item"
+    assert kind_from_title("Monsters (A-Z)") == "monster"
+    assert kind_from_title("Appendix PH-A: Conditions") == "condition"
+    assert [to_singular(w) for w in ("classes", "deities", "weapons", "bonus", "boxes")] == [
         "class",
         "deity",
         "weapon",
@@ -429,15 +430,15 @@ def test_kinds_are_named_by_the_title_above() -> None:
     ]
 
 
-def test_a_common_word_is_a_term_only_in_capitals() -> None:
+def test_a_common_word_is_a_term_only_if_capitalised() -> None:
     toc, _ = book([page(1, ("Spells", LARGER), *titled("Light", "Sleep", "Cold Flame"))])
-    known = spellings(toc.dictionary)
+    known = index_spellings(toc.dictionary)
     text = "By light they sleep, until Light and a cold flame wake them."
-    found = mentions(text, folded(text), AhoCorasick(known), known)
+    found = find_mentions(text, fold_text(text), AhoCorasick(known), known)
     assert [text[e.start : e.end] for e in found] == ["Light", "cold flame"]
 
 
-def test_an_erratum_is_told_against_the_last_printing_that_differs() -> None:
+def test_an_erratum_is_compared_with_the_latest_printing_that_differs() -> None:
     def printing(first: str) -> Printing:
         toc, marked = book(
             [
@@ -450,35 +451,37 @@ def test_an_erratum_is_told_against_the_last_printing_that_differs() -> None:
                 )
             ]
         )
-        made, _ = chunks(toc, marked, {})
-        return Printing(toc.source_id, "book", tuple(made), graph(toc, made, enriched(toc, made)))
+        chunks, _ = chunk_book(toc, marked, {})
+        return Printing(
+            toc.source_id, "book", tuple(chunks), build_graph(toc, chunks, enrich(toc, chunks))
+        )
 
     def edition(p: Printing) -> Edition:
-        return edition_of(p.chunks, p.graph.nodes, p.graph.edges)
+        return make_edition(p.chunks, p.graph.nodes, p.graph.edges)
 
     old, new = (
         printing("Ten marks, and the gate gives way."),
         printing("Twelve marks, and it does."),
     )
-    first = cleanup([old], None, ())
+    first = compare_printings([old], None, ())
     assert (first.added, first.kept, first.stale_deleted) == (2, 0, 0)
     known = Editions(env="dev", books={"book": (edition(old),)})
-    assert cleanup([old], known, ()) == first
-    told = cleanup([new], known, ())
-    assert (told.added, told.kept, told.changed, told.stale_deleted) == (0, 1, 1, 1)
-    assert [each.reason for each in told.stale] == ["changed"]
+    assert compare_printings([old], known, ()) == first
+    second = compare_printings([new], known, ())
+    assert (second.added, second.kept, second.changed, second.stale_deleted) == (0, 1, 1, 1)
+    assert [stale.reason for stale in second.stale] == ["changed"]
     after = Editions(env="dev", books={"book": (edition(new), edition(old))})
-    assert cleanup([new], after, ()) == told
+    assert compare_printings([new], after, ()) == second
     shorter = replace_chunks(new, new.chunks[1:])
-    assert cleanup([shorter], after, ()).stale[0].reason == "gone"
+    assert compare_printings([shorter], after, ()).stale[0].reason == "gone"
 
 
-def replace_chunks(printing: Printing, made: tuple[Chunk, ...]) -> Printing:
-    kept = {each.chunk_id for each in made}
-    nodes = tuple(n for n in printing.graph.nodes if set(n.chunk_ids) <= kept)
+def replace_chunks(printing: Printing, chunks: tuple[Chunk, ...]) -> Printing:
+    chunk_ids = {chunk.chunk_id for chunk in chunks}
+    nodes = tuple(n for n in printing.graph.nodes if set(n.chunk_ids) <= chunk_ids)
     ids = {n.node_id for n in nodes}
     edges = tuple(e for e in printing.graph.edges if {e.src, e.dst} <= ids)
-    return printing._replace(chunks=made, graph=Graph(nodes=nodes, edges=edges, unresolved=()))
+    return printing._replace(chunks=chunks, graph=Graph(nodes=nodes, edges=edges, unresolved=()))
 
 
 @given(
@@ -486,21 +489,25 @@ def replace_chunks(printing: Printing, made: tuple[Chunk, ...]) -> Printing:
     st.integers(1, 40),
     st.integers(1, 2000),
 )
-def test_parts_have_every_page_once_and_stay_within_the_limit(
+def test_parts_contain_every_page_once_and_stay_within_the_limit(
     starts: list[int], pages: int, limit: int
 ) -> None:
     made = list(
-        parting(chapters(starts, pages), lambda r: bytes(100 * (r.last - r.first + 1)), limit)
+        split_by_size(
+            chapter_ranges(starts, pages), lambda r: bytes(100 * (r.last - r.first + 1)), limit
+        )
     )
     covered = [n for each, _ in made for n in range(each.first, each.last + 1)]
     assert covered == list(range(1, pages + 1))
     assert all(len(data) <= limit or each.first == each.last for each, data in made)
-    assert all(isinstance(each, Range) for each, _ in made)
+    assert all(isinstance(each, PageRange) for each, _ in made)
 
 
-def test_words_are_the_same_for_what_is_stored_and_what_is_asked() -> None:
+def test_stored_text_and_questions_are_split_into_the_same_words() -> None:
     assert words("Which classes get Fireball at 3rd level?") == ["class", "firebal", "3rd", "level"]
     assert words("The creature’s saving throws") == words("a creature's saving throw")
     assert words("2d6 + 3") == words("2d6 + 3")
-    assert names_in("What does the bag of holding hold?")[spelling("Bag of Holding")] == [(3, 6)]
-    assert key("Melf’s Acid-Arrow") == key("Melf's acid arrow")
+    assert name_candidates("What does the bag of holding hold?")[
+        normalise_name("Bag of Holding")
+    ] == [(3, 6)]
+    assert match_key("Melf’s Acid-Arrow") == match_key("Melf's acid arrow")

@@ -1,4 +1,4 @@
-"""A bad setting stops the start by name."""
+"""Settings: defaults, priority of the environment, and errors that name the invalid setting."""
 
 from pathlib import Path
 
@@ -9,17 +9,17 @@ from filmgate.core.errors import Invalid
 
 
 @pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def empty_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("HOME", "DATABASE_URL", "PRODUCER", "ENV"):
         monkeypatch.delenv(f"FILMGATE_{name}", raising=False)
 
 
-def test_without_any_setting_the_defaults_hold() -> None:
+def test_defaults_are_used_without_settings() -> None:
     assert load().home == Path(".filmgate")
 
 
-def test_the_environment_goes_before_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_has_priority_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("filmgate.toml").write_text('producer = "file"\nenv = "prod"\n')
     monkeypatch.setenv("FILMGATE_PRODUCER", "environment")
     settings = load()
@@ -27,14 +27,14 @@ def test_the_environment_goes_before_the_file(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "message"),
     [
         ('database_url = "mysql://x"', "database_url"),
         ('colour = "blue"', "colour"),
-        ("this is no toml", "filmgate.toml cannot be read"),
+        ("this is not TOML", "filmgate.toml cannot be read"),
     ],
 )
-def test_a_bad_setting_is_told_by_name(text: str, complaint: str) -> None:
+def test_the_error_names_an_invalid_setting(text: str, message: str) -> None:
     Path("filmgate.toml").write_text(text)
-    with pytest.raises(Invalid, match=complaint):
+    with pytest.raises(Invalid, match=message):
         load()

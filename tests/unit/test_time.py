@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filmgate.media.spans import Span
-from filmgate.media.time import clock_text, milliseconds
+from filmgate.media.time import format_clock, milliseconds
 
 seconds = st.fractions(min_value=0, max_value=100_000, max_denominator=90_000)
 spans = st.tuples(st.integers(0, 60), st.integers(0, 60)).map(
@@ -54,4 +54,4 @@ def test_a_clamped_span_lies_inside_and_loses_nothing_that_was_inside(
 
 
 def test_a_clock_reads_as_people_read_it() -> None:
-    assert clock_text(3_723_004) == "1:02:03.004"
+    assert format_clock(3_723_004) == "1:02:03.004"

@@ -1,10 +1,10 @@
-"""Subtitles become segments that lie inside the media."""
+"""Conversion of subtitle cues to segments inside the media."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from filmgate.media.spans import Span
-from filmgate.pipelines.episode.stages.transcript import segments_from
+from filmgate.pipelines.episode.stages.transcript import convert_cues
 from filmgate.tools.subtitles import Cue
 
 WHOLE = Span(start_ms=0, end_ms=10_000)
@@ -18,19 +18,19 @@ cues = st.builds(
 
 
 @given(st.lists(cues, max_size=20))
-def test_segments_lie_inside_the_media_in_order_and_every_cue_is_accounted_for(
-    written: list[Cue],
+def test_segments_are_inside_the_media_and_ordered_and_every_cue_is_accounted_for(
+    all_cues: list[Cue],
 ) -> None:
-    segments, faults = segments_from(written, WHOLE, "en")
+    segments, faults = convert_cues(all_cues, WHOLE, "en")
     assert all(0 <= s.start_ms <= s.end_ms <= WHOLE.end_ms for s in segments)
-    assert segments == sorted(segments, key=lambda timed: timed.place)
-    silent = sum(not cue.text for cue in written)
+    assert segments == sorted(segments, key=lambda timed: timed.sort_key)
+    silent = sum(not cue.text for cue in all_cues)
     lost = silent + faults["turned_around"] + faults["outside"]
-    assert len(segments) + lost == len(written)
+    assert len(segments) + lost == len(all_cues)
 
 
-def test_a_cue_past_the_end_is_clamped_and_said_to_be() -> None:
+def test_a_cue_beyond_the_end_is_clamped_and_counted() -> None:
     cue = Cue(start_ms=9_000, end_ms=12_000, text="late", speaker="Ann")
-    segments, faults = segments_from([cue], WHOLE, None)
+    segments, faults = convert_cues([cue], WHOLE, None)
     assert [(s.start_ms, s.end_ms) for s in segments] == [(9_000, 10_000)]
     assert faults == {"turned_around": 0, "outside": 0, "clamped": 1}

@@ -1,4 +1,4 @@
-"""One module a tool: how it is installed, asked, and looked into."""
+"""Descriptions of the tools, one module each."""
 
 from peers.tools import (
     dagster,

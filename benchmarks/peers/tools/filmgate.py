@@ -1,61 +1,61 @@
-"""Filmgate, as it refuses and as it repairs."""
+"""Filmgate, without and with `--repair`."""
 
 import json
 
-from peers.peer import Form, Peer, files
-from peers.place import Place
+from peers.peer import Codec, Peer, find_files
+from peers.workspace import Workspace
 
-RUN = ["python", "-m", "peers.filmgate_side"]
+RUN = ["python", "-m", "peers.filmgate_runner"]
 
 
 def decode(data: bytes) -> list[int]:
-    """A document's numbers."""
+    """Read the numbers of a document."""
     numbers: list[int] = json.loads(data)["numbers"]
     return numbers
 
 
 def encode(numbers: list[int], document: bytes) -> bytes:
-    """A document as Filmgate writes it."""
+    """Encode a document as Filmgate writes it."""
     return json.dumps({"numbers": numbers}, separators=(",", ":")).encode() + b"\n"
 
 
-DOCUMENT = Form(decode=decode, encode=encode)
+DOCUMENT = Codec(decode=decode, encode=encode)
 
 
-def prepare(place: Place) -> None:
-    """An input."""
-    (place.folder / "source").write_text("x")
+def prepare(workspace: Workspace) -> None:
+    """Write the source file of the run."""
+    (workspace.folder / "source").write_text("x")
 
 
-def make(name: str, how: str, *words: str, is_timed: bool) -> Peer:
-    """Filmgate with some words on its command line."""
+def make_peer(name: str, how: str, *options: str, is_timed: bool) -> Peer:
+    """Describe Filmgate with these options on the command line."""
     return Peer(
         name=name,
         distribution="filmgate",
         how=how,
         prepare=prepare,
-        run=lambda place: [*RUN, *words],
-        run_from=lambda place, step: [*RUN, *words, "--from", str(step)],
-        from_told="only the stages from `s3` on are asked for",
-        stored=lambda place: files(place, "home/manifests/*/runs/*/n*.json"),
-        final=lambda place: next(
-            iter(files(place, f"home/manifests/*/runs/*/n{place.last}.json")), None
+        run=lambda workspace: [*RUN, *options],
+        run_from=lambda workspace, step: [*RUN, *options, "--from", str(step)],
+        run_from_note="only the stages from `s3` on are selected",
+        stored_files=lambda workspace: find_files(workspace, "home/manifests/*/runs/*/n*.json"),
+        result_file=lambda workspace: next(
+            iter(find_files(workspace, f"home/manifests/*/runs/*/n{workspace.last}.json")), None
         ),
-        form=DOCUMENT,
-        final_form=DOCUMENT,
-        halts_at=r"n\d+\.json",
+        codec=DOCUMENT,
+        result_codec=DOCUMENT,
+        halt_pattern=r"n\d+\.json",
         is_timed=is_timed,
     )
 
 
-PEER = make(
+PEER = make_peer(
     "Filmgate",
-    "A stage a step, each with a JSON document, by a script that calls the engine.",
+    "One stage per step, each with a JSON document, by a script that calls the engine.",
     is_timed=True,
 )
-REPAIR = make(
+REPAIR = make_peer(
     "Filmgate --repair",
-    "The same, asked to repair.",
+    "The same with `--repair`.",
     "--repair",
     is_timed=False,
 )

@@ -1,8 +1,8 @@
 """Kedro."""
 
 from peers.install import version
-from peers.peer import Peer, files
-from peers.place import Place
+from peers.peer import Peer, find_files
+from peers.workspace import Workspace
 
 CATALOG = """"n{index}":
   type: json.JSONDataset
@@ -15,14 +15,15 @@ kedro_init_version = "{version}"
 """
 
 
-def prepare(place: Place) -> None:
-    """The skeleton of a project."""
-    package = place.folder / "src" / "chain"
-    for folder in (package, place.folder / "conf" / "base", place.folder / "conf" / "local"):
+def prepare(workspace: Workspace) -> None:
+    """Write the files of a Kedro project."""
+    root = workspace.folder
+    package = root / "src" / "chain"
+    for folder in (package, root / "conf" / "base", root / "conf" / "local"):
         folder.mkdir(parents=True)
-    (place.folder / "data").mkdir()
-    (place.folder / "pyproject.toml").write_text(PROJECT.format(version=version("kedro", "kedro")))
-    (place.folder / "conf" / "base" / "catalog.yml").write_text(CATALOG)
+    (root / "data").mkdir()
+    (root / "pyproject.toml").write_text(PROJECT.format(version=version("kedro", "kedro")))
+    (root / "conf" / "base" / "catalog.yml").write_text(CATALOG)
     (package / "__init__.py").touch()
     (package / "settings.py").touch()
     (package / "pipeline_registry.py").write_text(
@@ -34,14 +35,14 @@ PEER = Peer(
     name="Kedro",
     requirements=("kedro", "kedro-datasets[json-jsondataset]"),
     distribution="kedro",
-    how="A `node` a step, `json.JSONDataset` through a catalog pattern, `kedro run` with the "
+    how="One `node` per step, `json.JSONDataset` through a catalog pattern, `kedro run` with the "
     "sequential runner. Every run does all steps.",
     environment={"DO_NOT_TRACK": "1", "KEDRO_DISABLE_TELEMETRY": "1"},
     prepare=prepare,
-    run=lambda place: ["kedro", "run"],
-    run_from=lambda place, step: ["kedro", "run", f"--from-nodes=s{step}"],
-    from_told="`kedro run --from-nodes=s3`",
-    stored=lambda place: files(place, "data/n*.json"),
-    final=lambda place: place.folder / "data" / f"n{place.last}.json",
-    halts_at=r"n\d+\.json",
+    run=lambda workspace: ["kedro", "run"],
+    run_from=lambda workspace, step: ["kedro", "run", f"--from-nodes=s{step}"],
+    run_from_note="`kedro run --from-nodes=s3`",
+    stored_files=lambda workspace: find_files(workspace, "data/n*.json"),
+    result_file=lambda workspace: workspace.folder / "data" / f"n{workspace.last}.json",
+    halt_pattern=r"n\d+\.json",
 )

@@ -1,7 +1,7 @@
 """Luigi."""
 
-from peers.peer import Peer, files
-from peers.place import Place
+from peers.peer import Peer, find_files
+from peers.workspace import Workspace
 
 RETURN_CODES = """[retcode]
 already_running=10
@@ -11,31 +11,31 @@ task_failed=30
 scheduling_error=35
 unhandled_exception=40
 """
-"""As its documentation recommends: by default a failed task exits with 0."""
+"""Exit codes that Luigi's documentation recommends; by default it exits with 0 if a task fails."""
 
 
-def prepare(place: Place) -> None:
-    """Its configuration."""
-    (place.folder / "luigi.cfg").write_text(RETURN_CODES)
+def prepare(workspace: Workspace) -> None:
+    """Write Luigi's configuration."""
+    (workspace.folder / "luigi.cfg").write_text(RETURN_CODES)
 
 
-def command(place: Place) -> list[str]:
-    """Ask for the last task; Luigi finds what it stands on."""
-    asked = ["--module", "peers.workloads.luigi_chain", "Step", "--index", str(place.last)]
-    return ["luigi", *asked, "--local-scheduler"]
+def command(workspace: Workspace) -> list[str]:
+    """Return the command for the last task; Luigi finds the tasks on which it depends."""
+    options = ["--module", "peers.workloads.luigi_chain", "Step", "--index", str(workspace.last)]
+    return ["luigi", *options, "--local-scheduler"]
 
 
 PEER = Peer(
     name="Luigi",
     requirements=("luigi",),
     distribution="luigi",
-    how="A `Task` a step with a JSON `LocalTarget` (it writes to a temporary name and renames), "
-    "`luigi --module … --local-scheduler`, return codes as its documentation recommends.",
+    how="One `Task` per step with a JSON `LocalTarget` (it writes to a temporary name and "
+    "renames), `luigi --module … --local-scheduler`, return codes as its documentation recommends.",
     environment={"LUIGI_CONFIG_PATH": "luigi.cfg"},
     prepare=prepare,
     run=command,
-    from_told="no such way: one deletes the targets by hand",
-    stored=lambda place: files(place, "n*.json"),
-    final=lambda place: place.folder / f"n{place.last}.json",
-    halts_at=r"n\d+\.json",
+    run_from_note="none: the targets are deleted by hand",
+    stored_files=lambda workspace: find_files(workspace, "n*.json"),
+    result_file=lambda workspace: workspace.folder / f"n{workspace.last}.json",
+    halt_pattern=r"n\d+\.json",
 )

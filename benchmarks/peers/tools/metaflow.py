@@ -1,12 +1,12 @@
-"""Metaflow. A flow's graph is read from its source, so the source is written out."""
+"""Metaflow. It reads a flow's graph from its source, so that the source is generated."""
 
 import gzip
 import json
 import pickle
 from pathlib import Path
 
-from peers.peer import Form, Peer, files
-from peers.place import Place
+from peers.peer import Codec, Peer, find_files
+from peers.workspace import Workspace
 
 HEAD = '''"""A chain of steps, each keeping its numbers as an artifact."""
 
@@ -21,33 +21,33 @@ STEP = """    @step
     def {name}(self):
         self.numbers = add_one({index}, {before})
 """
-PICKLED = Form(
+PICKLED = Codec(
     decode=lambda data: pickle.loads(gzip.decompress(data)),
     encode=lambda numbers, _: gzip.compress(pickle.dumps(numbers)),
 )
 
 
 def name_of(index: int, steps: int) -> str:
-    """The first step has to be `start`, and the last `end`."""
+    """Return the name of a step; Metaflow requires `start` for the first and `end` for the last."""
     return {0: "start", steps - 1: "end"}.get(index, f"s{index}")
 
 
-def prepare(place: Place) -> None:
-    """The flow's file."""
+def prepare(workspace: Workspace) -> None:
+    """Write the source of the flow."""
     parts = [HEAD]
-    for index in range(place.steps):
+    for index in range(workspace.steps):
         before = "self.numbers" if index else "None"
-        parts.append(STEP.format(name=name_of(index, place.steps), index=index, before=before))
-        if index < place.last:
-            parts.append(f"        self.next(self.{name_of(index + 1, place.steps)})\n")
+        parts.append(STEP.format(name=name_of(index, workspace.steps), index=index, before=before))
+        if index < workspace.last:
+            parts.append(f"        self.next(self.{name_of(index + 1, workspace.steps)})\n")
         parts.append("\n")
     parts.append('\nif __name__ == "__main__":\n    Chain()\n')
-    (place.folder / "flow.py").write_text("".join(parts))
+    (workspace.folder / "flow.py").write_text("".join(parts))
 
 
-def final(place: Place) -> Path | None:
-    """The artifact of the newest run that came to its end."""
-    store = place.folder / ".metaflow" / "Chain"
+def result_file(workspace: Workspace) -> Path | None:
+    """Find the artifact of the newest complete run; None if there is none."""
+    store = workspace.folder / ".metaflow" / "Chain"
     found = [path for path in store.glob("*/end/*/0.data.json") if path.stat().st_size]
     if not found:
         return None
@@ -60,18 +60,23 @@ PEER = Peer(
     name="Metaflow",
     requirements=("metaflow",),
     distribution="metaflow",
-    how="A `@step` a step, the numbers an artifact in the local datastore (gzipped pickles, "
+    how="One `@step` per step, the numbers as an artifact in the local datastore (gzipped pickles, "
     "addressed by content), `python flow.py run`. Every run does all steps.",
     environment={"METAFLOW_DEFAULT_DATASTORE": "local"},
     prepare=prepare,
-    run=lambda place: ["python", "flow.py", "run"],
-    run_from=lambda place, step: ["python", "flow.py", "resume", name_of(step, place.steps)],
-    from_told="`python flow.py resume s3`",
-    recover=lambda place: ["python", "flow.py", "resume"],
-    recover_told="`python flow.py resume`",
-    stored=lambda place: files(place, ".metaflow/Chain/data/*/*"),
-    final=final,
-    form=PICKLED,
-    final_form=PICKLED,
-    halts_at=r"\.metaflow/Chain/data/",
+    run=lambda workspace: ["python", "flow.py", "run"],
+    run_from=lambda workspace, step: [
+        "python",
+        "flow.py",
+        "resume",
+        name_of(step, workspace.steps),
+    ],
+    run_from_note="`python flow.py resume s3`",
+    recover=lambda workspace: ["python", "flow.py", "resume"],
+    recover_note="`python flow.py resume`",
+    stored_files=lambda workspace: find_files(workspace, ".metaflow/Chain/data/*/*"),
+    result_file=result_file,
+    codec=PICKLED,
+    result_codec=PICKLED,
+    halt_pattern=r"\.metaflow/Chain/data/",
 )

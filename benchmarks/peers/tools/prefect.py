@@ -2,8 +2,8 @@
 
 import json
 
-from peers.peer import Form, Peer, files
-from peers.place import PEERS
+from peers.peer import Codec, Peer, find_files
+from peers.workspace import PEERS
 
 RUN = ["python", "-m", "peers.workloads.prefect_chain"]
 
@@ -21,20 +21,20 @@ PEER = Peer(
     name="Prefect",
     requirements=("prefect", "fastapi<0.150"),
     distribution="prefect",
-    how="A `@task` a step, `cache_policy=INPUTS`, results persisted as JSON in local storage, the "
-    "temporary server that it starts by itself; the script writes what the flow returns. FastAPI "
-    "is held below 0.150: with 0.165, which pip chooses, Prefect 3.8.8 does not start.",
+    how="One `@task` per step, `cache_policy=INPUTS`, results persisted as JSON in local storage, "
+    "the temporary server that it starts by itself; the script writes what the flow returns. "
+    "FastAPI is held below 0.150: with 0.165, which pip chooses, Prefect 3.8.8 does not start.",
     environment={
         "PREFECT_HOME": str(PEERS / "home" / "prefect"),
         "PREFECT_LOCAL_STORAGE_PATH": "results",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     },
-    run=lambda place: RUN,
-    run_from=lambda place, step: [*RUN, str(step)],
-    from_told="`refresh_cache=True` on the tasks from step k on",
-    stored=lambda place: files(place, "results/*"),
-    final=lambda place: place.folder / "final.json",
-    form=Form(decode=_decode, encode=_encode),
-    halts_at=r"results/",
+    run=lambda workspace: RUN,
+    run_from=lambda workspace, step: [*RUN, str(step)],
+    run_from_note="`refresh_cache=True` on the tasks from step k on",
+    stored_files=lambda workspace: find_files(workspace, "results/*"),
+    result_file=lambda workspace: workspace.folder / "final.json",
+    codec=Codec(decode=_decode, encode=_encode),
+    halt_pattern=r"results/",
 )

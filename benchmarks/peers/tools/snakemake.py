@@ -2,8 +2,8 @@
 
 import shlex
 
-from peers.peer import Peer, files
-from peers.place import ROOT
+from peers.peer import Peer, find_files
+from peers.workspace import ROOT
 
 SNAKEFILE = ROOT / "benchmarks" / "peers" / "workloads" / "Snakefile"
 RUN = ["snakemake", "--cores=1", "--snakefile", str(SNAKEFILE)]
@@ -13,14 +13,14 @@ PEER = Peer(
     name="Snakemake",
     requirements=("snakemake",),
     distribution="snakemake",
-    how="A wildcard rule with `script:`, `snakemake --cores=1`; rerun triggers as they come "
+    how="A wildcard rule with `script:`, `snakemake --cores=1`; default rerun triggers "
     "(mtime, params, input, software environment, code).",
-    run=lambda place: RUN,
-    run_from=lambda place, step: [*RUN, "--forcerun", f"n{step}.json"],
-    from_told="`snakemake --forcerun n3.json`",
-    recover=lambda place: ["sh", "-c", RECOVER],
-    recover_told="`--unlock`, then `--rerun-incomplete`",
-    stored=lambda place: files(place, "n*.json"),
-    final=lambda place: place.folder / f"n{place.last}.json",
-    halts_at=r"n\d+\.json",
+    run=lambda workspace: RUN,
+    run_from=lambda workspace, step: [*RUN, "--forcerun", f"n{step}.json"],
+    run_from_note="`snakemake --forcerun n3.json`",
+    recover=lambda workspace: ["sh", "-c", RECOVER],
+    recover_note="`--unlock`, then `--rerun-incomplete`",
+    stored_files=lambda workspace: find_files(workspace, "n*.json"),
+    result_file=lambda workspace: workspace.folder / f"n{workspace.last}.json",
+    halt_pattern=r"n\d+\.json",
 )

@@ -1,1 +1,1 @@
-"""The chain as each tool wants it written; each module runs in that tool's own environment."""
+"""The chain as each tool requires it; each module runs in the environment of its tool."""

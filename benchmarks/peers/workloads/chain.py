@@ -1,4 +1,4 @@
-"""What a step does, whoever runs it: 200 integers, one added to each. Standard library only."""
+"""The work of a step, for all tools: add 1 to each of 200 integers. Standard library only."""
 
 import json
 import os
@@ -6,12 +6,12 @@ from pathlib import Path
 
 COUNT = 200
 STEPS = int(os.environ.get("PEERS_STEPS", "6"))
-"""How long the chain is."""
+"""Number of steps of the chain."""
 
 
 def add_one(index: int, before: list[int] | None) -> list[int]:
-    """The numbers of step `index`, made of those of the step before; the first has none before."""
-    _note(index)
+    """Compute the numbers of step `index` from those of the previous step; None for the first."""
+    _record_execution(index)
     if os.environ.get("PEERS_HALT") == str(index):
         from peers.workloads.halt import halt_next_write
 
@@ -21,19 +21,19 @@ def add_one(index: int, before: list[int] | None) -> list[int]:
 
 
 def read_numbers(path: str | Path) -> list[int]:
-    """What a step's file holds."""
+    """Read the file of a step."""
     with Path(path).open() as file:
         numbers: list[int] = json.load(file)
     return numbers
 
 
 def write_numbers(path: str | Path, numbers: list[int]) -> None:
-    """Write a step's file, as a script does that leaves care to its tool."""
+    """Write the file of a step, like a script that leaves durability to its tool."""
     with Path(path).open("w") as file:
         json.dump(numbers, file)
 
 
-def _note(index: int) -> None:
-    """Tell the benchmark that the step really ran: one short line, the same cost to every tool."""
+def _record_execution(index: int) -> None:
+    """Record for the benchmark that the step was executed, at the same cost for every tool."""
     with (Path(os.environ["PEERS_PLACE"]) / "ran.txt").open("a") as file:
         file.write(f"{index}\n")

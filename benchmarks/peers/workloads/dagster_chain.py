@@ -1,4 +1,4 @@
-"""The chain in Dagster: an asset a step, kept by the file system IO manager, in one process."""
+"""The chain in Dagster: one asset per step, stored by `FilesystemIOManager`, in one process."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from peers.workloads.chain import STEPS, add_one
 
 @asset
 def n0() -> list[int]:
-    """Step 0 stands on nothing."""
+    """Compute step 0, which has no input."""
     return add_one(0, None)
 
 
 def step(index: int) -> Any:
-    """The asset of step `index`."""
+    """Make the asset of step `index`."""
 
     @asset(name=f"n{index}", ins={"before": AssetIn(f"n{index - 1}")})
     def add(before: list[int]) -> list[int]:

@@ -1,4 +1,4 @@
-"""One step as a command of its own, as DVC wants it: `python -m peers.workloads.file_step 3`."""
+"""One step as a separate command, for DVC: `python -m peers.workloads.file_step 3`."""
 
 import sys
 
@@ -6,7 +6,7 @@ from peers.workloads.chain import add_one, read_numbers, write_numbers
 
 
 def main(index: int) -> None:
-    """Read, add, write."""
+    """Read the numbers of the previous step, add 1, and write them."""
     before = read_numbers(f"n{index - 1}.json") if index else None
     write_numbers(f"n{index}.json", add_one(index, before))
 

@@ -1,4 +1,4 @@
-"""The chain in Hamilton: one function, parameterized into a node a step, cached as JSON."""
+"""The chain in Hamilton: one function, parameterized into one node per step, cached as JSON."""
 
 from hamilton.function_modifiers import cache, parameterize, source, value
 
@@ -7,7 +7,7 @@ from peers.workloads.chain import STEPS, add_one
 
 @cache(format="json")
 def n0() -> list:  # type: ignore[type-arg]
-    """Step 0 stands on nothing."""
+    """Compute step 0, which has no input."""
     return add_one(0, None)
 
 
@@ -19,5 +19,5 @@ def n0() -> list:  # type: ignore[type-arg]
     }
 )
 def add(before: list, index: int) -> list:  # type: ignore[type-arg]
-    """Every other step."""
+    """Compute any other step."""
     return add_one(index, before)

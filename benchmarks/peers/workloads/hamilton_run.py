@@ -1,4 +1,4 @@
-"""Ask Hamilton's driver for the last node: `python -m peers.workloads.hamilton_run [FROM]`."""
+"""Execute the last node with Hamilton's driver: `python -m peers.workloads.hamilton_run [FROM]`."""
 
 import sys
 
@@ -9,11 +9,11 @@ from peers.workloads.chain import STEPS, write_numbers
 
 
 def main(first: int) -> None:
-    """Compute what the cache does not have; from `first` on, all."""
-    again = [f"n{index}" for index in range(first, STEPS)] or None
-    built = driver.Builder().with_modules(hamilton_chain).with_cache(recompute=again).build()
+    """Compute the nodes that are not cached, and all from `first` on."""
+    recompute = [f"n{index}" for index in range(first, STEPS)] or None
+    builder = driver.Builder().with_modules(hamilton_chain).with_cache(recompute=recompute)
     last = f"n{STEPS - 1}"
-    write_numbers("final.json", built.execute([last])[last])
+    write_numbers("final.json", builder.build().execute([last])[last])
 
 
 if __name__ == "__main__":

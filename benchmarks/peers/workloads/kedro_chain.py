@@ -1,4 +1,4 @@
-"""The chain in Kedro: a node a step; a pattern in the catalog makes JSON datasets of them."""
+"""The chain in Kedro: one node per step, with JSON datasets by a pattern in the catalog."""
 
 from functools import partial
 
@@ -8,12 +8,12 @@ from peers.workloads.chain import STEPS, add_one
 
 
 def first() -> list[int]:
-    """Step 0 stands on nothing."""
+    """Compute step 0, which has no input."""
     return add_one(0, None)
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """What Kedro asks a project for."""
+    """Return the project's pipelines; Kedro calls this."""
     nodes = [node(first, inputs=None, outputs="n0", name="s0")]
     for index in range(1, STEPS):
         work = partial(add_one, index)

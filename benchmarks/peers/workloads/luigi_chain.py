@@ -1,4 +1,4 @@
-"""The chain in Luigi: a task a step, a LocalTarget a task."""
+"""The chain in Luigi: one task per step, with one LocalTarget each."""
 
 import json
 
@@ -13,15 +13,15 @@ class Step(luigi.Task):
     index = luigi.IntParameter()
 
     def requires(self) -> list["Step"]:
-        """The step before."""
+        """Return the previous step."""
         return [Step(index=self.index - 1)] if self.index else []
 
     def output(self) -> luigi.LocalTarget:
-        """The step's file."""
+        """Return the file of the step."""
         return luigi.LocalTarget(f"n{self.index}.json")
 
     def run(self) -> None:
-        """Read, add, write."""
+        """Read the numbers of the previous step, add 1, and write them."""
         before = None
         if self.index:
             with self.input()[0].open() as file:

@@ -1,4 +1,4 @@
-"""The floor: one process, no tool, each file written to a draft, flushed and renamed."""
+"""The lower bound: one process without a tool; files are written to a draft, flushed, renamed."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from peers.workloads.chain import STEPS, add_one, read_numbers
 
 
 def write_safely(path: Path, numbers: list[int]) -> None:
-    """All of the file or nothing of it, also after a power cut."""
+    """Write a file atomically and durably, even in case of a power failure."""
     draft = path.with_name(f".{path.name}.draft")
     with draft.open("w") as file:
         json.dump(numbers, file)

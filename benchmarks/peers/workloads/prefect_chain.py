@@ -1,4 +1,4 @@
-"""The chain in Prefect: a task a step, its result kept as JSON and found again by its inputs."""
+"""The chain in Prefect: one task per step, whose result is stored as JSON and cached by inputs."""
 
 import sys
 
@@ -10,13 +10,13 @@ from peers.workloads.chain import STEPS, add_one, write_numbers
 
 @task(cache_policy=INPUTS, persist_result=True, result_serializer="json")
 def add(index: int, before: list[int] | None) -> list[int]:
-    """One step."""
+    """Compute one step."""
     return add_one(index, before)
 
 
 @flow
 def chain(first: int) -> list[int]:
-    """All of them; from `first` on, the cache is refreshed."""
+    """Compute all steps; from `first` on, the cache is refreshed."""
     numbers: list[int] | None = None
     for index in range(STEPS):
         numbers = add.with_options(refresh_cache=index >= first)(index, numbers)

@@ -1,4 +1,4 @@
-"""One step as Snakemake's `script:` wants it."""
+"""One step, for Snakemake's `script:`."""
 
 from pathlib import Path
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from peers.workloads.chain import add_one, read_numbers, write_numbers
 
 snakemake: Any = globals()["snakemake"]
-"""Set by Snakemake, which puts lines of its own above this file."""
+"""Set by Snakemake, which inserts lines above this file."""
 
-made = Path(snakemake.output[0])
+output = Path(snakemake.output[0])
 before = read_numbers(snakemake.input[0]) if snakemake.input else None
-write_numbers(made, add_one(int(made.stem[1:]), before))
+write_numbers(output, add_one(int(output.stem[1:]), before))

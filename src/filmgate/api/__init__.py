@@ -1,1 +1,1 @@
-"""HTTP: what the command line does, for teams and other programs."""
+"""HTTP API: the functions of the command line for teams and other programs."""

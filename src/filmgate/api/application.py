@@ -1,4 +1,4 @@
-"""The application: routes, errors in one shape, and the description of it all."""
+"""Create the FastAPI application: routes, error handlers and the OpenAPI description."""
 
 import asyncio
 import contextlib
@@ -14,17 +14,17 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from filmgate.api.answering import ErrorBody, refused
-from filmgate.api.doorkeeper import COOKIE
+from filmgate.api.authentication import COOKIE
 from filmgate.api.examples import ERROR, EXAMPLES
-from filmgate.api.guard import Guard
+from filmgate.api.middleware import RequestMiddleware
+from filmgate.api.responses import ErrorBody, error_response
 from filmgate.api.routes import (
     access,
     artifacts,
-    entrance,
     episodes,
     health,
     jobs,
+    login,
     rulebooks,
     videos,
 )
@@ -32,34 +32,35 @@ from filmgate.api.service import Service
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable, UsageError
 
 TITLE = "Filmgate"
-ABOUT = """What your models made of media, with where it comes from: run, follow, find, jump.
+API_DESCRIPTION = """Run media pipelines, follow their progress, and query the artifacts they make.
 
-Say who you are with `Authorization: Bearer TOKEN`. Lists are paged: an answer's `next_cursor`,
-given back as `cursor` with nothing else changed, asks for the next page. Every error has one
-shape. GET answers carry an `ETag`; with `If-None-Match` an answer that is still the same is 304.
+Authenticate with `Authorization: Bearer TOKEN`. Lists are paged: repeat the request with the
+response's `next_cursor` as `cursor` to get the next page. All errors have the same body. GET
+responses carry an `ETag`; a request whose `If-None-Match` matches it is answered with 304.
 """
-WORDS = {
-    400: "Bad words: a parameter or a body that will not do",
-    401: "Nobody knows who asks",
-    403: "Whoever asks may not do this",
-    404: "Nothing goes by that name, or lies in that direction",
-    408: "The body does not come",
-    409: "Held, sealed, or in the way of something that stands",
-    413: "The body is too large",
-    415: "Another kind of thing than is taken",
-    416: "The file has no such part",
+STATUS_DESCRIPTIONS = {
+    400: "Invalid parameter or body",
+    401: "Authentication required",
+    403: "Not permitted",
+    404: "Unknown id, or no artifact in that direction",
+    408: "Request body did not arrive in time",
+    409: "Run is held or sealed, or the request conflicts with stored data",
+    413: "Request body is too large",
+    415: "Unsupported media type",
+    416: "Range not satisfiable",
     429: "Too many requests; see Retry-After",
-    500: "A fault of Filmgate",
-    503: "A service is away; see Retry-After",
+    500: "Internal error of Filmgate",
+    503: "Service unavailable; see Retry-After",
 }
+"""Descriptions of the error responses in the OpenAPI description, by HTTP status."""
 
 
 def create_app(service: Service) -> FastAPI:
-    """The application over a service that is open."""
+    """Create the application for an open service."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        listening = asyncio.create_task(service.hub.listen(service.doorkeeper.forget))
+        listening = asyncio.create_task(service.hub.listen(service.authenticator.clear_cache))
         try:
             yield
         finally:
@@ -69,130 +70,144 @@ def create_app(service: Service) -> FastAPI:
 
     app = FastAPI(
         title=TITLE,
-        description=ABOUT,
+        description=API_DESCRIPTION,
         version="1",
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
         redirect_slashes=False,
-        dependencies=[Depends(known_words)],
+        dependencies=[Depends(reject_unknown_params)],
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
-    app.state.words = {}
-    for module in (videos, episodes, artifacts, rulebooks, jobs, access, entrance, health):
+    app.state.query_parameters = {}
+    for module in (videos, episodes, artifacts, rulebooks, jobs, access, login, health):
         app.include_router(module.router)
-    app.add_exception_handler(FilmgateError, _of_ours)
-    app.add_exception_handler(RequestValidationError, _of_words)
-    app.add_exception_handler(HTTPException, _of_http)
-    app.add_exception_handler(OSError, _of_the_system)
-    app.add_exception_handler(ClientDisconnect, _of_the_gone)
-    app.add_middleware(Guard, service=service)
-    app.openapi = lambda: _described(app)  # type: ignore[method-assign]
+    app.add_exception_handler(FilmgateError, handle_filmgate_error)
+    app.add_exception_handler(RequestValidationError, handle_validation_error)
+    app.add_exception_handler(HTTPException, handle_http_error)
+    app.add_exception_handler(OSError, handle_os_error)
+    app.add_exception_handler(ClientDisconnect, handle_client_disconnect)
+    app.add_middleware(RequestMiddleware, service=service)
+    app.openapi = lambda: _openapi_schema(app)  # type: ignore[method-assign]
     return app
 
 
-async def _of_ours(_request: Request, error: Exception) -> Response:
+async def handle_filmgate_error(_request: Request, error: Exception) -> Response:
+    """Return a FilmgateError as an error response."""
     if not isinstance(error, FilmgateError):
         raise error
-    return refused(error)
+    return error_response(error)
 
 
-async def _of_words(_request: Request, error: Exception) -> Response:
-    """Bad parameters and bodies: 400, never 422. The first fault is told, the others listed."""
-    faults = error.errors() if isinstance(error, RequestValidationError) else []
-    told = [
+async def handle_validation_error(_request: Request, error: Exception) -> Response:
+    """Return 400 for invalid parameters and bodies, where FastAPI would return 422.
+
+    The message describes the first fault; `details.faults` lists up to 19 more.
+    """
+    errors = error.errors() if isinstance(error, RequestValidationError) else []
+    faults = [
         {
-            "where": ".".join(str(part) for part in each["loc"]),
-            "expected": each["msg"],
-            "got": _shown(each.get("input")),
+            "where": ".".join(str(part) for part in fault["loc"]),
+            "expected": fault["msg"],
+            "got": _short_repr(fault.get("input")),
         }
-        for each in faults[:20]
+        for fault in errors[:20]
     ]
-    first = told[0] if told else {"where": "the request", "expected": None, "got": None}
-    return refused(
+    first = faults[0] if faults else {"where": "the request", "expected": None, "got": None}
+    return error_response(
         UsageError(
-            f"{first['where']} will not do",
+            f"{first['where']} is invalid",
             expected=first["expected"],
-            got=first["got"] if faults and faults[0]["type"] != "missing" else "nothing",
-            hint="/openapi.json describes what will",
-            faults=told[1:] or None,
+            got=first["got"] if errors and errors[0]["type"] != "missing" else "nothing",
+            hint="See /openapi.json for the parameters and the body",
+            faults=faults[1:] or None,
         )
     )
 
 
-def _shown(value: object) -> str:
-    """What came, as it can be told: short, and in UTF-8."""
+def _short_repr(value: object) -> str:
+    """Return the first 200 characters of a value's repr, with lone surrogates escaped."""
     return repr(value)[:200].encode("utf-8", "backslashreplace").decode()
 
 
-async def known_words(request: Request) -> None:
-    """Raise UsageError for a parameter that is none here: what is misspelled would do nothing."""
+async def reject_unknown_params(request: Request) -> None:
+    """Raise UsageError for an unknown query parameter, so that a misspelled one is not ignored."""
     if not request.query_params:
         return
-    words = _words_of(request.app, request.scope["route"].path, request.method.lower())
-    strange = [name for name in request.query_params if name not in words]
-    if strange:
+    names = query_parameters_of(request.app, request.scope["route"].path, request.method.lower())
+    unknown = [name for name in request.query_params if name not in names]
+    if unknown:
         raise UsageError(
-            f"there is no parameter {strange[0][:80]!r} here",
-            expected=f"one of {', '.join(sorted(words))}" if words else "none",
-            got=_shown(strange[0]),
+            f"parameter {unknown[0][:80]!r} is unknown",
+            expected=f"one of {', '.join(sorted(names))}" if names else "none",
+            got=_short_repr(unknown[0]),
         )
 
 
-def _words_of(app: FastAPI, path: str, method: str) -> frozenset[str]:
-    """The parameters in the query of an operation."""
-    known: dict[tuple[str, str], frozenset[str]] = app.state.words
-    if (path, method) not in known:
+def query_parameters_of(app: FastAPI, path: str, method: str) -> frozenset[str]:
+    """Return the names of an operation's query parameters."""
+    cache: dict[tuple[str, str], frozenset[str]] = app.state.query_parameters
+    if (path, method) not in cache:
         operation = app.openapi()["paths"].get(path, {}).get(method, {})
-        told = operation.get("parameters", [])
-        known[path, method] = frozenset(each["name"] for each in told if each["in"] == "query")
-    return known[path, method]
+        parameters = operation.get("parameters", [])
+        cache[path, method] = frozenset(
+            parameter["name"] for parameter in parameters if parameter["in"] == "query"
+        )
+    return cache[path, method]
 
 
-async def _of_http(request: Request, error: Exception) -> Response:
+async def handle_http_error(request: Request, error: Exception) -> Response:
+    """Return an error of the framework, such as 404 for an unknown path, as an error response."""
     status = error.status_code if isinstance(error, HTTPException) else 500
-    where = f"{request.method} {request.url.path[:200]}"
+    endpoint = f"{request.method} {request.url.path[:200]}"
     if status == HTTPStatus.NOT_FOUND:
-        return refused(NotFound(f"there is nothing at {where}", hint="/openapi.json lists it all"))
+        return error_response(
+            NotFound(
+                f"endpoint {endpoint} does not exist", hint="See /openapi.json for all endpoints"
+            )
+        )
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        response = refused(
-            MethodNotAllowed(f"{where} is not done", hint="/openapi.json lists what is")
+        response = error_response(
+            MethodNotAllowed(
+                f"{endpoint} is not allowed", hint="See /openapi.json for the methods of a path"
+            )
         )
         allowed = error.headers if isinstance(error, HTTPException) else None
         response.headers.update(allowed or {})
         return response
-    said = error.detail if isinstance(error, HTTPException) else str(error)
-    return refused(Invalid(f"the request will not do: {said}"))
+    detail = error.detail if isinstance(error, HTTPException) else str(error)
+    return error_response(Invalid(f"the request is invalid: {detail}"))
 
 
-async def _of_the_system(_request: Request, error: Exception) -> Response:
+async def handle_os_error(_request: Request, error: Exception) -> Response:
+    """Return 503 if disk space or file descriptors are exhausted; raise any other error."""
     if getattr(error, "errno", None) not in {ENOSPC, EDQUOT, EMFILE, ENFILE}:
         raise error
-    return refused(
+    return error_response(
         Unavailable(
-            "this machine is out of room",
+            "disk space or file descriptors of this machine are exhausted",
             got=getattr(error, "strerror", None) or type(error).__name__,
-            hint="Nothing was half-written; a full disk needs space",
+            hint="Free disk space or close files, then retry; no partial file was left",
         )
     )
 
 
-async def _of_the_gone(_request: Request, _error: Exception) -> Response:
-    """Whoever asked has gone, in the middle of a body; nobody hears this."""
-    return refused(Invalid("the request broke off"))
+async def handle_client_disconnect(_request: Request, _error: Exception) -> Response:
+    """Return a response for a client that disconnected within its body; it is never received."""
+    return error_response(Invalid("the client disconnected before the body was complete"))
 
 
 class MethodNotAllowed(UsageError):
-    """The path takes other methods."""
+    """The path does not support the method."""
 
     code = "method_not_allowed"
-    closer_status = 405
+    http_status_override = 405
 
 
-def _described(app: FastAPI) -> dict[str, Any]:
-    """OpenAPI, with our errors in place of the library's."""
+def _openapi_schema(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI schema, with Filmgate's error responses in place of the framework's."""
     if app.openapi_schema is not None:
         return app.openapi_schema
     schema = get_openapi(
@@ -206,19 +221,19 @@ def _described(app: FastAPI) -> dict[str, Any]:
         "token": {
             "type": "http",
             "scheme": "bearer",
-            "description": "A token of `filmgate tokens create`.",
+            "description": "A token made with `filmgate tokens create`.",
         },
         "session": {
             "type": "apiKey",
             "in": "cookie",
             "name": COOKIE,
-            "description": "A session of a one-time link; changes carry `X-CSRF-Token` besides.",
+            "description": "The session of a one-time link; changes also need `X-CSRF-Token`.",
         },
     }
     schema["security"] = [{"token": []}, {"session": []}]
     schema["components"]["responses"] = {
         str(status): {
-            "description": told,
+            "description": description,
             "content": {
                 "application/json": {
                     "schema": {"$ref": "#/components/schemas/ErrorBody"},
@@ -226,17 +241,17 @@ def _described(app: FastAPI) -> dict[str, Any]:
                 }
             },
         }
-        for status, told in WORDS.items()
+        for status, description in STATUS_DESCRIPTIONS.items()
     }
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():
-            _describe(path, method, operation)
+            _add_responses(path, method, operation)
     app.openapi_schema = schema
     return schema
 
 
-def _describe(path: str, method: str, operation: dict[str, Any]) -> None:
-    """Which errors an operation may end with."""
+def _add_responses(path: str, method: str, operation: dict[str, Any]) -> None:
+    """Add the example and the error responses of an operation to its description."""
     responses = operation["responses"]
     responses.pop("422", None)
     if (example := EXAMPLES.get((method, path))) is not None:
@@ -248,7 +263,7 @@ def _describe(path: str, method: str, operation: dict[str, Any]) -> None:
     if path.endswith(("/media", "/export")):
         statuses.append(416)
     if method == "get":
-        responses["304"] = {"description": "Still the same"}
+        responses["304"] = {"description": "Not modified"}
     for status in statuses:
         responses.setdefault(str(status), {"$ref": f"#/components/responses/{status}"})
     if path in {"/healthz", "/readyz", "/enter", "/"}:

@@ -1,4 +1,4 @@
-"""What answers look like, for those who read the description; a test holds them against it."""
+"""Example responses for the OpenAPI description; a test validates them against their models."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ SCENE: dict[str, Any] = {
     "run_id": RUN,
     "created_at": "2026-11-21T05:25:43.120000Z",
 }
-WORDS: dict[str, Any] = {
+SEGMENT: dict[str, Any] = {
     **SCENE,
     "artifact_id": f"gatecheck-s01e01:{RUN}:transcript.segment:2",
     "artifact_type": "transcript.segment",
@@ -52,7 +52,7 @@ JOB: dict[str, Any] = {
     "outcome": None,
     "request": {"asset_id": "gatecheck-s01e01", "profile": "balanced"},
 }
-ENDED: dict[str, Any] = {
+FAILED_JOB: dict[str, Any] = {
     **JOB,
     "state": "failed",
     "tries": 1,
@@ -98,7 +98,11 @@ EXAMPLES: dict[tuple[str, str], dict[str, Any]] = {
         "direction": "next",
         "from_ms": None,
         "hits": [
-            {"artifact": WORDS, "snippet": "The rocket waits on its pad.", "highlights": [[4, 10]]}
+            {
+                "artifact": SEGMENT,
+                "snippet": "The rocket waits on its pad.",
+                "highlights": [[4, 10]],
+            }
         ],
         "next_cursor": None,
     },
@@ -109,11 +113,11 @@ EXAMPLES: dict[tuple[str, str], dict[str, Any]] = {
         "next_cursor": None,
     },
     ("post", "/jobs/{pipeline}-run"): JOB,
-    ("get", "/jobs/{job_id}"): ENDED,
-    ("get", "/jobs"): {"jobs": [ENDED], "next_cursor": None},
+    ("get", "/jobs/{job_id}"): FAILED_JOB,
+    ("get", "/jobs"): {"jobs": [FAILED_JOB], "next_cursor": None},
     ("get", "/v1/session"): {"user": "lisa", "scope": "operator", "way": "token", "csrf": None},
 }
-"""By method and path: the body of an answer that is well."""
+"""Body of a successful response, by method and path."""
 
 ERROR: dict[str, Any] = {
     "error": "not_found",

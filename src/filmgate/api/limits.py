@@ -1,77 +1,79 @@
-"""Limits: how often somebody may ask, how large a body may be, and how long it may take to come."""
+"""Limits of requests: rate by caller, size of a body, and time in which it must arrive."""
 
 import asyncio
 import time
 from collections import OrderedDict
 
 from starlette.types import Message, Receive
-from starlette.types import Scope as Request
+from starlette.types import Scope as ASGIScope
 
 from filmgate.core.errors import TooLarge, TooMany, TooSlow
 
 BODY_BYTES = 256 * 1024
-"""Of any request but an upload."""
+"""Size limit of the body of any request but an upload, in bytes."""
 
 BODY_S = 10.0
-"""For all of such a body to come."""
+"""Time in which all of such a body must arrive, in seconds."""
 
 IDLE_S = 30.0
-"""For the next piece of an upload to come."""
+"""Time in which the next chunk of an upload must arrive, in seconds."""
 
 BURST_S = 2.0
-"""So many seconds' worth may be asked at once."""
+"""Default burst of a bucket: the requests that its rate allows in this many seconds."""
 
-CALLERS = 10_000
-"""So many are remembered; those who asked longest ago are forgotten first."""
+MAX_CALLERS = 10_000
+"""Number of callers with a bucket; those with the oldest requests are dropped first."""
 
 FAILURES_PER_MINUTE = 20
-"""Of one address, to say who asks."""
+"""Limit of failed authentications per address and per token id, a minute."""
 
 
 class Buckets:
-    """A token bucket for each caller. Within one process, on its event loop."""
+    """A token bucket for each caller. Used within one process, on its event loop."""
 
     def __init__(self, rate_per_s: float, burst: float | None = None) -> None:
+        """`rate_per_s`: requests a second on average; 0 means no limit. `burst`: size of a bucket,
+        in requests."""
         self._rate = rate_per_s
         self._burst = burst if burst is not None else max(1.0, rate_per_s * BURST_S)
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, caller: str) -> None:
-        """Count a request; TooMany where the caller has asked too much of late."""
+        """Count a request; raises TooMany if the caller's bucket is empty."""
         if self._rate <= 0:
             return
-        left = self.left(caller)
+        left = self.remaining(caller)
         if left < 1.0:
             wait_s = (1.0 - left) / self._rate
             raise TooMany(
                 "too many requests",
                 expected=f"{self._rate:g} a second on average",
                 got="more",
-                hint="Come again a little later",
+                hint="Retry later",
                 retry_after_s=max(1, round(wait_s)),
             )
-        self._left[caller] = (left - 1.0, time.monotonic())
-        self._left.move_to_end(caller)
-        while len(self._left) > CALLERS:
-            self._left.popitem(last=False)
+        self._buckets[caller] = (left - 1.0, time.monotonic())
+        self._buckets.move_to_end(caller)
+        while len(self._buckets) > MAX_CALLERS:
+            self._buckets.popitem(last=False)
 
-    def left(self, caller: str) -> float:
-        """How many requests the caller has left now."""
-        held, at = self._left.get(caller, (self._burst, 0.0))
-        return min(self._burst, held + (time.monotonic() - at) * self._rate)
+    def remaining(self, caller: str) -> float:
+        """Return the number of requests in the caller's bucket."""
+        level, updated_at = self._buckets.get(caller, (self._burst, 0.0))
+        return min(self._burst, level + (time.monotonic() - updated_at) * self._rate)
 
 
-def failures() -> Buckets:
-    """For those who fail to say who they are."""
+def failure_buckets() -> Buckets:
+    """Return buckets that count failed authentications."""
     return Buckets(FAILURES_PER_MINUTE / 60.0, FAILURES_PER_MINUTE)
 
 
-async def whole_body(request: Request, receive: Receive) -> Receive:
-    """Read a small body before anything else is done, and give it out again.
+async def buffer_body(scope: ASGIScope, receive: Receive) -> Receive:
+    """Read a small body whole; return a `receive` that delivers it.
 
     Raises TooLarge and TooSlow.
     """
-    announced = _announced(request)
+    announced = _content_length(scope)
     if announced is not None and announced > BODY_BYTES:
         raise too_large(BODY_BYTES, announced)
     body = bytearray()
@@ -80,7 +82,7 @@ async def whole_body(request: Request, receive: Receive) -> Receive:
             while True:
                 message = await receive()
                 if message["type"] != "http.request":
-                    return _again([message], receive)
+                    return _replay([message], receive)
                 body += message.get("body", b"")
                 if len(body) > BODY_BYTES:
                     raise too_large(BODY_BYTES, None)
@@ -88,31 +90,31 @@ async def whole_body(request: Request, receive: Receive) -> Receive:
                     break
     except TimeoutError:
         raise TooSlow(
-            "the request's body does not come", expected=f"all of it within {BODY_S:g} s"
+            "the request body did not arrive in time", expected=f"all of it within {BODY_S:g} s"
         ) from None
-    return _again([{"type": "http.request", "body": bytes(body), "more_body": False}], receive)
+    return _replay([{"type": "http.request", "body": bytes(body), "more_body": False}], receive)
 
 
 def too_large(limit: int, got: int | None) -> TooLarge:
-    """The error of a body over its limit."""
+    """Return the error for a body over its limit; `got`: its size in bytes, if known."""
     return TooLarge(
-        "the request's body is too large",
+        "the request body is too large",
         expected=f"up to {limit:,} bytes",
         got=f"{got:,} bytes" if got is not None else "more",
     )
 
 
-def _announced(request: Request) -> int | None:
-    for name, value in request["headers"]:
+def _content_length(scope: ASGIScope) -> int | None:
+    for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit():
             return int(value)
     return None
 
 
-def _again(messages: list[Message], receive: Receive) -> Receive:
+def _replay(messages: list[Message], receive: Receive) -> Receive:
     waiting = list(messages)
 
-    async def told() -> Message:
+    async def replay() -> Message:
         return waiting.pop(0) if waiting else await receive()
 
-    return told
+    return replay

@@ -1,4 +1,4 @@
-"""Parameters that several endpoints have, and who asks."""
+"""Parameters and dependencies that several endpoints share."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -14,19 +14,19 @@ ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 
 AssetId = Annotated[
     str,
-    Path(description="The video's id.", pattern=ID, examples=["gatecheck-s01e01"]),
+    Path(description="Id of the video.", pattern=ID, examples=["gatecheck-s01e01"]),
 ]
 EpisodeId = Annotated[
-    str, Path(description="The asset's id.", pattern=ID, examples=["gatecheck-s01e01"])
+    str, Path(description="Id of the asset.", pattern=ID, examples=["gatecheck-s01e01"])
 ]
 RunId = Annotated[
     str,
-    Path(description="The run's id.", pattern=ID, examples=["Attempt1_2026-11-21_002541_EST"]),
+    Path(description="Id of the run.", pattern=ID, examples=["Attempt1_2026-11-21_002541_EST"]),
 ]
 WhichRun = Annotated[
     str | None,
     Query(
-        description="The run; the newest where left out.",
+        description="Id of the run; default: the newest.",
         pattern=ID,
         examples=["Attempt1_2026-11-21_002541_EST"],
     ),
@@ -34,7 +34,7 @@ WhichRun = Annotated[
 ArtifactType = Annotated[
     str,
     Path(
-        description="A type of artifact.",
+        description="Artifact type.",
         min_length=1,
         max_length=128,
         pattern=r"^[^\s/\x00-\x1f\x7f]+$",
@@ -43,65 +43,67 @@ ArtifactType = Annotated[
 ]
 Cursor = Annotated[
     str | None,
-    Query(description="`next_cursor` of the answer before.", min_length=1, max_length=2000),
+    Query(description="`next_cursor` of the previous page.", min_length=1, max_length=2000),
 ]
-Limit = Annotated[int, Query(description="So many at most.", ge=1, le=1000, examples=[20])]
+Limit = Annotated[
+    int, Query(description="Maximum number of items on a page.", ge=1, le=1000, examples=[20])
+]
 Word = Annotated[
-    str | None, Query(min_length=1, max_length=512, description="Exactly this; any without it.")
+    str | None, Query(min_length=1, max_length=512, description="Exact value; default: any.")
 ]
 
 
-def service_in(request: Request) -> Service:
-    """The service that the application serves."""
+def get_service(request: Request) -> Service:
+    """Return the service that the application serves."""
     service: Service = request.app.state.service
     return service
 
 
-async def service_of(request: Request) -> Service:
-    """The same, as a dependency; one that is awaited costs no thread."""
-    return service_in(request)
+async def provide_service(request: Request) -> Service:
+    """Return the service, as a dependency; a coroutine, since a function would need a thread."""
+    return get_service(request)
 
 
-Serving = Annotated[Service, Depends(service_of)]
+ServiceDep = Annotated[Service, Depends(provide_service)]
 
 
-def _need(scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
-    async def who(request: Request) -> Caller:
+def _require_scope(scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
+    async def require_scope(request: Request) -> Caller:
         caller: Caller = request.state.caller
-        caller.need(scope)
+        caller.require(scope)
         return caller
 
-    return who
+    return require_scope
 
 
-Viewer = Annotated[Caller, Depends(_need(Scope.VIEWER))]
-Operator = Annotated[Caller, Depends(_need(Scope.OPERATOR))]
-Admin = Annotated[Caller, Depends(_need(Scope.ADMIN))]
+Viewer = Annotated[Caller, Depends(_require_scope(Scope.VIEWER))]
+Operator = Annotated[Caller, Depends(_require_scope(Scope.OPERATOR))]
+Admin = Annotated[Caller, Depends(_require_scope(Scope.ADMIN))]
 
 
-async def chosen(
+async def parse_selection(
     selection: Annotated[
         SelectionMode | None,
-        Query(description="How the run is chosen; the stored choice where left out."),
+        Query(description="How the run is selected; default: the stored selection."),
     ] = None,
     profile: Annotated[
         str | None,
         Query(
-            description="The latest run under this model profile.",
+            description="Select the latest run under this model profile.",
             min_length=1,
             max_length=128,
             examples=["balanced"],
         ),
     ] = None,
-    run_id: Annotated[str | None, Query(description="This run, and no other.", pattern=ID)] = None,
+    run_id: Annotated[str | None, Query(description="Select this run.", pattern=ID)] = None,
 ) -> Selection:
-    """What the parameters mean together."""
+    """Return the selection that the query parameters describe together."""
     return Selection.of(selection, profile=profile, run_id=run_id)
 
 
-Chosen = Annotated[Selection, Depends(chosen)]
+SelectionDep = Annotated[Selection, Depends(parse_selection)]
 
 
-def noted(request: Request, **facts: object) -> None:
-    """What the audit log is to know of a change besides."""
-    request.state.audit = {name: value for name, value in facts.items() if value is not None}
+def add_audit_fields(request: Request, **fields: object) -> None:
+    """Set the details of a change in its audit log entry; None values are left out."""
+    request.state.audit = {name: value for name, value in fields.items() if value is not None}

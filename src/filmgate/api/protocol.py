@@ -2,7 +2,7 @@
 
 uvicorn's parser buffers request headers without a limit, and its protocol waits for them without a
 deadline. This subclass adds both, and a limit of connections per client address. A refused
-connection costs one small response; it is never logged by us and never reaches authentication.
+connection costs one small response; it is not logged by us and does not reach authentication.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ HEADER_S = 10.0
 """Seconds within which a connection must deliver a whole request head, once it is due."""
 
 PIPELINED = 64
-"""Limit of requests that wait on one connection for the response before theirs."""
+"""Limit of pipelined requests: those that wait on one connection for an earlier response."""
 
 LINGER_S = 1.0
 """Seconds during which input after a refusal is read and dropped. A close with unread input makes
@@ -66,7 +66,7 @@ class ConnectionLimit:
         self._exempt = tuple(_parse_network(name) for name in names if name != "*")
 
     def open(self, address: str) -> bool:
-        """Count a connection; False, and not counted, where its address has too many already."""
+        """Count a connection; return False, and do not count it, if its address has too many."""
         key = _count_key(address)
         if self._open[key] >= self._per_address > 0 and not self._is_exempt(address):
             return False
@@ -102,7 +102,7 @@ def _parse_network(name: str) -> IPv4Network | IPv6Network:
 
 
 def _count_key(address: str) -> Address:
-    """The address itself; of IPv6 the /64 network, which one host usually has to itself."""
+    """Return the address; for IPv6 its /64 network, which usually belongs to one host."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:
@@ -168,7 +168,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, unless the connection is refused."""
+        """Parse received bytes, unless the connection is refused."""
         if self._is_closing:
             self._dropped += len(data)
             if self._dropped > LINGER_BYTES:
@@ -187,7 +187,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._deadline = self.loop.call_later(HEADER_S, self._expire)
 
     def on_message_begin(self) -> None:
-        """Begin a request head."""
+        """Start a request head."""
         self._head_bytes = self._head_fields = self._target_bytes = 0
         super().on_message_begin()
 
@@ -225,18 +225,18 @@ class LimitedProtocol(HttpToolsProtocol):
         self._unparsed = 0
 
     def on_body(self, body: bytes) -> None:
-        """Hand on a part of the body."""
+        """Pass on a part of the body."""
         self._unparsed = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """End the request; the next one is due."""
+        """End the request; the head of the next one is awaited."""
         self._awaits_head = True
         self._unparsed = 0
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse input that the parser stopped at (called by `data_received` of the parent)."""
+        """Refuse input at which the parser stopped (called by `data_received` of the parent)."""
         self._refuse(self._refusal or Invalid("the request is not HTTP/1.1", got=msg))
 
     def _stop_parsing(self, error: FilmgateError) -> None:
@@ -244,8 +244,8 @@ class LimitedProtocol(HttpToolsProtocol):
         raise _RefusedError
 
     def _is_due(self) -> bool:
-        """Whether the client owes us something: the rest of a head, or of a body that was answered
-        before it came."""
+        """Whether the client must send more: the rest of a head, or of a body that was answered
+        before it arrived."""
         if self._awaits_head:
             return self._unparsed > 0
         return not self._has_open_response()
@@ -266,7 +266,7 @@ class LimitedProtocol(HttpToolsProtocol):
         elif self._awaits_head and self._unparsed > 0:
             self._refuse(
                 TooSlow(
-                    "the request's header fields do not come",
+                    "the request's header fields did not arrive in time",
                     expected=f"all of them within {HEADER_S:g} s",
                 )
             )
@@ -279,7 +279,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _refuse(self, error: FilmgateError, *, lingers: bool = True) -> None:
-        """Send the error and close; without a response where it would cut into another one."""
+        """Send the error and close; abort without a response while another one is being sent."""
         self._is_closing = True
         self._stop_deadline()
         if self._has_open_response():
@@ -309,12 +309,12 @@ def _head_too_large(expected: str, got: str) -> HeadersTooLarge:
         "the request's header fields are too large",
         expected=expected,
         got=got,
-        hint="Remove cookies of this site, or shorten the address",
+        hint="Remove cookies of this site, or shorten the URL",
     )
 
 
 def protocol_factory(limit: ConnectionLimit) -> Callable[..., LimitedProtocol]:
-    """What uvicorn makes the protocol of each connection with."""
+    """Return the factory with which uvicorn creates the protocol of each connection."""
 
     def create(*args: Any, **kwargs: Any) -> LimitedProtocol:
         return LimitedProtocol(*args, **kwargs, limit=limit)

@@ -1,4 +1,4 @@
-"""The service: everything that its endpoints call, opened once."""
+"""The service: the settings, database and services that all endpoints share."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,41 +7,41 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
-from filmgate.api.doorkeeper import Doorkeeper
+from filmgate.api.authentication import Authenticator
+from filmgate.api.event_stream import Hub
 from filmgate.api.limits import Buckets
-from filmgate.api.live import Hub
-from filmgate.api.observing import Metrics
-from filmgate.app.access import Access
-from filmgate.app.archive import Archive
+from filmgate.api.telemetry import Metrics
+from filmgate.app.access import AccessService
 from filmgate.app.database import Database
-from filmgate.app.jobs import Jobs
-from filmgate.app.people import People
+from filmgate.app.jobs import JobService
+from filmgate.app.people import PeopleService
+from filmgate.app.queries import Queries
 from filmgate.app.rulebooks import Rulebooks
+from filmgate.app.runs import Runs
 from filmgate.app.settings import Settings
-from filmgate.app.system import System
-from filmgate.app.videos import Videos
+from filmgate.app.videos import VideoService
 
 CONNECTIONS = 12
-"""To the database. More would not make two processors faster."""
+"""Size of the pool of database connections. More are not faster on two processor cores."""
 
 
-class Door(StrEnum):
-    """Who is let in."""
+class AuthMode(StrEnum):
+    """Which requests are accepted."""
 
-    KNOWN = "known"
-    """Whoever has a token, or a session."""
+    REQUIRED = "required"
+    """Requests with a token or a session."""
     OPEN = "open"
-    """Whoever is on this machine."""
+    """Requests from this machine, too, without authentication."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """What endpoints call."""
+    """Objects that endpoints use; each is created when it is first needed."""
 
     settings: Settings
-    door: Door
+    auth_mode: AuthMode
     hosts: tuple[str, ...]
-    """Names under which it is reached; none: under any."""
+    """Accepted host names; empty: all."""
     database: Database = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,68 +49,68 @@ class Service:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """For as long as it serves."""
+        """Open the connection pool, prepare the queue and remove stale uploads; for a block."""
         with self.database.pooled(CONNECTIONS):
             self.jobs.prepare()
             self.videos.sweep()
             yield
 
     @cached_property
-    def access(self) -> Access:
-        """Who may ask."""
-        return Access(self.settings, self.database)
+    def access(self) -> AccessService:
+        """Tokens, links, sessions and the audit log."""
+        return AccessService(self.settings, self.database)
 
     @cached_property
-    def archive(self) -> Archive:
-        """What was ingested."""
-        return Archive(self.settings, self.database)
+    def queries(self) -> Queries:
+        """Queries of ingested artifacts."""
+        return Queries(self.settings, self.database)
 
     @cached_property
-    def jobs(self) -> Jobs:
-        """What workers are asked to do."""
-        return Jobs(self.settings, self.database)
+    def jobs(self) -> JobService:
+        """The queue of jobs."""
+        return JobService(self.settings, self.database)
 
     @cached_property
-    def people(self) -> People:
-        """Who is known."""
-        return People(self.settings, self.database)
+    def people(self) -> PeopleService:
+        """Known people."""
+        return PeopleService(self.settings, self.database)
 
     @cached_property
     def rulebooks(self) -> Rulebooks:
-        """The corpus of rules."""
+        """The corpus of rulebooks."""
         return Rulebooks(self.settings, self.database)
 
     @cached_property
-    def system(self) -> System:
-        """Runs."""
-        return System(self.settings, self.database)
+    def runs(self) -> Runs:
+        """Runs in the home."""
+        return Runs(self.settings, self.database)
 
     @cached_property
-    def videos(self) -> Videos:
+    def videos(self) -> VideoService:
         """Videos and their files."""
-        return Videos(self.settings, self.database)
+        return VideoService(self.settings, self.database)
 
     @cached_property
     def hub(self) -> Hub:
-        """Who watches runs."""
+        """Event streams of runs."""
         return Hub(self.database, self.jobs)
 
     @cached_property
-    def doorkeeper(self) -> Doorkeeper:
-        """Who asks."""
-        return Doorkeeper(self.access)
+    def authenticator(self) -> Authenticator:
+        """Authentication of tokens and sessions."""
+        return Authenticator(self.access)
 
     @cached_property
     def metrics(self) -> Metrics:
-        """What is counted."""
+        """Metrics for Prometheus."""
         return Metrics()
 
     @cached_property
     def buckets(self) -> Buckets:
-        """How much each caller may still ask."""
+        """Rate limits of callers."""
         return Buckets(self.settings.rate_per_s)
 
     @property
     def home(self) -> Path:
-        """Where runs and uploads lie."""
+        """Absolute path of the folder of runs and uploads."""
         return self.settings.home.expanduser().absolute()

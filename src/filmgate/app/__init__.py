@@ -1,1 +1,1 @@
-"""App is the composition root: settings, wiring, and the System that the faces call."""
+"""Services that the command line and the HTTP API call, wired from settings and adapters."""

@@ -1,4 +1,4 @@
-"""Who may ask over HTTP: tokens, one-time links, sessions, and the log of changes."""
+"""Access over HTTP: tokens, one-time links, sessions and the audit log."""
 
 import getpass
 import secrets
@@ -6,115 +6,125 @@ import string
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from filmgate.app.database import Database
 from filmgate.app.settings import Settings
-from filmgate.core.access import Caller, Scope, Way, parse_user, read_token, token_of
+from filmgate.core.access import AuthMethod, Caller, Scope, format_token, parse_token, parse_user
 from filmgate.core.access_answers import AuditAnswer, NewTokenAnswer, TokenAnswer, TokensAnswer
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid, Unauthenticated
-
-if TYPE_CHECKING:
-    from filmgate.db.access import Access as Stored
+from filmgate.db.access import AccessStore
 
 ID_LETTERS = string.ascii_lowercase + string.digits
-LINK_LASTS = timedelta(minutes=10)
-SESSION_LASTS = timedelta(days=7)
-LONGEST_NOTE = 200
-LONGEST_LIFE = timedelta(days=3650)
+LINK_LIFETIME = timedelta(minutes=10)
+SESSION_LIFETIME = timedelta(days=7)
+MAX_NOTE = 200
+"""Length limit of a token's note, in characters."""
+
+MAX_TOKEN_LIFETIME = timedelta(days=3650)
 
 
-class Access:
-    """Of these settings. Each call is a session of the database of its own."""
+class AccessService:
+    """Tokens, links, sessions and the audit log. Each call opens a database session."""
 
     def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self._database = database or Database(settings)
 
-    def create(
-        self, user: str, scope: Scope, note: str = "", lasts: timedelta | None = None
+    def create_token(
+        self, user: str, scope: Scope, note: str = "", lifetime: timedelta | None = None
     ) -> NewTokenAnswer:
-        """A new token for a user; the only time that its secret is told."""
-        if len(note) > LONGEST_NOTE or not note.isprintable():
-            raise Invalid("this is no note", expected=f"up to {LONGEST_NOTE} printable characters")
-        if lasts is not None and not timedelta() < lasts <= LONGEST_LIFE:
-            raise Invalid("a token lasts from a moment to ten years", got=str(lasts))
+        """Create a token for a user; only this answer has its secret.
+
+        Without `lifetime` the token does not expire. Raises Invalid for an invalid user, note or
+        lifetime.
+        """
+        if len(note) > MAX_NOTE or not note.isprintable():
+            raise Invalid("the note is invalid", expected=f"up to {MAX_NOTE} printable characters")
+        if lifetime is not None and not timedelta() < lifetime <= MAX_TOKEN_LIFETIME:
+            raise Invalid(
+                "the lifetime of the token is invalid",
+                expected="more than 0 and at most ten years",
+                got=str(lifetime),
+            )
         token_id = "".join(secrets.choice(ID_LETTERS) for _ in range(12))
         secret = secrets.token_urlsafe(32)
-        caller = Caller(user=parse_user(user), scope=scope, way=Way.TOKEN, token_id=token_id)
-        lasts_s = lasts.total_seconds() if lasts is not None else None
-        with self._stored() as stored:
-            kept = stored.add_token(caller, sha256_hex(secret.encode()), note, lasts_s)
-        return NewTokenAnswer(**kept.model_dump(), token=token_of(token_id, secret))
+        caller = Caller(
+            user=parse_user(user), scope=scope, auth_method=AuthMethod.TOKEN, token_id=token_id
+        )
+        lifetime_s = lifetime.total_seconds() if lifetime is not None else None
+        with self._store() as store:
+            token = store.add_token(caller, sha256_hex(secret.encode()), note, lifetime_s)
+        return NewTokenAnswer(**token.model_dump(), token=format_token(token_id, secret))
 
-    def tokens(self) -> TokensAnswer:
-        """All tokens, without their secrets."""
-        with self._stored() as stored:
-            return stored.tokens()
+    def list_tokens(self) -> TokensAnswer:
+        """List all tokens, without their secrets."""
+        with self._store() as store:
+            return store.tokens()
 
-    def revoke(self, token_id: str) -> TokenAnswer:
-        """End a token at once, wherever it is used."""
-        with self._stored() as stored:
-            return stored.revoke(token_id)
+    def revoke_token(self, token_id: str) -> TokenAnswer:
+        """End a token and its sessions at once, on all servers; raises NotFound."""
+        with self._store() as store:
+            return store.revoke(token_id)
 
     def has_admin(self) -> bool:
-        """Whether somebody holds a token that may do everything."""
-        with self._stored() as stored:
-            return stored.has_admin()
+        """Whether a valid token with scope `admin` exists."""
+        with self._store() as store:
+            return store.has_admin()
 
-    def holder(self, token: str) -> Caller | None:
-        """Who holds a token; None where it is not good, or is none."""
-        named = read_token(token)
-        if named is None:
+    def find_token_holder(self, token: str) -> Caller | None:
+        """Return the caller of a token; None if it is malformed, unknown, revoked or expired."""
+        id_and_digest = parse_token(token)
+        if id_and_digest is None:
             return None
-        with self._stored() as stored:
-            return stored.holder(*named)
+        with self._store() as store:
+            return store.token_holder(*id_and_digest)
 
-    def link(self, user: str, scope: Scope) -> str:
-        """A code that lets somebody in once, within ten minutes."""
+    def create_link(self, user: str, scope: Scope) -> str:
+        """Create a one-time link that is valid for ten minutes; return its code."""
         code = secrets.token_urlsafe(32)
-        with self._stored() as stored:
-            stored.add_link(sha256_hex(code.encode()), user, scope, LINK_LASTS.total_seconds())
+        with self._store() as store:
+            store.add_link(sha256_hex(code.encode()), user, scope, LINK_LIFETIME.total_seconds())
         return code
 
-    def enter(self, code: str) -> Caller:
-        """Use a link's code up; Unauthenticated where it is not good any more."""
-        with self._stored() as stored:
-            caller = stored.use_link(sha256_hex(code.encode()))
+    def redeem_link(self, code: str) -> Caller:
+        """Use up the code of a link; raises Unauthenticated if it is no longer valid."""
+        with self._store() as store:
+            caller = store.use_link(sha256_hex(code.encode()))
         if caller is None:
             raise Unauthenticated(
-                "this link is not good any more",
-                expected="one that was not used yet, from the last ten minutes",
-                hint="`filmgate tokens link` makes another",
+                "the link is invalid or has expired",
+                expected="an unused link from the last ten minutes",
+                hint="Create another with `filmgate tokens link`",
             )
         return caller
 
     def begin_session(self, caller: Caller) -> tuple[str, str]:
-        """The secret of a new session, and what its changes must carry."""
+        """Start a session; return its secret, and the CSRF token that its changes must carry."""
         secret, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
-        lasts_s = SESSION_LASTS.total_seconds()
-        with self._stored() as stored:
-            stored.add_session(sha256_hex(secret.encode()), caller, csrf, lasts_s)
+        lifetime_s = SESSION_LIFETIME.total_seconds()
+        with self._store() as store:
+            store.add_session(sha256_hex(secret.encode()), caller, csrf, lifetime_s)
         return secret, csrf
 
-    def session(self, secret: str) -> Caller | None:
-        """Whose session it is; None where it is over, or never was."""
-        with self._stored() as stored:
-            return stored.session(sha256_hex(secret.encode()))
+    def find_session_caller(self, secret: str) -> Caller | None:
+        """Return the caller of a session; None if it is unknown or has ended."""
+        with self._store() as store:
+            return store.session(sha256_hex(secret.encode()))
 
     def end_session(self, secret: str) -> None:
-        """Leave."""
-        with self._stored() as stored:
-            stored.end_session(sha256_hex(secret.encode()))
+        """End a session."""
+        with self._store() as store:
+            store.end_session(sha256_hex(secret.encode()))
 
-    def note(self, told: Mapping[str, Any]) -> None:
-        """Write a change down."""
-        with self._stored() as stored:
-            stored.note(told)
+    def record_change(self, entry: Mapping[str, Any]) -> None:
+        """Add an entry to the audit log."""
+        with self._store() as store:
+            store.add_audit_entry(entry)
 
-    def note_here(self, action: str, target: str, **details: str) -> None:
-        """Write down a change that was made on the command line."""
-        self.note(
+    def record_local_change(self, action: str, target: str, **details: str) -> None:
+        """Add a change that was made on the command line to the audit log."""
+        self.record_change(
             {
                 "user": getpass.getuser(),
                 "token_id": None,
@@ -127,14 +137,12 @@ class Access:
             }
         )
 
-    def audited(self, limit: int, cursor: str | None) -> AuditAnswer:
-        """What was written down, the latest first."""
-        with self._stored() as stored:
-            return stored.audited(limit, cursor)
+    def list_changes(self, limit: int, cursor: str | None) -> AuditAnswer:
+        """List the entries of the audit log, the latest first."""
+        with self._store() as store:
+            return store.audit_entries(limit, cursor)
 
     @contextmanager
-    def _stored(self) -> "Iterator[Stored]":
-        from filmgate.db.access import Access as Stored  # slow, and not always needed
-
+    def _store(self) -> Iterator[AccessStore]:
         with self._database.session() as connection:
-            yield Stored(connection)
+            yield AccessStore(connection)

@@ -1,33 +1,33 @@
-"""Which types of artifacts there are: those that ship, and those that installed packages offer."""
+"""Artifact types: those of Filmgate, and those of installed packages."""
 
 from collections.abc import Iterator
 from functools import cache
 
-from filmgate.app.entry_points import loaded, offered
+from filmgate.app.entry_points import list_entry_points, load_entry_point
 from filmgate.core.errors import Invalid
 from filmgate.core.payloads.artifact_type import ArtifactType
 from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.payloads.registry import Registry
 
 ENTRY_POINTS = "filmgate.artifact_types"
-"""The group of entry points under which packages offer types: an `ArtifactType`, or several."""
+"""Group of entry points that supply types: each an `ArtifactType`, or a list of them."""
 
 
 @cache
 def registry() -> Registry:
-    """Every type that is known here; Unavailable or Invalid naming the package that is broken."""
-    return BUILT_IN.with_types(_of_packages())
+    """Return all artifact types; raises Unavailable or Invalid naming a broken package."""
+    return BUILT_IN.with_types(_package_types())
 
 
-def _of_packages() -> Iterator[ArtifactType]:
-    for entry in offered(ENTRY_POINTS):
-        found = loaded(entry, "artifact type")
-        types = found if isinstance(found, list | tuple) else [found]
-        for each in types:
-            if not isinstance(each, ArtifactType):
+def _package_types() -> Iterator[ArtifactType]:
+    for entry in list_entry_points(ENTRY_POINTS):
+        loaded = load_entry_point(entry, "artifact type")
+        types = loaded if isinstance(loaded, list | tuple) else [loaded]
+        for artifact_type in types:
+            if not isinstance(artifact_type, ArtifactType):
                 raise Invalid(
-                    f"the entry point {entry.name!r} = {entry.value} is no artifact type",
+                    f"the entry point {entry.name!r} = {entry.value} is not an artifact type",
                     expected="an ArtifactType, or a list of them",
-                    got=repr(each)[:200],
+                    got=repr(artifact_type)[:200],
                 )
-            yield each
+            yield artifact_type

@@ -1,8 +1,8 @@
-"""The clock of the real world."""
+"""The system clock."""
 
 from datetime import UTC, datetime
 
 
 def utc_now() -> datetime:
-    """The time, aware and in UTC."""
+    """Return the current time, aware and in UTC."""
     return datetime.now(UTC)

@@ -1,31 +1,34 @@
-"""The database that the settings mean: a server, or the embedded one."""
+"""The database of the settings: a PostgreSQL server, or the embedded one."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
+import psycopg
+
+from filmgate.app.notices import notify
 from filmgate.app.settings import Settings
 from filmgate.core.errors import FilmgateError, Invalid, Unavailable
+from filmgate.db.connection import connected
+from filmgate.db.embedded import EmbeddedPostgres
 
 if TYPE_CHECKING:
-    import psycopg
-
-    from filmgate.db.embedded import EmbeddedPostgres
     from filmgate.db.pool import Pool
 
 
 class Database:
-    """Opens sessions, and starts and stops the embedded server."""
+    """Opens connections, and starts and stops the embedded server."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._pool: Pool | None = None
 
     @contextmanager
-    def session(self) -> "Iterator[psycopg.Connection]":
-        """A connection for one task, closed when the block ends however it ends."""
-        from filmgate.db.connection import connected  # slow, and not every command needs it
+    def session(self) -> Iterator[psycopg.Connection]:
+        """Open a connection for one task; it is closed, or returned to the pool, after the block.
 
+        An embedded server is started if it is not running.
+        """
         if self._pool is not None:
             with self._pool.connection() as connection:
                 yield connection
@@ -35,79 +38,82 @@ class Database:
 
     @contextmanager
     def pooled(self, size: int) -> Iterator[None]:
-        """For the length of a block, sessions share so many connections that are kept open, and an
-        embedded server that dies is started again."""
-        from filmgate.db.pool import Pool  # only for services
+        """Use a pool of up to `size` connections in a block, in which an embedded server that dies
+        is restarted."""
+        from filmgate.db.pool import Pool  # psycopg_pool comes with the extra `service`
 
-        with self._running(), self.session():  # which brings the schema up to date
+        with self._running(), self.session():  # applies migrations
             pass
-        with self._running(), Pool(self.reached, size).opened() as pool:
+        with self._running(), Pool(self.reachable_url, size).opened() as pool:
             self._pool = pool
             try:
                 yield
             finally:
                 self._pool = None
 
-    def reached(self) -> str:
-        """Where the database is reached now; an embedded one is started where it is not running.
-        For whoever keeps it running besides."""
+    def reachable_url(self) -> str:
+        """Return the URL of the database; starts an embedded server that is not running.
+
+        For use in a block of `pooled` or `keep_running`, which keep that server running. Raises
+        Unavailable if the files of the embedded database no longer exist.
+        """
         if self._settings.database_url:
             return self._settings.database_url
         embedded = self._embedded()
         if embedded.is_running():
             return embedded.url
-        if not embedded.is_made():
+        if not embedded.exists():
             raise Unavailable(
-                "the embedded database is gone",
+                "the embedded database no longer exists",
                 expected=f"its files in {embedded.folder}",
                 got="none",
-                hint="Restore them, and start again",
+                hint="Restore the files and restart",
             )
-        with embedded.used() as url:
+        with embedded.running() as url:
             return url
 
     @contextmanager
-    def elsewhere(self, url: str) -> "Iterator[psycopg.Connection]":
-        """A connection to a database of somebody else's, whose schema is left as it is."""
-        from filmgate.db.connection import connected  # slow, and not every command needs it
-
-        with connected(url, is_ours=False) as connection:
+    def foreign_session(self, url: str) -> Iterator[psycopg.Connection]:
+        """Open a connection to the database of another installation, without migrating it."""
+        with connected(url, should_migrate=False) as connection:
             yield connection
 
     @contextmanager
-    def lasting(self) -> Iterator[None]:
-        """Keep the embedded server running for a block in which sessions come and go; where it
-        cannot be started, the sessions say so."""
+    def keep_running(self) -> Iterator[None]:
+        """Keep the embedded server running for a block with several sessions.
+
+        An error of the start is suppressed; the sessions then raise it.
+        """
         with ExitStack() as stack:
             with suppress(FilmgateError, OSError):
                 stack.enter_context(self._running())
             yield
 
-    def is_made(self) -> bool:
-        """Whether there is anything to ask: a server, or an embedded database made before."""
+    def exists(self) -> bool:
+        """Whether a database exists: a server is configured, or the embedded one was created."""
         if self._settings.database_url:
             return True
         return (self._settings.home.expanduser() / "pg").is_dir()
 
     def start(self) -> str:
-        """Start the embedded database and let it outlive its users; its URL."""
+        """Start the embedded server, to run until `stop`; return its URL."""
         return self._embedded().keep()
 
     def stop(self) -> bool:
-        """Stop the embedded database; False where it was not running."""
+        """Stop the embedded server; return False if it was not running."""
         return self._embedded().stop()
 
     def url(self) -> str:
-        """Where the database is reached: a server, or the embedded one while it runs."""
+        """Return the URL of the database; raises Unavailable if an embedded one is stopped."""
         if self._settings.database_url:
             return self._settings.database_url
         embedded = self._embedded()
         if not embedded.is_running():
             raise Unavailable(
                 "the embedded database is not running",
-                expected="a server that was started",
+                expected="a running server",
                 got="none",
-                hint="`filmgate db start` keeps one running",
+                hint="Start it with `filmgate db start`",
             )
         return embedded.url
 
@@ -116,17 +122,18 @@ class Database:
         if self._settings.database_url:
             yield self._settings.database_url
         else:
-            with self._embedded().used() as url:
+            embedded = self._embedded()
+            if not embedded.exists():
+                notify("Creating the embedded database. This is done once and takes some seconds.")
+            with embedded.running() as url:
                 yield url
 
-    def _embedded(self) -> "EmbeddedPostgres":
-        from filmgate.db.embedded import EmbeddedPostgres  # not every command needs it
-
+    def _embedded(self) -> EmbeddedPostgres:
         if self._settings.database_url:
             raise Invalid(
-                "the database is a server of yours",
-                expected="no FILMGATE_DATABASE_URL",
-                got="one that is set",
-                hint="Start and stop it where it lives",
+                "the database is not the embedded one",
+                expected="FILMGATE_DATABASE_URL to be unset",
+                got="the URL of a server",
+                hint="Start and stop that server with its own tools",
             )
         return EmbeddedPostgres((self._settings.home.expanduser() / "pg").absolute())

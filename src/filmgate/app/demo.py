@@ -1,17 +1,18 @@
-"""The demo: compose the sample film once, run the whole pipeline on it, ask it questions."""
+"""The demo: write sample inputs, run a pipeline on the sample film, query its artifacts."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from filmgate.app.archive import Archive
+from filmgate.app.queries import Queries
 from filmgate.app.run_options import RunOptions, RunReport
-from filmgate.app.system import System
+from filmgate.app.runs import ProgressCallback, Runs
 from filmgate.core.answers import FindAnswer, JumpAnswer, ScreentimeAnswer
 from filmgate.core.envelope import Envelope, LegacyArtifact
 from filmgate.core.ports import Observer
 from filmgate.core.questions import Direction, JumpKind, TextSource
-from filmgate.tools.demo_film import compose
+from filmgate.tools.sample_book import typeset_book
+from filmgate.tools.sample_film import compose_film
+from filmgate.tools.sample_sessions import draw_sessions
 
 FILM = "gatecheck-s01e01.mp4"
 BOOK = "lanterns.pdf"
@@ -22,71 +23,72 @@ FROM_MS = 9_000
 
 @dataclass(frozen=True, kw_only=True)
 class DemoReport:
-    """What the demo did and learned."""
+    """The run of the demo, and the answers to its queries."""
 
     film: Path
     run: RunReport
     scenes: tuple[Envelope | LegacyArtifact, ...]
     people: ScreentimeAnswer
     found: FindAnswer
+    """Hits for `WORDS` in the transcript."""
     shown: FindAnswer
+    """Hits for `TITLE` in text on screen."""
     jumped: JumpAnswer
+    """The first scene after `FROM_MS`."""
 
 
-def film_in(home: Path, told: Callable[[float, float], None]) -> Path:
-    """The sample film in this home, composed where it is not there yet."""
+def ensure_film(home: Path, report_progress: ProgressCallback) -> Path:
+    """Return the path of the sample film in this home; write the film if it is missing."""
     path = home / "demo" / FILM
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        compose(path, told)
+        compose_film(path, report_progress)
     return path
 
 
-def book_in(home: Path) -> Path:
-    """The folder with the sample book in this home, typeset where it is not there yet."""
-    from filmgate.tools.demo_book import compose as typeset  # not every demonstration needs it
-
+def ensure_book(home: Path) -> Path:
+    """Return the folder of the sample book in this home; write the book if it is missing."""
     path = home / "demo" / "books" / BOOK
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".draft")
-        typeset(draft)
+        typeset_book(draft)
         draft.replace(path)
     return path.parent
 
 
-def sessions_in(home: Path, told: Callable[[float, float], None]) -> Path:
-    """The task list of the sample sessions in this home, which lie beside it; drawn where they
-    are not there yet."""
-    from filmgate.tools.demo_sessions import compose as draw  # not every demonstration needs it
+def ensure_sessions(home: Path, report_progress: ProgressCallback) -> Path:
+    """Return the task list of the sample sessions in this home; write both if missing.
 
+    The sessions are in the folder `game-data` beside the task list.
+    """
     folder = home / "demo" / "game-data"
-    listed = folder.parent / "task_list.txt"
-    if not listed.exists():
+    task_list = folder.parent / "task_list.txt"
+    if not task_list.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        draw(folder, told)
+        draw_sessions(folder, report_progress)
         keys = sorted(path.name for path in folder.glob("*.tar"))
-        listed.write_text("# the sample sessions\n" + "".join(f"{key}\n" for key in keys))
-    return listed
+        task_list.write_text("# the sample sessions\n" + "".join(f"{key}\n" for key in keys))
+    return task_list
 
 
 def run_demo(
-    system: System,
-    archive: Archive,
+    runs: Runs,
+    queries: Queries,
     film: Path,
     observer: Observer,
-    hashed: Callable[[float, float], None],
+    report_hashed: ProgressCallback,
 ) -> DemoReport:
-    """Run the pipeline on the film as a new run, take it in, then find and jump in it."""
-    report = system.run("episode", film, RunOptions(new=True, jobs=2), observer, hashed)
+    """Run the pipeline on the film as a new run, ingest it, then query it."""
+    report = runs.run("episode", film, RunOptions(new=True, jobs=2), observer, report_hashed)
     asset = report.manifest.asset.id
-    with archive.lasting():
+    with queries.keep_running():
         return DemoReport(
             film=film,
             run=report,
-            scenes=archive.artifacts(asset, artifact_types=["scene"]).artifacts,
-            people=archive.screentime(asset),
-            found=archive.find(asset, WORDS),
-            shown=archive.find(asset, TITLE, source=TextSource.OCR),
-            jumped=archive.jump(asset, JumpKind.SCENE, direction=Direction.NEXT, from_ms=FROM_MS),
+            scenes=queries.artifacts(asset, artifact_types=["scene"]).artifacts,
+            people=queries.screentime(asset),
+            found=queries.find(asset, WORDS),
+            shown=queries.find(asset, TITLE, source=TextSource.OCR),
+            jumped=queries.jump(asset, JumpKind.SCENE, direction=Direction.NEXT, from_ms=FROM_MS),
         )

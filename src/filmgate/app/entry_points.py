@@ -1,4 +1,4 @@
-"""What installed packages offer, by groups of entry points."""
+"""Entry points of installed packages."""
 
 import sys
 from contextlib import redirect_stdout
@@ -10,8 +10,11 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 
-def offered(group: str) -> "list[EntryPoint]":
-    """The entry points of a group, by name, without loading any."""
+def list_entry_points(group: str) -> "list[EntryPoint]":
+    """Return the entry points of a group, sorted by name, without loading any.
+
+    Raises Unavailable if the metadata of a package cannot be read.
+    """
     from importlib import metadata  # slow; not for --help
 
     try:
@@ -20,13 +23,16 @@ def offered(group: str) -> "list[EntryPoint]":
         raise Unavailable(
             "the entry points of the installed packages cannot be read",
             got=f"{type(error).__name__}: {error}",
-            hint="Mend or remove the package whose entry_points.txt is broken",
+            hint="Repair or remove the package whose entry_points.txt is broken",
         ) from error
-    return sorted(found, key=lambda each: (each.name, each.value))
+    return sorted(found, key=lambda entry: (entry.name, entry.value))
 
 
-def loaded(entry: "EntryPoint", what: str) -> Any:
-    """The object behind an entry point; Unavailable where it cannot be imported."""
+def load_entry_point(entry: "EntryPoint", what: str) -> Any:
+    """Return the object of an entry point; raises Unavailable if it cannot be imported.
+
+    `what`: the kind of object, for the message.
+    """
     try:
         with redirect_stdout(sys.stderr):  # standard output is for results
             return entry.load()
@@ -35,5 +41,5 @@ def loaded(entry: "EntryPoint", what: str) -> Any:
             f"{what} {entry.name!r} cannot be loaded",
             expected=f"the entry point {entry.name!r} = {entry.value} to be importable",
             got=f"{type(error).__name__}: {error}",
-            hint="Mend or reinstall the package that offers it",
+            hint="Repair or reinstall the package of the entry point",
         ) from error

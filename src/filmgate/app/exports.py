@@ -1,38 +1,37 @@
-"""Exports: who else hears of a run's events."""
+"""Exports of a run's events to OpenTelemetry, OpenLineage and Prometheus."""
 
 from pathlib import Path
 
 from filmgate.core.errors import Invalid
 from filmgate.core.ports import EventSink
+from filmgate.tools.openlineage_export import LineageExport
+from filmgate.tools.opentelemetry_export import SpanExport
+from filmgate.tools.prometheus_file import PrometheusFile
 
-KNOWN = ("openlineage", "opentelemetry")
+NAMES = ("openlineage", "opentelemetry")
 
 
-def sinks(names: str, metrics_file: Path | None = None) -> tuple[EventSink, ...]:
-    """A sink for each name, by comma, and one for the file of metrics; Invalid for an unknown
-    name, Unavailable where its library is not installed."""
-    named = tuple(_sink(name.strip()) for name in names.split(",") if name.strip())
+def create_sinks(names: str, metrics_file: Path | None = None) -> tuple[EventSink, ...]:
+    """Create a sink for each of the comma-separated names, and one for the file of metrics.
+
+    Raises Invalid for an unknown name, Unavailable if its library is not installed.
+    """
+    named = tuple(_create_sink(name.strip()) for name in names.split(",") if name.strip())
     if metrics_file is None:
         return named
-    from filmgate.tools.prometheus_file import PrometheusFile  # only where asked for
-
     return (*named, PrometheusFile(metrics_file))
 
 
-def _sink(name: str) -> EventSink:
+def _create_sink(name: str) -> EventSink:
     match name:
         case "opentelemetry":
-            from filmgate.tools.opentelemetry_export import SpanExport  # heavy
-
             return SpanExport()
         case "openlineage":
-            from filmgate.tools.openlineage_export import LineageExport  # heavy
-
             return LineageExport()
         case _:
             raise Invalid(
-                f"runs cannot be exported to {name!r}",
-                expected=f"one of {', '.join(KNOWN)}",
+                f"export {name!r} is unknown",
+                expected=f"one of {', '.join(NAMES)}",
                 got=repr(name),
-                hint="Mend FILMGATE_EXPORT",
+                hint="Correct FILMGATE_EXPORT",
             )

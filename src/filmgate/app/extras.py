@@ -1,4 +1,4 @@
-"""What is installed besides the core, and how to get what is not."""
+"""Check of the optional dependencies of the service."""
 
 from importlib.util import find_spec
 
@@ -7,8 +7,8 @@ from filmgate.core.errors import Unavailable
 SERVICE = ("fastapi", "procrastinate", "prometheus_client", "psutil", "psycopg_pool", "uvicorn")
 
 
-def need_service() -> None:
-    """Raise Unavailable where the service's libraries are not installed."""
+def require_service() -> None:
+    """Raise Unavailable if the service's libraries are not installed."""
     missing = [name for name in SERVICE if find_spec(name) is None]
     if missing:
         raise Unavailable(

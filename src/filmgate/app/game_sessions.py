@@ -1,32 +1,29 @@
-"""Game sessions: what was asked of them on the command line, as an input and settings of a run."""
+"""Game sessions: turn command line options into the input and the stage settings of a run."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filmgate.app.settings import Settings
 from filmgate.app.stores import open_store
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import NotFound, UsageError
-
-if TYPE_CHECKING:
-    from filmgate.core.objects import ObjectStore
+from filmgate.core.objects import ObjectStore
 
 BOTH = "both"
 STAGES = ("extraction", "manifest")
 
 TASK_LIST = "task_list.txt"
 SOURCE, TARGET = "game-data", "game-data-manifest"
-"""Where nothing is named."""
+"""Default buckets or folders of archives and of `.pt` files."""
 
 LISTS = "task_lists"
-"""The folder in the home."""
+"""Folder of generated task lists in the home."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GameplayOptions:
-    """What was asked; None where nothing was."""
+    """Command line options; None if an option was not given."""
 
     stage: str = BOTH
     source_bucket: str | None = None
@@ -40,85 +37,89 @@ class GameplayOptions:
     ocr: bool | None = None
 
     def settings(self) -> tuple[str, ...]:
-        """The same as settings of stages. Places are spelled out, so that the run means the same
-        from any folder; a stage that is not asked for is switched off."""
+        """Return the options as stage settings, `STAGE.SETTING=VALUE`.
+
+        Paths are made absolute, so that the run does not depend on the current folder. A stage that
+        is not selected is disabled. Raises UsageError for an unknown stage.
+        """
         if self.stage not in {BOTH, *STAGES}:
             raise UsageError(
-                f"there is no stage {self.stage!r}",
+                f"stage {self.stage!r} is unknown",
                 expected=f"one of {', '.join((*STAGES, BOTH))}",
                 got=repr(self.stage),
             )
-        source = place_of(self.source_bucket or SOURCE)
+        source = store_address(self.source_bucket or SOURCE)
         is_folder = "://" not in source
-        target = place_of(self.manifest_bucket or TARGET, is_folder=is_folder)
+        target = store_address(self.manifest_bucket or TARGET, is_folder=is_folder)
         output, cache = self.output_path, self.cache_dir
-        told = {
+        values = {
             "extraction.enabled": None if self.stage in {BOTH, STAGES[0]} else False,
             "manifest.enabled": None if self.stage in {BOTH, STAGES[1]} else False,
             "extraction.source_bucket": source,
             "extraction.manifest_bucket": target,
             "manifest.manifest_bucket": target,
-            "manifest.output_path": output and (output if "://" in output else absolute(output)),
+            "manifest.output_path": output
+            and (output if "://" in output else absolute_path(output)),
             "manifest.prefix": self.prefix,
             "extraction.skip_existing": self.skip_existing,
             "extraction.compress": self.compress,
-            "manifest.cache_dir": cache and absolute(cache),
+            "manifest.cache_dir": cache and absolute_path(cache),
             "manifest.checks": self.checks,
             "manifest.ocr": self.ocr,
         }
-        return tuple(f"{name}={_typed(held)}" for name, held in told.items() if held is not None)
+        return tuple(
+            f"{name}={json.dumps(value)}" for name, value in values.items() if value is not None
+        )
 
 
-def _typed(value: object) -> str:
-    return json.dumps(value)
-
-
-def absolute(path: str) -> str:
-    """A path as it is from any folder."""
+def absolute_path(path: str) -> str:
+    """Return a path with `~` expanded, made absolute."""
     return str(Path(path).expanduser().absolute())
 
 
-def place_of(name: str, *, is_folder: bool = False) -> str:
-    """A bucket or a folder: an address as it is; a path, or the name of a folder that is there,
-    as a path; any other name as a bucket's, unless it `is_folder`."""
+def store_address(name: str, *, is_folder: bool = False) -> str:
+    """Return the address of an object store.
+
+    An address with `://` is returned unchanged. A path, or the name of an existing folder, becomes
+    an absolute path. Any other name is a bucket, or a folder if `is_folder`.
+    """
     if "://" in name:
         return name
     is_path = "/" in name or name.startswith(("~", ".")) or Path(name).is_dir()
-    return absolute(name) if is_path or is_folder else f"s3://{name}"
+    return absolute_path(name) if is_path or is_folder else f"s3://{name}"
 
 
-def task_list(options: GameplayOptions, given: Path | None, settings: Settings) -> Path:
-    """The task list that is meant: the one that is named, else `task_list.txt`. To judge only,
-    where neither is there, one is made of all that was extracted, and kept in the home.
+def find_task_list(options: GameplayOptions, given: Path | None, settings: Settings) -> Path:
+    """Return the path of the task list: `given`, else `task_list.txt`.
 
-    Raises NotFound, saying to extract first, where nothing was.
+    For stage `manifest` alone, if neither exists, a list of all extracted sessions is written to
+    the home. Raises NotFound if none were extracted.
     """
     if given is not None or Path(TASK_LIST).is_file() or options.stage != STAGES[1]:
         return given or Path(TASK_LIST)
-    source = place_of(options.source_bucket or SOURCE)
-    target = place_of(options.manifest_bucket or TARGET, is_folder="://" not in source)
-    keys = _extracted(open_store(settings, target), options.prefix or "")
+    source = store_address(options.source_bucket or SOURCE)
+    target = store_address(options.manifest_bucket or TARGET, is_folder="://" not in source)
+    keys = _pt_keys(open_store(settings, target), options.prefix or "")
     if not keys:
         raise NotFound(
             f"there are no .pt files in {target}",
-            expected="sessions that were extracted"
-            + (f", below {options.prefix}" * bool(options.prefix)),
+            expected="extracted sessions" + (f" below {options.prefix}" * bool(options.prefix)),
             got="none",
             hint="Extract first: filmgate run gameplay --stage extraction --task-list FILE",
         )
     data = ("\n".join(keys) + "\n").encode()
     name = Path(target).name.removeprefix("s3:") or "all"
-    place = settings.home.expanduser() / LISTS / sha256_hex(data)[:16] / f"{name}.txt"
-    if not place.is_file():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        draft = place.with_suffix(".tmp")
+    path = settings.home.expanduser() / LISTS / sha256_hex(data)[:16] / f"{name}.txt"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".tmp")
         draft.write_bytes(data)
-        draft.replace(place)
-    return place
+        draft.replace(path)
+    return path
 
 
-def _extracted(store: "ObjectStore", prefix: str) -> list[str]:
-    """The keys of the `.pt` files that begin so."""
+def _pt_keys(store: ObjectStore, prefix: str) -> list[str]:
+    """Return the keys of all `.pt` files with a prefix."""
     below = prefix.rpartition("/")[0]
     keys = (each.key for page in store.pages(below) for each in page)
     return [key for key in keys if key.endswith(".pt") and key.startswith(prefix)]

@@ -1,68 +1,65 @@
-"""Jobs: runs that are asked for now, and done by workers."""
+"""Jobs: runs that are submitted to a queue and executed by workers."""
 
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from filmgate.app import pipelines
 from filmgate.app.database import Database
 from filmgate.app.run_options import RunOptions
+from filmgate.app.runs import Runs
 from filmgate.app.settings import Settings
-from filmgate.app.system import System
 from filmgate.core.access import Caller
 from filmgate.core.errors import Invalid, NotPermitted
 from filmgate.core.ids import parse_asset_id
 from filmgate.core.jobs import JobAnswer, JobRequest, JobsAnswer
 from filmgate.core.records import RunHead
+from filmgate.db.jobs import JobStore
 from filmgate.store.home import Home
 from filmgate.store.uploads import Uploads
 
-if TYPE_CHECKING:
-    from filmgate.db.jobs import Jobs as Stored
+SOURCE_ONLY = frozenset({"gameplay", "rulebook"})
+"""Pipelines that need a `source`: an uploaded video is not an input of theirs."""
 
 
-OF_SOURCES = frozenset({"gameplay", "rulebook"})
-"""Pipelines that are not run on a video."""
-
-
-class Jobs:
-    """Of these settings. Each call is a session of the database of its own."""
+class JobService:
+    """The queue of jobs. Each call opens a database session."""
 
     def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self._settings = settings
         self._database = database or Database(settings)
-        self._system = System(settings, self._database)
+        self._runs = Runs(settings, self._database)
         self._uploads = Uploads(Home(settings.home.expanduser()).root)
 
     def prepare(self) -> None:
-        """Make the queue, where there is none, or bring it up to date."""
-        with self._stored() as stored:
-            stored.prepare()
+        """Create the queue, or update it to the installed version of the library."""
+        with self._store() as store:
+            store.prepare()
 
     def submit(self, pipeline: str, request: JobRequest, caller: Caller) -> JobAnswer:
-        """Reserve the run that is meant, and give it to the workers.
+        """Reserve the run of a request, and add a job to the queue.
 
-        Raises Invalid or NotFound for an input that will not do, NotPermitted for places outside
-        FILMGATE_SOURCES and for a run that somebody else submitted, Conflict where a job on the
-        run is not over.
+        Raises Invalid or NotFound for an unusable input, NotPermitted for paths outside
+        FILMGATE_SOURCES and for a run that another user submitted, Conflict if the run has a job
+        that has not ended.
         """
-        self._check_places(pipeline, request)
-        source = self._source(pipeline, request)
-        with self._stored():
-            pass  # where the database is away, nothing is reserved
+        self._check_setting_paths(pipeline, request)
+        source = self._source_path(pipeline, request)
+        with self._store():
+            pass  # fails early: without a database nothing is reserved
 
-        def check(head: RunHead) -> None:
-            before = self.latest(head.asset.id, head.run_id)
-            if before is not None:
-                caller.own(before.submitted_by, f"run {head.run_id} of {head.asset.id}")
+        def check_owner(head: RunHead) -> None:
+            previous = self.latest(head.asset.id, head.run_id)
+            if previous is not None:
+                caller.require_owner(previous.submitted_by, f"run {head.run_id} of {head.asset.id}")
 
-        # Reads the input whole: meanwhile no connection is held.
-        head = self._system.reserve(pipeline, source, options_of(request), check)
-        with self._stored() as stored:
-            job_id = stored.submit(
+        # Reads the whole input; no database connection is held meanwhile.
+        head = self._runs.reserve(pipeline, source, parse_options(request), check_owner)
+        with self._store() as store:
+            job_id = store.submit(
                 request,
                 pipeline=pipeline,
                 asset_id=head.asset.id,
@@ -70,112 +67,126 @@ class Jobs:
                 source=str(source),
                 submitted_by=caller.user,
             )
-            return stored.get(job_id)
+            return store.get(job_id)
 
     def get(self, job_id: int) -> JobAnswer:
-        """A job, or NotFound."""
-        with self._stored() as stored:
-            return stored.get(job_id)
+        """Return a job; raises NotFound."""
+        with self._store() as store:
+            return store.get(job_id)
 
-    def all(self, **asked: Any) -> JobsAnswer:
-        """Jobs, the latest first; see `db.jobs.Jobs.all`."""
-        with self._stored() as stored:
-            return stored.all(**asked)
+    def all(
+        self,
+        *,
+        pipeline: str | None,
+        asset_id: str | None,
+        submitted_by: str | None,
+        is_open: bool,
+        limit: int,
+        cursor: str | None,
+    ) -> JobsAnswer:
+        """List jobs, the latest first; None means any. `is_open`: only jobs that have not ended."""
+        with self._store() as store:
+            return store.all(
+                pipeline=pipeline,
+                asset_id=asset_id,
+                submitted_by=submitted_by,
+                is_open=is_open,
+                limit=limit,
+                cursor=cursor,
+            )
 
     def latest(self, asset_id: str, run_id: str) -> JobAnswer | None:
-        """The latest job on a run."""
-        with self._stored() as stored:
-            return stored.latest(asset_id, run_id)
+        """Return the latest job of a run; None if it has none."""
+        with self._store() as store:
+            return store.latest(asset_id, run_id)
 
     def counts(self) -> dict[str, int]:
-        """How many jobs are in each state."""
-        with self._stored() as stored:
-            return stored.counts()
+        """Return the number of jobs by state."""
+        with self._store() as store:
+            return store.counts()
 
     def cancel(self, job_id: int) -> JobAnswer:
-        """Ask a job to stop; one that is over stays as it is."""
-        with self._stored() as stored:
-            return stored.cancel(job_id)
+        """Remove a job from the queue, or ask it to stop; one that has ended stays unchanged."""
+        with self._store() as store:
+            return store.cancel(job_id)
 
-    def _source(self, pipeline: str, request: JobRequest) -> Path:
-        """What the job is to run on."""
+    def _source_path(self, pipeline: str, request: JobRequest) -> Path:
+        """Return the path of the job's input: its source, or the uploaded video."""
         if request.source is not None:
-            return self._within(request.source, "source")
+            return self._permitted_path(request.source, "source")
         if request.asset_id is None:
             raise Invalid(
-                "what is it to run on?",
+                "the input of the job is missing",
                 expected="asset_id of an uploaded video, or a source",
                 got="neither",
             )
-        if pipeline in OF_SOURCES:
+        if pipeline in SOURCE_ONLY:
             raise Invalid(
-                f"an uploaded video is nothing for {pipeline}",
-                expected="a source: something in one of the folders of FILMGATE_SOURCES",
+                f"an uploaded video is not an input of pipeline {pipeline}",
+                expected="a source in one of the folders of FILMGATE_SOURCES",
                 got=f"asset_id {request.asset_id!r} alone",
             )
-        return self._uploads.need(parse_asset_id(request.asset_id)).path
+        return self._uploads.require(parse_asset_id(request.asset_id)).path
 
-    def _within(self, place: str, what: str) -> Path:
-        """A place on this machine in one of the folders that are open to jobs; links are followed
-        before it is looked at."""
+    def _permitted_path(self, path: str, what: str) -> Path:
+        """Return a path inside one of the folders of FILMGATE_SOURCES, with symbolic links resolved
+        before the check; else raise NotPermitted. `what`: the parameter, for the message."""
         roots = [root.expanduser().resolve() for root in self._settings.source_folders]
-        if "\0" not in place:
+        if "\0" not in path:
             for root in roots:
                 try:
-                    found = (root / Path(place).expanduser()).resolve()
+                    found = (root / Path(path).expanduser()).resolve()
                 except (OSError, RuntimeError):
                     continue
                 if found.is_relative_to(root) and found.exists():
                     return found
         raise NotPermitted(
-            f"{what} is no place that jobs may use",
-            expected="something in one of the folders of FILMGATE_SOURCES",
-            got=repr(place[:200]) if roots else "no such folder is set",
-            hint="Upload it (POST /v1/videos), or ask whoever runs the service",
+            f"the path in {what} is not permitted",
+            expected="an existing path in one of the folders of FILMGATE_SOURCES",
+            got=repr(path[:200]) if roots else "no folder in FILMGATE_SOURCES",
+            hint="Upload the file (POST /v1/videos), or ask an administrator of the service",
         )
 
-    def _check_places(self, pipeline: str, request: JobRequest) -> None:
-        """Settings that name places are held to the same folders; buckets are not places.
+    def _check_setting_paths(self, pipeline: str, request: JobRequest) -> None:
+        """Raise NotPermitted if a setting is a path outside those folders (a bucket is not a path).
 
-        Looked at is what the pipeline reads out of what was sent, not the text.
+        The check is made on the values that the pipeline parses from the request, not on its text.
         """
-        options, meant = options_of(request), pipelines.load(pipeline)
-        config = meant.resolve(options.profile, options.settings)
+        options, loaded = parse_options(request), pipelines.load(pipeline)
+        config = loaded.resolve(options.profile, options.settings)
         for name in request.settings:
             stage, _, setting = name.partition(".")
-            for text in _texts(config[meant.plan.named(stage).name][setting]):
-                is_place = "/" in text or "\\" in text or text.strip().startswith((".", "~"))
-                if is_place and not text.startswith("s3://"):
-                    self._within(text, name)
+            for text in _strings(config[loaded.plan.find_stage(stage).name][setting]):
+                is_path = "/" in text or "\\" in text or text.strip().startswith((".", "~"))
+                if is_path and not text.startswith("s3://"):
+                    self._permitted_path(text, name)
 
     @contextmanager
-    def _stored(self) -> "Iterator[Stored]":
-        from filmgate.db.jobs import Jobs as Stored  # slow, and not always needed
-
+    def _store(self) -> Iterator[JobStore]:
         with self._database.session() as connection:
-            yield Stored(connection)
+            yield JobStore(connection)
 
 
-def options_of(request: JobRequest) -> RunOptions:
-    """What is asked of a run, as the command line would say it."""
-    known = {
+def parse_options(request: JobRequest) -> RunOptions:
+    """Return a request as options of a run, the same as the command line makes."""
+    fields = {
         name: value
         for name, value in request.model_dump().items()
         if name in asdict(RunOptions()) and name not in {"settings", "stages"}
     }
     settings = tuple(f"{name}={json.dumps(value)}" for name, value in request.settings.items())
     return replace(
-        RunOptions(**known), settings=settings, stages=request.stages, jobs=request.workers
+        RunOptions(**fields), settings=settings, stages=request.stages, jobs=request.workers
     )
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """All texts in a value."""
+def _strings(value: Any) -> Iterator[str]:
+    """Yield all strings in a nested value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
-        for held in value.values():
-            yield from _texts(held)
+        for item in value.values():
+            yield from _strings(item)
     elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _texts(each)
+        for item in value:
+            yield from _strings(item)

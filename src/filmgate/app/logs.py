@@ -1,4 +1,4 @@
-"""Logging, configured once: words with fields on stderr, JSON where no person is watching."""
+"""Logging to stderr with structlog: text on a terminal, else JSON lines."""
 
 import logging
 import sys
@@ -15,16 +15,16 @@ from filmgate.store.durable import append_line
 
 
 def configure(level: str) -> None:
-    """Log from `level` upwards."""
-    for_people = sys.stderr.isatty()
+    """Configure structlog to log events of at least `level`."""
+    is_terminal = sys.stderr.isatty()
     renderer = (
-        structlog.dev.ConsoleRenderer() if for_people else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _redacted,
+            _redact_event,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
@@ -33,51 +33,51 @@ def configure(level: str) -> None:
     )
 
 
-class Foreign(logging.Handler):
-    """What libraries log, told as ours is."""
+class StructlogHandler(logging.Handler):
+    """Logs the records of libraries with structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """One line for one record; of an error with its trace, that too."""
-        told: dict[str, Any] = {"logger": record.name, "message": record.getMessage()[:2000]}
+        """Log a record as the event `library`, with its trace if it has one."""
+        fields: dict[str, Any] = {"logger": record.name, "message": record.getMessage()[:2000]}
         if record.exc_info is not None:
-            told["trace"] = logging.Formatter().formatException(record.exc_info)[-4000:]
-        structlog.get_logger().log(record.levelno, "library", **told)
+            fields["trace"] = logging.Formatter().formatException(record.exc_info)[-4000:]
+        structlog.get_logger().log(record.levelno, "library", **fields)
 
 
-def take_in_libraries() -> None:
-    """Let what libraries warn of stand in the same log, in the same form: for programs that run
-    long."""
+def capture_library_warnings() -> None:
+    """Log the warnings of libraries in the same log and form, for long-running programs."""
     root = logging.getLogger()
-    root.handlers[:] = [Foreign()]
+    root.handlers[:] = [StructlogHandler()]
     root.setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
 
 
 class LogFile:
-    """A sink for events: one file of JSON lines, shared by all who append to it."""
+    """Sink for events: a file of JSON lines, to which several processes may append."""
 
     def __init__(self, path: Path, level: str) -> None:
+        """Create the file if it is missing; raises NotPermitted if it cannot be written."""
         self._path = path
-        self._least = getattr(logging, level)
+        self._min_level = getattr(logging, level)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             append_line(str(path), b"")
         except OSError as error:
             raise NotPermitted(
                 f"{path} cannot be written",
-                expected="a file to append events to",
+                expected="a file to which events can be appended",
                 got=error.strerror or str(error),
                 hint="Choose another --log-file",
             ) from error
 
     def __call__(self, event: Mapping[str, Any]) -> None:
-        """Append an event that is important enough; a full disk loses it, not the run."""
-        if getattr(logging, str(event["level"]).upper()) >= self._least:
+        """Append an event of at least the file's level; an OSError is only logged."""
+        if getattr(logging, str(event["level"]).upper()) >= self._min_level:
             try:
                 append_line(str(self._path), canonical_json(dict(event)) + b"\n")
             except OSError as error:
                 structlog.get_logger().warning("log_file.failed", error=str(error))
 
 
-def _redacted(_logger: Any, _method: str, event: Any) -> Any:
+def _redact_event(_logger: Any, _method: str, event: Any) -> Any:
     return redact(dict(event))

@@ -1,4 +1,4 @@
-"""The models that are there: added, listed, checked, handed to the stages that look for them."""
+"""Model weights in the model folder: add, list, check, remove, and supply them to stages."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -7,23 +7,28 @@ from pathlib import Path
 
 from filmgate.app.settings import Settings
 from filmgate.core.errors import FilmgateError, NotFound, Unavailable
-from filmgate.core.models import KINDS, InstalledModel, ModelKind, kind_of
+from filmgate.core.models import KINDS, InstalledModel, ModelKind, find_model_kind
 from filmgate.core.resources import Resource
 from filmgate.store.model_folder import ModelFolder
+from filmgate.tools.object_models import RtDetr, YoloX
+from filmgate.tools.opencv_zoo import SFace, YuNet
+from filmgate.tools.place_models import Places365
 from filmgate.tools.weights import digest_of_weights
+from filmgate.tools.whisper import FasterWhisper
 
 UNKNOWN = "not stated"
-"""The licence of weights whose owner did not say it."""
+"""Licence of weights that were added without one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelReport:
-    """A kind of model, and the weights of it that are there."""
+    """A kind of model, and its installed weights."""
 
     kind: ModelKind
     model: InstalledModel | None
+    """None if no weights are installed."""
     fault: str | None = None
-    """What is wrong with it."""
+    """Error of the check of the weights."""
 
 
 class Models:
@@ -35,54 +40,60 @@ class Models:
 
     @property
     def root(self) -> Path:
-        """Where the models live."""
+        """Path of the model folder."""
         return self._folder.root
 
     def add(
         self, name: str, source: Path, *, licence: str | None, version: str | None, replace: bool
     ) -> InstalledModel:
-        """Copy weights in under a known name, once they were loaded and tried."""
-        kind = kind_of(name)
+        """Copy weights into the model folder, after they were loaded and tried.
 
-        def tried(resource: Resource) -> None:
-            with suppress(Unavailable):  # the program that runs them may be installed later
+        Weights whose library is not installed are not tried. `licence` and `version` have defaults:
+        `UNKNOWN`, and the name of the file without its suffix.
+        """
+        kind = find_model_kind(name)
+
+        def check(resource: Resource) -> None:
+            with suppress(Unavailable):  # the library of the model may be installed later
                 TRIALS[name](resource)
 
         return self._folder.add(
             kind,
             source,
-            tried=tried,
+            check=check,
             licence=licence or UNKNOWN,
             version=version or source.stem,
             replace=replace,
         )
 
     def remove(self, name: str) -> None:
-        """Take weights away; NotFound where there are none."""
-        if not self._folder.remove(kind_of(name)):
-            raise NotFound(f"there is no model {name} in {self.root}")
+        """Remove the weights of a model; raises NotFound if none are installed."""
+        if not self._folder.remove(find_model_kind(name)):
+            raise NotFound(f"model {name} is not installed in {self.root}")
 
     def all(self) -> list[ModelReport]:
-        """Every kind, and what is there of it."""
+        """List all kinds of models with their installed weights."""
         return [self._report(kind) for kind in KINDS]
 
     def check(self, name: str | None) -> list[ModelReport]:
-        """Read the weights again, load them and try them on an empty picture (a Whisper model is
-        loaded only); of one model, or of all that are there. NotFound where it is not."""
+        """Hash the weights of one model, or of all, load them and try them on a black image.
+
+        A Whisper model is only loaded. Raises NotFound if the named model is not installed.
+        """
         if name is None:
-            return [self._tried(each) for each in self.all() if each.model or each.fault]
-        report = self._report(kind_of(name))
+            return [self._try(report) for report in self.all() if report.model or report.fault]
+        report = self._report(find_model_kind(name))
         if report.model is None and report.fault is None:
             raise NotFound(
-                f"there is no model {name} in {self.root}",
-                expected=report.kind.get,
+                f"model {name} is not installed in {self.root}",
+                expected=report.kind.source,
                 got="none",
-                hint=f"filmgate models add {name} {report.kind.form.upper()}",
+                hint=f"Add it: filmgate models add {name} {report.kind.form.upper()}",
             )
-        return [self._tried(report)]
+        return [self._try(report)]
 
     def resources(self, names: frozenset[str]) -> dict[str, Resource]:
-        """Those of the named models that are there."""
+        """Return the installed models among `names`, as resources of stages."""
         return self._folder.resources(names & {kind.name for kind in KINDS})
 
     def _report(self, kind: ModelKind) -> ModelReport:
@@ -91,7 +102,7 @@ class Models:
         except FilmgateError as error:
             return ModelReport(kind=kind, model=None, fault=str(error))
 
-    def _tried(self, report: ModelReport) -> ModelReport:
+    def _try(self, report: ModelReport) -> ModelReport:
         if report.model is None:
             return report
         try:
@@ -104,15 +115,11 @@ class Models:
 def _try_yunet(resource: Resource) -> None:
     import numpy as np
 
-    from filmgate.tools.opencv_zoo import YuNet
-
     YuNet(resource).detect(np.zeros((120, 160, 3), np.uint8))
 
 
 def _try_sface(resource: Resource) -> None:
     import numpy as np
-
-    from filmgate.tools.opencv_zoo import SFace
 
     SFace(resource).embed([np.zeros((112, 112, 3), np.uint8)])
 
@@ -120,15 +127,11 @@ def _try_sface(resource: Resource) -> None:
 def _try_yolox(resource: Resource) -> None:
     import numpy as np
 
-    from filmgate.tools.object_models import YoloX
-
     YoloX(resource).detect(np.zeros((120, 160, 3), np.uint8))
 
 
 def _try_rtdetr(resource: Resource) -> None:
     import numpy as np
-
-    from filmgate.tools.object_models import RtDetr
 
     RtDetr(resource).detect(np.zeros((120, 160, 3), np.uint8))
 
@@ -136,14 +139,10 @@ def _try_rtdetr(resource: Resource) -> None:
 def _try_places365(resource: Resource) -> None:
     import numpy as np
 
-    from filmgate.tools.place_models import Places365
-
     Places365(resource).classify(np.zeros((120, 160, 3), np.uint8))
 
 
 def _try_whisper(resource: Resource) -> None:
-    from filmgate.tools.whisper import FasterWhisper
-
     FasterWhisper(resource)
 
 
@@ -155,4 +154,4 @@ TRIALS: Mapping[str, Callable[[Resource], None]] = {
     "places365": _try_places365,
     "faster-whisper": _try_whisper,
 }
-"""Load each kind of model, and run it once."""
+"""Functions that load a model and run it once, by kind of model."""

@@ -1,9 +1,9 @@
-"""Known people: named by somebody who looked, recognised in the runs that follow."""
+"""Known people: faces that a user named, to be recognised in later runs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from filmgate.app.database import Database
 from filmgate.app.settings import Settings
@@ -11,27 +11,29 @@ from filmgate.core.answers import PeopleAnswer, PersonAnswer
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.ids import AssetId
+from filmgate.core.manifest import Manifest
 from filmgate.core.people import PEOPLE
 from filmgate.core.records import RunHead
 from filmgate.core.resources import Resource
+from filmgate.db.artifact_queries import ArtifactQueries
+from filmgate.db.people import PeopleStore
+from filmgate.pipelines.episode.files import FACE_MODEL, IDENTITIES
+from filmgate.pipelines.episode.records import FaceModel, Identity
 from filmgate.store.home import Home
+from filmgate.store.run_directory import FolderRun
 from filmgate.store.snapshots import Snapshots
-
-if TYPE_CHECKING:
-    from filmgate.core.manifest import Manifest
-    from filmgate.db.people import People as Stored
-    from filmgate.store.run_directory import FolderRun
 
 EPISODE = "episode"
 
 SNAPSHOTS = "people"
-"""The folder in the home."""
+"""Folder of the snapshots in the home."""
 
-LONGEST_NAME = 200
+MAX_NAME = 200
+"""Length limit of a person's name, in characters."""
 
 
-class People:
-    """The face bank of these settings. Each call is a session of its own."""
+class PeopleService:
+    """Known people. Each call opens a database session."""
 
     def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self._home = Home(settings.home.expanduser())
@@ -39,20 +41,21 @@ class People:
         self._snapshots = Snapshots(self._home.root / SNAPSHOTS, PEOPLE)
 
     def all(self) -> PeopleAnswer:
-        """Everybody, and by which clusters they are known."""
-        with self._stored() as stored:
-            return stored.all()
+        """List all known people with their clusters."""
+        with self._store() as store:
+            return store.all()
 
     def name(self, cluster: str, name: str, reference: str | None) -> PersonAnswer:
-        """Say who a cluster of a run is: `reference` is a run, or an asset for the run that its
-        screen time is served from; without it, the only asset that there is.
+        """Name the person of a cluster.
 
-        Raises Invalid for a name that is none.
+        `reference`: a run, or an asset for the run from which its screen time is served; default:
+        the only asset in the home. Raises Invalid for an invalid name, NotFound for an unknown
+        cluster.
         """
-        name = _plain_name(name)
-        run, identity, model = self._identity(cluster, reference)
-        with self._stored() as stored:
-            return stored.name(
+        name = _normalise_name(name)
+        run, identity, model = self._find_identity(cluster, reference)
+        with self._store() as store:
+            return store.name(
                 run.head.asset.id,
                 run.head.run_id,
                 identity.identity_id,
@@ -63,121 +66,121 @@ class People:
             )
 
     def unname(self, cluster: str, reference: str | None) -> None:
-        """Take a cluster's name back."""
-        run, identity, _ = self._identity(cluster, reference)
-        with self._stored() as stored:
-            stored.unname(run.head.asset.id, run.head.run_id, identity.identity_id)
+        """Remove the name of a cluster; `reference` as for `name`."""
+        run, identity, _ = self._find_identity(cluster, reference)
+        with self._store() as store:
+            store.unname(run.head.asset.id, run.head.run_id, identity.identity_id)
 
     def rename(self, person: str, name: str) -> PersonAnswer:
-        """Give a known person another name."""
-        with self._stored() as stored:
-            return stored.rename(person, _plain_name(name))
+        """Rename a known person."""
+        with self._store() as store:
+            return store.rename(person, _normalise_name(name))
 
     def remove(self, person: str) -> PersonAnswer:
-        """Forget a known person, with all faces: those in the snapshots of earlier runs too."""
-        with self._stored() as stored:
-            removed = stored.remove(person)
+        """Remove a known person with all faces, also from the snapshots of earlier runs."""
+        with self._store() as store:
+            removed = store.remove(person)
         for snapshot in self._snapshots.folder.glob("*.json"):
             if f'"person_id":"{removed.person_id}"'.encode() in snapshot.read_bytes():
                 snapshot.unlink(missing_ok=True)
         return removed
 
     def snapshot(self, sha256: str) -> Resource | None:
-        """The people that an earlier run consulted; None where that snapshot is gone."""
-        return self._snapshots.there(sha256)
+        """Return the snapshot that an earlier run read; None if it no longer exists."""
+        return self._snapshots.find(sha256)
 
     def resource(self, _head: RunHead | None = None) -> Resource | None:
-        """Everybody as a run consults them: a snapshot in the home, named by its digest; None
-        where nobody is known. An embedded database that was never made is not made for this."""
-        if not self._database.is_made():
+        """Save a snapshot of all known people in the home, as a resource for a run.
+
+        Returns None if there are none, and if no embedded database was created yet.
+        """
+        if not self._database.exists():
             return None
-        with self._stored() as stored:
-            known = stored.known()
+        with self._store() as store:
+            known = store.known()
         if not known.people:
             return None
-        return self._snapshots.keep(known.to_bytes())
+        return self._snapshots.save(known.to_bytes())
 
-    def _identity(self, cluster: str, reference: str | None) -> "tuple[FolderRun, Any, Any]":
-        """The run, the identity and the model of its vectors, from the run's own files."""
-        from filmgate.pipelines.episode.files import FACE_MODEL, IDENTITIES  # heavy
-        from filmgate.pipelines.episode.records import FaceModel, Identity
-
-        run = self._run(reference or self._only_asset())
-        manifest = run.refold(None)
-        lines = _verified(run, manifest, IDENTITIES.path).splitlines()
-        model = FaceModel.model_validate_json(_verified(run, manifest, FACE_MODEL.path))
+    def _find_identity(self, cluster: str, reference: str | None) -> tuple[FolderRun, Any, Any]:
+        """Return the run, the identity of a cluster and the face model, from the run's files."""
+        run = self._find_run(reference or self._only_asset())
+        manifest = run.fold_manifest(None)
+        lines = _read_verified(run, manifest, IDENTITIES.path).splitlines()
+        model = FaceModel.model_validate_json(_read_verified(run, manifest, FACE_MODEL.path))
         identities = [Identity.model_validate_json(line) for line in lines]
         for identity in identities:
             if identity.identity_id == cluster:
                 return run, identity, model
-        known = ", ".join(each.identity_id for each in identities) or "none"
+        known = ", ".join(identity.identity_id for identity in identities) or "none"
         raise NotFound(
             f"run {run.head.run_id} of {run.head.asset.id} has no cluster {cluster!r}",
             expected=f"one of {known}",
             got=cluster,
         )
 
-    def _run(self, reference: str) -> "FolderRun":
-        """A run; of an asset, the one that its screen time is served from, or where the database
-        knows none, its newest."""
+    def _find_run(self, reference: str) -> FolderRun:
+        """Return a run; for an asset, the run from which its screen time is served, else its newest
+        run."""
         newest = self._home.find(reference)
         if reference != newest.head.asset.id:
             return newest
-        from filmgate.db.serving import Serving  # slow, and not always needed
 
         try:
             with self._database.session() as connection:
-                runs = Serving(connection).screentime(AssetId(reference)).runs
+                runs = ArtifactQueries(connection).screentime(AssetId(reference)).runs
         except NotFound:
             return newest
         return self._home.find(f"{reference}/{next(iter(runs.values()))}")
 
     def _only_asset(self) -> str:
-        """The only video that was looked at."""
+        """Return the only video with a run of the episode pipeline; else raise Invalid."""
         assets = sorted({r.head.asset.id for r in self._home.runs() if r.head.pipeline == EPISODE})
         if len(assets) != 1:
             raise Invalid(
-                "say in which video the cluster is",
+                "the video of the cluster is missing",
                 expected="--in ASSET, or --in ASSET/RUN",
                 got=f"{len(assets)} videos: {', '.join(assets[:5])}" if assets else "none",
             )
         return assets[0]
 
     @contextmanager
-    def _stored(self) -> "Iterator[Stored]":
-        from filmgate.db.people import People as Stored  # slow, and not always needed
-
+    def _store(self) -> Iterator[PeopleStore]:
         with self._database.session() as connection:
-            yield Stored(connection)
+            yield PeopleStore(connection)
 
 
-def _plain_name(name: str) -> str:
-    """A name without blanks around it; Invalid where nothing is left, or it steers terminals."""
-    plain = " ".join(name.split())
-    if not plain or len(plain) > LONGEST_NAME or not plain.isprintable():
+def _normalise_name(name: str) -> str:
+    """Return a name with normalised white space.
+
+    Raises Invalid for one that is empty, too long or has unprintable characters, which could
+    control a terminal.
+    """
+    normalised = " ".join(name.split())
+    if not normalised or len(normalised) > MAX_NAME or not normalised.isprintable():
         raise Invalid(
-            "this is no name for a person",
-            expected=f"1 to {LONGEST_NAME} printable characters",
+            "the name of the person is invalid",
+            expected=f"1 to {MAX_NAME} printable characters",
             got=repr(name[:50]),
         )
-    return plain
+    return normalised
 
 
-def _verified(run: "FolderRun", manifest: "Manifest", path: str) -> bytes:
-    """A file of a run as the run's records name it."""
+def _read_verified(run: FolderRun, manifest: Manifest, path: str) -> bytes:
+    """Read a file of a run; raises Invalid if its digest is not the recorded one."""
     for _, _, ref in manifest.artifact_refs:
         if ref.path == path:
             data = Path(run.path_of(path)).read_bytes() if run.facts(path) else b""
             if sha256_hex(data) != ref.sha256:
                 raise Invalid(
-                    f"{path} is not what the run made",
+                    f"{path} was changed after the run",
                     expected=f"sha256 {ref.sha256}",
                     got=f"sha256 {sha256_hex(data)}",
-                    hint="filmgate run with --repair makes it again",
+                    hint="Run the pipeline with --repair",
                 )
             return data
     raise NotFound(
-        f"run {manifest.run_id} of {manifest.asset.id} has no people",
-        expected=f"{path}, which stage cluster makes",
+        f"run {manifest.run_id} of {manifest.asset.id} has no face clusters",
+        expected=f"{path} of stage cluster",
         got="none",
     )

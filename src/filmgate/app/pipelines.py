@@ -1,79 +1,78 @@
-"""Which pipelines there are: those that ship, and those that installed packages offer."""
+"""Pipelines: those of Filmgate, and those of installed packages."""
 
 import re
-from typing import TYPE_CHECKING
+from importlib import import_module
+from importlib.metadata import EntryPoint
 
-from filmgate.app.entry_points import loaded, offered
+from filmgate.app.entry_points import list_entry_points, load_entry_point
 from filmgate.core.errors import Invalid, UsageError
+from filmgate.core.pipeline import Pipeline
+from filmgate.core.plan import Plan
 
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+BUILT_IN = {
+    "episode": "filmgate.pipelines.episode.pipeline:EPISODE",
+    "gameplay": "filmgate.pipelines.gameplay.pipeline:GAMEPLAY",
+    "rulebook": "filmgate.pipelines.rulebook.pipeline:RULEBOOK",
+}
+"""Module and attribute of each built-in pipeline, by name; a module is imported when its pipeline
+is first loaded."""
 
-    from filmgate.core.pipeline import Pipeline
-
-BUILT_IN = ("episode", "gameplay", "rulebook")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 ENTRY_POINTS = "filmgate.pipelines"
-"""The group of entry points under which packages offer pipelines: a `Pipeline`, or a `Plan`."""
+"""Group of entry points that supply pipelines: each a `Pipeline` or a `Plan`."""
 
 
 def names() -> list[str]:
-    """The names of all pipelines, without loading any."""
-    return sorted({*BUILT_IN, *(each.name for each in _offered())})
+    """Return the names of all pipelines, without loading any."""
+    return sorted({*BUILT_IN, *(entry.name for entry in _package_entry_points())})
 
 
-def load(name: str) -> "Pipeline":
-    """The pipeline of that name; UsageError naming those there are, Unavailable where the
-    package that offers it cannot be loaded."""
-    if name == "episode":
-        from filmgate.pipelines.episode.pipeline import EPISODE  # only where it is asked for
+def load(name: str) -> Pipeline:
+    """Load a pipeline by name.
 
-        return EPISODE
-    if name == "gameplay":
-        from filmgate.pipelines.gameplay.pipeline import GAMEPLAY  # likewise
-
-        return GAMEPLAY
-    if name == "rulebook":
-        from filmgate.pipelines.rulebook.pipeline import RULEBOOK  # likewise
-
-        return RULEBOOK
-    offers = [each for each in _offered() if each.name == name]
-    if len({each.value for each in offers}) > 1:
+    Raises UsageError for an unknown name, Invalid if several packages supply it or its entry
+    point is invalid, Unavailable if the package cannot be loaded.
+    """
+    if name in BUILT_IN:
+        module, _, attribute = BUILT_IN[name].partition(":")
+        pipeline: Pipeline = getattr(import_module(module), attribute)
+        return pipeline
+    entries = [entry for entry in _package_entry_points() if entry.name == name]
+    if len({entry.value for entry in entries}) > 1:
         raise Invalid(
-            f"several packages offer a pipeline {name!r}",
+            f"several packages supply a pipeline {name!r}",
             expected="one entry point of that name",
-            got=", ".join(each.value for each in offers),
+            got=", ".join(entry.value for entry in entries),
             hint="Remove all but one of the packages",
         )
-    if offers:
-        return _checked(offers[0])
+    if entries:
+        return _load_package_pipeline(entries[0])
     raise UsageError(
-        f"no pipeline {name!r}", expected=f"one of {', '.join(names())}", got=repr(name)
+        f"pipeline {name!r} is unknown", expected=f"one of {', '.join(names())}", got=repr(name)
     )
 
 
-def _offered() -> "list[EntryPoint]":
+def _package_entry_points() -> list[EntryPoint]:
     return [
-        each
-        for each in offered(ENTRY_POINTS)
-        if each.name not in BUILT_IN and _NAME.fullmatch(each.name)
+        entry
+        for entry in list_entry_points(ENTRY_POINTS)
+        if entry.name not in BUILT_IN and _NAME.fullmatch(entry.name)
     ]
 
 
-def _checked(entry: "EntryPoint") -> "Pipeline":
-    from filmgate.core.pipeline import Pipeline  # slow; not for --help
-    from filmgate.core.plan import Plan
-
-    found = loaded(entry, "pipeline")
-    where = f"the entry point {entry.name!r} = {entry.value}"
-    pipeline = Pipeline(plan=found) if isinstance(found, Plan) else found
+def _load_package_pipeline(entry: EntryPoint) -> Pipeline:
+    loaded = load_entry_point(entry, "pipeline")
+    what = f"the entry point {entry.name!r} = {entry.value}"
+    pipeline = Pipeline(plan=loaded) if isinstance(loaded, Plan) else loaded
     if not isinstance(pipeline, Pipeline):
-        raise Invalid(f"{where} is no pipeline", expected="a Pipeline or a Plan", got=repr(found))
+        raise Invalid(
+            f"{what} is not a pipeline", expected="a Pipeline or a Plan", got=repr(loaded)
+        )
     if pipeline.plan.pipeline != entry.name:
         raise Invalid(
-            f"{where} goes by two names",
-            expected=f"a plan called {entry.name!r}",
+            f"{what} does not match the name of its plan",
+            expected=f"a plan named {entry.name!r}",
             got=repr(pipeline.plan.pipeline),
         )
     return pipeline

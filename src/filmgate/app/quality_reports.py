@@ -1,52 +1,54 @@
-"""Reports of quality manifests, with the frames of what was flagged."""
+"""HTML reports of quality manifests, with frames of the flagged sessions."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from filmgate.app.game_sessions import SOURCE, TARGET, place_of
+from filmgate.app.game_sessions import SOURCE, TARGET, store_address
 from filmgate.app.settings import Settings
 from filmgate.app.stores import open_store
 from filmgate.core.answers import CheckCount, FailureCount, QualityReportAnswer
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable
-
-if TYPE_CHECKING:
-    from filmgate.core.objects import ObjectStore
-    from filmgate.pipelines.gameplay.report.contents import Flagged
+from filmgate.core.objects import ObjectStore
+from filmgate.media.time import format_clock
+from filmgate.pipelines.gameplay.extracted import ExtractedFile
+from filmgate.pipelines.gameplay.report.contents import FlaggedSession, summarise_table
+from filmgate.pipelines.gameplay.report.page import render_page
+from filmgate.pipelines.gameplay.session import GameSession
+from filmgate.tools.byte_ranges import open_byte_ranges
+from filmgate.tools.contact_sheet import contact_sheet
+from filmgate.tools.torch_files.reading import PtFile
 
 LARGE = frozenset({"video_metadata", "session_metadata"})
-"""Columns that a report does not tell of."""
+"""Columns that a report does not use."""
 
 FRAMES = 12
-"""Of a contact sheet."""
+"""Number of frames in a contact sheet."""
 
 
 def write_report(
     table: Path, output: Path, settings: Settings, *, bucket: str | None, worst: int
 ) -> QualityReportAnswer:
-    """Write the report of a quality manifest as one HTML file; what it tells.
+    """Write the report of a quality manifest as one HTML file; return its counts.
 
-    Frames are read from the `.pt` files in `bucket`; where they are not there, the page says so.
-    Raises NotFound or Invalid where the table is none.
+    Frames are read from the `.pt` files in `bucket`; missing ones are reported on the page.
+    `worst`: number of sessions to show. Raises NotFound or Invalid for an unusable table.
     """
-    from filmgate.pipelines.gameplay.report.contents import contents
-    from filmgate.pipelines.gameplay.report.page import page
-
-    report = contents(table.name, _rows(table), worst=worst)
+    report = summarise_table(table.name, _rows(table), worst=worst)
     store = _store(settings, bucket)
 
     missing = 0
 
-    def sheet(flagged: "Flagged") -> str | None:
+    def draw_sheet(flagged: FlaggedSession) -> str | None:
         nonlocal missing
-        made = _sheet(store, flagged) if store is not None else None
-        missing += made is None
-        return made
+        image = _contact_sheet(store, flagged) if store is not None else None
+        missing += image is None
+        return image
 
     draft = output.with_name(f".{output.name}.tmp")
     try:
         with draft.open("w", encoding="utf-8") as file:
-            file.writelines(page(report, sheet))
+            file.writelines(render_page(report, draw_sheet))
         draft.replace(output)
     finally:
         draft.unlink(missing_ok=True)
@@ -57,31 +59,31 @@ def write_report(
         failed=report.failed,
         without_frames=missing,
         checks=tuple(
-            CheckCount(name=each.name, flagged=each.flagged, judged=each.judged)
-            for each in report.checks
+            CheckCount(name=check.name, flagged=check.flagged, judged=check.judged)
+            for check in report.checks
         ),
         failures=tuple(
-            FailureCount(code=each.code, count=each.count, example=each.example)
-            for each in report.kinds
+            FailureCount(code=kind.code, count=kind.count, example=kind.example)
+            for kind in report.failure_kinds
         ),
     )
 
 
 def _rows(table: Path) -> Iterator[dict[str, Any]]:
     try:
-        import pyarrow as pa  # heavy
+        import pyarrow as pa  # heavy library
         import pyarrow.parquet as pq
     except ImportError as error:
         raise Unavailable(
             "pyarrow is not installed", hint="pip install 'filmgate[gameplay]'"
         ) from error
     if not table.is_file():
-        raise NotFound(f"no file {table}", expected="a quality manifest in Parquet")
+        raise NotFound(f"file {table} does not exist", expected="a quality manifest in Parquet")
     try:
         with pq.ParquetFile(table) as file:
             if "s3_key" not in file.schema_arrow.names:
                 raise Invalid(
-                    f"{table} is no quality manifest",
+                    f"{table} is not a quality manifest",
                     expected="a column s3_key, as `filmgate run gameplay` writes it",
                     got=", ".join(file.schema_arrow.names[:10]),
                 )
@@ -94,12 +96,13 @@ def _rows(table: Path) -> Iterator[dict[str, Any]]:
         ) from error
 
 
-def _store(settings: Settings, bucket: str | None) -> "ObjectStore | None":
-    """Where the frames are; None where that is not there and was not named."""
-    source = place_of(SOURCE)
+def _store(settings: Settings, bucket: str | None) -> ObjectStore | None:
+    """Open the store of the frames; None if no bucket was given and the default is missing."""
+    source = store_address(SOURCE)
     try:
         return open_store(
-            settings, place_of(bucket or TARGET, is_folder="://" not in source and bucket is None)
+            settings,
+            store_address(bucket or TARGET, is_folder="://" not in source and bucket is None),
         )
     except FilmgateError:
         if bucket is not None:
@@ -107,38 +110,34 @@ def _store(settings: Settings, bucket: str | None) -> "ObjectStore | None":
         return None
 
 
-def _sheet(store: "ObjectStore", flagged: "Flagged") -> str | None:
-    """Frames spread over the video; those that the check named come first, in order of time."""
-    from filmgate.media.time import clock_text
-    from filmgate.pipelines.gameplay.extracted import Extracted
-    from filmgate.pipelines.gameplay.session import Session
-    from filmgate.tools.contact_sheet import contact_sheet
-    from filmgate.tools.pieces import open_pieces
-    from filmgate.tools.torch_files.reading import PtFile
+def _contact_sheet(store: ObjectStore, flagged: FlaggedSession) -> str | None:
+    """Return a contact sheet of a session, as an image, with its times; None if unreadable.
 
+    Frames that the checks named are preferred; the others are spread evenly over the video.
+    """
     try:
-        pieces = open_pieces(store, flagged.pt_key)
-        extracted = Extracted(PtFile(pieces))
-        series = Session(extracted, menu_flag_threshold=0).spread
+        extracted = ExtractedFile(PtFile(open_byte_ranges(store, flagged.pt_key)))
+        series = GameSession(extracted, menu_flag_threshold=0).main_series
         numbers, times = extracted.frame_numbers(series), extracted.times_ms(series)
-        named = {each for held in flagged.evidence.values() for each in _numbers(held)}
-        places = _chosen(numbers, named)
-        frames = extracted.frames(series)[places]
+        named = {number for value in flagged.evidence.values() for number in _int_items(value)}
+        indices = _select_indices(numbers, named)
+        frames = extracted.frames(series)[indices]
     except FilmgateError:
         return None
-    return contact_sheet(frames, [clock_text(times[place]) for place in places])
+    return contact_sheet(frames, [format_clock(times[index]) for index in indices])
 
 
-def _numbers(held: Any) -> list[int]:
-    return [each for each in held if isinstance(each, int)] if isinstance(held, list) else []
+def _int_items(value: Any) -> list[int]:
+    """Return the integers in a list; none for any other value."""
+    return [item for item in value if isinstance(item, int)] if isinstance(value, list) else []
 
 
-def _chosen(numbers: list[int], named: set[int]) -> list[int]:
-    """The places of twelve frames: of those named, then evenly of all, in order."""
-    first = [place for place, number in enumerate(numbers) if number in named]
+def _select_indices(numbers: list[int], named: set[int]) -> list[int]:
+    """Return sorted indices of up to `FRAMES` frames: of the named ones, then evenly of all."""
+    first = [index for index, number in enumerate(numbers) if number in named]
     first = (
         [first[k * len(first) // FRAMES] for k in range(FRAMES)] if len(first) > FRAMES else first
     )
-    even = [place * len(numbers) // FRAMES for place in range(FRAMES)]
+    even = [index * len(numbers) // FRAMES for index in range(FRAMES)]
     chosen = list(dict.fromkeys([*first, *even]))[: min(FRAMES, len(numbers))]
     return sorted(chosen)

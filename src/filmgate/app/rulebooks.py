@@ -1,32 +1,36 @@
-"""The corpus of rulebooks: what is in it, what earlier printings left, and what it answers."""
+"""The corpus of rulebooks: books, snapshots of earlier editions, and questions."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from filmgate.app.database import Database
 from filmgate.app.settings import Settings
 from filmgate.core.answers import AskAnswer, BookAnswer, BooksAnswer
 from filmgate.core.digest import canonical_json
 from filmgate.core.errors import Invalid
+from filmgate.core.providers import SentenceEmbedder
 from filmgate.core.records import RunHead
 from filmgate.core.resources import Resource
 from filmgate.core.rulebook import CORPUS
+from filmgate.db.books import editions, remove
+from filmgate.db.corpus_search import CorpusQuestion, CorpusSearch
+from filmgate.db.sessions import DatabaseSession
+from filmgate.pipelines.rulebook.pass_a import book_id_from_name
 from filmgate.store.home import Home
 from filmgate.store.snapshots import Snapshots
-
-if TYPE_CHECKING:
-    from filmgate.core.providers import SentenceEmbedder
+from filmgate.tools.minilm import MiniLm
+from filmgate.tools.words import is_list_question, name_candidates, version, words
 
 SNAPSHOTS = "corpus"
-"""The folder in the home."""
+"""Folder of the snapshots in the home."""
 
 MAX_QUESTION = 1000
+"""Length limit of a question, in characters."""
 
 
 class Rulebooks:
-    """The corpus of these settings. Each call is a session of its own."""
+    """The corpus of rulebooks. Each call opens a database session."""
 
     def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self._settings = settings
@@ -34,81 +38,61 @@ class Rulebooks:
         home = Home(settings.home.expanduser())
         self._snapshots = Snapshots(home.root / SNAPSHOTS, CORPUS)
 
-    def lasting(self) -> AbstractContextManager[None]:
-        """Keep the database running for a block with several questions."""
-        return self._database.lasting()
+    def keep_running(self) -> AbstractContextManager[None]:
+        """Keep the embedded database running for a block with several questions."""
+        return self._database.keep_running()
 
     def remove(self, book: str, env: str | None) -> BookAnswer:
-        """Take a book out of the corpus; NotFound where there is none of that name."""
-        from filmgate.db.asked_books import AskedBooks  # slow, and not always needed
-        from filmgate.db.books import remove
-        from filmgate.db.sessions import Session
-
+        """Remove a book from the corpus; raises NotFound, and Invalid for an ambiguous name."""
         with self._database.session() as connection:
-            found = AskedBooks(connection).scope(env or self._settings.env, book)
+            found = CorpusSearch(connection).scope(env or self._settings.env, book)
             if len(found) > 1:
                 raise Invalid(
-                    f"several books go by {book!r}",
-                    expected=f"one of {', '.join(each.book for each in found)}",
+                    f"several books are named {book!r}",
+                    expected=f"one of {', '.join(match.book for match in found)}",
                     got=book,
                 )
-            remove(Session(connection), found[0].env, found[0].book)
+            remove(DatabaseSession(connection), found[0].env, found[0].book)
         return found[0]
 
     def snapshot(self, sha256: str) -> Resource | None:
-        """The earlier printings that a job consulted; None where that snapshot is gone."""
-        return self._snapshots.there(sha256)
+        """Return the snapshot of editions that a job read; None if it no longer exists."""
+        return self._snapshots.find(sha256)
 
     def resource(self, head: RunHead) -> Resource | None:
-        """Earlier printings of a job's books as it consults them; None where there are none. An
-        embedded database that was never made is not made for this."""
-        if not self._database.is_made():
-            return None
-        from filmgate.db.books import editions  # slow, and not always needed
-        from filmgate.db.sessions import Session
-        from filmgate.pipelines.rulebook.pass_a import book_id_of
+        """Save a snapshot of earlier editions of a job's books in the home, as a resource.
 
-        books = [book_id_of(name) for name in head.source_sha_map]
-        with self._database.session() as connection:
-            kept = editions(Session(connection), head.env, head.asset.id, head.run_id, books)
-        if not kept.books:
+        Returns None if there are none, and if no embedded database was created yet.
+        """
+        if not self._database.exists():
             return None
-        return self._snapshots.keep(canonical_json(kept.model_dump(mode="json")))
+
+        books = [book_id_from_name(name) for name in head.source_sha_map]
+        with self._database.session() as connection:
+            earlier = editions(
+                DatabaseSession(connection), head.env, head.asset.id, head.run_id, books
+            )
+        if not earlier.books:
+            return None
+        return self._snapshots.save(canonical_json(earlier.model_dump(mode="json")))
 
     def books(self, env: str | None = None) -> BooksAnswer:
-        """Every book that can be asked."""
-        from filmgate.db.asked_books import AskedBooks  # slow, and not always needed
-
+        """List the books of the corpus, or of one environment."""
         with self._database.session() as connection:
-            return BooksAnswer(books=AskedBooks(connection).books(env))
+            return BooksAnswer(books=CorpusSearch(connection).books(env))
 
     def ask(
         self, question: str, *, env: str | None, book: str | None, limit: int, vectors: bool
     ) -> AskAnswer:
-        """The passages that answer a question best, each with its page.
+        """Return the passages that answer a question best, each with its page.
 
-        Raises Invalid where nothing is asked, NotFound where there is no such book.
+        `vectors`: rank by vector similarity, too. Raises Invalid for an invalid question, NotFound
+        for an unknown book.
         """
-        from filmgate.db.asked_books import Asked, AskedBooks  # slow, and not always needed
-        from filmgate.tools.words import asks_for_several, names_in, version, words
-
-        plain = " ".join(question.split())
-        if not plain or len(plain) > MAX_QUESTION:
-            raise Invalid(
-                "this is no question",
-                expected=f"1 to {MAX_QUESTION} characters",
-                got=f"{len(plain)}",
-            )
-        asked = Asked(
-            question=plain,
-            words=tuple(dict.fromkeys(words(plain))),
-            names=names_in(plain),
-            is_for_several=asks_for_several(plain),
-            vector=self._vector(plain) if vectors else None,
-        )
+        parsed = self.parse_question(question, vectors=vectors)
         with self._database.session() as connection:
-            return AskedBooks(connection).ask(
-                asked,
+            return CorpusSearch(connection).ask(
+                parsed,
                 env=env or self._settings.env,
                 book=book,
                 limit=limit,
@@ -116,11 +100,27 @@ class Rulebooks:
                 version=version(),
             )
 
+    def parse_question(self, question: str, *, vectors: bool = False) -> CorpusQuestion:
+        """Parse a question into words and names; raises Invalid if it is empty or too long."""
+        text = " ".join(question.split())
+        if not text or len(text) > MAX_QUESTION:
+            raise Invalid(
+                "the question is empty or too long",
+                expected=f"1 to {MAX_QUESTION} characters",
+                got=f"{len(text)}",
+            )
+        return CorpusQuestion(
+            question=text,
+            words=tuple(dict.fromkeys(words(text))),
+            names=name_candidates(text),
+            is_for_several=is_list_question(text),
+            vector=self._vector(text) if vectors else None,
+        )
+
     def _vector(self, question: str) -> Sequence[float]:
         return [float(value) for value in self._embedder.embed([question])[0]]
 
     @cached_property
-    def _embedder(self) -> "SentenceEmbedder":
-        from filmgate.tools.minilm import MiniLm  # heavy
+    def _embedder(self) -> SentenceEmbedder:
 
         return MiniLm()

@@ -1,4 +1,4 @@
-"""What a caller may ask of a run, whatever its pipeline."""
+"""Options and result of an invocation of any pipeline."""
 
 import json
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from filmgate.engine.invocation import Request
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What the caller asks for; empty means the usual."""
+    """Options of an invocation; an empty value means the default."""
 
     asset_id: str | None = None
     run_id: str | None = None
     new: bool = False
     job_dir: str | None = None
     env: str | None = None
-    """What kind of work it is; of the installation's settings where left out."""
+    """Environment, such as `dev` or `prod`; default: that of the installation's settings."""
     profile: str = DEFAULT_PROFILE
     settings: tuple[str, ...] = ()
-    """`STAGE.SETTING=VALUE`."""
+    """Stage settings, each `STAGE.SETTING=VALUE`."""
     stages: tuple[str, ...] = ()
     resume_from: str | None = None
     force: bool = False
@@ -40,13 +40,16 @@ class RunOptions:
     is_detailed: bool = False
 
     @property
-    def goes_on(self) -> bool:
-        """Whether what is asked is asked of a run that is there: in a new one nothing could be
-        mended or made again, and the gates of later stages could only be closed."""
+    def targets_existing_run(self) -> bool:
+        """Whether the options only make sense for an existing run.
+
+        In a new run there is nothing to repair or to run again, and the gates of later stages are
+        closed.
+        """
         return self.repair or self.force or bool(self.stages) or self.resume_from is not None
 
     def request(self, plan: Plan) -> Request:
-        """Which stages may run, and how; Invalid where that is none."""
+        """Return which stages may run, and how; raises Invalid if no stage is left."""
         chosen = plan.select(self.stages)
         if self.resume_from is not None:
             chosen &= plan.from_stage(self.resume_from)
@@ -68,49 +71,53 @@ class RunOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RunReport:
-    """How a run stands after an invocation."""
+    """The state of a run after an invocation."""
 
     manifest: Manifest
     folder: Path
-    concerned: frozenset[str]
-    """The stages that were asked for, and those they stand on."""
+    relevant_stages: frozenset[str]
+    """The requested stages and those they depend on."""
     refused: ExitCode = ExitCode.DONE
-    """How it ends where stages left bad items out."""
+    """Exit code of a run whose stages left out invalid items."""
     receipt: Receipt | None = None
     ingest_error: FilmgateError | None = None
-    """Why a run that was to be ingested was not."""
+    """Why the run was not ingested, if it should have been."""
     notes: tuple[str, ...] = ()
-    """What a person should know besides: why it was not ingested, other inputs of that name."""
+    """Further facts for a person, such as why the run was not ingested."""
 
     @property
     def exit_code(self) -> ExitCode:
-        """A failure counts where it concerns what was asked for; a broken file anywhere. A failed
-        ingest counts after failed and blocked stages, and before refused items."""
-        code = self._code_of_stages()
+        """The exit code of the command.
+
+        A failure counts in the relevant stages, a broken file in any stage. A failed ingest counts
+        after failed and blocked stages, and before refused items.
+        """
+        code = self._stages_exit_code()
         if self.ingest_error is None or code in {ExitCode.STAGE_FAILED, ExitCode.BLOCKED}:
             return code
-        is_away = isinstance(self.ingest_error, Unavailable)
-        return ExitCode.UNAVAILABLE if is_away else ExitCode.STAGE_FAILED
+        is_unavailable = isinstance(self.ingest_error, Unavailable)
+        return ExitCode.UNAVAILABLE if is_unavailable else ExitCode.STAGE_FAILED
 
-    def _code_of_stages(self) -> ExitCode:
+    def _stages_exit_code(self) -> ExitCode:
         stages = self.manifest.stages
-        asked = [stages[name] for name in self.concerned]
-        failed = [entry for entry in asked if entry.status is StageState.FAILED]
+        entries = [stages[name] for name in self.relevant_stages]
+        failed = [entry for entry in entries if entry.status is StageState.FAILED]
         if failed:
-            is_told = self.refused is not ExitCode.DONE and all(map(_is_by_input, failed))
-            return self.refused if is_told else ExitCode.STAGE_FAILED
+            is_refused = self.refused is not ExitCode.DONE and all(map(_is_by_input, failed))
+            return self.refused if is_refused else ExitCode.STAGE_FAILED
         if any(entry.status is StageState.BLOCKED for entry in stages.values()):
             return ExitCode.BLOCKED
-        if any(each["code"] == EVERY_ITEM_FAILED for entry in asked for each in entry.warnings):
+        warnings = [warning for entry in entries for warning in entry.warnings]
+        if any(warning["code"] == EVERY_ITEM_FAILED for warning in warnings):
             return ExitCode.BAD_INPUT
-        bad = [each.code for entry in asked for each in entry.item_errors]
-        if self.refused is ExitCode.DONE or not bad:
+        codes = {item.code for entry in entries for item in entry.item_errors}
+        if self.refused is ExitCode.DONE or not codes:
             return ExitCode.DONE
-        return self.refused if set(bad) == {Invalid.code} else ExitCode.STAGE_FAILED
+        return self.refused if codes == {Invalid.code} else ExitCode.STAGE_FAILED
 
 
-def settings_of(head: RunHead) -> tuple[str, ...]:
-    """Every setting that a run was begun with, as `STAGE.SETTING=VALUE`."""
+def frozen_settings(head: RunHead) -> tuple[str, ...]:
+    """Return all settings of a run, each as `STAGE.SETTING=VALUE`."""
     return tuple(
         f"{stage}.{name}={json.dumps(value)}"
         for stage, own in head.config.items()
@@ -119,12 +126,12 @@ def settings_of(head: RunHead) -> tuple[str, ...]:
 
 
 def _is_by_input(entry: StageEntry) -> bool:
-    """Whether a stage failed for its items' sake, each of which was refused."""
-    is_refused = entry.error is not None and entry.error.code == Invalid.code
-    bad = entry.item_errors
-    return is_refused and bool(bad) and all(each.code == Invalid.code for each in bad)
+    """Whether a stage failed because all its failed items are invalid input."""
+    is_invalid = entry.error is not None and entry.error.code == Invalid.code
+    items = entry.item_errors
+    return is_invalid and bool(items) and all(item.code == Invalid.code for item in items)
 
 
-def concerned(plan: Plan, stages: frozenset[str]) -> frozenset[str]:
-    """Stages, and all that they stand on."""
+def with_ancestors(plan: Plan, stages: frozenset[str]) -> frozenset[str]:
+    """Return stages together with all stages that they depend on."""
     return frozenset(stages).union(*(plan.ancestors(name) for name in stages))

@@ -1,4 +1,4 @@
-"""How a run stands: its manifest, derived anew, and what its runner said last."""
+"""Status of a run: its manifest, derived from its records, and its runner's last report."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from filmgate.core.liveness import is_suspect, silence_s
 from filmgate.core.manifest import Manifest
-from filmgate.core.moments import moment
+from filmgate.core.moments import parse_moment
 from filmgate.core.publishing import Seal
 from filmgate.core.states import RunState, StageState
 from filmgate.store.run_directory import FolderRun
@@ -16,37 +16,39 @@ from filmgate.store.run_directory import FolderRun
 
 @dataclass(frozen=True, kw_only=True)
 class RunStatus:
-    """A run as somebody who looks at it now sees it."""
+    """The status of a run at one time."""
 
     folder: Path
     manifest: Manifest
     progress: Mapping[str, Mapping[str, Any]]
-    """By stage at work: `done` and `total`, as its runner said last."""
+    """`done` and `total` of each stage at work, from the runner's last report."""
     silence_s: float | None
-    """Since the runner spoke last; None where it is not known."""
+    """Seconds since the runner's last heartbeat; None if there was none."""
     is_suspect: bool
+    is_queued: bool = False
+    """Whether a job waits to execute the run."""
     seal: Seal | None
-    """Where it was published; None where it may still change."""
+    """The seal of a published run; None if the run may still change."""
 
     @classmethod
     def of(cls, run: FolderRun, now: datetime) -> Self:
-        """Look at a run."""
-        manifest = run.refold(None)
-        shown = run.shown()
-        heartbeat = moment(shown.get("heartbeat"))
-        stages = shown.get("stages")
+        """Read the status of a run; raises Invalid if its records are broken."""
+        manifest = run.fold_manifest(None)
+        report = run.read_status()
+        heartbeat = parse_moment(report.get("heartbeat"))
+        stages = report.get("stages")
         return cls(
             folder=run.folder,
             manifest=manifest,
             progress=stages if isinstance(stages, dict) and cls._is_at_work(manifest) else {},
             silence_s=silence_s(heartbeat, now),
             is_suspect=is_suspect(heartbeat, now, is_held=cls._is_at_work(manifest)),
-            seal=run.seal_there(),
+            seal=run.read_seal(),
         )
 
     @property
     def has_died(self) -> bool:
-        """Whether a stage was begun, and nobody holds the run."""
+        """Whether a stage was started, and no runner holds the run."""
         is_open = any(e.status is StageState.RUNNING for e in self.manifest.stages.values())
         return is_open and not self._is_at_work(self.manifest)
 
@@ -58,3 +60,25 @@ class RunStatus:
     @staticmethod
     def _is_at_work(manifest: Manifest) -> bool:
         return manifest.status is RunState.RUNNING
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether no stage was ever started, and no runner holds the run."""
+        states = {entry.status for entry in self.manifest.stages.values()}
+        return states == {StageState.PENDING} and not self.is_at_work
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the run ended before its stages, by a signal or with its process."""
+        errors = [e.error.code for e in self.manifest.stages.values() if e.error is not None]
+        is_stopped = bool(errors) and set(errors) == {"interrupted"}
+        return self.has_died or (is_stopped and self.manifest.status is RunState.FAILED)
+
+
+def state_shown(status: RunStatus) -> str:
+    """The state of a run as a person sees it: its manifest's, or INTERRUPTED or QUEUED."""
+    if status.is_interrupted:
+        return "INTERRUPTED"
+    if status.is_queued:
+        return "QUEUED"
+    return status.manifest.status.value

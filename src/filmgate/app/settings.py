@@ -1,4 +1,4 @@
-"""Settings: read once, from the environment and `filmgate.toml`; frozen."""
+"""Settings of the installation, read from the environment and `filmgate.toml`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -27,70 +27,70 @@ class Settings(BaseSettings):
     )
 
     home: Path = Path(".filmgate")
-    """Where runs and the embedded database live."""
+    """Folder of runs, uploads and the embedded database."""
     models: Path | None = None
-    """Where models live that were added; by default `models` in the home."""
+    """Folder of added models; default: `models` in the home."""
     database_url: Annotated[str, Field(pattern=r"^postgres(ql)?://")] | None = None
-    """A PostgreSQL server; without it, the embedded one is used."""
+    """URL of a PostgreSQL server; default: the embedded one."""
     producer: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")] = "local"
-    """The name of this installation, as others who take in its runs know it."""
+    """Name of this installation in runs that others ingest."""
     env: Annotated[str, Field(pattern=ENV_PATTERN)] = "dev"
-    """What kind of work is done here (`dev`, `prod`); stands in every manifest."""
+    """Name of the environment, such as `dev` or `prod`; written to every manifest."""
 
     publish_to: str | None = None
-    """Where runs are published: `s3://bucket/prefix`, or a folder; `--to` names another."""
+    """Where runs are published, unless `--to` is given: `s3://bucket/prefix`, or a folder."""
     sync_source: str = "outbox"
-    """Where `filmgate sync` learns of runs: `outbox`, an address like `publish_to`, or
+    """Where `filmgate sync` finds published runs: `outbox`, an address like `publish_to`, or
     `postgresql://…` for the outbox of another database."""
     sync_poll_s: Annotated[float, Field(gt=0, le=3600)] = 5.0
-    """How long `filmgate sync --follow` waits before it looks again, in seconds."""
+    """Time between two polls of `filmgate sync --follow`, in seconds."""
     sync_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
-    """How many files go up, or manifests come in, at once."""
+    """Number of files to upload, or manifests to ingest, at the same time."""
     sync_lease_s: Annotated[float, Field(ge=1, le=3600)] = 30.0
-    """How long a manifest that a consumer is at is nobody else's, in seconds; where a consumer is
-    killed, others go on with what it was at after that."""
+    """Time for which a consumer claims a manifest, in seconds; if the consumer is killed, others
+    ingest the manifest after that."""
     s3_endpoint: Annotated[str, Field(pattern=r"^https?://")] | None = None
-    """An S3 server; without it `AWS_ENDPOINT_URL`, else Amazon's."""
+    """URL of an S3 server; default: `AWS_ENDPOINT_URL`, else Amazon's."""
     s3_region: str | None = None
-    """Its region; without it `AWS_REGION`, else us-east-1."""
+    """Region of the S3 server; default: `AWS_REGION`, else us-east-1."""
     s3_path_style: bool = True
-    """Whether the bucket stands in the path of an address, not in its host name."""
+    """Whether URLs have the bucket in the path, not in the host name."""
     s3_auth: Literal["auto", "environment", "profile", "anonymous"] = "auto"
-    """Where credentials come from: variables and roles of the machine, a profile of the shared
-    AWS configuration, nowhere; `auto` takes a profile where one is named."""
+    """Source of S3 credentials: `environment` (variables and roles of the machine), `profile` (of
+    the shared AWS configuration), `anonymous` (none), or `auto` (`profile` if one is named, else
+    `environment`)."""
     s3_profile: str | None = None
-    """The profile; without it `AWS_PROFILE`."""
+    """Profile of the shared AWS configuration; default: `AWS_PROFILE`."""
 
     sources: str = ""
-    """Folders, parted by `:`, whose files jobs may run on that are submitted over HTTP."""
+    """Folders, separated by `:`, whose files are permitted as inputs of jobs over HTTP."""
     hosts: str = ""
-    """Names, by comma, under which `filmgate serve` is reached besides those of this machine."""
+    """Host names of `filmgate serve`, separated by commas, besides those of this machine."""
     upload_limit_mb: Annotated[int, Field(ge=1)] = 20_000
-    """How large a video may be that is uploaded, in MB."""
+    """Size limit of an uploaded video, in MB."""
     rate_per_s: Annotated[float, Field(ge=0)] = 100.0
-    """How many requests a second a caller may make on average; 0: as many as they like."""
+    """Average number of requests a second that a caller may make; 0: no limit."""
     connections_per_address: Annotated[int, Field(ge=0)] = 500
-    """How many connections one client address may have open; 0: no limit. Trusted proxies are
-    exempt."""
+    """Limit of open connections per client address; 0: no limit. Trusted proxies are exempt."""
     job_memory_mb: Annotated[int, Field(ge=128)] | None = None
-    """How much memory a job may take with all its processes; without it, an even part of four
-    fifths of the machine's."""
+    """Memory limit of a job with all its processes, in MB; default: 80 % of the machine's memory,
+    divided by the number of concurrent jobs."""
     job_tries: Annotated[int, Field(ge=1, le=100)] = 5
-    """How often a job is begun that dies, or finds a service away."""
+    """Number of attempts at a job whose process dies or that finds a service unavailable."""
     worker_silence_s: Annotated[float, Field(ge=2, le=3600)] = 30.0
-    """After how long without a word a worker's jobs are taken over by others, in seconds."""
+    """Time without a heartbeat after which other workers take over a worker's jobs, in seconds."""
     worker_grace_s: Annotated[float, Field(ge=0, le=3600)] = 10.0
-    """How long a worker that is to stop waits for its jobs, before it hands them back."""
+    """Time that a stopping worker waits for its jobs before it hands them back, in seconds."""
 
     metrics_file: Path | None = None
-    """Where what stages measure is written while they run, for Prometheus' textfile collector."""
+    """File to which metrics of running stages are written, for Prometheus' textfile collector."""
     export: Annotated[str, Field(pattern=r"^[a-z, ]*$")] = ""
-    """Who else hears of runs: `opentelemetry`, `openlineage`, or both, by comma."""
+    """Targets of the export of run events, separated by commas: `opentelemetry`, `openlineage`."""
 
     @property
     def source_folders(self) -> tuple[Path, ...]:
         """The folders of `sources`."""
-        return tuple(Path(each) for each in self.sources.split(":") if each)
+        return tuple(Path(folder) for folder in self.sources.split(":") if folder)
 
     @classmethod
     def settings_customise_sources(
@@ -101,23 +101,36 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - named by the library
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments before the environment before the file."""
+        """Give arguments priority over the environment, and that over the file."""
         return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
 
 
 def load() -> Settings:
-    """Read the settings, or raise Invalid naming each bad one."""
+    """Read the settings; raises Invalid with the name of each invalid one."""
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
             for fault in error.errors()
         )
         raise Invalid(
-            "the settings are not usable",
+            "the settings are invalid",
             got=faults,
-            hint="Mend the variable FILMGATE_{NAME} or the line in filmgate.toml",
+            hint="Correct the variable FILMGATE_{NAME} or the line in filmgate.toml",
         ) from error
     except ValueError as error:
         raise Invalid("filmgate.toml cannot be read", got=str(error)) from error
+    _check_home(settings.home.expanduser())
+    return settings
+
+
+def _check_home(home: Path) -> None:
+    """Raise Invalid if the home exists and is not a folder."""
+    if home.exists() and not home.is_dir():
+        raise Invalid(
+            "FILMGATE_HOME is not a folder",
+            expected="a folder, or a path where one can be created",
+            got=str(home),
+            hint="Set FILMGATE_HOME to a folder",
+        )

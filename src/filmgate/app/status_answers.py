@@ -1,4 +1,4 @@
-"""How a run stands, as an answer: from the fold of its records, and nothing else."""
+"""Conversion of the status of runs to answers of the API."""
 
 from datetime import datetime
 
@@ -10,24 +10,24 @@ from filmgate.core.manifest import Manifest
 from filmgate.core.runs import RunEntry, StageStatus, StatusAnswer
 
 STOPPED = frozenset({"interrupted", "abandoned"})
-"""Codes of stages that nothing is wrong with but that they were stopped."""
+"""Error codes of stages that were stopped and did not fail otherwise."""
 
-GO_ON = "It was stopped, and can go on: run it again under its run_id"
+RESUME_ACTION = "The run was stopped. To resume it, run it again under its run_id"
 
 EPISODE = "episode"
-"""What runs of older layouts were of."""
+"""Pipeline of all runs of older layouts."""
 
 
-def status_answer(stands: RunStatus, job: JobAnswer | None) -> StatusAnswer:
-    """How a run stands, stage by stage, with every reason why a gate is closed."""
-    manifest = stands.manifest
+def status_answer(status: RunStatus, job: JobAnswer | None) -> StatusAnswer:
+    """Return the answer with the status of a run: each stage, every reason for a closed gate."""
+    manifest = status.manifest
     stages = {}
     actions: list[str] = []
     for name, entry in manifest.stages.items():
-        progress = stands.progress.get(name, {})
+        progress = status.progress.get(name, {})
         actions += entry.blocked.suggested_actions if entry.blocked else ()
-        if entry.error is not None and entry.error.code in STOPPED and not stands.is_at_work:
-            actions.append(GO_ON)
+        if entry.error is not None and entry.error.code in STOPPED and not status.is_at_work:
+            actions.append(RESUME_ACTION)
         stages[name] = StageStatus(
             status=entry.status.value,
             attempt=entry.attempt,
@@ -45,8 +45,8 @@ def status_answer(stands: RunStatus, job: JobAnswer | None) -> StatusAnswer:
             done=progress.get("done"),
             total=progress.get("total"),
         )
-    if stands.has_died:
-        actions.append(GO_ON)
+    if status.has_died:
+        actions.append(RESUME_ACTION)
     return StatusAnswer(
         asset_id=manifest.asset.id,
         run_id=manifest.run_id,
@@ -56,11 +56,11 @@ def status_answer(stands: RunStatus, job: JobAnswer | None) -> StatusAnswer:
         revision=manifest.revision,
         stages=stages,
         suggested_actions=tuple(dict.fromkeys(actions)),
-        is_at_work=stands.is_at_work,
-        is_suspect=stands.is_suspect,
-        has_died=stands.has_died,
-        silence_s=stands.silence_s if stands.is_at_work else None,
-        sealed_to=stands.seal.to if stands.seal else None,
+        is_at_work=status.is_at_work,
+        is_suspect=status.is_suspect,
+        has_died=status.has_died,
+        silence_s=status.silence_s if status.is_at_work else None,
+        sealed_to=status.seal.to if status.seal else None,
         metrics=manifest.metrics,
         is_derived=True,
         derived_from="commits/, and the lease",
@@ -70,7 +70,7 @@ def status_answer(stands: RunStatus, job: JobAnswer | None) -> StatusAnswer:
 
 
 def legacy_status(run: LegacyRun) -> StatusAnswer:
-    """What an older layout says of a run; hearsay, labelled so."""
+    """Return the answer with the status of a run of an older layout; it is not verified."""
     return StatusAnswer(
         asset_id=run.asset_id,
         run_id=run.run_id,
@@ -105,7 +105,7 @@ def legacy_status(run: LegacyRun) -> StatusAnswer:
 
 
 def run_entry(manifest: Manifest) -> RunEntry:
-    """A run in a list."""
+    """Return the entry of a run in a list."""
     return RunEntry(
         asset_id=manifest.asset.id,
         run_id=manifest.run_id,
@@ -119,7 +119,7 @@ def run_entry(manifest: Manifest) -> RunEntry:
 
 
 def legacy_entry(run: LegacyRun) -> RunEntry:
-    """A run of an older layout in a list."""
+    """Return the entry of a run of an older layout in a list."""
     moments: list[datetime] = [
         moment
         for stage in run.stages.values()

@@ -1,38 +1,36 @@
-"""The object stores that the settings reach."""
+"""Object stores, opened with the options of the settings."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING
 
 from filmgate.app.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from filmgate.core.objects import ObjectStore
-    from filmgate.store.addresses import Auth
+from filmgate.core.objects import ObjectStore
+from filmgate.store.addresses import Auth, S3Options
+from filmgate.store.addresses import open_store as open_object_store
 
 
-def open_store(settings: Settings, place: str, *, make: bool = False) -> "ObjectStore":
-    """The store at an address or path; a folder is made where `make` says so."""
-    return opener(settings)(place, make=make)
+def open_store(settings: Settings, place: str, *, make: bool = False) -> ObjectStore:
+    """Open the store at an address or path; with `make`, create its folder."""
+    return create_opener(settings)(place, make=make)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Opener:
-    """The port `OpenStore`: opens stores here or in another process. Holds no credentials, which
-    are found there; nothing heavy is loaded before it is called."""
+    """Implementation of the port `OpenStore`, in this process or another.
+
+    It contains no credentials; they are looked up in the process that calls it. No heavy library is
+    loaded before the call.
+    """
 
     endpoint: str | None
     region: str | None
     path_style: bool
-    auth: "Auth"
+    auth: Auth
     profile: str | None
 
-    def __call__(self, place: str, *, make: bool = False) -> "ObjectStore":
-        """The store at an address or path; a folder is made where `make` says so."""
-        from filmgate.store.addresses import S3Options, open_store  # heavy, and few need it
-
+    def __call__(self, place: str, *, make: bool = False) -> ObjectStore:
+        """Open the store at an address or path; with `make`, create its folder."""
         options = S3Options(
             endpoint=self.endpoint,
             region=self.region,
@@ -40,11 +38,11 @@ class Opener:
             auth=self.auth,
             profile=self.profile,
         )
-        return open_store(place, options, make=make)
+        return open_object_store(place, options, make=make)
 
 
-def opener(settings: Settings) -> Opener:
-    """Opens stores as the settings say."""
+def create_opener(settings: Settings) -> Opener:
+    """Create an opener of stores with the options of the settings."""
     return Opener(
         endpoint=settings.s3_endpoint,
         region=settings.s3_region,
@@ -54,6 +52,6 @@ def opener(settings: Settings) -> Opener:
     )
 
 
-def stores(settings: Settings) -> "Callable[[str], ObjectStore]":
-    """Opens each store once."""
+def create_cached_opener(settings: Settings) -> Callable[[str], ObjectStore]:
+    """Return a function that opens the store at an address, once for each address."""
     return cache(partial(open_store, settings))

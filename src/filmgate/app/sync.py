@@ -1,16 +1,18 @@
-"""Handing runs on: publishing them, and taking in what others published."""
+"""Publish runs, and ingest runs that were published elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import psycopg
 
 from filmgate.app.artifact_types import registry
 from filmgate.app.clock import utc_now
 from filmgate.app.database import Database
 from filmgate.app.settings import Settings
-from filmgate.app.stores import open_store, stores
+from filmgate.app.stores import create_cached_opener, open_store
 from filmgate.core.answers import (
     PublishedAnswer,
     ReceiptsAnswer,
@@ -27,28 +29,35 @@ from filmgate.core.errors import (
     UsageError,
 )
 from filmgate.core.ids import parse_asset_id, parse_run_id
+from filmgate.db import deliveries
+from filmgate.db.connection import redact_url
+from filmgate.db.deliveries import Deliveries
+from filmgate.db.outbox import Outbox
+from filmgate.db.result_store import PostgresResults
 from filmgate.store.home import Home
-from filmgate.store.run_directory import HEAD
+from filmgate.store.run_directory import HEAD, FolderRun
+from filmgate.sync.archive import ArchiveIngestor
+from filmgate.sync.consumer import Consumer, Ingestor
+from filmgate.sync.publish import make_announcement, publish_run
+from filmgate.sync.screenalytics import ScreenalyticsIngestor
+from filmgate.sync.subscription import Subscription
 
-if TYPE_CHECKING:
-    import psycopg
+ProgressCallback = Callable[[float, float], None]
+"""Called with the amount that is done and the total."""
 
-    from filmgate.store.run_directory import FolderRun
-    from filmgate.sync.consumer import Stage
-    from filmgate.sync.line import Line
-
-Told = Callable[[float, float], None]
-Heard = Callable[[SyncOutcome], None]
-"""Hears what came of each manifest."""
+OutcomeCallback = Callable[[SyncOutcome], None]
+"""Called with the outcome of each manifest."""
 
 OUTBOX = "outbox"
-LONGEST_PAUSE_S = 60.0
-AS = {"screenalytics": "sync_screenalytics", "archive": "ingest"}
-"""What a consumer can be, and how its stage is called."""
+MAX_PAUSE_S = 60.0
+"""Longest pause after an error, in seconds; pauses double up to it."""
+
+STAGES = {"screenalytics": "sync_screenalytics", "archive": "ingest"}
+"""Stage name by kind of consumer."""
 
 
 class Sync:
-    """Publishing and syncing with these settings."""
+    """Publishes and ingests runs of one installation."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -56,57 +65,74 @@ class Sync:
         self._database = Database(settings)
 
     def publish(
-        self, reference: str, to: str | None, told: Told, *, announce: bool = True
+        self,
+        reference: str,
+        to: str | None,
+        report_progress: ProgressCallback,
+        *,
+        announce: bool = True,
     ) -> PublishedAnswer:
-        """Put a completed run into a store, seal it, and tell of it by the outbox.
+        """Copy a completed run to a store, seal it, and announce it in the outbox.
 
-        The same again completes what was broken off. Raises Unavailable where the run lies whole
-        in the store, but could not be announced.
+        To repeat it completes an interrupted copy. `to`: address of the store; default: the setting
+        `publish_to`. Raises Unavailable also if the run is complete in the store but could not
+        be announced.
         """
-        from filmgate.sync.publish import publish_run  # heavy
-
         place = to or self._settings.publish_to
         if place is None:
             raise UsageError(
-                "it is not said where to publish",
+                "the target of the publication is missing",
                 expected="--to s3://bucket/prefix, or --to FOLDER",
                 got="neither that nor FILMGATE_PUBLISH_TO",
             )
         run = self._home.find(reference)
         store = open_store(self._settings, place, make=True)
         concurrency = self._settings.sync_concurrency
-        published = publish_run(run, store, utc_now, told, concurrency=concurrency)
+        published = publish_run(run, store, utc_now, report_progress, concurrency=concurrency)
         if not announce:
             return published
         try:
             self._announce(run, published)
         except Unavailable as error:
             raise Unavailable(
-                f"the run lies whole in {published.source}, but could not be announced",
+                f"the run was published to {published.source}, but could not be announced",
                 expected=error.expected,
                 got=error.got or error.message,
-                hint="Publish it again when the database is back: only that is left to do",
+                hint="Publish it again when the database is available; only that remains to do",
             ) from error
         return published.model_copy(update={"is_announced": True})
 
-    def once(
-        self, source: str | None, kind: str, heard: Heard, *, retry: bool, dry_run: bool
+    def run_once(
+        self,
+        source: str | None,
+        kind: str,
+        report_outcome: OutcomeCallback,
+        *,
+        retry: bool,
+        dry_run: bool,
     ) -> SyncAnswer:
-        """Take in everything that there is now; with `dry_run` only to see what would come of it:
-        each run is taken in, and that is undone at once."""
+        """Ingest all runs that are published now.
+
+        With `dry_run` each run is ingested in a transaction that is rolled back. With `retry`
+        refused manifests are tried again.
+        """
         noticed, outcomes = 0, []
-        with self._database.session() as connection, self._line(connection, source, kind) as line:
+        with (
+            self._database.session() as connection,
+            self._subscribe(connection, source, kind) as subscription,
+        ):
             if retry and not dry_run:
-                line.retry()
-            for count, outcome in line.rehearse(retry=retry) if dry_run else line.run():
+                subscription.retry()
+            steps = subscription.dry_run(retry=retry) if dry_run else subscription.run()
+            for count, outcome in steps:
                 noticed += count
                 if outcome is not None:
                     outcomes.append(outcome)
-                    heard(outcome)
-            known = line.known()
+                    report_outcome(outcome)
+            known = subscription.count_known()
         return SyncAnswer(
-            stage=AS[kind],
-            source=line.name,
+            stage=STAGES[kind],
+            source=subscription.name,
             noticed=noticed,
             known=known,
             outcomes=tuple(outcomes),
@@ -117,127 +143,113 @@ class Sync:
         self,
         source: str | None,
         kind: str,
-        heard: Heard,
-        trouble: Callable[[FilmgateError, float], None],
+        report_outcome: OutcomeCallback,
+        report_error: Callable[[FilmgateError, float], None],
         *,
         retry: bool,
     ) -> None:
-        """Take in what there is, and then whatever comes, until a signal ends it.
+        """Ingest published runs, and further ones as they are published, until interrupted.
 
-        A database that is away is waited for, and so is a store that is away, refuses or is gone,
-        once it was looked into; `trouble` hears of it, and how many seconds later it is tried
-        again.
+        An unavailable database is retried; so is a store that is unavailable, refuses access or no
+        longer exists, if it was read before. `report_error` is called with each such error and the
+        seconds until the next attempt.
         """
         pause = self._settings.sync_poll_s
-        waited_for: tuple[type[FilmgateError], ...] = (Unavailable, Conflict)
+        retryable: tuple[type[FilmgateError], ...] = (Unavailable, Conflict)
         while True:
             try:
                 with (
                     self._database.session() as connection,
-                    self._line(connection, source, kind) as line,
+                    self._subscribe(connection, source, kind) as subscription,
                 ):
-                    line.listen()
+                    subscription.listen()
                     if retry:
-                        line.retry()
+                        subscription.retry()
                         retry = False
                     while True:
-                        for _, outcome in line.run():
+                        for _, outcome in subscription.run():
                             if outcome is not None:
-                                heard(outcome)
+                                report_outcome(outcome)
                         pause = self._settings.sync_poll_s
-                        waited_for = (Unavailable, Conflict, NotFound, NotPermitted)
-                        line.wait(self._settings.sync_poll_s)
-            except waited_for as error:
-                trouble(error, pause)
+                        retryable = (Unavailable, Conflict, NotFound, NotPermitted)
+                        subscription.wait(self._settings.sync_poll_s)
+            except retryable as error:
+                report_error(error, pause)
                 time.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE_S)
+                pause = min(pause * 2, MAX_PAUSE_S)
 
     def status(self) -> SyncStatusAnswer:
-        """What was taken in from elsewhere, what is to come, and what was refused."""
-        from filmgate.db import deliveries  # slow
-
+        """Summarise which manifests were ingested, are due, or were refused."""
         with self._database.session() as connection:
             return deliveries.status(connection)
 
     def receipts(self, reference: str) -> ReceiptsAnswer:
-        """What came of a run here: `reference` is asset/run, a run id, an asset, or a folder.
+        """List the receipts and refusals of a run: `asset/run`, a run id, an asset, or a folder.
 
-        Raises NotFound where nothing of it was ever taken in or refused.
+        Raises NotFound if there are none.
         """
-        from filmgate.db import deliveries  # slow
-
-        asset, run = self._meant(reference)
+        asset, run = self._parse_reference(reference)
         with self._database.session() as connection:
             answer = deliveries.receipts(connection, asset, run)
         if not answer.receipts and not answer.refusals:
             raise NotFound(
-                f"no receipt of {reference!r}",
-                expected="asset/run, a run id or an asset of which something was taken in",
+                f"no receipt of {reference!r} exists",
+                expected="asset/run, a run id or an asset with an ingested manifest",
                 got="nothing",
-                hint="`filmgate sync status` shows what came last, and what was refused",
+                hint="See `filmgate sync status` for the last receipts and refusals",
             )
         return answer
 
-    def _meant(self, reference: str) -> tuple[str | None, str]:
-        """The asset and the run that are meant; without an asset, a name of either."""
+    def _parse_reference(self, reference: str) -> tuple[str | None, str]:
+        """Return asset id and run id; the asset is None if `reference` is the id of either."""
         if (Path(reference) / HEAD).is_file():
             head = self._home.find(reference).head
             return head.asset.id, head.run_id
         asset, _, run = reference.rpartition("/")
         return (parse_asset_id(asset) if asset else None, parse_run_id(run))
 
-    def _announce(self, run: "FolderRun", published: PublishedAnswer) -> None:
-        """Mark the run as published and tell of it; a run that was never taken in gets its row."""
-        from filmgate.db.outbox import Outbox
-        from filmgate.db.result_store import PostgresResults
-        from filmgate.sync.publish import announcement_of
-
+    def _announce(self, run: FolderRun, published: PublishedAnswer) -> None:
+        """Record the run as published, with a row if it was never ingested, and announce it."""
         with self._database.session() as connection, connection.transaction():
             results = PostgresResults(connection, registry())
             results.begin(run.head)
-            results.end(run.refold(None))
-            Outbox(connection).announce(announcement_of(published))
+            results.end(run.fold_manifest(None))
+            Outbox(connection).announce(make_announcement(published))
 
     @contextmanager
-    def _line(
-        self, connection: "psycopg.Connection", source: str | None, kind: str
-    ) -> "Iterator[Line]":
-        """A consumer and what feeds it."""
-        from filmgate.db.connection import redacted
-        from filmgate.db.deliveries import Deliveries
-        from filmgate.sync.consumer import Consumer
-        from filmgate.sync.line import Line
-
+    def _subscribe(
+        self, connection: psycopg.Connection, source: str | None, kind: str
+    ) -> Iterator[Subscription]:
+        """Open the subscription of a consumer to a source; default: the setting `sync_source`."""
         place = source or self._settings.sync_source
-        stage = self._stage(kind)
-        deliveries = Deliveries(connection, stage.name)
-        store_at = stores(self._settings)
+        ingestor = self._create_ingestor(kind)
+        deliveries = Deliveries(connection, ingestor.name)
+        open_cached = create_cached_opener(self._settings)
         with ExitStack() as stack:
             consumer = stack.enter_context(
                 Consumer(
                     connection,
-                    stage,
-                    store_at,
+                    ingestor,
+                    open_cached,
                     concurrency=self._settings.sync_concurrency,
                     lease_s=self._settings.sync_lease_s,
                 )
             )
             if place == OUTBOX:
-                yield Line.of_outbox(connection, connection, deliveries, consumer, OUTBOX)
+                yield Subscription.from_outbox(connection, connection, deliveries, consumer, OUTBOX)
             elif place.startswith(("postgres://", "postgresql://")):
-                other = stack.enter_context(self._database.elsewhere(place))
-                name = f"outbox of {redacted(place)}"
-                yield Line.of_outbox(connection, other, deliveries, consumer, name)
+                other = stack.enter_context(self._database.foreign_session(place))
+                name = f"outbox of {redact_url(place)}"
+                yield Subscription.from_outbox(connection, other, deliveries, consumer, name)
             else:
-                store = store_at(place)
-                yield Line.of_store(connection, store, deliveries, consumer)
+                store = open_cached(place)
+                yield Subscription.from_store(connection, store, deliveries, consumer)
 
-    def _stage(self, kind: str) -> "Stage[Any]":
-        from filmgate.sync.archive import SyncArchive
-        from filmgate.sync.screenalytics import SyncScreenalytics
-
-        if kind not in AS:
+    def _create_ingestor(self, kind: str) -> Ingestor[Any]:
+        if kind not in STAGES:
             raise UsageError(
-                f"no consumer {kind!r}", expected=f"one of {', '.join(AS)}", got=repr(kind)
+                f"consumer {kind!r} is unknown",
+                expected=f"one of {', '.join(STAGES)}",
+                got=repr(kind),
             )
-        return SyncScreenalytics() if kind == "screenalytics" else SyncArchive(registry())
+        return ScreenalyticsIngestor() if kind == "screenalytics" else ArchiveIngestor(registry())

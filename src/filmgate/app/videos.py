@@ -1,10 +1,10 @@
-"""Videos: those that came in over HTTP, those that runs were made of, and their files."""
+"""Videos, those uploaded over HTTP and those of runs, with their files."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -16,26 +16,24 @@ from filmgate.core.errors import Conflict, NotFound
 from filmgate.core.ids import AssetId, asset_id_from_name, parse_asset_id
 from filmgate.core.records import Asset, RunHead
 from filmgate.core.runs import IngestedRunsAnswer, UploadAnswer, VideoAnswer, VideosAnswer
+from filmgate.db.videos import VideoStore
 from filmgate.store.home import Home
 from filmgate.store.uploads import Draft, Uploads
-
-if TYPE_CHECKING:
-    from filmgate.db.videos import Videos as Stored
 
 EPISODE = "episode"
 
 
 @dataclass(frozen=True, kw_only=True)
 class MediaFile:
-    """A video's file, here."""
+    """The file of a video in this home or in the place that a run's head names."""
 
     path: Path
     sha256: str
     size_bytes: int
 
 
-class Videos:
-    """Of these settings. Each call is a session of the database of its own."""
+class VideoService:
+    """Videos and their files. Each call opens a database session."""
 
     def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self._database = database or Database(settings)
@@ -43,15 +41,15 @@ class Videos:
         self._uploads = Uploads(self._home.root)
 
     def all(self, limit: int, cursor: str | None) -> VideosAnswer:
-        """Videos, by id."""
-        with self._stored() as stored:
-            return stored.all(limit, cursor)
+        """List videos, sorted by id."""
+        with self._store() as store:
+            return store.all(limit, cursor)
 
     def get(self, asset: str) -> VideoAnswer:
-        """A video, and whether its file can be played here."""
+        """Return a video, and whether its file is here and unchanged; raises NotFound."""
         asset_id = parse_asset_id(asset)
-        with self._stored() as stored:
-            video = stored.get(asset_id)
+        with self._store() as store:
+            video = store.get(asset_id)
         try:
             self.media(asset_id)
         except (NotFound, Conflict):
@@ -59,15 +57,15 @@ class Videos:
         return video.model_copy(update={"has_media": True})
 
     def runs(self, asset: str, limit: int, cursor: str | None) -> IngestedRunsAnswer:
-        """The runs of a video that the database knows."""
-        with self._stored() as stored:
-            return stored.runs(parse_asset_id(asset), limit, cursor)
+        """List the ingested runs of a video, the latest first."""
+        with self._store() as store:
+            return store.runs(parse_asset_id(asset), limit, cursor)
 
     def media(self, asset: str) -> MediaFile:
-        """A video's file: what was uploaded, or what a run here was made of. NotFound where none
-        lies here, Conflict where it is not what it was.
+        """Return a video's file: the upload, else the input of a run in this home.
 
-        Only what the home itself tells is believed: a manifest from elsewhere names no file here.
+        Raises NotFound if there is none, Conflict if the file has changed. Only records of
+        this home are used, since the path in a manifest from elsewhere could name any file here.
         """
         asset_id = parse_asset_id(asset)
         upload = self._uploads.find(asset_id)
@@ -75,90 +73,88 @@ class Videos:
             note = upload.note
             found = upload.path.stat()
             if (found.st_size, found.st_mtime_ns) != (note.size_bytes, note.modified_ns):
-                raise _altered(asset_id)
+                raise _changed(asset_id)
             return MediaFile(path=upload.path, sha256=note.sha256, size_bytes=note.size_bytes)
         for run in reversed(self._home.runs(asset_id)):
             if run.head.pipeline == EPISODE:
-                return _input_of(run.head)
+                return _input_file(run.head)
         raise NotFound(
-            f"the file of {asset_id} does not lie here",
-            expected="a video that was uploaded, or run on here",
+            f"the file of {asset_id} is not on this server",
+            expected="an uploaded video, or the input of a run on this server",
         )
 
     def draft(self, file_name: str) -> AbstractContextManager[Draft]:
-        """A place for a file that comes in."""
+        """Create a draft file for an upload."""
         return self._uploads.draft(file_name)
 
     def sweep(self) -> None:
-        """Remove what uploads left that were killed long ago."""
-        self._uploads.sweep(utc_now())
+        """Remove the drafts of uploads that were interrupted long ago."""
+        self._uploads.remove_stale_drafts(utc_now())
 
-    def keep(self, draft: Draft, asset: str | None, user: str) -> UploadAnswer:
-        """Take a draft for good, under the id given or the one that its name suggests.
+    def store(self, draft: Draft, asset: str | None, user: str) -> UploadAnswer:
+        """Store a draft as a video under the given id, or one derived from its file name.
 
-        Raises Invalid where it is no video, Conflict where another goes by that id.
+        Raises Invalid if it is not a video, Conflict if another video has that id.
         """
         asset_id = parse_asset_id(asset) if asset else asset_id_from_name(draft.path.name)
         sha256 = draft.finish()
-        media = self._looked_at(draft)
+        media = self._probe(draft)
         name, size = draft.path.name, draft.size_bytes
         video = Asset(
             id=asset_id,
             input_hash=f"sha256:{sha256}",
-            uri=self._uploads.place_of(asset_id, name).as_uri(),
+            uri=self._uploads.path_of(asset_id, name).as_uri(),
             size_bytes=size,
             media=media,
         )
-        with self._stored() as stored:
-            stored.check(video)
-            is_new = self._uploads.keep(draft, asset_id, sha256, user, utc_now())
-            kept = self._uploads.need(asset_id).path  # by its first name, if it was there
-            stored.add(video.model_copy(update={"uri": kept.as_uri()}))
+        with self._store() as store:
+            store.check(video)
+            is_new = self._uploads.save(draft, asset_id, sha256, user, utc_now())
+            path = self._uploads.require(asset_id).path  # has its first name if it existed before
+            store.add(video.model_copy(update={"uri": path.as_uri()}))
         return UploadAnswer(
             asset_id=asset_id,
             input_hash=video.input_hash,
             size_bytes=size,
-            file_name=kept.name,
+            file_name=path.name,
             media=media,
             is_known=not is_new,
         )
 
     @staticmethod
-    def _looked_at(draft: Draft) -> dict[str, Any]:
-        """What is known of a video by opening it."""
+    def _probe(draft: Draft) -> dict[str, Any]:
+        """Open a video and return its media information; raises Invalid if it is not a video."""
         admit = pipelines.load(EPISODE).admit
         return dict(admit(draft.path).media) if admit is not None else {}
 
     @contextmanager
-    def _stored(self) -> "Iterator[Stored]":
-        from filmgate.db.videos import Videos as Stored  # slow, and not always needed
-
+    def _store(self) -> Iterator[VideoStore]:
         with self._database.session() as connection:
-            yield Stored(connection)
+            yield VideoStore(connection)
 
 
-def _input_of(head: RunHead) -> MediaFile:
-    """The file that a run was made of, where it still is as it was: of its size, and not written to
-    since the run was begun."""
+def _input_file(head: RunHead) -> MediaFile:
+    """Return the input file of a run, if it has its size and was not written after the start.
+
+    Else raise NotFound or Conflict.
+    """
     asset = head.asset
     path = Path(url2pathname(urlsplit(asset.uri).path))
     try:
         path = path.resolve(strict=True)
         found = path.stat()
     except OSError as error:
-        raise NotFound(
-            f"the file of {asset.id} does not lie here any more", expected=path.name
-        ) from error
+        raise NotFound(f"the file of {asset.id} no longer exists", expected=path.name) from error
     is_later = found.st_mtime > head.created_at.timestamp()
     if found.st_size != asset.size_bytes or is_later or not path.is_file():
-        raise _altered(AssetId(asset.id))
+        raise _changed(AssetId(asset.id))
     sha256 = asset.input_hash.removeprefix("sha256:")
     return MediaFile(path=path, sha256=sha256, size_bytes=asset.size_bytes)
 
 
-def _altered(asset_id: AssetId) -> Conflict:
+def _changed(asset_id: AssetId) -> Conflict:
     return Conflict(
-        f"the file of {asset_id} is not what it was",
-        expected="the bytes that runs were made of",
-        got="a file that was written to since",
+        f"the file of {asset_id} has changed",
+        expected="the file as it was uploaded, or at the start of its run",
+        got="a file that was written since",
     )

@@ -1,8 +1,8 @@
-"""A worker: takes jobs from the queue, so many at a time, and gives each a process of its own.
+"""Worker: takes jobs from the queue and executes each in a separate process.
 
-Whatever happens to a worker, its jobs are not lost: what it was at is taken over by another (or by
-itself, started again) once it has been silent for long enough, and the engine goes on where the
-run stood.
+The jobs of a worker that dies are not lost: another worker, or the same one after a restart, takes
+them over when its heartbeat has been missing for `worker_silence_s`, and the engine resumes the
+runs.
 """
 
 import asyncio
@@ -22,47 +22,54 @@ from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from procrastinate.worker import Worker as QueueWorker
 
 from filmgate.app.database import Database
-from filmgate.app.job_process import MB, Died, JobProcess, Work, failed
+from filmgate.app.job_process import MB, JobProcess, JobSpec, ProcessDied, failed_outcome
 from filmgate.app.settings import Settings
 from filmgate.core.errors import ExitCode, FilmgateError, Held, Unavailable
 from filmgate.core.jobs import JobOutcome
-from filmgate.db.jobs import QUEUE, TASK, Jobs, Task
+from filmgate.db.jobs import QUEUE, TASK, JobStore, JobTask
 
 T = TypeVar("T")
 
 TRANSIENT = frozenset({ExitCode.UNAVAILABLE, ExitCode.INTERRUPTED})
-HELD_AGAIN_S = 3
-LONGEST_PAUSE_S = 300
+"""Exit codes of a job's process after which the job is retried."""
+
+HELD_RETRY_S = 3
+"""Pause before a job whose run is held is retried, in seconds."""
+
+MAX_PAUSE_S = 300
+"""Longest pause before a failed job is retried, in seconds; pauses double up to it."""
+
 RECONNECT_S = 1.0
+"""Pause before a failed call of the database or the queue is repeated, in seconds."""
 
 
-class TryAgain(Exception):
-    """The job is to be tried again, after so long."""
+class RetryJob(Exception):
+    """Raised in a job's task: retry the job after a pause."""
 
     def __init__(self, after_s: float) -> None:
-        super().__init__(f"again in {after_s:g} s")
+        super().__init__(f"retry in {after_s:g} s")
         self.after_s = after_s
 
 
-class HandedBack(asyncio.CancelledError):
-    """A worker that stops gives the job to others."""
+class JobHandedBack(asyncio.CancelledError):
+    """Raised in a job's task when the worker stops: return the job to the queue."""
 
 
-class Policy(BaseRetryStrategy):
-    """What is tried again is what says so, and what a worker that stops hands back."""
+class RetryPolicy(BaseRetryStrategy):
+    """Retries jobs that end with `RetryJob` or `JobHandedBack`."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
-        """When a job is tried again; None where it is not."""
+        """Return when to retry a job; None if it is not retried."""
         del job
-        if isinstance(exception, HandedBack):
+        if isinstance(exception, JobHandedBack):
             return RetryDecision()
-        if isinstance(exception, TryAgain):
+        if isinstance(exception, RetryJob):
             return RetryDecision(retry_in={"seconds": int(exception.after_s)})
         return None
 
 
 class Worker:
-    """Takes jobs until it is told to stop."""
+    """Executes up to `concurrency` jobs at a time until it is asked to stop."""
 
     def __init__(self, settings: Settings, concurrency: int) -> None:
         self._settings = settings
@@ -73,40 +80,47 @@ class Worker:
         self._memory_mb = settings.job_memory_mb or max(
             256, int(psutil.virtual_memory().total * 0.8 / concurrency / MB)
         )
-        self._at_work: dict[int, asyncio.Task[Any]] = {}
-        self._unheard: set[int] = set()
-        """Jobs at work that somebody wants cancelled, of which the queue has not told."""
+        self._running: dict[int, asyncio.Task[Any]] = {}
+        self._cancel_requested: set[int] = set()
+        """Running jobs whose cancellation is requested in the database."""
         self._silence_s = settings.worker_silence_s
 
     def run(self, ready: Callable[[], None], *, drain: bool = False) -> None:
-        """Work until SIGTERM or SIGINT, or with `drain` until no job is left; `ready` is called
-        once jobs can be taken."""
+        """Execute jobs until SIGTERM or SIGINT, or with `drain` until the queue is empty.
+
+        `ready` is called once jobs can be taken.
+        """
         with self._database.pooled(self._concurrency + 2):
             with self._database.session() as connection:
-                Jobs(connection).prepare()
+                JobStore(connection).prepare()
             asyncio.run(self._work(ready, drain=drain))
 
     async def _work(self, ready: Callable[[], None], *, drain: bool) -> None:
-        """Take jobs; where the database goes away, start again when it is back."""
+        """Execute jobs; reconnect after a failure of the queue or the database."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for asked in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(asked, stop.set)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
         while not stop.is_set():
             try:
-                await self._until_stopped(stop, ready, drain=drain)
-                if drain and not await self._told(lambda jobs: jobs.is_any_queued()):
+                await self._work_until_stopped(stop, ready, drain=drain)
+                if drain and not await self._call_store_until_available(
+                    lambda jobs: jobs.is_any_queued()
+                ):
                     return
             except (procrastinate.exceptions.ProcrastinateException, FilmgateError) as error:
                 self._log.warning("worker.lost_the_queue", error=str(error))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), RECONNECT_S)
 
-    async def _until_stopped(
+    async def _work_until_stopped(
         self, stop: asyncio.Event, ready: Callable[[], None], *, drain: bool
     ) -> None:
-        """Take jobs. Those at work are waited for, also where the queue was lost meanwhile; once
-        this worker is to stop, only for as long as it is patient."""
+        """Execute jobs over one connection to the queue.
+
+        Running jobs are awaited also when the connection fails; after a request to stop, for up to
+        `worker_grace_s`.
+        """
         async with self._queue() as queue:
             worker = QueueWorker(
                 queue,
@@ -121,27 +135,27 @@ class Worker:
             )
             working = asyncio.create_task(worker.run())  # type: ignore[no-untyped-call]
             stopping = asyncio.create_task(stop.wait())
-            helping = asyncio.create_task(self._help(worker))
+            maintaining = asyncio.create_task(self._maintain(worker))
             ready()
             try:
                 await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 worker.stop()  # type: ignore[no-untyped-call]
-                if self._at_work and stop.is_set():
+                if self._running and stop.is_set():
                     grace_s = self._settings.worker_grace_s
-                    self._log.info("worker.waiting", jobs=list(self._at_work), up_to_s=grace_s)
+                    self._log.info("worker.waiting", jobs=list(self._running), up_to_s=grace_s)
                 await asyncio.wait({working}, timeout=self._settings.worker_grace_s)
-                for task in list(self._at_work.values()):
+                for task in list(self._running.values()):
                     task.cancel()
                 await working
             finally:
-                for task in (stopping, helping):
+                for task in (stopping, maintaining):
                     task.cancel()
-                await asyncio.gather(stopping, helping, return_exceptions=True)
+                await asyncio.gather(stopping, maintaining, return_exceptions=True)
 
     @contextlib.asynccontextmanager
     async def _queue(self) -> AsyncIterator[procrastinate.App]:
-        """The queue, with the one task that there is."""
-        url = await asyncio.to_thread(self._database.reached)
+        """Connect to the queue, with the task that executes jobs."""
+        url = await asyncio.to_thread(self._database.reachable_url)
         connector = procrastinate.PsycopgConnector(
             conninfo=url,
             kwargs={"options": "-c search_path=queue,public", "application_name": "filmgate"},
@@ -149,46 +163,48 @@ class Worker:
             max_size=4,
         )
         queue = procrastinate.App(connector=connector)
-        queue.task(name=TASK, pass_context=True, retry=Policy())(self._do)
+        queue.task(name=TASK, pass_context=True, retry=RetryPolicy())(self._attempt)
         async with queue.open_async():
             yield queue
 
-    async def _do(self, context: JobContext) -> None:
-        """One try at a job."""
-        job_id, mine = context.job.id, asyncio.current_task()
-        if job_id is None or mine is None:
+    async def _attempt(self, context: JobContext) -> None:
+        """Make one attempt at a job."""
+        job_id, current = context.job.id, asyncio.current_task()
+        if job_id is None or current is None:
             return
-        self._at_work[job_id] = mine
+        self._running[job_id] = current
         tries: int | None = None
         try:
-            task = await self._told(lambda jobs: jobs.begin(job_id, self._name))
+            task = await self._call_store_until_available(
+                lambda jobs: jobs.begin(job_id, self._name)
+            )
             if task is None:
                 return
             tries = task.tries
             self._log.info("job.started", job=job_id, asset=task.asset_id, run=task.run_id)
-            await self._judge(task, await self._outcome(task))
+            await self._end_or_retry(task, await self._execute(task))
         except asyncio.CancelledError:
-            is_asked = context.abort_reason() is AbortReason.USER_REQUEST
-            if not is_asked and job_id not in self._unheard:
+            is_aborted_by_user = context.abort_reason() is AbortReason.USER_REQUEST
+            if not is_aborted_by_user and job_id not in self._cancel_requested:
                 self._log.info("job.handed_back", job=job_id)
-                raise HandedBack from None
+                raise JobHandedBack from None
             self._log.info("job.cancelled", job=job_id)
-            await asyncio.shield(self._ended(job_id, STOPPED, tries, is_cancelled=True))
+            await asyncio.shield(self._record_end(job_id, STOPPED, tries, is_cancelled=True))
             raise
-        except TryAgain:
+        except RetryJob:
             raise
         except Exception as error:
             self._log.exception("job.fault", job=job_id)
             fault = FilmgateError(f"{type(error).__name__}: {error}")
-            await self._ended(job_id, failed(fault), tries)
+            await self._record_end(job_id, failed_outcome(fault), tries)
             raise
         finally:
-            self._at_work.pop(job_id, None)
-            self._unheard.discard(job_id)
+            self._running.pop(job_id, None)
+            self._cancel_requested.discard(job_id)
 
-    async def _outcome(self, task: Task) -> JobOutcome:
-        """Do it, in a process of its own."""
-        work = Work(
+    async def _execute(self, task: JobTask) -> JobOutcome:
+        """Execute a job in a separate process."""
+        spec = JobSpec(
             settings=self._settings,
             pipeline=task.pipeline,
             source=task.source,
@@ -197,107 +213,117 @@ class Worker:
             request=task.request,
         )
         try:
-            return await JobProcess(work, self._memory_mb).outcome()
-        except Died as died:
-            return failed(died)
+            return await JobProcess(spec, self._memory_mb).run()
+        except ProcessDied as died:
+            return failed_outcome(died)
 
-    async def _judge(self, task: Task, outcome: JobOutcome) -> None:
-        """End a job, or have it tried again: a service that is away may come back, a process that
-        died may live next time, and whoever holds the run lets it go. The pauses double."""
+    async def _end_or_retry(self, task: JobTask, outcome: JobOutcome) -> None:
+        """Record the end of a job, or raise RetryJob.
+
+        A job is retried if a service was unavailable or its process died, up to `job_tries` times
+        with doubling pauses, and if its run is held, without limit.
+        """
         code = outcome.error["error"] if outcome.error is not None else None
         is_held = code == Held.code
-        is_failure = code == Died.code or outcome.exit_code in TRANSIENT
+        is_failure = code == ProcessDied.code or outcome.exit_code in TRANSIENT
         failures = task.failures + is_failure
         is_final = not is_held and (not is_failure or failures >= self._settings.job_tries)
         self._log.info("job.ended", job=task.job_id, exit_code=outcome.exit_code, is_final=is_final)
         if is_final:
-            await self._ended(task.job_id, outcome, task.tries)
+            await self._record_end(task.job_id, outcome, task.tries)
             return
-        await self._told(
-            lambda jobs: jobs.try_again(
+        await self._call_store_until_available(
+            lambda jobs: jobs.record_retry(
                 task.job_id, outcome, tries=task.tries, is_failure=is_failure
             )
         )
-        raise TryAgain(HELD_AGAIN_S if is_held else min(LONGEST_PAUSE_S, 2 ** (failures - 1)))
+        raise RetryJob(HELD_RETRY_S if is_held else min(MAX_PAUSE_S, 2 ** (failures - 1)))
 
-    async def _ended(
+    async def _record_end(
         self, job_id: int, outcome: JobOutcome, tries: int | None, *, is_cancelled: bool = False
     ) -> None:
-        await self._told(
+        await self._call_store_until_available(
             lambda jobs: jobs.end(job_id, outcome, tries=tries, is_cancelled=is_cancelled)
         )
 
-    async def _told(self, tell: Callable[[Jobs], T]) -> T:
-        """Say something to the database, however long it is away."""
+    async def _call_store_until_available(self, call: Callable[[JobStore], T]) -> T:
+        """Call the store of jobs; repeat while the database is unavailable."""
         while True:
             try:
-                return await self._asked(tell)
+                return await self._call_store(call)
             except Unavailable as error:
                 self._log.warning("worker.no_database", error=str(error))
                 await asyncio.sleep(RECONNECT_S)
 
-    async def _asked(self, ask: Callable[[Jobs], T]) -> T:
-        """Say something to the database, now."""
+    async def _call_store(self, call: Callable[[JobStore], T]) -> T:
+        """Call the store of jobs in a thread, over a new database session."""
 
-        def now() -> T:
+        def call_in_session() -> T:
             with self._database.session() as connection:
-                return ask(Jobs(connection))
+                return call(JobStore(connection))
 
-        return await asyncio.to_thread(now)
+        return await asyncio.to_thread(call_in_session)
 
-    async def _help(self, worker: QueueWorker) -> None:
-        """Say at which jobs this worker is, and see to those that nobody is at."""
-        strange: set[int] = set()
+    async def _maintain(self, worker: QueueWorker) -> None:
+        """Record heartbeats of running jobs, stop cancelled ones and take over abandoned ones."""
+        unknown: set[int] = set()
         while True:
             await asyncio.sleep(self._silence_s / 4)
             try:
-                await self._asked(lambda jobs: jobs.beat(self._at_work, self._name))
-                await self._heed_cancels()
-                for job_id in await self._asked(
+                await self._call_store(
+                    lambda jobs: jobs.record_heartbeat(self._running, self._name)
+                )
+                await self._stop_cancelled()
+                for job_id in await self._call_store(
                     lambda jobs: jobs.end_orphans(self._silence_s, STOPPED)
                 ):
                     self._log.warning("job.orphan_ended", job=job_id)
                 if worker.worker_id is not None:
-                    strange = await self._take_over(worker.worker_id, strange)
+                    unknown = await self._take_over(worker.worker_id, unknown)
             except FilmgateError as error:
                 self._log.warning("worker.cannot_look", error=str(error))
 
-    async def _heed_cancels(self) -> None:
-        """Stop jobs that are to be cancelled, where the queue does not: once it was lost, it tells
-        nothing of those still at work. So that there are no two who stop a job, only what is
-        found twice."""
-        asked = await self._asked(lambda jobs: jobs.cancel_asked(self._at_work))
-        for job_id in asked & self._unheard:
-            task = self._at_work.get(job_id)
+    async def _stop_cancelled(self) -> None:
+        """Stop jobs whose cancellation is requested and that the queue did not abort.
+
+        After a lost connection the queue does not abort jobs that are still running. A job is
+        stopped only when its request is seen twice, so that the queue has the time to do it.
+        """
+        requested = await self._call_store(lambda jobs: jobs.cancel_requested(self._running))
+        for job_id in requested & self._cancel_requested:
+            task = self._running.get(job_id)
             if task is not None and not task.cancelling():
                 task.cancel()
-        self._unheard |= asked & self._at_work.keys()
+        self._cancel_requested |= requested & self._running.keys()
 
-    async def _take_over(self, worker_id: int, strange: set[int]) -> set[int]:
-        """Give jobs that nobody is at to whoever is free; those of this worker that it does not
-        know of.
+    async def _take_over(self, worker_id: int, unknown: set[int]) -> set[int]:
+        """Return abandoned jobs to the queue, or end those that failed too often.
 
-        These (the queue's answer was lost on the way) are taken for that only when they are seen
-        twice: they may just have come.
+        Abandoned are jobs of silent workers, and jobs that the queue gave to this worker in an
+        answer that was lost. The latter must be seen twice, since they may have just arrived:
+        `unknown` holds those of the previous call; those of this call are returned.
         """
-        found = await self._asked(lambda jobs: jobs.abandoned(worker_id, self._silence_s))
-        mine = {each.job_id for each in found if each.is_mine} - self._at_work.keys()
-        for each in found:
-            if each.is_mine and each.job_id not in mine & strange:
+        found = await self._call_store(lambda jobs: jobs.abandoned(worker_id, self._silence_s))
+        not_running = {job.job_id for job in found if job.is_own} - self._running.keys()
+        for job in found:
+            if job.is_own and job.job_id not in not_running & unknown:
                 continue
-            became = await self._asked(
-                lambda jobs, each=each: jobs.take_over(  # type: ignore[misc]
-                    each, most_failures=self._settings.job_tries, died=DEADLY
+            became = await self._call_store(
+                lambda jobs, job=job: jobs.take_over(  # type: ignore[misc]
+                    job, most_failures=self._settings.job_tries, died=DEADLY
                 )
             )
-            self._log.warning("job.taken_over", job=each.job_id, became=became)
-        return mine
+            self._log.warning("job.taken_over", job=job.job_id, became=became)
+        return not_running
 
 
 STOPPED = JobOutcome(exit_code=int(ExitCode.INTERRUPTED))
-DEADLY = failed(
+"""Outcome of a cancelled job."""
+
+DEADLY = failed_outcome(
     FilmgateError(
-        "the workers that did this job died of it, or were stopped in the middle",
-        hint="Its log tells how far it came; FILMGATE_JOB_TRIES is how often that may be",
+        "the workers of this job died, or were killed, too often",
+        hint="See the log of its run; FILMGATE_JOB_TRIES is the number of attempts",
     )
 )
+"""Outcome of a job that was taken over too often."""

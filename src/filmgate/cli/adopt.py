@@ -1,30 +1,39 @@
-"""`filmgate adopt`: take files that were mended by hand for a stage's result."""
+"""`filmgate adopt`: commit files of a stage that were edited by hand."""
 
 from typing import Annotated
 
 import typer
 
-from filmgate.cli.output import AsJson
+from filmgate.app import settings
+from filmgate.app.runs import Runs
+from filmgate.cli.arguments import AsJson
+from filmgate.cli.completion import complete_runs, complete_stages
+from filmgate.cli.output import results_only
+from filmgate.cli.report import print_report
 
 
 def adopt(
-    stage: Annotated[str, typer.Argument(help="The stage whose files were mended.")],
+    stage: Annotated[
+        str,
+        typer.Argument(
+            metavar="STAGE", help="Stage whose files were edited.", autocompletion=complete_stages
+        ),
+    ],
     run: Annotated[
-        str, typer.Argument(help="A run's folder, asset/run, a run id, or an asset.")
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="Asset id, ASSET/RUN, run id, or folder. Default: the current folder.",
+            autocompletion=complete_runs,
+        ),
     ] = ".",
     as_json: AsJson = False,
 ) -> None:
-    """Take a stage's files as they lie in the run's folder for its result: a new attempt, by
-    producer `human`.
+    """Commit the edited files of a stage as a new attempt by the producer `human`.
 
-    Each is held against its contract first. What stands on the stage is due again.
+    Every file is validated first. Stages that depend on the stage are due again.
     """
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.system import System
-    from filmgate.cli.output import results_only
-    from filmgate.cli.report import print_report
-
     with results_only():
-        report = System(settings.load()).adopt(stage, run)
+        report = Runs(settings.load()).adopt(stage, run)
     print_report(report, as_json=as_json)
     raise typer.Exit(report.exit_code)

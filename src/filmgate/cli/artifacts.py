@@ -1,44 +1,55 @@
 """`filmgate artifacts` and `filmgate provenance`: artifacts, and where they come from."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.markup import escape
+from rich.table import Table
 
-from filmgate.cli import choosing
-from filmgate.cli.output import AsJson
+from filmgate.app import settings
+from filmgate.app.queries import Queries
+from filmgate.cli import selection_options
+from filmgate.cli.arguments import AsJson, Asset
+from filmgate.cli.output import print_json, stdout_console
+from filmgate.cli.rendering import facts_of, print_artifacts, span_of
+from filmgate.cli.text import printable
+from filmgate.core.answers import ProvenanceAnswer
 from filmgate.core.moments import MAX_MS
-
-if TYPE_CHECKING:
-    from filmgate.core.answers import ProvenanceAnswer
-
-Moment = Annotated[int | None, typer.Option(min=0, max=MAX_MS)]
 
 
 def artifacts(
-    asset: Annotated[str, typer.Argument(help="The video's asset id.")],
+    asset: Asset,
     artifact_type: Annotated[
-        list[str] | None, typer.Option("--type", help="A type, such as scene; all without it.")
+        list[str] | None,
+        typer.Option("--type", metavar="TYPE", help="Type, such as scene; repeatable."),
     ] = None,
-    from_ms: Moment = None,
-    to_ms: Moment = None,
-    producer: Annotated[str | None, typer.Option(help="Made by this model or tool.")] = None,
-    producer_version: Annotated[str | None, typer.Option(help="In this version of it.")] = None,
-    config_hash: Annotated[str | None, typer.Option(help="Under this config.")] = None,
-    selection: choosing.Mode = None,
-    profile: choosing.Profile = None,
-    run: choosing.Run = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="So many at most.")] = 100,
-    cursor: choosing.Cursor = None,
+    from_ms: Annotated[
+        int | None, typer.Option(metavar="MS", min=0, max=MAX_MS, help="Start of the time span.")
+    ] = None,
+    to_ms: Annotated[
+        int | None, typer.Option(metavar="MS", min=0, max=MAX_MS, help="End of the time span.")
+    ] = None,
+    producer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only from this model or program.")
+    ] = None,
+    producer_version: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="Only from this version of it.")
+    ] = None,
+    config_hash: Annotated[
+        str | None, typer.Option(metavar="HASH", help="Only from runs with this config.")
+    ] = None,
+    selection: selection_options.Mode = None,
+    profile: selection_options.Profile = None,
+    run: selection_options.Run = None,
+    limit: Annotated[
+        int, typer.Option(metavar="N", min=1, max=10_000, help="List at most N.")
+    ] = 100,
+    cursor: selection_options.Cursor = None,
     as_json: AsJson = False,
 ) -> None:
-    """Artifacts of a video in order of time, those that overlap a span."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.archive import Archive
-    from filmgate.cli.answers import print_artifacts
-    from filmgate.cli.output import print_json
-
-    chosen = choosing.selection_of(selection, profile, run)
-    answer = Archive(settings.load()).artifacts(
+    """List the artifacts that overlap a time span, in order of time."""
+    chosen = selection_options.selection_of(selection, profile, run)
+    answer = Queries(settings.load()).artifacts(
         asset,
         artifact_types=artifact_type or (),
         from_ms=from_ms,
@@ -54,42 +65,37 @@ def artifacts(
         print_json(answer)
     else:
         print_artifacts(answer)
-        choosing.tell_unserved(answer, chosen)
+        selection_options.warn_if_unserved(answer, chosen)
 
 
 def provenance(
-    artifact: Annotated[str, typer.Argument(help="Its id: asset:run:type:ordinal.")],
+    artifact: Annotated[
+        str, typer.Argument(metavar="ARTIFACT", help="Artifact id: ASSET:RUN:TYPE:ORDINAL.")
+    ],
     installation: Annotated[
-        str | None, typer.Option(help="Whose run, where two installations have one of that id.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Installation of the run, where two have one with this id."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Where an artifact comes from: model, weights, config, input, and every stage before it."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.archive import Archive
-    from filmgate.cli.output import print_json
-
-    answer = Archive(settings.load()).provenance(artifact, installation)
+    """Show the model, weights, config, input and all stages behind an artifact."""
+    answer = Queries(settings.load()).provenance(artifact, installation)
     if as_json:
         print_json(answer)
     else:
-        _show(answer)
+        _print_provenance(answer)
 
 
-def _show(answer: "ProvenanceAnswer") -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from filmgate.cli.answers import facts_of, span_of
-    from filmgate.cli.output import out, printable
-
+def _print_provenance(answer: ProvenanceAnswer) -> None:
     artifact = answer.artifact
-    out().print(f"{span_of(artifact)}  {artifact.artifact_type}")
-    out().print(escape(printable(facts_of(artifact))))
+    stdout_console().print(f"{span_of(artifact)}  {artifact.artifact_type}")
+    stdout_console().print(escape(printable(facts_of(artifact))))
     served = "served" if answer.is_served else "not served"
     status = f"{answer.run_status}, profile {artifact.model_profile}, {served}"
     facts = {
-        "made by": f"{artifact.producer} {artifact.producer_version}",
+        "producer": f"{artifact.producer} {artifact.producer_version}",
         "weights": answer.weights_sha256,
         "config": f"{artifact.config_hash}  {answer.config or ''}",
         "run": f"{artifact.run_id}  {status}",
@@ -102,8 +108,8 @@ def _show(answer: "ProvenanceAnswer") -> None:
         if fact:
             table.add_row(f"[dim]{name}[/]", escape(printable(fact)))
     for number, link in enumerate(answer.chain):
-        word = "[dim]stages[/]" if number == 0 else ""
-        upon = f" ← {', '.join(link.stands_on)}" if link.stands_on else " ← the input"
+        head = "[dim]stages[/]" if number == 0 else ""
+        upstream = ", ".join(link.stands_on) if link.stands_on else "the input"
         record = (link.record_sha256 or "")[:16]
-        table.add_row(word, f"{link.stage} (attempt {link.attempt}, record {record}…){upon}")
-    out().print(table)
+        table.add_row(head, f"{link.stage} (attempt {link.attempt}, record {record}…) ← {upstream}")
+    stdout_console().print(table)

@@ -1,34 +1,37 @@
-"""`filmgate ask`: a question about rules, answered with the page."""
+"""`filmgate ask`: passages of the rulebooks that answer a question."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from filmgate.cli.output import AsJson
+from filmgate.app import settings
+from filmgate.app.rulebooks import Rulebooks
+from filmgate.cli.arguments import AsJson, Environment
+from filmgate.cli.output import print_json, print_table, stderr_console, stdout_console
+from filmgate.cli.text import printable
+from filmgate.core.answers import AskAnswer, BooksAnswer, Citation
 
-if TYPE_CHECKING:
-    from filmgate.core.answers import AskAnswer, BooksAnswer, Citation
-
-SHOWN_CHARACTERS = 700
+MAX_CHARACTERS = 700
+"""Length to which a passage is cut on the terminal."""
 
 
 def ask(
     question: Annotated[
-        list[str] | None, typer.Argument(help="What to ask; without it, the books there are.")
+        list[str] | None,
+        typer.Argument(metavar="QUESTION", help="The question. Without it, the books are listed."),
     ] = None,
-    book: Annotated[str | None, typer.Option(help="Only this book.")] = None,
-    env: Annotated[str | None, typer.Option(help="Where it was taken in: dev, prod, …")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=50, help="So many passages at most.")] = 3,
+    book: Annotated[str | None, typer.Option(metavar="BOOK", help="Search only this book.")] = None,
+    env: Environment = None,
+    limit: Annotated[
+        int, typer.Option(metavar="N", min=1, max=50, help="Print at most N passages.")
+    ] = 3,
     vectors: Annotated[
-        bool, typer.Option("--vectors", help="Also by likeness; needs books with vectors.")
+        bool, typer.Option("--vectors", help="Also search by embedding, where books have one.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Which passages of the rulebooks answer a question, each with its page and section."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.rulebooks import Rulebooks
-    from filmgate.cli.output import print_json
-
+    """Print the passages that answer a question, each with its page and section."""
     rulebooks = Rulebooks(settings.load())
     if not question:
         books = rulebooks.books(env)
@@ -41,52 +44,45 @@ def ask(
         print_answer(answer)
 
 
-def print_answer(answer: "AskAnswer") -> None:
-    """The passages, each with its place, and whom the books want named."""
-    from rich.markup import escape
-
-    from filmgate.cli.output import out, printable, talk
-
+def print_answer(answer: AskAnswer) -> None:
+    """Print passages with their places, then the attributions of the books."""
     if not answer.answers:
-        talk().print("no passage has any of these words")
-    for number, each in enumerate(answer.answers, start=1):
-        section = " › ".join(each.section) or each.title
-        out().print(f"[bold]{number}  {escape(printable(section))}[/]  [dim]{_where(each)}[/]")
-        for line in _shown(each.text).split("\n"):
-            out().print(f"   {escape(printable(line))}")
-        out().print()
+        stderr_console().print("No passage contains these words.")
+    for number, citation in enumerate(answer.answers, start=1):
+        section = " › ".join(citation.section) or citation.title
+        stdout_console().print(
+            f"[bold]{number}  {escape(printable(section))}[/]  [dim]{_place_of(citation)}[/]"
+        )
+        for line in _shortened(citation.text).split("\n"):
+            stdout_console().print(f"   {escape(printable(line))}")
+        stdout_console().print()
     for words in dict.fromkeys(each.attribution for each in answer.answers if each.attribution):
-        out().print(f"[dim]{escape(printable(words))}[/]")
+        stdout_console().print(f"[dim]{escape(printable(words))}[/]")
 
 
-def _where(cited: "Citation") -> str:
-    from rich.markup import escape
-
-    from filmgate.cli.output import printable
-
-    parts = [cited.title, f"p. {cited.printed_page}" if cited.printed_page else ""]
-    if cited.format == "pdf":
-        parts.append(f"page {cited.pdf_page} of {cited.book}")
+def _place_of(citation: Citation) -> str:
+    parts = [citation.title, f"p. {citation.printed_page}" if citation.printed_page else ""]
+    if citation.format == "pdf":
+        parts.append(f"page {citation.pdf_page} of {citation.book}")
     else:
-        parts.append(f"{cited.book}, document {cited.pdf_page}")
-    parts.append(cited.licence or "")
+        parts.append(f"{citation.book}, document {citation.pdf_page}")
+    parts.append(citation.licence or "")
     return escape(printable(", ".join(filter(None, parts))))
 
 
-def _shown(text: str) -> str:
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS].rstrip()} …"
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS].rstrip()} …"
 
 
-def _print_books(answer: "BooksAnswer") -> None:
-    from rich.markup import escape
-
-    from filmgate.cli.output import columns, out, printable, talk
-
+def _print_books(answer: BooksAnswer) -> None:
     if not answer.books:
-        talk().print("no books yet: filmgate run rulebook --uploads DIR")
+        stderr_console().print(
+            "No book is ingested yet. To ingest some: filmgate run rulebook --uploads DIR"
+        )
         return
-    table = columns("book", "env", "title", "pages", "passages", "licence")
-    for each in answer.books:
-        told = (each.book, each.env, each.title, str(each.pages), str(each.chunks))
-        table.add_row(*(escape(printable(word)) for word in (*told, each.licence or "")))
-    out().print(table)
+    rows = []
+    for book in answer.books:
+        cells = (book.book, book.env, str(book.pages), str(book.chunks), book.licence or "")
+        rows.append([escape(printable(cell)) for cell in (*cells, book.title)])
+    heads = ("book", "env", "pages", "passages", "licence", "title")
+    print_table(heads, rows, right={"pages", "passages"})

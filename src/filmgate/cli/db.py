@@ -1,53 +1,55 @@
-"""`filmgate db`: the embedded database, and what is done to any."""
+"""`filmgate db`: start, stop and maintain the database."""
 
 import json
 from typing import Annotated
 
 import typer
 
-from filmgate.cli.output import AsJson
+from filmgate.app import settings
+from filmgate.app.database import Database
+from filmgate.app.queries import Queries
+from filmgate.app.rulebooks import Rulebooks
+from filmgate.cli.arguments import AsJson, Asset, Environment
+from filmgate.cli.text import examples
 
-app = typer.Typer(help="The database.", no_args_is_help=True)
+app = typer.Typer(help="Start, stop and maintain the database.", no_args_is_help=True)
 
 
-@app.command("start")
+@app.command("start", epilog=examples("filmgate db start"))
 def start(as_json: AsJson = False) -> None:
-    """Start the embedded database and let it run until `filmgate db stop`; prints its URL."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.database import Database
+    """Start the embedded database and print its URL.
 
+    It runs until `filmgate db stop`.
+    """
     address = Database(settings.load()).start()
     typer.echo(json.dumps({"url": address}) if as_json else address)
 
 
-@app.command("stop")
+@app.command("stop", epilog=examples("filmgate db stop"))
 def stop(as_json: AsJson = False) -> None:
-    """Stop the embedded database; refused while a command uses it."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.database import Database
+    """Stop the embedded database.
 
+    Refused while another command uses it.
+    """
     was_running = Database(settings.load()).stop()
-    told = "stopped" if was_running else "was not running"
-    typer.echo(json.dumps({"was_running": was_running}) if as_json else told)
+    message = "stopped" if was_running else "was not running"
+    typer.echo(json.dumps({"was_running": was_running}) if as_json else message)
 
 
-@app.command("url")
+@app.command("url", epilog=examples("psql $(filmgate db url)"))
 def url(as_json: AsJson = False) -> None:
-    """Print where the database is reached; the embedded one only while it runs."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.database import Database
+    """Print the URL of the database.
 
+    The embedded one has a URL only while it runs.
+    """
     address = Database(settings.load()).url()
     typer.echo(json.dumps({"url": address}) if as_json else address)
 
 
-@app.command("rebuild-projections")
+@app.command("rebuild-projections", epilog=examples("filmgate db rebuild-projections"))
 def rebuild_projections(as_json: AsJson = False) -> None:
-    """Make every projection again from the artifacts, in one transaction."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.archive import Archive
-
-    counts = Archive(settings.load()).rebuild_projections()
+    """Rebuild all projections from the artifacts."""
+    counts = Queries(settings.load()).rebuild_projections()
     if as_json:
         typer.echo(json.dumps({"projections": counts}))
         return
@@ -55,41 +57,46 @@ def rebuild_projections(as_json: AsJson = False) -> None:
         typer.echo(f"{count:>12,} {name}")
 
 
-@app.command("remove-book")
+@app.command("remove-book", epilog=examples("filmgate db remove-book rules.pdf --env dev"))
 def remove_book(
-    book: Annotated[str, typer.Argument(help="The book, as `filmgate ask` lists it.")],
-    env: Annotated[str | None, typer.Option(help="Where it was taken in.")] = None,
+    book: Annotated[
+        str, typer.Argument(metavar="BOOK", help="Book id, as `filmgate ask` lists it.")
+    ],
+    env: Environment = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take a rulebook out of the corpus; its jobs stay on disk."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.rulebooks import Rulebooks
-
+    """Remove a rulebook from the corpus; its jobs stay."""
     removed = Rulebooks(settings.load()).remove(book, env)
     if as_json:
         typer.echo(removed.model_dump_json())
         return
-    typer.echo(f"{removed.book} is gone from {removed.env}, with {removed.chunks} passages")
+    typer.echo(f"removed {removed.book} from {removed.env}, with {removed.chunks} passages")
 
 
-@app.command("import-legacy")
+@app.command("import-legacy", epilog=examples("filmgate db import-legacy film old/labels.jsonl"))
 def import_legacy(
-    asset: Annotated[str, typer.Argument(help="The video's asset id.")],
+    asset: Asset,
     source: Annotated[
-        str, typer.Argument(help="A JSONL or CSV file, a folder of them, or table:schema.name.")
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="JSONL or CSV file, folder of them, or table:schema.name."
+        ),
     ],
     artifact_type: Annotated[
-        str | None, typer.Option("--type", help="What it holds, where its name does not say.")
+        str | None,
+        typer.Option(
+            "--type", metavar="TYPE", help="Type of the artifacts. Default: from the file's name."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take in what an older product left of a video; served, labelled, where there is no run."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.archive import Archive
+    """Import artifacts of an older product.
 
-    receipts = Archive(settings.load()).import_legacy(asset, source, artifact_type)
+    They are served, labelled as legacy, where the video has no run.
+    """
+    receipts = Queries(settings.load()).import_legacy(asset, source, artifact_type)
     if as_json:
         typer.echo(json.dumps({"imported": [each.model_dump(mode="json") for each in receipts]}))
         return
-    for each in receipts:
-        typer.echo(f"{each.artifacts:>12,} {each.artifact_type}  from {each.source}")
+    for receipt in receipts:
+        typer.echo(f"{receipt.artifacts:>12,} {receipt.artifact_type}  from {receipt.source}")

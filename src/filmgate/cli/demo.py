@@ -1,18 +1,39 @@
-"""`filmgate demo`: the whole way from a film to answers, on a film that it makes itself."""
+"""`filmgate demo`: run a pipeline on a built-in sample and show results."""
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from filmgate.cli.output import AsJson
+from filmgate.app import logs, settings
+from filmgate.app.demo import (
+    FROM_MS,
+    TITLE,
+    WORDS,
+    DemoReport,
+    ensure_book,
+    ensure_film,
+    ensure_sessions,
+    run_demo,
+)
+from filmgate.app.game_sessions import GameplayOptions
+from filmgate.app.quality_reports import write_report
+from filmgate.app.queries import Queries
+from filmgate.app.rulebooks import Rulebooks
+from filmgate.app.run_options import RunOptions
+from filmgate.app.runs import Runs
+from filmgate.cli.arguments import AsJson
+from filmgate.cli.ask import print_answer
+from filmgate.cli.gameplay import print_counts
+from filmgate.cli.output import print_json, stderr_console, stdout_console
+from filmgate.cli.progress import stage_progress
+from filmgate.cli.rendering import print_find, print_jump, span_of
+from filmgate.cli.report import print_report
+from filmgate.cli.screentime import print_screentime
 
-if TYPE_CHECKING:
-    from filmgate.app.demo import DemoReport
 
-
-class Sample(StrEnum):
-    """What the demonstration is of."""
+class DemoSample(StrEnum):
+    """The sample to run on."""
 
     EPISODE = "episode"
     FILM = "film"
@@ -29,160 +50,126 @@ QUESTIONS = (
 
 def demo(
     sample: Annotated[
-        Sample,
+        DemoSample,
         typer.Argument(
-            help="episode: a film and its people; film: that film alone; rulebook: a book of "
-            "rules; gameplay: recorded sessions of a game."
+            help="episode: a film with people; film: make that film only; rulebook: a book of "
+            "rules; gameplay: recorded game sessions."
         ),
-    ] = Sample.EPISODE,
+    ] = DemoSample.EPISODE,
     as_json: AsJson = False,
 ) -> None:
-    """Compose a half-minute film, typeset a book of rules, or draw sessions of a game; run the
-    pipeline on it, and ask."""
+    """Make a sample, run a pipeline on it, and query the results."""
     match sample:
-        case Sample.EPISODE:
-            _of_a_film(as_json=as_json)
-        case Sample.FILM:
-            _compose()
-        case Sample.RULEBOOK:
-            _of_a_book(as_json=as_json)
-        case Sample.GAMEPLAY:
-            _of_a_game(as_json=as_json)
+        case DemoSample.EPISODE:
+            _demo_episode(as_json=as_json)
+        case DemoSample.FILM:
+            _make_film()
+        case DemoSample.RULEBOOK:
+            _demo_rulebook(as_json=as_json)
+        case DemoSample.GAMEPLAY:
+            _demo_gameplay(as_json=as_json)
 
 
-def _compose() -> None:
-    """Compose the sample film, where it is not there yet; print where it is."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.demo import film_in
-    from filmgate.cli.progress import stage_progress
+def _make_film() -> None:
+    """Make the sample film, unless it exists, and print its path."""
 
     with stage_progress(quiet=True) as progress:
-        made = film_in(
+        made = ensure_film(
             settings.load().home,
-            lambda done, total: progress.stage_progress("composing", done, total),
+            lambda done, total: progress.stage_progress("making the film", done, total),
         )
     typer.echo(str(made))
 
 
-def _of_a_game(*, as_json: bool) -> None:
-    """Draw the sample sessions, extract and judge them, then make the report."""
-    from filmgate.app import logs, settings  # keeps --help quick
-    from filmgate.app.demo import sessions_in
-    from filmgate.app.game_sessions import GameplayOptions
-    from filmgate.app.quality_reports import write_report
-    from filmgate.app.run_options import RunOptions
-    from filmgate.app.system import System
-    from filmgate.cli.gameplay import print_counts
-    from filmgate.cli.output import out, print_json, talk
-    from filmgate.cli.progress import stage_progress
-    from filmgate.cli.report import print_report
+def _demo_gameplay(*, as_json: bool) -> None:
+    """Make sample sessions, run the gameplay pipeline on them, and write the report."""
 
     logs.configure("WARNING")
     chosen = settings.load()
     with stage_progress(quiet=True) as progress:
-        listed = sessions_in(
-            chosen.home, lambda done, total: progress.stage_progress("drawing", done, total)
+        listed = ensure_sessions(
+            chosen.home, lambda done, total: progress.stage_progress("making sessions", done, total)
         )
         folder = listed.parent
-        asked = GameplayOptions(
+        game_options = GameplayOptions(
             source_bucket=str(folder / "game-data"),
             manifest_bucket=str(folder / "game-data-manifest"),
             output_path=str(folder / "quality.parquet"),
         )
-        talk().print(f"running the gameplay pipeline on [bold]{folder / 'game-data'}[/]")
-        options = RunOptions(new=True, settings=asked.settings())
-        report = System(chosen).run("gameplay", listed, options, progress, progress.hashed)
+        stderr_console().print(f"Running the gameplay pipeline on [bold]{folder / 'game-data'}[/]")
+        options = RunOptions(new=True, settings=game_options.settings())
+        report = Runs(chosen).run("gameplay", listed, options, progress, progress.hashed)
     if as_json:
         print_json(report.manifest)
         raise typer.Exit(report.exit_code)
     print_report(report, as_json=False)
     table = folder / "quality.parquet"
     page = folder / "quality.html"
-    out().print(f"\n[bold]$ filmgate gameplay report {table}[/]")
-    print_counts(write_report(table, page, chosen, bucket=asked.manifest_bucket, worst=12))
-    out().print("[bold]your own sessions[/]  filmgate run gameplay --task-list FILE …")
+    stdout_console().print(f"\n[bold]$ filmgate gameplay report {table}[/]")
+    print_counts(write_report(table, page, chosen, bucket=game_options.manifest_bucket, worst=12))
+    stdout_console().print("[bold]your own sessions[/]  filmgate run gameplay --task-list FILE …")
     raise typer.Exit(report.exit_code)
 
 
-def _of_a_book(*, as_json: bool) -> None:
-    """Typeset the sample book, run the six passes on it, then ask it three questions."""
-    from filmgate.app import logs, settings  # keeps --help quick
-    from filmgate.app.demo import book_in
-    from filmgate.app.rulebooks import Rulebooks
-    from filmgate.app.run_options import RunOptions
-    from filmgate.app.system import System
-    from filmgate.cli.ask import print_answer
-    from filmgate.cli.output import out, print_json, talk
-    from filmgate.cli.progress import stage_progress
-    from filmgate.cli.report import print_report
+def _demo_rulebook(*, as_json: bool) -> None:
+    """Make the sample book, run the six passes on it, and ask it three questions."""
 
     logs.configure("WARNING")
     chosen = settings.load()
-    uploads = book_in(chosen.home)
+    uploads = ensure_book(chosen.home)
     with stage_progress(quiet=True) as progress:
-        talk().print(f"running the six passes on the book in [bold]{uploads}[/]")
+        stderr_console().print(f"Running the six passes on the book in [bold]{uploads}[/]")
         options = RunOptions(new=True)
-        report = System(chosen).run("rulebook", uploads, options, progress, progress.hashed)
+        report = Runs(chosen).run("rulebook", uploads, options, progress, progress.hashed)
     if as_json:
         print_json(report.manifest)
     else:
         print_report(report, as_json=False)
         rulebooks = Rulebooks(chosen)
-        with rulebooks.lasting():
+        with rulebooks.keep_running():
             for question in QUESTIONS if report.receipt else ():
-                out().print(f"\n[bold]$ filmgate ask {question} --limit 1[/]")
+                stdout_console().print(f"\n[bold]$ filmgate ask {question} --limit 1[/]")
                 print_answer(rulebooks.ask(question, env=None, book=None, limit=1, vectors=False))
-        out().print("[bold]your own books[/]  filmgate run rulebook --uploads FOLDER")
+        stdout_console().print("[bold]your own books[/]  filmgate run rulebook --uploads FOLDER")
     raise typer.Exit(report.exit_code)
 
 
-def _of_a_film(*, as_json: bool) -> None:
-    """Compose the sample film, run the episode pipeline on it, then find and jump in it."""
-    from filmgate.app import logs, settings  # keeps --help quick
-    from filmgate.app.archive import Archive
-    from filmgate.app.demo import film_in, run_demo
-    from filmgate.app.system import System
-    from filmgate.cli.output import print_json, talk
-    from filmgate.cli.progress import stage_progress
+def _demo_episode(*, as_json: bool) -> None:
+    """Make the sample film, run the episode pipeline on it, and query the results."""
 
     logs.configure("WARNING")
     chosen = settings.load()
     with stage_progress(quiet=True) as progress:
-        film = film_in(
-            chosen.home, lambda done, total: progress.stage_progress("composing", done, total)
+        film = ensure_film(
+            chosen.home, lambda done, total: progress.stage_progress("making the film", done, total)
         )
-        talk().print(f"running the episode pipeline on [bold]{film}[/]")
-        report = run_demo(System(chosen), Archive(chosen), film, progress, progress.hashed)
+        stderr_console().print(f"Running the episode pipeline on [bold]{film}[/]")
+        report = run_demo(Runs(chosen), Queries(chosen), film, progress, progress.hashed)
     if as_json:
         print_json(report.run.manifest)
     else:
-        _show(report)
+        _print_results(report)
     raise typer.Exit(report.run.exit_code)
 
 
-def _show(report: "DemoReport") -> None:
-    from filmgate.app.demo import FROM_MS, TITLE, WORDS
-    from filmgate.cli.answers import print_find, print_jump, span_of
-    from filmgate.cli.output import out
-    from filmgate.cli.report import print_report
-    from filmgate.cli.screentime import print_screentime
+def _print_results(report: DemoReport) -> None:
 
     asset = report.run.manifest.asset.id
     print_report(report.run, as_json=False)
-    out().print(f"\n[bold]{len(report.scenes)} scenes[/]")
+    stdout_console().print(f"\n[bold]{len(report.scenes)} scenes[/]")
     for scene in report.scenes:
-        out().print(f"  {scene.payload['scene_index']}  {span_of(scene)}")
-    out().print(f"\n[bold]$ filmgate find {asset} {WORDS}[/]")
+        stdout_console().print(f"  {scene.payload['scene_index']}  {span_of(scene)}")
+    stdout_console().print(f"\n[bold]$ filmgate find {asset} {WORDS}[/]")
     print_find(report.found)
-    out().print(f"\n[bold]$ filmgate find {asset} --source ocr {TITLE}[/]")
+    stdout_console().print(f"\n[bold]$ filmgate find {asset} --source ocr {TITLE}[/]")
     print_find(report.shown)
-    out().print(f"\n[bold]$ filmgate screentime {asset}[/]")
+    stdout_console().print(f"\n[bold]$ filmgate screentime {asset}[/]")
     print_screentime(report.people)
-    out().print(f"\n[bold]$ filmgate jump {asset} --kind scene --from-ms {FROM_MS}[/]")
+    stdout_console().print(f"\n[bold]$ filmgate jump {asset} --kind scene --from-ms {FROM_MS}[/]")
     print_jump(report.jumped)
-    out().print(
+    stdout_console().print(
         f"\n[bold]the report[/]       {report.run.folder}/exports/run_debug.pdf"
-        f'\n[bold]who is it?[/]       filmgate people name c1 "Eileen Collins" --in {asset}'
+        f'\n[bold]name a person[/]    filmgate people name c1 "Eileen Collins" --in {asset}'
         "\n[bold]your own video[/]  filmgate run episode VIDEO"
         "\n[bold]all your runs[/]   filmgate status"
         "\n[dim]filmgate is .venv/bin/filmgate; add --json to any command for scripts[/]"

@@ -1,52 +1,52 @@
-"""`filmgate find` and `filmgate search`: where words stand, in one video or in all."""
+"""`filmgate find` and `filmgate search`: words in one video, or in all."""
 
 from typing import Annotated
 
 import typer
 
-from filmgate.cli import choosing
-from filmgate.cli.output import AsJson
+from filmgate.app import settings
+from filmgate.app.queries import Queries
+from filmgate.cli import selection_options
+from filmgate.cli.arguments import AsJson, Asset, Limit
+from filmgate.cli.output import print_json
+from filmgate.cli.rendering import print_find, print_search
 from filmgate.core.errors import UsageError
 from filmgate.core.moments import MAX_MS
 from filmgate.core.questions import Direction, TextSource
 
 Words = Annotated[
     list[str],
-    typer.Argument(help='What to look for: words, "a phrase", this or that, -without.'),
+    typer.Argument(metavar="WORDS", help='Query: words, "a phrase", this or that, -without.'),
 ]
-Limit = Annotated[int, typer.Option(min=1, max=1000, help="So many at most.")]
+Source = Annotated[TextSource, typer.Option(help="Search speech, on-screen text, or both.")]
 
 
 def find(
-    asset: Annotated[str, typer.Argument(help="The video's asset id.")],
+    asset: Asset,
     words: Words,
-    source: Annotated[
-        TextSource, typer.Option(help="What was said, what stands on screen, or both.")
-    ] = TextSource.TRANSCRIPT,
-    direction: Annotated[Direction, typer.Option()] = Direction.NEXT,
+    source: Source = TextSource.TRANSCRIPT,
+    direction: Annotated[
+        Direction, typer.Option(help="List results forwards or backwards in time.")
+    ] = Direction.NEXT,
     from_ms: Annotated[
         int | None,
         typer.Option(
-            help="Only what starts after (before) this; all of it where left out.",
+            metavar="MS",
+            help="Only results that start after (with prev: before) this time. Default: all.",
             min=-1,
             max=MAX_MS,
         ),
     ] = None,
     limit: Limit = 20,
-    cursor: choosing.Cursor = None,
-    selection: choosing.Mode = None,
-    profile: choosing.Profile = None,
-    run: choosing.Run = None,
+    cursor: selection_options.Cursor = None,
+    selection: selection_options.Mode = None,
+    profile: selection_options.Profile = None,
+    run: selection_options.Run = None,
     as_json: AsJson = False,
 ) -> None:
-    """Where in a video something is said or shown, in order of time."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.archive import Archive
-    from filmgate.cli.answers import print_find
-    from filmgate.cli.output import print_json
-
-    chosen = choosing.selection_of(selection, profile, run)
-    answer = Archive(settings.load()).find(
+    """Find words in a video, in order of time."""
+    chosen = selection_options.selection_of(selection, profile, run)
+    answer = Queries(settings.load()).find(
         asset,
         _query_of(words),
         source=source,
@@ -60,25 +60,18 @@ def find(
         print_json(answer)
     else:
         print_find(answer)
-        choosing.tell_unserved(answer, chosen)
+        selection_options.warn_if_unserved(answer, chosen)
 
 
 def search(
     words: Words,
-    source: Annotated[
-        TextSource, typer.Option(help="What was said, what stands on screen, or both.")
-    ] = TextSource.ALL,
+    source: Source = TextSource.ALL,
     limit: Limit = 20,
-    cursor: choosing.Cursor = None,
+    cursor: selection_options.Cursor = None,
     as_json: AsJson = False,
 ) -> None:
-    """Where in all videos something is said or shown; a few places of each, newest video first."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.archive import Archive
-    from filmgate.cli.answers import print_search
-    from filmgate.cli.output import print_json
-
-    answer = Archive(settings.load()).search(
+    """Find words in all videos: a few results of each, the newest video first."""
+    answer = Queries(settings.load()).search(
         _query_of(words), source=source, limit=limit, cursor=cursor
     )
     if as_json:
@@ -88,10 +81,12 @@ def search(
 
 
 def _query_of(words: list[str]) -> str:
-    """The words in one; what looks like an option is none, and is no word either."""
-    strange = [word for word in words if word.startswith("--")]
-    if strange:
+    """Join the words. Raises UsageError for one that looks like an option."""
+    unknown = [word for word in words if word.startswith("--")]
+    if unknown:
         raise UsageError(
-            f"no option {strange[0]}", expected="words, or the options of --help", got=strange[0]
+            f"option {unknown[0]} does not exist",
+            expected="words, or an option that --help lists",
+            got=unknown[0],
         )
     return " ".join(words)

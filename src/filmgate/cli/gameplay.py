@@ -1,68 +1,71 @@
-"""`filmgate gameplay`: what to do with quality manifests."""
+"""`filmgate gameplay`: report on quality manifests of game sessions."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from filmgate.cli.output import AsJson
+from filmgate.app import settings
+from filmgate.app.quality_reports import write_report
+from filmgate.cli.arguments import AsJson
+from filmgate.cli.output import print_json, stdout_console
+from filmgate.cli.text import counted, examples, printable
+from filmgate.core.answers import QualityReportAnswer
 
-if TYPE_CHECKING:
-    from filmgate.core.answers import QualityReportAnswer
-
-app = typer.Typer(help="Look at quality manifests of game sessions.", no_args_is_help=True)
+app = typer.Typer(help="Report on quality manifests of game sessions.", no_args_is_help=True)
 
 
 @app.callback()
-def gameplay() -> None:
-    """Look at quality manifests of game sessions."""
+def _gameplay() -> None:
+    """Report on quality manifests of game sessions."""
 
 
-@app.command("report")
+@app.command("report", epilog=examples("filmgate gameplay report q.parquet --manifest-bucket ./pt"))
 def report(
-    manifest: Annotated[Path, typer.Argument(help="A quality manifest, in Parquet.")],
+    manifest: Annotated[
+        Path, typer.Argument(metavar="MANIFEST", help="Quality manifest, a Parquet file.")
+    ],
     output: Annotated[
-        Path | None, typer.Option(help="The page; by default beside the manifest, as .html.")
+        Path | None,
+        typer.Option(metavar="FILE", help="HTML file to write. Default: beside the manifest."),
     ] = None,
     manifest_bucket: Annotated[
-        str | None, typer.Option(help="Where the .pt files are; game-data-manifest.")
+        str | None,
+        typer.Option(
+            metavar="BUCKET", help="Bucket or folder of .pt files. Default: game-data-manifest."
+        ),
     ] = None,
     worst: Annotated[
-        int, typer.Option(min=1, max=1000, help="Sessions shown of each check, at most.")
+        int, typer.Option(metavar="N", min=1, max=1000, help="Show at most N sessions per check.")
     ] = 12,
     as_json: AsJson = False,
 ) -> None:
-    """Make a page of a manifest: shares, errors, and the frames of what was flagged, worst first.
+    """Write an HTML page of flagged sessions with frames.
 
-    It is one file, and opens without a server."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.quality_reports import write_report
-    from filmgate.cli.output import print_json
-
+    The page has shares, errors and the frames of flagged sessions, worst first. It is one file that
+    opens without a server.
+    """
     place = output or manifest.with_suffix(".html")
-    told = write_report(manifest, place, settings.load(), bucket=manifest_bucket, worst=worst)
+    answer = write_report(manifest, place, settings.load(), bucket=manifest_bucket, worst=worst)
     if as_json:
-        print_json(told)
+        print_json(answer)
         return
-    print_counts(told)
+    print_counts(answer)
 
 
-def print_counts(told: "QualityReportAnswer") -> None:
-    """How many sessions each check flagged, what failed, and where the page is."""
-    from rich.markup import escape  # keeps --help quick
-
-    from filmgate.cli.output import out, printable
-
-    console = out()
-    console.print(f"{told.sessions:,} sessions, {told.clean:,} without a flag")
-    for check in told.checks:
+def print_counts(answer: QualityReportAnswer) -> None:
+    """Print how many sessions each check flagged, the failures, and the path of the page."""
+    console = stdout_console()
+    console.print(f"{counted(answer.sessions, 'sessions')}, {answer.clean:,} without a flag")
+    for check in answer.checks:
         console.print(f"  {check.name:24} {check.flagged:>7,} of {check.judged:,}")
-    for kind in told.failures:
+    for kind in answer.failures:
         line = f"  {kind.count:,} × {kind.code}, such as {kind.example}"
         console.print(escape(printable(line)))
-    if told.without_frames:
+    if answer.without_frames:
         console.print(
-            f"[yellow]{told.without_frames} are shown without frames[/]: --manifest-bucket says "
-            "where the .pt files are"
+            f"[yellow]{counted(answer.without_frames, 'sessions')} without frames[/]: set "
+            "--manifest-bucket to the place of the .pt files"
         )
-    console.print(f"page       {escape(told.page)}")
+    console.print(f"page       {escape(answer.page)}")

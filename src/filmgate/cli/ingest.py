@@ -1,31 +1,24 @@
-"""`filmgate ingest`: take a run into the database."""
+"""`filmgate ingest`: write a finished run to the database."""
 
 from functools import partial
-from typing import Annotated
 
-import typer
+from filmgate.app import logs, settings
+from filmgate.app.runs import INGESTING, Runs
+from filmgate.cli.arguments import AsJson, RunReference
+from filmgate.cli.output import print_json, stdout_console
+from filmgate.cli.progress import stage_progress
 
-from filmgate.cli.output import AsJson
 
-
-def ingest(
-    run: Annotated[str, typer.Argument(help="A run's folder, asset/run, a run id, or an asset.")],
-    as_json: AsJson = False,
-) -> None:
-    """Take a run into the database in one transaction; the same again changes nothing."""
-    from filmgate.app import logs, settings  # keeps --help quick
-    from filmgate.app.system import INGESTING, System
-    from filmgate.cli.output import out, print_json
-    from filmgate.cli.progress import stage_progress
-
+def ingest(run: RunReference, as_json: AsJson = False) -> None:
+    """Ingest a run in one transaction. Repeating it changes nothing."""
     logs.configure("WARNING")
     with stage_progress(quiet=True) as progress:
-        told = partial(progress.stage_progress, INGESTING)
-        receipt = System(settings.load()).ingest(run, told)
+        report = partial(progress.stage_progress, INGESTING)
+        receipt = Runs(settings.load()).ingest(run, report)
     if as_json:
         print_json(receipt)
         return
-    how = "was ingested before; nothing changed" if receipt.is_replay else "ingested"
-    out().print(f"{receipt.asset_id} / {receipt.run_id}  {receipt.status}  {how}")
+    result = "was ingested before; nothing changed" if receipt.is_replay else "ingested"
+    stdout_console().print(f"{receipt.asset_id} / {receipt.run_id}  {receipt.status}  {result}")
     for artifact_type, count in receipt.artifacts.items():
-        out().print(f"  {count:,} {artifact_type}")
+        stdout_console().print(f"  {count:,} {artifact_type}")

@@ -1,20 +1,21 @@
-"""`filmgate logs`: what a stage said while it ran."""
+"""`filmgate logs`: the events of a run."""
 
 from typing import Annotated
 
 import typer
 
+from filmgate.app import settings
+from filmgate.app.runs import Runs
+from filmgate.cli.arguments import OptionalStage, RunReference
+
 
 def logs(
-    run: Annotated[str, typer.Argument(help="A run's folder, asset/run, a run id, or an asset.")],
-    stage: Annotated[str | None, typer.Argument(help="Only this stage.")] = None,
+    run: RunReference,
+    stage: OptionalStage = None,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the run ends.")
+        bool, typer.Option("--follow", "-f", help="Print new events until the run ends.")
     ] = False,
 ) -> None:
-    """The events of a run, one JSON object a line, in order of time."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.system import System
-
-    for line in System(settings.load()).logs(run, stage, follow=follow):
+    """Print the events of a run in order of time, one JSON object per line."""
+    for line in Runs(settings.load()).logs(run, stage, follow=follow):
         typer.echo(line)

@@ -1,46 +1,57 @@
-"""`filmgate models`: the local model folder. Nothing is ever fetched."""
+"""`filmgate models`: the local folder of model weights. Nothing is downloaded."""
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
-from filmgate.cli.output import AsJson
+from filmgate.app import settings
+from filmgate.app.models import ModelReport, Models
+from filmgate.cli.arguments import AsJson
+from filmgate.cli.output import print_json, print_table
+from filmgate.cli.text import examples, printable
+from filmgate.core.errors import ExitCode
 
-if TYPE_CHECKING:
-    from filmgate.app.models import ModelReport
+app = typer.Typer(
+    help="List, add and check model weights. Nothing is downloaded.", no_args_is_help=True
+)
 
-app = typer.Typer(help="The local model folder. Nothing is ever fetched.", no_args_is_help=True)
+Name = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Model name, as `filmgate models list` prints it.")
+]
 
 
-@app.command("list")
+@app.command("list", epilog=examples("filmgate models list"))
 def list_models(as_json: AsJson = False) -> None:
-    """Every model that stages look for: what for, whether it is there, where it comes from."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.models import Models
-
+    """List the models that stages can use."""
     models = Models(settings.load())
-    _tell(models.all(), models.root, as_json=as_json)
+    _print_models(models.all(), models.root, as_json=as_json)
 
 
-@app.command("add")
+@app.command("add", epilog=examples("filmgate models add yunet yunet.onnx --licence MIT"))
 def add(
-    name: Annotated[str, typer.Argument(help="Which model it is, as `models list` names it.")],
-    source: Annotated[Path, typer.Argument(help="Its weights: a file, or a folder.")],
-    licence: Annotated[str | None, typer.Option(help="Under which licence you have them.")] = None,
+    name: Name,
+    source: Annotated[Path, typer.Argument(metavar="PATH", help="File or folder of weights.")],
+    licence: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Licence of the weights.")
+    ] = None,
     model_version: Annotated[
-        str | None, typer.Option("--model-version", help="Which version; the file's name without.")
+        str | None,
+        typer.Option(
+            "--model-version", metavar="VERSION", help="Version. Default: from the file's name."
+        ),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="In the place of other weights of that name.")
+        bool, typer.Option("--replace", help="Replace weights of the same name.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Copy weights into the model folder; from the next run on, stages use them."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.models import Models
-    from filmgate.cli.output import print_json
+    """Copy weights into the model folder.
 
+    Stages use them from the next run on.
+    """
     model = Models(settings.load()).add(
         name, source, licence=licence, version=model_version, replace=replace
     )
@@ -48,71 +59,57 @@ def add(
         print_json(model)
     else:
         typer.echo(f"{model.name}: sha256 {model.sha256}, {model.licence}")
-        typer.echo(f"`filmgate models check {model.name}` loads and tries it")
+        typer.echo(f"To load and try it: filmgate models check {model.name}")
 
 
-@app.command("check")
+@app.command("check", epilog=examples("filmgate models check", "filmgate models check yunet"))
 def check(
-    name: Annotated[str | None, typer.Argument(help="Only this one.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="Check only this model.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read the weights again, load them, and try them."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.models import Models
-    from filmgate.core.errors import ExitCode
-
+    """Hash, load and try the weights of models."""
     models = Models(settings.load())
     reports = models.check(name)
-    _tell(reports, models.root, as_json=as_json)
-    if any(each.fault for each in reports):
+    _print_models(reports, models.root, as_json=as_json)
+    if any(report.fault for report in reports):
         raise typer.Exit(ExitCode.BAD_INPUT)
 
 
-@app.command("remove")
-def remove(
-    name: Annotated[str, typer.Argument(help="Which model, as `models list` names it.")],
-) -> None:
-    """Take weights away; from the next run on, stages do without them."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.models import Models
-
+@app.command("remove", epilog=examples("filmgate models remove yunet"))
+def remove(name: Name) -> None:
+    """Remove weights from the model folder."""
     Models(settings.load()).remove(name)
-    typer.echo(f"removed {name}; runs that were made with it keep its digest")
+    typer.echo(f"removed {name}; runs that used it keep its digest")
 
 
-def _tell(reports: "list[ModelReport]", root: Path, *, as_json: bool) -> None:
+def _print_models(reports: list[ModelReport], root: Path, *, as_json: bool) -> None:
     if as_json:
-        import json
-
-        body = {"folder": str(root), "models": [_body(each) for each in reports]}
+        body = {"folder": str(root), "models": [_body(report) for report in reports]}
         typer.echo(json.dumps(body, ensure_ascii=True))
         return
-    from rich.markup import escape
-
-    from filmgate.cli.output import columns, out, printable
-
-    table = columns("model", "there", "for", "where it comes from")
-    for each in reports:
-        there = "yes" if each.model else "no"
-        if each.fault:
-            there = printable(f"BROKEN: {each.fault}")
-        told = f"{each.kind.get} ({each.kind.licence})"
-        if each.model:
-            told = f"{each.model.licence}, {each.model.sha256[:12]}"
-        table.add_row(
-            each.kind.name, escape(there), escape(each.kind.task), escape(printable(told))
-        )
-    out().print(table)
+    rows = []
+    for report in reports:
+        state = "yes" if report.model else "no"
+        if report.fault:
+            state = printable(f"BROKEN: {report.fault}")
+        origin = f"{report.kind.source} ({report.kind.licence})"
+        if report.model:
+            origin = f"{report.model.licence}, {report.model.sha256[:12]}"
+        cells = (report.kind.name, state, report.kind.task, printable(origin))
+        rows.append([escape(cell) for cell in cells])
+    print_table(("model", "installed", "task", "origin"), rows)
     typer.echo(f"\nfolder     {root}")
 
 
-def _body(report: "ModelReport") -> dict[str, Any]:
+def _body(report: ModelReport) -> dict[str, Any]:
     kind, model = report.kind, report.model
     return {
         "name": kind.name,
         "task": kind.task,
         "form": kind.form,
-        "get": kind.get,
+        "get": kind.source,
         "makers_licence": kind.licence,
         "fault": report.fault,
         "model": model.model_dump(mode="json") if model else None,

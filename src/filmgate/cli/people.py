@@ -1,105 +1,104 @@
-"""`filmgate people`: who is known, and which clusters of faces are they."""
+"""`filmgate people`: known people, and the clusters of faces that they are."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from filmgate.cli.output import AsJson
+from filmgate.app import settings
+from filmgate.app.people import PeopleService
+from filmgate.cli.arguments import AsJson
+from filmgate.cli.completion import complete_runs
+from filmgate.cli.output import print_json, print_table, stderr_console
+from filmgate.cli.text import counted, examples, printable
+from filmgate.core.answers import PersonAnswer
 
-if TYPE_CHECKING:
-    from filmgate.core.answers import PersonAnswer
-
-app = typer.Typer(help="Known people: name them once, find them again.", no_args_is_help=True)
+app = typer.Typer(help="List, name, rename and remove known people.", no_args_is_help=True)
 
 Cluster = Annotated[
-    str, typer.Argument(help="Such as c1: `filmgate screentime` and the report show them.")
+    str,
+    typer.Argument(
+        metavar="CLUSTER", help="Cluster, such as c1: see `filmgate screentime` or the report."
+    ),
 ]
-In = Annotated[
+InRun = Annotated[
     str | None,
-    typer.Option("--in", help="The video, or ASSET/RUN; needed where there are several."),
+    typer.Option(
+        "--in",
+        metavar="RUN",
+        help="Asset id or ASSET/RUN. Needed where several videos have the cluster.",
+        autocompletion=complete_runs,
+    ),
 ]
-Known = Annotated[str, typer.Argument(help="A person's name or id.")]
+Known = Annotated[str, typer.Argument(metavar="PERSON", help="Name or id of a known person.")]
 
 
-@app.command("list")
+@app.command("list", epilog=examples("filmgate people list"))
 def list_people(as_json: AsJson = False) -> None:
-    """Everybody who is known, and by which clusters."""
-    from rich.markup import escape
-
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.people import People
-    from filmgate.cli.output import columns, out, print_json, talk
-
-    answer = People(settings.load()).all()
+    """List known people and their clusters."""
+    answer = PeopleService(settings.load()).all()
     if as_json:
         print_json(answer)
         return
     if not answer.people:
-        talk().print('nobody is known yet: `filmgate people name c1 "Lisa"`')
-    table = columns("name", "person", "known by")
+        stderr_console().print(
+            'No person is known yet. To name one: filmgate people name c1 "Lisa"'
+        )
+        return
+    rows = []
     for person in answer.people:
-        known_by = ", ".join(f"{each.asset_id}/{each.cluster_id}" for each in person.clusters)
-        table.add_row(escape(person.name), person.person_id, known_by)
-    if answer.people:
-        out().print(table)
+        clusters = ", ".join(f"{each.asset_id}/{each.cluster_id}" for each in person.clusters)
+        rows.append([escape(printable(person.name)), person.person_id, clusters])
+    print_table(("name", "person", "clusters"), rows)
 
 
-@app.command("name")
+@app.command("name", epilog=examples('filmgate people name c1 "Lisa" --in film'))
 def name(
     cluster: Cluster,
-    person: Annotated[str, typer.Argument(help="Their name; of somebody known, or new.")],
-    inside: In = None,
+    person: Annotated[str, typer.Argument(metavar="NAME", help="Name of a known or a new person.")],
+    in_run: InRun = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say who a cluster is. The next runs recognise the face; this one shows the name at once."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.people import People
+    """Name the person of a cluster.
 
-    _tell(People(settings.load()).name(cluster, person, inside), as_json=as_json)
-
-
-@app.command("unname")
-def unname(cluster: Cluster, inside: In = None) -> None:
-    """Take a cluster's name back."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.people import People
-
-    People(settings.load()).unname(cluster, inside)
-    typer.echo(f"{cluster} has no name any more")
+    The run shows the name at once; later runs recognise the face.
+    """
+    _print_person(PeopleService(settings.load()).name(cluster, person, in_run), as_json=as_json)
 
 
-@app.command("rename")
+@app.command("unname", epilog=examples("filmgate people unname c1 --in film"))
+def unname(cluster: Cluster, in_run: InRun = None) -> None:
+    """Remove the name of a cluster."""
+    PeopleService(settings.load()).unname(cluster, in_run)
+    typer.echo(f"removed the name of {cluster}")
+
+
+@app.command("rename", epilog=examples('filmgate people rename "Lisa" "Lisa Vanderpump"'))
 def rename(
     person: Known,
-    new_name: Annotated[str, typer.Argument(help="What they are called from now on.")],
+    new_name: Annotated[str, typer.Argument(metavar="NAME", help="New name of the person.")],
     as_json: AsJson = False,
 ) -> None:
-    """Give a known person another name, everywhere."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.people import People
-
-    _tell(People(settings.load()).rename(person, new_name), as_json=as_json)
+    """Rename a known person everywhere."""
+    _print_person(PeopleService(settings.load()).rename(person, new_name), as_json=as_json)
 
 
-@app.command("remove")
+@app.command("remove", epilog=examples('filmgate people remove "Lisa"'))
 def remove(person: Known, as_json: AsJson = False) -> None:
-    """Forget a known person, with all faces. Runs keep what they recognised."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.people import People
+    """Remove a known person with all face vectors.
 
-    removed = People(settings.load()).remove(person)
+    Runs keep what they recognised.
+    """
+    removed = PeopleService(settings.load()).remove(person)
     if as_json:
-        _tell(removed, as_json=True)
+        _print_person(removed, as_json=True)
     else:
         typer.echo(f"removed {removed.name} ({removed.person_id})")
 
 
-def _tell(person: "PersonAnswer", *, as_json: bool) -> None:
-    from filmgate.cli.output import print_json, printable
-
+def _print_person(person: PersonAnswer, *, as_json: bool) -> None:
     if as_json:
         print_json(person)
         return
-    count = len(person.clusters)
-    clusters = f"{count} cluster{'s' if count != 1 else ''}"
-    typer.echo(f"{printable(person.name)} ({person.person_id}), known by {clusters}")
+    clusters = counted(len(person.clusters), "clusters")
+    typer.echo(f"{printable(person.name)} ({person.person_id}), {clusters}")

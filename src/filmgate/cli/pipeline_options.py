@@ -1,5 +1,6 @@
-"""The options that one pipeline has and others have not. Pipelines are not loaded for --help."""
+"""Options that only one pipeline has. No pipeline is imported to show them in --help."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -8,139 +9,181 @@ from typing import Annotated, Any
 
 import typer
 
-Told = tuple[Path | None, tuple[str, ...]]
+from filmgate.app import settings
+from filmgate.app.game_sessions import GameplayOptions, find_task_list
+from filmgate.core.errors import UsageError
+
+ParsedFlags = tuple[Path | None, tuple[str, ...]]
 """The input, and settings of stages as `STAGE.SETTING=VALUE`."""
+
+Parser = Callable[[Path | None, Mapping[str, Any]], ParsedFlags]
+"""Turns the input and the given options of a command line into an input and settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Own:
-    """A pipeline's own options."""
+class PipelineFlags:
+    """The options of one pipeline."""
 
     source: Any
-    """How its input is named."""
+    """Annotation of the input: an argument or an option."""
     needs_source: bool = False
     flags: Mapping[str, Any]
-    """Annotation by name."""
-    told: Callable[[Path | None, Mapping[str, Any]], Told]
-    """What was typed, as an input and settings."""
+    """Annotations of the other options, by parameter name."""
+    parse: Parser
+    missing: str = ""
+    """What to add to a command line without an input; empty where a pipeline has a default."""
+    stage_names: str = ""
+    """The names of its stages, for the help of --resume-from."""
 
 
-def _settings_by_name(names: Mapping[str, str]) -> Callable[[Path | None, Mapping[str, Any]], Told]:
-    """For options that are a setting each."""
+def _settings_by_name(names: Mapping[str, str], missing: str) -> Parser:
+    """Parse options that are one setting each, by parameter name."""
 
-    def told(source: Path | None, typed: Mapping[str, Any]) -> Told:
-        there = {name: value for name, value in typed.items() if value is not None}
-        return source, tuple(f"{names[name]}={str(held).lower()}" for name, held in there.items())
+    def parse(source: Path | None, given: Mapping[str, Any]) -> ParsedFlags:
+        values = {name: value for name, value in given.items() if value is not None}
+        if source is not None and re.match(r"[a-z][a-z0-9+.-]+:/", str(source)):
+            raise UsageError(
+                "a link cannot be an input",
+                expected=missing,
+                got=str(source).replace(":/", "://", 1),
+                hint="Links are not fetched: download the files first",
+            )
+        settings = tuple(f"{names[name]}={str(value).lower()}" for name, value in values.items())
+        return source, settings
 
-    return told
+    return parse
 
 
-def of_sessions(source: Path | None, typed: Mapping[str, Any]) -> Told:
-    """Those of game sessions, whose places and stages depend on each other."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.game_sessions import GameplayOptions, task_list
-
+def _parse_gameplay(source: Path | None, given: Mapping[str, Any]) -> ParsedFlags:
+    """Parse the options of the gameplay pipeline, whose places and stages depend on each other."""
     known = {field.name for field in fields(GameplayOptions)}
-    options = GameplayOptions(**{n: v for n, v in typed.items() if n in known and v is not None})
-    return task_list(options, source, settings.load()), options.settings()
+    values = {name: value for name, value in given.items() if value is not None}
+    options = GameplayOptions(**{name: values[name] for name in values if name in known})
+    return find_task_list(options, source, settings.load()), options.settings()
 
 
 class GameStage(StrEnum):
-    """Which of the two stages run."""
+    """Which of the two stages of the gameplay pipeline run."""
 
     EXTRACTION = "extraction"
     MANIFEST = "manifest"
     BOTH = "both"
 
 
-ANY = Own(
-    source=Annotated[Path, typer.Argument(help="The input.", show_default=False)],
+ANY = PipelineFlags(
+    source=Annotated[
+        Path, typer.Argument(metavar="INPUT", help="The input file.", show_default=False)
+    ],
     needs_source=True,
     flags={},
-    told=lambda source, _typed: (source, ()),
+    parse=_settings_by_name({}, "a file on this machine"),
 )
-"""A pipeline that has none."""
+"""Options of a pipeline that adds none."""
 
-OWN = {
-    "rulebook": Own(
+PIPELINE_FLAGS = {
+    "rulebook": PipelineFlags(
         source=Annotated[
             Path | None,
             typer.Option(
-                "--uploads", help="A folder of books, or one; a run that is named knows its own."
+                "--uploads",
+                metavar="DIR",
+                help="Folder of books, or one book. Not needed to resume a run.",
             ),
         ],
         flags={
             "ocr": Annotated[
-                bool | None, typer.Option("--ocr", help="Read scanned pages off their pictures.")
+                bool | None, typer.Option("--ocr", help="Read scanned pages with OCR.")
             ],
-            "parser": Annotated[str | None, typer.Option(help="native or unstructured.")],
-            "enricher": Annotated[str | None, typer.Option(help="native or haystack.")],
+            "parser": Annotated[
+                str | None,
+                typer.Option(metavar="NAME", help="native (default) or unstructured."),
+            ],
+            "enricher": Annotated[
+                str | None, typer.Option(metavar="NAME", help="native (default) or haystack.")
+            ],
             "embeddings": Annotated[
-                bool | None, typer.Option("--embeddings", help="Make a vector of each chunk.")
+                bool | None, typer.Option("--embeddings", help="Embed every chunk as a vector.")
             ],
-            "graph": Annotated[str | None, typer.Option(help="native or llamaindex.")],
+            "graph": Annotated[
+                str | None, typer.Option(metavar="NAME", help="native (default) or llamaindex.")
+            ],
         },
-        told=_settings_by_name(
+        parse=_settings_by_name(
             {
                 "ocr": "A.ocr",
                 "parser": "C.parser",
                 "enricher": "D.enricher",
                 "embeddings": "D.embeddings",
                 "graph": "E.graph",
-            }
+            },
+            "a folder of books, or one book, on this machine",
         ),
+        missing="--uploads DIR: a folder of books, or one book",
+        stage_names=" (pass A, B, C, D, E or F)",
     ),
-    "gameplay": Own(
+    "gameplay": PipelineFlags(
         source=Annotated[
             Path | None,
             typer.Option(
                 "--task-list",
-                help="Keys of archives, one a line; default task_list.txt. To judge only, all "
-                "that was extracted.",
+                metavar="FILE",
+                help="Keys of archives, one per line. Default: task_list.txt; for the manifest "
+                "stage alone, everything that was extracted.",
             ),
         ],
         flags={
             "stage": Annotated[
-                GameStage | None, typer.Option(help="Extract, judge, or both (the default).")
+                GameStage | None, typer.Option(help="Stages to run. Default: both.")
             ],
             "source_bucket": Annotated[
-                str | None, typer.Option(help="Of the archives: a bucket or a folder; game-data.")
+                str | None,
+                typer.Option(
+                    metavar="BUCKET", help="Bucket or folder of archives. Default: game-data."
+                ),
             ],
             "manifest_bucket": Annotated[
-                str | None, typer.Option(help="Of the .pt files; game-data-manifest.")
+                str | None,
+                typer.Option(
+                    metavar="BUCKET",
+                    help="Bucket or folder of .pt files. Default: game-data-manifest.",
+                ),
             ],
             "output_path": Annotated[
-                str | None, typer.Option(help="Put the Parquet manifest there too.")
+                str | None,
+                typer.Option(metavar="PATH", help="Write the Parquet manifest here too."),
             ],
             "prefix": Annotated[
-                str | None, typer.Option(help="Judge only .pt files whose keys begin so.")
+                str | None,
+                typer.Option(metavar="PREFIX", help="Check only .pt files with this key prefix."),
             ],
             "skip_existing": Annotated[
                 bool | None,
                 typer.Option(
                     "--skip-existing/--no-skip-existing",
-                    help="Leave what was extracted so already (the default), or do it again.",
+                    help="Skip archives that are extracted already. Default: skip.",
                 ),
             ],
             "compress": Annotated[
                 bool | None,
-                typer.Option("--compress", help="Make smaller .pt files, not for mmap=True."),
+                typer.Option("--compress", help="Compress .pt files; not for mmap=True."),
             ],
             "cache_dir": Annotated[
-                str | None, typer.Option(help="Keep .pt files that are fetched, for next time.")
+                str | None, typer.Option(metavar="DIR", help="Keep fetched .pt files here.")
             ],
             "checks": Annotated[
-                str | None, typer.Option(help="v1, v2 (the default), or names by comma.")
+                str | None,
+                typer.Option(metavar="NAMES", help="v1, v2 (default), or check names: a,b."),
             ],
             "ocr": Annotated[
-                bool | None, typer.Option("--ocr", help="Read text on the screen, too, for menus.")
+                bool | None, typer.Option("--ocr", help="Read on-screen text to detect menus.")
             ],
         },
-        told=of_sessions,
+        parse=_parse_gameplay,
+        stage_names=" (extraction or manifest)",
     ),
 }
 
 
-def own(pipeline: str) -> Own:
+def flags_of(pipeline: str) -> PipelineFlags:
     """The options of a pipeline."""
-    return OWN.get(pipeline, ANY)
+    return PIPELINE_FLAGS.get(pipeline, ANY)

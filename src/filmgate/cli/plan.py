@@ -1,18 +1,22 @@
-"""`filmgate plan`: what a run would do now."""
-
-from typing import TYPE_CHECKING
+"""`filmgate plan`: what a run would do, without running it."""
 
 import typer
+from rich.markup import escape
 
-from filmgate.cli import pipeline_command
-from filmgate.cli.pipeline_command import Asked
+from filmgate.app import settings
+from filmgate.app.runs import Runs
+from filmgate.cli.output import print_json, print_table, results_only, stdout_console
+from filmgate.cli.pipeline_group import PipelineGroup, PipelineRequest
+from filmgate.cli.progress import stage_progress
+from filmgate.cli.text import printable
+from filmgate.core.errors import ExitCode
+from filmgate.core.forecast import Forecast, PlannedAction, StageForecast
 
-if TYPE_CHECKING:
-    from filmgate.core.forecast import Forecast, StageForecast
+ABOUT = (
+    """Prints which stages would be reused, run or blocked, and why. Nothing is run or written."""
+)
 
-app = typer.Typer(help="What a run would do now, without doing it.", no_args_is_help=True)
-
-FATE_STYLES = {
+ACTION_STYLES = {
     "reuse": "green",
     "run": "cyan",
     "perhaps": "cyan",
@@ -22,56 +26,32 @@ FATE_STYLES = {
 }
 
 
-@app.callback()
-def pipelines() -> None:
-    """What a run would do now, without doing it."""
-
-
-def add_pipeline(name: str) -> None:
-    """Make `filmgate plan NAME` a command, which takes the line of `filmgate run NAME`."""
-    told = (
-        f"Which stages `filmgate run {name}` would reuse, run or find blocked, and why. "
-        "Nothing is run or written."
-    )
-    pipeline_command.add(app, name, told, _foresee)
-
-
-def _foresee(asked: Asked) -> None:
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.system import System
-    from filmgate.cli.output import print_json, results_only
-    from filmgate.cli.progress import stage_progress
-    from filmgate.core.errors import ExitCode
-    from filmgate.core.forecast import Fate
+def _plan(request: PipelineRequest) -> None:
 
     with results_only(), stage_progress() as progress:
-        forecast = System(settings.load()).plan(
-            asked.pipeline, asked.source, asked.options, progress.hashed
+        forecast = Runs(settings.load()).plan(
+            request.pipeline, request.source, request.options, progress.hashed
         )
-    if asked.as_json:
+    if request.as_json:
         print_json(forecast)
     else:
         _print(forecast)
-    is_blocked = any(stage.fate is Fate.BLOCKED for stage in forecast.stages)
+    is_blocked = any(stage.fate is PlannedAction.BLOCKED for stage in forecast.stages)
     raise typer.Exit(ExitCode.BLOCKED if is_blocked else ExitCode.DONE)
 
 
-def _print(forecast: "Forecast") -> None:
-    from rich.markup import escape
-
-    from filmgate.cli.output import columns, out, printable
-
+def _print(forecast: Forecast) -> None:
     run = forecast.run_id or "a new run"
-    out().print(f"{forecast.asset_id} / {run}\n")
-    table = columns("stage", "fate", "why")
+    stdout_console().print(f"{forecast.asset_id} / {run}\n")
+    rows = []
     for stage in forecast.stages:
-        fate = f"[{FATE_STYLES[stage.fate.value]}]{stage.fate.value}[/]"
-        table.add_row(stage.stage, fate, escape(printable("\n".join(_lines(stage)))))
-    out().print(table)
+        action = f"[{ACTION_STYLES[stage.fate.value]}]{stage.fate.value}[/]"
+        rows.append([stage.stage, action, escape(printable("\n".join(_lines(stage))))])
+    print_table(("stage", "action", "why"), rows)
 
 
-def _lines(stage: "StageForecast") -> list[str]:
-    """Why, then each part of the fingerprint that changed, then each reason of a closed gate."""
+def _lines(stage: StageForecast) -> list[str]:
+    """Why, then each changed part of the fingerprint, then each reason of a blocked gate."""
     lines = [stage.why]
     lines += [f"  {each.part}: {_short(each.was)} → {_short(each.now)}" for each in stage.changes]
     lines += [f"  {reason}" for reason in stage.reasons]
@@ -79,9 +59,12 @@ def _lines(stage: "StageForecast") -> list[str]:
 
 
 def _short(value: str | None) -> str:
-    """A digest by its first digits."""
+    """Shorten a digest to its first digits."""
     if value is None:
         return "none"
     digits = value.removeprefix("sha256:")
     is_digest = len(digits) == 64 and all(c in "0123456789abcdef" for c in digits)  # noqa: PLR2004
     return f"{digits[:12]}…" if is_digest else value
+
+
+group = PipelineGroup("plan", ABOUT, "Show what a run of {name} would do", _plan)

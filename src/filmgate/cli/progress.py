@@ -1,35 +1,34 @@
-"""Progress on a terminal: a bar with an estimate for what takes longer than a moment."""
+"""Progress bars with an estimate of the remaining time, on stderr."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
-from filmgate.cli.output import STATE_STYLES, printable, talk
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from filmgate.cli.output import STATE_STYLES, stderr_console
+from filmgate.cli.text import printable
 from filmgate.core.states import StageState
 
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
-
-READING = "reading the input"
+READING = "hashing the input"
 
 
 class StageProgress:
     """The port `Observer`, on stderr."""
 
-    def __init__(self, progress: "Progress", *, quiet: bool) -> None:
+    def __init__(self, progress: Progress, *, quiet: bool) -> None:
         self._progress = progress
         self._quiet = quiet
         self._tasks: dict[str, TaskID] = {}
 
     def hashed(self, done: float, total: float) -> None:
-        """How much of the input has been read for its digest."""
+        """Show how much of the input has been hashed."""
         self.stage_progress(READING, done, total)
         if done >= total:
             self._drop(READING)
 
     def stage_started(self, stage: str) -> None:
-        """Show a bar."""
+        """Add a bar."""
         self._drop(stage)
         self._tasks[stage] = self._progress.add_task(stage, total=None)
 
@@ -40,14 +39,13 @@ class StageProgress:
         self._progress.update(self._tasks[stage], completed=done, total=total)
 
     def stage_ended(self, stage: str, state: StageState, note: str, *, reused: bool) -> None:
-        """Leave one line behind."""
-        from rich.markup import escape
+        """Replace the bar with one line that has the result."""
 
         self._drop(stage)
         if not self._quiet:
-            how = "up to date" if reused and state is StageState.SUCCESS else printable(note)
+            result = "up to date" if reused and state is StageState.SUCCESS else printable(note)
             word = f"[{STATE_STYLES[state.value]}]{state.value:8}[/]"
-            self._progress.console.print(f"  {word} {stage:14} {escape(how)}")
+            self._progress.console.print(f"  {word} {stage:14} {escape(result)}")
 
     def _drop(self, stage: str) -> None:
         task = self._tasks.pop(stage, None)
@@ -57,8 +55,7 @@ class StageProgress:
 
 @contextmanager
 def stage_progress(*, quiet: bool = False) -> Iterator[StageProgress]:
-    """Progress for the length of a block; bars only where stderr is a terminal."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    """Show progress during a block; bars only where stderr is a terminal."""
 
     columns = (
         TextColumn("  {task.description:18}"),
@@ -66,5 +63,7 @@ def stage_progress(*, quiet: bool = False) -> Iterator[StageProgress]:
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=talk(), transient=True) as progress:
+    console = stderr_console()
+    disable = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=disable) as progress:
         yield StageProgress(progress, quiet=quiet)

@@ -1,48 +1,51 @@
-"""`filmgate publish`: hand a finished run on."""
+"""`filmgate publish`: write a finished run to an object store or a folder."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from filmgate.cli.output import AsJson
+from filmgate.app import logs, settings
+from filmgate.app.sync import Sync
+from filmgate.cli.arguments import AsJson, RunReference
+from filmgate.cli.output import print_json, stderr_console, stdout_console
+from filmgate.cli.progress import stage_progress
 
 PUBLISHING = "publishing"
 
 
 def publish(
-    run: Annotated[str, typer.Argument(help="A run's folder, asset/run, a run id, or an asset.")],
+    run: RunReference,
     to: Annotated[
         str | None,
-        typer.Option("--to", help="s3://bucket/prefix or a folder; else FILMGATE_PUBLISH_TO."),
+        typer.Option(
+            "--to",
+            metavar="PLACE",
+            help="s3://bucket/prefix or a folder. Default: FILMGATE_PUBLISH_TO.",
+        ),
     ] = None,
     announce: Annotated[
         bool,
-        typer.Option("--announce/--no-announce", help="Tell of it by the database's outbox."),
+        typer.Option("--announce/--no-announce", help="Write an event to the database's outbox."),
     ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Put a completed run into a store, its manifest last, and seal it.
+    """Publish a completed run, its manifest last, and seal it.
 
-    Interrupted anywhere, the same command completes it; what lies there is never overwritten.
+    If it is interrupted, the same command completes it. Existing objects are never overwritten.
     """
-    from functools import partial
-
-    from filmgate.app import logs, settings  # keeps --help quick
-    from filmgate.app.sync import Sync
-    from filmgate.cli.output import out, print_json, talk
-    from filmgate.cli.progress import stage_progress
-
     logs.configure("WARNING")
     with stage_progress(quiet=True) as progress:
-        told = partial(progress.stage_progress, PUBLISHING)
-        published = Sync(settings.load()).publish(run, to, told, announce=announce)
+        report = partial(progress.stage_progress, PUBLISHING)
+        published = Sync(settings.load()).publish(run, to, report, announce=announce)
     if as_json:
         print_json(published)
         return
-    how = f"{published.uploaded:,} of {published.files:,} files were new"
+    written = f"{published.uploaded:,} of {published.files:,} files written"
     if not published.uploaded:
-        how = f"all {published.files:,} files lay there already"
-    out().print(f"{published.asset_id} / {published.run_id}  published and sealed  {how}")
-    out().print(f"  {published.source}/{published.manifest_key}")
+        written = f"all {published.files:,} files existed already"
+    console = stdout_console()
+    console.print(f"{published.asset_id} / {published.run_id}  published and sealed  {written}")
+    console.print(f"  {published.source}/{published.manifest_key}")
     if not published.is_announced:
-        talk().print("not announced: consumers find it by looking into the store")
+        stderr_console().print("No event was written: consumers must poll the store.")

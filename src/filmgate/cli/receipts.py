@@ -1,69 +1,57 @@
-"""`filmgate receipts`: what was ingested when, from which bytes, into how many rows."""
+"""`filmgate receipts`: the stored records of ingests."""
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
-
-from filmgate.cli.output import AsJson
-
-if TYPE_CHECKING:
-    from filmgate.core.answers import ReceiptEntry, RefusalEntry
+from filmgate.app import settings
+from filmgate.app.sync import Sync
+from filmgate.cli.arguments import AsJson, RunReference
+from filmgate.cli.output import print_json, stdout_console
+from filmgate.cli.text import printable
+from filmgate.core.answers import ReceiptEntry, RefusalEntry
 
 
-def receipts(
-    run: Annotated[str, typer.Argument(help="asset/run, a run id, an asset, or a run's folder.")],
-    as_json: AsJson = False,
-) -> None:
-    """What was taken in of a run: when, from which bytes, into how many rows; or why not."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.sync import Sync
-    from filmgate.cli.output import print_json
-
+def receipts(run: RunReference, as_json: AsJson = False) -> None:
+    """List when a run was ingested, from which bytes and into how many rows; or why not."""
     answer = Sync(settings.load()).receipts(run)
     if as_json:
         print_json(answer)
         return
     for receipt in answer.receipts:
-        _show(receipt)
+        _print_receipt(receipt)
     for refusal in answer.refusals:
-        _show_refusal(refusal)
+        _print_refusal(refusal)
 
 
-def _show(receipt: "ReceiptEntry") -> None:
-    from filmgate.cli.output import out, printable
-
-    past = "" if receipt.is_current else "  (of an earlier revision)"
-    who = f"{receipt.asset_id} / {receipt.run_id}  from {receipt.producer}"
-    _line(f"{printable(who)}  {receipt.status}{past}")
-    _line(f"  {receipt.stage} at {receipt.received_at:%Y-%m-%d %H:%M:%S} UTC")
-    _line(f"  manifest {printable(receipt.source)}/{printable(receipt.manifest_key)}")
-    _line(f"           sha256 {receipt.manifest_sha256}, version {receipt.schema_version}")
+def _print_receipt(receipt: ReceiptEntry) -> None:
+    revision = "" if receipt.is_current else "  (an earlier revision)"
+    run = f"{receipt.asset_id} / {receipt.run_id}  from {receipt.producer}"
+    _print_line(f"{printable(run)}  {receipt.status}{revision}")
+    _print_line(f"  {receipt.stage} at {receipt.received_at:%Y-%m-%d %H:%M:%S} UTC")
+    _print_line(f"  manifest {printable(receipt.source)}/{printable(receipt.manifest_key)}")
+    _print_line(f"           sha256 {receipt.manifest_sha256}, version {receipt.schema_version}")
     for table, count in receipt.counts.items():
-        _line(f"  {count:>9,} rows in {table}")
+        _print_line(f"  {count:>9,} rows in {table}")
     for path, sha256 in receipt.files.items():
-        _line(f"  read {printable(path)}  sha256 {sha256}")
-    out().print()
+        _print_line(f"  read {printable(path)}  sha256 {sha256}")
+    stdout_console().print()
 
 
-def _show_refusal(refusal: "RefusalEntry") -> None:
-    from filmgate.cli.output import printable
-
+def _print_refusal(refusal: RefusalEntry) -> None:
     why = refusal.error_details
-    _line(f"{printable(refusal.source)}/{printable(refusal.manifest_key)}  refused: {why.code}")
-    _line(f"  {refusal.stage} at {refusal.ended_at:%Y-%m-%d %H:%M:%S} UTC, try {refusal.attempt}")
+    manifest = f"{printable(refusal.source)}/{printable(refusal.manifest_key)}"
+    _print_line(f"{manifest}  refused: {why.code}")
+    _print_line(
+        f"  {refusal.stage} at {refusal.ended_at:%Y-%m-%d %H:%M:%S} UTC, attempt {refusal.attempt}"
+    )
     file = f"{why.artifact_key}{why.json_pointer or ''}" if why.artifact_key else why.json_pointer
     for word, fact in (
         ("", why.message),
         ("in:       ", file),
         ("expected: ", why.expected),
         ("got:      ", why.got),
-        ("do:       ", why.hint),
+        ("hint:     ", why.hint),
     ):
         if fact:
-            _line(f"  {word}{printable(fact)}")
+            _print_line(f"  {word}{printable(fact)}")
 
 
-def _line(text: str) -> None:
-    from filmgate.cli.output import out
-
-    out().print(text, markup=False)
+def _print_line(text: str) -> None:
+    stdout_console().print(text, markup=False)

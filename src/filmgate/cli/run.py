@@ -1,42 +1,28 @@
-"""`filmgate run`: run a pipeline, or go on with a run."""
+"""`filmgate run`: run a pipeline on an input, or resume a run."""
 
 import typer
 
-from filmgate.cli import pipeline_command
-from filmgate.cli.pipeline_command import Asked, LogLevel
+from filmgate.app import logs, settings
+from filmgate.app.runs import Runs
+from filmgate.cli.output import results_only
+from filmgate.cli.pipeline_group import LogLevel, PipelineGroup, PipelineRequest
+from filmgate.cli.progress import stage_progress
+from filmgate.cli.report import print_report
 
-app = typer.Typer(help="Run a pipeline, or go on with a run.", no_args_is_help=True)
-
-WHICH_RUN = """
-
-Without --run-id the newest unfinished run on the same input is resumed, else one is begun. Prints
-how the run stands: with --json, its manifest."""
-
-
-@app.callback()
-def pipelines() -> None:
-    """Run a pipeline, or go on with a run."""
+ABOUT = """Without --run-id, the newest unfinished run on the same input is resumed, else a new run
+is started. Prints the state of the run; with --json, its manifest."""
 
 
-def add_pipeline(name: str) -> None:
-    """Make `filmgate run NAME` a command."""
-    told = f"Run the pipeline {name} on an input.{WHICH_RUN}"
-    pipeline_command.add(app, name, told, _run)
-
-
-def _run(asked: Asked) -> None:
-    from filmgate.app import logs, settings  # keeps --help quick
-    from filmgate.app.system import System
-    from filmgate.cli.output import results_only
-    from filmgate.cli.progress import stage_progress
-    from filmgate.cli.report import print_report
-
-    logs.configure((asked.log_level or LogLevel.WARNING).value)
-    level = (asked.log_level or LogLevel.INFO).value
-    sinks = (logs.LogFile(asked.log_file, level),) if asked.log_file else ()
+def _run(request: PipelineRequest) -> None:
+    logs.configure((request.log_level or LogLevel.WARNING).value)
+    level = (request.log_level or LogLevel.INFO).value
+    sinks = (logs.LogFile(request.log_file, level),) if request.log_file else ()
     with results_only(), stage_progress() as progress:
-        report = System(settings.load()).run(
-            asked.pipeline, asked.source, asked.options, progress, progress.hashed, sinks
+        report = Runs(settings.load()).run(
+            request.pipeline, request.source, request.options, progress, progress.hashed, sinks
         )
-    print_report(report, as_json=asked.as_json)
+    print_report(report, as_json=request.as_json)
     raise typer.Exit(report.exit_code)
+
+
+group = PipelineGroup("run", ABOUT, "Run the {name} pipeline, or resume a run", _run)

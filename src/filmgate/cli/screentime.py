@@ -1,71 +1,63 @@
-"""`filmgate screentime`: how long everybody is on screen."""
+"""`filmgate screentime`: screen time per person."""
 
-from typing import TYPE_CHECKING, Annotated
+from rich.markup import escape
 
-import typer
-
-from filmgate.cli import choosing
-from filmgate.cli.output import AsJson
-
-if TYPE_CHECKING:
-    from filmgate.core.answers import PersonTimeAnswer, ScreentimeAnswer
+from filmgate.app import settings
+from filmgate.app.queries import Queries
+from filmgate.cli import selection_options
+from filmgate.cli.arguments import AsJson, Asset, Wide
+from filmgate.cli.output import print_json, print_table, stderr_console
+from filmgate.cli.text import printable, short_clock
+from filmgate.core.answers import PersonTimeAnswer, ScreentimeAnswer
 
 NOT_MEASURED = "–"
-COLUMNS = ("person", "cluster", "on screen", "share", "face seen", "body only", "bridged")
-MORE_COLUMNS = ("speaking", "confessional", "stretches")
+HEADS = ("cluster", "on screen", "share", "face", "body", "bridged")
+WIDE_HEADS = ("speaking", "confessional", "appearances")
 
 
 def screentime(
-    asset: Annotated[str, typer.Argument(help="The video's asset id.")],
-    selection: choosing.Mode = None,
-    profile: choosing.Profile = None,
-    run: choosing.Run = None,
+    asset: Asset,
+    selection: selection_options.Mode = None,
+    profile: selection_options.Profile = None,
+    run: selection_options.Run = None,
+    wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
-    """How long everybody is on screen, and on what evidence; the longest first."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.archive import Archive
-    from filmgate.cli.output import print_json
-
-    chosen = choosing.selection_of(selection, profile, run)
-    answer = Archive(settings.load()).screentime(asset, chosen)
+    """Show screen time per person with its evidence, the longest first."""
+    chosen = selection_options.selection_of(selection, profile, run)
+    answer = Queries(settings.load()).screentime(asset, chosen)
     if as_json:
         print_json(answer)
     else:
-        print_screentime(answer)
+        print_screentime(answer, is_wide=wide)
 
 
-def print_screentime(answer: "ScreentimeAnswer") -> None:
-    """A person a line."""
-
-    from filmgate.cli.output import columns, out, talk
-
+def print_screentime(answer: ScreentimeAnswer, *, is_wide: bool = False) -> None:
+    """Print a row per person: times as minutes, seconds and tenths."""
     if not answer.people:
-        talk().print("nobody is on screen")
-    heads = (*COLUMNS, *MORE_COLUMNS)
-    table = columns(*heads, right=heads[2:])
-    for person in answer.people:
-        table.add_row(*_row(person))
-    if answer.people:
-        out().print(table)
-    talk().print(f"[dim]from run {next(iter(answer.runs.values()))}[/]")
+        stderr_console().print("No person is on screen.")
+    else:
+        heads = (*HEADS, *(WIDE_HEADS if is_wide else ()))
+        rows = [(*_row(person)[: len(heads)], _name_of(person)) for person in answer.people]
+        print_table((*heads, "person"), rows, right=set(heads[1:]))
+    stderr_console().print(f"[dim]from run {next(iter(answer.runs.values()))}[/]")
 
 
-def _row(person: "PersonTimeAnswer") -> tuple[str, ...]:
-    from rich.markup import escape
-
-    from filmgate.cli.output import printable
-
+def _name_of(person: PersonTimeAnswer) -> str:
     name = person.name
     if name is None and person.unsure:
         name = f"perhaps {person.unsure[0].name}"
-    spans = (person.face_visible_ms, person.body_only_ms, person.gap_bridged_ms)
+    return escape(printable(name or "unknown"))
+
+
+def _row(person: PersonTimeAnswer) -> tuple[str, ...]:
     return (
-        escape(printable(name or "somebody")),
         person.identity_id,
         _clock(person.onscreen_ms),
         f"{person.share:.0%}",
-        *(_clock(each) for each in spans),
+        _clock(person.face_visible_ms),
+        _clock(person.body_only_ms),
+        _clock(person.gap_bridged_ms),
         _clock(person.speaking_ms),
         _clock(person.confessional_ms),
         str(person.appearances),
@@ -73,6 +65,4 @@ def _row(person: "PersonTimeAnswer") -> tuple[str, ...]:
 
 
 def _clock(ms: int | None) -> str:
-    from filmgate.media.time import clock_text
-
-    return NOT_MEASURED if ms is None else clock_text(ms)
+    return NOT_MEASURED if ms is None else short_clock(ms)

@@ -1,71 +1,81 @@
-"""`filmgate serve`: the service, with a worker beside it."""
+"""`filmgate serve`: the HTTP API, with a worker in a process beside it."""
 
 from typing import Annotated
 
 import typer
 
-from filmgate.core.access import LOCAL_NAMES
+from filmgate.app import logs, settings
+from filmgate.app.access import AccessService
+from filmgate.app.extras import require_service
+from filmgate.cli.output import stderr_console
+from filmgate.core.access import LOCAL_HOSTS
 from filmgate.core.errors import UsageError
 
 PORT = 8321
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = PORT,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65535, help="Port; 0 chooses a free one.")
+    ] = PORT,
     workers: Annotated[
-        int, typer.Option(min=0, max=64, help="So many jobs at a time; 0: none here.")
+        int,
+        typer.Option(metavar="N", min=0, max=64, help="Execute N jobs at a time; 0 starts none."),
     ] = 1,
     no_auth: Annotated[
-        bool, typer.Option("--no-auth", help="Ask nobody who they are; only on this machine.")
+        bool,
+        typer.Option("--no-auth", help="Require no token. Only on an address of this machine."),
     ] = False,
     proxies: Annotated[
-        str, typer.Option(help="Addresses of proxies, by comma, whose X-Forwarded-* is believed.")
+        str,
+        typer.Option(
+            metavar="ADDRESSES",
+            help="Trusted proxies, separated by commas, whose X-Forwarded-* headers are used.",
+        ),
     ] = "",
 ) -> None:
-    """Serve everything over HTTP, and do the jobs that are submitted.
+    """Serve the HTTP API and execute the jobs that are submitted.
 
-    On this machine alone, a link is printed that lets one in once. On other addresses, tokens are
-    needed: `filmgate tokens create NAME --scope admin`. Asked to stop, it waits a little for jobs
-    that are at work, and hands them back.
+    On an address of this machine, a link is printed that signs a browser in once. On any other
+    address, at least one admin token is required: filmgate tokens create NAME --scope admin.
+
+    On SIGTERM or Ctrl-C, running jobs get a short time to end; then they go back to the queue.
     """
-    from filmgate.app import logs, settings  # keeps --help quick
-    from filmgate.app.access import Access
-    from filmgate.app.extras import need_service
-
-    need_service()
-    is_local = host in LOCAL_NAMES
+    require_service()
+    is_local = host in LOCAL_HOSTS
     if no_auth and not is_local:
         raise UsageError(
-            "without asking who it is, only this machine is served",
+            "--no-auth is allowed only on this machine",
             expected=f"--host 127.0.0.1, or no --no-auth, with --host {host}",
             got="--no-auth",
         )
-    own = settings.load()
-    if not is_local and not Access(own).has_admin():
+    loaded = settings.load()
+    if not is_local and not AccessService(loaded).has_admin():
         raise UsageError(
-            f"nobody could use it on {host}: there is no token of an admin",
-            expected="a token, so that everybody who asks is known",
+            f"{host} would serve no user: no admin token exists",
+            expected="at least one admin token",
             got="none",
             hint="filmgate tokens create NAME --scope admin",
         )
-    from filmgate.api.serving import Serve
+    from filmgate.api.server import ServerRunner  # FastAPI comes with the extra `service`
 
     logs.configure("INFO")
-    logs.take_in_libraries()
-    serving = Serve(
-        settings=own, host=host, port=port, workers=workers, is_open=no_auth, proxies=proxies
+    logs.capture_library_warnings()
+    runner = ServerRunner(
+        settings=loaded, host=host, port=port, workers=workers, is_open=no_auth, proxies=proxies
     )
-    serving.run(_tell)
+    runner.run(_print_address)
 
 
-def _tell(where: str, code: str | None) -> None:
-    """Where it is served, and the way in."""
-    from filmgate.cli.output import talk
-
-    talk().print(f"serving on {where}; Ctrl-C stops")
-    if not any(f"//{name}:" in where or f"[{name}]" in where for name in LOCAL_NAMES):
-        talk().print("in plain HTTP, under any name: put TLS in front, and set FILMGATE_HOSTS")
+def _print_address(url: str, code: str | None) -> None:
+    """Print where the service is, and the one-time link, if any."""
+    console = stderr_console()
+    console.print(f"Serving on {url}. Ctrl-C stops.")
+    if not any(f"//{name}:" in url or f"[{name}]" in url for name in LOCAL_HOSTS):
+        console.print("Plain HTTP under any host name: add a TLS proxy, and set FILMGATE_HOSTS.")
     if code is not None:
-        talk().print("good once, for ten minutes, in a browser; `curl -X POST` gets a token:")
-        typer.echo(f"{where}/enter?code={code}")
+        console.print("Open this link in a browser (valid once, ten minutes); POST gets a token:")
+        typer.echo(f"{url}/enter?code={code}")

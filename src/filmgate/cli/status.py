@@ -1,145 +1,244 @@
-"""`filmgate status`: how a run stands, or which runs there are."""
+"""`filmgate status`: the state of a run, or a list of runs."""
 
 import json
+import re
 import time
-from typing import TYPE_CHECKING, Annotated
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 import typer
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.text import Text
 
-from filmgate.cli.output import AsJson
+from filmgate.app import settings
+from filmgate.app.run_status import RunStatus, state_shown
+from filmgate.app.runs import Runs
+from filmgate.cli.arguments import AsJson, Limit, Wide
+from filmgate.cli.completion import complete_assets, complete_runs
+from filmgate.cli.output import (
+    STAGE_HEADS,
+    STATE_STYLES,
+    print_json,
+    print_reasons,
+    print_table,
+    stage_rows,
+    stderr_console,
+    stdout_console,
+    styled,
+    table_of,
+)
+from filmgate.cli.text import printable
+from filmgate.core.errors import NotFound, UsageError
+from filmgate.core.legacy import LegacyRun
+from filmgate.core.manifest import Manifest
+from filmgate.core.states import RunState, StageState
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from filmgate.app.run_status import RunStatus
-    from filmgate.app.system import System
-    from filmgate.core.legacy import LegacyRun
-
-LOOK_EVERY_S = 0.5
+POLL_S = 0.5
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def status(
     run: Annotated[
         str | None,
-        typer.Argument(help="A run's folder, asset/run, a run id, or an asset (its newest run)."),
+        typer.Argument(
+            metavar="RUN",
+            help="Asset id (its newest run), ASSET/RUN, run id, or folder. Default: list runs.",
+            autocompletion=complete_runs,
+        ),
     ] = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Show it anew until the run ends.")
+        bool, typer.Option("--watch", help="Update the display until the run ends.")
     ] = False,
+    limit: Limit = 50,
+    asset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ASSET", help="List runs of this asset.", autocompletion=complete_assets
+        ),
+    ] = None,
+    state: Annotated[
+        str | None, typer.Option(metavar="STATE", help="List runs in this state: FAILED, …")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="List runs since a date (UTC), or the last 12h, 7d, 2w."),
+    ] = None,
+    wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
-    """How a run stands, derived anew from its records; without a run, all runs in a list."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.system import System
-    from filmgate.cli.output import out, print_json, print_reasons
-    from filmgate.core.errors import NotFound
+    """Show the state of a run, read from its records; without a run, list runs.
 
-    system = System(settings.load())
+    Runs are listed by start time, the newest first. Times are in UTC.
+    """
+    runs = Runs(settings.load())
     if run is None:
-        _list(system, as_json=as_json)
+        _list(runs, limit, asset, state, since, is_wide=wide, as_json=as_json)
         return
     try:
-        stands = system.status(run)
+        found = runs.status(run)
     except NotFound:
-        legacy = system.legacy_run(run)
+        legacy = runs.find_legacy_run(run)
         if legacy is None:
             raise
-        _tell_legacy(legacy, as_json=as_json)
+        _print_legacy(legacy, as_json=as_json)
         return
-    if watch and not as_json:
-        stands = _watch(system, stands)
+    if watch and not as_json and stdout_console().is_terminal:
+        found = _watch(runs, found)
     else:
-        while watch and stands.is_at_work:
-            time.sleep(LOOK_EVERY_S)
-            stands = system.status(run)
+        while watch and found.is_at_work:
+            time.sleep(POLL_S)
+            found = runs.status(run)
         if as_json:
-            print_json(stands.manifest)
+            print_json(found.manifest)
             return
-        out().print(_view(stands))
-    print_reasons(stands.manifest)
+        _print_status(found)
+    print_reasons(found.manifest)
 
 
-def _tell_legacy(run: "LegacyRun", *, as_json: bool) -> None:
-    from rich.markup import escape
-
-    from filmgate.cli.output import columns, out, print_json, printable, styled
-
+def _print_legacy(run: LegacyRun, *, as_json: bool) -> None:
     if as_json:
         print_json(run)
         return
-    named = escape(printable(f"{run.asset_id} / {run.run_id or ''}"))
-    out().print(f"{styled(run.status)} (legacy)  {named}\n")
-    table = columns("stage", "state", "told by")
-    for name, stage in run.stages.items():
-        told_by = escape(printable(stage.derived_from))
-        table.add_row(escape(printable(name)), styled(stage.status), told_by)
-    out().print(table)
-    out().print("\nan older layout tells so; nothing of it was verified")
-
-
-def _watch(system: "System", stands: "RunStatus") -> "RunStatus":
-    """Show the run in place while it goes on."""
-    from rich.live import Live
-
-    from filmgate.cli.output import out
-
-    with Live(_view(stands), console=out(), auto_refresh=False) as live:
-        while stands.is_at_work:
-            time.sleep(LOOK_EVERY_S)
-            stands = system.status(str(stands.folder))
-            live.update(_view(stands), refresh=True)
-    return stands
-
-
-def _view(stands: "RunStatus") -> "RenderableType":
-    from rich.console import Group
-    from rich.markup import escape
-    from rich.text import Text
-
-    from filmgate.cli.output import stage_table, styled
-
-    manifest = stands.manifest
-    parts: list[RenderableType] = [
-        Text.from_markup(f"{styled(manifest.status)}  {manifest.asset.id} / {manifest.run_id}\n"),
-        stage_table(manifest, stands.progress),
-        Text.from_markup(f"\nfiles      {escape(str(stands.folder))}"),
+    name = escape(printable(f"{run.asset_id} / {run.run_id or ''}"))
+    stdout_console().print(f"{styled(run.status)} (legacy)  {name}\n")
+    rows = [
+        [escape(printable(name)), styled(stage.status), escape(printable(stage.derived_from))]
+        for name, stage in run.stages.items()
     ]
-    if stands.seal is not None:
-        since = f"{stands.seal.sealed_at:%Y-%m-%d %H:%M:%S} UTC"
-        parts.append(Text(f"sealed     since {since}, published to {stands.seal.to}"))
-    if stands.is_suspect:
-        silence = f"no word from its runner for {stands.silence_s:.0f} s: it may be stopped"
-        parts.append(Text(f"suspect    {silence}", style="bold yellow"))
-    if stands.has_died:
-        parts.append(Text("its runner is gone; the command that began it resumes it"))
-    return Group(*parts)
+    print_table(("stage", "state", "derived from"), rows)
+    stdout_console().print("\nThe run has an older layout: its files were not verified.")
 
 
-def _list(system: "System", *, as_json: bool) -> None:
-    from rich.markup import escape
-    from rich.table import Table
+def _watch(runs: Runs, found: RunStatus) -> RunStatus:
+    """Update the display of a run in place until it ends."""
+    with Live(_view(found), console=stdout_console(), auto_refresh=False) as live:
+        while found.is_at_work:
+            time.sleep(POLL_S)
+            found = runs.status(str(found.folder))
+            live.update(_view(found), refresh=True)
+    return found
 
-    from filmgate.cli.output import out, printable, styled, talk
 
-    manifests, faults = system.runs()
-    legacy = system.legacy_runs()
+def _head(found: RunStatus) -> str:
+    manifest = found.manifest
+    return f"{styled(state_shown(found))}  {manifest.asset.id} / {manifest.run_id}\n"
+
+
+def _view(found: RunStatus) -> RenderableType:
+    table = table_of(STAGE_HEADS, stage_rows(found.manifest, found.progress), right={"seconds"})
+    return Group(Text.from_markup(_head(found)), table, *(Text(line) for line in _notes(found)))
+
+
+def _print_status(found: RunStatus) -> None:
+    stdout_console().print(_head(found))
+    rows = stage_rows(found.manifest, found.progress)
+    print_table(STAGE_HEADS, rows, right={"seconds"})
+    for line in _notes(found):
+        stdout_console().print(Text(line))
+
+
+def _notes(found: RunStatus) -> list[str]:
+    """The folder of a run, and what a person should know about its state."""
+    manifest = found.manifest
+    notes = [f"\nfiles      {found.folder}"]
+    if found.seal is not None:
+        since = f"{found.seal.sealed_at:%Y-%m-%d %H:%M:%S} UTC"
+        notes.append(f"sealed     since {since}, published to {found.seal.to}")
+    if found.is_suspect:
+        notes.append(f"suspect    no heartbeat for {found.silence_s:.0f} s: it may be stopped")
+    if found.has_died:
+        notes.append("The process of the run no longer exists. The same command resumes the run.")
+    if manifest.status is RunState.INCOMPLETE and not found.has_died:
+        pending = [n for n, e in manifest.stages.items() if e.status is StageState.PENDING]
+        notes.append(
+            f"Not served and not published: {', '.join(pending)} did not run. "
+            "To run them: the same command without --stages"
+        )
+    return notes
+
+
+def _list(
+    runs: Runs,
+    limit: int,
+    asset: str | None,
+    state: str | None,
+    since: str | None,
+    *,
+    is_wide: bool,
+    as_json: bool,
+) -> None:
+    wanted_state = _parse_state(state) if state is not None else None
+    earliest = _parse_since(since) if since is not None else None
+    found, faults = runs.recent(limit, asset=asset, state=wanted_state, since=earliest)
+    legacy = [
+        run
+        for run in runs.legacy_runs()
+        if asset in {None, run.asset_id} and earliest is None and wanted_state is None
+    ]
     for fault in faults:
-        talk().print(f"[red]unreadable[/]  {escape(printable(fault))}")
+        stderr_console().print(f"[red]unreadable[/]  {escape(printable(fault))}")
     if as_json:
-        rows = ",".join(manifest.model_dump_json(by_alias=True) for manifest in manifests)
+        rows = ",".join(each.manifest.model_dump_json(by_alias=True) for each in found)
         old = ",".join(run.model_dump_json() for run in legacy)
         typer.echo(f'{{"runs":[{rows}],"legacy":[{old}],"unreadable":{json.dumps(faults)}}}')
         return
-    if not manifests and not legacy:
-        out().print("no runs yet; `filmgate run episode VIDEO` makes one")
+    if not found and not legacy:
+        is_filtered = any(each is not None for each in (asset, state, since))
+        stderr_console().print(
+            "No run matches."
+            if is_filtered
+            else "No run exists yet. To start one: filmgate run episode VIDEO"
+        )
         return
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in ("asset", "run", "state", "began (UTC)"):
-        table.add_column(column, no_wrap=True, overflow="ignore")
-    for manifest in manifests:
-        began = f"{manifest.created_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(manifest.asset.id, manifest.run_id, styled(manifest.status), began)
+    _print_runs(found, legacy, is_wide=is_wide)
+
+
+def _print_runs(found: list[RunStatus], legacy: list[LegacyRun], *, is_wide: bool) -> None:
+    heads = ("state", "run", "asset")
+    wide_heads = ("started (UTC)", "pipeline", "profile", "seconds")
+    rows = []
+    for each in found:
+        manifest = each.manifest
+        row = [styled(state_shown(each)), manifest.run_id]
+        if is_wide:
+            row += [
+                f"{manifest.created_at:%Y-%m-%d %H:%M:%S}",
+                manifest.pipeline,
+                manifest.profile,
+                _seconds_of(manifest),
+            ]
+        rows.append([*row, escape(printable(manifest.asset.id))])
     for run in legacy:
-        asset, name = escape(printable(run.asset_id)), escape(printable(run.run_id or ""))
-        table.add_row(asset, name, f"{styled(run.status)} (legacy)", "")
-    out().print(table)
+        row = [f"{styled(run.status)} (legacy)", escape(printable(run.run_id or ""))]
+        filler = [""] * (len(wide_heads) if is_wide else 0)
+        rows.append([*row, *filler, escape(printable(run.asset_id))])
+    shown = (*heads[:-1], *wide_heads, heads[-1]) if is_wide else heads
+    print_table(shown, rows, right={"seconds"})
+
+
+def _seconds_of(manifest: Manifest) -> str:
+    total = sum(entry.duration_s or 0.0 for entry in manifest.stages.values())
+    return f"{total:.1f}"
+
+
+def _parse_state(text: str) -> str:
+    if text.upper() not in STATE_STYLES:
+        raise UsageError(
+            "the state is invalid", expected=f"one of {', '.join(STATE_STYLES)}", got=repr(text)
+        )
+    return text.upper()
+
+
+def _parse_since(text: str) -> datetime:
+    found = re.fullmatch(r"([1-9][0-9]{0,4})([mhdw])", text)
+    if found is not None:
+        return datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            "the time is invalid", expected="such as 2026-11-30, 12h, 7d or 2w", got=repr(text)
+        ) from error
+    return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)

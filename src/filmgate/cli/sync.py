@@ -1,16 +1,20 @@
-"""`filmgate sync`: take in what others published."""
+"""`filmgate sync`: ingest runs that were published elsewhere."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.markup import escape
+from rich.text import Text
 
-from filmgate.cli.output import AsJson
+from filmgate.app import logs, settings
+from filmgate.app.sync import Sync
+from filmgate.cli.arguments import AsJson, Wide
+from filmgate.cli.output import print_json, print_table, stderr_console, stdout_console
+from filmgate.cli.text import examples, printable
+from filmgate.core.answers import SyncOutcome, SyncStatusAnswer
+from filmgate.core.errors import ExitCode, FilmgateError, Interrupted, UsageError
 
-if TYPE_CHECKING:
-    from filmgate.core.answers import SyncOutcome, SyncStatusAnswer
-    from filmgate.core.errors import ExitCode, FilmgateError
-
-app = typer.Typer(help="Take in runs that were published elsewhere, each exactly once.")
+app = typer.Typer(help="Ingest runs that were published elsewhere.")
 
 
 @app.callback(invoke_without_command=True)
@@ -20,72 +24,74 @@ def sync(
         str | None,
         typer.Option(
             "--source",
-            help="outbox, s3://bucket/prefix, a folder, or postgresql://… for the outbox of "
-            "another database; else FILMGATE_SYNC_SOURCE.",
+            metavar="PLACE",
+            help="outbox, s3://bucket/prefix, a folder, or postgresql://… (the outbox of another "
+            "database). Default: FILMGATE_SYNC_SOURCE.",
         ),
     ] = None,
     kind: Annotated[
         str,
         typer.Option(
             "--as",
-            help="screenalytics: people, files and the run, for a product; archive: whole runs "
+            metavar="KIND",
+            help="screenalytics: people, files and runs as product rows; archive: whole runs "
             "with all artifacts.",
         ),
     ] = "screenalytics",
     once: Annotated[
-        bool, typer.Option("--once", help="Take in what there is, and end: the default.")
+        bool, typer.Option("--once", help="Ingest what there is, then end. This is the default.")
     ] = False,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Go on with whatever comes, until Ctrl-C.")
+        bool, typer.Option("--follow", help="Wait for new runs until Ctrl-C.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would come of it; write nothing.")
+        bool, typer.Option("--dry-run", help="Print what would be ingested; write nothing.")
     ] = False,
     retry: Annotated[
-        bool, typer.Option("--retry", help="Look again at what was refused before, too.")
+        bool, typer.Option("--retry", help="Retry manifests that were refused before.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take in runs that were published elsewhere, each exactly once."""
+    """Ingest runs that were published elsewhere, each exactly once."""
     if context.invoked_subcommand is not None:
         return
-    from filmgate.app import logs, settings  # keeps --help quick
-    from filmgate.app.sync import Sync
-    from filmgate.cli.output import print_json, talk
-    from filmgate.core.errors import ExitCode, Interrupted, UsageError
 
     if follow and (once or dry_run):
         raise UsageError(
-            "--follow has no end",
+            "--follow cannot be combined with --once or --dry-run",
             expected="--follow alone, or --once, or --dry-run",
             got="both",
         )
     logs.configure("WARNING")
     work = Sync(settings.load())
     if follow:
-        talk().print("following; Ctrl-C ends it")
-        heard = _print_line if as_json else _tell
+        stderr_console().print("Waiting for runs. Ctrl-C ends it.")
         try:
-            work.follow(source, kind, heard, _trouble, retry=retry)
+            work.follow(
+                source,
+                kind,
+                _print_line if as_json else _print_outcome,
+                _print_trouble,
+                retry=retry,
+            )
         except (Interrupted, KeyboardInterrupt):
             return
-    hear = (lambda _: None) if as_json else _tell
-    answer = work.once(source, kind, hear, retry=retry, dry_run=dry_run)
+    report = (lambda _: None) if as_json else _print_outcome
+    answer = work.run_once(source, kind, report, retry=retry, dry_run=dry_run)
     if as_json:
         print_json(answer)
     elif not answer.known and not dry_run:
-        talk().print(f"no run was ever seen in {answer.source}")
+        stderr_console().print(f"No run was found in {answer.source}.")
     elif not answer.outcomes:
-        talk().print(f"nothing new in {answer.source}")
+        stderr_console().print(f"No new run was found in {answer.source}.")
     elif dry_run:
-        talk().print("a dry run: nothing was written")
+        stderr_console().print("Dry run: nothing was written.")
     code = _code(answer.outcomes)
     if code is not ExitCode.DONE:
         raise typer.Exit(code)
 
 
-def _code(outcomes: "tuple[SyncOutcome, ...]") -> "ExitCode":
-    from filmgate.core.errors import ExitCode
+def _code(outcomes: tuple[SyncOutcome, ...]) -> ExitCode:
 
     refused = [each for each in outcomes if each.refusal is not None]
     if any(each.next_attempt_at is None for each in refused):
@@ -93,87 +99,80 @@ def _code(outcomes: "tuple[SyncOutcome, ...]") -> "ExitCode":
     return ExitCode.UNAVAILABLE if refused else ExitCode.DONE
 
 
-def _print_line(outcome: "SyncOutcome") -> None:
+def _print_line(outcome: SyncOutcome) -> None:
     typer.echo(outcome.model_dump_json())
 
 
-def _tell(outcome: "SyncOutcome") -> None:
-    from rich.text import Text
-
-    from filmgate.cli.output import out, printable
+def _print_outcome(outcome: SyncOutcome) -> None:
 
     place = printable(f"{outcome.source}/{outcome.manifest_key}")
     if (receipt := outcome.receipt) is not None:
-        how = ("had before", "dim") if receipt.is_replay else ("taken in", "green")
-        counts = "" if receipt.is_replay else f"  {rows_told(receipt.counts)}"
+        how = ("unchanged", "dim") if receipt.is_replay else ("ingested", "green")
+        counts = "" if receipt.is_replay else f"  {rows_text(receipt.counts)}"
         who = f"{receipt.asset_id} / {receipt.run_id}  from {receipt.producer}"
         is_silent = PEOPLE not in receipt.counts and not receipt.is_replay
         counts += ", no screen time in this run" if is_silent else ""
-        out().print(Text.assemble((f"{how[0]:11}", how[1]), printable(who), counts))
+        stdout_console().print(Text.assemble((f"{how[0]:11}", how[1]), printable(who), counts))
     elif (refusal := outcome.refusal) is not None:
-        out().print(Text.assemble(("refused    ", "bold red"), refusal.code, f"  {place}"))
+        stdout_console().print(
+            Text.assemble(("refused    ", "bold red"), refusal.code, f"  {place}")
+        )
         for word, fact in (
             ("", refusal.message),
             ("expected: ", refusal.expected),
             ("got:      ", refusal.got),
-            ("do:       ", refusal.hint),
+            ("hint:     ", refusal.hint),
         ):
             if fact:
-                out().print(Text(f"  {word}{printable(fact)}"))
+                stdout_console().print(Text(f"  {word}{printable(fact)}"))
         if outcome.next_attempt_at is not None:
-            out().print(Text(f"  again at  {outcome.next_attempt_at:%H:%M:%S} UTC"))
+            stdout_console().print(Text(f"  retry at  {outcome.next_attempt_at:%H:%M:%S} UTC"))
 
 
 PEOPLE = "screenalytics.person_metrics"
 
 
-def rows_told(counts: "dict[str, int]") -> str:
-    """Rows by table, in a few words."""
-    told = (f"{count:,} {name.rpartition('.')[2]}" for name, count in counts.items())
-    return ", ".join(told)
+def rows_text(counts: dict[str, int]) -> str:
+    """Row counts by table."""
+    return ", ".join(f"{count:,} {name.rpartition('.')[2]}" for name, count in counts.items())
 
 
-def _trouble(error: "FilmgateError", seconds: float) -> None:
-    from filmgate.cli.output import printable, talk
+def _print_trouble(error: FilmgateError, seconds: float) -> None:
 
-    talk().print(f"{printable(str(error))} Again in {seconds:.0f} s.", markup=False)
+    stderr_console().print(f"{printable(str(error))} Retrying in {seconds:.0f} s.", markup=False)
 
 
-@app.command("status")
-def status(as_json: AsJson = False) -> None:
-    """What was taken in from elsewhere, what is to come, and what was refused and why."""
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.sync import Sync
-    from filmgate.cli.output import print_json
-
+@app.command("status", epilog=examples("filmgate sync status", "filmgate sync status --wide"))
+def status(wide: Wide = False, as_json: AsJson = False) -> None:
+    """List sources: ingested, waiting and refused runs."""
     answer = Sync(settings.load()).status()
     if as_json:
         print_json(answer)
     else:
-        _show(answer)
+        _print_status(answer, is_wide=wide)
 
 
-def _show(answer: "SyncStatusAnswer") -> None:
-    from filmgate.cli.output import columns, out, printable, talk
-
+def _print_status(answer: SyncStatusAnswer, *, is_wide: bool) -> None:
     if not answer.sources:
-        talk().print("nothing came from elsewhere yet: `filmgate sync --source …`")
+        stderr_console().print("No run was ingested yet. To start: filmgate sync --source PLACE")
         return
-    heads = ("as", "source", "there", "waiting", "again later", "refused", "last (UTC)", "next")
-    table = columns(*heads, right=heads[2:-2])
+    counts = ("ingested", "waiting", "retrying", "refused")
+    times = ("last (UTC)", "next (UTC)") if is_wide else ()
+    rows = []
     for each in answer.sources:
         numbers = (each.taken_in, each.waiting, each.retrying, each.refused)
-        last = f"{each.last_at:%Y-%m-%d %H:%M:%S}" if each.last_at else ""
-        again = f"{each.next_at:%H:%M:%S}" if each.next_at else ""
-        counted = (f"{n:,}" for n in numbers)
-        table.add_row(each.stage, printable(each.source), *counted, last, again)
-    out().print(table)
+        row = [each.stage, *(f"{number:,}" for number in numbers)]
+        if is_wide:
+            row.append(f"{each.last_at:%Y-%m-%d %H:%M:%S}" if each.last_at else "")
+            row.append(f"{each.next_at:%H:%M:%S}" if each.next_at else "")
+        rows.append([*row, escape(printable(each.source))])
+    print_table(("as", *counts, *times, "source"), rows, right=set(counts))
     if answer.refusals:
-        out().print("\nrefused, the latest")
-        table = columns("code", "manifest", "why")
-        for refused in answer.refusals:
-            why = refused.error_details
+        stdout_console().print("\nRefused, the latest first:")
+        refused = []
+        for refusal in answer.refusals:
+            why = refusal.error_details
             got = f": got {why.got}" if why.got else ""
-            place = printable(f"{refused.source}/{refused.manifest_key}")
-            table.add_row(why.code, place, printable(why.message + got))
-        out().print(table)
+            manifest = escape(printable(f"{refusal.source}/{refusal.manifest_key}"))
+            refused.append([why.code, f"{manifest}: {escape(printable(why.message + got))}"])
+        print_table(("code", "manifest and cause"), refused)

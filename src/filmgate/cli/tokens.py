@@ -1,118 +1,129 @@
-"""`filmgate tokens`: who may use the service over HTTP."""
+"""`filmgate tokens`: API tokens and one-time links."""
 
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from filmgate.cli.output import AsJson
-from filmgate.core.access import Scope
+from filmgate.app import settings
+from filmgate.app.access import AccessService
+from filmgate.cli.arguments import AsJson
+from filmgate.cli.output import print_json, print_table, stderr_console
+from filmgate.cli.text import examples
+from filmgate.core.access import Scope, parse_user
 from filmgate.core.errors import UsageError
 
-if TYPE_CHECKING:
-    from filmgate.app.access import Access
-
-app = typer.Typer(help="Who may use the service over HTTP.", no_args_is_help=True)
+app = typer.Typer(help="Create, list and revoke API tokens.", no_args_is_help=True)
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-@app.command("create")
+@app.command("create", epilog=examples("filmgate tokens create lisa --scope operator"))
 def create(
-    user: Annotated[str, typer.Argument(help="Whose it is.")],
+    user: Annotated[str, typer.Argument(metavar="USER", help="Name of the user.")],
     scope: Annotated[
-        Scope, typer.Option(help="viewer asks; operator runs, too; admin may do everything.")
+        Scope,
+        typer.Option(help="viewer can query; operator can also run; admin can do everything."),
     ] = Scope.VIEWER,
-    lasts: Annotated[
-        str, typer.Option("--expires", help="After 30m, 12h, 90d, 2w; or never.")
+    lifetime: Annotated[
+        str,
+        typer.Option(
+            "--expires", metavar="TIME", help="Lifetime: such as 30m, 12h, 90d, 2w; or never."
+        ),
     ] = "90d",
-    note: Annotated[str, typer.Option(help="What it is for.")] = "",
+    note: Annotated[str, typer.Option(metavar="TEXT", help="Purpose of the token.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Make a token. It is shown once: only its digest is kept."""
-    from filmgate.cli.output import print_json, talk
+    """Create a token and print it once.
 
+    Only its digest is stored.
+    """
     access = _access()
-    made = access.create(user, scope, note, _lasts(lasts))
-    access.note_here("tokens create", made.token_id, user=user, scope=scope.value)
+    made = access.create_token(user, scope, note, _parse_lifetime(lifetime))
+    access.record_local_change("tokens create", made.token_id, user=user, scope=scope.value)
     if as_json:
         print_json(made)
         return
-    until = f"until {made.expires_at:%Y-%m-%d %H:%M} UTC" if made.expires_at else "for ever"
-    talk().print(f"{scope.value} token {made.token_id} for {user}, {until}; it is shown this once:")
+    end = f"expires {made.expires_at:%Y-%m-%d %H:%M} UTC" if made.expires_at else "never expires"
+    stderr_console().print(
+        f"Token {made.token_id} of {user} ({scope.value}, {end}). It is printed this once:"
+    )
     typer.echo(made.token)
 
 
-@app.command("list")
+@app.command("list", epilog=examples("filmgate tokens list"))
 def list_tokens(as_json: AsJson = False) -> None:
-    """All tokens, without their secrets."""
-    from rich.markup import escape
-
-    from filmgate.cli.output import columns, out, print_json, talk
-
-    answer = _access().tokens()
+    """List all tokens, without their secrets."""
+    answer = _access().list_tokens()
     if as_json:
         print_json(answer)
         return
     if not answer.tokens:
-        talk().print("no tokens: `filmgate tokens create NAME --scope admin` makes one")
+        stderr_console().print(
+            "No token exists. To create one: filmgate tokens create NAME --scope admin"
+        )
         return
-    table = columns("token", "user", "scope", "expires (UTC)", "last used", "note")
-    for each in answer.tokens:
-        until = f"{each.expires_at:%Y-%m-%d %H:%M}" if each.expires_at else "never"
-        used = f"{each.last_used_at:%Y-%m-%d %H:%M}" if each.last_used_at else "never"
-        ends = "[red]revoked[/]" if each.revoked_at else until
-        table.add_row(each.token_id, each.user, each.scope.value, ends, used, escape(each.note))
-    out().print(table)
+    rows = []
+    for token in answer.tokens:
+        end = f"{token.expires_at:%Y-%m-%d %H:%M}" if token.expires_at else "never"
+        used = f"{token.last_used_at:%Y-%m-%d %H:%M}" if token.last_used_at else "never"
+        state = "[red]revoked[/]" if token.revoked_at else end
+        rows.append(
+            [token.token_id, token.user, token.scope.value, state, used, escape(token.note)]
+        )
+    heads = ("token", "user", "scope", "expires (UTC)", "last used (UTC)", "note")
+    print_table(heads, rows)
 
 
-@app.command("revoke")
+@app.command("revoke", epilog=examples("filmgate tokens revoke k3v9x0a1b2c3"))
 def revoke(
-    token: Annotated[str, typer.Argument(help="Its id, as the list shows it.")],
+    token: Annotated[
+        str, typer.Argument(metavar="TOKEN", help="Token id, as `filmgate tokens list` prints it.")
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """End a token at once, and every session that it began."""
-    from filmgate.cli.output import print_json, talk
-
+    """Revoke a token and end its sessions at once."""
     access = _access()
-    ended = access.revoke(token)
-    access.note_here("tokens revoke", ended.token_id)
+    ended = access.revoke_token(token)
+    access.record_local_change("tokens revoke", ended.token_id)
     if as_json:
         print_json(ended)
     else:
-        talk().print(f"token {ended.token_id} of {ended.user} is revoked")
+        stderr_console().print(f"revoked token {ended.token_id} of {ended.user}")
 
 
-@app.command("link")
+@app.command("link", epilog=examples("filmgate tokens link lisa --scope viewer"))
 def link(
-    user: Annotated[str, typer.Argument(help="Who is let in.")] = "local",
-    scope: Annotated[Scope, typer.Option(help="What they may do.")] = Scope.ADMIN,
-    url: Annotated[str, typer.Option(help="Where the service is.")] = "http://127.0.0.1:8321",
+    user: Annotated[str, typer.Argument(metavar="USER", help="Name of the user.")] = "local",
+    scope: Annotated[Scope, typer.Option(help="Scope of the session.")] = Scope.ADMIN,
+    url: Annotated[
+        str, typer.Option(metavar="URL", help="Address of the service.")
+    ] = "http://127.0.0.1:8321",
 ) -> None:
-    """A link that lets somebody in once, within ten minutes: for a browser, or for curl -X POST,
-    which gets a token."""
-    from filmgate.core.access import parse_user
+    """Print a link that signs a browser in once.
 
+    It is valid for ten minutes. `curl -X POST LINK` gets a token instead of a session.
+    """
     access = _access()
-    code = access.link(parse_user(user), scope)
-    access.note_here("tokens link", user, scope=scope.value)
+    code = access.create_link(parse_user(user), scope)
+    access.record_local_change("tokens link", user, scope=scope.value)
     typer.echo(f"{url.rstrip('/')}/enter?code={code}")
 
 
-def _access() -> "Access":
-    from filmgate.app import settings  # keeps --help quick
-    from filmgate.app.access import Access
-
-    return Access(settings.load())
+def _access() -> AccessService:
+    return AccessService(settings.load())
 
 
-def _lasts(text: str) -> timedelta | None:
+def _parse_lifetime(text: str) -> timedelta | None:
     if text == "never":
         return None
     found = re.fullmatch(r"([1-9][0-9]{0,4})([mhdw])", text)
     if found is None:
         raise UsageError(
-            "this is no time", expected="such as 30m, 12h, 90d, 2w, or never", got=repr(text)
+            "the lifetime is invalid",
+            expected="such as 30m, 12h, 90d, 2w, or never",
+            got=repr(text),
         )
     return timedelta(**{_UNITS[found[2]]: int(found[1])})

@@ -1,4 +1,4 @@
-"""`filmgate worker`: takes jobs that were submitted over HTTP."""
+"""`filmgate worker`: execute jobs that were submitted over HTTP."""
 
 import os
 import signal
@@ -7,40 +7,39 @@ from typing import Annotated
 
 import typer
 
-Concurrency = Annotated[int, typer.Option(min=1, max=64, help="So many jobs at a time.")]
+from filmgate.app import logs, settings
+from filmgate.app.extras import require_service
+from filmgate.cli.output import stderr_console
+from filmgate.cli.text import counted
 
 
 def worker(
-    concurrency: Concurrency = 1,
-    drain: Annotated[
-        bool, typer.Option("--drain", help="Stop when no job is left, instead of waiting.")
-    ] = False,
+    concurrency: Annotated[
+        int, typer.Option(metavar="N", min=1, max=64, help="Execute N jobs at a time.")
+    ] = 1,
+    drain: Annotated[bool, typer.Option("--drain", help="Exit when the queue is empty.")] = False,
     with_parent: Annotated[
-        bool, typer.Option("--with-parent", hidden=True, help="End when standard input does.")
+        bool, typer.Option("--with-parent", hidden=True, help="Exit when standard input ends.")
     ] = False,
 ) -> None:
-    """Take jobs from the queue, each in a process of its own, until stopped.
+    """Execute queued jobs, each in its own process, until stopped.
 
-    Any number of workers, on any number of machines that share the home and the database.
+    Workers may run on any number of machines that share the home and the database.
     """
-    from filmgate.app import logs, settings  # keeps --help quick
-    from filmgate.app.extras import need_service
-    from filmgate.cli.output import talk
-
-    need_service()
-    from filmgate.app.worker import Worker
+    require_service()
+    from filmgate.app.worker import Worker  # procrastinate comes with the extra `service`
 
     logs.configure("INFO")
-    logs.take_in_libraries()
-    many = f"{concurrency} jobs at a time" if concurrency > 1 else "one job at a time"
+    logs.capture_library_warnings()
     if with_parent:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-    working = Worker(settings.load(), concurrency)
-    working.run(lambda: talk().print(f"ready: {many}; Ctrl-C stops"), drain=drain)
+        threading.Thread(target=_stop_with_parent, daemon=True).start()
+    loaded = Worker(settings.load(), concurrency)
+    message = f"Ready: {counted(concurrency, 'jobs')} at a time. Ctrl-C stops."
+    loaded.run(lambda: stderr_console().print(message), drain=drain)
 
 
-def _end_with_parent() -> None:
-    """Stop in order when whoever started this is gone."""
+def _stop_with_parent() -> None:
+    """Shut down when the parent process, which holds our standard input, ends."""
     while os.read(0, 1024):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""A typed client of the service.
+"""A typed client of the HTTP service.
 
     with Client("http://127.0.0.1:8321", token="fg_…") as filmgate:
         video = filmgate.upload("film.mp4")
@@ -7,11 +7,11 @@
             print(event.kind, event.data)
         hit = filmgate.jump(video.asset_id, "scene", from_ms=9000)
 
-Answers are the same values that `filmgate … --json` prints; what the service refuses is raised as
-the same errors that the command line tells (`filmgate.core.errors`).
+Answers are the values that `filmgate … --json` prints. Errors of the service are raised as the same
+classes that the command line reports (`filmgate.core.errors`).
 """
 
 from filmgate.client.client import Client
-from filmgate.client.events import Event
+from filmgate.client.events import ServerEvent
 
-__all__ = ["Client", "Event"]
+__all__ = ["Client", "ServerEvent"]

@@ -1,4 +1,4 @@
-"""The client: a method for each thing that the service does."""
+"""The client: a method for each operation of the service."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -10,8 +10,8 @@ from typing import Any, Self, TypeVar
 import httpx
 from pydantic import BaseModel
 
-from filmgate.client.events import Event, lines_of, read_events
-from filmgate.core.access import read_token
+from filmgate.client.events import ServerEvent, parse_events, split_lines
+from filmgate.core.access import parse_token
 from filmgate.core.answers import (
     ArtifactPage,
     AskAnswer,
@@ -37,36 +37,38 @@ from filmgate.core.runs import (
 )
 from filmgate.core.selection import Selection
 
-A = TypeVar("A", bound=BaseModel)
+Answer = TypeVar("Answer", bound=BaseModel)
 
 TIMEOUT_S = 30.0
 UPLOAD_TIMEOUT_S = 3600.0
 STREAM_TIMEOUT_S = 60.0
-"""The service says that it is still there every fifteen seconds."""
+"""Timeout of a stream; the service sends a keep-alive every 15 seconds."""
 
-TRIES = 4
-"""Of a question, where the service is away for a moment."""
+MAX_ATTEMPTS = 4
+"""Number of attempts of a GET request if the service is unavailable."""
 
-STREAM_TRIES = 7
-"""Of a stream that gives nothing, one after another: half a minute."""
+MAX_STREAM_ATTEMPTS = 7
+"""Number of successive attempts to open a stream; with the pauses between them, half a minute."""
 
 LONGEST_PAUSE_S = 10.0
 POLL_S = 0.5
-NOTHING_MORE = 204
-"""The status of a stream that was followed to its end before."""
+NO_MORE_EVENTS = 204
+"""HTTP status of a stream whose end the client has received before."""
 
 
 class Client:
-    """One service, one token. Not for several threads at once; use one each."""
+    """A client of one service with one token. Not thread-safe; use one client per thread."""
 
     def __init__(
         self, url: str, token: str | None = None, *, transport: httpx.BaseTransport | None = None
     ) -> None:
         token = token.strip() if token is not None else None
-        if token is not None and read_token(token) is None:
-            raise Invalid("this is no token", expected="fg_…, as `filmgate tokens create` tells it")
+        if token is not None and parse_token(token) is None:
+            raise Invalid(
+                "the token is invalid", expected="fg_…, as printed by `filmgate tokens create`"
+            )
         if not url.startswith(("http://", "https://")):
-            raise Invalid("this is no address", expected="http://… or https://…", got=repr(url))
+            raise Invalid("the URL is invalid", expected="http://… or https://…", got=repr(url))
         headers = {"authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(
             base_url=url, headers=headers, timeout=TIMEOUT_S, transport=transport
@@ -84,20 +86,20 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._http.close()
 
     def upload(
         self, video: str | Path, asset_id: str | None = None, file_name: str | None = None
     ) -> UploadAnswer:
-        """Send a video; the same bytes again change nothing."""
+        """Upload a video; idempotent for the same bytes."""
         path = Path(video)
-        asked = {"asset_id": asset_id, "filename": file_name or path.name}
+        params = {"asset_id": asset_id, "filename": file_name or path.name}
         with path.open("rb") as file:
             response = self._send(
                 "POST",
                 "/v1/videos",
-                params=_given(asked),
+                params=_without_none(params),
                 content=file,
                 headers={"content-type": "application/octet-stream"},
                 timeout=UPLOAD_TIMEOUT_S,
@@ -105,36 +107,38 @@ class Client:
         return UploadAnswer.model_validate_json(response.content)
 
     def videos(self) -> Iterator[VideoAnswer]:
-        """Every video, page by page."""
+        """List all videos, one page at a time."""
         for page in self._pages("/v1/videos", {}, VideosAnswer):
             yield from page.videos
 
     def video(self, asset_id: str) -> VideoAnswer:
-        """A video."""
+        """Get a video."""
         return self._get(f"/v1/videos/{asset_id}", {}, VideoAnswer)
 
-    def run(self, pipeline: str, **asked: Any) -> JobAnswer:
-        """Ask for a run, with the fields of `JobRequest`; it is queued when this returns."""
-        request = JobRequest.model_validate(asked)
+    def run(self, pipeline: str, **fields: Any) -> JobAnswer:
+        """Submit a job with the fields of `JobRequest`; it is queued when this returns."""
+        request = JobRequest.model_validate(fields)
         body = request.model_dump_json(exclude_unset=True)
         return self._post(f"/jobs/{pipeline}-run", body, JobAnswer)
 
     def job(self, job_id: int) -> JobAnswer:
-        """How a job stands."""
+        """Get the state of a job."""
         return self._get(f"/jobs/{job_id}", {}, JobAnswer)
 
-    def jobs(self, **asked: Any) -> Iterator[JobAnswer]:
-        """Jobs, the latest first; by `pipeline`, `asset_id`, `submitted_by`, `open`."""
-        for page in self._pages("/jobs", asked, JobsAnswer):
+    def jobs(self, **filters: Any) -> Iterator[JobAnswer]:
+        """List jobs, the latest first. Filters: `pipeline`, `asset_id`, `submitted_by`, `open`."""
+        for page in self._pages("/jobs", filters, JobsAnswer):
             yield from page.jobs
 
     def cancel(self, job_id: int) -> JobAnswer:
-        """Ask a job to stop."""
+        """Request the cancellation of a job."""
         return self._post(f"/jobs/{job_id}/cancel", None, JobAnswer)
 
     def wait(self, job: JobAnswer, timeout_s: float = 3600.0) -> JobAnswer:
-        """Wait until a job is over, on its events, also where the service is away meanwhile;
-        Unavailable where it takes longer."""
+        """Wait for the end of a job by its events, also while the service is unavailable.
+
+        Raises Unavailable after `timeout_s`.
+        """
         deadline = time.monotonic() + timeout_s
         after: str | None = None
         while time.monotonic() < deadline:
@@ -148,18 +152,20 @@ class Client:
                     if time.monotonic() > deadline:
                         break
             time.sleep(POLL_S)
-        raise Unavailable(f"job {job.job_id} is not over yet", expected=f"within {timeout_s:g} s")
+        raise Unavailable(f"job {job.job_id} has not ended", expected=f"its end in {timeout_s:g} s")
 
     def events(
         self, asset_id: str, run_id: str | None = None, after: str | None = None
-    ) -> Iterator[Event]:
-        """A run as it goes, until its end; broken off, it goes on from where it was. Unavailable
-        where the service is away for more than half a minute."""
-        return (each for each in self._followed(asset_id, run_id, after) if each is not None)
+    ) -> Iterator[ServerEvent]:
+        """Yield the events of a run until its end. An interrupted stream is resumed.
 
-    def _followed(
+        Raises Unavailable if the service is unavailable for more than half a minute.
+        """
+        return (event for event in self._follow(asset_id, run_id, after) if event is not None)
+
+    def _follow(
         self, asset_id: str, run_id: str | None, after: str | None
-    ) -> Iterator[Event | None]:
+    ) -> Iterator[ServerEvent | None]:
         failed = 0
         while True:
             try:
@@ -171,74 +177,77 @@ class Client:
                         if event.kind == "end":
                             return
                 if after is not None:
-                    self.status(asset_id, run_id)  # raises where it was ended for that
+                    self.status(asset_id, run_id)  # raises if the stream ended for this reason
             except (httpx.TransportError, Unavailable) as error:
                 failed += 1
-                if failed >= STREAM_TRIES:
-                    raise _away(error) from error
+                if failed >= MAX_STREAM_ATTEMPTS:
+                    raise _unavailable(error) from error
             time.sleep(min(LONGEST_PAUSE_S, POLL_S * 2**failed))
 
     def status(self, asset_id: str, run_id: str | None = None) -> StatusAnswer:
-        """How a run stands."""
+        """Get the status of a run."""
         return self._get(f"/episodes/{asset_id}/status", {"run_id": run_id}, StatusAnswer)
 
     def runs(self, asset_id: str) -> RunsAnswer:
-        """The runs of an asset."""
+        """List the runs of an asset."""
         return self._get(f"/episodes/{asset_id}/runs", {}, RunsAnswer)
 
     def logs(
         self, asset_id: str, stage: str, run_id: str | None = None
     ) -> Iterator[dict[str, Any]]:
-        """What a stage told so far."""
+        """Yield the events in the log of a stage, up to now."""
         cursor: str | None = None
         while True:
-            asked = {"run_id": run_id, "cursor": cursor}
-            page = self._get(f"/episodes/{asset_id}/logs/{stage}", asked, LogsAnswer)
+            params = {"run_id": run_id, "cursor": cursor}
+            page = self._get(f"/episodes/{asset_id}/logs/{stage}", params, LogsAnswer)
             yield from page.events
             if not page.events:
                 return
             cursor = page.next_cursor
 
     def export(self, asset_id: str, run_id: str, to: str | Path) -> Path:
-        """Save a run's report, a PDF."""
+        """Save the PDF report of a run."""
         return self._save(f"/episodes/{asset_id}/runs/{run_id}/export", Path(to))
 
     def media(self, asset_id: str, to: str | Path) -> Path:
-        """Save a video's file."""
+        """Save the file of a video."""
         return self._save(f"/v1/videos/{asset_id}/media", Path(to))
 
-    def jump(self, asset_id: str, kind: str, **asked: Any) -> JumpAnswer:
-        """The next thing of a kind, or the previous one (`direction="prev"`); NotFound where
-        there is none."""
-        return self._get(f"/v1/videos/{asset_id}/jump", {"kind": kind, **asked}, JumpAnswer)
+    def jump(self, asset_id: str, kind: str, **params: Any) -> JumpAnswer:
+        """Find the next artifact of a kind, or the previous one (`direction="prev"`).
 
-    def find(self, asset_id: str, q: str, **asked: Any) -> FindAnswer:
-        """Where words stand in a video."""
-        return self._get(f"/v1/videos/{asset_id}/find", {"q": q, **asked}, FindAnswer)
+        Raises NotFound if there is none.
+        """
+        return self._get(f"/v1/videos/{asset_id}/jump", {"kind": kind, **params}, JumpAnswer)
 
-    def search(self, q: str, **asked: Any) -> SearchAnswer:
-        """Where words stand in all videos."""
-        return self._get("/v1/search", {"q": q, **asked}, SearchAnswer)
+    def find(self, asset_id: str, q: str, **params: Any) -> FindAnswer:
+        """Find words in a video."""
+        return self._get(f"/v1/videos/{asset_id}/find", {"q": q, **params}, FindAnswer)
 
-    def artifacts(self, asset_id: str, **asked: Any) -> Iterator[Envelope | LegacyArtifact]:
-        """Artifacts of a video in order of time, page by page; `type`: one, or a list."""
-        for page in self._pages(f"/v1/videos/{asset_id}/artifacts", asked, ArtifactPage):
+    def search(self, q: str, **params: Any) -> SearchAnswer:
+        """Find words in all videos."""
+        return self._get("/v1/search", {"q": q, **params}, SearchAnswer)
+
+    def artifacts(self, asset_id: str, **params: Any) -> Iterator[Envelope | LegacyArtifact]:
+        """List the artifacts of a video sorted by time, one page at a time. `type` is a type or a
+        list of types."""
+        for page in self._pages(f"/v1/videos/{asset_id}/artifacts", params, ArtifactPage):
             yield from page.artifacts
 
-    def screentime(self, asset_id: str, **asked: Any) -> ScreentimeAnswer:
-        """How long everybody is on screen."""
-        return self._get(f"/v1/videos/{asset_id}/screentime", asked, ScreentimeAnswer)
+    def screentime(self, asset_id: str, **params: Any) -> ScreentimeAnswer:
+        """Get the screen time of all people."""
+        return self._get(f"/v1/videos/{asset_id}/screentime", params, ScreentimeAnswer)
 
     def profiles(self, asset_id: str) -> ProfilesAnswer:
-        """Under which profiles a video was looked at."""
+        """List the profiles of the runs of a video."""
         return self._get(f"/v1/videos/{asset_id}/profiles", {}, ProfilesAnswer)
 
     def selections(self, asset_id: str) -> SnapshotAnswer:
-        """What a video is served from."""
+        """Get the selections of a video: from which run each artifact type is served."""
         return self._get(f"/v1/videos/{asset_id}/selections", {}, SnapshotAnswer)
 
     def select(self, asset_id: str, artifact_type: str, selection: Selection) -> SnapshotAnswer:
-        """Choose what a type is served from."""
+        """Set the selection of an artifact type."""
         response = self._send(
             "PUT",
             f"/v1/videos/{asset_id}/selections/{artifact_type}",
@@ -248,29 +257,30 @@ class Client:
         return SnapshotAnswer.model_validate_json(response.content)
 
     def provenance(self, artifact_id: str) -> ProvenanceAnswer:
-        """Where an artifact comes from."""
+        """Get the provenance of an artifact."""
         return self._get(f"/v1/artifacts/{artifact_id}/provenance", {}, ProvenanceAnswer)
 
     def people(self) -> PeopleAnswer:
-        """Everybody who is known."""
+        """List the known people."""
         return self._get("/v1/people", {}, PeopleAnswer)
 
-    def ask(self, q: str, **asked: Any) -> AskAnswer:
-        """The passages of rulebooks that answer a question."""
-        return self._get("/v1/rulebooks/ask", {"q": q, **asked}, AskAnswer)
+    def ask(self, q: str, **params: Any) -> AskAnswer:
+        """Find the passages of rulebooks that answer a question."""
+        return self._get("/v1/rulebooks/ask", {"q": q, **params}, AskAnswer)
 
-    def _get(self, path: str, asked: Mapping[str, Any], kind: type[A]) -> A:
-        return kind.model_validate_json(self._send("GET", path, params=_given(asked)).content)
+    def _get(self, path: str, params: Mapping[str, Any], model: type[Answer]) -> Answer:
+        response = self._send("GET", path, params=_without_none(params))
+        return model.model_validate_json(response.content)
 
-    def _post(self, path: str, body: str | None, kind: type[A]) -> A:
+    def _post(self, path: str, body: str | None, model: type[Answer]) -> Answer:
         headers = {"content-type": "application/json"}
         response = self._send("POST", path, content=body, headers=headers)
-        return kind.model_validate_json(response.content)
+        return model.model_validate_json(response.content)
 
-    def _pages(self, path: str, asked: Mapping[str, Any], kind: type[A]) -> Iterator[A]:
+    def _pages(self, path: str, params: Mapping[str, Any], model: type[Answer]) -> Iterator[Answer]:
         cursor: str | None = None
         while True:
-            page = self._get(path, {**asked, "cursor": cursor}, kind)
+            page = self._get(path, {**params, "cursor": cursor}, model)
             yield page
             cursor = getattr(page, "next_cursor", None)
             if cursor is None:
@@ -278,101 +288,101 @@ class Client:
 
     def _stream(
         self, asset_id: str, run_id: str | None, after: str | None
-    ) -> Iterator[Event | None]:
+    ) -> Iterator[ServerEvent | None]:
         path = f"/episodes/{asset_id}/events"
         headers = {"last-event-id": after} if after else {}
         with self._http.stream(
             "GET",
             path,
-            params=_given({"run_id": run_id}),
+            params=_without_none({"run_id": run_id}),
             headers=headers,
             timeout=STREAM_TIMEOUT_S,
         ) as response:
             if response.is_error:
                 response.read()
-                raise _refusal(response)
-            if response.status_code == NOTHING_MORE:
-                yield Event(kind="end", data={}, event_id=after)
+                raise _parse_error(response)
+            if response.status_code == NO_MORE_EVENTS:
+                yield ServerEvent(kind="end", data={}, event_id=after)
                 return
-            yield from read_events(lines_of(response.iter_bytes()))
+            yield from parse_events(split_lines(response.iter_bytes()))
 
     def _save(self, path: str, to: Path) -> Path:
-        """Download beside its place, then give it its name: never half a file."""
+        """Download to a temporary file, then rename it, so that `to` is never incomplete."""
         draft = to.with_name(f".{to.name}.part")
         try:
             with self._http.stream("GET", path, timeout=UPLOAD_TIMEOUT_S) as response:
                 if response.is_error:
                     response.read()
-                    raise _refusal(response)
+                    raise _parse_error(response)
                 with draft.open("wb") as file:
-                    for piece in response.iter_bytes():
-                        file.write(piece)
+                    for block in response.iter_bytes():
+                        file.write(block)
             draft.replace(to)
         except httpx.TransportError as error:
-            raise _away(error) from error
+            raise _unavailable(error) from error
         finally:
             draft.unlink(missing_ok=True)
         return to
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Ask; where that changes nothing, again after a while where the service is away."""
-        tries = TRIES if method == "GET" else 1
-        for number in range(1, tries + 1):
+        """Send a request. GET requests are retried while the service is unavailable."""
+        max_attempts = MAX_ATTEMPTS if method == "GET" else 1
+        for attempt in range(1, max_attempts + 1):
             try:
                 response = self._http.request(method, path, **options)
             except httpx.TransportError as error:
-                if number == tries:
-                    raise _away(error) from error
-                time.sleep(POLL_S * number)
+                if attempt == max_attempts:
+                    raise _unavailable(error) from error
+                time.sleep(POLL_S * attempt)
                 continue
             if response.is_success:
                 return response
-            refusal = _refusal(response)
-            if not isinstance(refusal, Unavailable) or number == tries:
+            refusal = _parse_error(response)
+            if not isinstance(refusal, Unavailable) or attempt == max_attempts:
                 raise refusal
             after = response.headers.get("retry-after", "1")
             pause_s = float(after) if after.isdigit() else 1.0
             time.sleep(min(LONGEST_PAUSE_S, pause_s))
-        raise AssertionError("a loop of at least one round ended without an answer")
+        raise AssertionError("the loop returns or raises in its last iteration")
 
 
-def _given(asked: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in asked.items() if value is not None}
+def _without_none(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if value is not None}
 
 
-def _away(error: Exception) -> Unavailable:
+def _unavailable(error: Exception) -> Unavailable:
     if isinstance(error, Unavailable):
         return error
     return Unavailable(
-        "the service does not answer",
+        "the service is unavailable",
         got=str(error) or type(error).__name__,
-        hint="`filmgate serve` starts it",
+        hint="Start it with `filmgate serve`",
     )
 
 
-def _refusal(response: httpx.Response) -> FilmgateError:
-    """The error that the service told, as the kind that it was there."""
+def _parse_error(response: httpx.Response) -> FilmgateError:
+    """Return the error in a response, as an instance of its class in the service."""
     try:
-        told = response.json()
-        code, details = str(told["error"]), dict(told["details"])
-        message = str(told["message"])
+        body = response.json()
+        code, details = str(body["error"]), dict(body["details"])
+        message = str(body["message"])
     except (ValueError, KeyError, TypeError):
         return Unavailable(
-            f"this is no answer of Filmgate: HTTP {response.status_code}",
+            f"HTTP {response.status_code} is not an answer of Filmgate",
             got=response.text[:200],
-            hint="Is the address right?",
+            hint="Check the URL",
         )
-    kind = _KINDS.get(code, FilmgateError)
-    plain = {name: details.pop(name, None) for name in ("expected", "got", "hint")}
-    short = message.removesuffix(str(FilmgateError("", **plain)))
-    return kind(short, **plain, **details)
+    error_class = _ERROR_CLASSES.get(code, FilmgateError)
+    parts = {name: details.pop(name, None) for name in ("expected", "got", "hint")}
+    short = message.removesuffix(str(FilmgateError("", **parts)))
+    return error_class(short, **parts, **details)
 
 
-def _kinds(kind: type[FilmgateError]) -> dict[str, type[FilmgateError]]:
-    found = {kind.code: kind} if "code" in vars(kind) else {}
-    for each in kind.__subclasses__():
-        found |= _kinds(each)
+def _classes_by_code(base: type[FilmgateError]) -> dict[str, type[FilmgateError]]:
+    found = {base.code: base} if "code" in vars(base) else {}
+    for subclass in base.__subclasses__():
+        found |= _classes_by_code(subclass)
     return found
 
 
-_KINDS = _kinds(FilmgateError)
+_ERROR_CLASSES = _classes_by_code(FilmgateError)

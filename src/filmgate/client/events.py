@@ -1,4 +1,4 @@
-"""Server-sent events, as they are read off a response (WHATWG HTML, 9.2.6)."""
+"""Parse the server-sent events of a response (WHATWG HTML, 9.2.6)."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -7,35 +7,35 @@ from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
-class Event:
-    """Something that happened to a run."""
+class ServerEvent:
+    """An event of a run."""
 
     kind: str
-    """`log`: a line of its logs; `status`: it stands otherwise; `progress`: how far stages are;
-    `end`: it is over."""
+    """`log`: a line of a log; `status`: a change of the run's status; `progress`: the progress of
+    its stages; `end`: the run has ended."""
     data: dict[str, Any]
     event_id: str | None
-    """Where one stands in its logs after this; where to go on from."""
+    """Position in the logs after this event, from which the stream can be resumed."""
 
 
-def lines_of(pieces: Iterable[bytes]) -> Iterator[str]:
-    """The lines of a stream, which end where the standard says, and at no other sign."""
+def split_lines(blocks: Iterable[bytes]) -> Iterator[str]:
+    """Yield the lines of a stream, which end with LF or CRLF only."""
     rest = b""
-    for piece in pieces:
-        *whole, rest = (rest + piece).split(b"\n")
-        for line in whole:
+    for block in blocks:
+        *lines, rest = (rest + block).split(b"\n")
+        for line in lines:
             yield line.removesuffix(b"\r").decode("utf-8", "replace")
 
 
-def read_events(lines: Iterable[str]) -> Iterator[Event | None]:
-    """The events in the lines of a stream; None where it only says that it is still there."""
+def parse_events(lines: Iterable[str]) -> Iterator[ServerEvent | None]:
+    """Yield the events in the lines of a stream, and None for each keep-alive comment."""
     kind, data, event_id = "message", list[str](), None
     for line in lines:
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if line == "":
             if data:
-                yield Event(kind=kind, data=json.loads("\n".join(data)), event_id=event_id)
+                yield ServerEvent(kind=kind, data=json.loads("\n".join(data)), event_id=event_id)
             kind, data = "message", []
         elif name == "event":
             kind = value

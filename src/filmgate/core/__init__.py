@@ -1,1 +1,1 @@
-"""Core decides: runs, stages, gates, manifests, envelopes and contracts as pure values."""
+"""Domain model without IO: runs, stages, gates, manifests, envelopes, contracts and ports."""

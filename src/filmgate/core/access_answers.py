@@ -1,9 +1,9 @@
-"""What is told of tokens, of callers, and of changes."""
+"""Response models for tokens, callers and the audit log."""
 
 from datetime import datetime
 from typing import Any
 
-from filmgate.core.access import Scope, Way
+from filmgate.core.access import AuthMethod, Scope
 from filmgate.core.answers import Answer
 
 
@@ -18,50 +18,50 @@ class TokenAnswer(Answer):
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
-    """To about a minute."""
+    """Accurate to about one minute."""
 
 
 class NewTokenAnswer(TokenAnswer):
-    """A token as it is told once, to whoever made it."""
+    """A new token with its secret, which is shown only once."""
 
     token: str
 
 
 class TokensAnswer(Answer):
-    """All tokens, the newest first."""
+    """All tokens, newest first."""
 
     tokens: tuple[TokenAnswer, ...]
 
 
 class WhoAnswer(Answer):
-    """Who asks, as the service knows them."""
+    """The authenticated caller."""
 
     user: str
     scope: Scope
-    way: Way
+    way: AuthMethod
     csrf: str | None
-    """Of a session: send it as `X-CSRF-Token` with every change."""
+    """CSRF token of a session, to be sent as `X-CSRF-Token` with every change; None without one."""
 
 
 class AuditEntry(Answer):
-    """A change, and who made it."""
+    """A change and the user who made it."""
 
     audit_id: int
     at: datetime
     user: str | None
-    """None where nobody was known."""
+    """None if the caller was not authenticated."""
     token_id: str | None
     action: str
     target: str
     status: int
-    """How it ended, as HTTP calls it."""
+    """HTTP status of the response."""
     request_id: str
     address: str
     details: dict[str, Any]
 
 
 class AuditAnswer(Answer):
-    """Changes, the latest first."""
+    """A page of changes, latest first."""
 
     entries: tuple[AuditEntry, ...]
     next_cursor: str | None

@@ -1,4 +1,4 @@
-"""The shape of answers from what was ingested, on the command line and over HTTP alike."""
+"""Response models of the command line and of HTTP for ingested data."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,32 +10,32 @@ from filmgate.core.envelope import Envelope, LegacyArtifact
 from filmgate.core.intake import Refusal
 from filmgate.core.jump_filters import JumpFilters
 from filmgate.core.questions import Direction, JumpKind, TextSource
-from filmgate.core.rulebook import Span
+from filmgate.core.rulebook import PageSpan
 from filmgate.core.screentime import Likeness
 from filmgate.core.selection import Selection
 
 
 class DataSource(StrEnum):
-    """Where an answer comes from."""
+    """Origin of a response's data."""
 
     ARTIFACT = "artifact"
-    """From runs: every envelope is whole."""
+    """Runs; every artifact has a complete envelope."""
     LEGACY = "legacy"
-    """From what an older product left; nobody knows how it was made."""
+    """Results of an older product, without provenance."""
 
 
 class Answer(BaseModel):
-    """Frozen, and nothing in it undeclared."""
+    """Base of response models: frozen, without undeclared fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class AssetAnswer(Answer):
-    """What is said of one asset."""
+    """Base of responses about one asset."""
 
     asset_id: str
     runs: dict[str, str]
-    """Which run the answer was served from, by artifact type: a snapshot that can be pinned."""
+    """Run from which the response was served, by artifact type; these runs can be pinned."""
     data_source: DataSource = DataSource.ARTIFACT
 
 
@@ -50,17 +50,17 @@ class JumpAnswer(AssetAnswer):
 
 
 class Hit(Answer):
-    """Something said or shown that matches."""
+    """A matching artifact of a text query."""
 
     artifact: Envelope | LegacyArtifact
     snippet: str
-    """The matching part of its text."""
+    """Matching part of the artifact's text."""
     highlights: tuple[tuple[int, int], ...]
     """[start, end) of every match in the snippet, in characters."""
 
 
 class FindAnswer(AssetAnswer):
-    """What matches, in order of time as seen from where one stands."""
+    """Matches of a text query in one asset, in order of time from `from_ms` in `direction`."""
 
     query: str
     source: TextSource
@@ -68,30 +68,31 @@ class FindAnswer(AssetAnswer):
     from_ms: int | None
     hits: tuple[Hit, ...]
     next_cursor: str | None
-    """Where the next page begins; None where this is all."""
+    """Cursor of the next page; None on the last page."""
 
 
 class SearchAnswer(Answer):
-    """What matches in all videos, those that came last first; in each, in order of time."""
+    """Matches of a text query in all videos, newest video first; in each, in order of time."""
 
     query: str
     source: TextSource
     hits: tuple[Hit, ...]
-    """A few of each video; each names its run. Only what is served by default is searched."""
+    """A few matches of each video; each names its run. Only artifacts that are served by default
+    are searched."""
     next_cursor: str | None
-    """There may be more where it is given, also after a page with fewer hits than were asked
-    for: only so many videos are looked through for a page."""
+    """Cursor of the next page; None on the last page. A page before it may have fewer hits than
+    the limit, because a page covers a limited number of videos."""
 
 
 class ArtifactPage(AssetAnswer):
-    """Artifacts in order of time, a page of them."""
+    """A page of artifacts, in order of time."""
 
     artifacts: tuple[Envelope | LegacyArtifact, ...]
     next_cursor: str | None
 
 
 class ServedType(Answer):
-    """From where a type of artifact is served."""
+    """The run from which an artifact type is served."""
 
     run_id: str
     producer: str
@@ -99,23 +100,23 @@ class ServedType(Answer):
     finished_at: datetime
     manifest_sha256: str | None
     ordinal: int | None
-    """The only artifact that is served, where one was pinned."""
+    """Ordinal of the only served artifact; None if all artifacts of the run are served."""
     selection: Selection
-    """The stored choice; `default` where nobody chose."""
+    """Stored selection policy; `default` if none is stored."""
 
 
 class SnapshotAnswer(AssetAnswer):
-    """What an asset is served from, type by type."""
+    """The runs from which an asset is served, by artifact type."""
 
     served: dict[str, ServedType]
     unserved: dict[str, Selection]
-    """Types with a stored choice that no completed run fulfils."""
+    """Types with a stored selection policy that no completed run matches."""
     data_sources: tuple[DataSource, ...]
-    """What the asset has."""
+    """Data sources that the asset has."""
 
 
 class ProfileEntry(Answer):
-    """The runs of one model profile that have a type."""
+    """The runs of one model profile with artifacts of a type."""
 
     artifact_type: str
     model_profile: str
@@ -123,20 +124,20 @@ class ProfileEntry(Answer):
     latest_run_id: str
     finished_at: datetime
     artifacts: int
-    """In the latest of them."""
+    """Number of artifacts in the latest run."""
     is_served: bool
-    """Whether the type is served by default from one of them."""
+    """Whether the type is served by default from one of these runs."""
 
 
 class ProfilesAnswer(Answer):
-    """Under which profiles an asset was looked at, type by type."""
+    """The model profiles with which an asset was processed, by artifact type."""
 
     asset_id: str
     profiles: tuple[ProfileEntry, ...]
 
 
 class ChainLink(Answer):
-    """A stage that the artifact stands on, with the record that committed it."""
+    """A stage that the artifact depends on, with the record that committed it."""
 
     stage: str
     attempt: int
@@ -147,37 +148,37 @@ class ChainLink(Answer):
     weights_sha256: str | None
     ended_at: datetime | None
     stands_on: tuple[str, ...]
-    """Stages, as its record names theirs."""
+    """Stages in the lineage of the record."""
 
 
 class ProvenanceAnswer(Answer):
-    """Where an artifact comes from, all the way to the input."""
+    """The provenance of an artifact, back to the input."""
 
     artifact: Envelope
     stage: str | None
-    """None where no stage made it."""
+    """Stage that made the artifact; None if no stage did."""
     path: str | None
-    """Its file, in the run's folder."""
+    """Path of the artifact's file, relative to the run's folder."""
     file_sha256: str | None
     weights_sha256: str | None
     config: dict[str, Any]
-    """Of its stage."""
+    """Settings of the stage."""
     pipeline: str
     run_status: str
     is_served: bool
-    """Whether its type is served by default from its run."""
+    """Whether the artifact's type is served by default from its run."""
     asset_uri: str
     source_sha_map: dict[str, str]
     manifest_sha256: str | None
     chain: tuple[ChainLink, ...]
-    """Its own stage first, then all that it stands on, near before far."""
+    """The artifact's stage, then the stages that it depends on, direct ones first."""
 
 
 class Receipt(Answer):
-    """What taking in a manifest did."""
+    """The result of ingesting a manifest."""
 
     stage: str
-    """Who took it in: `ingest` for whole runs, `sync_screenalytics` for what a product reads."""
+    """Consumer: `ingest` for whole runs, `sync_screenalytics` for the data that a product reads."""
     producer: str
     asset_id: str
     run_id: str
@@ -185,15 +186,15 @@ class Receipt(Answer):
     status: str
     """`completed`, `failed`, `incomplete` or `running`; only a completed run has artifacts."""
     artifacts: dict[str, int]
-    """How many of each type are in the database now."""
+    """Number of artifacts in the database now, by type."""
     counts: dict[str, int]
-    """Rows that were made, by table."""
+    """Number of rows made, by table."""
     is_replay: bool
-    """Whether the same manifest was taken in before, and nothing changed."""
+    """Whether the same manifest was ingested before, so that nothing changed."""
 
 
 class ReceiptEntry(Answer):
-    """What was taken in once: when, from which bytes, into how many rows."""
+    """A stored receipt: when a manifest was ingested, from which bytes, into how many rows."""
 
     stage: str
     producer: str
@@ -202,115 +203,118 @@ class ReceiptEntry(Answer):
     manifest_sha256: str
     schema_version: int
     source: str
-    """The address of the store, or of the run's folder."""
+    """Address of the store, or of the run's folder."""
     manifest_key: str
     status: str
     artifacts: dict[str, int]
-    """By type."""
+    """Number of artifacts, by type."""
     counts: dict[str, int]
-    """Rows that were made, by table."""
+    """Number of rows made, by table."""
     files: dict[str, str]
-    """Files whose records became rows, with their sha256."""
+    """SHA-256 of the files whose records became rows, by file."""
     received_at: datetime
     is_current: bool
-    """Whether the rows are still these, not those of a later revision of the run."""
+    """Whether the rows in the database are of this receipt, not of a later revision of the run."""
 
 
 class RefusalEntry(Answer):
-    """A manifest that was not taken in, and why."""
+    """A manifest that was not ingested, and why."""
 
     stage: str
     source: str
     manifest_key: str
     asset_id: str | None
-    """None where the manifest could not be read."""
+    """None if the manifest could not be read."""
     run_id: str | None
     manifest_sha256: str | None
     attempt: int
     next_attempt_at: datetime | None
-    """None where it is not tried again by itself."""
+    """Time of the next automatic attempt; None if there is none."""
     ended_at: datetime
     error_details: Refusal
 
 
 class ReceiptsAnswer(Answer):
-    """What came of a run here."""
+    """The receipts and refusals of a run in this database."""
 
     receipts: tuple[ReceiptEntry, ...]
-    """The latest first."""
+    """Receipts, latest first."""
     refusals: tuple[RefusalEntry, ...]
 
 
 class SyncedSource(Answer):
-    """How far one consumer is with what one store holds."""
+    """The progress of one consumer with the manifests of one store."""
 
     stage: str
     source: str
     taken_in: int
+    """Number of ingested manifests."""
     waiting: int
+    """Number of pending manifests."""
     retrying: int
-    """Refused for now; tried again by itself."""
+    """Number of refused manifests that are retried automatically."""
     refused: int
+    """Number of refused manifests that are not retried."""
     last_at: datetime | None
     next_at: datetime | None
-    """When the first of those is tried again."""
+    """Time of the next retry."""
 
 
 class SyncStatusAnswer(Answer):
-    """What was taken in from elsewhere, what is to come, and what was refused."""
+    """The state of synchronisation with other installations."""
 
     sources: tuple[SyncedSource, ...]
     refusals: tuple[RefusalEntry, ...]
-    """The latest first, some of them."""
+    """The latest refusals, latest first."""
     latest: tuple[ReceiptEntry, ...]
-    """The last receipts."""
+    """The latest receipts."""
 
 
 class PublishedAnswer(Answer):
-    """A run that lies whole in a store."""
+    """A completely published run."""
 
     producer: str
     asset_id: str
     run_id: str
     source: str
-    """The store's address."""
+    """Address of the store."""
     manifest_key: str
     manifest_sha256: str
     files: int
-    """Objects of the run, its manifest included."""
+    """Number of objects of the run, including its manifest."""
     size_bytes: int
     uploaded: int
-    """How many of them were made now; the others lay there already."""
+    """Number of objects created now; the others existed already."""
     is_announced: bool
-    """Whether an outbox tells of it."""
+    """Whether the run was announced in an outbox."""
 
 
 class SyncOutcome(Answer):
-    """What came of one manifest."""
+    """The outcome of one manifest."""
 
     source: str
     manifest_key: str
     receipt: Receipt | None
     refusal: Refusal | None
     next_attempt_at: datetime | None
-    """When it is tried again; None where that is no use."""
+    """Time of the next attempt; None if there is none."""
 
 
 class SyncAnswer(Answer):
-    """What one pass over a source did."""
+    """The outcome of one pass over a source."""
 
     stage: str
     source: str
     noticed: int
-    """Manifests that were not known before."""
+    """Number of newly found manifests."""
     known: int
-    """Manifests that were ever seen there."""
+    """Number of manifests ever found in the source."""
     outcomes: tuple[SyncOutcome, ...]
     is_dry_run: bool
 
 
 class LegacyReceipt(Answer):
-    """What taking in an older product's results did."""
+    """The result of importing an older product's results."""
 
     asset_id: str
     artifact_type: str
@@ -319,17 +323,17 @@ class LegacyReceipt(Answer):
 
 
 class NamedCluster(Answer):
-    """A cluster that somebody named after a person."""
+    """A face cluster that was named after a person."""
 
     asset_id: str
     run_id: str
     cluster_id: str
     model: str
-    """Whose vectors it is known by."""
+    """Model of the cluster's embeddings."""
 
 
 class PersonAnswer(Answer):
-    """Somebody known across runs."""
+    """A person who is known across runs."""
 
     person_id: str
     name: str
@@ -337,20 +341,20 @@ class PersonAnswer(Answer):
 
 
 class PeopleAnswer(Answer):
-    """Everybody who is known."""
+    """All known people."""
 
     people: tuple[PersonAnswer, ...]
 
 
 class PersonTimeAnswer(Answer):
-    """One person's screen time; what was not measured is None."""
+    """One person's screen time; None for values that were not measured."""
 
     identity_id: str
-    """The cluster: what `jump --cluster` asks for."""
+    """Face cluster, as used by `jump --cluster`."""
     person_id: str | None
     name: str | None
     is_named: bool
-    """Whether the name was given by hand in this run, not recognised."""
+    """Whether the name was given by hand in this run; otherwise it was recognised."""
     onscreen_ms: int
     face_visible_ms: int
     body_only_ms: int
@@ -363,17 +367,17 @@ class PersonTimeAnswer(Answer):
     share: float
     is_singleton: bool
     unsure: tuple[Likeness, ...]
-    """Known people that it may be."""
+    """Known people who resemble the person."""
 
 
 class ScreentimeAnswer(AssetAnswer):
-    """Everybody in a video, the longest on screen first."""
+    """The screen time of all people in a video, by falling screen time."""
 
     people: tuple[PersonTimeAnswer, ...]
 
 
 class Related(Answer):
-    """Something that hangs together with what was asked for, and where that is written."""
+    """A subject that is related to the subject of the question, and the source of the relation."""
 
     name: str
     kind: str
@@ -384,24 +388,24 @@ class Related(Answer):
 
 
 class Citation(Answer):
-    """A passage of a book, and all that is needed to find it again on paper."""
+    """A passage of a book with its position in the file and on paper."""
 
     book: str
     title: str
-    """Of the book."""
+    """Title of the book."""
     format: str
     pdf_page: int
-    """Of the file, from 1."""
+    """Page number in the file, from 1."""
     printed_page: str | None
-    """As it stands on the page; None where it has no number."""
+    """Printed page number; None if the page has none."""
     section: tuple[str, ...]
-    """The titles around it, the outermost first."""
+    """Titles of the enclosing sections, outermost first."""
     kind: str
     text: str
-    span: tuple[Span, ...]
+    span: tuple[PageSpan, ...]
     score: float
     how: str
-    """By what it was found: a title, words, a table's row, an edge of the graph, likeness."""
+    """How the passage was found: title, words, table row, edge of the graph, or similarity."""
     chunk_id: str
     related: tuple[Related, ...] = ()
     attribution: str | None
@@ -409,7 +413,7 @@ class Citation(Answer):
 
 
 class AskAnswer(Answer):
-    """The passages that answer a question, best first."""
+    """Passages that answer a question, best first."""
 
     question: str
     env: str
@@ -417,7 +421,7 @@ class AskAnswer(Answer):
 
 
 class BookAnswer(Answer):
-    """A book that can be asked."""
+    """A book in the corpus."""
 
     book: str
     env: str
@@ -433,21 +437,23 @@ class BookAnswer(Answer):
 
 
 class BooksAnswer(Answer):
-    """Every book that can be asked."""
+    """All books in the corpus."""
 
     books: tuple[BookAnswer, ...]
 
 
 class CheckCount(Answer):
-    """What a check said of the sessions of a quality manifest."""
+    """The results of one check on the sessions of a quality manifest."""
 
     name: str
     flagged: int
+    """Number of sessions that the check flagged."""
     judged: int
+    """Number of sessions that the check could judge."""
 
 
 class FailureCount(Answer):
-    """Items of a quality manifest that failed in one way."""
+    """The items of a quality manifest that failed with one code."""
 
     code: str
     count: int
@@ -455,14 +461,14 @@ class FailureCount(Answer):
 
 
 class QualityReportAnswer(Answer):
-    """`filmgate gameplay report`: what the page tells, and where it is."""
+    """The output of `filmgate gameplay report`: the page's numbers and path."""
 
     page: str
     sessions: int
     clean: int
-    """Those that no check flagged."""
+    """Number of sessions that no check flagged."""
     failed: int
     without_frames: int
-    """Flagged sessions that are shown without frames, since their `.pt` files cannot be read."""
+    """Number of flagged sessions shown without frames because their `.pt` files cannot be read."""
     checks: tuple[CheckCount, ...]
     failures: tuple[FailureCount, ...]

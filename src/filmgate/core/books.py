@@ -1,4 +1,4 @@
-"""A book as a reader gives it: what is known of it, and its pages, line by line."""
+"""A book as read from its file: its facts, and its pages line by line."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in points from the top left of the page."""
 
 PageNumber = Annotated[int, Field(ge=1, le=1_000_000)]
-"""Of the file, from 1; for a book without pages, of its documents."""
+"""Number of a page in the file, from 1; for a book without pages, of a document in it."""
 
 
 class BookFormat(StrEnum):
-    """What kind of file a book is."""
+    """File format of a book."""
 
     PDF = "pdf"
     EPUB = "epub"
@@ -28,7 +28,7 @@ class BookFormat(StrEnum):
     TEXT = "text"
 
 
-SUFFIXES = {
+FORMATS_BY_SUFFIX = {
     ".pdf": BookFormat.PDF,
     ".epub": BookFormat.EPUB,
     ".html": BookFormat.HTML,
@@ -38,67 +38,69 @@ SUFFIXES = {
     ".markdown": BookFormat.MARKDOWN,
     ".txt": BookFormat.TEXT,
 }
-"""By the ends of their names."""
+"""Format of a book by the suffix of its file name."""
 
 
 class Role(StrEnum):
-    """What a line is for."""
+    """Role of a line in the book."""
 
     TEXT = "text"
     HEADING = "heading"
     ITEM = "item"
+    """Item of a list."""
     ROW = "row"
+    """Row of a table."""
     HEAD = "head"
-    """Of a table."""
-    FURNITURE = "furniture"
-    """A page header or footer, or a page number."""
+    """Header row of a table."""
+    PAGE_HEADER = "furniture"
+    """Page header, page footer or page number."""
     FRONT_MATTER = "front_matter"
-    """Settings in front of a text, for the program that makes a page of it."""
+    """Settings before the text, for the program that renders it."""
 
 
-LEFT_OUT = frozenset({Role.FURNITURE, Role.FRONT_MATTER})
-"""Roles of lines that are no text of the book; they are accounted for, and in no chunk."""
+NON_TEXT_ROLES = frozenset({Role.PAGE_HEADER, Role.FRONT_MATTER})
+"""Roles of lines outside the book's text. They are in no chunk, but in the coverage file."""
 
 
 class Line(NamedTuple):
     """A line of a page, or a block of a book without pages."""
 
     start: int
-    """Where it starts in the page's text, in characters as the reader counts them."""
+    """Offset of the line in the page's text, in characters as the reader counts them."""
     text: str
-    """As the reader gives it."""
+    """Unchanged text from the reader."""
     box: Box | None = None
     size: float | None = None
-    """Of its letters, in points."""
+    """Font size, in points."""
     font: str | None = None
     role: Role = Role.TEXT
     level: int | None = None
-    """Of a heading, from 1, where the file says it."""
+    """Level of a heading, from 1; None if the file does not give it."""
 
     @property
     def end(self) -> int:
-        """The place behind its last character."""
+        """Offset of the end of the line in the page's text, in characters."""
         return self.start + len(self.text)
 
 
 class OutlineEntry(Record):
-    """A line of a file's own table of contents."""
+    """An entry of the table of contents (outline) embedded in a file."""
 
     level: Annotated[int, Field(ge=0)]
     title: str
     page: PageNumber | None
-    """None where it leads nowhere."""
+    """Target page; None without one."""
 
 
 class Remark(Record):
-    """Something that whoever reads on should know."""
+    """A note on a book for its later readers."""
 
     code: str
     message: str
 
 
 class BookFacts(Record):
-    """What a file says of itself."""
+    """Facts about a book from its file."""
 
     format: BookFormat
     pages: Annotated[int, Field(ge=0)]
@@ -108,23 +110,23 @@ class BookFacts(Record):
 
 
 class Page(Record):
-    """A page, with its lines in the order in which the file gives them."""
+    """A page with its lines, in file order."""
 
     page: PageNumber
     label: str | None = None
-    """Its printed number, where it has one."""
+    """Printed page number; None without one."""
     size: tuple[float, float] | None = None
-    """Width and height in points."""
+    """Width and height, in points."""
     lines: tuple[Line, ...] = ()
     is_image: bool = False
-    """Whether it is a picture, with no more than a stamp of text on it."""
+    """Whether the page is an image, with at most a stamp of text."""
     is_ocr: bool = False
-    """Whether its lines were read off a picture."""
+    """Whether the lines were recognised in an image."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Book:
-    """A book that was opened."""
+    """An open book."""
 
     producer: Producer
     facts: BookFacts
@@ -132,5 +134,6 @@ class Book:
 
 
 BookReader = Callable[[Path], Book]
-"""Opens a book. It raises Invalid, also while pages are taken, where a file is broken, locked,
-hostile or not what its name says; it never gives an empty book for one it cannot read."""
+"""Opens a book. Raises Invalid, also during iteration over pages, if a file is broken, locked,
+hostile or of another format than its name says. Never returns an empty book for an unreadable
+file."""

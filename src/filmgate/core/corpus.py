@@ -1,4 +1,4 @@
-"""Books on their way into the corpus, with the words that they are found by."""
+"""Books to be ingested into the corpus, with their words for full-text search."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import NamedTuple
 from filmgate.core.rulebook import Chunk, Edge, Edition, Embedding, Node, Toc
 
 
-class Standing(NamedTuple):
-    """How often a word stands in a chunk, and where."""
+class WordCounts(NamedTuple):
+    """Occurrences of a word in a chunk: in its title, the titles above it, and its text."""
 
     in_title: int
     in_crumb: int
@@ -17,38 +17,39 @@ class Standing(NamedTuple):
 
 TITLE_WEIGHT = 5.0
 CRUMB_WEIGHT = 2.0
-"""How many times in a text a word counts that stands in its title, or in those above (BM25F,
-Robertson and Zaragoza 2009). Any of 3 to 8 and 1 to 3 answer the questions tried alike."""
+"""Weights of an occurrence in the title and in the titles above it, relative to one in the text
+(BM25F, Robertson and Zaragoza 2009). The test questions were answered equally well with any title
+weight from 3 to 8 and any crumb weight from 1 to 3."""
 
 
-def weight_of(words: Iterable[Standing]) -> float:
-    """How long a passage is, in words weighted by where they stand."""
-    return sum(TITLE_WEIGHT * w.in_title + CRUMB_WEIGHT * w.in_crumb + w.in_text for w in words)
+def weighted_frequency(word: WordCounts) -> float:
+    """Return the number of occurrences of a word in a chunk, weighted by position."""
+    return TITLE_WEIGHT * word.in_title + CRUMB_WEIGHT * word.in_crumb + word.in_text
+
+
+def weighted_length(words: Iterable[WordCounts]) -> float:
+    """Return the length of a chunk in words, weighted by position."""
+    return sum(map(weighted_frequency, words))
 
 
 @dataclass(frozen=True, kw_only=True)
 class IndexedChunk:
-    """A chunk with its words."""
+    """A chunk with its words and embedding."""
 
     chunk: Chunk
-    words: Mapping[str, Standing]
+    words: Mapping[str, WordCounts]
     embedding: Embedding | None
-
-    @property
-    def weight(self) -> float:
-        """How long it is, in words weighted by where they stand."""
-        return weight_of(self.words.values())
 
 
 @dataclass(frozen=True, kw_only=True)
 class IndexedBook:
-    """A book with all that is asked of it."""
+    """A book with everything that is searched."""
 
     toc: Toc
     edition: Edition
     chunks: tuple[IndexedChunk, ...]
     nodes: tuple[tuple[Node, str], ...]
-    """Each with its name as titles are compared."""
+    """Nodes, each with its name normalised for comparison with titles."""
     edges: tuple[Edge, ...]
 
 
@@ -58,5 +59,5 @@ class IndexedBooks:
 
     env: str
     words_version: str
-    """Of what counted the words."""
+    """Version of the rules by which words were counted."""
     books: tuple[IndexedBook, ...]

@@ -1,4 +1,4 @@
-"""Canonical JSON and digests: the same value has the same bytes, everywhere."""
+"""Canonical JSON and SHA-256 digests: equal values have equal bytes on every machine."""
 
 import hashlib
 import json
@@ -13,26 +13,26 @@ _CANONICAL = json.JSONEncoder(
 def canonical_json(value: Any) -> bytes:
     """Encode a JSON value as UTF-8 with sorted keys and no spaces.
 
-    Raises ValueError for NaN and infinities, which JSON does not have.
+    Raises ValueError for NaN and infinities, which JSON cannot represent.
     """
     return _CANONICAL.encode(value).encode("utf-8")
 
 
 def sha256_hex(data: bytes) -> str:
-    """64 lower-case hexadecimal digits."""
+    """SHA-256 of `data`, as 64 lower-case hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 
 def digest(data: bytes) -> str:
-    """A self-describing digest, `sha256:…`."""
+    """SHA-256 of `data`, as `sha256:{hex}`."""
     return f"sha256:{sha256_hex(data)}"
 
 
 def digest_of(value: Any) -> str:
-    """`sha256:…` of a value's canonical JSON."""
+    """SHA-256 of a value's canonical JSON, as `sha256:{hex}`."""
     return digest(canonical_json(value))
 
 
 def listing_digest(digests: Mapping[str, str]) -> str:
-    """sha256 (hex) of a folder: of its sorted listing, name and digest of each file."""
+    """SHA-256 (hex) of a folder, from the sorted names and digests of its files."""
     return sha256_hex(canonical_json(dict(digests)))

@@ -1,4 +1,4 @@
-"""The one envelope around every model output, and the line it has in an artifact file."""
+"""The envelope of every artifact, its line in an artifact file, and its id."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
@@ -11,14 +11,16 @@ from filmgate.core.ids import ID_PATTERN
 from filmgate.core.moments import MAX_MS
 
 Text = Annotated[str, Field(min_length=1)]
-Word = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
-"""What a database has to keep as it is: without NUL."""
+"""A non-empty text."""
+
+StorableText = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
+"""A non-empty text without NUL, which PostgreSQL cannot store."""
 
 Moment = Annotated[
     AwareDatetime,
     Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9000, 1, 1, tzinfo=UTC)),
 ]
-"""A time of day that every program can hold."""
+"""A date and time in the years 1970 to 8999, which every program can represent."""
 
 Int32 = Annotated[int, Field(ge=0, lt=1 << 31)]
 Int64 = Annotated[int, Field(ge=0, lt=1 << 63)]
@@ -27,7 +29,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 Milliseconds = Annotated[int, Field(ge=0, le=MAX_MS)]
-"""On the asset's own time line, which starts at 0 where a player starts."""
+"""A time in milliseconds on the asset's time line, which is 0 where a player starts."""
 
 
 class _Spanned(BaseModel):
@@ -37,35 +39,35 @@ class _Spanned(BaseModel):
     span_end_ms: Milliseconds
 
     @model_validator(mode="after")
-    def _starts_before_it_ends(self) -> Self:
+    def _check_span(self) -> Self:
         if self.span_start_ms > self.span_end_ms:
             raise ValueError(
-                f"a span starts before it ends, got {self.span_start_ms}–{self.span_end_ms} ms"
+                f"span ends before it starts: got {self.span_start_ms}–{self.span_end_ms} ms"
             )
         return self
 
 
 class ArtifactLine(_Spanned):
-    """One record of an artifact file. What holds for all of them stands in the ArtifactRef."""
+    """One record of an artifact file. Fields common to all records are in the ArtifactRef."""
 
     ordinal: Annotated[int, Field(ge=0)]
     payload: dict[str, Any]
 
     def to_bytes(self) -> bytes:
-        """One line of canonical JSON, with its line feed."""
+        """Encode the record as one line of canonical JSON, including the line feed."""
         return canonical_json(self.model_dump(mode="json")) + b"\n"
 
     def precedes(self, other: "ArtifactLine") -> bool:
-        """Whether this record belongs before `other` in a file: by span, then by payload."""
-        mine = (self.span_start_ms, self.span_end_ms)
-        others = (other.span_start_ms, other.span_end_ms)
-        if mine != others:
-            return mine < others
+        """Whether this record sorts before `other` in a file: by span, then by payload."""
+        span = (self.span_start_ms, self.span_end_ms)
+        other_span = (other.span_start_ms, other.span_end_ms)
+        if span != other_span:
+            return span < other_span
         return canonical_json(self.payload) < canonical_json(other.payload)
 
 
 class NewArtifact(_Spanned):
-    """A time-aligned artifact with its whole provenance, before it has its place in a run."""
+    """A time-aligned artifact with its provenance, before it has an ordinal in its run."""
 
     asset_id: Id
     artifact_type: Text
@@ -81,34 +83,34 @@ class NewArtifact(_Spanned):
 
 
 class Envelope(NewArtifact):
-    """A time-aligned artifact with its whole provenance. Nothing in it is null or empty."""
+    """A time-aligned artifact with its provenance. No field is null or empty."""
 
     artifact_id: Text
 
 
 class LegacyArtifact(_Spanned):
-    """A result that an older product left: nothing is known of who made it, and how."""
+    """A result of an older product, without provenance."""
 
     artifact_id: Text
     asset_id: Id
     artifact_type: Text
     payload: dict[str, Any]
     source: Text
-    """The file or table that it came from."""
+    """The file or table from which the result was imported."""
 
 
 def artifact_id(asset_id: str, run_id: str, artifact_type: str, ordinal: int) -> str:
-    """`{asset_id}:{run_id}:{artifact_type}:{ordinal}`: the same again on a replay."""
+    """Format an artifact id: `{asset_id}:{run_id}:{artifact_type}:{ordinal}`, stable on replay."""
     return f"{asset_id}:{run_id}:{artifact_type}:{ordinal}"
 
 
 def parse_artifact_id(text: str) -> tuple[str, str, str, int]:
-    """Asset, run, type and ordinal; Invalid where the text is no artifact's id."""
+    """Return asset id, run id, type and ordinal. Raises Invalid if `text` is not an id."""
     parts = text.split(":")
-    is_good = len(parts) == ID_PARTS and all(parts) and parts[-1].isascii() and parts[-1].isdigit()
-    if not is_good or len(parts[-1]) > MAX_ORDINAL_DIGITS:
+    is_valid = len(parts) == ID_PARTS and all(parts) and parts[-1].isascii() and parts[-1].isdigit()
+    if not is_valid or len(parts[-1]) > MAX_ORDINAL_DIGITS:
         raise Invalid(
-            "this is no artifact id",
+            "artifact id is invalid",
             expected="asset_id:run_id:artifact_type:ordinal",
             got=repr(text[:200]),
         )

@@ -1,36 +1,38 @@
-"""Errors by what the reader should do about them, and the exit codes that go with them.
+"""Errors, grouped by what the reader should do, with exit codes and HTTP statuses.
 
     FilmgateError                                      exit 1    HTTP 500
-    ├── Invalid            mend the input              exit 4    HTTP 400
-    │   ├── ContractBroken     a stage made what its contract forbids
-    │   ├── TooLarge           more than is taken                     413
-    │   ├── HeadersTooLarge    so are a request's header fields       431
-    │   ├── TooSlow            it does not come                       408
-    │   ├── UnsupportedMedia   it is of another kind                  415
-    │   └── RangeUnsatisfiable no such part of a file                 416
+    ├── Invalid            correct the input           exit 4    HTTP 400
+    │   ├── ContractBroken     a stage's output breaks its contract
+    │   ├── TooLarge           the input is too large                 413
+    │   ├── HeadersTooLarge    the request's header is too large      431
+    │   ├── TooSlow            the input does not arrive in time      408
+    │   ├── UnsupportedMedia   the media type is not supported        415
+    │   └── RangeUnsatisfiable the range is outside the file          416
     ├── NotFound           name something that exists  exit 5    HTTP 404
     │   └── SchemaNotFoundError
-    ├── Conflict           someone else holds it       exit 6    HTTP 409
-    │   └── Held               another runner works on the run
-    ├── Unavailable        bring the service back      exit 7    HTTP 503
-    │   └── TooMany            ask less often                         429
-    ├── NotPermitted       ask who may                 exit 8    HTTP 403
-    │   └── Unauthenticated    say who you are                        401
-    ├── UsageError         mend the command line       exit 2    HTTP 400
+    ├── Conflict           resolve the conflict        exit 6    HTTP 409
+    │   └── Held               another runner holds the run
+    ├── Unavailable        restore the service         exit 7    HTTP 503
+    │   └── TooMany            send fewer requests                    429
+    ├── NotPermitted       ask for permission          exit 8    HTTP 403
+    │   └── Unauthenticated    authenticate                           401
+    ├── UsageError         correct the command line    exit 2    HTTP 400
     └── Stopped            run the same command again  exit 130  HTTP 503
 
-A signal is `Interrupted`, outside the tree (exit 130). A closed gate is
-no error: it is a `Verdict` with reasons (exit 3). A stage that failed ends
-a run as `FAILED` (exit 1).
+A signal raises `Interrupted`, outside the tree (exit 130). A closed gate
+is a `Verdict` with reasons, not an error (exit 3). A failed stage ends a
+run as `FAILED` (exit 1).
 """
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from difflib import get_close_matches
 from enum import IntEnum
 from typing import Any, ClassVar
 
 
 class ExitCode(IntEnum):
-    """What a command's end means to a script."""
+    """Exit codes of the command line."""
 
     DONE = 0
     STAGE_FAILED = 1
@@ -55,16 +57,20 @@ HTTP_STATUS = {
     ExitCode.NOT_PERMITTED: 403,
     ExitCode.INTERRUPTED: 503,
 }
-"""What an end is called over HTTP; some errors have a closer word of their own."""
+"""HTTP status for each exit code; error classes override it in `http_status_override`."""
 
 
 class FilmgateError(Exception):
-    """The root. `expected`, `got` and `hint` say what was wanted, what came and what to do."""
+    """Base of all errors.
+
+    `expected`: the correct value; `got`: the actual value; `hint`: what the reader should do;
+    `details`: more fields for machines.
+    """
 
     code: ClassVar[str] = "error"
     exit_code: ClassVar[ExitCode] = ExitCode.STAGE_FAILED
-    closer_status: ClassVar[int | None] = None
-    """The HTTP status, where there is a closer one than its exit code's."""
+    http_status_override: ClassVar[int | None] = None
+    """HTTP status to use instead of the exit code's; None for the exit code's."""
 
     def __init__(
         self,
@@ -83,7 +89,7 @@ class FilmgateError(Exception):
         self.extra = details
 
     def __str__(self) -> str:
-        """One paragraph: the message, then what was expected, what came, and what to do."""
+        """Format one paragraph: the message, then `expected`, `got` and `hint`."""
         text = self.message
         facts = [f"expected {self.expected}"] if self.expected else []
         facts += [f"got {self.got}"] if self.got else []
@@ -95,138 +101,138 @@ class FilmgateError(Exception):
 
     @property
     def http_status(self) -> int:
-        """How HTTP calls it."""
-        return self.closer_status or HTTP_STATUS[self.exit_code]
+        """HTTP status of the error."""
+        return self.http_status_override or HTTP_STATUS[self.exit_code]
 
     @property
     def details(self) -> dict[str, Any]:
-        """Everything a machine may want to know, without empty fields."""
+        """All fields of the error for machines, without those that are None."""
         facts = {"expected": self.expected, "got": self.got, "hint": self.hint, **self.extra}
         return {key: value for key, value in facts.items() if value is not None}
 
 
 class Invalid(FilmgateError):
-    """The input breaks a rule; mend it and try again."""
+    """The input is invalid; correct it and try again."""
 
     code = "invalid"
     exit_code = ExitCode.BAD_INPUT
 
 
 class ContractBroken(Invalid):
-    """A stage made something that its declared contract forbids."""
+    """A stage's output breaks its declared contract."""
 
     code = "contract_broken"
 
 
 class TooLarge(Invalid):
-    """More came than is taken."""
+    """The input exceeds a size limit."""
 
     code = "too_large"
-    closer_status = 413
+    http_status_override = 413
 
 
 class HeadersTooLarge(Invalid):
-    """The header fields of a request exceed a limit."""
+    """The header fields of a request exceed a size limit."""
 
     code = "headers_too_large"
-    closer_status = 431
+    http_status_override = 431
 
 
 class TooSlow(Invalid):
-    """What was announced does not come."""
+    """The input did not arrive in time."""
 
     code = "too_slow"
-    closer_status = 408
+    http_status_override = 408
 
 
 class UnsupportedMedia(Invalid):
-    """It came as another kind of thing than is taken."""
+    """The media type is not supported."""
 
     code = "unsupported_media"
-    closer_status = 415
+    http_status_override = 415
 
 
 class RangeUnsatisfiable(Invalid):
-    """A file has no such part."""
+    """The requested range is outside the file."""
 
     code = "range_unsatisfiable"
-    closer_status = 416
+    http_status_override = 416
 
 
 class NotFound(FilmgateError):
-    """Nothing goes by that name."""
+    """The named object does not exist."""
 
     code = "not_found"
     exit_code = ExitCode.NOT_FOUND
 
 
 class SchemaNotFoundError(NotFound):
-    """No payload contract is registered under that type and version."""
+    """No payload contract is registered for the artifact type and version."""
 
     code = "schema_not_found"
 
 
 class Conflict(FilmgateError):
-    """The request collides with something that stands."""
+    """The request conflicts with the existing state."""
 
     code = "conflict"
     exit_code = ExitCode.HELD
 
 
 class Held(Conflict):
-    """Another runner holds the run."""
+    """Another runner holds the lease of the run."""
 
     code = "held"
 
 
 class Unavailable(FilmgateError):
-    """A service, a program or a resource is away."""
+    """A service, program or resource is unavailable."""
 
     code = "unavailable"
     exit_code = ExitCode.UNAVAILABLE
 
 
 class TooMany(Unavailable):
-    """Too much is asked at once; `retry_after_s` says when to ask again."""
+    """Too many requests; the detail `retry_after_s` is the time to wait, in seconds."""
 
     code = "too_many"
-    closer_status = 429
+    http_status_override = 429
 
 
 class NotPermitted(FilmgateError):
-    """The caller may not do this."""
+    """The caller lacks the permission."""
 
     code = "not_permitted"
     exit_code = ExitCode.NOT_PERMITTED
 
 
 class Unauthenticated(NotPermitted):
-    """Nobody knows who asks."""
+    """Authentication is required."""
 
     code = "unauthenticated"
-    closer_status = 401
+    http_status_override = 401
 
 
 class UsageError(FilmgateError):
-    """The command line is wrong."""
+    """The command line is invalid."""
 
     code = "usage"
     exit_code = ExitCode.USAGE
 
 
 class Stopped(FilmgateError):
-    """How a signal is told, once everything is in order."""
+    """A signal stopped the program; raised after clean-up."""
 
     code = "interrupted"
     exit_code = ExitCode.INTERRUPTED
 
 
 class Interrupted(BaseException):
-    """A signal asks the program to end. Like KeyboardInterrupt, it is no error of the work."""
+    """A signal asks the program to end. Like KeyboardInterrupt, not an `Exception`."""
 
 
 def first_fault(error: ValueError) -> str:
-    """The first thing that a parser found wrong, in one line."""
+    """Return the first fault that a parser found, in one line."""
     faults = getattr(error, "errors", None)
     if faults is None:
         return str(error).partition("\n")[0]
@@ -236,7 +242,7 @@ def first_fault(error: ValueError) -> str:
 
 
 def json_pointer(error: ValueError) -> str | None:
-    """Where in a JSON text a parser found the first fault (RFC 6901); None where it is no JSON."""
+    """Return the JSON pointer (RFC 6901) of the first fault; None if the text is not JSON."""
     faults = getattr(error, "errors", None)
     if faults is None or faults()[0]["type"] == "json_invalid":
         return None
@@ -244,15 +250,31 @@ def json_pointer(error: ValueError) -> str | None:
 
 
 def pointer_part(name: str) -> str:
-    """A name as it stands in a JSON pointer."""
+    """Escape a name for a JSON pointer (RFC 6901)."""
     return name.replace("~", "~0").replace("/", "~1")
 
 
 def error_body(error: FilmgateError, at: datetime) -> dict[str, Any]:
-    """The one shape in which an error leaves the product, by command line or HTTP."""
+    """Build the error document of the command line (`--json`) and of HTTP responses."""
     return {
         "error": error.code,
         "message": str(error),
         "details": error.details,
         "timestamp": at.isoformat(),
     }
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
+    """Make the error for an unknown name; its hint suggests the most similar known names."""
+    names = list(known)
+    similar = similar_names(name, names)
+    return UsageError(
+        f"{what} {name!r} does not exist",
+        expected=None if similar else f"one of {', '.join(names)}" if names else "none",
+        hint=f"Did you mean {' or '.join(similar)}?" if similar else None,
+    )
+
+
+def similar_names(name: str, known: Sequence[str]) -> list[str]:
+    """Return up to three known names that resemble a misspelled one, most similar first."""
+    return get_close_matches(name, known, n=3, cutoff=0.6)

@@ -1,4 +1,4 @@
-"""What a stage promises of a file: its name, its kind, the schema of what is inside."""
+"""File contracts: the name, kind and schema of a file that a stage makes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,18 +10,18 @@ from pydantic import BaseModel
 
 
 class FileKind(StrEnum):
-    """How a file is laid out."""
+    """Layout of a file."""
 
     JSON = "json"
-    """One document."""
+    """One JSON document."""
     RECORDS = "records"
-    """JSON lines, one record of a model of the stage's own each."""
+    """JSON lines; each is a record of a model that the stage defines."""
     ARTIFACTS = "artifacts"
-    """JSON lines, one artifact each (`ArtifactLine`)."""
+    """JSON lines; each is an artifact (`ArtifactLine`)."""
     PARQUET = "parquet"
-    """A table."""
+    """A Parquet table."""
     BINARY = "binary"
-    """Bytes that nobody here looks into."""
+    """Bytes that are not parsed."""
 
 
 MEDIA_TYPES = {
@@ -35,42 +35,43 @@ MEDIA_TYPES = {
 
 @dataclass(frozen=True, kw_only=True)
 class FileContract:
-    """A file that a stage makes, always under the same name at the run's root."""
+    """Declaration of a file that a stage makes."""
 
     path: str
+    """Path relative to the run's root; the same in every run."""
     key: str
-    """What it is called in the manifest and by those who take it in; by default its path without
-    the last suffix. No two files of a plan share one."""
+    """Key of the file in the manifest and for consumers; by default its path without the last
+    suffix. Unique in a plan."""
     kind: FileKind
     schema: str
-    """What the contents are called; for a file of artifacts, their type."""
+    """Name of the schema; for a file of artifacts, their type."""
     schema_version: int = 1
     media_type: str
     model: type[BaseModel] | None = None
-    """Of the document, or of each record; those of artifacts are looked up in the registry."""
+    """Model of the document or of each record; models of artifacts are in the registry."""
     columns: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Arrow type by name, of the columns that a table must have."""
+    """Columns that a table must have: Arrow type by name."""
     min_records: int = 0
     counted_as: str | None = None
-    """The count of the stage that is the number of records in this file."""
+    """Name of the stage's count that equals the number of records in this file."""
 
     @property
     def artifact_type(self) -> str | None:
-        """The type of its records, where they are artifacts."""
+        """Artifact type of its records; None if they are not artifacts."""
         return self.schema if self.kind is FileKind.ARTIFACTS else None
 
 
-def _contract(kind: FileKind, path: str, key: str | None, **facts: Any) -> FileContract:
-    """A contract, with what follows from its kind and path."""
-    facts.setdefault("media_type", MEDIA_TYPES[kind])
-    own = key or path.removesuffix(PurePosixPath(path).suffix)
-    return FileContract(path=path, key=own, kind=kind, **facts)
+def _contract(kind: FileKind, path: str, key: str | None, **fields: Any) -> FileContract:
+    """Make a contract with the default media type and key of its kind and path."""
+    fields.setdefault("media_type", MEDIA_TYPES[kind])
+    key = key or path.removesuffix(PurePosixPath(path).suffix)
+    return FileContract(path=path, key=key, kind=kind, **fields)
 
 
 def document(
     path: str, model: type[BaseModel], *, schema: str, version: int = 1, key: str | None = None
 ) -> FileContract:
-    """A JSON document read by `model`."""
+    """Declare a JSON document that `model` validates."""
     return _contract(
         FileKind.JSON,
         path,
@@ -91,7 +92,7 @@ def records(
     counted_as: str | None = None,
     key: str | None = None,
 ) -> FileContract:
-    """JSON lines, each read by `model`."""
+    """Declare a file of JSON lines, each of which `model` validates."""
     return _contract(
         FileKind.RECORDS,
         path,
@@ -113,7 +114,7 @@ def artifacts(
     counted_as: str | None = None,
     key: str | None = None,
 ) -> FileContract:
-    """A file of artifacts of one type."""
+    """Declare a file of artifacts of one type."""
     return _contract(
         FileKind.ARTIFACTS,
         path,
@@ -135,7 +136,7 @@ def parquet(
     counted_as: str | None = None,
     key: str | None = None,
 ) -> FileContract:
-    """A table with at least these columns, of these Arrow types (`int64`, `string`)."""
+    """Declare a Parquet table with at least these columns: Arrow type (`int64`) by name."""
     return _contract(
         FileKind.PARQUET,
         path,
@@ -156,7 +157,7 @@ def binary(
     media_type: str = MEDIA_TYPES[FileKind.BINARY],
     key: str | None = None,
 ) -> FileContract:
-    """A file that is kept and handed on by its digest alone: a picture, a PDF, an array."""
+    """Declare a file that is verified by its digest alone: a picture, a PDF, an array."""
     return _contract(
         FileKind.BINARY,
         path,

@@ -1,4 +1,4 @@
-"""A forecast: what an invocation would do with each stage, and why."""
+"""Forecast of an invocation: what it would do with each stage, and why."""
 
 from enum import StrEnum
 
@@ -6,38 +6,38 @@ from filmgate.core.gates import Reason
 from filmgate.core.records import Change, Record
 
 
-class Fate(StrEnum):
-    """What awaits a stage."""
+class PlannedAction(StrEnum):
+    """What an invocation would do with a stage."""
 
     REUSE = "reuse"
-    """It is up to date."""
+    """The stage is up to date."""
     RUN = "run"
-    PERHAPS = "perhaps"
-    """What it stands on runs; it does too, unless the bytes come out equal."""
+    DEPENDS_ON_UPSTREAM = "perhaps"
+    """A stage that it depends on will run; this one runs too, unless the new bytes are equal."""
     SKIP = "skip"
-    """It is switched off."""
+    """The stage is disabled."""
     BLOCKED = "blocked"
-    LEFT = "left"
-    """It was not asked for."""
+    NOT_SELECTED = "left"
+    """The stage was not selected."""
 
 
 class StageForecast(Record):
-    """What awaits one stage."""
+    """What an invocation would do with one stage."""
 
     stage: str
-    fate: Fate
+    fate: PlannedAction
     why: str
     changes: tuple[Change, ...] = ()
-    """Parts of its fingerprint that are not what they were."""
+    """Parts of the stage's fingerprint that differ from its last success."""
     reasons: tuple[Reason, ...] = ()
-    """Why its gate is closed."""
+    """Why the stage's gate is closed."""
 
 
 class Forecast(Record):
-    """What an invocation would do; nothing was run or written."""
+    """What an invocation would do. Making a forecast runs and writes nothing."""
 
     pipeline: str
     asset_id: str
     run_id: str | None
-    """None where a new run would be begun."""
+    """None if a new run would be started."""
     stages: tuple[StageForecast, ...]

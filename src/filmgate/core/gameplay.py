@@ -1,4 +1,4 @@
-"""The contracts of game sessions: what is sampled, what an item came to, and names that all use."""
+"""The contracts of game sessions: sampling, items, and shared names."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,69 +8,70 @@ from filmgate.core.envelope import Sha256, Text
 
 UNIFORM = "uniform-{count}_chw"
 STRIDE = "stride-{stride}_chw"
-"""What series of sampled frames are called in `sampled_frames`."""
+"""Names of series of sampled frames in `sampled_frames`."""
 
 MENU_FLAG_THRESHOLD = 0.1
-"""A video is mostly menu where more than this share of it is: the value of the public quality
-pass whose columns the manifest has."""
+"""Share of menu frames above which a video is flagged; from the public quality pass whose columns
+the manifest has."""
 
 
 class Sampling(BaseModel):
-    """Which frames of a video are kept, and how large."""
+    """Which frames of a video are sampled, and their size."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     strides: dict[Annotated[int, Field(ge=1, le=10_000)], Annotated[int, Field(ge=1, le=1000)]]
-    """Every how many frames, and how many of them, from the first frame on."""
+    """Number of frames by stride: every stride-th frame from the first one."""
     uniform: Annotated[int, Field(ge=0, le=1000)]
-    """How many frames spread evenly over the whole video, each from the middle of its share."""
+    """Number of frames spread evenly over the video, each from the middle of its share."""
     shorter_side: Annotated[int, Field(ge=16, le=2160)]
-    """Pixels of the shorter side, upright; the aspect is kept, to whole even pixels."""
+    """Length of the upright frame's shorter side, in pixels; the other side keeps the aspect,
+    rounded to an even number."""
 
     @property
     def series(self) -> tuple[str, ...]:
-        """The names of the series, in their order."""
-        named = [STRIDE.format(stride=stride) for stride in sorted(self.strides)]
-        return (*named, UNIFORM.format(count=self.uniform)) if self.uniform else tuple(named)
+        """Names of the series: strides by size, then the uniform one."""
+        names = [STRIDE.format(stride=stride) for stride in sorted(self.strides)]
+        return (*names, UNIFORM.format(count=self.uniform)) if self.uniform else tuple(names)
 
 
 class Failure(BaseModel):
-    """Why an item came to nothing: an error record."""
+    """Why an item failed: an error record."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     code: Text
-    """One word for each kind, such as `tar_truncated`."""
+    """Kind of failure, one word, such as `tar_truncated`."""
     message: Text
     expected: str | None = None
     got: str | None = None
     hint: str | None = None
     traceback: str | None = None
-    """Of what nobody foresaw; null where the code says all."""
+    """Traceback of an unexpected exception; null for known failures."""
 
 
 class GameItem(BaseModel):
-    """`items.jsonl`: what came of one video of one archive."""
+    """`items.jsonl`: the result of one video of one archive."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     s3_key: Text
-    """The archive's key, as the task list has it."""
+    """Key of the archive in the task list."""
     status: Literal["extracted", "failed"]
     video_id: Text | None = None
-    """The archive's name without its end; of an archive of several, with the sample's name."""
+    """Name of the archive without its suffix; with the sample's name if it has several."""
     pt_key: Text | None = None
     pt_digest: Sha256 | None = None
-    """Of everything in the `.pt` file, compressed or not: what its seal says."""
+    """Digest of the uncompressed contents of the `.pt` file, as stored in its seal."""
     input_digest: Text | None = None
-    """`sha256:…` of the digests, by name, of the archive's members that were read."""
+    """`sha256:{hex}` of the names and digests of the archive's members that were read."""
     remarks: tuple[Text, ...] = ()
-    """What is unusual about it: `variable_rate`, `rotated`, `no_inputs`, `untimed_inputs` (no
-    VIDEO_START), `bad_input_lines`, `damaged`."""
+    """Peculiarities: `variable_rate`, `rotated`, `no_inputs`, `untimed_inputs` (no VIDEO_START),
+    `bad_input_lines`, `damaged`."""
     error: Failure | None = None
 
 
-class Task(BaseModel):
+class ExtractionTask(BaseModel):
     """A line of a task list."""
 
     model_config = ConfigDict(frozen=True)
@@ -79,24 +80,24 @@ class Task(BaseModel):
 
     @property
     def is_archive(self) -> bool:
-        """Whether it names an archive; else it names a `.pt` file."""
-        return self.key.endswith(ARCHIVE)
+        """Whether the key names an archive; otherwise it names a `.pt` file."""
+        return self.key.endswith(ARCHIVE_SUFFIX)
 
     @property
     def stem(self) -> str:
-        """The key without its end."""
-        return self.key.removesuffix(ARCHIVE).removesuffix(PT)
+        """The key without its suffix."""
+        return self.key.removesuffix(ARCHIVE_SUFFIX).removesuffix(PT_SUFFIX)
 
 
-ARCHIVE, PT = ".tar", ".pt"
-FAILED = ".error.json"
-"""What an archive leaves beside where its `.pt` file would be, when it fails: a `GameItem`."""
+ARCHIVE_SUFFIX, PT_SUFFIX = ".tar", ".pt"
+ERROR_SUFFIX = ".error.json"
+"""Suffix of the file, a `GameItem`, that a failed archive leaves in place of its `.pt` file."""
 
 
-def plain(value: Any) -> Any:
-    """A JSON value as it goes into a `.pt` file: as it is, tuples as lists."""
+def to_plain_json(value: Any) -> Any:
+    """Convert a value for a `.pt` file: tuples become lists, keys of objects become text."""
     if isinstance(value, dict):
-        return {str(key): plain(held) for key, held in value.items()}
+        return {str(key): to_plain_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(held) for held in value]
+        return [to_plain_json(item) for item in value]
     return value

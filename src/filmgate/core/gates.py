@@ -1,4 +1,26 @@
-"""Gates: may a stage start on what it stands on? The answer is a verdict with every reason."""
+"""Gates: decide from records and file facts whether a stage may start.
+
+A gate is open when no rule is broken; otherwise the verdict lists every reason at once. The rules:
+
+1. The run's folder is named after the run id in `run.json`: `run_id_mismatch`.
+2. Every input has the digest that was frozen when the run was started; none is missing and
+   none was added: `input_changed`.
+3. Every stage that the stage requires or uses is SUCCESS or SKIPPED: `upstream_failed`,
+   `upstream_not_success`. Stages in `uses_if_run` count only if they are SUCCESS.
+4. Every file of every successful stage that the stage depends on, directly or indirectly,
+   exists with the recorded digest: `missing_artifact`, `digest_mismatch`. This includes files
+   of stages that were not selected. A file with another digest is also read, to report broken
+   contents: `schema_invalid`, `count_mismatch`.
+5. Every such file has the schema version that the plan reads: `schema_version_unsupported`.
+6. No record of these stages is torn, altered or of another run, unless a later attempt of the
+   stage has a valid record: `digest_mismatch`, `run_id_mismatch`.
+7. The stage's own outputs may contain manual edits. Unless `--repair`, `--force` or `adopt`
+   overwrites them, rules 4 and 6 also apply to the stage itself, no file without a record has
+   the path of one of its outputs, and every record that the run's current records depend on
+   exists: `missing_artifact`.
+8. A stage selected by name is enabled, and its input and provider are available:
+   `stage_disabled`, `provider_unavailable`.
+"""
 
 from collections.abc import Callable, Container, Iterable, Mapping
 from enum import StrEnum
@@ -25,24 +47,24 @@ class ReasonCode(StrEnum):
 
 
 class Reason(Record):
-    """One thing that is wrong, what would be right, and what to do about it."""
+    """One fault that closes a gate, with the expected and actual value and what to do."""
 
     code: ReasonCode
     stage: str
-    """The stage whose state or file is at fault."""
+    """Stage whose state or file is at fault; `run` for a fault of the run as a whole."""
     path: str | None = None
     expected: str
     got: str
     action: str
 
     def __str__(self) -> str:
-        """One line for a person."""
-        what = self.path or f"stage {self.stage}"
-        return f"{self.code}: {what}: expected {self.expected}; got {self.got}. {self.action}"
+        """Format the reason as one line for people."""
+        subject = self.path or f"stage {self.stage}"
+        return f"{self.code}: {subject}: expected {self.expected}; got {self.got}. {self.action}"
 
 
 class Verdict(Record):
-    """A gate's answer about one stage. Open when there is no reason against it."""
+    """The result of checking the gate of one stage: open if `reasons` is empty."""
 
     stage: str
     reasons: tuple[Reason, ...]
@@ -54,86 +76,92 @@ class Verdict(Record):
 
     @property
     def suggested_actions(self) -> tuple[str, ...]:
-        """What to do, each once, in the order of the reasons."""
+        """Actions of the reasons, each once, in the order of the reasons."""
         return tuple(dict.fromkeys(reason.action for reason in self.reasons))
 
 
 class FileFacts(NamedTuple):
-    """What was found where a file should be."""
+    """Size and SHA-256 (hex) of a file on disk."""
 
     size_bytes: int
     sha256: str
 
 
 class Examination(NamedTuple):
-    """What a file holds, seen with its contract in hand."""
+    """What was found when a file was read under its contract."""
 
     records: int | None
-    """None where it could not be read to its end."""
+    """Number of records; None if the file could not be read to its end."""
     fault: str | None = None
-    """The first breach of the contract."""
+    """First breach of the contract; None if there is none."""
 
 
 Examine = Callable[[str], Examination | None]
-"""Asked only of files, by path, whose bytes are not those recorded; None where nobody can tell."""
+"""Read the file at a path under its contract; None if the contract is unknown. Called only for
+files whose digest does not match."""
 
 
-def unexamined(path: str) -> None:
-    """For whoever has no contracts at hand."""
+def skip_examination(path: str) -> None:
+    """Examine no file: for callers without contracts."""
 
 
-class Footing(NamedTuple):
-    """A stage that another stands on, as found."""
+class UpstreamState(NamedTuple):
+    """The current state of a stage that another stage depends on."""
 
     stage: str
     state: StageState
     artifacts: tuple[ArtifactRef, ...] = ()
-    """What its successful record names."""
+    """Files named by the stage's successful record."""
     supported: Mapping[str, int] | None = None
     """Schema version that the plan reads, by path."""
 
 
-def check_footings(
+def check_upstreams(
     stage: str,
-    footings: Iterable[Footing],
+    upstreams: Iterable[UpstreamState],
     found: Mapping[str, FileFacts | None],
-    examine: Examine = unexamined,
+    examine: Examine = skip_examination,
 ) -> Verdict:
-    """Ask the gate of `stage`. `found` holds, by path, what is on disk now; None where nothing."""
+    """Check the states and files of the stages that `stage` depends on (rules 3 to 5).
+
+    `found`: facts of the files on disk now, by path; None if absent.
+    """
     reasons: list[Reason] = []
-    for footing in footings:
-        if footing.state is StageState.SUCCESS:
-            reasons += check_files(footing, found, examine)
-        elif footing.state is StageState.FAILED:
-            reasons.append(_upstream(ReasonCode.UPSTREAM_FAILED, footing))
-        elif footing.state is not StageState.SKIPPED:
-            reasons.append(_upstream(ReasonCode.UPSTREAM_NOT_SUCCESS, footing))
+    for upstream in upstreams:
+        if upstream.state is StageState.SUCCESS:
+            reasons += check_files(upstream, found, examine)
+        elif upstream.state is StageState.FAILED:
+            reasons.append(_upstream_reason(ReasonCode.UPSTREAM_FAILED, upstream))
+        elif upstream.state is not StageState.SKIPPED:
+            reasons.append(_upstream_reason(ReasonCode.UPSTREAM_NOT_SUCCESS, upstream))
     return Verdict(stage=stage, reasons=tuple(reasons))
 
 
 def check_files(
-    footing: Footing, found: Mapping[str, FileFacts | None], examine: Examine = unexamined
+    upstream: UpstreamState,
+    found: Mapping[str, FileFacts | None],
+    examine: Examine = skip_examination,
 ) -> list[Reason]:
-    """Every fault of the files that a successful stage left."""
+    """Return every fault of a successful stage's files (rules 4 and 5)."""
     reasons = []
-    for ref in footing.artifacts:
+    for ref in upstream.artifacts:
         facts = found.get(ref.path)
         if facts is None:
-            reasons.append(_missing(footing.stage, ref))
+            reasons.append(_missing_file(upstream.stage, ref))
         elif facts.sha256 != ref.sha256:
-            reasons.append(_altered(footing.stage, ref, facts))
-            reasons += _broken(footing.stage, ref, examine(ref.path))
+            reasons.append(_digest_mismatch(upstream.stage, ref, facts))
+            reasons += _content_faults(upstream.stage, ref, examine(ref.path))
         else:
-            reasons += _unsupported(footing, ref)
+            reasons += _unsupported_version(upstream, ref)
     return reasons
 
 
 RUN = "run"
-"""Stands for a stage where a fault is of the run as a whole."""
+"""Value of `Reason.stage` for a fault of the run as a whole."""
 
 
 def check_inputs(frozen: Mapping[str, str], now: Mapping[str, str]) -> list[Reason]:
-    """Every input that is not what the run was begun on: other bytes, gone, or new beside it."""
+    """Return every input that changed, is missing or was added since the run started (rule 2)."""
     return [
         Reason(
             code=ReasonCode.INPUT_CHANGED,
@@ -141,7 +169,7 @@ def check_inputs(frozen: Mapping[str, str], now: Mapping[str, str]) -> list[Reas
             path=name,
             expected=frozen.get(name, "no such file"),
             got=now.get(name, "no such file"),
-            action="Restore the input, or begin a run on the new one with --new",
+            action="Restore the input, or start a run on the new one with --new",
         )
         for name in sorted({*frozen, *now})
         if frozen.get(name) != now.get(name)
@@ -149,39 +177,44 @@ def check_inputs(frozen: Mapping[str, str], now: Mapping[str, str]) -> list[Reas
 
 
 def check_lineage(record: StageRecord, known: Container[str]) -> list[Reason]:
-    """Records that this one stood on and that are not there any more."""
+    """Return every missing record that `record` depends on (rule 7).
+
+    `known`: digests of the records that exist.
+    """
     return [
         Reason(
             code=ReasonCode.MISSING_ARTIFACT,
-            stage=stood.stage,
+            stage=upstream.stage,
             path="commits/",
-            expected=f"a record of {stood.stage} with sha256 {stood.record}",
+            expected=f"a record of {upstream.stage} with sha256 {upstream.record}",
             got="none",
-            action="Restore the record, or make all that stood on it again: --repair",
+            action="Restore the record, or run all stages that depend on it again with --repair",
         )
-        for stood in record.lineage
-        if stood.record not in known
+        for upstream in record.lineage
+        if upstream.record not in known
     ]
 
 
-def check_unrecorded(stage: str, paths: Iterable[str]) -> list[Reason]:
-    """Files under the stage's names that no record of it speaks of: a record was lost, or they
-    are somebody's own."""
+def check_untracked(stage: str, paths: Iterable[str]) -> list[Reason]:
+    """Return every file at an output path of the stage that no record names (rule 7).
+
+    Either its record was lost, or the file was not made by Filmgate. `paths`: those files.
+    """
     return [
         Reason(
             code=ReasonCode.MISSING_ARTIFACT,
             stage=stage,
             path=path,
             expected=f"a record in commits/ that names {path}",
-            got="a file, and no record of it",
-            action="Restore the record, move the file away, or write over it: --repair",
+            got="a file without a record",
+            action="Restore the record, move the file away, or overwrite it with --repair",
         )
         for path in paths
     ]
 
 
 def check_run(expected: str, got: str) -> list[Reason]:
-    """A run's folder that goes by another run's id."""
+    """Return a reason if the run's folder has the id of another run as its name (rule 1)."""
     if expected == got:
         return []
     return [
@@ -189,15 +222,15 @@ def check_run(expected: str, got: str) -> list[Reason]:
             code=ReasonCode.RUN_ID_MISMATCH,
             stage=RUN,
             path="run.json",
-            expected=f"run {expected}, as its folder is called",
+            expected=f"run {expected}, the name of the folder",
             got=f"run {got}",
-            action="Give the folder its run's own name, or begin a run of your own with --new",
+            action="Rename the folder to the run's id, or start a new run with --new",
         )
     ]
 
 
-class Stranger(NamedTuple):
-    """A file among the records that is no record of this run: torn, altered, or of another."""
+class ForeignRecord(NamedTuple):
+    """A file in `commits/` that is not a valid record of this run: torn, altered or of another."""
 
     stage: str
     attempt: int
@@ -207,127 +240,127 @@ class Stranger(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Where it lies."""
+        """Path of the file, relative to the run's folder."""
         return f"commits/{self.stage}.a{self.attempt}.json"
 
 
-def check_strangers(strangers: Iterable[Stranger]) -> list[Reason]:
-    """Records that were torn or altered, or made in another run."""
+def check_foreign_records(foreign_records: Iterable[ForeignRecord]) -> list[Reason]:
+    """Return a reason for every foreign record (rule 6)."""
     return [
         Reason(
             code=ReasonCode.RUN_ID_MISMATCH
-            if stranger.is_of_another_run
+            if foreign.is_of_another_run
             else ReasonCode.DIGEST_MISMATCH,
-            stage=stranger.stage,
-            path=stranger.path,
-            expected=stranger.expected,
-            got=stranger.got,
-            action="Restore the record or move it away, or make the stage again: --repair",
+            stage=foreign.stage,
+            path=foreign.path,
+            expected=foreign.expected,
+            got=foreign.got,
+            action="Restore the record or move it away, or run the stage again with --repair",
         )
-        for stranger in strangers
+        for foreign in foreign_records
     ]
 
 
 def stage_disabled(stage: str) -> Reason:
-    """A stage asked for by name that the run's config switches off."""
+    """Make the reason for a stage selected by name that the run's config disables (rule 8)."""
     return Reason(
         code=ReasonCode.STAGE_DISABLED,
         stage=stage,
-        expected="a stage that is switched on",
+        expected="an enabled stage",
         got=f"{stage}.enabled = false in the run's config",
-        action=f"Begin a run with it switched on (--new), or leave {stage} out of --stages",
+        action=f"Start a run with the stage enabled (--new), or leave {stage} out of --stages",
     )
 
 
 def provider_unavailable(stage: str, reason: str) -> Reason:
-    """A stage asked for by name that has nothing to work on or with."""
+    """Make the reason for a stage selected by name that lacks its input or provider (rule 8)."""
     return Reason(
         code=ReasonCode.PROVIDER_UNAVAILABLE,
         stage=stage,
         expected="input and a provider for the stage",
         got=reason,
-        action=f"Give {stage} what it lacks, or leave it out of --stages",
+        action=f"Provide what {stage} lacks, or leave it out of --stages",
     )
 
 
-def _upstream(code: ReasonCode, footing: Footing) -> Reason:
+def _upstream_reason(code: ReasonCode, upstream: UpstreamState) -> Reason:
     return Reason(
         code=code,
-        stage=footing.stage,
+        stage=upstream.stage,
         expected=StageState.SUCCESS,
-        got=footing.state,
-        action=f"Run {footing.stage} first: --resume-from {footing.stage}",
+        got=upstream.state,
+        action=f"Run {upstream.stage} first: --resume-from {upstream.stage}",
     )
 
 
-def _missing(stage: str, ref: ArtifactRef) -> Reason:
+def _missing_file(stage: str, ref: ArtifactRef) -> Reason:
     return Reason(
         code=ReasonCode.MISSING_ARTIFACT,
         stage=stage,
         path=ref.path,
         expected=f"a file of {ref.size_bytes} bytes, sha256 {ref.sha256}",
         got="no file",
-        action=_mend(stage),
+        action=_repair_action(stage),
     )
 
 
-def _altered(stage: str, ref: ArtifactRef, facts: FileFacts) -> Reason:
+def _digest_mismatch(stage: str, ref: ArtifactRef, facts: FileFacts) -> Reason:
     return Reason(
         code=ReasonCode.DIGEST_MISMATCH,
         stage=stage,
         path=ref.path,
         expected=f"{ref.size_bytes} bytes, sha256 {ref.sha256}",
         got=f"{facts.size_bytes} bytes, sha256 {facts.sha256}",
-        action=_mend(stage),
+        action=_repair_action(stage),
     )
 
 
-def _broken(stage: str, ref: ArtifactRef, seen: Examination | None) -> list[Reason]:
-    """What is wrong inside a file whose bytes are not those recorded."""
+def _content_faults(stage: str, ref: ArtifactRef, found: Examination | None) -> list[Reason]:
+    """Return the faults in the contents of a file with another digest."""
     reasons = []
-    if seen is not None and seen.fault is not None:
+    if found is not None and found.fault is not None:
         reasons.append(
             Reason(
                 code=ReasonCode.SCHEMA_INVALID,
                 stage=stage,
                 path=ref.path,
                 expected=f"{ref.schema_name} version {ref.schema_version}",
-                got=seen.fault,
-                action=_mend(stage),
+                got=found.fault,
+                action=_repair_action(stage),
             )
         )
-    if seen is not None and seen.records is not None and seen.records != ref.records:
+    if found is not None and found.records is not None and found.records != ref.records:
         reasons.append(
             Reason(
                 code=ReasonCode.COUNT_MISMATCH,
                 stage=stage,
                 path=ref.path,
                 expected=f"{ref.records} records",
-                got=f"{seen.records} records",
-                action=_mend(stage),
+                got=f"{found.records} records",
+                action=_repair_action(stage),
             )
         )
     return reasons
 
 
-def _unsupported(footing: Footing, ref: ArtifactRef) -> list[Reason]:
-    readable = (footing.supported or {}).get(ref.path, ref.schema_version)
+def _unsupported_version(upstream: UpstreamState, ref: ArtifactRef) -> list[Reason]:
+    readable = (upstream.supported or {}).get(ref.path, ref.schema_version)
     if readable == ref.schema_version:
         return []
     return [
         Reason(
             code=ReasonCode.SCHEMA_VERSION_UNSUPPORTED,
-            stage=footing.stage,
+            stage=upstream.stage,
             path=ref.path,
             expected=f"{ref.schema_name} version {readable}",
             got=f"version {ref.schema_version}",
-            action=f"Make it again: --force --stages {footing.stage}",
+            action=f"Run the stage again: --force --stages {upstream.stage}",
         )
     ]
 
 
-def _mend(stage: str) -> str:
+def _repair_action(stage: str) -> str:
     return (
         f"Restore the file, or make it again with --repair; "
-        f"where it was changed by hand and is meant: filmgate adopt {stage}"
+        f"to keep a manual edit, run filmgate adopt {stage}"
     )

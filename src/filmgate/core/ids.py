@@ -1,4 +1,4 @@
-"""Names of assets and runs: what is a good one, and how a run gets its own."""
+"""Ids of assets and runs: validation and generation."""
 
 import re
 from datetime import datetime
@@ -16,7 +16,7 @@ StageName = NewType("StageName", str)
 
 
 class Layout(StrEnum):
-    """How the runs of a pipeline are kept, and spoken of."""
+    """How the runs of a pipeline are stored and named."""
 
     RUN = "run"
     """`manifests/{asset_id}/runs/{run_id}`: runs of an asset, with stages."""
@@ -25,10 +25,10 @@ class Layout(StrEnum):
 
 
 ENV_PATTERN = r"^[a-z0-9][a-z0-9-]{0,31}$"
-"""What kinds of work are called: `dev`, `prod`."""
+"""Pattern of an environment name, such as `dev` or `prod`."""
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
-"""What an asset id or a run id may look like: safe as a folder, a key and a word in a URL."""
+"""Pattern of an asset id or run id: safe as a folder name, an object key and a URL segment."""
 
 ID_RULE = "1 to 128 letters, digits, dots, underscores or hyphens, the first a letter or a digit"
 ATTEMPT_ZONE = ZoneInfo("America/New_York")
@@ -39,57 +39,61 @@ _ATTEMPT = r"Attempt(\d+)_\d{4}-\d{2}-\d{2}_\d{6}_EST"
 
 
 def parse_asset_id(text: str) -> AssetId:
-    """Take a given asset id, or raise Invalid saying what one may look like."""
+    """Return `text` as an asset id. Raises Invalid if it does not match `ID_PATTERN`."""
     if not re.match(_ID, text):
-        raise Invalid("this is no asset id", expected=ID_RULE, got=repr(text))
+        raise Invalid("asset id is invalid", expected=ID_RULE, got=repr(text))
     return AssetId(text)
 
 
 def parse_env(text: str) -> str:
-    """Take the name of an environment, or raise Invalid saying what one may look like."""
+    """Return `text` as an environment name. Raises Invalid if it breaks `ENV_PATTERN`."""
     if not re.match(ENV_PATTERN + r"\Z", text):
         raise Invalid(
-            "this is no environment",
-            expected="1 to 32 small letters, digits or hyphens, such as dev or prod",
+            "environment name is invalid",
+            expected="1 to 32 lower-case letters, digits or hyphens, such as dev or prod",
             got=repr(text),
         )
     return text
 
 
 def asset_id_from_name(file_name: str) -> AssetId:
-    """The asset id that a file's name suggests: its stem, accents off, else `-` for the rest.
+    """Derive an asset id from a file name: its stem without accents, other characters as `-`.
 
-    Where letters are lost on the way (another script), eight digits of the name's digest keep
-    two films apart.
+    Where letters are lost (another script), eight digits of the name's SHA-256 keep the ids of
+    two films distinct.
     """
     stem = file_name.rsplit(".", 1)[0] or file_name
-    spelled = "".join(c for c in normalize("NFKD", stem) if not combining(c))
-    cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", spelled).strip("-._")[:100]
-    if any(c.isalnum() and not c.isascii() for c in spelled) or not cleaned:
+    unaccented = "".join(c for c in normalize("NFKD", stem) if not combining(c))
+    cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", unaccented).strip("-._")[:100]
+    if any(c.isalnum() and not c.isascii() for c in unaccented) or not cleaned:
         name = file_name.encode("utf-8", "surrogateescape")
         cleaned = f"{cleaned or 'asset'}-{sha256_hex(name)[:8]}"
     return parse_asset_id(cleaned)
 
 
 def parse_run_id(text: str) -> RunId:
-    """Take a given run id; a UUID in any of its spellings becomes 32 lower-case hex digits."""
+    """Return `text` as a run id; a UUID in any spelling becomes 32 lower-case hex digits.
+
+    Raises Invalid if it is neither a UUID nor matches `ID_PATTERN`.
+    """
     if re.fullmatch(_UUID, text):
         return RunId(text.replace("-", "").lower())
     if not re.match(_ID, text):
-        raise Invalid("this is no run id", expected=f"a UUID, or {ID_RULE}", got=repr(text))
+        raise Invalid("run id is invalid", expected=f"a UUID, or {ID_RULE}", got=repr(text))
     return RunId(text)
 
 
 def attempt_run_id(number: int, moment: datetime) -> RunId:
-    """`AttemptN_YYYY-MM-DD_HHMMSS_EST`: the asset's N-th run, begun at `moment` (aware).
+    """Format the id of an asset's N-th run: `AttemptN_YYYY-MM-DD_HHMMSS_EST`.
 
-    The letters are fixed; the time is that of America/New_York, summer or winter.
+    `moment`: when the run was started (aware). The time is that of America/New_York; the
+    suffix is `EST` in summer too.
     """
     local = moment.astimezone(ATTEMPT_ZONE)
     return RunId(f"Attempt{number}_{local:%Y-%m-%d_%H%M%S}_EST")
 
 
 def attempt_number(run_id: str) -> int | None:
-    """N of an attempt id; None for any other run id."""
+    """Parse N of `AttemptN_…_EST`; None for any other run id."""
     found = re.fullmatch(_ATTEMPT, run_id)
     return int(found.group(1)) if found else None

@@ -1,4 +1,4 @@
-"""Intake: a manifest on its way into a database, and why it is refused."""
+"""Intake: deliveries of manifests to a database, refusals and retry times."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,121 +12,123 @@ from filmgate.core.errors import (
     SchemaNotFoundError,
     Unavailable,
 )
-from filmgate.core.publishing import Origin
+from filmgate.core.publishing import ManifestLocation
 from filmgate.core.records import Record
 
 MISSING = "missing_artifact"
-"""What may come yet: stores that are copied from one to another come in any order."""
+"""Code of a refusal for a file that may still arrive: stores are copied in any order."""
 
 FIRST_RETRY_S = 2
 LONGEST_RETRY_S = 3600
 MOST_ATTEMPTS = 16
-"""With the two above: about five hours, then somebody has to look."""
+"""Attempts until a missing file is given up: with the waits above, after about five hours."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """A manifest that one consumer was told of."""
+    """A manifest that is delivered to one consumer."""
 
-    origin: Origin
+    origin: ManifestLocation
     announced_sha256: str | None
-    """The digest that its announcement gave; None where it was found in a listing."""
+    """Digest in the announcement; None if the manifest was found in a listing."""
     attempt: int
-    """Which try this is, from 1."""
-    told_attempt: int = 0
-    """The last try before that came to an end."""
+    """Number of this attempt, from 1."""
+    last_ended_attempt: int = 0
+    """Number of the last attempt that ended with a result; later ones ended with their process."""
     claims: int = 0
-    """Whose it is: rises with every claim."""
+    """Number of times that the delivery was claimed; only the last claimant may write."""
 
     @property
-    def is_deadly(self) -> bool:
-        """Whether all who tried of late died of it."""
-        return self.attempt - self.told_attempt > MOST_ATTEMPTS
+    def is_poison(self) -> bool:
+        """Whether more than `MOST_ATTEMPTS` attempts in succession ended with their process."""
+        return self.attempt - self.last_ended_attempt > MOST_ATTEMPTS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """A manifest that a feed brings."""
+    """A manifest that a source has found."""
 
-    origin: Origin
+    origin: ManifestLocation
     mark: str | None = None
-    """What a listing says of its bytes; None where it was announced."""
+    """`ObjectEntry.mark` of the manifest in a listing; None if it was announced."""
     announced_sha256: str | None = None
 
 
 class Refusal(Record):
-    """Why a manifest was not taken in: `pipeline.run_stages.error_details`."""
+    """Why a manifest was not ingested: `pipeline.run_stages.error_details`."""
 
     code: str
     message: str
     found: Any
-    """The version that came, where that is the fault."""
+    """The unsupported version; None for other faults."""
     supported: tuple[Any, ...] | None
-    """The versions that are known here."""
+    """The supported versions; None for other faults."""
     expected: str | None
     got: str | None
     artifact_key: str | None
-    """The file at fault; None where it is the manifest."""
+    """Key of the file at fault; None if it is the manifest."""
     manifest_key: str
     json_pointer: str | None
-    """RFC 6901: the place in the file at fault."""
+    """Position in the file at fault (RFC 6901)."""
     hint: str | None
     retryable: bool
-    """Whether it may heal by itself."""
+    """Whether a later attempt may succeed without a correction."""
 
     @classmethod
-    def of(cls, error: FilmgateError, manifest_key: str) -> "Refusal":
-        """What an error says of a manifest; short, and of characters that can be kept, whatever
-        came."""
-        told = error.extra
-        code = told.get("reason", error.code)
-        is_away = isinstance(error, AWAY) and not isinstance(error, SchemaNotFoundError)
-        retryable = is_away or code == MISSING
+    def from_error(cls, error: FilmgateError, manifest_key: str) -> "Refusal":
+        """Make the refusal of a manifest; its texts are short and storable in any database."""
+        details = error.extra
+        code = details.get("reason", error.code)
+        is_unavailable = isinstance(error, STORE_ERRORS) and not isinstance(
+            error, SchemaNotFoundError
+        )
+        retryable = is_unavailable or code == MISSING
         hint = error.hint
         if not retryable and not isinstance(error, Conflict):
-            hint = f"{hint or 'Mend it'}. Then `filmgate sync --retry` looks at it again"
+            hint = f"{hint or 'Correct it'}. Then run `filmgate sync --retry`"
         return cls(
             code=code,
-            message=_kept(error.message),
-            found=_kept_value(told.get("found")),
-            supported=told.get("supported"),
-            expected=_kept(error.expected),
-            got=_kept(error.got),
-            artifact_key=_kept(told.get("artifact_key")),
+            message=_storable_text(error.message),
+            found=_storable_value(details.get("found")),
+            supported=details.get("supported"),
+            expected=_storable_text(error.expected),
+            got=_storable_text(error.got),
+            artifact_key=_storable_text(details.get("artifact_key")),
             manifest_key=manifest_key,
-            json_pointer=_kept(told.get("json_pointer")),
-            hint=_kept(hint),
+            json_pointer=_storable_text(details.get("json_pointer")),
+            hint=_storable_text(hint),
             retryable=retryable,
         )
 
 
-AWAY = (Unavailable, NotPermitted, NotFound)
-"""What a store says while it is away, not mounted, or its keys have run out."""
+STORE_ERRORS = (Unavailable, NotPermitted, NotFound)
+"""Errors of a store that is unreachable or not mounted, or whose credentials have expired."""
 
 LONGEST_TEXT = 500
+"""Longest text of a refusal, in characters."""
 
 
-def _kept(text: Any) -> Any:
-    """A text that any database and terminal can hold, and not too much of it."""
+def _storable_text(text: Any) -> Any:
+    """Shorten a text, and replace characters that a database or terminal cannot hold."""
     if text is None:
         return None
     plain = str(text).encode("utf-8", "replace").decode().replace("\0", "\ufffd")
     return plain if len(plain) <= LONGEST_TEXT else f"{plain[:LONGEST_TEXT]}…"
 
 
-def _kept_value(value: Any) -> Any:
-    """A number, a truth or nothing as it is; of all else its text."""
+def _storable_value(value: Any) -> Any:
+    """Return numbers, booleans and None as they are, and the text of any other value."""
     is_plain = value is None or isinstance(value, bool | float)
     is_small = isinstance(value, int) and abs(value) < 1 << 53
     if is_plain or is_small:
         return value
-    return _kept(value if isinstance(value, str) else repr(value)[: LONGEST_TEXT + 1])
+    return _storable_text(value if isinstance(value, str) else repr(value)[: LONGEST_TEXT + 1])
 
 
 def retry_after(refusal: Refusal, attempt: int) -> timedelta | None:
-    """How long to wait after `attempt` tries; None where trying again is no use.
+    """Return the time to wait after `attempt` attempts; None if no attempt should follow.
 
-    A file that does not come is given up some day, a store that is away is not.
+    A missing file is given up after `MOST_ATTEMPTS`; an unavailable store never is.
     """
     if not refusal.retryable or (refusal.code == MISSING and attempt >= MOST_ATTEMPTS):
         return None
@@ -134,5 +136,5 @@ def retry_after(refusal: Refusal, attempt: int) -> timedelta | None:
 
 
 def wait_after(attempt: int) -> timedelta:
-    """Twice as long each time, from two seconds up to an hour."""
+    """Return the wait after an attempt: two seconds, doubled each time up to an hour."""
     return timedelta(seconds=min(FIRST_RETRY_S << min(attempt - 1, 20), LONGEST_RETRY_S))

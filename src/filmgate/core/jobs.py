@@ -1,4 +1,4 @@
-"""Jobs: what is asked of a pipeline to be done by a worker, and how that stands."""
+"""Jobs: requests to run a pipeline in a worker, and their states."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,11 +10,11 @@ from filmgate.core.answers import Answer
 from filmgate.core.pipeline import DEFAULT_PROFILE
 
 PRIORITIES = 100
-"""Priorities go from minus this to this; higher ones are taken first."""
+"""Highest priority; the lowest is its negative. Jobs of higher priority are taken first."""
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """State of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -24,7 +24,7 @@ class JobState(StrEnum):
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more comes of it."""
+        """Whether the state is final."""
         return self not in {JobState.QUEUED, JobState.RUNNING}
 
 
@@ -35,7 +35,7 @@ SettingName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}\.[A-Za
 
 
 class JobRequest(BaseModel):
-    """What is asked for, as `filmgate run` takes it; what is left out means the usual."""
+    """A request for a run, with the options of `filmgate run`; absent options have its defaults."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -50,47 +50,47 @@ class JobRequest(BaseModel):
     )
 
     asset_id: Name | None = None
-    """A video that was uploaded, or what a `source` is to be called."""
+    """Id of an uploaded video, or the asset id to give to `source`."""
     source: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
-    """A file or a folder on the server, in one of FILMGATE_SOURCES; with none, the uploaded
-    video."""
+    """A file or folder on the server, in one of FILMGATE_SOURCES; by default the uploaded video."""
     run_id: Name | None = None
-    """Names the run, or goes on with it; without it the newest unfinished run on the same input is
-    resumed, else one is begun."""
+    """Id of the run to start or resume; by default the newest unfinished run on the same input is
+    resumed, or a new one is started."""
     new: bool = False
-    """Always begin a new run."""
+    """Always start a new run."""
     env: Name | None = None
     profile: Name = DEFAULT_PROFILE
     settings: Annotated[dict[SettingName, Any], Field(max_length=200)] = Field(default_factory=dict)
-    """Value by `STAGE.SETTING`."""
+    """Values by `STAGE.SETTING`."""
     stages: Annotated[tuple[Name, ...], Field(max_length=100)] = ()
-    """Only these; others are verified."""
+    """Stages to run; the others are only verified."""
     resume_from: Name | None = None
+    """Run this stage and all stages after it."""
     force: bool = False
-    """Run again what is up to date."""
+    """Run stages again that are up to date."""
     repair: bool = False
     """Make missing or altered files again."""
     strict: bool = False
-    """One bad item fails its stage."""
+    """Fail a stage when one of its items fails."""
     workers: Annotated[int, Field(ge=1, le=64)] = 1
-    """Stages, and items, side by side."""
+    """Number of stages, and of items, that run in parallel."""
     priority: Annotated[int, Field(ge=-PRIORITIES, le=PRIORITIES)] = 0
     """Jobs of higher priority are taken first."""
 
 
 class JobOutcome(BaseModel):
-    """What came of a try at a job."""
+    """The outcome of one try at a job."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     exit_code: int
-    """As `filmgate run` would end."""
+    """Exit code of the corresponding `filmgate run`."""
     run_status: str | None = None
-    """How the run stood then."""
+    """Status of the run at the end of the try."""
     error: dict[str, Any] | None = None
-    """The error body, where there is one."""
+    """The error document; None without an error."""
     notes: tuple[str, ...] = ()
-    """What a person should know besides."""
+    """Further messages for people."""
 
 
 class JobAnswer(Answer):
@@ -103,23 +103,23 @@ class JobAnswer(Answer):
     state: JobState
     priority: int
     tries: int
-    """How often a worker began it."""
+    """Number of times that a worker started the job."""
     submitted_by: str
     submitted_at: datetime
     started_at: datetime | None
-    """When it was begun last."""
+    """When the job was started last."""
     ended_at: datetime | None
     worker: str | None
-    """Who has it, or had it last."""
+    """Worker that runs the job or ran it last."""
     is_cancel_asked: bool
-    """Whether a running job was asked to stop, and has not yet."""
+    """Whether cancellation was requested and the job still runs."""
     outcome: JobOutcome | None
-    """Of its last try."""
+    """Outcome of the last try."""
     request: JobRequest
 
 
 class JobsAnswer(Answer):
-    """Jobs, the latest first."""
+    """A page of jobs, latest first."""
 
     jobs: tuple[JobAnswer, ...]
     next_cursor: str | None

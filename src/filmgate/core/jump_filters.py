@@ -1,4 +1,4 @@
-"""What a jump is narrowed by."""
+"""The filters of a jump query."""
 
 from typing import Annotated, Any
 
@@ -9,27 +9,27 @@ from filmgate.core.questions import JumpKind
 
 
 class JumpFilters(BaseModel):
-    """What a jump is narrowed by."""
+    """The filters of a jump query; None for no filter."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     label: str | None = None
-    """Exactly this label."""
+    """The exact label."""
     face_cluster_id: str | None = None
-    """Exactly this person, as the run that is served groups faces."""
+    """The exact face cluster of the served run."""
     text: str | None = None
     """Words, in web search syntax."""
     min_confidence: Annotated[float, Field(ge=0, le=1)] | None = None
-    """What is less sure, or says nothing of how sure it is, is passed over."""
+    """Least confidence; artifacts without a confidence are excluded too."""
 
-    def given(self, kind: JumpKind) -> dict[str, Any]:
-        """Those that are given; UsageError where the kind cannot be narrowed by one of them."""
+    def for_kind(self, kind: JumpKind) -> dict[str, Any]:
+        """Return the filters that are set. Raises UsageError if `kind` does not support one."""
         found = {name: value for name, value in self if value is not None}
-        if strange := [name for name in found if name not in kind.filters]:
+        if unsupported := [name for name in found if name not in kind.filters]:
             raise UsageError(
-                f"a jump to {kind.value} cannot be narrowed by {strange[0]}",
+                f"a jump to {kind.value} cannot be filtered by {unsupported[0]}",
                 expected=f"one of {', '.join(kind.filters)}" if kind.filters else "no filter",
-                got=strange[0],
+                got=unsupported[0],
             )
         return found
 

@@ -1,4 +1,4 @@
-"""Runs of older layouts: what they say of themselves, which nobody verified."""
+"""Runs of older layouts, with states from unverified marker files."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -28,11 +28,11 @@ WORDS = {
     "stale": StageState.PENDING,
     "unknown": StageState.PENDING,
 }
-"""The words that markers are known to use. Hearsay: a gate never takes one for evidence."""
+"""Known status words of marker files. They are unverified; no gate depends on them."""
 
 
 class LegacyStage(Record):
-    """What a marker says of one stage."""
+    """The state of one stage according to a marker file."""
 
     status: StageState
     started: datetime | None
@@ -43,22 +43,22 @@ class LegacyStage(Record):
 
 
 class LegacyRun(Record):
-    """A run that only an older layout tells of."""
+    """A run of an older layout."""
 
     data_source: Literal["legacy"] = "legacy"
     asset_id: str
     run_id: str | None
-    """None where the layout knew one run an asset."""
+    """None for a layout with one run per asset."""
     folder: str
     stages: dict[str, LegacyStage]
 
     @property
     def status(self) -> RunState:
-        """As far as hearsay goes. Nobody holds such a run: what says it runs has died."""
+        """Unverified status. No runner can hold such a run, so a RUNNING stage was interrupted."""
         states = [stage.status for stage in self.stages.values()]
         return run_state(states, is_held=False)
 
 
-def state_of_word(word: Any) -> StageState | None:
-    """The state that a marker's word means; None for a word that is not known."""
+def parse_status_word(word: Any) -> StageState | None:
+    """Return the state for a marker's status word; None for an unknown word."""
     return WORDS.get(word.strip().lower().replace(" ", "_")) if isinstance(word, str) else None

@@ -1,4 +1,4 @@
-"""`manifest.json`: the run's index, a fold of its head, its records and its last verdicts."""
+"""`manifest.json`: the index of a run, derived from its head, records and last verdicts."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from pydantic import (
 )
 
 from filmgate.core.digest import canonical_json
-from filmgate.core.envelope import Digest, Id, Int32, Moment, Word
+from filmgate.core.envelope import Digest, Id, Int32, Moment, StorableText
 from filmgate.core.errors import Invalid, first_fault, json_pointer
-from filmgate.core.gates import Reason, ReasonCode, Stranger, Verdict
+from filmgate.core.gates import ForeignRecord, Reason, ReasonCode, Verdict
 from filmgate.core.ids import Layout
 from filmgate.core.plan import Producer
 from filmgate.core.records import (
@@ -37,14 +37,14 @@ MANIFEST_VERSION = 1
 
 
 class Blocked(Record):
-    """The verdict that stopped a stage last."""
+    """The last verdict that blocked a stage."""
 
     reasons: tuple[Reason, ...]
     suggested_actions: tuple[str, ...]
 
 
 class StageEntry(Record):
-    """What the manifest says of one stage."""
+    """The manifest's entry for one stage."""
 
     status: StageState
     attempt: Int32
@@ -53,9 +53,9 @@ class StageEntry(Record):
     duration_s: float | None = None
     fingerprint: str | None = None
     record_sha256: str | None = None
-    """The record that tells all this."""
+    """Digest of the record that this entry is derived from."""
     lineage: tuple[Lineage, ...] = ()
-    """The records that it stood on."""
+    """Records that the record depends on."""
     artifacts: tuple[ArtifactRef, ...] = ()
     producer: Producer | None = None
     counts: dict[str, int] = Field(default_factory=dict)
@@ -74,70 +74,70 @@ class Manifest(Record):
 
     schema_version: int = MANIFEST_VERSION
     producer: Id
-    pipeline: Word
+    pipeline: StorableText
     asset: Asset
     source_sha_map: dict[str, Digest]
     run_id: Id
-    env: Word
-    profile: Word
+    env: StorableText
+    profile: StorableText
     config: dict[str, Any]
     config_hash: Digest
     status: RunState
     revision: Int32
-    """Rises with every record."""
+    """Rises with every record; see `Ledger.revision`."""
     created_at: Moment
     updated_at: Moment
     stages: dict[str, StageEntry]
     metrics: dict[str, Any]
     job_id: Id | None = None
-    """Of a job: its run id."""
+    """Equal to `run_id` in the job layout; None in the run layout."""
     passes: dict[str, StageEntry] | None = None
-    """Of a job: its stages."""
+    """Equal to `stages` in the job layout; None in the run layout."""
 
     @model_validator(mode="after")
-    def _speaks_of_one_job(self) -> Self:
+    def _check_job_fields(self) -> Self:
         if (self.job_id, self.passes) not in ((None, None), (self.run_id, self.stages)):
-            raise ValueError("passes are the stages, and job_id is the run_id, of a job")
+            raise ValueError("job_id does not equal run_id, or passes do not equal stages")
         return self
 
     @model_serializer(mode="wrap")
-    def _without_job(self, told: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        body: dict[str, Any] = told(self)
+    def _omit_absent_job_fields(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        body: dict[str, Any] = serialize(self)
         absent = [name for name in ("job_id", "passes") if body.get(name) is None]
         return {name: value for name, value in body.items() if name not in absent}
 
     def to_bytes(self) -> bytes:
-        """As it stands on disk: one line of canonical JSON."""
+        """Encode the manifest as stored on disk: one line of canonical JSON."""
         return canonical_json(self.model_dump(mode="json")) + b"\n"
 
     @classmethod
     def parse(cls, data: bytes) -> "Manifest":
-        """Read a manifest; raise Invalid where it is broken or of an unknown version.
+        """Parse a manifest. Raises Invalid if it is broken or its version is not supported.
 
-        The version is looked at first: of what else stands in it, another version may decide.
+        The version is checked first, because the other fields depend on it.
         """
         try:
-            _check_version(_Versioned.model_validate_json(data))
+            _check_version(_VersionField.model_validate_json(data))
             return cls.model_validate_json(data, strict=True)
         except ValidationError as error:
             raise Invalid(
-                "this is no manifest",
+                "manifest is invalid",
                 expected=f"manifest version {MANIFEST_VERSION}",
                 got=first_fault(error),
-                hint="Publish the run again, from where it was made",
+                hint="Publish the run again where it was made",
                 reason=ReasonCode.SCHEMA_INVALID.value,
                 json_pointer=json_pointer(error),
             ) from error
 
     @property
     def is_blocked(self) -> bool:
-        """Whether a gate stopped it last, and no stage failed."""
+        """Whether a gate blocked a stage last, and no stage failed."""
         states = {entry.status for entry in self.stages.values()}
         return StageState.BLOCKED in states and StageState.FAILED not in states
 
     @property
     def artifact_refs(self) -> list[tuple[str, StageEntry, ArtifactRef]]:
-        """(stage, entry, file) for every file of its successful stages, in order."""
+        """(stage, entry, file) for every file of the successful stages, in plan order."""
         return [
             (name, entry, ref)
             for name, entry in self.stages.items()
@@ -145,25 +145,25 @@ class Manifest(Record):
             for ref in entry.artifacts
         ]
 
-    def the_file_of(self, schema: str) -> ArtifactRef | None:
-        """The first file of a schema that a successful stage made."""
+    def first_file_with_schema(self, schema: str) -> ArtifactRef | None:
+        """Return the first file with a schema that a successful stage made; None without one."""
         return next((ref for _, _, ref in self.artifact_refs if ref.schema_name == schema), None)
 
 
-class _Versioned(BaseModel, defer_build=True):
-    """What any manifest has, of whichever version."""
+class _VersionField(BaseModel, defer_build=True):
+    """The field that a manifest of any version has."""
 
     schema_version: Any = None
 
 
-def _check_version(body: _Versioned) -> None:
+def _check_version(body: _VersionField) -> None:
     found = body.schema_version
     if type(found) is not int or found != MANIFEST_VERSION:
         raise Invalid(
-            "this manifest is of a version unknown here",
+            "manifest version is not supported",
             expected=f"schema_version {MANIFEST_VERSION}",
             got=repr(found) if "schema_version" in body.model_fields_set else "none",
-            hint="Use a Filmgate that knows it, or one that writes a version known here",
+            hint="Use a Filmgate release that supports it, or publish with an older release",
             reason=ReasonCode.SCHEMA_VERSION_UNSUPPORTED.value,
             found=found,
             supported=[MANIFEST_VERSION],
@@ -171,102 +171,118 @@ def _check_version(body: _Versioned) -> None:
         )
 
 
-class OpenAttempt(NamedTuple):
-    """An attempt without a record yet: at work, or dead."""
+class UnrecordedAttempt(NamedTuple):
+    """An attempt without a record: running, or interrupted."""
 
     stage: str
     attempt: int
     epoch: int
     started: datetime
     has_files: bool = False
-    """Whether files that it made lie where they were made, and have no names at the root yet."""
+    """Whether files that it made are still in its staging folder, not at the run's root."""
 
     @property
     def view(self) -> StageView:
-        """What it says of its stage."""
+        """The state of the stage according to this attempt."""
         return StageView(state=StageState.RUNNING, attempt=self.attempt, epoch=self.epoch)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
-    """Everything that a run's directory says about the run; the manifest is derived from it."""
+    """All records, attempts and verdicts in a run's directory; the manifest is derived from it."""
 
     head: RunHead
     records: tuple[StageRecord, ...] = ()
-    """Those of this run."""
-    strangers: tuple[Stranger, ...] = ()
-    open_attempts: tuple[OpenAttempt, ...] = ()
+    """Valid records of this run."""
+    all_foreign_records: tuple[ForeignRecord, ...] = ()
+    unrecorded_attempts: tuple[UnrecordedAttempt, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    """Verdicts of the last invocation."""
 
-    def current(self, stage: str) -> StageRecord | None:
-        """The record that speaks for a stage; None while an attempt is open, or none was made."""
+    def current_record(self, stage: str) -> StageRecord | None:
+        """Return the record that decides a stage's state; None before one or during an attempt."""
         return self._current[stage]
 
     def last_success(self, stage: str) -> StageRecord | None:
-        """The latest attempt that succeeded, whatever was tried since: whose files lie there."""
-        successes = [r for r in self._by_stage[stage] if r.status is StageState.SUCCESS]
-        return max(successes, key=lambda record: record.view.weight, default=None)
+        """Return the record of the latest successful attempt, whose files are at the run's root.
 
-    def is_named(self, record: StageRecord) -> bool:
-        """Whether its files have their names at the root; not so after a crash in between."""
-        mine = (record.stage, record.attempt)
+        Later attempts that failed or were skipped do not count. None without a success.
+        """
+        successes = [r for r in self._by_stage[stage] if r.status is StageState.SUCCESS]
+        return max(successes, key=lambda record: record.view.precedence, default=None)
+
+    def has_files_in_place(self, record: StageRecord) -> bool:
+        """Whether the record's files are at the run's root.
+
+        They are not after a crash between the commit and the renaming of the files.
+        """
+        attempt = (record.stage, record.attempt)
         return all(
-            (each.stage, each.attempt) != mine for each in self.open_attempts if each.has_files
+            (opened.stage, opened.attempt) != attempt
+            for opened in self.unrecorded_attempts
+            if opened.has_files
         )
 
-    def intruders(self, stage: str) -> tuple[Stranger, ...]:
-        """Strangers among a stage's records that no later attempt of its own outweighs."""
-        own = max((record.attempt for record in self._by_stage[stage]), default=0)
-        return tuple(s for s in self.strangers if s.stage == stage and s.attempt > own)
+    def foreign_records(self, stage: str) -> tuple[ForeignRecord, ...]:
+        """Return the foreign records of a stage that are later than all its valid records."""
+        last = max((record.attempt for record in self._by_stage[stage]), default=0)
+        return tuple(
+            foreign
+            for foreign in self.all_foreign_records
+            if foreign.stage == stage and foreign.attempt > last
+        )
 
     def state(self, stage: str) -> StageState:
-        """The stage's state by evidence, before any verdict.
+        """Return the stage's state according to its records and attempts, before any verdict.
 
-        A success is PENDING again once what it stands on is not what it stood on.
+        A success is PENDING again once a file that it depends on has another digest.
         """
         return self._states[stage]
 
     def next_attempt(self, stage: str) -> int:
-        """The number of the next attempt at a stage, from 1."""
+        """Return the number of the next attempt at a stage, from 1."""
         used = [record.attempt for record in self._by_stage[stage]]
-        used += [stranger.attempt for stranger in self.strangers if stranger.stage == stage]
+        used += [foreign.attempt for foreign in self.all_foreign_records if foreign.stage == stage]
         return max([0, *used, *(opened.attempt for opened in self._opened(stage))]) + 1
 
-    def standing(self, stage: str) -> tuple[StageRecord, ...]:
-        """The records of the successful stages that `stage` stands on directly."""
+    def upstream_records(self, stage: str) -> tuple[StageRecord, ...]:
+        """Return the records of the successful stages that `stage` depends on directly."""
         return tuple(
             record
             for name in self.head.stands_on[stage]
-            if (record := self.current(name)) is not None and self.state(name) is StageState.SUCCESS
+            if (record := self.current_record(name)) is not None
+            and self.state(name) is StageState.SUCCESS
         )
 
-    def unrecorded(self, stage: str) -> list[str]:
-        """Paths that the stage makes and that no record of it names."""
+    def untracked_files(self, stage: str) -> list[str]:
+        """Return the output paths of a stage that none of its records names."""
         named = {ref.path for r in self.records if r.stage == stage for ref in r.artifacts}
         return [path for path in self.head.makes[stage] if path not in named]
 
     @cached_property
-    def digests(self) -> frozenset[str]:
-        """Of all records: what lineage can point to."""
+    def record_digests(self) -> frozenset[str]:
+        """Digests of all valid records, which a lineage can refer to."""
         return frozenset(record.digest for record in self.records)
 
     @property
     def revision(self) -> int:
-        """Rises with every record, and with every holder of the lease that wrote one; so it
-        also rises where a record was lost and made again."""
+        """Revision of the manifest: the number of records plus their highest epoch.
+
+        It rises with every record, also if a lost record is replaced by a later lease holder.
+        """
         return len(self.records) + max((record.epoch for record in self.records), default=0)
 
-    def _opened(self, stage: str) -> list[OpenAttempt]:
-        """Attempts without a record."""
-        if not self.open_attempts:
+    def _opened(self, stage: str) -> list[UnrecordedAttempt]:
+        """Return the attempts at a stage that have no record."""
+        if not self.unrecorded_attempts:
             return []
-        opened = [each for each in self.open_attempts if each.stage == stage]
+        opened = [attempt for attempt in self.unrecorded_attempts if attempt.stage == stage]
         recorded = {record.attempt for record in self._by_stage[stage]} if opened else set()
-        return [each for each in opened if each.attempt not in recorded]
+        return [attempt for attempt in opened if attempt.attempt not in recorded]
 
     @cached_property
     def _current(self) -> Mapping[str, StageRecord | None]:
-        return {stage: self._speaking_for(stage) for stage in self.head.stages}
+        return {stage: self._find_current(stage) for stage in self.head.stages}
 
     @cached_property
     def _by_stage(self) -> Mapping[str, list[StageRecord]]:
@@ -275,7 +291,7 @@ class Ledger:
             grouped.setdefault(record.stage, []).append(record)
         return grouped
 
-    def _speaking_for(self, stage: str) -> StageRecord | None:
+    def _find_current(self, stage: str) -> StageRecord | None:
         records = self._by_stage[stage]
         if not records:
             return None
@@ -284,7 +300,7 @@ class Ledger:
 
     @cached_property
     def _states(self) -> Mapping[str, StageState]:
-        """In the plan's order, so that every stage finds those it stands on decided."""
+        """States in plan order, so that upstream states are known before they are needed."""
         states: dict[str, StageState] = {}
         for stage in self.head.stages:
             record = self._current[stage]
@@ -298,17 +314,17 @@ class Ledger:
         return states
 
     def _is_stale(self, record: StageRecord, states: Mapping[str, StageState]) -> bool:
-        standing = {
+        inputs = {
             ref.path: ref.sha256
             for name in self.head.stands_on[record.stage]
-            if states[name] is StageState.SUCCESS and (stood := self._current[name]) is not None
-            for ref in stood.artifacts
+            if states[name] is StageState.SUCCESS and (upstream := self._current[name]) is not None
+            for ref in upstream.artifacts
         }
-        return standing != (record.fingerprint.inputs if record.fingerprint else {})
+        return inputs != (record.fingerprint.inputs if record.fingerprint else {})
 
 
 def fold(ledger: Ledger, *, is_held: bool) -> Manifest:
-    """Derive the manifest: the same ledger and lease give the same bytes."""
+    """Derive the manifest; the same ledger and `is_held` give the same bytes."""
     head = ledger.head
     verdicts = {verdict.stage: verdict for verdict in ledger.verdicts if not verdict.is_open}
     entries = {name: _entry(ledger, name, verdicts) for name in head.stages}
@@ -334,7 +350,7 @@ def fold(ledger: Ledger, *, is_held: bool) -> Manifest:
 
 
 def _entry(ledger: Ledger, name: str, verdicts: Mapping[str, Verdict]) -> StageEntry:
-    record = ledger.current(name)
+    record = ledger.current_record(name)
     state = ledger.state(name)
     verdict = verdicts.get(name)
     blocked = None
@@ -373,17 +389,19 @@ def _entry(ledger: Ledger, name: str, verdicts: Mapping[str, Verdict]) -> StageE
 
 
 def _totals(entries: Iterable[StageEntry]) -> dict[str, Any]:
-    """Sums over the stages. `wall_s` counts stages that ran side by side each in full; `tokens`
-    is None where no stage measured any."""
-    done = list(entries)
-    tokens = [n for entry in done if isinstance(n := entry.metrics.get("tokens"), int)]
+    """Sum metrics over the stages.
+
+    `wall_s` adds the durations of parallel stages; `tokens` is None if no stage measured any.
+    """
+    stages = list(entries)
+    tokens = [n for entry in stages if isinstance(n := entry.metrics.get("tokens"), int)]
     return {
-        "wall_s": round(sum(entry.duration_s or 0.0 for entry in done), 6),
+        "wall_s": round(sum(entry.duration_s or 0.0 for entry in stages), 6),
         "tokens": sum(tokens) if tokens else None,
         "counts": {
-            "artifact_files": sum(len(entry.artifacts) for entry in done),
-            "records": sum(ref.records for entry in done for ref in entry.artifacts),
-            "warnings": sum(len(entry.warnings) for entry in done),
-            "failed_items": sum(entry.counts.get("failed", 0) for entry in done),
+            "artifact_files": sum(len(entry.artifacts) for entry in stages),
+            "records": sum(ref.records for entry in stages for ref in entry.artifacts),
+            "warnings": sum(len(entry.warnings) for entry in stages),
+            "failed_items": sum(entry.counts.get("failed", 0) for entry in stages),
         },
     }

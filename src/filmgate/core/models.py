@@ -1,4 +1,4 @@
-"""The models that can be added: what each is for, in which form it comes, and where from."""
+"""The models that can be installed: their tasks, forms and sources."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,83 +11,83 @@ from filmgate.core.errors import NotFound
 
 @dataclass(frozen=True, kw_only=True)
 class ModelKind:
-    """A model that stages look for by its name."""
+    """A model that stages load by its name."""
 
     name: str
     task: str
     form: Literal["file", "folder"]
-    get: str
-    """What to look for, and where its makers publish it."""
+    source: str
+    """Name of the weights, and where their authors publish them."""
     licence: str
-    """As its makers state it; whoever adds weights says theirs."""
+    """Licence according to the authors; the licence of installed weights is given on adding."""
 
 
 KINDS = (
     ModelKind(
         name="yunet",
-        task="finds faces, also small and turned ones (stage detect)",
+        task="detects faces, including small and turned ones (stage detect)",
         form="file",
-        get="face_detection_yunet_2023mar.onnx of the OpenCV Zoo",
+        source="face_detection_yunet_2023mar.onnx of the OpenCV Zoo",
         licence="MIT",
     ),
     ModelKind(
         name="sface",
-        task="tells people apart by their faces, where yunet found them (stage faces)",
+        task="computes embeddings of faces that yunet found (stage faces)",
         form="file",
-        get="face_recognition_sface_2021dec.onnx of the OpenCV Zoo",
+        source="face_recognition_sface_2021dec.onnx of the OpenCV Zoo",
         licence="Apache-2.0",
     ),
     ModelKind(
         name="yolox",
-        task="finds bodies and 79 other things (stages body_tracking and objects)",
+        task="detects people and 79 other kinds of object (stages body_tracking and objects)",
         form="file",
-        get="yolox_tiny.onnx or larger, of the releases of Megvii's YOLOX",
+        source="yolox_tiny.onnx or larger, from the releases of Megvii's YOLOX",
         licence="Apache-2.0",
     ),
     ModelKind(
         name="rtdetr",
-        task="finds bodies and 79 other things, better and slower",
+        task="detects people and 79 other kinds of object; better and slower than yolox",
         form="file",
-        get="an ONNX export by the project RT-DETR (lyuwenyu), with its post-processing",
+        source="an ONNX export of the RT-DETR project (lyuwenyu), with its post-processing",
         licence="Apache-2.0",
     ),
     ModelKind(
         name="places365",
-        task="tells where a scene is set (stage places)",
+        task="classifies the place of a scene (stage places)",
         form="folder",
-        get="an ONNX export of resnet18_places365 (CSAILVision), and its "
-        "categories_places365.txt, in one folder",
+        source="an ONNX export of resnet18_places365 (CSAILVision) and its "
+        "categories_places365.txt in one folder",
         licence="MIT (code), CC BY (weights)",
     ),
     ModelKind(
         name="faster-whisper",
-        task="writes down what is said (stage transcript); needs filmgate[whisper]",
+        task="transcribes speech (stage transcript); requires filmgate[whisper]",
         form="folder",
-        get="a Whisper model in CTranslate2's form, such as Systran's faster-whisper-small",
+        source="a Whisper model in CTranslate2 format, such as Systran's faster-whisper-small",
         licence="MIT",
     ),
 )
 
 
 class InstalledModel(BaseModel):
-    """`model.json`: weights that were added to the model folder."""
+    """`model.json`: weights that were installed into the model folder."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     schema_version: Literal[1] = 1
     name: str
     weights: str
-    """The file or folder beside this one."""
+    """Name of the weights' file or folder, beside `model.json`."""
     sha256: Sha256
     size_bytes: int = Field(ge=0)
     licence: str
     version: str
 
 
-def kind_of(name: str) -> ModelKind:
-    """The kind of that name, or NotFound saying which there are."""
+def find_model_kind(name: str) -> ModelKind:
+    """Return the model kind with a name. Raises NotFound, listing the names, without one."""
     for kind in KINDS:
         if kind.name == name:
             return kind
     known = ", ".join(kind.name for kind in KINDS)
-    raise NotFound(f"no model is called {name!r}", expected=f"one of {known}", got=repr(name))
+    raise NotFound(f"model {name!r} does not exist", expected=f"one of {known}", got=repr(name))

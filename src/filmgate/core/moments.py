@@ -1,14 +1,14 @@
-"""Moments: of a film, and of a day that somebody wrote down."""
+"""Limits and parsing of points in time."""
 
 from datetime import datetime
 from typing import Any
 
 MAX_MS = 10 * 366 * 24 * 3600 * 1000
-"""Ten years. A span beyond that is a unit gone wrong, not a long film."""
+"""Largest time in a film: ten years, in milliseconds. A larger value has the wrong unit."""
 
 
-def moment(value: Any) -> datetime | None:
-    """The moment that a JSON value names in ISO 8601; None where it names none."""
+def parse_moment(value: Any) -> datetime | None:
+    """Parse a JSON value as an ISO 8601 date and time; None if it is not one."""
     try:
         return datetime.fromisoformat(value)
     except (TypeError, ValueError):

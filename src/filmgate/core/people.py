@@ -1,4 +1,4 @@
-"""Known people: who they are, and the vectors that they are recognised by."""
+"""Known people, and the face embeddings by which they are recognised."""
 
 from typing import Annotated, Literal
 
@@ -9,36 +9,36 @@ from filmgate.core.envelope import Sha256
 from filmgate.core.payloads.payload import Label
 
 PEOPLE = "people"
-"""The resource that holds them."""
+"""Name of the resource that contains the known people."""
 
 
-class _Value(BaseModel):
+class _PeopleValue(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
-class Reference(_Value):
-    """A face that a person was named by."""
+class Reference(_PeopleValue):
+    """The embedding of a face that was named after a person."""
 
     model: Label
     weights_sha256: Sha256 | None
-    """Whose vectors; those of different weights cannot be compared."""
+    """Digest of the model's weights; embeddings of different weights cannot be compared."""
     vector: Annotated[tuple[float, ...], Field(min_length=1, max_length=4096)]
 
 
-class Person(_Value):
-    """Somebody known across runs."""
+class Person(_PeopleValue):
+    """A person who is known across runs."""
 
     person_id: Label
     name: Label
     references: tuple[Reference, ...]
 
 
-class KnownPeople(_Value):
-    """The face bank as a run consults it: a snapshot, named by its digest."""
+class KnownPeople(_PeopleValue):
+    """The resource `people`: a snapshot of the known people, identified by its digest."""
 
     schema_version: Literal[1] = 1
     people: tuple[Person, ...]
 
     def to_bytes(self) -> bytes:
-        """Canonical: the same people make the same bytes."""
+        """Encode the snapshot as canonical JSON: the same people give the same bytes."""
         return canonical_json(self.model_dump(mode="json")) + b"\n"

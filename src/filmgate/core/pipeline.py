@@ -1,4 +1,4 @@
-"""A pipeline: a plan, the input it takes, and the profiles it knows."""
+"""Pipelines: a plan, the input that it takes and its profiles."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -8,58 +8,62 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from filmgate.core.errors import ExitCode, Invalid, first_fault
+from filmgate.core.errors import ExitCode, Invalid, first_fault, similar_names
 from filmgate.core.ids import Layout
-from filmgate.core.plan import Plan
+from filmgate.core.plan import Plan, Stage
 
 DEFAULT_PROFILE = "balanced"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Admitted:
-    """An input that a pipeline takes on."""
+class InputFiles:
+    """An input that a pipeline has accepted."""
 
     files: Mapping[str, Path]
-    """By name: the asset first, then what lies beside it and belongs to it."""
+    """Files by name: the asset first, then its side-car files."""
     media: Mapping[str, Any] = field(default_factory=dict)
-    """What is known of it before any stage; stands in the manifest."""
+    """Facts about the asset that are known before any stage; stored in the manifest."""
     is_collection: bool = False
-    """Whether the asset is all of the files together, and none of them before the others."""
+    """Whether all files together are the asset; otherwise the first one is."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """What `filmgate run NAME` runs."""
+    """A pipeline that `filmgate run NAME` runs."""
 
     plan: Plan
-    admit: Callable[[Path], Admitted] | None = None
-    """Looks at an input before anything is made; raises Invalid or NotFound where it will not
-    do. Without it, any one file is taken."""
+    admit: Callable[[Path], InputFiles] | None = None
+    """Check an input before a run is made; raises Invalid or NotFound for an unusable one. Without
+    this function, any single file is accepted."""
     profiles: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(
         default_factory=lambda: {DEFAULT_PROFILE: {}}
     )
-    """What each profile sets otherwise than the stages' own defaults: by stage, by setting."""
+    """Settings of each profile that differ from the stages' defaults, by stage and setting."""
 
     layout: Layout = Layout.RUN
     items_apart: bool = False
-    """Whether items are worked on in processes of their own even one at a time, because what is
-    in them may kill who reads it."""
+    """Whether items are processed in separate processes even with one worker, because a hostile
+    item may crash the process that reads it."""
     refused: ExitCode = ExitCode.DONE
-    """How a run ends in which a stage left bad items out and went on with the good ones."""
+    """Exit code of a successful run in which a stage left out bad items."""
 
     def __post_init__(self) -> None:
         unknown = {stage for values in self.profiles.values() for stage in values}
         if unknown := unknown - set(self.plan.names):
-            raise ValueError(f"profiles of {self.plan.pipeline!r} set stages it lacks: {unknown}")
+            raise ValueError(
+                f"profiles of {self.plan.pipeline!r} name unknown stages: {', '.join(unknown)}"
+            )
 
     def resolve(self, profile: str, overrides: Iterable[str] = ()) -> dict[str, Any]:
-        """The config of every stage under a profile, then under `STAGE.SETTING=VALUE`s.
+        """Resolve the config of every stage from a profile and `STAGE.SETTING=VALUE` overrides.
 
-        Raises Invalid for a profile, a stage, a setting or a value that is none.
+        Raises Invalid for an unknown profile, stage or setting, or a value of another type.
         """
         if profile not in self.profiles:
             known = ", ".join(self.profiles)
-            raise Invalid(f"no profile {profile!r}", expected=f"one of {known}", got=repr(profile))
+            raise Invalid(
+                f"profile {profile!r} does not exist", expected=f"one of {known}", got=repr(profile)
+            )
         chosen = {stage: dict(values) for stage, values in self.profiles[profile].items()}
         for override in overrides:
             stage, setting, value = self._parse(override)
@@ -67,30 +71,43 @@ class Pipeline:
         try:
             return self.plan.config(chosen)
         except ValidationError as error:
+            broken = next(s for s in self.plan.stages if s.settings.__name__ == error.title)
             raise Invalid(
-                "a setting will not do", expected=self._known(), got=first_fault(error)
+                "setting is invalid",
+                expected=f"one of {_settings_text(broken)}, with a value of its type",
+                got=first_fault(error),
+                hint=f"For types and ranges: filmgate settings {self.plan.pipeline} {broken.name}",
             ) from error
-
-    def _known(self) -> str:
-        """Every setting that there is."""
-        names = [f"{s.name}.{name}" for s in self.plan.stages for name in s.settings.model_fields]
-        return f"one of {', '.join(names)}, with a value of its type"
 
     def _parse(self, override: str) -> tuple[str, str, Any]:
         name, equals, value = override.partition("=")
         stage, dot, setting = name.partition(".")
         if not (equals and dot and setting):
             raise Invalid(
-                "a setting is given as STAGE.SETTING=VALUE",
-                expected=f"such as {self.plan.names[0]}.enabled=false",
+                "setting is invalid",
+                expected=f"STAGE.SETTING=VALUE, such as {self.plan.names[0]}.enabled=false",
                 got=repr(override),
             )
-        return self.plan.named(stage.strip()).name, setting.strip(), _value(value.strip())
+        found, setting = self.plan.find_stage(stage.strip()), setting.strip()
+        if setting not in found.settings.model_fields:
+            similar = similar_names(setting, list(found.settings.model_fields))
+            raise Invalid(
+                f"stage {found.name} has no setting {setting!r}",
+                expected=f"one of {_settings_text(found)}",
+                hint=f"Did you mean {found.name}.{similar[0]}?" if similar else None,
+            )
+        return found.name, setting, _parse_value(value.strip())
 
 
-def _value(text: str) -> Any:
-    """What was typed: a list, an object, a quoted text or null as in JSON, else the text, which
-    the setting's own type reads."""
+def _settings_text(stage: Stage) -> str:
+    return ", ".join(f"{stage.name}.{name}" for name in stage.settings.model_fields)
+
+
+def _parse_value(text: str) -> Any:
+    """Parse a list, object, quoted text or null as JSON; return other text as it is.
+
+    The setting's own type parses such text.
+    """
     if text[:1] in {"[", "{", '"'} or text == "null":
         try:
             return json.loads(text)

@@ -1,4 +1,4 @@
-"""A plan: which stages a pipeline has, what each stands on and what it makes."""
+"""Plans: the stages of a pipeline, their dependencies and the files that they make."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -8,22 +8,22 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from filmgate.core.errors import Invalid
+from filmgate.core.errors import unknown_name
 from filmgate.core.files import FileContract
 from filmgate.core.ids import StageName
 
 
 class Settings(BaseModel):
-    """The resolved settings of one stage: frozen, nothing undeclared."""
+    """Base of the resolved settings of one stage: frozen, without undeclared fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     enabled: bool = True
-    """A stage that is switched off is skipped, and what merely uses it goes on."""
+    """Whether the stage runs; a disabled stage is skipped, and stages that use it still run."""
 
 
 class Producer(BaseModel):
-    """Who made something: a program or model, its version, and its weights where it has any."""
+    """A program or model that made a result: name, version, and digest of its weights if any."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -34,7 +34,7 @@ class Producer(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """The stage did its work."""
+    """Outcome of a stage that made its files."""
 
     producer: Producer
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Skipped:
-    """There is nothing for the stage to work on, or nothing to do it with."""
+    """Outcome of a stage that lacks its input or its provider."""
 
     reason: str
 
@@ -57,71 +57,80 @@ class Stage:
 
     name: StageName
     work: Callable[[Any, Any], Outcome]
-    """Called with a `Bench` and the stage's settings."""
+    """Function that is called with a `StageContext` and the stage's settings."""
     settings: type[Settings]
     makes: tuple[FileContract, ...]
     requires: tuple[str, ...]
-    """Stages that must be SUCCESS. Where one is SKIPPED, so is this one."""
+    """Stages that must be SUCCESS. If one is SKIPPED, this stage is skipped too."""
     uses: tuple[str, ...]
-    """Stages whose files are verified and read when SUCCESS, and done without when SKIPPED."""
-    welcomes: tuple[str, ...]
-    """Stages whose files are verified and read when SUCCESS, and done without otherwise: also
-    where they did not run. This one is due again once they did."""
+    """Stages whose files are verified and read when SUCCESS; optional when SKIPPED."""
+    uses_if_run: tuple[str, ...]
+    """Stages whose files are verified and read when SUCCESS; optional in any other state. Once
+    such a stage succeeds, this stage is due again."""
     aliases: tuple[str, ...]
-    """Names that it went by before, still understood."""
+    """Former names of the stage, which are still accepted."""
     tools: tuple[str, ...]
     """Installed distributions whose versions the result depends on."""
     optional_tools: tuple[str, ...]
-    """Distributions likewise that it works without: their versions count where they are there."""
-    tells: bool
-    """Whether its result tells how the stages that it stands on ended: by whom, with what counts
-    and warnings. Their records, but for clocks and ids, are then part of its fingerprint."""
-    consults: tuple[str, ...]
-    """Resources outside the run that it reads where they are there: weights, known people."""
+    """Optional distributions; their versions are part of the fingerprint if installed."""
+    reads_upstream_records: bool
+    """Whether the result shows the outcomes of the stages that it depends on: producer, counts and
+    warnings. Their records, without clocks and ids, are then part of the fingerprint."""
+    reads_resources: tuple[str, ...]
+    """Optional resources outside the run that the stage reads: weights, known people."""
     version: int
-    """Raised by hand whenever the same input and settings come out differently."""
+    """Version of the stage; raise it whenever the same input and settings give another result."""
 
     @property
-    def stands_on(self) -> tuple[str, ...]:
-        """Every stage whose files this one may read."""
-        return self.needs + self.welcomes
+    def depends_on(self) -> tuple[str, ...]:
+        """All stages whose files this one may read."""
+        return self.needs + self.uses_if_run
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Every stage that must have ended well, or been skipped, before this one may run."""
+        """Stages that must be SUCCESS or SKIPPED before this one may run."""
         return self.requires + self.uses
 
 
 def stage(
     *,
+    name: str | None = None,
     makes: Iterable[FileContract] = (),
     requires: Iterable[str] = (),
     uses: Iterable[str] = (),
-    welcomes: Iterable[str] = (),
+    uses_if_run: Iterable[str] = (),
     settings: type[Settings] = Settings,
     aliases: Iterable[str] = (),
     tools: Iterable[str] = (),
     optional_tools: Iterable[str] = (),
+    reads_resources: Iterable[str] = (),
+    reads_upstream_records: bool = False,
+    version: int = 1,
+    welcomes: Iterable[str] = (),
     consults: Iterable[str] = (),
     tells: bool = False,
-    version: int = 1,
 ) -> Callable[[Callable[[Any, Any], Outcome]], Stage]:
-    """Make a stage of a function (bench, settings) → Outcome; the function's name is its name."""
+    """Declare a function (context, settings) → Outcome as a stage.
+
+    `name`: name of the stage; by default that of the function. The other parameters are those of
+    `Stage`. `welcomes`, `consults` and `tells` are deprecated names of `uses_if_run`,
+    `reads_resources` and `reads_upstream_records`, from version 0.1.0.
+    """
 
     def declare(work: Callable[[Any, Any], Outcome]) -> Stage:
         return Stage(
-            name=StageName(work.__name__),
+            name=StageName(name or work.__name__),
             work=work,
             settings=settings,
             makes=tuple(makes),
             requires=tuple(requires),
             uses=tuple(uses),
-            welcomes=tuple(welcomes),
+            uses_if_run=(*uses_if_run, *welcomes),
             aliases=tuple(aliases),
             tools=tuple(tools),
             optional_tools=tuple(optional_tools),
-            consults=tuple(consults),
-            tells=tells,
+            reads_resources=(*reads_resources, *consults),
+            reads_upstream_records=reads_upstream_records or tells,
             version=version,
         )
 
@@ -130,116 +139,116 @@ def stage(
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The stages of one pipeline in their canonical order: each after what it stands on."""
+    """The stages of one pipeline in canonical order: each after the stages that it depends on."""
 
     pipeline: str
     stages: tuple[Stage, ...]
     packages: str | None = None
-    """What pip installs to bring all tools of its stages, such as `filmgate[episode]`."""
+    """Requirement that pip installs for all tools of the stages, such as `filmgate[episode]`."""
 
     def __post_init__(self) -> None:
         if not self.stages:
-            raise ValueError(f"plan {self.pipeline!r} has no stage")
+            raise ValueError(f"plan {self.pipeline!r} has no stages")
         names: set[str] = set()
         aliases: set[str] = set()
         made: list[FileContract] = []
-        for each in self.stages:
-            if not re.fullmatch(_STAGE_NAME, each.name):
-                raise ValueError(f"{each.name!r} is no name for a stage: expected {_NAME_RULE}")
-            if missing := [name for name in each.stands_on if name not in names]:
+        for stage in self.stages:
+            if not re.fullmatch(_STAGE_NAME, stage.name):
+                raise ValueError(f"stage name {stage.name!r} is invalid: expected {_NAME_RULE}")
+            if missing := [name for name in stage.depends_on if name not in names]:
                 raise ValueError(
-                    f"stage {each.name!r} stands on {', '.join(missing)}: expected stages that "
-                    f"come before it, one of {', '.join(sorted(names)) or 'none'}"
+                    f"stage {stage.name!r} depends on {', '.join(missing)}: expected earlier "
+                    f"stages of the plan, one of {', '.join(sorted(names)) or 'none'}"
                 )
-            if twice := (names | aliases) & {each.name, *each.aliases}:
-                raise ValueError(f"stage {each.name!r}: {', '.join(sorted(twice))} stands twice")
-            for contract in each.makes:
-                _check_file(each.name, contract, made)
+            if twice := (names | aliases) & {stage.name, *stage.aliases}:
+                taken = ", ".join(sorted(twice))
+                raise ValueError(f"stage {stage.name!r}: the name {taken} is already used")
+            for contract in stage.makes:
+                _check_file(stage.name, contract, made)
                 made.append(contract)
-            names.add(each.name)
-            aliases |= set(each.aliases)
+            names.add(stage.name)
+            aliases |= set(stage.aliases)
 
     @property
     def names(self) -> tuple[StageName, ...]:
-        """The names of its stages, in order."""
-        return tuple(each.name for each in self.stages)
+        """Names of the stages, in canonical order."""
+        return tuple(stage.name for stage in self.stages)
 
     @property
-    def stands_on(self) -> dict[str, tuple[str, ...]]:
-        """For each stage, those whose files it may read."""
-        return {each.name: each.stands_on for each in self.stages}
+    def depends_on(self) -> dict[str, tuple[str, ...]]:
+        """For each stage, the stages whose files it may read."""
+        return {stage.name: stage.depends_on for stage in self.stages}
 
     @property
-    def consults(self) -> frozenset[str]:
-        """Every resource that some stage of it reads where it is there."""
-        return frozenset(name for each in self.stages for name in each.consults)
+    def reads_resources(self) -> frozenset[str]:
+        """All optional resources that the stages read."""
+        return frozenset(name for stage in self.stages for name in stage.reads_resources)
 
     @property
     def makes(self) -> dict[str, tuple[str, ...]]:
-        """For each stage, the paths of its files."""
-        return {each.name: tuple(made.path for made in each.makes) for each in self.stages}
+        """For each stage, the paths of the files that it makes."""
+        return {stage.name: tuple(made.path for made in stage.makes) for stage in self.stages}
 
     @cached_property
     def contracts(self) -> dict[str, FileContract]:
-        """Every file of the plan, by path."""
-        return {made.path: made for each in self.stages for made in each.makes}
+        """Contracts of all files of the plan, by path."""
+        return {made.path: made for stage in self.stages for made in stage.makes}
 
     @cached_property
     def supported(self) -> Mapping[str, Mapping[str, int]]:
-        """For each stage, the schema version of each of its files that the plan reads, by path."""
+        """For each stage, the schema versions of its files that the plan reads, by path."""
         return {
-            each.name: {made.path: made.schema_version for made in each.makes}
-            for each in self.stages
+            stage.name: {made.path: made.schema_version for made in stage.makes}
+            for stage in self.stages
         }
 
-    def named(self, name: str) -> Stage:
-        """The stage of that name, now or before, or Invalid saying which there are."""
+    def find_stage(self, name: str) -> Stage:
+        """Return the stage with a name or alias. Raises UsageError, with similar names, if none."""
         if (found := self._by_name.get(name)) is not None:
             return found
-        raise Invalid(
-            f"no stage {name!r} in pipeline {self.pipeline!r}",
-            expected=f"one of {', '.join(self.names)}",
-            got=repr(name),
-        )
+        raise unknown_name(f"{self.pipeline} stage", name, self.names)
 
     def ancestors(self, name: str) -> frozenset[str]:
-        """Every stage that the named one stands on, near or far."""
-        return self._ancestors[self.named(name).name]
+        """Return the names of all stages that a stage depends on, directly or indirectly."""
+        return self._ancestors[self.find_stage(name).name]
 
     @cached_property
     def _by_name(self) -> Mapping[str, Stage]:
-        aliases = {alias: each for each in self.stages for alias in each.aliases}
-        return aliases | {each.name: each for each in self.stages}
+        aliases = {alias: stage for stage in self.stages for alias in stage.aliases}
+        return aliases | {stage.name: stage for stage in self.stages}
 
     @cached_property
     def _ancestors(self) -> Mapping[str, frozenset[str]]:
         found: dict[str, frozenset[str]] = {}
-        for each in self.stages:
-            found[each.name] = frozenset(each.stands_on).union(
-                *(found[name] for name in each.stands_on)
+        for stage in self.stages:
+            found[stage.name] = frozenset(stage.depends_on).union(
+                *(found[name] for name in stage.depends_on)
             )
         return found
 
     def select(self, names: Iterable[str]) -> frozenset[StageName]:
-        """The stages asked for by name; all of them where none is."""
-        chosen = frozenset(self.named(name).name for name in names)
-        return chosen or frozenset(self.names)
+        """Return the names of the selected stages; all stages if `names` is empty."""
+        selected = frozenset(self.find_stage(name).name for name in names)
+        return selected or frozenset(self.names)
 
     def from_stage(self, name: str) -> frozenset[StageName]:
-        """A stage and all that come after it."""
-        return frozenset(self.names[self.names.index(self.named(name).name) :])
+        """Return the names of a stage and of all stages after it."""
+        return frozenset(self.names[self.names.index(self.find_stage(name).name) :])
 
     def config(self, overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """The resolved settings of every stage, as JSON values."""
+        """Resolve the settings of every stage, as JSON values by stage.
+
+        `overrides`: values by stage and setting. Raises pydantic.ValidationError for a bad one.
+        """
         return {
-            each.name: each.settings(**overrides.get(each.name, {})).model_dump(mode="json")
-            for each in self.stages
+            stage.name: stage.settings(**overrides.get(stage.name, {})).model_dump(mode="json")
+            for stage in self.stages
         }
 
 
 _STAGE_NAME = r"[A-Za-z][A-Za-z0-9_-]{0,63}"
 _NAME_RULE = "a letter, then up to 63 letters, digits, underscores or hyphens"
-_OURS = frozenset(
+_RESERVED_NAMES = frozenset(
     {
         "commits",
         "attempts",
@@ -253,38 +262,39 @@ _OURS = frozenset(
         "seal.json",
     }
 )
-"""What the engine keeps in a run's folder."""
+"""Names in a run's folder that are reserved for the engine."""
 
 
 def _check_file(stage: str, contract: FileContract, others: Iterable[FileContract]) -> None:
-    """Raise ValueError for a file that no run may have."""
+    """Raise ValueError if a file's path is invalid or conflicts with that of another file."""
     path = contract.path
     parts = path.split("/")
     is_plain = all(part and part[0] != "." and "\0" not in part for part in parts)
     if not is_plain or len(path.encode()) > MAX_PATH_BYTES:
         raise ValueError(
-            f"stage {stage!r} makes {path!r}: expected a relative path, without dots in front of "
-            f"its parts, of at most {MAX_PATH_BYTES} bytes"
+            f"stage {stage!r} makes {path!r}: expected a relative path of at most "
+            f"{MAX_PATH_BYTES} bytes, no part of which starts with a dot"
         )
-    if parts[0] in _OURS:
-        raise ValueError(f"stage {stage!r} makes {path!r}, which is the engine's own")
-    mine = path.casefold()
+    if parts[0] in _RESERVED_NAMES:
+        raise ValueError(f"stage {stage!r} makes {path!r}, which is reserved for the engine")
+    folded = path.casefold()
     for other in others:
-        theirs = other.path.casefold()
-        is_inside = mine.startswith(f"{theirs}/") or theirs.startswith(f"{mine}/")
-        if is_inside or mine == theirs:
-            raise ValueError(f"stage {stage!r} makes {path!r}, and {other.path!r} is made already")
+        other_folded = other.path.casefold()
+        is_inside = folded.startswith(f"{other_folded}/") or other_folded.startswith(f"{folded}/")
+        if is_inside or folded == other_folded:
+            raise ValueError(f"stage {stage!r} makes {path!r}, but {other.path!r} is made already")
         if contract.artifact_type is not None and contract.artifact_type == other.artifact_type:
             raise ValueError(
-                f"stage {stage!r} makes {path!r}, and artifacts of type {contract.artifact_type!r} "
+                f"stage {stage!r} makes {path!r}, but artifacts of type {contract.artifact_type!r} "
                 f"are made already in {other.path!r}"
             )
         if contract.key == other.key:
             raise ValueError(
-                f"stage {stage!r} makes {path!r} under the key {contract.key!r}, as is made "
-                f"already {other.path!r}: give one of them a key of its own"
+                f"stage {stage!r} makes {path!r}, but {other.path!r} is made already with the "
+                f"same key {contract.key!r}: set another key"
             )
 
 
 MAX_PATH_BYTES = 60
-"""So that any path fits one file name in `attempts/`, percent-encoded, beside its stage's name."""
+"""Longest path of a file, in bytes. Percent-encoded and with the stage's name, it still fits one
+file name in `attempts/`."""

@@ -1,4 +1,4 @@
-"""The ports: what the core needs done, and what whoever does it promises."""
+"""The ports: interfaces that the core needs, with the obligations of their implementations."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -23,32 +23,32 @@ if TYPE_CHECKING:
     from filmgate.core.publishing import Seal
 
 Clock = Callable[[], datetime]
-"""Says the time, aware and in UTC."""
+"""Return the current time, aware and in UTC."""
 
 Document = TypeVar("Document", bound=BaseModel)
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 EventSink = Callable[[Mapping[str, Any]], None]
-"""Hears every event of a run, redacted, from whichever thread it happens in. Must not raise."""
+"""Receives every event of a run, redacted, from any thread. Must not raise."""
 
 
 class Timed(NamedTuple):
-    """A payload and when it holds, in ms on the asset's time line."""
+    """A payload with its time span [start_ms, end_ms) on the asset's time line."""
 
     start_ms: int
     end_ms: int
     payload: Payload
 
     @property
-    def place(self) -> tuple[int, int, bytes]:
-        """What orders the records of a file: span, then payload."""
+    def sort_key(self) -> tuple[int, int, bytes]:
+        """Sort key of records in a file: by span, then by payload."""
         return (self.start_ms, self.end_ms, self.payload.canonical())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mapped(Generic[Item, Value]):
-    """An item that was worked on: its value, or what went wrong."""
+    """The result of one item: its value, or its error."""
 
     item: Item
     value: Value | None = None
@@ -56,92 +56,92 @@ class Mapped(Generic[Item, Value]):
 
     @property
     def is_good(self) -> bool:
-        """Whether there is a value."""
+        """Whether the item has no error."""
         return self.error is None
 
 
 class Executor(Protocol):
-    """Does the same work on many items, here or elsewhere."""
+    """Applies a function to many items, in this process or in others."""
 
     def map(
         self, work: Callable[[Item], Value], items: Iterable[Item]
     ) -> Iterator[Mapped[Item, Value]]:
-        """What came of every item, in the order of the items.
+        """Yield the result of every item, in the order of the items.
 
-        Whatever `work` raises is the item's error, and no other item's. A worker that dies is
-        replaced and its item begun again; after three deaths they are the item's error
-        (`worker_died`). Reads no more than a few items ahead of what was taken, and holds no
-        more values than that. Interrupted and KeyboardInterrupt go through.
+        What `work` raises is the error of that item only. A worker that dies is replaced and its
+        item started again; after three deaths the item has the error `worker_died`. Reads at most
+        a few items ahead of the results taken, and holds no more values than that. Interrupted
+        and KeyboardInterrupt are raised.
         """
 
     def close(self) -> None:
-        """Let the workers go. May be called twice."""
+        """Stop the workers. May be called twice."""
 
 
-class Bench(Protocol):
-    """Where a stage works: what it stands on, and a place to put what it makes."""
+class StageContext(Protocol):
+    """The interface of a running stage: its inputs, its outputs and its progress."""
 
     @property
     def source(self) -> Path:
-        """The asset."""
+        """Path of the asset."""
 
     @property
     def sources(self) -> Mapping[str, Path]:
-        """Every input file by name: the asset, and its side-cars."""
+        """Paths of all input files by name: the asset and its side-car files."""
 
     @property
     def head(self) -> RunHead:
-        """What the run is. Nothing of its id or its clock belongs into a file, unless the file's
-        contract names it."""
+        """Head of the run. Its id and times must not get into a file, unless the file's contract
+        names them."""
 
     def record(self, stage: str) -> StageRecord | None:
-        """How a stage that this one stands on ended; None where it has not."""
+        """Return the current record of a stage that this one depends on; None without one."""
 
     def has(self, contract: FileContract) -> bool:
-        """Whether a file of a stage that this one uses is there (it is not when skipped)."""
+        """Whether a file of an optional upstream stage exists; it does not if that was skipped."""
 
     def read_document(self, contract: FileContract, model: type[Document]) -> Document:
-        """A document made by a stage that this one stands on."""
+        """Read a document of a stage that this one depends on, verified."""
 
     def read_artifacts(self, contract: FileContract) -> Iterator[ArtifactLine]:
-        """The records of a file that this stage stands on, in order."""
+        """Read the artifacts of a file that this stage depends on, in file order, verified."""
 
     def read_records(self, contract: FileContract, model: type[Document]) -> Iterator[Document]:
-        """The records of a file of JSON lines that this stage stands on, in order."""
+        """Read the records of a file that this stage depends on, in file order, verified."""
 
     def path(self, contract: FileContract) -> Path:
-        """A file that this stage stands on, for programs that open files themselves.
+        """Return the path of an upstream file, for programs that open files themselves.
 
-        It was verified just now, and is looked at again before the stage is committed.
+        The file is verified now, and checked again before the stage is committed.
         """
 
     def resource(self, name: str) -> Resource | None:
-        """A resource that the stage consults; None where it is not there."""
+        """Return a resource that the stage reads; None if it is not available."""
 
     @property
     def open_store(self) -> OpenStore:
-        """Opens object stores, for stages whose items lie in one. Where it was not given with
-        the invocation, it raises Unavailable."""
+        """Opens object stores, for stages whose items are in one. Raises Unavailable if the
+        invocation has none."""
 
     def write_document(self, contract: FileContract, value: BaseModel) -> None:
-        """Make a document, once. Raises ContractBroken where the contract forbids it."""
+        """Write a document, once. Raises ContractBroken if the contract forbids it."""
 
     def write_artifacts(self, contract: FileContract, artifacts: Iterable[Timed]) -> int:
-        """Make a file of artifacts, once, in order of span, then payload; how many there were.
+        """Write a file of artifacts, once, sorted by span, then payload; return their number.
 
-        Raises ContractBroken where the contract forbids it.
+        Raises ContractBroken if the contract forbids it.
         """
 
     def write_records(self, contract: FileContract, records: Iterable[BaseModel]) -> int:
-        """Make a file of JSON lines, once, in the order given; how many there were.
+        """Write a file of JSON lines, once, in the given order; return their number.
 
-        Raises ContractBroken where the contract forbids it.
+        Raises ContractBroken if the contract forbids it.
         """
 
     def create(self, contract: FileContract) -> AbstractContextManager[IO[bytes]]:
-        """Make a table or a binary file, once, by writing to it from its start to its end.
+        """Open a table or binary file for writing, once, from start to end.
 
-        Raises ContractBroken at the end of the block where the contract forbids what was made.
+        Raises ContractBroken at the end of the block if the contract forbids the contents.
         """
 
     def map(
@@ -153,168 +153,170 @@ class Bench(Protocol):
         name: Callable[[Item], str] = str,
         may_all_fail: bool = False,
     ) -> Iterator[Mapped[Item, Value]]:
-        """Fan out: what came of every item, in their order, bad ones included.
+        """Apply `work` to every item; yield all results in the order of items, also failed ones.
 
-        `work` is a function of a module and its values can be pickled: it may run in another
-        process. Bad items are kept in the stage's record under `name(item)` and counted in
-        `counts.failed`; the stage fails where all of them are bad, unless they `may_all_fail`,
-        or where one is under `--strict`.
+        `work` may run in another process: it must be a module-level function, and its values must
+        be picklable. Failed items are stored in the stage's record under `name(item)` and counted
+        in `counts.failed`. The stage fails if all items failed, unless `may_all_fail`, or
+        if one failed with `--strict`. `total`: number of items, if known.
         """
 
     def progress(self, done: float, total: float | None) -> None:
-        """Tell how far the work is; cheap enough for every frame."""
+        """Report progress; cheap enough to call for every frame. Raises to stop the stage."""
 
     def measure(self, gauges: Mapping[str, float], failures: Mapping[str, int]) -> None:
-        """Tell what is measured now, for whoever watches: the latest values count. `failures`: how
-        many items failed so far, by kind. What `map` knows (items begun, done, failed) is told
-        without this."""
+        """Report the latest measurements, for monitoring.
+
+        `failures`: failed items so far, by kind. `map` reports the items started, done and failed
+        itself.
+        """
 
     def warn(self, code: str, message: str, **fields: Any) -> None:
-        """Keep a warning in the record and the log."""
+        """Add a warning to the record and the log."""
 
 
 class Observer(Protocol):
-    """Who wants to know how a run goes. Must not raise."""
+    """Receives the progress of a run. Must not raise."""
 
     def stage_started(self, stage: str) -> None:
-        """A gate was open and the work begins."""
+        """The stage's gate was open and its work begins."""
 
     def stage_progress(self, stage: str, done: float, total: float | None) -> None:
-        """The work is so far; `total` is None where it cannot be known."""
+        """The stage made progress; `total` is None if it is unknown."""
 
     def stage_ended(self, stage: str, state: StageState, note: str, *, reused: bool) -> None:
-        """The stage ended so; `reused` where it was up to date and nothing ran."""
+        """The stage ended; `reused`: it was up to date and did not run."""
 
 
 class Lease(Protocol):
-    """The right to work on a run, held by one runner at a time."""
+    """The right to write to a run, held by one runner at a time."""
 
     @property
     def epoch(self) -> int:
-        """Rises with every holder; rides on every record."""
+        """Fencing epoch: rises with every holder, and is stored in every record."""
 
     @property
     def lock(self) -> int:
-        """A descriptor; a process that inherits it keeps the run held until it ends."""
+        """File descriptor of the lock; the run stays held while a process that inherits it runs."""
 
     def check(self) -> None:
-        """Raise Held where the lease has passed to another."""
+        """Raise Held if another runner has taken the lease."""
 
 
 class FileWriter(Protocol):
-    """A file being made. The digest is of the bytes as they were given."""
+    """A file being written. Its digest is computed from the bytes passed to `write`."""
 
     def write(self, data: bytes) -> None:
         """Append all of `data`."""
 
 
 class Attempt(Protocol):
-    """One attempt: nothing it makes is seen under the run's names before it is committed."""
+    """One attempt at a stage. Its files get their names in the run only when it is committed."""
 
     @property
     def stage(self) -> str:
-        """Whose attempt it is."""
+        """Name of the stage."""
 
     @property
     def number(self) -> int:
-        """Which attempt, from 1."""
+        """Number of the attempt, from 1."""
 
     @property
     def started(self) -> datetime:
-        """When it was begun."""
+        """When the attempt was started."""
 
     def create(self, path: str) -> AbstractContextManager[FileWriter]:
-        """Make a file, once; gone when the context ends badly. Durable once committed."""
+        """Create a file, once; it is removed if the block raises. Durable once committed."""
 
     def facts(self, path: str) -> FileFacts | None:
-        """Size and digest of a file that was made."""
+        """Return the size and digest of a file of this attempt; None if absent."""
 
-    def place(self, path: str) -> Path:
-        """Where a file is while it is being made."""
+    def staging_path(self, path: str) -> Path:
+        """Return where a file is stored before the attempt is committed."""
 
 
 class RunFiles(Protocol):
-    """The files of a run, wherever they lie."""
+    """The files of a run, on disk or in an object store."""
 
     def facts(self, path: str) -> FileFacts | None:
-        """Size and digest of a file; None where absent."""
+        """Return the size and digest of a file; None if absent."""
 
     def open(self, path: str) -> BinaryIO:
-        """Read a file; FileNotFoundError where absent."""
+        """Open a file for reading. Raises FileNotFoundError if absent."""
 
 
 class RunDirectory(RunFiles, Protocol):
-    """One run on disk. Whoever writes holds the lease."""
+    """One run on disk. Methods that write need the lease."""
 
     @property
     def folder(self) -> Path:
-        """Where the run lives."""
+        """Folder of the run."""
 
     @property
     def head(self) -> RunHead:
-        """What the run is."""
+        """Head of the run."""
 
-    def hold(self, now: datetime) -> AbstractContextManager[Lease]:
-        """Take the lease, or raise Held saying who has it and since when."""
+    def acquire_lease(self, now: datetime) -> AbstractContextManager[Lease]:
+        """Take the lease. Raises Held, with its holder and since when, if it is taken."""
 
     def is_held(self) -> bool:
-        """Whether some runner holds the lease now."""
+        """Whether a runner holds the lease now."""
 
     def ledger(self) -> Ledger:
-        """Everything the directory says, read anew."""
+        """Read all records, attempts and verdicts in the directory anew."""
 
     def begin(self, lease: Lease, stage: str, attempt: int, now: datetime) -> Attempt:
-        """Open an attempt; Conflict where the run is sealed."""
+        """Open an attempt. Raises Conflict if the run is sealed."""
 
     def discard(self, lease: Lease, attempt: Attempt) -> None:
-        """Drop an attempt as if it had never been opened."""
+        """Remove an attempt as if it had never been opened."""
 
     def commit(self, lease: Lease, record: StageRecord) -> None:
-        """Make an attempt's outcome permanent, then give its files their names at the root.
+        """Make an attempt's outcome permanent, then install its files at the run's root.
 
-        Atomic and create-only; raises Conflict where the attempt has a record already, Held
-        where the lease has passed to another.
+        Atomic and create-only. Raises Conflict if the attempt has a record already, Held if
+        another runner has taken the lease.
         """
 
     def remove(self, lease: Lease, paths: Iterable[str]) -> None:
-        """Take files away from the root that no record speaks for any more."""
+        """Remove files from the run's root that no current record names."""
 
-    def settle(self, lease: Lease) -> tuple[Attempt, ...]:
-        """Finish what a dead holder left half-named; the attempts it left without a record."""
+    def recover(self, lease: Lease) -> tuple[Attempt, ...]:
+        """Finish the commits of an interrupted runner; return its attempts without a record."""
 
-    def refold(self, lease: Lease | None) -> Manifest:
+    def fold_manifest(self, lease: Lease | None) -> Manifest:
         """Derive the manifest; with a lease, write it too."""
 
     def close(self, lease: Lease) -> Manifest:
-        """Tidy up; derive and write the manifest as it stands once the lease is given back."""
+        """Make all file names durable; derive and write the manifest as of the lease's end."""
 
     def seal(self, lease: Lease, seal: "Seal") -> None:
-        """Close the run for good; Conflict where it is sealed already."""
+        """Close the run for good. Raises Conflict if it is sealed already."""
 
-    def seal_there(self) -> "Seal | None":
-        """The seal; None where the run may still change."""
+    def read_seal(self) -> "Seal | None":
+        """Return the seal; None if the run may still change."""
 
-    def bytes_of(self, manifest: Manifest) -> bytes:
-        """The bytes of the run's manifest; those that it was sealed with, where it is."""
+    def manifest_bytes(self, manifest: Manifest) -> bytes:
+        """Encode the run's manifest; for a sealed run, return the bytes in the seal."""
 
-    def check_open(self) -> None:
-        """Raise Conflict where the run is sealed."""
+    def check_not_sealed(self) -> None:
+        """Raise Conflict if the run is sealed."""
 
     def facts(self, path: str) -> FileFacts | None:
-        """Size and digest of a file at the root; None where absent.
+        """Return the size and digest of a file at the run's root; None if absent.
 
-        Read in full, unless its device, inode, size and times of change are those at which
-        this object read it before.
+        The file is read in full, unless its device, inode, size and change times are those of an
+        earlier reading by this object.
         """
 
     def path_of(self, path: str) -> Path:
-        """Where a file at the root lies; Invalid where that is outside."""
+        """Return where a file at the run's root is stored. Raises Invalid if that is outside."""
 
-    def rule(self, lease: Lease, verdicts: Iterable[Verdict]) -> None:
+    def save_verdicts(self, lease: Lease, verdicts: Iterable[Verdict]) -> None:
         """Replace the verdicts of the last invocation."""
 
     def log(self, stage: str, event: Mapping[str, Any]) -> None:
-        """Append an event to the stage's log. Advisory: never raises for the disk's sake."""
+        """Append an event to the stage's log. Best effort: ignores disk errors."""
 
-    def show(self, status: Mapping[str, Any]) -> None:
-        """Replace the live view. Advisory likewise."""
+    def write_status(self, status: Mapping[str, Any]) -> None:
+        """Replace `status.json`, the live view of the run. Best effort: ignores disk errors."""

@@ -1,7 +1,7 @@
-"""The ports of the models: one for each task, whichever model does it.
+"""The ports of models: one interface per task, implemented by several models.
 
-Pictures are arrays (h, w, 3) uint8, blue green red, upright. Boxes are in their pixels. All of
-them are deterministic, hold their weights, and are used by one thread at a time.
+Pictures are arrays (h, w, 3) uint8, blue green red, upright. Boxes are in pixels of the picture.
+All implementations are deterministic, own their weights and are used by one thread at a time.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,53 +19,53 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
 
 Landmarks = tuple[tuple[float, float], ...]
-"""Points of a face, x and y; which ones is up to the detector."""
+"""Points of a face, x and y; which points depends on the detector."""
 
 
-class FaceFound(NamedTuple):
+class DetectedFace(NamedTuple):
     """A face in a picture."""
 
     box: Box
     confidence: float
-    """0 to 1, rising with the detector's own score; no probability."""
+    """0 to 1, rising with the detector's score; not a probability."""
     landmarks: Landmarks
 
 
 class FaceDetector(Protocol):
-    """Finds faces."""
+    """Detects faces."""
 
     @property
     def producer(self) -> Producer:
-        """Which model."""
+        """The model."""
 
-    def detect(self, image: "Image") -> list[FaceFound]:
-        """Every face, the surest first."""
+    def detect(self, image: "Image") -> list[DetectedFace]:
+        """Return all faces, by falling confidence."""
 
 
 class FaceEmbedder(Protocol):
-    """Makes vectors of faces, near each other where it is the same person."""
+    """Computes embeddings of faces; those of the same person are near each other."""
 
     @property
     def producer(self) -> Producer:
-        """Which model; vectors of different producers cannot be compared."""
+        """The model. Embeddings of different producers cannot be compared."""
 
     @property
     def same_person(self) -> float:
-        """The Euclidean distance up to which two are called the same person."""
+        """Largest Euclidean distance between two embeddings of the same person."""
 
     @property
     def is_unit(self) -> bool:
-        """Whether its vectors have length 1, and means of them should too."""
+        """Whether embeddings, and therefore their means, have length 1."""
 
     def crop(self, image: "Image", box: Box, landmarks: Landmarks) -> "Image":
-        """The face alone, turned upright, in the size that `embed` takes."""
+        """Cut out a face, turned upright, in the size that `embed` takes."""
 
     def embed(self, crops: "Sequence[Image]") -> "Vectors":
-        """(n, d) float32, one vector for each crop."""
+        """Return one embedding per crop: (n, d) float32."""
 
 
-class Seen(NamedTuple):
-    """Something in a picture."""
+class DetectedObject(NamedTuple):
+    """An object in a picture."""
 
     label: str
     confidence: float
@@ -73,108 +73,108 @@ class Seen(NamedTuple):
 
 
 class ObjectDetector(Protocol):
-    """Finds things, each with its label; bodies are called `person`."""
+    """Detects labelled objects; the label of bodies is `person`."""
 
     @property
     def producer(self) -> Producer:
-        """Which model."""
+        """The model."""
 
-    def detect(self, image: "Image") -> list[Seen]:
-        """Everything it knows, the surest first, each thing once."""
+    def detect(self, image: "Image") -> list[DetectedObject]:
+        """Return all objects of known labels, by falling confidence, without duplicates."""
 
 
 class PlaceClassifier(Protocol):
-    """Says what kind of place a picture shows."""
+    """Classifies the place that a picture shows."""
 
     @property
     def producer(self) -> Producer:
-        """Which model."""
+        """The model."""
 
     @property
     def labels(self) -> Sequence[str]:
-        """The places that it knows."""
+        """The known places."""
 
     def classify(self, image: "Image") -> "Vectors":
-        """(n,) float32, a probability for each of its labels."""
+        """Return a probability per label: (n,) float32."""
 
 
-class Line(NamedTuple):
+class TextLine(NamedTuple):
     """A line of text in a picture."""
 
     text: str
     confidence: float
     corners: Landmarks
-    """Four, from its top left clockwise."""
+    """The four corners, from the top left clockwise."""
 
 
 class TextReader(Protocol):
-    """Reads text in pictures."""
+    """Recognises text in pictures."""
 
     @property
     def producer(self) -> Producer:
-        """Which model."""
+        """The model."""
 
-    def read(self, image: "Image") -> list[Line]:
-        """Every line, from the top."""
+    def read(self, image: "Image") -> list[TextLine]:
+        """Return all lines, from top to bottom."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heard:
-    """Some words, and when they were said, in ms from the start of what was listened to."""
+class RecognisedSpeech:
+    """Recognised words, with their time in milliseconds from the start of the audio."""
 
     start_ms: int
     end_ms: int
     text: str
     confidence: float | None
-    """0 to 1; None where the recogniser does not tell."""
+    """0 to 1; None if the recogniser does not measure it."""
     language: str | None
 
 
 class Recogniser(Protocol):
-    """Hears words in one channel of sound at 16,000 samples a second."""
+    """Recognises speech in mono audio at 16,000 samples per second."""
 
     @property
     def producer(self) -> Producer:
-        """Which model."""
+        """The model."""
 
-    def recognise(self, blocks: "Iterable[NDArray[np.int16]]") -> Iterator[Heard]:
-        """What is said, in order of time; nothing where nothing is."""
+    def recognise(self, blocks: "Iterable[NDArray[np.int16]]") -> Iterator[RecognisedSpeech]:
+        """Yield the recognised speech in order of time; nothing for audio without speech."""
 
 
 class BoxFollower(Protocol):
-    """Follows one thing from picture to picture, by its looks alone. Pictures are grey: (h, w)."""
+    """Follows one object from picture to picture by appearance. Pictures are grey: (h, w)."""
 
     def start(self, image: "Image", box: Box) -> None:
-        """Learn what to follow."""
+        """Start to follow the object in `box`."""
 
     def follow(self, image: "Image") -> tuple[Box, float]:
-        """Where it is now, and how sure that is: the peak-to-sidelobe ratio of its correlation."""
+        """Return the object's box and its certainty: the correlation's peak-to-sidelobe ratio."""
 
 
 class TermFinder(Protocol):
-    """Finds many terms in a text at once."""
+    """Finds many terms in a text in one pass."""
 
     def find(self, text: str) -> Iterable[tuple[int, int, str]]:
-        """(start, end, term) of every one, also where they overlap."""
+        """Yield (start, end, term) of every occurrence, including overlapping ones."""
 
 
 class SentenceEmbedder(Protocol):
-    """Makes vectors of sentences, near each other where they mean the like."""
+    """Computes embeddings of sentences; those of similar meaning are near each other."""
 
     @property
     def producer(self) -> Producer:
-        """Which model."""
+        """The model."""
 
     def embed(self, texts: Sequence[str]) -> "Vectors":
-        """(n, d) float32 of length 1, one for each text; what is longer than it reads is cut."""
+        """Return one vector of length 1 per text: (n, d) float32. Long texts are truncated."""
 
 
 class Normaliser(Protocol):
-    """Makes texts plain; what it gives for each of them, in their order."""
+    """Normalises texts."""
 
     @property
     def producer(self) -> Producer:
-        """Whose work it is."""
+        """The model or program."""
 
     def normalise(self, texts: Sequence[str]) -> list[str]:
-        """Each text, cleaned."""
+        """Return the normalised texts, in the order of `texts`."""

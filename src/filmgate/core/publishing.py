@@ -1,4 +1,4 @@
-"""Publishing: where a finished run lies in an object store, and the seal that closes it."""
+"""Publishing: the layout of runs in an object store, and the seal that closes a run."""
 
 import re
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ MANIFEST = "manifest.json"
 _EPISODE = re.compile(r"(?P<show>.+)-s(?P<season>[0-9]{2,})e(?P<episode>[0-9]{2,})")
 
 
-def run_place(asset_id: str, run_id: str) -> str:
-    """The folder of a run: `runs/{show}/s{ss}/e{ee}/{run_id}` where the asset is an episode
-    (`rhobh-s05e02`), else `runs/{asset_id}/{run_id}`, which is also the older form for all.
+def run_prefix(asset_id: str, run_id: str) -> str:
+    """Return the folder of a run in a store; unique among the runs of one producer.
 
-    No two runs of one producer have the same.
+    `runs/{show}/s{ss}/e{ee}/{run_id}` if the asset is an episode (`rhobh-s05e02`), otherwise
+    `runs/{asset_id}/{run_id}`, which older releases used for all assets.
     """
     episode = _EPISODE.fullmatch(asset_id)
     if episode is None:
@@ -27,9 +27,11 @@ def run_place(asset_id: str, run_id: str) -> str:
     return f"{RUNS}/{episode['show']}/s{episode['season']}/e{episode['episode']}/{run_id}"
 
 
-def run_at(key: str) -> tuple[str, str] | None:
-    """The asset and the run whose manifest has this key, in either layout; None where it is no
-    manifest's, but a file of a run, or lies elsewhere."""
+def parse_manifest_key(key: str) -> tuple[str, str] | None:
+    """Return the asset id and run id of a manifest's key, in either layout of `run_prefix`.
+
+    None for any other key, such as that of another file of a run.
+    """
     parts = key.split("/")
     if parts[0] != RUNS or parts[-1] != MANIFEST or not all(parts):
         return None
@@ -42,46 +44,48 @@ def run_at(key: str) -> tuple[str, str] | None:
 
 
 def is_plain_path(path: str) -> bool:
-    """Whether a path stays below its run in any store, and has no other spelling: names between
-    single slashes, none of them `.` or `..`, of signs that can be seen and that no store reads
-    otherwise."""
+    """Whether a path stays inside its run in every store and has only one spelling.
+
+    It consists of names between single slashes, none of them `.` or `..`, of printable characters
+    without a special meaning in any store.
+    """
     names = path.split("/")
-    is_straight = all(name not in {"", ".", ".."} for name in names)
-    return is_straight and path.isprintable() and not set(path) & set("#\\?*")
+    is_normalised = all(name not in {"", ".", ".."} for name in names)
+    return is_normalised and path.isprintable() and not set(path) & set("#\\?*")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
-    """Where a manifest was read: the address of a store, and the key in it."""
+class ManifestLocation:
+    """Where a manifest is stored: the address of a store, and the key in it."""
 
     source: str
     manifest_key: str
 
     @property
     def folder(self) -> str:
-        """The run's folder in that store; paths in the manifest begin there. Empty: the store
-        itself."""
+        """Folder of the run in the store, to which paths in the manifest are relative; empty for
+        the root of the store."""
         return self.manifest_key.rpartition("/")[0]
 
 
 class Seal(Record):
-    """`seal.json`: from here on a run stays as it is, for its manifest may be elsewhere."""
+    """`seal.json`: closes a run for good, because its manifest may already be published."""
 
     schema_version: Literal[1] = 1
     manifest: Text
-    """As it leaves, byte for byte: what is derived from the records may read otherwise in a later
-    version of Filmgate."""
+    """The manifest as published, byte for byte; a later version of Filmgate may derive another one
+    from the same records."""
     sealed_at: AwareDatetime
     to: Text
-    """The first store that it was on its way to."""
+    """Address of the first store that the run was published to."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Announcement:
-    """That a run lies whole in a store: an event of the outbox."""
+    """An event of the outbox: a run is completely stored in a store."""
 
     producer: str
     asset_id: str
     run_id: str
-    origin: Origin
+    origin: ManifestLocation
     manifest_sha256: str

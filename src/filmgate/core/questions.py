@@ -1,4 +1,4 @@
-"""The words of questions put to what was ingested."""
+"""Vocabulary of queries over ingested artifacts: kinds, directions, selection modes, cursors."""
 
 import base64
 import json
@@ -13,11 +13,11 @@ from filmgate.core.moments import MAX_MS
 F = TypeVar("F")
 
 LONGEST_QUERY = 10_000
-"""Characters of a question for words."""
+"""Longest text query, in characters."""
 
 
 class JumpKind(StrEnum):
-    """What one may jump to."""
+    """Kind of artifact to jump to."""
 
     SCENE = "scene"
     TRANSCRIPT = "transcript"
@@ -29,12 +29,12 @@ class JumpKind(StrEnum):
 
     @property
     def artifact_type(self) -> str:
-        """The type of artifact that it means."""
+        """Artifact type of the kind."""
         return _TYPES[self]
 
     @property
     def filters(self) -> tuple[str, ...]:
-        """What such a jump may be narrowed by."""
+        """Names of the filters that the kind supports."""
         return _FILTERS[self]
 
 
@@ -59,19 +59,19 @@ _FILTERS: dict[JumpKind, tuple[str, ...]] = {
 
 
 class Direction(StrEnum):
-    """Which way through time."""
+    """Direction of a query in time."""
 
     NEXT = "next"
     PREV = "prev"
 
     @property
-    def outside(self) -> int:
-        """Where one stands who has not begun yet: before everything, or after it."""
+    def initial_ms(self) -> int:
+        """Position of a query without one, in milliseconds: before all artifacts, or after all."""
         return -1 if self is Direction.NEXT else MAX_MS + 1
 
 
 class TextSource(StrEnum):
-    """Where words are looked for."""
+    """Kind of text to search."""
 
     TRANSCRIPT = "transcript"
     OCR = "ocr"
@@ -79,63 +79,72 @@ class TextSource(StrEnum):
 
     @property
     def artifact_types(self) -> tuple[str, ...]:
-        """The types of artifact that it means."""
+        """Artifact types of the source."""
         spoken, shown = JumpKind.TRANSCRIPT.artifact_type, JumpKind.OCR.artifact_type
         return {"transcript": (spoken,), "ocr": (shown,), "all": (spoken, shown)}[self.value]
 
 
 class SelectionMode(StrEnum):
-    """How the run is chosen, always among those that are completed and have the type."""
+    """How the run is chosen among the completed runs that have the artifact type."""
 
     DEFAULT = "default"
-    """As stored for the asset and the type; where nothing is, the latest."""
+    """The stored policy for the asset and type; without one, the latest run."""
     LATEST = "latest"
     """The run that finished last."""
     PINNED = "pinned"
-    """One run, or one artifact of it; nothing where it is not there."""
+    """One run, or one artifact of it; nothing if it does not exist."""
     PROFILE = "profile"
-    """The latest under a model profile."""
+    """The latest run with a model profile."""
     BEST_QUALITY = "best_quality"
-    """The latest under the best profile: `high_quality`, `balanced`, `fast`, then any other."""
+    """The latest run of the best profile: `high_quality`, `balanced`, `fast`, then any other."""
 
 
 class Cursor:
-    """Where the next page of a question begins: opaque to callers, safe in a URL."""
+    """Encoding of the position of a query's next page: opaque to callers, safe in a URL."""
 
-    LONGEST = 1000
-    GREATEST = 2**53
-
-    @staticmethod
-    def of(question: Any, place: list[Any]) -> str:
-        """The cursor after something at this place."""
-        told = json.dumps([_mark(question), *place]).encode()
-        return base64.urlsafe_b64encode(told).decode().rstrip("=")
+    MAX_LENGTH = 1000
+    """Longest cursor that is read, in characters."""
+    MAX_INT = 2**53
+    """Greatest integer in a position."""
 
     @staticmethod
-    def after(
-        found: Sequence[F], limit: int, question: Any, place: Callable[[F], list[Any]]
+    def encode(query: Any, position: list[Any]) -> str:
+        """Return the cursor of `query` after a result at `position`."""
+        data = json.dumps([_query_hash(query), *position]).encode()
+        return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+    @staticmethod
+    def after_page(
+        found: Sequence[F], limit: int, query: Any, position: Callable[[F], list[Any]]
     ) -> str | None:
-        """The cursor after a page of `limit`; None where not more than that was found."""
-        return Cursor.of(question, place(found[limit - 1])) if len(found) > limit else None
+        """Return the cursor after the first `limit` results; None on the last page.
+
+        `found`: the results of a query for `limit` + 1; `position`: position of a result.
+        """
+        return Cursor.encode(query, position(found[limit - 1])) if len(found) > limit else None
 
     @staticmethod
-    def read(cursor: str, question: Any, shape: tuple[type, ...]) -> list[Any]:
-        """The place again; UsageError where the text is no cursor of this very question."""
+    def decode(cursor: str, query: Any, shape: tuple[type, ...]) -> list[Any]:
+        """Return the position in a cursor, whose values have the types `shape`.
+
+        Raises UsageError for an invalid cursor, or one of another query.
+        """
         try:
-            text = cursor[: Cursor.LONGEST]
-            told = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-            mark, *place = told if isinstance(told, list) else [None]
+            text = cursor[: Cursor.MAX_LENGTH]
+            data = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            query_hash, *position = data if isinstance(data, list) else [None]
         except (ValueError, RecursionError):
-            mark, place = None, []
-        is_good = tuple(map(type, place)) == shape and mark == _mark(question)
-        if not is_good or any(isinstance(n, int) and not 0 <= n <= Cursor.GREATEST for n in place):
+            query_hash, position = None, []
+        is_valid = tuple(map(type, position)) == shape and query_hash == _query_hash(query)
+        is_too_large = any(isinstance(n, int) and not 0 <= n <= Cursor.MAX_INT for n in position)
+        if not is_valid or is_too_large:
             raise UsageError(
-                "this is no cursor of this question",
-                expected="the one that the answer before gave, and nothing else changed",
+                "cursor is invalid for this query",
+                expected="the next_cursor of the previous page of the same query",
                 got=repr(cursor[:80]),
             )
-        return place
+        return position
 
 
-def _mark(question: Any) -> str:
-    return digest_of(question)[-12:]
+def _query_hash(query: Any) -> str:
+    return digest_of(query)[-12:]

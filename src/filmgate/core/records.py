@@ -1,4 +1,4 @@
-"""What a run keeps for good: its head, and one self-hashed record per outcome of an attempt."""
+"""The immutable files of a run: its head, and one self-hashed record per attempt's outcome."""
 
 import json
 from datetime import datetime
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from filmgate.core.digest import canonical_json, digest_of, sha256_hex
-from filmgate.core.envelope import Digest, Id, Int64, Sha256, Text, Word
+from filmgate.core.envelope import Digest, Id, Int64, Sha256, StorableText, Text
 from filmgate.core.errors import Invalid, first_fault
 from filmgate.core.ids import Layout
 from filmgate.core.plan import Plan, Producer
@@ -19,7 +19,7 @@ HEAD_VERSION: Literal[1] = 1
 
 
 class Record(BaseModel):
-    """A frozen value that crosses a disk."""
+    """Base of frozen values that are stored on disk."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -33,23 +33,23 @@ class Record(BaseModel):
 
 
 class ArtifactRef(Record):
-    """A file that a stage made, by name and digest."""
+    """A file that a stage made: its name, digest and schema."""
 
-    key: Word
-    path: Word
+    key: StorableText
+    path: StorableText
     sha256: Sha256
     size_bytes: Int64
-    media_type: Word
-    schema_name: Annotated[Word, Field(alias="schema")]
+    media_type: StorableText
+    schema_name: Annotated[StorableText, Field(alias="schema")]
     schema_version: Annotated[int, Field(ge=1, lt=1 << 15)]
     records: Int64
-    """Lines of a file of records; 1 for a document."""
-    artifact_type: Word | None
-    """Set where its records are artifacts."""
+    """Number of records in the file; 1 for a document."""
+    artifact_type: StorableText | None
+    """Artifact type of its records; None if they are not artifacts."""
 
 
 class Asset(Record):
-    """What the pipeline is run on."""
+    """The asset that a pipeline runs on."""
 
     id: Id
     input_hash: Digest
@@ -59,17 +59,17 @@ class Asset(Record):
 
 
 class RunHead(Record):
-    """`run.json`: what a run is, frozen when its directory is reserved."""
+    """`run.json`: the definition of a run, frozen when its directory is created."""
 
     schema_version: Literal[1] = HEAD_VERSION
     producer: Text
     pipeline: Text
     stages: tuple[Text, ...]
-    """The plan's stages in canonical order."""
+    """Stages of the plan, in canonical order."""
     stands_on: dict[str, tuple[str, ...]]
-    """The stages whose files each of them may read."""
+    """For each stage, the stages whose files it may read."""
     makes: dict[str, tuple[str, ...]]
-    """The paths of the files that each of them makes."""
+    """For each stage, the paths of the files that it makes."""
     asset: Asset
     source_sha_map: dict[str, Digest]
     run_id: Id
@@ -82,11 +82,11 @@ class RunHead(Record):
 
     @classmethod
     def of(cls, plan: Plan, *, config: dict[str, Any], **facts: Any) -> "RunHead":
-        """The head of a run of `plan` under a resolved config."""
+        """Make the head of a run of `plan` with a resolved config; `facts`: the other fields."""
         return cls(
             pipeline=plan.pipeline,
             stages=plan.names,
-            stands_on=plan.stands_on,
+            stands_on=plan.depends_on,
             makes=plan.makes,
             config=config,
             config_hash=digest_of(config),
@@ -94,17 +94,17 @@ class RunHead(Record):
         )
 
     def to_bytes(self) -> bytes:
-        """As it stands on disk, with its own digest inside."""
-        return sealed(self)[0]
+        """Encode the head as stored on disk, including its own digest."""
+        return encode_with_digest(self)[0]
 
     @classmethod
     def parse(cls, data: bytes) -> "RunHead":
-        """Read `run.json`; Invalid where it is torn, altered or of another version."""
-        return unsealed(cls, data, "run.json")[0]
+        """Parse `run.json`. Raises Invalid if it is torn, altered or of another version."""
+        return decode_with_digest(cls, data, "run.json")[0]
 
 
 class Change(Record):
-    """One part of a fingerprint that is not what it was."""
+    """One part of a fingerprint that differs from an earlier fingerprint."""
 
     part: Text
     """`version`, `config`, `sources.{name}`, `inputs.{path}`, `tools.{distribution}`,
@@ -114,32 +114,33 @@ class Change(Record):
 
 
 class Fingerprint(Record):
-    """What a stage's result depends on, part by part. Holds no clock, no host, no run id."""
+    """Hashes of everything that a stage's result depends on; without clock, host and run id."""
 
     stage: Text
     version: int
     config: Digest
     sources: dict[str, Digest]
     inputs: dict[str, Sha256]
-    """The files it stands on, by path."""
+    """Digests of the files that the stage may read, by path."""
     tools: dict[str, str]
+    """Versions of the distributions that the stage uses, by name."""
     resources: dict[str, Sha256] = Field(default_factory=dict)
-    """What it could consult besides the run, by name: weights, known people."""
+    """Digests of the available resources outside the run, by name: weights, known people."""
     records: dict[str, Digest] = Field(default_factory=dict)
-    """How the stages ended whose ends it tells, without clocks and ids."""
+    """For a stage that reads upstream records: their digests without clocks and ids, by stage."""
 
     @cached_property
     def digest(self) -> str:
-        """`sha256:…` over all parts."""
+        """`sha256:{hex}` of all parts."""
         return digest_of(self.model_dump(mode="json"))
 
     def changes(self, earlier: "Fingerprint") -> tuple[Change, ...]:
-        """Every part that is not what it was in `earlier`, in a fixed order."""
-        mine, theirs = self._parts(), earlier._parts()
+        """Return every part that differs from `earlier`, sorted by name."""
+        now, before = self._parts(), earlier._parts()
         return tuple(
-            Change(part=part, was=theirs.get(part), now=mine.get(part))
-            for part in sorted({*mine, *theirs})
-            if mine.get(part) != theirs.get(part)
+            Change(part=part, was=before.get(part), now=now.get(part))
+            for part in sorted({*now, *before})
+            if now.get(part) != before.get(part)
         )
 
     def _parts(self) -> dict[str, str]:
@@ -150,7 +151,7 @@ class Fingerprint(Record):
 
 
 class Lineage(Record):
-    """The record of a stage that this one stood on."""
+    """A record that another record depends on: its stage and digest."""
 
     stage: Text
     record: Sha256
@@ -165,7 +166,7 @@ class StageError(Record):
 
 
 class ItemError(Record):
-    """One item of a stage that fanned out, and what went wrong with it."""
+    """Why one item of a stage failed."""
 
     item: Text
     code: Text
@@ -173,17 +174,17 @@ class ItemError(Record):
 
 
 UNEXPECTED = "unexpected"
-"""The code of a failure that is no error of ours: its traceback stands in the stage's log."""
+"""Error code of an exception that is not a FilmgateError; its traceback is in the stage's log."""
 
 EVERY_ITEM_FAILED = "every_item_failed"
-"""The warning of a stage that ended well, though none of its items did."""
+"""Warning code of a successful stage all of whose items failed."""
 
 MAX_ITEM_ERRORS = 1000
-"""So many are kept in a record; `counts.failed` and the stage's log tell of all."""
+"""Most item errors in one record; `counts.failed` and the stage's log cover all of them."""
 
 
 class StageRecord(Record):
-    """`commits/{stage}.a{attempt}.json`: how one attempt at a stage ended."""
+    """`commits/{stage}.a{attempt}.json`: the outcome of one attempt at a stage."""
 
     schema_version: Literal[1] = RECORD_VERSION
     asset_id: Id
@@ -205,17 +206,17 @@ class StageRecord(Record):
     item_errors: Annotated[tuple[ItemError, ...], Field(max_length=MAX_ITEM_ERRORS)] = ()
     error: StageError | None = None
     reason: str | None = None
-    """Why it was skipped."""
+    """Why the stage was skipped; None if it was not."""
 
     @property
     def name(self) -> str:
-        """Its file's name in `commits/`."""
+        """File name of the record in `commits/`."""
         return f"{self.stage}.a{self.attempt}.json"
 
     @property
-    def told(self) -> str:
-        """`sha256:…` over what a report may tell of it: neither clocks nor ids."""
-        kept = {
+    def report_digest(self) -> str:
+        """`sha256:{hex}` of the fields that a report may show: without clocks and ids."""
+        included = {
             "status",
             "fingerprint",
             "producer",
@@ -225,66 +226,78 @@ class StageRecord(Record):
             "error",
             "reason",
         }
-        return digest_of(self.model_dump(mode="json", include=kept))
+        return digest_of(self.model_dump(mode="json", include=included))
 
     @cached_property
     def view(self) -> StageView:
-        """What this record says of its stage."""
+        """The state of the stage according to this record."""
         return StageView(state=self.status, attempt=self.attempt, epoch=self.epoch)
 
     @cached_property
     def digest(self) -> str:
-        """Its seal: what later records name it by."""
-        return self._sealed[1]
+        """SHA-256 (hex) of the record, by which the lineage of later records names it."""
+        return self._encoded[1]
 
     @cached_property
-    def _sealed(self) -> tuple[bytes, str]:
-        return sealed(self)
+    def _encoded(self) -> tuple[bytes, str]:
+        return encode_with_digest(self)
 
     def to_bytes(self) -> bytes:
-        """As it stands on disk, with its own digest inside."""
-        return self._sealed[0]
+        """Encode the record as stored on disk, including its own digest."""
+        return self._encoded[0]
 
     @classmethod
     def parse(cls, data: bytes, name: str) -> "StageRecord":
-        """Read a record; Invalid where it is torn, altered, renamed or of another version."""
-        record, seal = unsealed(cls, data, name)
-        record.__dict__["digest"] = seal  # the one on disk, also where fields came with a version
+        """Parse a record. Raises Invalid if it is torn, altered, renamed or of another version.
+
+        `name`: name of its file.
+        """
+        record, digest = decode_with_digest(cls, data, name)
+        record.__dict__["digest"] = digest  # as on disk, also if a newer version added fields
         if record.name != name:
-            raise Invalid(f"{name} was altered", expected=record.name, got=name, hint=RESTORE)
+            raise Invalid(f"{name} was altered", expected=record.name, got=name, hint=RESTORE_HINT)
         return record
 
 
-Sealed = TypeVar("Sealed", bound=Record)
+SelfHashed = TypeVar("SelfHashed", bound=Record)
 
-SEAL = "record_sha256"
-RESTORE = "It is written once: restore it, or begin a run anew with --new"
+DIGEST_FIELD = "record_sha256"
+RESTORE_HINT = "Records never change: restore the file, or start a new run with --new"
 
 
-def sealed(record: Record) -> tuple[bytes, str]:
-    """Canonical JSON on a line, with the digest of all other fields; and that digest."""
+def encode_with_digest(record: Record) -> tuple[bytes, str]:
+    """Encode a record as one line of canonical JSON with the SHA-256 of all other fields.
+
+    Returns the line and the digest (hex).
+    """
     body = record.model_dump(mode="json")
-    seal = sha256_hex(canonical_json(body))
-    return canonical_json(body | {SEAL: seal}) + b"\n", seal
+    digest = sha256_hex(canonical_json(body))
+    return canonical_json(body | {DIGEST_FIELD: digest}) + b"\n", digest
 
 
-def unsealed(model: type[Sealed], data: bytes, name: str) -> tuple[Sealed, str]:
-    """A sealed record and its seal, held against the model and the digest; else Invalid."""
+def decode_with_digest(model: type[SelfHashed], data: bytes, name: str) -> tuple[SelfHashed, str]:
+    """Parse a record and verify its digest. Returns the record and the digest (hex).
+
+    Raises Invalid, naming the file `name`, if the digest does not match or `model` rejects it.
+    """
     try:
         body = json.loads(data)
-        claimed = body.pop(SEAL)
+        claimed = body.pop(DIGEST_FIELD)
         found = sha256_hex(canonical_json(body))
         record = model.model_validate(body) if claimed == found else None
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        fault = first_fault(error) if isinstance(error, ValueError) else "no sealed record"
+        fault = first_fault(error) if isinstance(error, ValueError) else f"no {DIGEST_FIELD}"
         raise Invalid(
-            f"{name} cannot be read", expected="a sealed record", got=fault, hint=RESTORE
+            f"{name} cannot be read",
+            expected=f"a JSON object with {DIGEST_FIELD}",
+            got=fault,
+            hint=RESTORE_HINT,
         ) from error
     if record is None:
         raise Invalid(
             f"{name} was altered",
             expected=f"sha256 {claimed}",
             got=f"sha256 {found}",
-            hint=RESTORE,
+            hint=RESTORE_HINT,
         )
     return record, claimed

@@ -1,4 +1,4 @@
-"""The port of result stores: what takes in runs, and what a run's files are on their way there."""
+"""The port of result stores, into which runs are ingested, and the rows that they receive."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from filmgate.core.corpus import IndexedBooks
 from filmgate.core.manifest import Manifest
 from filmgate.core.plan import Producer
-from filmgate.core.publishing import Origin
+from filmgate.core.publishing import ManifestLocation
 from filmgate.core.records import ArtifactRef, RunHead
 from filmgate.core.screentime import ScreenTime
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ArtifactRow(NamedTuple):
-    """A validated record of an artifact file, with its payload as JSON text."""
+    """A validated record of an artifact file; its payload is JSON text."""
 
     ordinal: int
     span_start_ms: int
@@ -25,7 +25,7 @@ class ArtifactRow(NamedTuple):
 
 
 class ArtifactRows(NamedTuple):
-    """An artifact file on its way into a store."""
+    """The rows of one artifact file, to be ingested."""
 
     stage: str
     ref: ArtifactRef
@@ -33,30 +33,30 @@ class ArtifactRows(NamedTuple):
     producer: Producer
     created_at: datetime
     rows: Iterable[ArtifactRow]
-    """Raises Invalid at its end where the bytes were not those that `ref` names."""
+    """Rows in file order; raises Invalid at its end if the bytes do not match `ref`."""
 
 
 class ResultStore(Protocol):
-    """Takes in runs."""
+    """Stores the results of runs."""
 
     def begin(self, head: RunHead) -> None:
-        """Note that a run is worked on; one that was taken in as completed stays as it is."""
+        """Store that a run is running; a run that was ingested as completed is not changed."""
 
     def end(self, manifest: Manifest) -> None:
-        """Note how a run ended that is not to be taken in, or not now."""
+        """Store the final state of a run that is not ingested, or not yet."""
 
     def ingest(
         self,
         manifest: Manifest,
         manifest_sha256: str,
-        origin: Origin,
+        origin: ManifestLocation,
         files: Iterable[ArtifactRows],
         screentime: ScreenTime | None = None,
         corpus: IndexedBooks | None = None,
     ) -> "Receipt":
-        """Take in a run: all of it or, where anything raises, nothing.
+        """Ingest a run atomically.
 
-        The same manifest again changes nothing. A later revision of the run takes the place of
-        an earlier one; Conflict where the one stored is as late and has other bytes, or later, or
-        was published.
+        Ingesting the same manifest again changes nothing. A later revision of the run replaces an
+        earlier one. Raises Conflict if the stored revision is later, has the same number but
+        other bytes, or was published.
         """

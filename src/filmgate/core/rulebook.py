@@ -1,4 +1,4 @@
-"""What the six passes make of books: the contracts of their files, and of the corpus."""
+"""The contracts of the rulebook pipeline: the files of its six passes, and the corpus."""
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -8,7 +8,7 @@ from pydantic import Field, RootModel
 
 from filmgate.core.books import BookFormat, Box, Page, PageNumber, Remark
 from filmgate.core.digest import digest_of
-from filmgate.core.envelope import Id, Int32, Sha256, Word
+from filmgate.core.envelope import Id, Int32, Sha256, StorableText
 from filmgate.core.plan import Producer
 from filmgate.core.records import Record
 
@@ -17,17 +17,17 @@ CHUNKS = "rulebook.chunks"
 ENRICHED = "rulebook.enriched"
 GRAPH = "rulebook.graph"
 CLEANUP = "rulebook.cleanup"
-"""The schemas of the files that a corpus is made of."""
+"""Schemas of the files from which the corpus is built."""
 
 CORPUS = "corpus"
-"""The resource that tells what earlier ingests left in the corpus."""
+"""Name of the resource with the editions that are in the corpus."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Characters = Annotated[int, Field(ge=0)]
 
 
 class Method(StrEnum):
-    """How a section was found, the surest first."""
+    """How a section was found, by falling certainty."""
 
     OUTLINE = "outline"
     MARKUP = "markup"
@@ -35,8 +35,8 @@ class Method(StrEnum):
     FONT_STYLE = "font style"
 
 
-class Place(Record):
-    """Where a heading stands: lines of a page, counted from 0."""
+class HeadingPlace(Record):
+    """Lines of a page that contain a heading, counted from 0."""
 
     page: PageNumber
     line: Annotated[int, Field(ge=0)]
@@ -46,115 +46,115 @@ class Place(Record):
 class Section(Record):
     """A section of a book."""
 
-    section_id: Word
-    parent_id: Word | None
+    section_id: StorableText
+    parent_id: StorableText | None
     level: Annotated[int, Field(ge=1)]
-    title: Word
-    """As the table of contents has it."""
-    printed: Word | None
-    """As it stands on the page, where that is another spelling."""
+    title: StorableText
+    """Title in the table of contents."""
+    printed: StorableText | None
+    """Heading on the page, if it differs from `title`; otherwise None."""
     page_start: PageNumber
-    """As the table of contents has it."""
+    """First page according to the table of contents."""
     page_end: PageNumber
     page_label: str | None
-    place: Place | None
-    """Where its heading was found; None where it was not."""
+    place: HeadingPlace | None
+    """Where the heading was found; None if it was not."""
     method: Method
     confidence: Share
-    """A judgement, not a probability: 1 where the outline and the page agree to the letter."""
-    evidence: Word
+    """An estimate, not a probability: 1 if the outline and the page agree exactly."""
+    evidence: StorableText
 
     @property
     def name(self) -> str:
-        """What readers see."""
+        """Name of the section for readers."""
         return self.printed or self.title
 
 
 class Term(Record):
-    """An entry of a book's dictionary: something that has a section of its own."""
+    """An entry of a book's dictionary: a subject with its own section."""
 
-    term_id: Word
-    term: Word
-    kind: Word
-    aliases: tuple[Word, ...]
-    section_id: Word
+    term_id: StorableText
+    term: StorableText
+    kind: StorableText
+    aliases: tuple[StorableText, ...]
+    section_id: StorableText
     page: PageNumber
 
 
 class Toc(Record):
-    """`passA_toc.json`, one book: its sections and its dictionary."""
+    """One book in `passA_toc.json`: its sections and its dictionary."""
 
     source_id: Sha256
-    """Of the file's bytes."""
+    """Digest of the file's bytes."""
     book_id: Id
-    """What the book goes by from one printing to the next: by its file's name."""
-    file: Word
+    """Id of the book in all its printings, derived from its file name."""
+    file: StorableText
     format: BookFormat
-    title: Word
+    title: StorableText
     pages: Annotated[int, Field(ge=1)]
     reader: Producer
     contents: Method
-    """Where its sections come from."""
+    """How the sections were found."""
     licence: str | None
     attribution: str | None
-    """The words in which the book wants its makers named, or states its licence."""
+    """The book's attribution or licence statement; None without one."""
     sections: tuple[Section, ...]
     unlisted: tuple[Section, ...]
-    """Headings on the pages that the table of contents does not have."""
+    """Headings on the pages that are missing from the table of contents."""
     dictionary: tuple[Term, ...]
     remarks: tuple[Remark, ...]
 
 
 class Tocs(RootModel[tuple[Toc, ...]]):
-    """`passA_toc.json`."""
+    """`passA_toc.json`: all books."""
 
 
 class SourcePage(Page):
-    """`passA_pages.jsonl`: a page of one of the books."""
+    """One line of `passA_pages.jsonl`: a page of a book."""
 
     source_id: Sha256
 
 
 class Part(Record):
-    """A piece of a book that is small enough for tools with a limit."""
+    """A part of a book that is small enough for tools with a size limit."""
 
-    path: Word
-    """In `passB_parts.zip`; of a book that was not split, the name of its file."""
+    path: StorableText
+    """Path in `passB_parts.zip`; for a book that was not split, the name of its file."""
     sha256: Sha256
     size_mb: Annotated[float, Field(ge=0)]
     page_from: PageNumber
     page_to: PageNumber
     page_offset: Annotated[int, Field(ge=0)]
-    """What is added to a page of the part for the page of the book."""
-    section_ids: tuple[Word, ...]
-    """Of the sections that begin in it."""
+    """Difference between a page number of the book and of the part."""
+    section_ids: tuple[StorableText, ...]
+    """Ids of the sections that start in the part."""
 
 
 class Splits(Record):
-    """`passB_splits.json`, one book."""
+    """The parts of one book in `passB_splits.json`."""
 
     source_id: Sha256
     book_id: Id
     parts: Annotated[tuple[Part, ...], Field(min_length=1)]
 
 
-class SplitsOfAll(RootModel[tuple[Splits, ...]]):
-    """`passB_splits.json`."""
+class AllSplits(RootModel[tuple[Splits, ...]]):
+    """`passB_splits.json`: all books."""
 
 
 class ChunkKind(StrEnum):
-    """What most of a chunk is."""
+    """Kind of most of a chunk's text."""
 
     PROSE = "prose"
     LIST = "list"
     TABLE = "table"
     STATBLOCK = "statblock"
     ROW = "row"
-    """One row of a table; a view of a chunk that holds the row too."""
+    """One row of a table; a view of the chunk that contains the row."""
 
 
-class Span(Record):
-    """Characters of a page, counted as the reader of its format does, and the box around them."""
+class PageSpan(Record):
+    """A range of characters of a page, as counted by the format's reader, and its box."""
 
     page: PageNumber
     char_start: Characters
@@ -163,47 +163,48 @@ class Span(Record):
 
 
 class ChunkMetadata(Record):
-    """What else is known of a chunk."""
+    """Metadata of a chunk."""
 
     book_id: Id
-    section_id: Word | None
-    part: Word | None = None
-    """The piece of the book that it stands in."""
+    section_id: StorableText | None
+    part: StorableText | None = None
+    """Path of the part of the book that contains the chunk."""
 
 
 class Chunk(Record):
-    """`passC_chunks.json`: a paragraph or a few, a table, or a row of one."""
+    """A chunk in `passC_chunks.json`: a paragraph or a few, a table, or a row of a table."""
 
-    chunk_id: Word
-    """Of what the chunk is, not where: it outlives errata and new page breaks elsewhere."""
-    anchor_id: Word
-    """Of its section and its number there (of a row: of its table, and its first words); what has
-    it in two printings is the same place."""
+    chunk_id: StorableText
+    """Id derived from the contents, not the position; unchanged by edits and page breaks in other
+    places."""
+    anchor_id: StorableText
+    """Id derived from the section and the chunk's number in it; for a row, from its table and its
+    first words. Equal in two printings for the same place."""
     content_sha: Sha256
     source_id: Sha256
     page: PageNumber
     page_end: PageNumber
     page_label: str | None
-    spans: Annotated[tuple[Span, ...], Field(min_length=1)]
+    spans: Annotated[tuple[PageSpan, ...], Field(min_length=1)]
     kind: ChunkKind
-    breadcrumb: tuple[Word, ...]
-    """The titles of the sections around it, the outermost first."""
-    text_raw: Word
-    """The lines as the reader gave them."""
-    text: Word
-    prev: Word | None
-    next: Word | None
-    view_of: Word | None = None
-    """Of a row: the chunk that holds it."""
+    breadcrumb: tuple[StorableText, ...]
+    """Titles of the enclosing sections, outermost first."""
+    text_raw: StorableText
+    """Unchanged lines from the reader."""
+    text: StorableText
+    prev: StorableText | None
+    next: StorableText | None
+    view_of: StorableText | None = None
+    """For a row: id of the chunk that contains it."""
     metadata: ChunkMetadata
 
 
 class Chunks(RootModel[tuple[Chunk, ...]]):
-    """`passC_chunks.json`."""
+    """`passC_chunks.json`: all chunks."""
 
 
-class Skipped(Record):
-    """Characters that are in no chunk, and why."""
+class SkippedText(Record):
+    """A range of characters that is in no chunk, and why."""
 
     page: PageNumber
     char_start: Characters
@@ -213,87 +214,90 @@ class Skipped(Record):
 
 
 class Coverage(Record):
-    """`passC_coverage.json`, one book: that no character was lost. White space is not counted."""
+    """Coverage of one book in `passC_coverage.json`: proves that no character was lost.
+
+    White space is not counted.
+    """
 
     source_id: Sha256
     book_id: Id
     characters: Characters
     in_chunks: Characters
     in_skipped: Characters
-    skipped: tuple[Skipped, ...]
+    skipped: tuple[SkippedText, ...]
 
 
-class CoverageOfAll(RootModel[tuple[Coverage, ...]]):
-    """`passC_coverage.json`."""
+class AllCoverage(RootModel[tuple[Coverage, ...]]):
+    """`passC_coverage.json`: all books."""
 
 
 class Entity(Record):
-    """A term of the dictionary in a chunk; places count characters of `normalized`."""
+    """An occurrence of a dictionary term in a chunk, in characters of `normalized`."""
 
-    term_id: Word
-    kind: Word
+    term_id: StorableText
+    kind: StorableText
     start: Characters
     end: Characters
 
 
 class Embedding(Record):
-    """A chunk as a vector."""
+    """The embedding of a chunk."""
 
-    model: Word
+    model: StorableText
     model_sha: Sha256
     dim: Annotated[int, Field(ge=1)]
     values: tuple[float, ...]
 
 
 class Enriched(Record):
-    """`passD_enriched.json`: what is known of a chunk besides its text."""
+    """One chunk in `passD_enriched.json`: its normalised text, entities, keywords and embedding."""
 
-    chunk_id: Word
+    chunk_id: StorableText
     source_id: Sha256
     normalized: str
-    """Its text in small letters, without accents and typographic signs."""
-    norm_ops: tuple[Word, ...]
+    """Text in lower case, without accents and typographic characters."""
+    norm_ops: tuple[StorableText, ...]
     entities: tuple[Entity, ...]
-    keywords: tuple[Word, ...]
-    """The words that set it apart from the rest of its book, the most telling first."""
+    keywords: tuple[StorableText, ...]
+    """Words that distinguish the chunk from the rest of its book, most distinctive first."""
     embedding: Embedding | None = None
 
 
-class EnrichedAll(RootModel[tuple[Enriched, ...]]):
-    """`passD_enriched.json`."""
+class AllEnriched(RootModel[tuple[Enriched, ...]]):
+    """`passD_enriched.json`: all chunks."""
 
 
 class Node(Record):
-    """Something that rules speak of. Nobody is merged by name alone: `kind:slug:book`."""
+    """A subject of the rules. Its id is `kind:slug:book`: names alone never merge two nodes."""
 
-    node_id: Word
-    kind: Word
-    name: Word
+    node_id: StorableText
+    kind: StorableText
+    name: StorableText
     source_id: Sha256
-    chunk_ids: tuple[Word, ...]
-    """Every chunk that stands for it; a node without any is removed."""
+    chunk_ids: tuple[StorableText, ...]
+    """Chunks that describe the node; a node without any is removed."""
 
 
 class Edge(Record):
-    """How two nodes hang together, by which rule, and where that is written."""
+    """A relation of two nodes, the rule that found it, and its source in the book."""
 
-    edge_id: Word
-    type: Word
-    src: Word
-    dst: Word
-    chunk_ids: Annotated[tuple[Word, ...], Field(min_length=1)]
+    edge_id: StorableText
+    type: StorableText
+    src: StorableText
+    dst: StorableText
+    chunk_ids: Annotated[tuple[StorableText, ...], Field(min_length=1)]
     page: PageNumber
-    rule: Word
-    evidence: Word
+    rule: StorableText
+    evidence: StorableText
 
 
 class Unresolved(Record):
-    """A reference that leads to nothing that is known."""
+    """A reference whose target is unknown."""
 
-    chunk_id: Word
+    chunk_id: StorableText
     page: PageNumber
-    rule: Word
-    text: Word
+    rule: StorableText
+    text: StorableText
 
 
 class Graph(Record):
@@ -304,39 +308,39 @@ class Graph(Record):
     unresolved: tuple[Unresolved, ...]
 
 
-class Stale(Record):
-    """A chunk of an earlier printing that this one does not have."""
+class StaleChunk(Record):
+    """A chunk of an earlier printing that is not in this one."""
 
-    chunk_id: Word
+    chunk_id: StorableText
     book_id: Id
     reason: Literal["changed", "gone"]
-    """`changed`: the same place has another text now."""
+    """`changed`: the same place has another text now; `gone`: it does not exist now."""
 
 
-class Check(Record):
-    """A property of the whole corpus that was held against it."""
+class CorpusCheck(Record):
+    """The result of checking a property of the whole corpus."""
 
-    name: Word
+    name: StorableText
     is_met: bool
-    found: Word
+    found: StorableText
 
 
 class Fix(Record):
-    """Something that was mended on the way."""
+    """A kind of correction and how often it was made."""
 
-    name: Word
+    name: StorableText
     count: Int32
 
 
 class BookChange(Record):
-    """How a book differs from its last printing in the corpus."""
+    """The difference between a book and its last printing in the corpus."""
 
     source_id: Sha256
     book_id: Id
     edition: Sha256
-    """Of its chunks and of its graph: equal where nothing differs."""
+    """Digest of the chunks and the graph; equal if nothing differs."""
     before: Sha256 | None
-    """The edition it is held against; None where there was none other."""
+    """Edition that the book is compared with; None for a new book."""
     kept: Int32
     added: Int32
     changed: Int32
@@ -345,44 +349,44 @@ class BookChange(Record):
 
 
 class Cleanup(Record):
-    """`passF_cleanup.json`: what taking this in does to the corpus."""
+    """`passF_cleanup.json`: the changes that ingesting the books makes to the corpus."""
 
     stale_deleted: Int32
-    stale: tuple[Stale, ...]
+    stale: tuple[StaleChunk, ...]
     kept: Int32
     added: Int32
     changed: Int32
-    orphans_removed: tuple[Word, ...]
-    """Nodes that no chunk stands for any more."""
+    orphans_removed: tuple[StorableText, ...]
+    """Ids of nodes that no chunk describes now."""
     books: tuple[BookChange, ...]
     fixes: tuple[Fix, ...]
-    """What was mended on the way here."""
-    checks: tuple[Check, ...]
+    """Corrections made by the earlier passes."""
+    checks: tuple[CorpusCheck, ...]
 
 
 class Edition(Record):
-    """What the corpus keeps of a printing of a book, to tell the next one from it."""
+    """The chunks and nodes of one printing of a book, stored for comparison with the next one."""
 
     edition: Sha256
     chunks: dict[str, str]
-    """Chunk ids by their anchors."""
+    """Chunk ids by anchor id."""
     nodes: dict[str, tuple[str, ...]]
-    """Chunk ids by node."""
+    """Chunk ids by node id."""
 
 
-Piece = TypeVar("Piece", Chunk, Enriched, Node)
+BookItem = TypeVar("BookItem", Chunk, Enriched, Node)
 
 
-def by_book(pieces: Iterable[Piece]) -> dict[str, list[Piece]]:
-    """Pieces by the book that they are of."""
-    found: dict[str, list[Piece]] = {}
-    for each in pieces:
-        found.setdefault(each.source_id, []).append(each)
+def group_by_book(items: Iterable[BookItem]) -> dict[str, list[BookItem]]:
+    """Group items by the `source_id` of their book."""
+    found: dict[str, list[BookItem]] = {}
+    for item in items:
+        found.setdefault(item.source_id, []).append(item)
     return found
 
 
-def edges_by_book(graph: Graph) -> dict[str, list[Edge]]:
-    """The edges of each book: of those that a node of theirs is in."""
+def group_edges_by_book(graph: Graph) -> dict[str, list[Edge]]:
+    """Group edges by the `source_id` of the book of their source node, or else target node."""
     books = {node.node_id: node.source_id for node in graph.nodes}
     found: dict[str, list[Edge]] = {}
     for edge in graph.edges:
@@ -392,21 +396,21 @@ def edges_by_book(graph: Graph) -> dict[str, list[Edge]]:
     return found
 
 
-def edition_of(chunks: Sequence[Chunk], nodes: Sequence[Node], edges: Sequence[Edge]) -> Edition:
-    """What tells this printing of a book from others."""
-    by_node = {each.node_id: each.chunk_ids for each in nodes}
-    ids = [each.chunk_id for each in chunks]
-    links = [(each.edge_id, each.chunk_ids) for each in edges]
+def make_edition(chunks: Sequence[Chunk], nodes: Sequence[Node], edges: Sequence[Edge]) -> Edition:
+    """Make the edition of a printing of a book from its chunks and graph."""
+    by_node = {node.node_id: node.chunk_ids for node in nodes}
+    ids = [chunk.chunk_id for chunk in chunks]
+    links = [(edge.edge_id, edge.chunk_ids) for edge in edges]
     digest = digest_of([ids, sorted(by_node.items()), links]).removeprefix("sha256:")
     return Edition(
         edition=digest,
-        chunks={each.anchor_id: each.chunk_id for each in chunks},
+        chunks={chunk.anchor_id: chunk.chunk_id for chunk in chunks},
         nodes=by_node,
     )
 
 
 class Editions(Record):
-    """The resource `corpus`: of each book its last two printings, the newer first."""
+    """The resource `corpus`: the last two editions of each book by `book_id`, newer first."""
 
-    env: Word
+    env: StorableText
     books: dict[str, tuple[Edition, ...]]

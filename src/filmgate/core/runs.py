@@ -1,4 +1,4 @@
-"""Runs and videos, as those who ask over HTTP see them."""
+"""Response models for runs and videos."""
 
 import json
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from filmgate.core.records import ItemError, StageError
 
 
 class StageStatus(Answer):
-    """A stage, as the fold of the run's records has it."""
+    """The state of a stage, derived from the run's records."""
 
     status: str
     attempt: int
@@ -26,50 +26,50 @@ class StageStatus(Answer):
     item_errors: tuple[ItemError, ...] = ()
     error: StageError | None = None
     reason: str | None = None
-    """Why it was skipped."""
+    """Why the stage was skipped; None if it was not."""
     blocked: Blocked | None = None
-    """Every reason why its gate is closed, and what to do about each."""
+    """All reasons why the stage's gate is closed, with actions; None if it is not blocked."""
     is_derived: bool
-    """Whether the state is concluded, and no record says just that."""
+    """Whether the state differs from that of the record, or no record exists."""
     derived_from: str
     done: float | None = None
-    """While it is at work: how much of `total` is done, as its runner said last."""
+    """While running: completed amount of `total`, according to the runner's last report."""
     total: float | None = None
 
 
 class StatusAnswer(Answer):
-    """How a run stands, derived anew from its records."""
+    """The status of a run, derived from its records."""
 
     asset_id: str
     run_id: str | None
-    """None of a run that only an older layout tells of, without saying its id."""
+    """None for a run of an older layout without run ids."""
     pipeline: str
     status: str
     profile: str | None
     revision: int | None
     stages: dict[str, StageStatus]
     suggested_actions: tuple[str, ...]
-    """What to do where gates are closed, each once."""
+    """Actions for the closed gates, each once."""
     is_at_work: bool
     """Whether a runner holds the run."""
     is_suspect: bool
-    """Whether one does that has not been heard of for long."""
+    """Whether a runner holds the run but has sent no heartbeat for `SUSPECT_AFTER_S`."""
     has_died: bool
-    """Whether a stage was begun, and nobody holds the run."""
+    """Whether a stage was started and no runner holds the run."""
     silence_s: float | None
-    """Since its runner was heard of last."""
+    """Seconds since the runner's last heartbeat; None without one."""
     sealed_to: str | None
-    """Where it was published; it does not change any more."""
+    """Where the run was published; None if it may still change."""
     metrics: dict[str, Any]
     is_derived: bool
     derived_from: str
     data_source: DataSource
     job: JobAnswer | None
-    """The latest job on it, where there is one."""
+    """The latest job on the run; None without one."""
 
 
 class RunEntry(Answer):
-    """A run in a list."""
+    """An entry in a list of runs."""
 
     asset_id: str
     run_id: str | None
@@ -82,44 +82,48 @@ class RunEntry(Answer):
 
 
 class RunsAnswer(Answer):
-    """Runs of an asset that lie in this installation's home, oldest first."""
+    """The runs of an asset in this installation's home, oldest first."""
 
     asset_id: str
     runs: tuple[RunEntry, ...]
     unreadable: tuple[str, ...]
-    """Folders of runs that cannot be read, by name."""
+    """Names of run folders that cannot be read."""
 
 
 class LogsAnswer(Answer):
-    """What a stage told."""
+    """Log events of a stage."""
 
     asset_id: str
     run_id: str
     stage: str
     events: tuple[dict[str, Any], ...]
     next_cursor: str
-    """Where what comes later begins."""
+    """Position from which later events are read."""
 
     @classmethod
-    def of(
-        cls, asset_id: str, run_id: str, stage: str, lines: Iterable[str], place: str
+    def from_lines(
+        cls, asset_id: str, run_id: str, stage: str, lines: Iterable[str], next_cursor: str
     ) -> "LogsAnswer":
-        """Of lines as they stand in a log; one that a crash tore is told as it is."""
+        """Parse the lines of a log; a line that a crash tore becomes the event `{"torn": line}`."""
         events = []
         for line in lines:
             try:
-                told = json.loads(line)
+                event = json.loads(line)
             except ValueError:
-                told = None
+                event = None
             torn = line.encode("utf-8", "replace").decode()
-            events.append(told if isinstance(told, dict) else {"torn": torn})
+            events.append(event if isinstance(event, dict) else {"torn": torn})
         return cls(
-            asset_id=asset_id, run_id=run_id, stage=stage, events=tuple(events), next_cursor=place
+            asset_id=asset_id,
+            run_id=run_id,
+            stage=stage,
+            events=tuple(events),
+            next_cursor=next_cursor,
         )
 
 
 class IngestedRun(Answer):
-    """A run that the database knows, made here or elsewhere."""
+    """A run in the database, made by this or another installation."""
 
     run_id: str
     producer: str
@@ -129,11 +133,11 @@ class IngestedRun(Answer):
     created_at: datetime
     finished_at: datetime | None
     artifacts: dict[str, int]
-    """How many of each type were taken in."""
+    """Number of ingested artifacts, by type."""
 
 
 class IngestedRunsAnswer(Answer):
-    """The runs of a video that the database knows, the latest first."""
+    """The runs of a video in the database, latest first."""
 
     asset_id: str
     runs: tuple[IngestedRun, ...]
@@ -149,23 +153,23 @@ class VideoAnswer(Answer):
     file_name: str
     media: dict[str, Any]
     runs: int
-    """How many the database knows."""
+    """Number of runs in the database."""
     completed: int
-    """How many of them are completed."""
+    """Number of completed runs in the database."""
     has_media: bool | None
-    """Whether its file lies here and can be played; not looked for in lists."""
+    """Whether the video file is stored here and can be played; None in lists."""
     data_source: DataSource
 
 
 class VideosAnswer(Answer):
-    """Videos, by id."""
+    """A page of videos, sorted by id."""
 
     videos: tuple[VideoAnswer, ...]
     next_cursor: str | None
 
 
 class UploadAnswer(Answer):
-    """A file that came in whole."""
+    """A completed upload."""
 
     asset_id: str
     input_hash: str
@@ -173,4 +177,4 @@ class UploadAnswer(Answer):
     file_name: str
     media: dict[str, Any]
     is_known: bool
-    """Whether the same bytes lay there already."""
+    """Whether the same bytes were uploaded before."""

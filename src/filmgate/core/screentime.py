@@ -1,4 +1,4 @@
-"""Screen time: how long everybody is on screen; what a product takes in of an episode's run."""
+"""Screen time per person: the file of an episode's run that products ingest."""
 
 from typing import Annotated, Literal
 
@@ -16,48 +16,52 @@ SCREENTIME = "episode.screentime"
 """The schema of `screentime.json`."""
 
 
-class _Value(BaseModel):
+class _ScreenTimeValue(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
-class Likeness(_Value):
-    """A known person that an identity may be."""
+class Likeness(_ScreenTimeValue):
+    """A known person who resembles an identity."""
 
     person_id: Label
     name: Label
     distance: Annotated[float, Field(ge=0)]
 
 
-class PersonTime(_Value):
-    """One person's time on screen. On-screen time is the sum of its three parts, exactly."""
+class PersonTime(_ScreenTimeValue):
+    """One person's time on screen.
+
+    `onscreen_ms` equals `face_visible_ms` + `body_only_ms` + `gap_bridged_ms`.
+    """
 
     identity_id: Label
     vector_sha256: Sha256
-    """Of the vector that it was grouped by: a name given to it is given to that face."""
+    """Digest of the embedding by which the identity was clustered; names are given to it."""
     person_id: Label | None
-    """The known person, where one is near and no other nearly as near."""
+    """The known person, if one is near and no other is nearly as near."""
     name: Label | None
     unsure: tuple[Likeness, ...]
-    """Known people that it may be, where that is not sure; the nearest first."""
+    """Known people who resemble the identity, if it was not recognised; nearest first."""
     onscreen_ms: Ms
     face_visible_ms: Ms
     body_only_ms: Ms
-    """A fused body, or a head that was followed, without its face being seen."""
+    """Time of a fused body or a followed head without a visible face."""
     gap_bridged_ms: Ms
+    """Time in gaps that are short enough to bridge."""
     speaking_ms: Ms | None
-    """None where nothing tells who speaks."""
+    """None if speakers are unknown."""
     confessional_ms: Ms | None
-    """Alone, frontal, large and centred, for a while; None where faces have no landmarks."""
+    """Time alone, frontal, large and centred, for a while; None if faces have no landmarks."""
     first_ms: Ms
     last_ms: Ms
     appearances: Count
-    """Stretches on screen."""
+    """Number of separate stretches on screen."""
     share: Share
-    """Of the picture's duration."""
+    """Share of the video's duration."""
     is_singleton: bool
 
     @model_validator(mode="after")
-    def _adds_up(self) -> "PersonTime":
+    def _check_times(self) -> "PersonTime":
         parts = self.face_visible_ms + self.body_only_ms + self.gap_bridged_ms
         if self.onscreen_ms != parts:
             raise ValueError(f"onscreen_ms {self.onscreen_ms} is not the sum of its parts, {parts}")
@@ -66,25 +70,25 @@ class PersonTime(_Value):
         return self
 
 
-class ScreenTime(_Value):
-    """`screentime.json`: how long everybody is on screen."""
+class ScreenTime(_ScreenTimeValue):
+    """`screentime.json`: the screen time of all people in a video."""
 
     people: tuple[PersonTime, ...]
-    """The longest on screen first."""
+    """Sorted by falling screen time."""
     duration_ms: Ms
     speaking_by: Literal["speaker names", "sole face"] | None
-    """How speech was given to people; None where it was not."""
+    """How speech was assigned to people; None if it was not."""
     unidentified_face_ms: Ms
-    """While a face is seen that was grouped with nobody."""
+    """Time with a visible face that belongs to no identity."""
     thresholds_hash: str
-    """`sha256:…` over the settings that these numbers depend on."""
+    """`sha256:{hex}` of the settings that these numbers depend on."""
 
     @model_validator(mode="after")
-    def _fits(self) -> "ScreenTime":
+    def _check_people(self) -> "ScreenTime":
         names = [person.identity_id for person in self.people]
         if len(set(names)) < len(names):
-            raise ValueError("an identity stands twice")
+            raise ValueError("identity_id occurs twice")
         longest = max((person.onscreen_ms for person in self.people), default=0)
         if longest > self.duration_ms:
-            raise ValueError(f"onscreen_ms {longest} is more than the film's {self.duration_ms}")
+            raise ValueError(f"onscreen_ms {longest} exceeds duration_ms {self.duration_ms}")
         return self

@@ -1,4 +1,4 @@
-"""Selection: which run of an asset a type of artifact is served from."""
+"""Selection policies: from which run of an asset an artifact type is served."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -7,7 +7,7 @@ from filmgate.core.questions import SelectionMode
 
 
 class Selection(BaseModel):
-    """A choice of what is served."""
+    """A selection policy."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -15,7 +15,7 @@ class Selection(BaseModel):
     profile: str | None = None
     run_id: str | None = None
     ordinal: int | None = None
-    """Of the only artifact that is served of a pinned run; None for all of it."""
+    """Ordinal of the only artifact to serve from a pinned run; None for all artifacts."""
 
     @classmethod
     def of(
@@ -26,25 +26,24 @@ class Selection(BaseModel):
         run_id: str | None = None,
         ordinal: int | None = None,
     ) -> "Selection":
-        """What a caller means who names a mode, a profile, a run, or some of them.
+        """Make a selection from options; a profile implies mode `profile`, a run mode `pinned`.
 
-        A profile alone means `profile`, a run alone `pinned`. Raises UsageError where they do
-        not go together.
+        Raises UsageError for options that cannot be combined, or a missing profile or run.
         """
         if mode is None:
             mode = SelectionMode.DEFAULT
             mode = SelectionMode.PROFILE if profile is not None else mode
             mode = SelectionMode.PINNED if run_id is not None else mode
-        due = {SelectionMode.PROFILE: profile, SelectionMode.PINNED: run_id}
-        if mode in due and not due[mode]:
+        values = {SelectionMode.PROFILE: profile, SelectionMode.PINNED: run_id}
+        if mode in values and not values[mode]:
             needs = "a profile" if mode is SelectionMode.PROFILE else "a run or an artifact"
             raise UsageError(f"selection {mode.value!r} needs {needs}", expected=needs, got="none")
-        strange = [given for name, given in due.items() if given is not None and name is not mode]
-        if strange:
+        unused = [value for name, value in values.items() if value is not None and name is not mode]
+        if unused:
             raise UsageError(
-                f"selection {mode.value!r} does not go with {strange[0]!r}",
+                f"selection {mode.value!r} cannot be combined with {unused[0]!r}",
                 expected="a profile with 'profile', a run or an artifact with 'pinned'",
-                got=strange[0],
+                got=unused[0],
             )
         return cls(mode=mode, profile=profile, run_id=run_id, ordinal=ordinal)
 

@@ -1,4 +1,4 @@
-"""The states of stages and runs, and how two views of one stage become one."""
+"""The states of stages and runs, and how several views of one stage are merged."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class StageState(StrEnum):
-    """Where a stage stands. BLOCKED is the verdict of an invocation, never stored as an outcome."""
+    """State of a stage. BLOCKED is the verdict of an invocation and is never stored in a record."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -17,7 +17,7 @@ class StageState(StrEnum):
 
 
 class RunState(StrEnum):
-    """Where a run stands; always derived from its stages and its lease."""
+    """State of a run, always derived from its stages and its lease."""
 
     RUNNING = "RUNNING"
     SUCCESS = "SUCCESS"
@@ -36,7 +36,7 @@ _RANK = {
 
 @dataclass(frozen=True, kw_only=True)
 class StageView:
-    """What one witness (a record, an attempt's folder) says of a stage."""
+    """The state of a stage according to one source: a record or an attempt's folder."""
 
     state: StageState
     attempt: int
@@ -47,8 +47,8 @@ class StageView:
             raise ValueError(f"{self.state} is a verdict, not a view of a stage")
 
     @property
-    def weight(self) -> tuple[int, int, int, str]:
-        """What decides between two views; the name only breaks the tie FAILED / SKIPPED."""
+    def precedence(self) -> tuple[int, int, int, str]:
+        """Sort key; the greatest view wins. The name only breaks the tie of FAILED and SKIPPED."""
         return (self.attempt, self.epoch, _RANK[self.state], self.state.value)
 
 
@@ -56,12 +56,12 @@ UNSEEN = StageView(state=StageState.PENDING, attempt=0, epoch=0)
 
 
 def merge(views: Iterable[StageView]) -> StageView:
-    """The join of all views: the same in whatever order they arrive, however often."""
-    return max(views, key=lambda view: view.weight, default=UNSEEN)
+    """Merge views into one; independent of their order and repetition (a semilattice join)."""
+    return max(views, key=lambda view: view.precedence, default=UNSEEN)
 
 
 def run_state(stages: Iterable[StageState], *, is_held: bool) -> RunState:
-    """The run's state, from the states of all stages of its plan."""
+    """Derive a run's state from the states of all its stages; `is_held`: its lease is taken."""
     states = set(stages)
     if is_held:
         return RunState.RUNNING

@@ -1,1 +1,1 @@
-"""The database is PostgreSQL: embedded or a server, its migrations, its SQL, its answers."""
+"""PostgreSQL, embedded or a server: connections, migrations, SQL queries and stores."""

@@ -1,4 +1,4 @@
-"""Who may ask over HTTP, in the database: tokens, links, sessions, and the audit log."""
+"""HTTP access in the database: tokens, login links, sessions and the audit log."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,28 +6,28 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from filmgate.core.access import Caller, Scope, Way
+from filmgate.core.access import AuthMethod, Caller, Scope
 from filmgate.core.access_answers import AuditAnswer, AuditEntry, TokenAnswer, TokensAnswer
 from filmgate.core.errors import NotFound
 from filmgate.core.questions import Cursor
 from filmgate.db.queries import queries
-from filmgate.db.sessions import Session
+from filmgate.db.sessions import DatabaseSession, Plans
 
-LATEST = Cursor.GREATEST
+LATEST = Cursor.MAX_INT
 
 
-class Access:
-    """Over one connection. Secrets never come here, only their digests."""
+class AccessStore:
+    """Stores access data over one connection; digests of secrets, never the secrets."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
-        self._session = Session(connection)
+        self._session = DatabaseSession(connection, Plans.GENERIC)
         self._sql = queries("access")
 
     def add_token(
         self, caller: Caller, secret_sha256: str, note: str, lasts_s: float | None
     ) -> TokenAnswer:
-        """Keep a token for its user, under its id; for ever without a time."""
-        row = self._session.need(
+        """Store a token of a user; `lasts_s` is its lifetime in seconds, None for no expiry."""
+        row = self._session.one_required(
             self._sql["add_token"],
             {
                 "token_id": caller.token_id,
@@ -40,58 +40,63 @@ class Access:
         )
         return _token(row)
 
-    def holder(self, token_id: str, secret_sha256: str) -> Caller | None:
-        """Who holds a token that is good now; None where it is not."""
+    def token_holder(self, token_id: str, secret_sha256: str) -> Caller | None:
+        """Return the holder of a token that is valid now; None where it is not."""
         row = self._session.one(self._sql["token"], {"token_id": token_id})
         if row is None or not row["is_good"] or row["secret_sha256"] != secret_sha256:
             return None
-        self._session.do(self._sql["used"], {"token_id": token_id})
+        self._session.execute(self._sql["touch_token"], {"token_id": token_id})
         return Caller(
             user=row["user_name"],
             scope=Scope(row["scope"]),
-            way=Way.TOKEN,
+            auth_method=AuthMethod.TOKEN,
             token_id=token_id,
-            good_until=row["expires_at"],
+            expires_at=row["expires_at"],
         )
 
     def tokens(self) -> TokensAnswer:
-        """All that were ever made."""
+        """List all tokens, including revoked and expired ones."""
         return TokensAnswer(tokens=tuple(map(_token, self._session.all(self._sql["tokens"], {}))))
 
     def has_admin(self) -> bool:
-        """Whether somebody holds a token that may do everything."""
-        return bool(self._session.need(self._sql["has_admin"], {})["found"])
+        """Whether a valid token with the scope `admin` exists."""
+        return bool(self._session.one_required(self._sql["has_admin"], {})["found"])
 
     def revoke(self, token_id: str) -> TokenAnswer:
-        """End a token, and all sessions that it began; NotFound where there is none."""
+        """Revoke a token and all sessions that were started with it.
+
+        Raises NotFound where the token does not exist.
+        """
         row = self._session.one(self._sql["revoke"], {"token_id": token_id})
         if row is None:
             raise NotFound(
-                f"no token {token_id!r}",
+                f"token {token_id!r} does not exist",
                 expected="the id of a token",
-                hint="`filmgate tokens list` shows them",
+                hint="List the tokens with `filmgate tokens list`",
             )
-        self._session.one(self._sql["tell"], {})
+        self._session.one(self._sql["notify"], {})
         return _token(row)
 
     def add_link(self, code_sha256: str, user: str, scope: Scope, lasts_s: float) -> None:
-        """Keep a link that is good for one entry."""
-        self._session.do(
+        """Store a login link that can be used once within `lasts_s` seconds."""
+        self._session.execute(
             self._sql["add_link"],
             {"code_sha256": code_sha256, "user": user, "scope": scope.value, "lasts_s": lasts_s},
         )
 
     def use_link(self, code_sha256: str) -> Caller | None:
-        """Who a link lets in; it is used up by that. None where there is none that is good."""
+        """Use up a login link and return its user; None where no valid link has this code."""
         row = self._session.one(self._sql["use_link"], {"code_sha256": code_sha256})
         if row is None or not row["is_good"]:
             return None
-        return Caller(user=row["user_name"], scope=Scope(row["scope"]), way=Way.SESSION)
+        return Caller(
+            user=row["user_name"], scope=Scope(row["scope"]), auth_method=AuthMethod.SESSION
+        )
 
     def add_session(self, session_sha256: str, caller: Caller, csrf: str, lasts_s: float) -> None:
-        """Keep a session; those that are over are forgotten."""
-        self._session.do(self._sql["sweep"], {})
-        self._session.do(
+        """Store a session that lasts `lasts_s` seconds; delete expired links and sessions."""
+        self._session.execute(self._sql["delete_expired"], {})
+        self._session.execute(
             self._sql["add_session"],
             {
                 "session_sha256": session_sha256,
@@ -104,37 +109,38 @@ class Access:
         )
 
     def session(self, session_sha256: str) -> Caller | None:
-        """Whose session it is; None where it is over."""
+        """Return the user of a session; None where it expired or its token was revoked."""
         row = self._session.one(self._sql["session"], {"session_sha256": session_sha256})
         if row is None or not row["is_good"]:
             return None
         return Caller(
             user=row["user_name"],
             scope=Scope(row["scope"]),
-            way=Way.SESSION,
+            auth_method=AuthMethod.SESSION,
             token_id=row["token_id"],
             csrf=row["csrf"],
-            good_until=row["expires_at"],
+            expires_at=row["expires_at"],
         )
 
     def end_session(self, session_sha256: str) -> None:
-        """Forget a session."""
-        self._session.do(self._sql["end_session"], {"session_sha256": session_sha256})
-        self._session.one(self._sql["tell"], {})
+        """Delete a session."""
+        self._session.execute(self._sql["end_session"], {"session_sha256": session_sha256})
+        self._session.one(self._sql["notify"], {})
 
-    def note(self, told: Mapping[str, Any]) -> None:
-        """Write down a change."""
-        self._session.do(self._sql["audit"], {**told, "details": Jsonb(told["details"])})
+    def add_audit_entry(self, entry: Mapping[str, Any]) -> None:
+        """Add a change to the audit log."""
+        row = {**entry, "details": Jsonb(entry["details"])}
+        self._session.execute(self._sql["add_audit_entry"], row)
 
-    def audited(self, limit: int, cursor: str | None) -> AuditAnswer:
-        """What was written down, the latest first."""
-        (before,) = Cursor.read(cursor, ["audit"], (int,)) if cursor else (LATEST,)
-        rows = self._session.all(self._sql["audited"], {"before": before, "limit": limit + 1})
-        following = Cursor.after(rows, limit, ["audit"], lambda row: [row["audit_id"]])
+    def audit_entries(self, limit: int, cursor: str | None) -> AuditAnswer:
+        """List a page of the audit log, the latest entry first."""
+        (before,) = Cursor.decode(cursor, ["audit"], (int,)) if cursor else (LATEST,)
+        rows = self._session.all(self._sql["audit_entries"], {"before": before, "limit": limit + 1})
+        following = Cursor.after_page(rows, limit, ["audit"], lambda row: [row["audit_id"]])
         entries = [AuditEntry(user=row.pop("user_name"), **row) for row in rows[:limit]]
         return AuditAnswer(entries=tuple(entries), next_cursor=following)
 
 
 def _token(row: Mapping[str, Any]) -> TokenAnswer:
-    told = {name: row[name] for name in TokenAnswer.model_fields if name != "user"}
-    return TokenAnswer(user=row["user_name"], **told)
+    fields = {name: row[name] for name in TokenAnswer.model_fields if name != "user"}
+    return TokenAnswer(user=row["user_name"], **fields)

@@ -1,4 +1,4 @@
-"""The repository: artifacts one by one, as programs make, fetch and remove them."""
+"""The artifact repository: programs create, read and delete single artifacts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
@@ -14,26 +14,27 @@ from filmgate.core.ids import AssetId
 from filmgate.core.payloads.projection import Projection
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.questions import TextSource
-from filmgate.db import projections, types
-from filmgate.db.hits import envelope_of
+from filmgate.db import artifact_types, projections
+from filmgate.db.artifact_queries import ArtifactQueries
 from filmgate.db.queries import queries
-from filmgate.db.serving import Serving
-from filmgate.db.sessions import Session
+from filmgate.db.search_hits import envelope_of
+from filmgate.db.sessions import DatabaseSession
 
-KEYS = ("asset_key", "run_key", "type_key")
+KEY_COLUMNS = ("asset_key", "run_key", "type_key")
 
-SHARED = ("schema_version", "producer", "producer_version")
-"""What all artifacts of one type in one run have in common."""
+SHARED_COLUMNS = ("schema_version", "producer", "producer_version")
+"""Columns in which all artifacts of one type in one run are equal."""
 
-OF_THE_RUN = ("model_profile", "config_hash", "input_hash")
+RUN_COLUMNS = ("model_profile", "config_hash", "input_hash")
+"""Columns in which all artifacts of one run are equal."""
 
 
 class Artifacts:
-    """Artifacts over one connection. Each call is a transaction: all of it, or nothing."""
+    """Artifacts over one connection. Each call is one transaction."""
 
     def __init__(self, connection: psycopg.Connection, registry: Registry) -> None:
         self._connection = connection
-        self._session = Session(connection)
+        self._session = DatabaseSession(connection)
         self._registry = registry
 
     def create(self, artifact: NewArtifact, *, installation: str | None = None) -> Envelope:
@@ -43,91 +44,99 @@ class Artifacts:
     def batch_create(
         self, artifacts: Sequence[NewArtifact], *, installation: str | None = None
     ) -> list[Envelope]:
-        """Add artifacts to runs that are known; each gets the next ordinal of its type, and the
-        moment at which the first of its type was made.
+        """Add artifacts to existing runs. Each gets the next ordinal of its type and the creation
+        time of the first artifact of its type.
 
-        All are validated before any is written. Raises Invalid where a payload breaks its
-        contract, SchemaNotFoundError where there is none, NotFound where a run is unknown, and
-        Conflict where the provenance is not the run's, differs from that of the artifacts that
-        were added of the type, or the run makes that type itself. `installation` says whose
-        run, where two have one id.
+        All are validated before any is written. `installation` chooses the run where two
+        installations have one of the same id. Raises Invalid where a payload breaks its contract,
+        SchemaNotFoundError where no contract exists, NotFound where a run does not exist, and
+        Conflict where the provenance differs from that of the run or of the other artifacts added
+        of this type, or where a stage of the run makes this type.
         """
-        checked = [self._validated(artifact) for artifact in artifacts]
-        made: dict[int, Envelope] = {}
-        kinds = {artifact.artifact_type for artifact in checked}
-        types.prepare(self._connection, kinds, self._registry.projections)
+        checked = [self._validate(artifact) for artifact in artifacts]
+        created: dict[int, Envelope] = {}
+        types = {artifact.artifact_type for artifact in checked}
+        artifact_types.prepare(self._connection, types, self._registry.projections)
         order = sorted(range(len(checked)), key=lambda n: _file_key(checked[n]))
         with self._connection.transaction():
             for _, group in groupby(order, key=lambda n: _file_key(checked[n])):
                 numbers = list(group)
                 added = self._add([checked[n] for n in numbers], installation)
-                made |= dict(zip(numbers, added, strict=True))
-        return [made[number] for number in range(len(checked))]
+                created |= dict(zip(numbers, added, strict=True))
+        return [created[number] for number in range(len(checked))]
 
     def get_by_id(self, text: str, *, installation: str | None = None) -> Envelope:
-        """One artifact, whatever is served; NotFound, or Conflict where two runs have its id."""
+        """Return the artifact with the id `text`, of any run, served or not.
+
+        Raises NotFound where it does not exist, Conflict where two installations have this id.
+        """
         return envelope_of(self._row(text, installation))
 
-    def get_by_asset(self, asset_id: AssetId, **asked: Any) -> ArtifactPage:
-        """Artifacts of what is served, in order of time, by type, time, producer, version and
-        config, page by page; see `Serving.artifacts`."""
-        return Serving(self._connection).artifacts(asset_id, **asked)
+    def get_by_asset(self, asset_id: AssetId, **filters: Any) -> ArtifactPage:
+        """Return a page of the served artifacts of an asset, sorted by time.
+
+        Filters by type, time, producer, version and config: see `ArtifactQueries.artifacts`.
+        """
+        return ArtifactQueries(self._connection).artifacts(asset_id, **filters)
 
     def get_by_span(
-        self, asset_id: AssetId, from_ms: int, to_ms: int, **asked: Any
+        self, asset_id: AssetId, from_ms: int, to_ms: int, **filters: Any
     ) -> ArtifactPage:
-        """The same, of those that overlap [from_ms, to_ms); an instant lies in it or not."""
-        return self.get_by_asset(asset_id, from_ms=from_ms, to_ms=to_ms, **asked)
+        """Return those of `get_by_asset` that overlap [from_ms, to_ms), in milliseconds.
+
+        An instant overlaps where from_ms <= start < to_ms.
+        """
+        return self.get_by_asset(asset_id, from_ms=from_ms, to_ms=to_ms, **filters)
 
     def lifted(self, artifact: Envelope, version: int) -> Envelope:
-        """The artifact as a later version of its contract has it."""
+        """Return the artifact converted to a later version of its contract."""
         kind = artifact.artifact_type
         payload = self._registry.lift(kind, artifact.schema_version, artifact.payload, version)
         return artifact.model_copy(update={"payload": payload, "schema_version": version})
 
     def delete(self, text: str, *, installation: str | None = None) -> None:
-        """Take one artifact away; its id is not given again in this revision of its run.
+        """Delete one artifact; its id is not reused in this revision of its run.
 
-        Raises NotFound where it is not there, and Conflict where it is pinned.
+        Raises NotFound where it does not exist, Conflict where it is pinned.
         """
         sql = queries("artifacts")
         asset_id, _, kind, _ = parse_artifact_id(text)
-        projections.make(self._connection, self._projected(kind))
+        projections.make(self._connection, self._projections_of(kind))
         with self._connection.transaction():
             self._lock(asset_id)
             row = self._row(text, installation)
-            if self._session.need(sql["is_pinned"], row)["found"]:
-                raise _pinned(f"artifact {text}")
-            keys = {name: row[name] for name in KEYS}
+            if self._session.one_required(sql["is_pinned"], row)["found"]:
+                raise _pinned_error(f"artifact {text}")
+            keys = {name: row[name] for name in KEY_COLUMNS}
             ordinals = [row["ordinal"]]
             projections.clear(
                 self._connection,
-                self._projected(row["artifact_type"]),
+                self._projections_of(row["artifact_type"]),
                 keys | {"ordinals": ordinals},
             )
-            self._session.do(sql["drop_row"], row)
-            self._serve_anew(keys, row["artifact_type"])
+            self._session.execute(sql["drop_row"], row)
+            self._refresh_served(keys, row["artifact_type"])
 
     def delete_run(self, asset_id: str, run_id: str, *, installation: str | None = None) -> None:
-        """Take a run away with all that was taken in of it; it can be ingested again.
+        """Delete a run with all its rows; it can be ingested again.
 
-        Raises Conflict where it is pinned: whoever pinned it counts on it.
+        Raises NotFound where it does not exist, Conflict where it is pinned.
         """
         sql = queries("artifacts")
         with self._connection.transaction():
             self._lock(asset_id)
             run = self._run(asset_id, run_id, installation)
             try:
-                self._session.do(sql["drop_run"], run | {"asset_id": asset_id})
+                self._session.execute(sql["drop_run"], run | {"asset_id": asset_id})
             except psycopg.errors.ForeignKeyViolation as error:
-                raise _pinned(f"run {run_id} of {asset_id}") from error
-            self._session.do(queries("ingest")["refresh_served"], run)
+                raise _pinned_error(f"run {run_id} of {asset_id}") from error
+            self._session.execute(queries("ingest")["refresh_served"], run)
 
     def provenance(self, text: str, *, installation: str | None = None) -> ProvenanceAnswer:
-        """Where an artifact comes from: its stage, and all that that stood on."""
+        """Return where an artifact comes from: its stage and all stages before it."""
         row = self._row(text, installation)
         sql = queries("artifacts")
-        facts = self._session.need(sql["provenance"], row)
+        facts = self._session.one_required(sql["provenance"], row)
         stages = self._session.all(sql["stages"], row)
         config = facts.pop("config")
         return ProvenanceAnswer(
@@ -137,92 +146,101 @@ class Artifacts:
             chain=_chain(facts["stage"], stages),
         )
 
-    def _validated(self, artifact: NewArtifact) -> NewArtifact:
+    def _validate(self, artifact: NewArtifact) -> NewArtifact:
         kind, version = artifact.artifact_type, artifact.schema_version
         payload = self._registry.validate(kind, version, artifact.payload)
         return artifact.model_copy(update={"payload": payload})
 
     def _add(self, artifacts: Sequence[NewArtifact], installation: str | None) -> list[Envelope]:
-        """Artifacts of one type to one run."""
+        """Add artifacts of one type to one run."""
         ingest, sql = queries("ingest"), queries("artifacts")
         first = artifacts[0]
         self._lock(first.asset_id)
         run = self._run(first.asset_id, first.run_id, installation)
         for artifact in artifacts:
-            _check_same(artifact, run, OF_THE_RUN, "its run")
+            _check_equal(artifact, run, RUN_COLUMNS, "its run")
         keys = {name: run[name] for name in ("asset_key", "run_key")}
-        keys |= self._session.need(ingest["type_key"], {"artifact_type": first.artifact_type})
+        keys |= self._session.one_required(
+            ingest["type_key"], {"artifact_type": first.artifact_type}
+        )
         found = self._session.one(sql["file"], keys)
         if found is None:
-            self._session.do(ingest["add_file"], {**keys, **_loose_file(first)})
-        file = found or self._session.need(sql["file"], keys)
+            self._session.execute(ingest["add_file"], {**keys, **_row_without_file(first)})
+        file = found or self._session.one_required(sql["file"], keys)
         if file["path"] is not None:
             raise Conflict(
-                f"run {first.run_id} makes its {first.artifact_type} artifacts itself",
+                f"run {first.run_id} already has a stage that makes {first.artifact_type}",
                 expected="a type that no stage of the run makes",
-                got=f"one that lies in {file['path']}",
-                hint="What somebody adds to it belongs to a run of its own",
+                got=f"a type that is stored in {file['path']}",
+                hint="Add the artifacts to a separate run",
             )
-        made = []
+        added = []
         for number, artifact in enumerate(artifacts, file["next_ordinal"]):
-            _check_same(artifact, file, SHARED, f"the {first.artifact_type} artifacts of its run")
-            told = artifact.model_dump() | {"created_at": file["created_at"]}
-            row = {**keys, **told, "payload": Jsonb(artifact.payload), "ordinal": number}
-            self._session.do(sql["add_row"], row)
-            named_by = artifact_id(artifact.asset_id, artifact.run_id, first.artifact_type, number)
-            made.append(Envelope(artifact_id=named_by, **told))
-        ordinals = list(range(file["next_ordinal"], file["next_ordinal"] + len(made)))
-        longest = max(each.span_end_ms - each.span_start_ms for each in made)
-        counted = {"next_ordinal": ordinals[-1] + 1, "longest_ms": longest}
+            _check_equal(
+                artifact, file, SHARED_COLUMNS, f"the other {first.artifact_type} artifacts"
+            )
+            fields = artifact.model_dump() | {"created_at": file["created_at"]}
+            row = {**keys, **fields, "payload": Jsonb(artifact.payload), "ordinal": number}
+            self._session.execute(sql["add_row"], row)
+            new_id = artifact_id(artifact.asset_id, artifact.run_id, first.artifact_type, number)
+            added.append(Envelope(artifact_id=new_id, **fields))
+        ordinals = list(range(file["next_ordinal"], file["next_ordinal"] + len(added)))
+        longest = max(envelope.span_end_ms - envelope.span_start_ms for envelope in added)
+        totals = {"next_ordinal": ordinals[-1] + 1, "longest_ms": longest}
         if found is None:
-            self._session.do(ingest["describe_file"], keys)
+            self._session.execute(ingest["describe_file"], keys)
         else:
-            self._session.do(sql["count_up"], keys | counted)
+            self._session.execute(sql["update_totals"], keys | totals)
         projections.fill(
-            self._connection, self._projected(first.artifact_type), keys | {"ordinals": ordinals}
+            self._connection,
+            self._projections_of(first.artifact_type),
+            keys | {"ordinals": ordinals},
         )
-        self._serve_anew(keys, first.artifact_type)
-        return made
+        self._refresh_served(keys, first.artifact_type)
+        return added
 
-    def _projected(self, kind: str) -> list[Projection]:
-        """The projections of a type."""
-        return [each for each in self._registry.projections if each.artifact_type == kind]
+    def _projections_of(self, artifact_type: str) -> list[Projection]:
+        return [
+            projection
+            for projection in self._registry.projections
+            if projection.artifact_type == artifact_type
+        ]
 
-    def _serve_anew(self, keys: Mapping[str, Any], artifact_type: str) -> None:
-        """Derive again what is served, and where it is a text, by which words it is found."""
+    def _refresh_served(self, keys: Mapping[str, Any], artifact_type: str) -> None:
+        """Derive again what is served and, for a type with text, its index of words."""
         if artifact_type in TextSource.ALL.artifact_types:
-            self._session.do(queries("artifacts")["forget_words"], keys)
-        self._session.do(queries("ingest")["refresh_served"], keys)
+            self._session.execute(queries("artifacts")["delete_words"], keys)
+        self._session.execute(queries("ingest")["refresh_served"], keys)
 
     def _lock(self, asset_id: str) -> None:
-        """Nobody else writes what the asset is served from, until the transaction ends."""
+        """Keep other sessions from changing what is served of the asset in this transaction."""
         self._session.one(queries("ingest")["lock_asset"], {"asset_id": asset_id})
 
     def _run(self, asset_id: str, run_id: str, installation: str | None) -> dict[str, Any]:
-        asked = {"asset_id": asset_id, "run_id": run_id, "installation": installation}
-        found = self._session.all(queries("artifacts")["run"], asked)
-        return _the_one(found, f"run {run_id!r} of {asset_id}")
+        parameters = {"asset_id": asset_id, "run_id": run_id, "installation": installation}
+        found = self._session.all(queries("artifacts")["run"], parameters)
+        return _single_row(found, f"run {run_id!r} of {asset_id}")
 
     def _row(self, text: str, installation: str | None) -> dict[str, Any]:
         names = ("asset_id", "run_id", "artifact_type", "ordinal")
-        asked = dict(zip(names, parse_artifact_id(text), strict=True))
-        asked["installation"] = installation
-        rows = self._session.all(queries("artifacts")["by_id"], asked)
-        if not rows and asked["run_id"] == "legacy":
+        parameters = dict(zip(names, parse_artifact_id(text), strict=True))
+        parameters["installation"] = installation
+        rows = self._session.all(queries("artifacts")["by_id"], parameters)
+        if not rows and parameters["run_id"] == "legacy":
             raise NotFound(
-                f"nothing is known of where {text} comes from",
+                f"the provenance of {text} is unknown",
                 expected="an artifact of a run",
-                got="what an older product left",
+                got="a legacy artifact of an older product",
             )
-        return _the_one(rows, f"artifact {text}")
+        return _single_row(rows, f"artifact {text}")
 
 
-def _pinned(what: str) -> Conflict:
+def _pinned_error(what: str) -> Conflict:
     return Conflict(
         f"{what} is pinned",
-        expected="one that no selection names",
-        got="one that is served by choice",
-        hint="Select another first",
+        expected="no selection that names it",
+        got="a selection that names it",
+        hint="Select another run or artifact first",
     )
 
 
@@ -230,8 +248,8 @@ def _file_key(artifact: NewArtifact) -> tuple[str, str, str]:
     return artifact.asset_id, artifact.run_id, artifact.artifact_type
 
 
-def _loose_file(artifact: NewArtifact) -> dict[str, Any]:
-    """What holds for artifacts that no stage made: they lie in no file."""
+def _row_without_file(artifact: NewArtifact) -> dict[str, Any]:
+    """Build the row of `artifact_files` for artifacts that no stage made and no file contains."""
     return {
         "stage": None,
         "artifact_key": None,
@@ -245,46 +263,47 @@ def _loose_file(artifact: NewArtifact) -> dict[str, Any]:
     }
 
 
-def _check_same(
+def _check_equal(
     artifact: NewArtifact, stored: Mapping[str, Any], names: Iterable[str], whose: str
 ) -> None:
     for name in names:
         if getattr(artifact, name) != stored[name]:
             raise Conflict(
-                f"an artifact has another {name} than {whose}",
+                f"the {name} of an artifact does not match that of {whose}",
                 expected=str(stored[name]),
                 got=str(getattr(artifact, name)),
-                hint="Another producer's work belongs to a run of its own",
+                hint="Add artifacts of another producer to a separate run",
             )
 
 
-def _the_one(found: Sequence[dict[str, Any]], what: str) -> dict[str, Any]:
+def _single_row(found: Sequence[dict[str, Any]], what: str) -> dict[str, Any]:
     if not found:
-        raise NotFound(f"no {what} in the database", hint="filmgate ingest takes runs in")
+        raise NotFound(
+            f"{what} is not in the database", hint="Ingest its run with `filmgate ingest`"
+        )
     if len(found) > 1:
-        whose = ", ".join(row["installation"] for row in found)
         raise Conflict(
-            f"{what} stands here more than once",
-            expected="one installation with a run of that id",
-            got=whose,
-            hint="Say whose",
+            f"{what} exists in several installations",
+            expected="one installation with a run of this id",
+            got=", ".join(row["installation"] for row in found),
+            hint="Name the installation",
         )
     return found[0]
 
 
 def _chain(stage: str | None, stages: Sequence[Mapping[str, Any]]) -> tuple[ChainLink, ...]:
-    """The stage, then what it stands on, breadth first."""
-    by_name = {each["stage"]: each for each in stages}
+    """List the stage, then all stages that it depends on, breadth first."""
+    by_name = {row["stage"]: row for row in stages}
     waiting, seen = [stage] if stage in by_name else [], []
     while waiting:
         name = waiting.pop(0)
         if name in by_name and name not in seen:
             seen.append(name)
-            waiting += [stood["stage"] for stood in by_name[name]["lineage"]]
+            waiting += [parent["stage"] for parent in by_name[name]["lineage"]]
     return tuple(
         ChainLink(
             **{k: v for k, v in by_name[name].items() if k != "lineage"},
-            stands_on=tuple(stood["stage"] for stood in by_name[name]["lineage"]),
+            stands_on=tuple(parent["stage"] for parent in by_name[name]["lineage"]),
         )
         for name in seen
     )

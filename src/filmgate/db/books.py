@@ -1,7 +1,8 @@
-"""How books come into the corpus: all of a job's in the transaction that takes the job in."""
+"""Ingest of books into the corpus: all books of a job in one transaction."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, LiteralString
 
 from psycopg.types.json import Jsonb
@@ -9,14 +10,14 @@ from psycopg.types.json import Jsonb
 from filmgate.core.corpus import (
     IndexedBook,
     IndexedBooks,
-    IndexedChunk,
-    Standing,
-    weight_of,
+    WordCounts,
+    weighted_frequency,
+    weighted_length,
 )
 from filmgate.core.manifest import Manifest
 from filmgate.core.rulebook import Edition, Editions
 from filmgate.db.queries import queries
-from filmgate.db.sessions import Session, storable_value
+from filmgate.db.sessions import DatabaseSession, storable_value
 
 CHUNKS = "corpus.chunks"
 NODES = "corpus.nodes"
@@ -24,30 +25,30 @@ EDGES = "corpus.edges"
 STALE = "corpus.chunks removed"
 ORPHANS = "corpus.nodes removed"
 LATER = "corpus.books kept, which a later job brought"
-"""What is counted of what was taken in."""
+"""Keys of the counts in a receipt."""
 
-EDITIONS = 8
-"""Printings of a book that are kept to tell the next one from."""
+MAX_EDITIONS = 8
+"""How many editions of a book are stored, to compare the next one with."""
 
 
 def editions(
-    session: Session, env: str, asset_id: str, job_id: str, books: Sequence[str]
+    session: DatabaseSession, env: str, asset_id: str, job_id: str, books: Sequence[str]
 ) -> Editions:
-    """What is kept of earlier printings of some books, as it was before this job came in."""
-    kept: dict[str, list[Edition]] = {}
-    told = {"env": env, "asset_id": asset_id, "job_id": job_id, "books": list(books)}
-    for row in session.all(queries("books")["editions"], told):
+    """Return the last two editions of each book, without those of this job."""
+    found: dict[str, list[Edition]] = {}
+    parameters = {"env": env, "asset_id": asset_id, "job_id": job_id, "books": list(books)}
+    for row in session.all(queries("books")["editions"], parameters):
         edition = Edition(edition=row["edition"], chunks=row["chunks"], nodes=row["nodes"])
-        kept.setdefault(row["book_id"], []).append(edition)
-    return Editions(env=env, books={book_id: tuple(each) for book_id, each in kept.items()})
+        found.setdefault(row["book_id"], []).append(edition)
+    return Editions(env=env, books={book_id: tuple(items) for book_id, items in found.items()})
 
 
-def put(session: Session, manifest: Manifest, corpus: IndexedBooks) -> dict[str, int]:
-    """Put books in the place of their last printings; how many rows came and went.
+def put(session: DatabaseSession, manifest: Manifest, corpus: IndexedBooks) -> dict[str, int]:
+    """Replace books by a new edition; return how many rows were written and removed.
 
-    Works inside a transaction of the caller's. Chunks that stayed keep their rows; those that are
-    gone take their words and references along, and nodes go with their last reference. A book of
-    which a later job brought a printing stays as it is, and is counted.
+    The caller opens the transaction. Chunks that are in both editions keep their rows. Removed
+    chunks are removed with all references to them, and nodes with their last reference. A book of
+    which a later job wrote an edition does not change, and is counted under LATER.
     """
     counts = dict.fromkeys((CHUNKS, NODES, EDGES, STALE, ORPHANS, LATER), 0)
     for book in corpus.books:
@@ -57,71 +58,102 @@ def put(session: Session, manifest: Manifest, corpus: IndexedBooks) -> dict[str,
 
 
 def _put_book(
-    session: Session, manifest: Manifest, corpus: IndexedBooks, book: IndexedBook
+    session: DatabaseSession, manifest: Manifest, corpus: IndexedBooks, book: IndexedBook
 ) -> dict[str, int]:
     sql = queries("books")
-    own = {"env": corpus.env, "asset_id": manifest.asset.id, "job_id": manifest.run_id}
-    row = own | _of_book(corpus, book) | {"made_at": manifest.created_at}
+    job = {"env": corpus.env, "asset_id": manifest.asset.id, "job_id": manifest.run_id}
+    row = job | _book_columns(corpus, book) | {"made_at": manifest.created_at}
     key = session.one(sql["put_book"], row)
     if key is None:
         return {LATER: 1}
-    kept = {"chunks": Jsonb(book.edition.chunks), "nodes": Jsonb(book.edition.nodes)}
-    session.do(sql["keep_edition"], row | kept)
-    session.do(sql["forget_editions"], row | {"kept": EDITIONS})
-    for statement in sql["make_room"].split(";"):
+    edition = {"chunks": Jsonb(book.edition.chunks), "nodes": Jsonb(book.edition.nodes)}
+    session.execute(sql["put_edition"], row | edition)
+    session.execute(sql["drop_old_editions"], row | {"count": MAX_EDITIONS})
+    for statement in sql["create_temporary_tables"].split(";"):
         session.connection.execute(statement)
     _copy(session, sql["copy_chunks"], _chunks(book))
-    _copy(session, sql["copy_postings"], _postings(book))
-    _copy(session, sql["copy_nodes"], _nodes(book))
-    _copy(session, sql["copy_edges"], _edges(book))
-    counts = {STALE: session.do(sql["drop_stale_chunks"], key)}
-    counts[CHUNKS] = session.do(sql["put_chunks"], key)
-    session.do(sql["drop_postings"], key)
-    session.do(sql["put_postings"], key)
-    counts[NODES] = session.do(sql["put_nodes"], key)
-    session.do(sql["drop_node_references"], key)
-    session.do(sql["put_node_references"], key)
-    counts[ORPHANS] = session.do(sql["drop_orphans"], key)
-    session.do(sql["drop_edges"], key)
-    counts[EDGES] = session.do(sql["put_edges"], key)
-    session.do(sql["drop_edge_references"], key)
-    session.do(sql["put_edge_references"], key)
+    counts = {STALE: session.execute(sql["drop_stale_chunks"], key)}
+    counts[CHUNKS] = session.execute(sql["put_chunks"], key)
+    chunk_keys = {row["chunk_id"]: row["chunk_key"] for row in session.all(sql["chunk_keys"], key)}
+    _copy(session, sql["copy_nodes"], _nodes(book, chunk_keys))
+    _copy(session, sql["copy_edges"], _edges(book, chunk_keys))
+    _put_words(
+        session,
+        key["book_key"],
+        ((chunk_keys[indexed.chunk.chunk_id], indexed.words) for indexed in book.chunks),
+    )
+    counts[NODES] = session.execute(sql["put_nodes"], key)
+    session.execute(sql["drop_node_references"], key)
+    session.execute(sql["put_node_references"], key)
+    counts[ORPHANS] = session.execute(sql["drop_orphans"], key)
+    session.execute(sql["drop_edges"], key)
+    counts[EDGES] = session.execute(sql["put_edges"], key)
+    session.execute(sql["drop_edge_references"], key)
+    session.execute(sql["put_edge_references"], key)
     return counts
 
 
-def remove(session: Session, env: str, book_id: str) -> bool:
-    """Take a book out of the corpus, with all that is known of it; False where it is not there."""
-    return bool(session.do(queries("books")["remove_book"], {"env": env, "book_id": book_id}))
+def remove(session: DatabaseSession, env: str, book_id: str) -> bool:
+    """Remove a book and its editions from the corpus; return False where it does not exist."""
+    return bool(session.execute(queries("books")["remove_book"], {"env": env, "book_id": book_id}))
 
 
-Count = Callable[[str, Sequence[str], str], Mapping[str, Standing]]
-"""Counts the words of a passage, by its kind, the titles around it and its text."""
+Count = Callable[[str, Sequence[str], str], Mapping[str, WordCounts]]
+"""Counts the words of a passage, given its kind, the titles around it and its text."""
 
 
-def has_books(session: Session) -> bool:
-    """Whether there is any book in the corpus."""
+def has_books(session: DatabaseSession) -> bool:
+    """Whether the corpus contains a book."""
     return bool(session.all(queries("books")["book_keys"], {}))
 
 
-def count_again(session: Session, count: Count, words_version: str) -> int:
-    """Make all postings anew, book by book; how many there are."""
+def rebuild_posting_lists(session: DatabaseSession, count: Count, words_version: str) -> int:
+    """Rebuild the posting lists of all books, book by book; return how many lists there are."""
     sql, total = queries("books"), 0
     for key in session.all(sql["book_keys"], {}):
         with session.connection.transaction():
-            session.do(sql["drop_postings"], key)
-            rows = []
-            for each in session.all(sql["texts"], key):
-                standing = count(each["kind"], each["breadcrumb"], each["text"])
-                weight = weight_of(standing.values())
-                session.do(sql["weigh"], {"chunk_key": each["chunk_key"], "weight": weight})
-                rows += [(word, each["chunk_key"], *at) for word, at in standing.items()]
-            _copy(session, sql["add_postings"], rows)
-            session.do(sql["counted_by"], key | {"words_version": words_version})
-            total += len(rows)
+            if session.one(sql["lock_book"], key) is None:
+                continue
+            texts = session.all(sql["texts"], key)
+            total += _put_words(
+                session,
+                key["book_key"],
+                (
+                    (row["chunk_key"], count(row["kind"], row["breadcrumb"], row["text"]))
+                    for row in texts
+                ),
+            )
+            session.execute(sql["set_words_version"], key | {"words_version": words_version})
     return total
 
 
-def _of_book(corpus: IndexedBooks, book: IndexedBook) -> dict[str, Any]:
+def _put_words(
+    session: DatabaseSession, book_key: int, chunks: Iterable[tuple[int, Mapping[str, WordCounts]]]
+) -> int:
+    """Write the posting lists of a book from the words of its chunks, and the book's length;
+    return how many lists there are."""
+    sql, key = queries("books"), {"book_key": book_key}
+    lists: dict[str, tuple[list[int], list[float], list[float]]] = {}
+    count, total = 0, 0.0
+    for chunk_key, words in sorted(chunks, key=itemgetter(0)):
+        length = weighted_length(words.values())
+        count, total = count + 1, total + length
+        for term, counts in words.items():
+            chunk_keys, frequencies, lengths = lists.setdefault(term, ([], [], []))
+            chunk_keys.append(chunk_key)
+            frequencies.append(weighted_frequency(counts))
+            lengths.append(length)
+    session.execute(sql["drop_posting_lists"], key)
+    _copy(
+        session,
+        sql["copy_posting_lists"],
+        ((book_key, term, *columns) for term, columns in sorted(lists.items())),
+    )
+    session.execute(sql["measure_book"], key | {"chunks": count, "length": total})
+    return len(lists)
+
+
+def _book_columns(corpus: IndexedBooks, book: IndexedBook) -> dict[str, Any]:
     toc = book.toc
     return {
         "book_id": toc.book_id,
@@ -137,7 +169,9 @@ def _of_book(corpus: IndexedBooks, book: IndexedBook) -> dict[str, Any]:
     }
 
 
-def _copy(session: Session, statement: LiteralString, rows: Iterable[tuple[Any, ...]]) -> None:
+def _copy(
+    session: DatabaseSession, statement: LiteralString, rows: Iterable[tuple[Any, ...]]
+) -> None:
     with session.connection.cursor() as cursor, cursor.copy(statement) as copy:
         for row in rows:
             copy.write_row([storable_value(value) for value in row])
@@ -154,34 +188,23 @@ def _chunks(book: IndexedBook) -> Iterator[tuple[Any, ...]]:
             chunk.page_end,
             chunk.page_label,
             list(chunk.breadcrumb),
-            json.dumps([each.model_dump(mode="json") for each in chunk.spans]),
+            json.dumps([span.model_dump(mode="json") for span in chunk.spans]),
             chunk.text,
             chunk.prev,
             chunk.next,
             chunk.view_of,
-            indexed.weight,
             embedding.model if embedding else None,
             list(embedding.values) if embedding else None,
         )
 
 
-def _postings(book: IndexedBook) -> Iterator[tuple[Any, ...]]:
-    for indexed in book.chunks:
-        yield from _words(indexed)
-
-
-def _words(indexed: IndexedChunk) -> Iterator[tuple[Any, ...]]:
-    words: Mapping[str, tuple[int, int, int]] = indexed.words
-    for word, standing in words.items():
-        yield (indexed.chunk.chunk_id, word, *standing)
-
-
-def _nodes(book: IndexedBook) -> Iterator[tuple[Any, ...]]:
+def _nodes(book: IndexedBook, chunk_keys: Mapping[str, int]) -> Iterator[tuple[Any, ...]]:
     for node, spelling in book.nodes:
-        yield (node.node_id, node.kind, node.name, spelling, list(node.chunk_ids))
+        keys = [chunk_keys[chunk_id] for chunk_id in node.chunk_ids if chunk_id in chunk_keys]
+        yield (node.node_id, node.kind, node.name, spelling, keys)
 
 
-def _edges(book: IndexedBook) -> Iterator[tuple[Any, ...]]:
+def _edges(book: IndexedBook, chunk_keys: Mapping[str, int]) -> Iterator[tuple[Any, ...]]:
     for edge in book.edges:
         yield (
             edge.edge_id,
@@ -191,5 +214,5 @@ def _edges(book: IndexedBook) -> Iterator[tuple[Any, ...]]:
             edge.page,
             edge.rule,
             edge.evidence,
-            list(edge.chunk_ids),
+            [chunk_keys[chunk_id] for chunk_id in edge.chunk_ids if chunk_id in chunk_keys],
         )

@@ -1,4 +1,4 @@
-"""Connections, with the driver's errors told in the product's words."""
+"""Connections to the database, with the driver's errors translated to Filmgate's."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,23 +13,19 @@ from filmgate.core.errors import Conflict, FilmgateError, Invalid, NotPermitted,
 from filmgate.db.migrations import HEAD
 
 CONNECT_TIMEOUT_S = 10
-TOO_MUCH = (psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex)
-"""What the server cannot hold; the driver counts it among the server's own troubles."""
+LIMIT_ERRORS = (psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex)
+"""Errors of input that exceeds a limit; the driver files them under OperationalError."""
 
 _MIGRATION_LOCK = 0x46494C4D
-"""Any number, the same for all: only one process migrates at a time."""
+"""Advisory lock number: only one process migrates at a time."""
 
 
 @contextmanager
-def connected(url: str, *, is_ours: bool = True) -> Iterator[psycopg.Connection]:
-    """A connection to a database with the current schema; Unavailable where there is none.
+def connected(url: str, *, should_migrate: bool = True) -> Iterator[psycopg.Connection]:
+    """Open a connection to a database and migrate it to the current schema.
 
-    The schema of a database that is not `is_ours` is left as it is.
-
-    Statements are planned once: what serving asks is asked the same way every time.
-
-    What the server says inside the block is told in the product's words: Unavailable where it
-    went away, NotPermitted where it refuses, Invalid for the rest.
+    Without `should_migrate` the schema is left as it is. Raises Unavailable where the server does
+    not answer. The driver's errors inside the block are translated, see `translate_error`.
     """
     try:
         connection = psycopg.connect(
@@ -38,73 +34,78 @@ def connected(url: str, *, is_ours: bool = True) -> Iterator[psycopg.Connection]
     except psycopg.Error as error:
         raise Unavailable(
             "the database does not answer",
-            expected=f"a PostgreSQL server at {redacted(url)}",
-            got=_said(error),
-            hint="Start it, or mend FILMGATE_DATABASE_URL; runs are kept on disk meanwhile"
-            if is_ours
-            else "Start it, or mend the address",
+            expected=f"a PostgreSQL server at {redact_url(url)}",
+            got=_first_line(error),
+            hint="Start the server or correct FILMGATE_DATABASE_URL; runs stay on disk until then"
+            if should_migrate
+            else "Start the server or correct its address",
         ) from error
     try:
         with connection:
-            if is_ours:
+            if should_migrate:
                 migrate(connection, url)
-            prepared_for_serving(connection)
+            prepare_connection(connection)
             yield connection
     except psycopg.Error as error:
-        raise translated(error) from error
+        raise translate_error(error) from error
 
 
-def prepared_for_serving(connection: psycopg.Connection) -> None:
-    """Statements are planned once: what serving asks is asked the same way every time."""
-    connection.execute("set plan_cache_mode = force_generic_plan; set timezone = 'UTC'")
-    set_json_loads(from_json, connection)  # payloads, many of them: a third of the time
+def prepare_connection(connection: psycopg.Connection) -> None:
+    """Apply the settings that all connections share. How statements are planned is not one of them:
+    each session sets that, see `sessions.Plans`."""
+    connection.execute("set timezone = 'UTC'")
+    set_json_loads(from_json, connection)  # faster: payloads took a third of the time
 
 
-def is_of_the_server(error: psycopg.Error) -> bool:
-    """Whether the server is at fault, or another session, and not what it was given."""
-    return isinstance(error, psycopg.OperationalError) and not isinstance(error, TOO_MUCH)
+def is_server_error(error: psycopg.Error) -> bool:
+    """Whether the server or another session caused the error, and not the input."""
+    return isinstance(error, psycopg.OperationalError) and not isinstance(error, LIMIT_ERRORS)
 
 
-def translated(error: psycopg.Error) -> FilmgateError:
-    """What the server says, in the product's words."""
+def translate_error(error: psycopg.Error) -> FilmgateError:
+    """Translate an error of the driver.
+
+    NotPermitted where the user lacks a right, Conflict for a deadlock, Unavailable where the
+    connection was lost, Invalid for everything else.
+    """
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return NotPermitted(
-            "the database does not let this user do that",
-            got=_said(error),
-            hint="The first command needs the right to create tables",
+            "the database user lacks a permission",
+            got=_first_line(error),
+            hint="Grant it; the first command needs the right to create tables",
         )
     if isinstance(error, psycopg.errors.UndefinedTable):
         return Invalid(
-            "this is no database of Filmgate, or of an older one",
-            got=_said(error),
-            hint="Use the one that runs are published from; its Filmgate brings it up to date",
+            "the schema of the database is missing or too old",
+            got=_first_line(error),
+            hint="Use the database that runs are published from, and migrate it with its Filmgate",
         )
     if isinstance(error, psycopg.errors.DeadlockDetected):
         return Conflict(
-            "another session was in the way",
-            got=_said(error),
-            hint="Nothing was half-written; do it again",
+            "another session locked the same rows",
+            got=_first_line(error),
+            hint="Try again; the transaction was rolled back",
         )
-    if isinstance(error, TOO_MUCH):
-        return Invalid("this is too much for the database", got=_said(error))
+    if isinstance(error, LIMIT_ERRORS):
+        return Invalid("the input exceeds a limit of the database", got=_first_line(error))
     if isinstance(error, psycopg.OperationalError):
         return Unavailable(
-            "the database went away",
-            got=_said(error),
-            hint="Nothing was half-written; try again when it is back",
+            "the connection to the database was lost",
+            got=_first_line(error),
+            hint="Try again when the server is back; the transaction was rolled back",
         )
-    return Invalid("the database refuses this", got=_said(error))
+    return Invalid("the database rejected the statement", got=_first_line(error))
 
 
-def _said(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
 
 def migrate(connection: psycopg.Connection, url: str) -> None:
-    """Bring the schema up to date; cheap where it is."""
+    """Migrate the schema to the current version; one query where it already is."""
     if _revision(connection) == HEAD:
         return
-    import sqlalchemy  # half a second that only a migration needs
+    import sqlalchemy  # takes 0.5 s, and only a migration needs it
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
@@ -121,10 +122,10 @@ def migrate(connection: psycopg.Connection, url: str) -> None:
             command.upgrade(config, "head")
     except CommandError as error:
         raise Invalid(
-            "the database is of another version of Filmgate",
+            "the database belongs to another version of Filmgate",
             expected=f"schema {HEAD} or older",
-            got=_said(error),
-            hint="Use the Filmgate that made it, or another database",
+            got=_first_line(error),
+            hint="Use the Filmgate that created it, or another database",
         ) from error
     except sqlalchemy.exc.DBAPIError as error:
         raise error.orig or error from error
@@ -139,11 +140,11 @@ def _revision(connection: psycopg.Connection) -> str | None:
     return found[0] if found else None
 
 
-def redacted(url: str) -> str:
-    """Who and where, of a database URL; nothing else of it."""
+def redact_url(url: str) -> str:
+    """Return user, host, port and database of a URL, without its password and parameters."""
     try:
         parts = conninfo_to_dict(url)
     except psycopg.Error:
-        return "an address that cannot be read"
-    place = f"{parts.get('host') or 'this machine'}:{parts.get('port') or 5432}"
-    return f"{parts.get('user') or 'somebody'}@{place}/{parts.get('dbname') or ''}"
+        return "(invalid URL)"
+    address = f"{parts.get('host') or '(local)'}:{parts.get('port') or 5432}"
+    return f"{parts.get('user') or '(no user)'}@{address}/{parts.get('dbname') or ''}"

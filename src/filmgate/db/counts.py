@@ -1,15 +1,15 @@
-"""Counts: what there is in the database, for those who watch it."""
+"""Counts of the rows in the database, for monitoring."""
 
 import psycopg
 
 from filmgate.db.queries import queries
-from filmgate.db.sessions import Session
+from filmgate.db.sessions import DatabaseSession
 
 
 def counts(connection: psycopg.Connection) -> dict[str, dict[tuple[str, ...], int]]:
-    """How many `runs` (by pipeline and status), `stages` (by stage and status) and
-    `ingest_receipts` (by consumer) there are."""
-    session = Session(connection)
+    """Count `runs` (by pipeline and status), `stages` (by stage and status) and
+    `ingest_receipts` (by consumer)."""
+    session = DatabaseSession(connection)
     found: dict[str, dict[tuple[str, ...], int]] = {}
     for name, sql in queries("counts").items():
         found[name] = {tuple(row["labels"]): row["count"] for row in session.all(sql, {})}

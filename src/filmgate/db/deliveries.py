@@ -1,4 +1,4 @@
-"""Deliveries: the manifests that one consumer was told of, and what came of them."""
+"""Deliveries: the manifests that a consumer stage was notified of, with their status."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,17 +23,17 @@ from filmgate.core.intake import (
     Refusal,
     retry_after,
 )
-from filmgate.core.publishing import Origin, run_at
+from filmgate.core.publishing import ManifestLocation, parse_manifest_key
 from filmgate.db.queries import queries
-from filmgate.db.sessions import Session
+from filmgate.db.sessions import DatabaseSession
 
-SHOWN = 20
-"""So many refusals and receipts stand in an overview."""
+OVERVIEW_LIMIT = 20
+"""Most refusals, and most receipts, in an overview."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settled:
-    """A delivery that was taken in: whose run it is, and by which manifest."""
+    """An ingested delivery: its run and the digest of its manifest."""
 
     delivery: Delivery
     run: Mapping[str, str]
@@ -41,98 +41,103 @@ class Settled:
 
 
 class Deliveries:
-    """Those of one consumer stage, over one connection."""
+    """The deliveries of one consumer stage, over one connection."""
 
     def __init__(self, connection: psycopg.Connection, stage: str) -> None:
-        self._session = Session(connection)
+        self._session = DatabaseSession(connection)
         self._stage = {"stage": stage}
 
     def position(self, source: str) -> str | None:
-        """How far the stage has read a source; None where it begins."""
+        """Return how far the stage has read a source; None at the beginning."""
         row = self._session.one(queries("sync")["position"], self._stage | {"source": source})
         return row["position"] or None if row else None
 
-    def move(self, source: str, position: str) -> None:
-        """Remember how far; an empty position is the beginning."""
-        mark = {"source": source, "position": position}
-        self._session.do(queries("sync")["move"], self._stage | mark)
+    def save_position(self, source: str, position: str) -> None:
+        """Store how far the stage has read a source; an empty position is the beginning."""
+        row = {"source": source, "position": position}
+        self._session.execute(queries("sync")["save_position"], self._stage | row)
 
-    def notice(self, notices: Sequence[Notice]) -> int:
-        """Note what a feed brings; how many of them were not known. Known ones change nothing,
-        unless they have other bytes, or are announced with another digest, than before."""
+    def add_notices(self, notices: Sequence[Notice]) -> int:
+        """Store the manifests that a source lists; return how many are new.
+
+        A known manifest changes only if its bytes, or its announced digest, differ from before.
+        """
         if not notices:
             return 0
-        sql, asked = queries("sync"), self._stage | {"noticed": Jsonb(_rows(notices))}
-        count = self._session.do(sql["notice"], asked)
-        if any(each.mark is not None for each in notices):
-            self._session.do(sql["notice_marks"], asked)
-        if any(each.announced_sha256 is not None for each in notices):
-            self._session.do(sql["notice_announced"], asked)
+        sql, parameters = queries("sync"), self._stage | {"notices": Jsonb(_rows(notices))}
+        count = self._session.execute(sql["add_notices"], parameters)
+        if any(notice.mark is not None for notice in notices):
+            self._session.execute(sql["update_marks"], parameters)
+        if any(notice.announced_sha256 is not None for notice in notices):
+            self._session.execute(sql["update_announced"], parameters)
         return count
 
-    def unseen(self, notices: Sequence[Notice]) -> list[Delivery]:
-        """What of it would be noticed; nothing is written."""
-        asked = self._stage | {"noticed": Jsonb(_rows(notices))}
-        return [_delivery(row) for row in self._session.all(queries("sync")["unseen"], asked)]
+    def find_new(self, notices: Sequence[Notice]) -> list[Delivery]:
+        """Return the deliveries that `add_notices` would make due; nothing is written."""
+        parameters = self._stage | {"notices": Jsonb(_rows(notices))}
+        return [
+            _delivery(row) for row in self._session.all(queries("sync")["find_new"], parameters)
+        ]
 
     def due(self, source: str | None, *, retry: bool) -> list[Delivery]:
-        """Known ones that would be tried now, with `retry` those that were refused, too; nothing
-        is written. `source` as in `claim`."""
-        asked = self._stage | {"source": source, "retry": retry}
-        return [_delivery(row) for row in self._session.all(queries("sync")["due"], asked)]
+        """Return known deliveries that are due, with `retry` also those that `retry` would make
+        due; nothing is written. `source` as in `claim`."""
+        parameters = self._stage | {"source": source, "retry": retry}
+        return [_delivery(row) for row in self._session.all(queries("sync")["due"], parameters)]
 
     def now(self) -> datetime:
-        """What the database's clock says."""
-        at: datetime = self._session.need(queries("sync")["clock"], {})["now"]
+        """Return the time of the database's clock."""
+        at: datetime = self._session.one_required(queries("sync")["clock"], {})["now"]
         return at
 
     def claim(
         self, limit: int, source: str | None, *, lease_s: float, until: datetime | None
     ) -> list[Delivery]:
-        """Some that are due and that nobody else is at, from one store, or of all that were
-        announced; of those that were tried before, what was due at `until`. One of which a try
-        did not come to an end comes alone.
+        """Claim up to `limit` due deliveries for `lease_s` seconds, and count an attempt of each.
 
-        Their try is counted from now on, whatever becomes of it, and they are nobody else's for
-        `lease_s`.
+        From one source, or without `source` of all announced manifests. Deliveries that were
+        attempted before must have been due at `until`. A delivery whose last attempt did not end
+        is claimed alone, and only if no others are due.
         """
         sql = queries("sync")["claim_announced" if source is None else "claim_of_source"]
         waits = {"lease": lease_s, "first": FIRST_RETRY_S, "longest": LONGEST_RETRY_S}
-        asked = {name: timedelta(seconds=seconds) for name, seconds in waits.items()}
-        for count, is_told in ((limit, True), (1, False)):
-            wanted = {"source": source, "limit": count, "is_told": is_told, "until": until}
-            if rows := self._session.all(sql, {**self._stage, **asked, **wanted}):
+        intervals = {name: timedelta(seconds=seconds) for name, seconds in waits.items()}
+        for count, has_ended in ((limit, True), (1, False)):
+            choice = {"source": source, "limit": count, "has_ended": has_ended, "until": until}
+            if rows := self._session.all(sql, {**self._stage, **intervals, **choice}):
                 return [_delivery(row) for row in rows]
         return []
 
-    def hold(self, deliveries: Sequence[Delivery]) -> set[Origin]:
-        """Keep others away from what was claimed until the transaction ends; those that are not
-        somebody else's by now."""
+    def lock(self, deliveries: Sequence[Delivery]) -> set[ManifestLocation]:
+        """Lock claimed deliveries until the transaction ends; return the locations of those that
+        no other consumer has claimed since."""
         keys = [
             {
-                "source": each.origin.source,
-                "manifest_key": each.origin.manifest_key,
-                "claims": each.claims,
+                "source": delivery.origin.source,
+                "manifest_key": delivery.origin.manifest_key,
+                "claims": delivery.claims,
             }
-            for each in deliveries
+            for delivery in deliveries
         ]
-        rows = self._session.all(queries("sync")["hold"], self._stage | {"keys": Jsonb(keys)})
-        return {Origin(source=row["source"], manifest_key=row["manifest_key"]) for row in rows}
+        rows = self._session.all(queries("sync")["lock"], self._stage | {"keys": Jsonb(keys)})
+        return {
+            ManifestLocation(source=row["source"], manifest_key=row["manifest_key"]) for row in rows
+        }
 
     def succeed(self, settled: Sequence[Settled]) -> None:
-        """They were taken in, now or before."""
+        """Record that deliveries were ingested, now or before."""
         if not settled:
             return
         rows = [
             {
-                "source": each.delivery.origin.source,
-                "manifest_key": each.delivery.origin.manifest_key,
-                "manifest_sha256": each.manifest_sha256,
-                **each.run,
+                "source": ingested.delivery.origin.source,
+                "manifest_key": ingested.delivery.origin.manifest_key,
+                "manifest_sha256": ingested.manifest_sha256,
+                **ingested.run,
             }
-            for each in settled
+            for ingested in settled
         ]
-        self._session.do(queries("sync")["succeed"], self._stage | {"settled": Jsonb(rows)})
+        self._session.execute(queries("sync")["succeed"], self._stage | {"settled": Jsonb(rows)})
 
     def fail(
         self,
@@ -141,8 +146,8 @@ class Deliveries:
         run: Mapping[str, str] | None,
         manifest_sha256: str | None,
     ) -> datetime | None:
-        """It was refused; when it is due again, if ever."""
-        row = self._session.need(
+        """Record that a delivery was refused; return when it is due again, None for never."""
+        row = self._session.one_required(
             queries("sync")["fail"],
             self._row(delivery)
             | {"producer": None, "asset_id": None, "run_id": None, **(run or {})}
@@ -155,15 +160,15 @@ class Deliveries:
         at: datetime | None = row["next_attempt_at"]
         return at
 
-    def known(self, source: str | None) -> int:
-        """How many there are, from one store or announced."""
-        row = self._session.need(queries("sync")["known"], self._stage | {"source": source})
+    def count(self, source: str | None) -> int:
+        """Count the known deliveries. `source` as in `claim`."""
+        row = self._session.one_required(queries("sync")["count"], self._stage | {"source": source})
         return int(row["count"])
 
     def retry(self, source: str | None) -> int:
-        """Make everything due again that was refused, or taken in and deleted since; how much
-        that is. `source` as in `claim`."""
-        return self._session.do(queries("sync")["retry"], self._stage | {"source": source})
+        """Make all deliveries due that were refused, or whose run was deleted after the ingest;
+        return how many. `source` as in `claim`."""
+        return self._session.execute(queries("sync")["retry"], self._stage | {"source": source})
 
     def _row(self, delivery: Delivery) -> dict[str, Any]:
         return self._stage | {
@@ -174,11 +179,11 @@ class Deliveries:
 
 
 def status(connection: psycopg.Connection) -> SyncStatusAnswer:
-    """How far all consumers are."""
-    session = Session(connection)
+    """Return the state of all consumers: sources, latest refusals and latest receipts."""
+    session = DatabaseSession(connection)
     sources = session.all(queries("sync")["overview"], {})
-    latest = session.all(queries("receipts")["latest"], {"limit": SHOWN})
-    refused = session.all(queries("sync")["refusals"], {"limit": SHOWN})
+    latest = session.all(queries("receipts")["latest"], {"limit": OVERVIEW_LIMIT})
+    refused = session.all(queries("sync")["refusals"], {"limit": OVERVIEW_LIMIT})
     return SyncStatusAnswer(
         sources=tuple(SyncedSource.model_validate(row) for row in sources),
         refusals=tuple(RefusalEntry.model_validate(row) for row in refused),
@@ -187,14 +192,17 @@ def status(connection: psycopg.Connection) -> SyncStatusAnswer:
 
 
 def receipts(connection: psycopg.Connection, asset_id: str | None, name: str) -> ReceiptsAnswer:
-    """What came of a run here; without an asset, of all runs or the asset of that name."""
-    session = Session(connection)
+    """List the receipts and refusals of a run.
+
+    Without an asset, those of all runs whose run id or asset id is `name`.
+    """
+    session = DatabaseSession(connection)
     if asset_id is None:
-        asked, which = {"name": name}, "of_name"
+        parameters, which = {"name": name}, "of_name"
     else:
-        asked, which = {"asset_id": asset_id, "run_id": name}, "of_run"
-    rows = session.all(queries("receipts")[which], asked)
-    refused = session.all(queries("sync")[f"refusals_{which}"], asked)
+        parameters, which = {"asset_id": asset_id, "run_id": name}, "of_run"
+    rows = session.all(queries("receipts")[which], parameters)
+    refused = session.all(queries("sync")[f"refusals_{which}"], parameters)
     return ReceiptsAnswer(
         receipts=tuple(ReceiptEntry.model_validate(row) for row in rows),
         refusals=tuple(RefusalEntry.model_validate(row) for row in refused),
@@ -202,15 +210,15 @@ def receipts(connection: psycopg.Connection, asset_id: str | None, name: str) ->
 
 
 def _rows(notices: Sequence[Notice]) -> list[dict[str, str | None]]:
-    """Of each manifest one."""
+    """Build one row per manifest; the last notice of a manifest wins."""
     rows = {}
-    for each in notices:
-        asset, run = run_at(each.origin.manifest_key) or (None, None)
-        rows[each.origin] = {
-            "source": each.origin.source,
-            "manifest_key": each.origin.manifest_key,
-            "mark": each.mark,
-            "announced_sha256": each.announced_sha256,
+    for notice in notices:
+        asset, run = parse_manifest_key(notice.origin.manifest_key) or (None, None)
+        rows[notice.origin] = {
+            "source": notice.origin.source,
+            "manifest_key": notice.origin.manifest_key,
+            "mark": notice.mark,
+            "announced_sha256": notice.announced_sha256,
             "asset_id": asset,
             "run_id": run,
         }
@@ -219,9 +227,9 @@ def _rows(notices: Sequence[Notice]) -> list[dict[str, str | None]]:
 
 def _delivery(row: Mapping[str, Any]) -> Delivery:
     return Delivery(
-        origin=Origin(source=row["source"], manifest_key=row["manifest_key"]),
+        origin=ManifestLocation(source=row["source"], manifest_key=row["manifest_key"]),
         announced_sha256=row["announced_sha256"],
         attempt=row["attempt"],
-        told_attempt=row["told_attempt"],
+        last_ended_attempt=row["told_attempt"],
         claims=row["claims"],
     )

@@ -1,9 +1,9 @@
-"""The embedded PostgreSQL: the server that pip installed, run for as long as somebody uses it.
+"""The embedded PostgreSQL: the server from the pip package, running while processes use it.
 
-Whoever uses it holds a shared lock on `users.lock`; the kernel takes that back however the
-process ends. Starting and stopping happen under `start.lock`. The last user stops the server;
-where it could not (kill -9), the watchman does, who waits for the users' lock to fall free.
-Only `keep()` makes a server outlive its users.
+Every process that uses the server holds a shared lock on `users.lock`; the kernel releases it
+however the process ends. The server is started and stopped under `start.lock`. The last user stops
+it. If that user was killed (kill -9), the supervisor stops it: a process that waits until the lock
+on `users.lock` is free. After `keep()` the server runs on without users.
 """
 
 import fcntl
@@ -25,33 +25,34 @@ from urllib.parse import quote
 
 from filmgate.core.errors import Held, Unavailable
 from filmgate.db.programs import (
-    NOBODY,
-    Identity,
+    UNPRIVILEGED_UID,
+    ProcessIdentity,
     closed_to_others,
     is_alive,
-    program_of,
+    process_name,
     programs_folder,
-    told_in,
+    read_log,
     unavailable,
 )
 
 LONGEST_SOCKET_PATH = 100
-"""Bytes; the system's limit is 104 (macOS) or 108 (Linux), with the terminating zero."""
+"""In bytes. The system's limit is 104 (macOS) or 108 (Linux), with the terminating zero."""
 
 SOCKET_NAME = ".s.PGSQL.5432"
-GLANCE_S = 0.05
-"""The watchman holds the users' lock for a blink when he wakes; that is no user."""
+LOCK_TIMEOUT_S = 0.05
+"""How long to wait for `users.lock` and `watch.lock`. When the supervisor wakes, it holds
+`users.lock` for a moment without being a user."""
 
 POLL_S = 0.005
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
-FAREWELL_S = 2
+SUPERVISOR_EXIT_TIMEOUT_S = 2
 READY_LINE = 8
-"""Of `postmaster.pid`: where the server writes `ready`."""
+"""The line of `postmaster.pid` in which the server writes `ready`; the first line is 1."""
 LINGER_TIMEOUT_S = 30
 START_TRIES = 4
 RETRY_AFTER_S = 0.25
-"""A killed server's last children need a moment to let go of the shared memory."""
+"""The last children of a killed server need a moment to release the shared memory."""
 
 SERVER_OPTIONS = {
     "listen_addresses": "",
@@ -67,11 +68,11 @@ class EmbeddedPostgres:
     """A PostgreSQL cluster in one folder."""
 
     folder: Path
-    """Absolute, since the server's programs run elsewhere."""
+    """Absolute, since the server's programs run in another folder."""
 
     @contextmanager
-    def used(self) -> Iterator[str]:
-        """The server's URL, for as long as the block lasts; started where it is not running."""
+    def running(self) -> Iterator[str]:
+        """Run the server for the length of a block, starting it if necessary; yields its URL."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "users.lock").open("a+b") as users:
             with self._lock("start.lock"):
@@ -82,18 +83,18 @@ class EmbeddedPostgres:
             finally:
                 with self._lock("start.lock"):
                     fcntl.flock(users, fcntl.LOCK_UN)
-                    is_stopped = self._stop_if_unused()
-                if is_stopped:
-                    self._await_watchman()
+                    was_stopped = self._stop_if_unused()
+                if was_stopped:
+                    self._await_supervisor_exit()
 
     def keep(self) -> str:
-        """Start the server where it is not running, and let it outlive its users; its URL."""
-        with self.used() as url:
+        """Start the server if necessary and let it run on without users; return its URL."""
+        with self.running() as url:
             self._keep_mark.touch()
             return url
 
     def stop(self) -> bool:
-        """Stop the server; False where it was not running. Held while somebody uses it."""
+        """Stop the server; return False where it was not running. Raises Held while it is used."""
         if not self.folder.is_dir():
             return False
         with self._lock("start.lock"):
@@ -102,34 +103,34 @@ class EmbeddedPostgres:
                 raise Held(
                     "the embedded database is in use",
                     expected="no other filmgate process",
-                    got="at least one that holds a connection",
-                    hint="It stops by itself when the last one ends",
+                    got="at least one process that uses it",
+                    hint="Wait: it stops by itself when the last process ends",
                 )
             self._keep_mark.unlink(missing_ok=True)
-        self._await_watchman()
+        self._await_supervisor_exit()
         return was_running
 
-    def watch(self, post: int) -> NoReturn:
-        """Wait until nobody uses the server, and stop it. The watchman's whole work.
+    def supervise(self, watch_lock: int) -> NoReturn:
+        """Wait until no process uses the server, stop it and exit: the work of the supervisor.
 
-        `post`: the descriptor that holds `watch.lock`. He leaves his post and is gone while he
-        still holds the start lock, so that whoever comes next knows that there is none.
+        `watch_lock` is the file descriptor that holds `watch.lock`. The supervisor releases it and
+        exits while it still holds the start lock, so that the next user sees that none is running.
         """
         while True:
             with self._lock("users.lock"):
                 pass
             with self._lock("start.lock"):
                 if self._keep_mark.exists() or self._stop_if_unused():
-                    fcntl.flock(post, fcntl.LOCK_UN)
+                    fcntl.flock(watch_lock, fcntl.LOCK_UN)
                     os._exit(0)
 
     @property
     def url(self) -> str:
-        """Where the server listens, while it runs."""
+        """The URL at which the server listens while it runs."""
         return f"postgresql://filmgate@/postgres?host={quote(str(self._socket_folder))}"
 
-    def is_made(self) -> bool:
-        """Whether there is a cluster, running or not."""
+    def exists(self) -> bool:
+        """Whether the cluster was created, running or not."""
         return self._data.is_dir()
 
     def is_running(self) -> bool:
@@ -155,34 +156,35 @@ class EmbeddedPostgres:
 
     @property
     def _socket_folder(self) -> Path:
-        """Inside the cluster; where that path is too long or has signs that PostgreSQL reads
-        otherwise, in /tmp."""
-        near = self._cluster
-        is_short = len(os.fsencode(near / SOCKET_NAME)) <= LONGEST_SOCKET_PATH
-        if is_short and not set(str(near)) & set(",\"'\\"):
-            return near
-        name = hashlib.sha256(os.fsencode(near)).hexdigest()[:16]
+        """The cluster's folder; a folder in /tmp where that path is too long or contains characters
+        that have a meaning in PostgreSQL's settings."""
+        folder = self._cluster
+        is_short = len(os.fsencode(folder / SOCKET_NAME)) <= LONGEST_SOCKET_PATH
+        if is_short and not set(str(folder)) & set(",\"'\\"):
+            return folder
+        name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
         return Path("/tmp") / f"filmgate-{os.getuid()}-{name}"  # noqa: S108 - checked when made
 
     @contextmanager
     def _lock(self, name: str, *, wait_s: float | None = None) -> Iterator[bool]:
-        """Hold a lock file; yields False where it is still taken after so long (None: for ever)."""
+        """Hold a lock file. Yields False where it is still locked after `wait_s` seconds; None
+        waits without limit."""
         with (self.folder / name).open("a+b") as file:
-            yield _take(file, wait_s)
+            yield _acquire(file, wait_s)
 
     def _ensure_running(self) -> None:
-        """Under the start lock, as a user."""
+        """Create and start what is missing. The caller holds the start lock and is a user."""
         programs = programs_folder()
         identity = self._identity()
         if not self._data.exists():
             self._create(programs, identity)
         if not self._keep_mark.exists():
-            self._post_watchman()
+            self._start_supervisor()
         if not self.is_running():
             self._start(programs, identity)
 
-    def _create(self, programs: Path, identity: Identity) -> None:
-        """Make the data folder under a name of this try alone, then give it its own."""
+    def _create(self, programs: Path, identity: ProcessIdentity) -> None:
+        """Create the data folder under a unique name, then rename it."""
         draft = Path(tempfile.mkdtemp(prefix="data.new.", dir=self._cluster))
         identity.own(draft)
         command = [str(programs / "initdb"), "-D", str(draft), "-U", "filmgate", "--auth=trust"]
@@ -192,11 +194,11 @@ class EmbeddedPostgres:
             shutil.rmtree(draft, ignore_errors=True)
             raise unavailable("the embedded database could not be created", done.stdout)
         draft.rename(self._data)
-        for left in self._cluster.glob("data.new.*"):
-            shutil.rmtree(left, ignore_errors=True)
+        for leftover in self._cluster.glob("data.new.*"):
+            shutil.rmtree(leftover, ignore_errors=True)
 
-    def _start(self, programs: Path, identity: Identity) -> None:
-        """Start the server itself, with no shell that could read the path, and await it."""
+    def _start(self, programs: Path, identity: ProcessIdentity) -> None:
+        """Start the server and wait until it is ready; no shell interprets its paths."""
         self._make_socket_folder(identity)
         settings = {**SERVER_OPTIONS, "unix_socket_directories": str(self._socket_folder)}
         command = [str(programs / "postgres"), "-D", str(self._data)]
@@ -208,29 +210,29 @@ class EmbeddedPostgres:
             if self._is_ready_under(identity.launch(command, log)):
                 return
             time.sleep(RETRY_AFTER_S)
-        raise unavailable("the embedded database does not start", told_in(log))
+        raise unavailable("the embedded database does not start", read_log(log))
 
-    def _make_socket_folder(self, identity: Identity) -> None:
-        """A folder of ours alone; one that somebody else put there is refused."""
+    def _make_socket_folder(self, identity: ProcessIdentity) -> None:
+        """Create the socket folder; raises Unavailable where another user's file has its name."""
         sockets = self._socket_folder
         sockets.mkdir(mode=0o700, exist_ok=True)
         found = sockets.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {os.getuid(), identity.uid}:
             raise Unavailable(
-                "the folder for the database's socket belongs to somebody else",
+                "the folder for the database's socket belongs to another user",
                 expected=f"{sockets}, a folder of user {identity.uid}",
-                got=f"something of user {found.st_uid}",
+                got=f"a file or folder of user {found.st_uid}",
                 hint="Remove it, or choose a shorter FILMGATE_HOME",
             )
         identity.own(sockets)
 
     def _is_ready_under(self, pid: int) -> bool:
-        """Wait until the server takes connections; False once its process is gone."""
-        note = self._data / "postmaster.pid"
+        """Wait until the server accepts connections; False where its process ended before."""
+        pid_file = self._data / "postmaster.pid"
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             try:
-                lines = note.read_text().splitlines()
+                lines = pid_file.read_text().splitlines()
             except FileNotFoundError:
                 lines = []
             is_ready = len(lines) >= READY_LINE and lines[READY_LINE - 1].strip() == "ready"
@@ -242,28 +244,31 @@ class EmbeddedPostgres:
         return False
 
     def _await_killed_server(self) -> None:
-        """Wait until the process that the data folder names has left the system's table.
+        """Wait until the process in `postmaster.pid` has left the system's process table.
 
-        A killed server stays there until its parent has noticed, and PostgreSQL, rightly, does
-        not start beside it. Where the number has passed to another program since (a restarted
-        machine), the note is removed, or PostgreSQL would never start again.
+        A killed server stays there as a zombie until its parent reaps it, and PostgreSQL, rightly,
+        does not start beside it. If the number now belongs to another program (after a restart of
+        the machine), the file is removed, or PostgreSQL would never start again.
         """
-        note = self._data / "postmaster.pid"
+        pid_file = self._data / "postmaster.pid"
         deadline = time.monotonic() + LINGER_TIMEOUT_S
         while time.monotonic() < deadline:
             try:
-                pid = int(note.read_text().split()[0])
-                name = program_of(pid)
+                pid = int(pid_file.read_text().split()[0])
+                name = process_name(pid)
             except (FileNotFoundError, ValueError, IndexError, ProcessLookupError):
                 return
             if "postgres" not in name:
-                note.unlink(missing_ok=True)
+                pid_file.unlink(missing_ok=True)
                 return
             time.sleep(RETRY_AFTER_S)
 
     def _stop_if_unused(self, *, even_kept: bool = False) -> bool:
-        """Under the start lock, not as a user: stop unless there are users; whether it is down."""
-        with self._lock("users.lock", wait_s=GLANCE_S) as is_free:
+        """Stop the server unless processes use it; return whether it is stopped.
+
+        The caller holds the start lock and is not a user.
+        """
+        with self._lock("users.lock", wait_s=LOCK_TIMEOUT_S) as is_free:
             if not is_free or (self._keep_mark.exists() and not even_kept):
                 return False
             if self.is_running():
@@ -274,19 +279,20 @@ class EmbeddedPostgres:
                     raise unavailable("the embedded database does not stop", done.stdout)
             return True
 
-    def _post_watchman(self) -> None:
-        """Make sure that one stands watch; orphaned at once, so that no tree of ours holds it.
+    def _start_supervisor(self) -> None:
+        """Start a supervisor unless one is running. It is orphaned at once, so that it is not a
+        child of this process.
 
-        It inherits the lock on `watch.lock`, which so is held from before it starts until the
-        kernel has done with it.
+        It inherits the lock on `watch.lock`: the lock is held from before it starts until the
+        kernel has ended it.
         """
-        with (self.folder / "watch.lock").open("a+b") as post:
-            if not _take(post, GLANCE_S):
+        with (self.folder / "watch.lock").open("a+b") as watch_lock:
+            if not _acquire(watch_lock, LOCK_TIMEOUT_S):
                 return
-            number = post.fileno()
-            watchman = [sys.executable, "-m", "filmgate.db.watchman", str(self.folder)]
+            number = watch_lock.fileno()
+            supervisor = [sys.executable, "-m", "filmgate.db.supervisor", str(self.folder)]
             subprocess.run(
-                ["/bin/sh", "-c", '"$@" &', "sh", *watchman, str(number)],
+                ["/bin/sh", "-c", '"$@" &', "sh", *supervisor, str(number)],
                 check=True,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -295,42 +301,42 @@ class EmbeddedPostgres:
                 pass_fds=[number],
             )
 
-    def _await_watchman(self) -> None:
-        """Leave nothing behind: with the server down, the watchman is gone within moments.
+    def _await_supervisor_exit(self) -> None:
+        """Wait until the supervisor has ended, which takes moments once the server is stopped.
 
-        Not awaited is the watchman of somebody who has started the server again.
+        Returns early where another process has started the server again.
         """
-        deadline = time.monotonic() + FAREWELL_S
+        deadline = time.monotonic() + SUPERVISOR_EXIT_TIMEOUT_S
         while time.monotonic() < deadline and not self.is_running():
-            with (self.folder / "watch.lock").open("a+b") as post:
+            with (self.folder / "watch.lock").open("a+b") as watch_lock:
                 try:
-                    fcntl.flock(post, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                    fcntl.flock(watch_lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 except BlockingIOError:
                     time.sleep(POLL_S)
                 else:
                     return
 
-    def _identity(self) -> Identity:
-        """Who runs the server; once a cluster is there, always the one who made it."""
+    def _identity(self) -> ProcessIdentity:
+        """Choose the user that runs the server: always the one that created the cluster."""
         is_new = not self._cluster.exists()
         self._cluster.mkdir(mode=0o700, parents=True, exist_ok=True)
         if os.getuid() != 0:
-            return Identity(uid=os.getuid())
+            return ProcessIdentity(uid=os.getuid())
         closed = [*closed_to_others(self.folder), *closed_to_others(programs_folder())]
         if is_new and not closed:
-            os.chown(self._cluster, NOBODY, NOBODY)
+            os.chown(self._cluster, UNPRIVILEGED_UID, UNPRIVILEGED_UID)
         owner = self._cluster.stat().st_uid
-        if owner == NOBODY and closed:
+        if owner == UNPRIVILEGED_UID and closed:
             raise Unavailable(
-                "the embedded database lies where the user that runs it may not enter",
-                expected=f"folders that user {NOBODY} may enter, as where it was made",
-                got=f"{closed[0]}, which only some may enter",
-                hint=f"chown -R root {self._cluster}, and it runs as root's; or move it back",
+                "the folder of the embedded database is closed to the user that runs it",
+                expected=f"folders that user {UNPRIVILEGED_UID} may enter, as when it was created",
+                got=f"{closed[0]}, which not every user may enter",
+                hint=f"Run it as root after `chown -R root {self._cluster}`, or move it back",
             )
-        return Identity(uid=owner) if owner else Identity(uid=0, in_namespace=True)
+        return ProcessIdentity(uid=owner) if owner else ProcessIdentity(uid=0, in_namespace=True)
 
 
-def _take(file: IO[bytes], wait_s: float | None) -> bool:
+def _acquire(file: IO[bytes], wait_s: float | None) -> bool:
     if wait_s is None:
         fcntl.flock(file, fcntl.LOCK_EX)
         return True

@@ -1,4 +1,4 @@
-"""What older products left: taken in as it is, labelled, and served only where no run is."""
+"""Legacy artifacts of older products: imported unchanged, labelled, served where no run is."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -12,28 +12,29 @@ from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.ids import AssetId
 from filmgate.core.questions import Direction, JumpKind
 from filmgate.db.queries import queries
-from filmgate.db.sessions import Session, composed
+from filmgate.db.sessions import DatabaseSession, Plans, compose
 
-OWNERS = ("asset_id", "video_id", "episode_id", "ep_id")
-"""The columns by which old tables name assets."""
+ASSET_COLUMNS = ("asset_id", "video_id", "episode_id", "ep_id")
+"""Names of the column with the asset's id in tables of older products, tried in this order."""
 
 FILTERS = ("label", "face_cluster_id", "text", "min_confidence")
 
 LegacyRow = tuple[int, int, dict[str, Any]]
-"""Start and end in ms, and the payload."""
+"""Start and end in milliseconds, and the payload."""
 
 
 class LegacyArtifacts:
-    """Results without a run, over one connection."""
+    """Artifacts without a run, over one connection."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection
-        self._session = Session(connection)
+        self._session = DatabaseSession(connection, Plans.GENERIC)
 
-    def take_in(
+    def replace(
         self, asset_id: AssetId, artifact_type: str, rows: Iterable[LegacyRow], source: str
     ) -> int:
-        """Put rows, in order of time, in the place of those of the same asset and type."""
+        """Replace the rows of an asset and type by `rows`, which are sorted by time; return how
+        many were written."""
         sql_ = queries("legacy")
         keys = {"asset_id": asset_id, "artifact_type": artifact_type}
         count = 0
@@ -48,35 +49,38 @@ class LegacyArtifacts:
         return count
 
     def rows_of_table(self, name: str, asset_id: AssetId) -> list[dict[str, Any]]:
-        """The rows of an asset in a table of an older product, which is only read.
+        """Read the rows of an asset in a table of an older product, which does not change.
 
-        NotFound where there is no such table, Invalid where none of its columns names assets.
+        Raises NotFound where the table does not exist or has no row of the asset, Invalid where no
+        column contains asset ids.
         """
         try:
             found = self._session.all(queries("legacy")["columns"], {"name": name})
-        except psycopg.Error:  # no name that a table could have
+        except psycopg.Error:  # not a valid name of a table
             found = []
         if not found:
             raise NotFound(
-                f"no table {name} in the database",
+                f"table {name} does not exist in the database",
                 expected='schema.table, with "quotes" where its name needs them',
                 got=repr(name),
             )
         columns = [row["column_name"] for row in found]
-        owner = next((each for each in OWNERS if each in columns), None)
+        owner = next((column for column in ASSET_COLUMNS if column in columns), None)
         if owner is None:
             raise Invalid(
-                f"nothing in {name} says which asset a row is of",
-                expected=f"a column {', '.join(OWNERS)}",
+                f"table {name} has no column with the asset's id",
+                expected=f"a column named {' or '.join(ASSET_COLUMNS)}",
                 got=", ".join(columns),
             )
         template = sql.SQL("select to_jsonb(x) as row from {} x where {}::text = %(asset)s")
         statement = template.format(
             sql.SQL(found[0]["quoted"].replace("%", "%%")), sql.Identifier(owner)
         )
-        rows = [each["row"] for each in self._session.all(statement, {"asset": asset_id})]
+        rows = [found["row"] for found in self._session.all(statement, {"asset": asset_id})]
         if not rows:
-            raise NotFound(f"no row of {name} is of {asset_id!r}", expected=f"{owner} = {asset_id}")
+            raise NotFound(
+                f"table {name} has no row of {asset_id!r}", expected=f"{owner} = {asset_id}"
+            )
         return rows
 
     def nearest(
@@ -87,38 +91,40 @@ class LegacyArtifacts:
         from_ms: int,
         filters: Mapping[str, Any],
     ) -> LegacyArtifact | None:
-        """The one with the nearest start; None where there is none."""
-        asked = dict.fromkeys(FILTERS) | dict(filters) | {"from_ms": from_ms}
-        asked |= {"asset_id": asset_id, "artifact_type": kind.artifact_type}
-        row = self._session.one(_towards("nearest", direction), asked)
+        """Return the artifact with the nearest start before or after `from_ms`; None where none
+        passes the filters."""
+        parameters = dict.fromkeys(FILTERS) | dict(filters) | {"from_ms": from_ms}
+        parameters |= {"asset_id": asset_id, "artifact_type": kind.artifact_type}
+        row = self._session.one(_directional("nearest", direction), parameters)
         return _artifact(asset_id, row) if row else None
 
     def find(
-        self, direction: Direction, asked: Mapping[str, Any]
+        self, direction: Direction, parameters: Mapping[str, Any]
     ) -> list[tuple[LegacyArtifact, str]]:
-        """What matches, and its text with marks; asked as runs are."""
-        rows = self._session.all(_towards("find", direction), asked)
-        return [(_artifact(asked["asset_id"], row), row["marked"]) for row in rows]
+        """Return matches and their texts with marks; parameters as in `ArtifactQueries.find`."""
+        rows = self._session.all(_directional("find", direction), parameters)
+        return [(_artifact(parameters["asset_id"], row), row["marked"]) for row in rows]
 
-    def page(self, asked: Mapping[str, Any]) -> list[LegacyArtifact]:
-        """Those that overlap; asked as runs are."""
-        rows = self._session.all(composed(queries("legacy")["page"], unchosen=_unchosen()), asked)
-        return [_artifact(asked["asset_id"], row) for row in rows]
+    def page(self, parameters: Mapping[str, Any]) -> list[LegacyArtifact]:
+        """Return a page of overlapping artifacts; parameters as in `ArtifactQueries.artifacts`."""
+        statement = compose(queries("legacy")["page"], no_selection=_no_selection())
+        rows = self._session.all(statement, parameters)
+        return [_artifact(parameters["asset_id"], row) for row in rows]
 
 
-def _towards(name: str, direction: Direction) -> sql.Composed:
+def _directional(name: str, direction: Direction) -> sql.Composed:
     is_next = direction is Direction.NEXT
-    return composed(
+    return compose(
         queries("legacy")[name],
-        unchosen=_unchosen(),
+        no_selection=_no_selection(),
         beyond=sql.SQL(">" if is_next else "<"),
-        nowhere=sql.SQL("-1" if is_next else "9223372036854775807"),
-        way=sql.SQL("asc" if is_next else "desc"),
+        before_first=sql.SQL("-1" if is_next else "9223372036854775807"),
+        order=sql.SQL("asc" if is_next else "desc"),
     )
 
 
-def _unchosen() -> sql.SQL:
-    return sql.SQL(queries("legacy")["fragment_unchosen"])
+def _no_selection() -> sql.SQL:
+    return sql.SQL(queries("legacy")["fragment_no_selection"])
 
 
 def _artifact(asset_id: str, row: Mapping[str, Any]) -> LegacyArtifact:

@@ -1,73 +1,73 @@
-"""The outbox: published runs, in the order in which that became known."""
+"""The outbox: announcements of published runs, in the order in which they were made."""
 
 from typing import NamedTuple
 
 import psycopg
 
-from filmgate.core.publishing import Announcement, Origin
+from filmgate.core.publishing import Announcement, ManifestLocation
 from filmgate.db.queries import queries
-from filmgate.db.sessions import Session
+from filmgate.db.sessions import DatabaseSession
 
 CHANNEL = "filmgate_outbox"
 
 
-class Event(NamedTuple):
-    """A published run, as the outbox tells of it."""
+class OutboxEvent(NamedTuple):
+    """The announcement of a published run."""
 
     event_id: int
-    origin: Origin
+    origin: ManifestLocation
     manifest_sha256: str
 
 
 class Outbox:
-    """Over one connection."""
+    """The outbox over one connection."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection
-        self._session = Session(connection)
+        self._session = DatabaseSession(connection)
 
-    def announce(self, told: Announcement) -> bool:
-        """Mark a run as published and tell of it, in one transaction; False where that was done
-        before."""
+    def announce(self, announcement: Announcement) -> bool:
+        """Mark a run as published and announce it, in one transaction; return False where it was
+        announced before."""
         sql = queries("sync")
         row = {
-            "producer": told.producer,
-            "asset_id": told.asset_id,
-            "run_id": told.run_id,
-            "source": told.origin.source,
-            "manifest_key": told.origin.manifest_key,
-            "manifest_sha256": told.manifest_sha256,
+            "producer": announcement.producer,
+            "asset_id": announcement.asset_id,
+            "run_id": announcement.run_id,
+            "source": announcement.origin.source,
+            "manifest_key": announcement.origin.manifest_key,
+            "manifest_sha256": announcement.manifest_sha256,
         }
         with self._connection.transaction():
-            self._session.do(sql["lock_outbox"], {})
-            self._session.do(sql["mark_published"], row)
+            self._session.execute(sql["lock_outbox"], {})
+            self._session.execute(sql["mark_published"], row)
             event = self._session.one(sql["announce"], row)
             if event is not None:
-                self._session.do(sql["notify"], event)
+                self._session.execute(sql["notify"], event)
         return event is not None
 
-    def after(self, event_id: int, limit: int) -> list[Event]:
-        """The events that follow one, in order, so many at most."""
-        asked = {"after": event_id, "limit": limit}
+    def after(self, event_id: int, limit: int) -> list[OutboxEvent]:
+        """List up to `limit` events after `event_id`, by ascending number."""
+        parameters = {"after": event_id, "limit": limit}
         return [
-            Event(
+            OutboxEvent(
                 row["event_id"],
-                Origin(source=row["source"], manifest_key=row["manifest_key"]),
+                ManifestLocation(source=row["source"], manifest_key=row["manifest_key"]),
                 row["manifest_sha256"],
             )
-            for row in self._session.all(queries("sync")["events"], asked)
+            for row in self._session.all(queries("sync")["events"], parameters)
         ]
 
     def newest(self) -> int:
-        """The number of the last event; 0 where there is none."""
-        row = self._session.need(queries("sync")["newest"], {})
+        """Return the number of the last event; 0 where the outbox is empty."""
+        row = self._session.one_required(queries("sync")["newest"], {})
         return int(row["event_id"])
 
     def listen(self) -> None:
-        """Hear from now on when something is announced."""
+        """Receive notifications of announcements from now on."""
         self._connection.execute(f"listen {CHANNEL}")
 
     def wait(self, timeout_s: float) -> None:
-        """Wait until something is announced, or so long."""
+        """Wait until a run is announced, or for `timeout_s` seconds."""
         for _ in self._connection.notifies(timeout=timeout_s, stop_after=1):
             pass

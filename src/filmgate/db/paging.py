@@ -1,4 +1,4 @@
-"""Paging: what a cursor holds, and that a page goes on where the one before ended."""
+"""Paging: cursors, and the check that all pages of a list are of the same runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,64 +10,69 @@ from filmgate.core.errors import Conflict
 from filmgate.core.moments import MAX_MS
 from filmgate.core.questions import Cursor
 
-PLACE = (str, int, str, int)
-"""What the cursor of a list holds: a mark of the runs it is of, start, type, ordinal."""
+LIST_CURSOR = (str, int, str, int)
+"""Types of the fields of a list's cursor: digest of the served runs, start, type, ordinal."""
 
-FOUND = (int, int, str, int)
-"""What the cursor of a search holds: the asset's key, start, type, ordinal."""
+SEARCH_CURSOR = (int, int, str, int)
+"""Types of the fields of a search's cursor: key of the asset, start, type, ordinal."""
 
-AFTER = ("after_ms", "after_type", "after_ordinal")
+AFTER_PARAMETERS = ("after_ms", "after_type", "after_ordinal")
+"""The SQL parameters for the position in a cursor."""
 
 GREATEST_KEY = 2**31 - 1
-BEYOND = [MAX_MS + 1, "", 0]
-"""After everything that an asset can have."""
+AFTER_LAST = [MAX_MS + 1, "", 0]
+"""The position after all artifacts that an asset can have."""
 
 
-def runs_in(rows: Iterable[Mapping[str, Any]], mark: str | None) -> tuple[dict[str, str], str]:
-    """The run of each type, and a mark of all that is served from runs; Conflict where that is
-    not what the page before was of."""
+def served_runs(
+    rows: Iterable[Mapping[str, Any]], expected: str | None
+) -> tuple[dict[str, str], str]:
+    """Return the run of each type, and a digest of the served runs.
+
+    Raises Conflict where the digest differs from that of the page before, `expected`.
+    """
     runs = {row["artifact_type"]: row["run_id"] for row in rows}
     served = sorted(
         {
             (
-                each["artifact_type"],
-                each["run_key"],
-                each["created_at"].timestamp(),
-                each["only_ordinal"],
+                row["artifact_type"],
+                row["run_key"],
+                row["created_at"].timestamp(),
+                row["only_ordinal"],
             )
-            for each in rows
+            for row in rows
         },
         key=str,
     )
-    found = digest_of(served)[-16:]
-    if mark is not None and mark != found:
+    digest = digest_of(served)[-16:]
+    if expected is not None and expected != digest:
         raise Conflict(
-            "what is served changed since the page before",
-            expected="the same runs, as they were, on every page",
+            "the served runs changed since the page before",
+            expected="the same unchanged runs on every page",
             got=", ".join(f"{name} from {run}" for name, run in sorted(runs.items())) or "none",
-            hint="Begin again; a pinned run stays the same",
+            hint="Start again at the first page; pin a run to keep it",
         )
-    return dict(sorted(runs.items())), found
+    return dict(sorted(runs.items())), digest
 
 
 def next_cursor(
-    found: Sequence[Envelope | LegacyArtifact], limit: int, question: Any, mark: str
+    found: Sequence[Envelope | LegacyArtifact], limit: int, question: Any, digest: str
 ) -> str | None:
-    """The cursor after a page, where more was found than it shows."""
-    return Cursor.after(found, limit, question, lambda each: [mark, *place_of(each)])
+    """Return the cursor after a page of `limit` artifacts; None where no more were found."""
+    return Cursor.after_page(found, limit, question, lambda artifact: [digest, *sort_key(artifact)])
 
 
-def place_of(artifact: Envelope | LegacyArtifact) -> list[Any]:
-    """What orders artifacts in a list."""
+def sort_key(artifact: Envelope | LegacyArtifact) -> list[Any]:
+    """Return the sort key of an artifact in a list: start, type, ordinal."""
     ordinal = int(artifact.artifact_id.rpartition(":")[2])
     return [artifact.span_start_ms, artifact.artifact_type, ordinal]
 
 
-def source_of(
+def data_source_of(
     artifacts: Iterable[Envelope | LegacyArtifact], runs: Mapping[str, str], *, has_legacy: bool
 ) -> DataSource:
-    """`legacy` where any of them is, or where there is nothing else: then not all of the answer
-    can be trusted alike."""
+    """Return `legacy` where any of the artifacts is, or where the asset has legacy artifacts and no
+    runs: then not all of the answer is equally trustworthy."""
     is_legacy = any(isinstance(artifact, LegacyArtifact) for artifact in artifacts)
     is_all = has_legacy and not runs
     return DataSource.LEGACY if is_legacy or is_all else DataSource.ARTIFACT

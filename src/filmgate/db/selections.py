@@ -1,4 +1,4 @@
-"""Selections: what is served, by whose choice, and what else there would be."""
+"""Selections: which run is served, by default or by a stored selection, and the alternatives."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,26 +16,26 @@ from filmgate.core.errors import Conflict, NotFound
 from filmgate.core.ids import AssetId
 from filmgate.core.questions import SelectionMode
 from filmgate.core.selection import Selection
+from filmgate.db.artifact_queries import ArtifactQueries
 from filmgate.db.queries import queries
-from filmgate.db.serving import Serving
-from filmgate.db.sessions import Session
+from filmgate.db.sessions import DatabaseSession
 
 
 class Selections:
-    """Stored choices over one connection."""
+    """Stored selections over one connection."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection
-        self._session = Session(connection)
-        self._serving = Serving(connection)
+        self._session = DatabaseSession(connection)
+        self._artifact_queries = ArtifactQueries(connection)
 
     def snapshot(self, asset_id: AssetId) -> SnapshotAnswer:
-        """What an asset is served from; NotFound where it is not known."""
+        """Return what an asset is served from; NotFound where the asset is unknown."""
         sql = queries("selections")
-        asset = self._serving.check_asset(asset_id)
-        chosen = {
+        asset = self._artifact_queries.check_asset(asset_id)
+        selections = {
             row["artifact_type"]: _selection(row)
-            for row in self._session.all(sql["chosen"], {"asset_id": asset_id})
+            for row in self._session.all(sql["selected"], {"asset_id": asset_id})
         }
         served = {
             row.pop("artifact_type"): row
@@ -48,10 +48,12 @@ class Selections:
             runs={name: row["run_id"] for name, row in served.items()},
             data_source=DataSource.ARTIFACT if served or not sources else sources[0],
             served={
-                name: ServedType(**row, selection=chosen.get(name, Selection()))
+                name: ServedType(**row, selection=selections.get(name, Selection()))
                 for name, row in served.items()
             },
-            unserved={name: each for name, each in chosen.items() if name not in served},
+            unserved={
+                name: selection for name, selection in selections.items() if name not in served
+            },
             data_sources=tuple(sources),
         )
 
@@ -63,26 +65,26 @@ class Selections:
         *,
         installation: str | None = None,
     ) -> None:
-        """Store a choice; `default` forgets it. `installation` says whose run is pinned, where
-        two have one of that id.
+        """Store a selection; the mode `default` deletes it.
 
-        Raises NotFound where the asset has no such type, or no completed run is what is
-        chosen: a choice that serves nothing would only be found out later.
+        `installation` chooses the run to pin where two installations have one of the same id.
+        Raises NotFound where the asset has no such type, or no completed run matches the selection:
+        such a selection would serve nothing, which would be noticed only later.
         """
         sql = queries("selections")
         with self._connection.transaction():
             asset = self._session.one(queries("ingest")["lock_asset"], {"asset_id": asset_id})
             if asset is None:
-                self._serving.check_asset(asset_id)
-                raise NotFound(f"{asset_id} has no runs", hint="There is nothing to choose from")
+                self._artifact_queries.check_asset(asset_id)
+                raise NotFound(f"{asset_id} has no runs", hint="Ingest a run before you select one")
             if selection.mode is SelectionMode.DEFAULT:
                 keys = asset | {"artifact_type": artifact_type}
-                self._session.do(sql["forget"], keys)
+                self._session.execute(sql["reset"], keys)
             else:
-                keys = asset | self._type(asset, asset_id, artifact_type)
-                row = self._choice(keys, asset_id, artifact_type, selection, installation)
-                self._session.do(sql["choose"], keys | row)
-            self._session.do(queries("ingest")["refresh_served"], keys)
+                keys = asset | self._type_key(asset, asset_id, artifact_type)
+                row = self._checked_row(keys, asset_id, artifact_type, selection, installation)
+                self._session.execute(sql["store"], keys | row)
+            self._session.execute(queries("ingest")["refresh_served"], keys)
 
     def pin(
         self,
@@ -92,10 +94,10 @@ class Selections:
     ) -> None:
         """Pin each type to a run, all of them or none; without `runs`, to what is served now.
 
-        A type whose one artifact is pinned in that run stays so. `cited` is what an earlier
-        snapshot told of each type: whose run, which artifact alone, under which manifest. Raises
-        NotFound where there is nothing to pin, and Conflict where a run has come in with another
-        manifest since: it no longer answers as it did.
+        A type of which one artifact is pinned in that run stays so. `cited` has what an earlier
+        snapshot contained of each type: `producer`, `ordinal`, `manifest_sha256`. Raises NotFound
+        if no run serves the asset, and Conflict if a run was ingested with another manifest since
+        the snapshot, so that its results may differ.
         """
         with self._connection.transaction():
             self._session.one(queries("ingest")["lock_asset"], {"asset_id": asset_id})
@@ -103,34 +105,34 @@ class Selections:
             due = snapshot.runs if runs is None else runs
             if not due:
                 raise NotFound(
-                    f"nothing of {asset_id} is served from a run",
+                    f"{asset_id} is not served from any run",
                     expected="a completed run with artifacts",
                     got="none",
                 )
-            told = cited or {}
+            cited = cited or {}
             for artifact_type, run_id in sorted(due.items()):
                 served = snapshot.served.get(artifact_type)
                 ordinal = served.ordinal if served and served.run_id == run_id else None
-                facts = told.get(artifact_type, {"ordinal": ordinal})
-                chosen = Selection.of(run_id=run_id, ordinal=facts.get("ordinal"))
-                whose = facts.get("producer")
-                self.select(asset_id, artifact_type, chosen, installation=whose)
-            _check_manifests(self.snapshot(asset_id), told)
+                facts = cited.get(artifact_type, {"ordinal": ordinal})
+                selection = Selection.of(run_id=run_id, ordinal=facts.get("ordinal"))
+                installation = facts.get("producer")
+                self.select(asset_id, artifact_type, selection, installation=installation)
+            _check_manifests(self.snapshot(asset_id), cited)
 
     def profiles(self, asset_id: AssetId, artifact_type: str | None = None) -> ProfilesAnswer:
-        """Under which profiles there are completed runs, type by type, best profile first."""
-        self._serving.check_asset(asset_id)
-        asked = {"asset_id": asset_id, "artifact_type": artifact_type}
-        rows = self._session.all(queries("selections")["profiles"], asked)
+        """List the profiles of completed runs by type, the best profile first."""
+        self._artifact_queries.check_asset(asset_id)
+        parameters = {"asset_id": asset_id, "artifact_type": artifact_type}
+        rows = self._session.all(queries("selections")["profiles"], parameters)
         entries = tuple(ProfileEntry(**row) for row in rows)
         return ProfilesAnswer(asset_id=asset_id, profiles=entries)
 
-    def _type(self, asset: dict[str, Any], asset_id: str, artifact_type: str) -> dict[str, Any]:
-        asked = asset | {"artifact_type": artifact_type}
-        found = self._session.one(queries("selections")["type_of_asset"], asked)
+    def _type_key(self, asset: dict[str, Any], asset_id: str, artifact_type: str) -> dict[str, Any]:
+        parameters = asset | {"artifact_type": artifact_type}
+        found = self._session.one(queries("selections")["type_of_asset"], parameters)
         if found is None:
-            there = self.profiles(AssetId(asset_id)).profiles
-            names = sorted({each.artifact_type for each in there})
+            profiles = self.profiles(AssetId(asset_id)).profiles
+            names = sorted({entry.artifact_type for entry in profiles})
             raise NotFound(
                 f"{asset_id} has no {artifact_type} artifacts",
                 expected=f"one of {', '.join(names)}" if names else "a run with artifacts",
@@ -138,7 +140,7 @@ class Selections:
             )
         return found
 
-    def _choice(
+    def _checked_row(
         self,
         keys: dict[str, Any],
         asset_id: str,
@@ -146,7 +148,7 @@ class Selections:
         selection: Selection,
         installation: str | None,
     ) -> dict[str, Any]:
-        """The row of a selection that means something."""
+        """Build the row of a selection; NotFound where no completed run matches it."""
         row = {
             "mode": selection.mode.value,
             "profile": selection.profile,
@@ -154,30 +156,30 @@ class Selections:
             "ordinal": selection.ordinal,
         }
         if selection.mode is SelectionMode.PINNED:
-            asked = keys | {
+            parameters = keys | {
                 "run_id": selection.run_id,
                 "ordinal": selection.ordinal,
                 "installation": installation,
             }
-            found = self._session.one(queries("selections")["run_with_type"], asked)
+            found = self._session.one(queries("selections")["run_with_type"], parameters)
             if found is None:
-                alone = "" if selection.ordinal is None else f", ordinal {selection.ordinal}"
+                ordinal = "" if selection.ordinal is None else f", ordinal {selection.ordinal}"
                 raise NotFound(
-                    f"no completed run {selection.run_id!r} of {asset_id} with "
-                    f"{artifact_type}{alone}",
-                    hint=f"`filmgate profiles {asset_id}` lists what there is",
+                    f"{asset_id} has no completed run {selection.run_id!r} with "
+                    f"{artifact_type}{ordinal}",
+                    hint=f"List the completed runs with `filmgate profiles {asset_id}`",
                 )
             row |= found
         if selection.mode in {SelectionMode.LATEST, SelectionMode.BEST_QUALITY}:
-            found = self._session.need(queries("selections")["any_run"], keys)
+            found = self._session.one_required(queries("selections")["any_run"], keys)
             if found["run_key"] is None:
                 raise NotFound(
-                    f"no completed run of {asset_id} with {artifact_type}",
-                    hint=f"`filmgate profiles {asset_id}` lists what there is",
+                    f"{asset_id} has no completed run with {artifact_type}",
+                    hint=f"List the completed runs with `filmgate profiles {asset_id}`",
                 )
         if selection.mode is SelectionMode.PROFILE:
-            there = self.profiles(AssetId(asset_id), artifact_type).profiles
-            names = [each.model_profile for each in there]
+            profiles = self.profiles(AssetId(asset_id), artifact_type).profiles
+            names = [entry.model_profile for entry in profiles]
             if selection.profile not in names:
                 raise NotFound(
                     f"{asset_id} has no {artifact_type} under profile {selection.profile!r}",
@@ -192,10 +194,10 @@ def _check_manifests(snapshot: SnapshotAnswer, cited: Mapping[str, Mapping[str, 
         served, due = snapshot.served.get(artifact_type), facts.get("manifest_sha256")
         if served is not None and due is not None and served.manifest_sha256 != due:
             raise Conflict(
-                f"run {served.run_id} is not what it was",
+                f"run {served.run_id} does not match its manifest in the snapshot",
                 expected=f"manifest {due}",
                 got=f"manifest {served.manifest_sha256}",
-                hint="It was changed and ingested again; pin it by name if that is meant",
+                hint="It was ingested again with changes; pin it by its run id to accept them",
             )
 
 

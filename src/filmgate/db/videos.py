@@ -1,4 +1,4 @@
-"""Videos in the database: which there are, and which runs of each are known."""
+"""Videos in the database, and their ingested runs."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -15,60 +15,60 @@ from filmgate.core.records import Asset
 from filmgate.core.runs import IngestedRun, IngestedRunsAnswer, VideoAnswer, VideosAnswer
 from filmgate.db import rows
 from filmgate.db.queries import queries
-from filmgate.db.sessions import Session, composed
+from filmgate.db.sessions import DatabaseSession, compose
 
 LATEST = 2**31 - 1
 
 
-class Videos:
-    """Over one connection."""
+class VideoStore:
+    """Stores videos over one connection."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
-        self._session = Session(connection)
+        self._session = DatabaseSession(connection)
 
     def add(self, asset: Asset) -> None:
-        """Let it be known."""
-        self._session.do(queries("ingest")["add_asset"], rows.of_asset(asset))
+        """Store a video; an existing one does not change."""
+        self._session.execute(queries("ingest")["add_asset"], rows.of_asset(asset))
 
     def check(self, asset: Asset) -> None:
-        """Raise Conflict where other bytes go by that id."""
-        known = self._session.one(_with_video("video"), {"asset_id": asset.id})
-        if known is None or known["is_legacy"]:
+        """Raise Conflict where a video with the same id and other bytes exists."""
+        stored = self._session.one(_with_video("video"), {"asset_id": asset.id})
+        if stored is None or stored["is_legacy"]:
             return
-        if known["input_hash"] != asset.input_hash:
+        if stored["input_hash"] != asset.input_hash:
             raise Conflict(
-                f"another video goes by {asset.id}",
-                expected=f"the video {known['input_hash']}",
+                f"another video with the id {asset.id} already exists",
+                expected=f"the video {stored['input_hash']}",
                 got=asset.input_hash,
-                hint="Give it an asset_id of its own",
+                hint="Choose another asset_id",
             )
 
     def all(self, limit: int, cursor: str | None) -> VideosAnswer:
-        """Videos, by id."""
-        (after,) = Cursor.read(cursor, ["videos"], (str,)) if cursor else ("",)
-        asked = {"after": after, "limit": limit + 1}
-        videos = [_video(row) for row in self._session.all(_with_video("videos"), asked)]
-        following = Cursor.after(videos, limit, ["videos"], lambda video: [video.asset_id])
+        """List a page of videos, sorted by id."""
+        (after,) = Cursor.decode(cursor, ["videos"], (str,)) if cursor else ("",)
+        parameters = {"after": after, "limit": limit + 1}
+        videos = [_video(row) for row in self._session.all(_with_video("videos"), parameters)]
+        following = Cursor.after_page(videos, limit, ["videos"], lambda video: [video.asset_id])
         return VideosAnswer(videos=tuple(videos[:limit]), next_cursor=following)
 
     def get(self, asset_id: str) -> VideoAnswer:
-        """A video; NotFound where the database knows none of that id."""
+        """Return a video; NotFound where none has this id."""
         row = self._session.one(_with_video("video"), {"asset_id": asset_id})
         if row is None:
             raise NotFound(
-                f"no video {asset_id!r}",
-                expected="one that was uploaded, or run on",
-                hint="GET /v1/videos lists them",
+                f"video {asset_id!r} does not exist",
+                expected="a video that was uploaded or run",
+                hint="List the videos with GET /v1/videos",
             )
         return _video(row)
 
     def runs(self, asset_id: str, limit: int, cursor: str | None) -> IngestedRunsAnswer:
-        """The runs of a video, the latest first."""
+        """List a page of the runs of a video, the latest first."""
         question = ["runs", asset_id]
-        (before,) = Cursor.read(cursor, question, (int,)) if cursor else (LATEST,)
-        asked = {"asset_id": asset_id, "before": min(before, LATEST), "limit": limit + 1}
-        found = self._session.all(queries("videos")["runs"], asked)
-        following = Cursor.after(found, limit, question, lambda row: [row["run_key"]])
+        (before,) = Cursor.decode(cursor, question, (int,)) if cursor else (LATEST,)
+        parameters = {"asset_id": asset_id, "before": min(before, LATEST), "limit": limit + 1}
+        found = self._session.all(queries("videos")["runs"], parameters)
+        following = Cursor.after_page(found, limit, question, lambda row: [row["run_key"]])
         fields = IngestedRun.model_fields
         runs = [IngestedRun(**{name: row[name] for name in fields}) for row in found[:limit]]
         if not runs:
@@ -79,12 +79,12 @@ class Videos:
 @cache
 def _with_video(name: str) -> str:
     statements = queries("videos")
-    counted = sql.SQL(statements["fragment_runs_of"])
-    return composed(statements[name], runs_of=counted).as_string()
+    counts = sql.SQL(statements["fragment_run_counts"])
+    return compose(statements[name], run_counts=counts).as_string()
 
 
 def _video(row: Mapping[str, Any]) -> VideoAnswer:
-    """Where its file lies on the server is nobody's business; what it is called is."""
+    """Build an answer with the name of the video's file, but without its path on the server."""
     is_legacy = row["is_legacy"]
     return VideoAnswer(
         asset_id=row["asset_id"],

@@ -1,1 +1,1 @@
-"""The engine runs a plan: ask the gate, do the work, validate, commit, report."""
+"""The engine executes a plan: check the gate, do the work, validate, commit, report."""

@@ -1,4 +1,4 @@
-"""Adoption: files mended by hand become a new attempt of the stage, by producer `human`."""
+"""Adoption: files edited by hand become a new attempt of the stage, by the producer `human`."""
 
 from types import MappingProxyType
 
@@ -12,17 +12,18 @@ from filmgate.core.ports import Attempt, Clock, EventSink, Lease, RunDirectory
 from filmgate.core.records import ArtifactRef
 from filmgate.core.resources import Resources
 from filmgate.core.states import StageState
-from filmgate.engine.gatekeeper import Gatekeeper
+from filmgate.engine.contract_writers import make_artifact_ref
+from filmgate.engine.gate_checker import GateChecker
 from filmgate.engine.inputs import Inputs
-from filmgate.engine.journal import Journal, Unwatched
-from filmgate.engine.recorder import Recorder
-from filmgate.engine.runner import bury_the_dead
+from filmgate.engine.journal import Journal, NullObserver
+from filmgate.engine.open_attempt import read_lineage
+from filmgate.engine.record_writer import RecordWriter
+from filmgate.engine.runner import record_interrupted_attempts
 from filmgate.engine.validation import examine
-from filmgate.engine.work import lineage_of
-from filmgate.engine.writing import ref_to
 
 HUMAN = Producer(name="human", version="1")
 CHUNK_BYTES = 1 << 20
+"""Size of one read while a file is copied, in bytes."""
 
 
 def adopt(
@@ -35,30 +36,31 @@ def adopt(
     clock: Clock,
     sinks: tuple[EventSink, ...],
 ) -> Manifest:
-    """Take the stage's files as they lie at the run's root for its result; the manifest then.
+    """Commit the stage's files at the run's root as a new attempt; return the manifest.
 
-    The gate is asked as for a run: what the stage stands on must be whole. Each file is copied,
-    validated and committed as the next attempt, so that what stands on it is due again. Where
-    the files are those recorded already, nothing is written. Raises NotFound where one is not
-    there, ContractBroken where one is not what its contract says, Held where a runner works on
-    the run; then nothing is changed.
+    The gate is checked as for a normal execution: the files that the stage depends on must be
+    intact. Each file is copied, validated and committed, so that the stages that depend on it
+    are due again. If the files are already recorded, nothing is written.
+
+    Raises NotFound if a file is missing, ContractBroken if a file does not match its contract,
+    Held if a runner is working on the run; nothing is changed then.
     """
-    journal = Journal(run, Unwatched(), clock, sinks=sinks)
-    inputs = Inputs(files={}, digests=run.head.source_sha_map, marks={})
-    gate = Gatekeeper(plan, run, inputs, registry, resources)
-    with run.hold(clock()) as lease:
-        run.check_open()
-        recorder = Recorder(run, lease, clock)
-        bury_the_dead(run, lease, recorder, journal)
+    journal = Journal(run, NullObserver(), clock, sinks=sinks)
+    inputs = Inputs(files={}, digests=run.head.source_sha_map, identities={})
+    gate = GateChecker(plan, run, inputs, registry, resources)
+    with run.acquire_lease(clock()) as lease:
+        run.check_not_sealed()
+        writer = RecordWriter(run, lease, clock)
+        record_interrupted_attempts(run, lease, writer, journal)
         ledger = run.ledger()
-        verdict = gate.ask(stage, ledger, protect_own=False)
+        verdict = gate.check(stage, ledger, protect_own=False)
         if not verdict.is_open:
-            return _refuse(run, lease, verdict)
+            return _close_blocked(run, lease, verdict)
         fingerprint = gate.fingerprint(stage, ledger)
-        current = ledger.current(stage.name)
+        current = ledger.current_record(stage.name)
         attempt = run.begin(lease, stage.name, ledger.next_attempt(stage.name), clock())
         try:
-            refs = tuple(_take(run, attempt, made, registry) for made in stage.makes)
+            refs = tuple(_copy_file(run, attempt, contract, registry) for contract in stage.makes)
         except BaseException:
             run.discard(lease, attempt)
             run.close(lease)
@@ -67,55 +69,57 @@ def adopt(
         if is_known and gate.is_up_to_date(stage, ledger, fingerprint):
             run.discard(lease, attempt)
         else:
-            record = recorder.record(
+            record = writer.build(
                 attempt,
                 status=StageState.SUCCESS,
                 duration_s=0.0,
                 fingerprint=fingerprint,
-                lineage=lineage_of(stage, ledger),
+                lineage=read_lineage(stage, ledger),
                 artifacts=refs,
                 producer=HUMAN,
-                counts=_counts(stage, refs),
+                counts=_count_records(stage, refs),
             )
-            recorder.commit(record)
-            journal.recorded(record, warnings=0)
-        run.rule(lease, ())
+            writer.commit(record)
+            journal.log_record(record, warnings=0)
+        run.save_verdicts(lease, ())
         return run.close(lease)
 
 
-def _refuse(run: RunDirectory, lease: Lease, verdict: Verdict) -> Manifest:
-    run.rule(lease, (verdict,))
+def _close_blocked(run: RunDirectory, lease: Lease, verdict: Verdict) -> Manifest:
+    """Save the verdict that blocks the stage, and close the run."""
+    run.save_verdicts(lease, (verdict,))
     return run.close(lease)
 
 
-def _take(
+def _copy_file(
     run: RunDirectory, attempt: Attempt, contract: FileContract, registry: Registry
 ) -> ArtifactRef:
-    """Copy one file into the attempt, and hold the copy against its contract."""
+    """Copy one file into the attempt, and validate the copy against its contract."""
     try:
         source = run.open(contract.path)
     except FileNotFoundError as error:
         raise NotFound(
-            f"there is no {contract.path} to adopt",
-            expected=f"a file {contract.path} in the run's folder",
+            f"{contract.path} is missing",
+            expected=f"the file to adopt, {contract.path}, in the run's folder",
             got="no file",
             hint="Put it in the run's folder first",
         ) from error
     with source, attempt.create(contract.path) as file:
         while chunk := source.read(CHUNK_BYTES):
             file.write(chunk)
-    seen = examine(contract, attempt.place(contract.path), registry)
+    examination = examine(contract, attempt.staging_path(contract.path), registry)
     facts = attempt.facts(contract.path)
-    if seen.fault is not None or seen.records is None or facts is None:
+    if examination.fault is not None or examination.records is None or facts is None:
         raise ContractBroken(
             f"{contract.path} cannot be adopted",
             expected=f"{contract.schema} version {contract.schema_version}",
-            got=seen.fault,
-            hint="Mend the file, then adopt again",
+            got=examination.fault,
+            hint="Correct the file, then adopt it again",
         )
-    return ref_to(contract, facts.sha256, facts.size_bytes, seen.records)
+    return make_artifact_ref(contract, facts.sha256, facts.size_bytes, examination.records)
 
 
-def _counts(stage: Stage, refs: tuple[ArtifactRef, ...]) -> dict[str, int]:
-    named = {made.path: made.counted_as for made in stage.makes}
-    return {name: ref.records for ref in refs if (name := named[ref.path]) is not None}
+def _count_records(stage: Stage, refs: tuple[ArtifactRef, ...]) -> dict[str, int]:
+    """Number of records by the name under which a contract counts them."""
+    names = {contract.path: contract.counted_as for contract in stage.makes}
+    return {name: ref.records for ref in refs if (name := names[ref.path]) is not None}

@@ -1,4 +1,4 @@
-"""A failure as records keep it: what happened, in words a person can act on."""
+"""Translation of exceptions into the errors that records contain."""
 
 import errno
 from collections.abc import Mapping
@@ -6,29 +6,31 @@ from typing import Any
 
 from filmgate.core.errors import FilmgateError
 from filmgate.core.records import UNEXPECTED, StageError
-from filmgate.core.redaction import redact, storable
+from filmgate.core.redaction import redact, to_json_value
 
 
-def stage_error(error: BaseException) -> StageError:
-    """The record of whatever a stage or an item raised: always one that can be kept, without
-    secrets."""
-    code, message, details = _told(error)
+def make_stage_error(error: BaseException) -> StageError:
+    """Make the record of an exception that a stage or an item raised.
+
+    The result can be stored as JSON and contains no secrets.
+    """
+    code, message, details = _classify(error)
     return StageError(
-        code=code, message=redact(storable(message)), details=redact(storable(details))
+        code=code, message=redact(to_json_value(message)), details=redact(to_json_value(details))
     )
 
 
-def _told(error: BaseException) -> tuple[str, str, Mapping[str, Any]]:
-    """Code, message and details."""
+def _classify(error: BaseException) -> tuple[str, str, Mapping[str, Any]]:
+    """Code, message and details of an exception."""
     if isinstance(error, FilmgateError):
         return error.code, str(error) or error.code, error.details
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         hint = "free some space, then run the same command again"
         return "disk_full", f"the disk is full: {hint}", {}
     if isinstance(error, MemoryError):
-        return "out_of_memory", "there was not enough memory", {}
+        return "out_of_memory", "the memory is exhausted", {}
     try:
-        said = f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001 - an error that cannot even say what it is
-        said = type(error).__name__
-    return UNEXPECTED, said, {}
+        message = f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - the exception's own __str__ raises
+        message = type(error).__name__
+    return UNEXPECTED, message, {}

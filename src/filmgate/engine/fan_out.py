@@ -1,29 +1,34 @@
-"""Fanning out: one stage's work on many items, with the bad ones kept."""
+"""Fan-out: the work of one stage on many items; failed items are collected, not raised."""
 
 from collections.abc import Callable, Iterable, Iterator, Sized
 
 from filmgate.core.errors import Invalid
 from filmgate.core.ports import Executor, Item, Mapped, Value
 from filmgate.core.records import MAX_ITEM_ERRORS, ItemError, StageError
-from filmgate.core.redaction import redact, storable
+from filmgate.core.redaction import redact, to_json_value
 
 
 class FanOut:
-    """What has come of the items of one stage so far."""
+    """The items of one stage: how many succeeded and failed so far, and their errors."""
 
     def __init__(
-        self, executor: Executor, told: Callable[[ItemError], None], *, is_strict: bool
+        self, executor: Executor, on_item_error: Callable[[ItemError], None], *, is_strict: bool
     ) -> None:
         self._executor = executor
-        self._told = told
+        self._on_item_error = on_item_error
         self._is_strict = is_strict
-        self.good = 0
+        self.succeeded = 0
+        """Number of items that succeeded."""
         self.failed: int | None = None
-        """None where nothing was fanned out."""
-        self.begun = self.done = 0
-        self.left = 0
-        """How many items that were to be worked on were not taken, as far as is known."""
+        """Number of items that failed; None if nothing was fanned out."""
+        self.started = 0
+        """Number of items that were given to the executor."""
+        self.done = 0
+        """Number of items whose outcome was consumed."""
+        self.unconsumed = 0
+        """Number of items whose outcome was not consumed yet, as far as the total is known."""
         self.errors: list[ItemError] = []
+        """Errors of the first failed items, at most `MAX_ITEM_ERRORS`."""
         self._may_all_fail = True
 
     def map(
@@ -36,44 +41,45 @@ class FanOut:
         progress: Callable[[int, int | None], None],
         may_all_fail: bool,
     ) -> Iterator[Mapped[Item, Value]]:
-        """What came of every item, in order; Invalid where one is bad under strict."""
+        """Yield the outcomes in the order of the items; raise Invalid if one fails under strict."""
         self.failed = self.failed or 0
         self._may_all_fail &= may_all_fail
         if total is None and isinstance(items, Sized):
             total = len(items)
-        self.left += total or 0
-        return self._each(self._executor.map(work, self._begun(items)), total, name, progress)
+        self.unconsumed += total or 0
+        outcomes = self._executor.map(work, self._count_started(items))
+        return self._count_outcomes(outcomes, total, name, progress)
 
     @property
-    def is_all_bad(self) -> bool:
-        """Whether there were items, and none of them was good."""
-        return bool(self.failed) and not self.good
+    def has_only_failures(self) -> bool:
+        """Whether there were items, and all of them failed."""
+        return bool(self.failed) and not self.succeeded
 
     @property
     def gauges(self) -> dict[str, float]:
-        """What is known of the items now. Those in flight are begun, and not taken yet."""
+        """Current number of items by state. Items in flight are started and not consumed yet."""
         return {
             "items_done": self.done,
             "items_failed": self.failed or 0,
-            "items_in_flight": self.begun - self.done,
+            "items_in_flight": self.started - self.done,
         }
 
     def check(self) -> None:
-        """Raise Invalid where every item failed, and may not."""
-        if self.is_all_bad and not self._may_all_fail:
+        """Raise Invalid if every item failed and the stage did not allow that."""
+        if self.has_only_failures and not self._may_all_fail:
             raise Invalid(
                 "every item failed",
-                expected="at least one good item",
-                got=f"{self.failed} bad ones, the first of them: {self.errors[0].message}",
-                hint="The stage's log names each",
+                expected="at least one successful item",
+                got=f"{self.failed} failed items, the first: {self.errors[0].message}",
+                hint="See the stage's log for the error of each item",
             )
 
-    def _begun(self, items: Iterable[Item]) -> Iterator[Item]:
+    def _count_started(self, items: Iterable[Item]) -> Iterator[Item]:
         for item in items:
-            self.begun += 1
+            self.started += 1
             yield item
 
-    def _each(
+    def _count_outcomes(
         self,
         outcomes: Iterator[Mapped[Item, Value]],
         total: int | None,
@@ -83,19 +89,25 @@ class FanOut:
         for number, mapped in enumerate(outcomes, start=1):
             self.done += 1
             progress(number, total)
-            self.left -= number <= (total or 0)
-            self.good += mapped.is_good
+            self.unconsumed -= number <= (total or 0)
+            self.succeeded += mapped.is_good
             if mapped.error is not None:
-                self._keep(name(mapped.item), mapped.error)
+                self._add_error(name(mapped.item), mapped.error)
             yield mapped
 
-    def _keep(self, item: str, error: StageError) -> None:
+    def _add_error(self, item: str, error: StageError) -> None:
         self.failed = (self.failed or 0) + 1
-        kept = ItemError(
-            item=redact(storable(item)) or "?", code=error.code, message=error.message or error.code
+        item_error = ItemError(
+            item=redact(to_json_value(item)) or "?",
+            code=error.code,
+            message=error.message or error.code,
         )
         if len(self.errors) < MAX_ITEM_ERRORS:
-            self.errors.append(kept)
-        self._told(kept)
+            self.errors.append(item_error)
+        self._on_item_error(item_error)
         if self._is_strict:
-            raise Invalid(f"item {kept.item} failed", got=kept.message, hint="--strict was asked")
+            raise Invalid(
+                f"item {item_error.item} failed",
+                got=item_error.message,
+                hint="Omit --strict to continue past failed items",
+            )

@@ -1,4 +1,4 @@
-"""The inputs of a run: files with their digests, and a watch on whether they stay as they were."""
+"""The inputs of a run: files with their digests, and the check that they do not change."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -6,44 +6,49 @@ from pathlib import Path
 from typing import NamedTuple
 
 CHUNK_BYTES = 1 << 20
+"""Size of one read while a digest is computed, in bytes."""
 
-Mark = tuple[int, ...]
+StatIdentity = tuple[int, ...]
+"""Device, inode, size, modification and change time of a file; empty if it does not exist."""
 
 
 class Inputs(NamedTuple):
-    """The asset and its side-cars, as they were when they were read."""
+    """The asset and its side-car files, as they were when they were read."""
 
     files: Mapping[str, Path]
-    """By name; the asset first."""
+    """Path by file name; the asset is the first."""
     digests: Mapping[str, str]
-    """`sha256:…` by name."""
-    marks: Mapping[str, Mark]
-    """Device, inode, size and times of change at which the digest was taken."""
+    """Digest by file name, as `sha256:…`."""
+    identities: Mapping[str, StatIdentity]
+    """Identity of each file, by name, at the time when its digest was taken."""
 
-    def changed(self) -> list[str]:
-        """Names of the files that are not as they were when they were read."""
-        return [name for name, path in self.files.items() if _mark(path) != self.marks[name]]
+    def changed_files(self) -> list[str]:
+        """Names of the files that changed since they were read."""
+        return [n for n, path in self.files.items() if _identity(path) != self.identities[n]]
 
 
-def nobody_knows(_path: Path) -> str | None:
-    """Where no digest is known before a file is read."""
+def no_known_digest(_path: Path) -> str | None:
+    """Return None: no digest is known before a file is read."""
     return None
 
 
 def read_inputs(
     files: Mapping[str, Path],
-    told: Callable[[float, float], None],
-    known: Callable[[Path], str | None] = nobody_knows,
+    progress: Callable[[float, float], None],
+    known_digest: Callable[[Path], str | None] = no_known_digest,
 ) -> Inputs:
-    """Take the digest of every file; `told` hears how many bytes of how many are done. `known`
-    gives the sha256 of files that need not be read for it."""
+    """Compute the digest of every file.
+
+    `progress` is called with the number of bytes read and the total. `known_digest` gives the
+    sha256 of a file that need not be read, or None.
+    """
     files = {name: path.absolute() for name, path in files.items()}
-    marks = {name: _mark(path) for name, path in files.items()}
+    identities = {name: _identity(path) for name, path in files.items()}
     total = sum(path.stat().st_size for path in files.values())
     digests: dict[str, str] = {}
     done = 0
     for name, path in files.items():
-        if (sha256 := known(path)) is not None:
+        if (sha256 := known_digest(path)) is not None:
             digests[name] = f"sha256:{sha256}"
             done += path.stat().st_size
             continue
@@ -52,12 +57,12 @@ def read_inputs(
             while chunk := file.read(CHUNK_BYTES):
                 digest.update(chunk)
                 done += len(chunk)
-                told(done, total)
+                progress(done, total)
         digests[name] = f"sha256:{digest.hexdigest()}"
-    return Inputs(files=files, digests=digests, marks=marks)
+    return Inputs(files=files, digests=digests, identities=identities)
 
 
-def _mark(path: Path) -> Mark:
+def _identity(path: Path) -> StatIdentity:
     try:
         stat = path.stat()
     except OSError:

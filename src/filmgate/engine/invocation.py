@@ -1,4 +1,4 @@
-"""An invocation: what is asked of a run, and what it is given to work with."""
+"""An invocation: which stages of a run to execute, and the services to execute them with."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,45 +14,49 @@ from filmgate.engine.executors.in_process import InProcess
 from filmgate.engine.inputs import Inputs
 
 
-def in_process(lock: int) -> Executor:  # noqa: ARG001 - the form of executors
-    """The executor of whoever chooses none."""
+def in_process_executor(lock: int) -> Executor:  # noqa: ARG001 - signature of an executor factory
+    """Make the default executor, which works in this process."""
     return InProcess()
 
 
-def no_store(place: str, *, make: bool = False) -> ObjectStore:  # noqa: ARG001 - the port's form
-    """The stores of whoever gives none."""
-    raise Unavailable("no object stores can be reached here", expected="open_store", got=place)
+def refuse_store(place: str, *, make: bool = False) -> ObjectStore:  # noqa: ARG001 - OpenStore
+    """Raise Unavailable: the default if the invocation cannot open object stores."""
+    raise Unavailable(
+        "object stores are not available",
+        expected="a function open_store in the invocation",
+        got=place,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """Which stages may run, and how."""
+    """Which stages may run, and how they run."""
 
     stages: frozenset[StageName]
-    """Which stages may run; the others are verified, not trusted."""
+    """Stages that may run; the files of all other stages are verified."""
     named: frozenset[StageName] = frozenset()
-    """Which of them were asked for by name: these may not be skipped in silence."""
+    """Stages of `stages` that were selected by name; a skipped one is reported as blocked."""
     force: bool = False
-    """Run the stages again though they are up to date."""
+    """Run the selected stages again even if they are up to date."""
     repair: bool = False
-    """Make missing or altered files again, also those of stages that these stand on."""
+    """Make missing or altered files again, including those of the stages that these depend on."""
     strict: bool = False
-    """One bad item fails its stage."""
+    """One failed item fails its stage."""
     jobs: int = 1
-    """How many stages that do not stand on each other run side by side."""
+    """Maximum number of stages that run in parallel; they do not depend on each other."""
 
-    def concerns(self, plan: Plan, stage: Stage) -> bool:
-        """Whether the stage was asked for, or under repair, one that stands on it."""
+    def selects(self, plan: Plan, stage: Stage) -> bool:
+        """Whether the stage is selected; under repair, also if a selected stage depends on it."""
         if stage.name in self.stages:
             return True
         return self.repair and any(stage.name in plan.ancestors(name) for name in self.stages)
 
     def forces(self, stage: Stage) -> bool:
-        """Whether the stage runs though it is up to date."""
+        """Whether the stage runs even if it is up to date."""
         return self.force and stage.name in self.stages
 
     def protects(self, stage: Stage) -> bool:
-        """Whether the stage's own files may not be written over in silence."""
+        """Whether altered files of the stage itself must not be overwritten."""
         return not (self.repair or self.forces(stage))
 
 
@@ -68,11 +72,12 @@ class Invocation:
     observer: Observer
     clock: Clock
     resources: Resources = field(default_factory=dict)
-    """What stages may consult besides the run."""
-    executor: Callable[[int], Executor] = in_process
-    """Makes what stages fan out over, given the descriptor of the lease's lock."""
-    open_store: OpenStore = no_store
-    """Opens object stores for stages whose items lie in one."""
+    """Resources outside the run that stages may read, by name."""
+    executor: Callable[[int], Executor] = in_process_executor
+    """Makes the executor for items, given the file descriptor of the lease's lock."""
+    open_store: OpenStore = refuse_store
+    """Opens object stores, for stages whose items are stored in one."""
     sinks: tuple[EventSink, ...] = ()
+    """Receivers of every event of the run."""
     is_detailed: bool = False
-    """Whether logs tell details too."""
+    """Whether logs contain debug events too."""

@@ -1,4 +1,4 @@
-"""The journal: what a run says while it goes, to its logs, its live view and an observer."""
+"""The journal: reports the progress of a run to its logs, `status.json`, sinks and observer."""
 
 import os
 import threading
@@ -10,36 +10,35 @@ from typing import Any
 from filmgate.core.manifest import Manifest
 from filmgate.core.ports import Clock, EventSink, Lease, Observer, RunDirectory
 from filmgate.core.records import StageRecord
-from filmgate.core.redaction import redact, storable
+from filmgate.core.redaction import redact, to_json_value
 from filmgate.core.states import StageState
 
-OURS = frozenset({"at", "level", "event", "stage", "pipeline", "asset_id", "run_id"})
-"""Fields that every event has."""
+EVENT_FIELDS = frozenset({"at", "level", "event", "stage", "pipeline", "asset_id", "run_id"})
+"""Names of the fields that every event has."""
 
-BEAT_S = 0.5
-"""How often the live view is written. Whoever hears nothing for long may suspect the runner."""
+HEARTBEAT_S = 0.5
+"""Seconds between two writes of `status.json`. A reader may suspect a runner that stops writing."""
+
+METRICS_EVENT = "stage.measured"
+METRICS_S = 2.0
+"""Minimum number of seconds between two metrics events of a stage."""
 
 
-MEASURED = "stage.measured"
-MEASURE_S = 2.0
-"""How often sinks are told what is measured."""
-
-
-class Unwatched:
-    """The port `Observer`, where nobody looks on."""
+class NullObserver:
+    """An implementation of the port `Observer` that ignores everything."""
 
     def stage_started(self, stage: str) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def stage_progress(self, stage: str, done: float, total: float | None) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def stage_ended(self, stage: str, state: StageState, note: str, *, reused: bool) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
 
 class Journal:
-    """Tells of one invocation. Advisory: nothing in it decides anything. Any thread may tell."""
+    """Reports one invocation. It is advisory: no decision depends on it. Thread-safe."""
 
     def __init__(
         self,
@@ -56,81 +55,88 @@ class Journal:
         self._sinks = tuple(sinks)
         self._is_detailed = is_detailed
         self._lock = threading.Lock()
-        self._live: dict[str, dict[str, Any]] = {}
-        self._gauges: dict[str, tuple[dict[str, float], dict[str, int]]] = {}
-        self._next_measure: dict[str, float] = {}
+        self._status: dict[str, dict[str, Any]] = {}
+        self._metrics: dict[str, tuple[dict[str, float], dict[str, int]]] = {}
+        self._next_metrics_at: dict[str, float] = {}
         self._is_changed = False
 
     @contextmanager
-    def telling(self, lease: Lease) -> Iterator[None]:
-        """Keep the live view and the manifest fresh while the block lasts."""
-        ended = threading.Event()
-        beat = threading.Thread(target=self._beat, args=(lease, ended), daemon=True)
-        beat.start()
+    def heartbeat(self, lease: Lease) -> Iterator[None]:
+        """Keep `status.json` and the manifest current during the block."""
+        stop = threading.Event()
+        thread = threading.Thread(target=self._run_heartbeat, args=(lease, stop), daemon=True)
+        thread.start()
         try:
             yield
         finally:
-            ended.set()
-            beat.join()
-            self._show(lease)
+            stop.set()
+            thread.join()
+            self._write_status(lease)
 
-    def run_event(self, event: str, *, level: str = "info", **fields: Any) -> None:
-        """Something about the run as a whole: for the sinks, since it is no stage's."""
-        about = {"at": self._clock().isoformat(), "level": level, "event": event}
-        self._sink(about | redact(storable(fields)))
+    def log_run_event(self, event: str, *, level: str = "info", **fields: Any) -> None:
+        """Send an event about the run as a whole to the sinks; it belongs to no stage's log."""
+        base = {"at": self._clock().isoformat(), "level": level, "event": event}
+        self._send(base | redact(to_json_value(fields)))
 
-    def started(self, stage: str, attempt: int, inputs: Iterable[str]) -> None:
-        """The work of a stage begins, on these files."""
-        self.event(stage, "stage.started", attempt=attempt, inputs=list(inputs))
-        self._note(stage, status=StageState.RUNNING.value, attempt=attempt, done=0, total=None)
+    def log_start(self, stage: str, attempt: int, inputs: Iterable[str]) -> None:
+        """Report that the work of a stage begins on the files `inputs`."""
+        self.log_event(stage, "stage.started", attempt=attempt, inputs=list(inputs))
+        self._set_status(
+            stage, status=StageState.RUNNING.value, attempt=attempt, done=0, total=None
+        )
         with self._lock:
             self._observer.stage_started(stage)
 
-    def progress(self, stage: str, done: float, total: float | None) -> None:
-        """The work is so far; passed on at once, written at the next beat."""
-        self._live.get(stage, {}).update(done=done, total=total)
+    def log_progress(self, stage: str, done: float, total: float | None) -> None:
+        """Report progress: at once to the observer, at the next heartbeat to `status.json`."""
+        self._status.get(stage, {}).update(done=done, total=total)
         with self._lock:
             self._observer.stage_progress(stage, done, total)
 
-    def measured(
+    def log_metrics(
         self, stage: str, gauges: Mapping[str, float], failures: Mapping[str, int]
     ) -> None:
-        """What is measured now: in the live view, and for the sinks, no more often than it beats
-        (the last values of a stage are told when it ends)."""
-        self._live.get(stage, {}).update(gauges=dict(gauges))
-        self._gauges[stage] = (dict(gauges), dict(failures))
-        if self._sinks and time.monotonic() >= self._next_measure.get(stage, 0.0):
-            self._next_measure[stage] = time.monotonic() + MEASURE_S
-            self._tell_measures(stage)
+        """Report current measurements to `status.json`, and to the sinks every `METRICS_S`.
 
-    def _tell_measures(self, stage: str) -> None:
-        gauges, failures = self._gauges.get(stage, ({}, {}))
+        The last values of a stage are sent to the sinks when it ends.
+        """
+        self._status.get(stage, {}).update(gauges=dict(gauges))
+        self._metrics[stage] = (dict(gauges), dict(failures))
+        if self._sinks and time.monotonic() >= self._next_metrics_at.get(stage, 0.0):
+            self._next_metrics_at[stage] = time.monotonic() + METRICS_S
+            self._send_metrics(stage)
+
+    def _send_metrics(self, stage: str) -> None:
+        gauges, failures = self._metrics.get(stage, ({}, {}))
         if gauges:
-            about = {"at": self._clock().isoformat(), "level": "debug", "event": MEASURED}
-            self._sink(about | {"stage": stage, "gauges": gauges, "failures": failures})
+            base = {"at": self._clock().isoformat(), "level": "debug", "event": METRICS_EVENT}
+            self._send(base | {"stage": stage, "gauges": gauges, "failures": failures})
 
-    def ended(
+    def log_end(
         self, stage: str, state: StageState, note: str, *, reused: bool = False, **fields: Any
     ) -> None:
-        """One summary line a stage."""
-        self._tell_measures(stage)
+        """Report how a stage ended, in one summary line."""
+        self._send_metrics(stage)
         level = "error" if state in {StageState.FAILED, StageState.BLOCKED} else "info"
         event = "stage.reused" if reused else "stage.ended"
-        self.event(stage, event, level=level, status=state.value, note=note, **fields)
-        self._note(stage, status=state.value)
+        self.log_event(stage, event, level=level, status=state.value, note=note, **fields)
+        self._set_status(stage, status=state.value)
         with self._lock:
             self._observer.stage_ended(stage, state, note, reused=reused)
 
-    def warned(self, stage: str, warning: Mapping[str, Any]) -> None:
-        """The stage wants something known. What it calls as events call theirs gets an `_`."""
-        fields = {f"{name}_" if name in OURS else name: held for name, held in warning.items()}
-        self.event(stage, "stage.warning", level="warning", **fields)
+    def log_warning(self, stage: str, warning: Mapping[str, Any]) -> None:
+        """Report a warning of a stage.
 
-    def recorded(self, record: StageRecord, *, warnings: int) -> None:
-        """A stage's attempt has its record."""
+        A field whose name is one of `EVENT_FIELDS` gets an underscore at its end.
+        """
+        fields = {f"{name}_" if name in EVENT_FIELDS else name: warning[name] for name in warning}
+        self.log_event(stage, "stage.warning", level="warning", **fields)
+
+    def log_record(self, record: StageRecord, *, warnings: int) -> None:
+        """Report that the record of a stage's attempt was committed."""
         counts = ", ".join(f"{count} {name}" for name, count in record.counts.items())
         failure = record.error and record.error.message
-        self.ended(
+        self.log_end(
             record.stage,
             record.status,
             failure or record.reason or counts,
@@ -142,24 +148,24 @@ class Journal:
             artifacts=[ref.path for ref in record.artifacts],
         )
 
-    def run_ended(self, manifest: Manifest) -> None:
-        """The run is let go."""
-        self.run_event("run.ended", status=manifest.status.value, metrics=manifest.metrics)
+    def log_run_end(self, manifest: Manifest) -> None:
+        """Report that the run was closed."""
+        self.log_run_event("run.ended", status=manifest.status.value, metrics=manifest.metrics)
 
-    def detail(self, stage: str, event: str, **fields: Any) -> None:
-        """One line of the stage's log, where details are wanted."""
+    def log_detail(self, stage: str, event: str, **fields: Any) -> None:
+        """Write one debug line to the stage's log, if the journal is detailed."""
         if self._is_detailed:
-            self.event(stage, event, level="debug", **fields)
+            self.log_event(stage, event, level="debug", **fields)
 
-    def event(self, stage: str, event: str, *, level: str = "info", **fields: Any) -> None:
-        """One line of the stage's log."""
-        moment = self._clock().isoformat()
-        about = {"at": moment, "level": level, "event": event, "stage": stage}
-        told = about | redact(storable(fields))
-        self._run.log(stage, told)
-        self._sink(told)
+    def log_event(self, stage: str, event: str, *, level: str = "info", **fields: Any) -> None:
+        """Write one line to the stage's log, and send it to the sinks."""
+        now = self._clock().isoformat()
+        base = {"at": now, "level": level, "event": event, "stage": stage}
+        line = base | redact(to_json_value(fields))
+        self._run.log(stage, line)
+        self._send(line)
 
-    def _sink(self, event: Mapping[str, Any]) -> None:
+    def _send(self, event: Mapping[str, Any]) -> None:
         if self._sinks:
             head = self._run.head
             names = {"pipeline": head.pipeline, "asset_id": head.asset.id, "run_id": head.run_id}
@@ -167,32 +173,32 @@ class Journal:
                 for sink in self._sinks:
                     sink({**event, **names})
 
-    def _note(self, stage: str, **facts: Any) -> None:
+    def _set_status(self, stage: str, **facts: Any) -> None:
         with self._lock:
-            self._live[stage] = facts
+            self._status[stage] = facts
             self._is_changed = True
 
-    def _beat(self, lease: Lease, ended: threading.Event) -> None:
-        while not ended.wait(BEAT_S):
-            self._show(lease)
+    def _run_heartbeat(self, lease: Lease, stop: threading.Event) -> None:
+        while not stop.wait(HEARTBEAT_S):
+            self._write_status(lease)
             with suppress(Exception):
                 if self._is_changed:
                     self._is_changed = False
-                    self._run.refold(lease)
+                    self._run.fold_manifest(lease)
 
-    def _show(self, lease: Lease) -> None:
+    def _write_status(self, lease: Lease) -> None:
         with self._lock:
-            stages = {name: dict(facts) for name, facts in self._live.items()}
+            stages = {name: dict(facts) for name, facts in self._status.items()}
         with suppress(Exception):
             lease.check()
-            self._run.show(
+            self._run.write_status(
                 {
                     "epoch": lease.epoch,
                     "heartbeat": self._clock().isoformat(),
-                    "beat_s": BEAT_S,
+                    "beat_s": HEARTBEAT_S,
                     "pid": os.getpid(),
                     "stages": stages,
                     "is_derived": True,
-                    "derived_from": "the runner's last word; manifest.json holds what is committed",
+                    "derived_from": "the runner; manifest.json contains what is committed",
                 }
             )

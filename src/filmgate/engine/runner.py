@@ -1,4 +1,4 @@
-"""The runner: hold the run, take its stages as far as they go, and leave it in order."""
+"""The runner: takes the lease of a run, executes its stages and closes the run."""
 
 from contextlib import suppress
 
@@ -8,49 +8,57 @@ from filmgate.core.ports import Lease, RunDirectory
 from filmgate.core.records import StageError
 from filmgate.engine.invocation import Invocation
 from filmgate.engine.journal import Journal
-from filmgate.engine.recorder import Recorder
-from filmgate.engine.shift import Shift
+from filmgate.engine.record_writer import RecordWriter
+from filmgate.engine.scheduler import Scheduler
 
 
-def execute(asked: Invocation) -> Manifest:
-    """Run what has to run, in order; the manifest of how the run stands then.
+def execute(invocation: Invocation) -> Manifest:
+    """Execute the stages that have to run; return the manifest of the closed run.
 
-    Raises Held where another runner works on the run, Conflict where the run is sealed. A stage
-    that fails or is blocked stops what stands on it and nothing else. KeyboardInterrupt and
-    Interrupted go on to the caller once the open attempts have their records.
+    Each stage runs after those it depends on; one that fails or is blocked stops only those that
+    depend on it. Raises Held if another runner works on the run, Conflict if the run is sealed.
+    KeyboardInterrupt and Interrupted are raised again after the open attempts got their records.
     """
-    run = asked.run
+    run = invocation.run
     journal = Journal(
-        run, asked.observer, asked.clock, sinks=asked.sinks, is_detailed=asked.is_detailed
+        run,
+        invocation.observer,
+        invocation.clock,
+        sinks=invocation.sinks,
+        is_detailed=invocation.is_detailed,
     )
-    with run.hold(asked.clock()) as lease:
-        run.check_open()
-        recorder = Recorder(run, lease, asked.clock)
-        bury_the_dead(run, lease, recorder, journal)
-        run.rule(lease, ())
-        journal.run_event("run.started", jobs=asked.request.jobs)
-        executor = asked.executor(lease.lock)
-        shift = Shift(asked, lease, recorder, journal, executor)
+    with run.acquire_lease(invocation.clock()) as lease:
+        run.check_not_sealed()
+        writer = RecordWriter(run, lease, invocation.clock)
+        record_interrupted_attempts(run, lease, writer, journal)
+        run.save_verdicts(lease, ())
+        journal.log_run_event("run.started", jobs=invocation.request.jobs)
+        executor = invocation.executor(lease.lock)
+        scheduler = Scheduler(invocation, lease, writer, journal, executor)
         try:
-            with journal.telling(lease):
-                shift.work()
+            with journal.heartbeat(lease):
+                scheduler.run()
         except BaseException as error:
             with suppress(OSError, FilmgateError):
-                shift.abandon(error)
-                bury_the_dead(run, lease, recorder, journal)
-                journal.run_ended(run.close(lease))
+                scheduler.abort(error)
+                record_interrupted_attempts(run, lease, writer, journal)
+                journal.log_run_end(run.close(lease))
             raise
         finally:
             executor.close()
-        run.rule(lease, shift.verdicts)
+        run.save_verdicts(lease, scheduler.verdicts)
         manifest = run.close(lease)
-    journal.run_ended(manifest)
+    journal.log_run_end(manifest)
     return manifest
 
 
-def bury_the_dead(run: RunDirectory, lease: Lease, recorder: Recorder, journal: Journal) -> None:
-    """Give every attempt that died without a record one that says so."""
-    for attempt in run.settle(lease):
-        message = "the runner died before the stage had ended"
-        recorder.failure(attempt, StageError(code="interrupted", message=message), 0.0)
-        journal.event(attempt.stage, "stage.interrupted", level="warning", attempt=attempt.number)
+def record_interrupted_attempts(
+    run: RunDirectory, lease: Lease, writer: RecordWriter, journal: Journal
+) -> None:
+    """Commit a record for every attempt whose runner died before it wrote one."""
+    for attempt in run.recover(lease):
+        message = "the runner died before the stage ended"
+        writer.commit_failure(attempt, StageError(code="interrupted", message=message), 0.0)
+        journal.log_event(
+            attempt.stage, "stage.interrupted", level="warning", attempt=attempt.number
+        )

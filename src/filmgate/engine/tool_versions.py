@@ -6,10 +6,11 @@ from contextlib import suppress
 from filmgate.core.errors import Unavailable
 
 
-def tool_versions(names: Iterable[str], *, packages: str | None) -> dict[str, str]:
-    """Version by distribution, without importing any; Unavailable naming the one that lacks.
+def required_versions(names: Iterable[str], *, packages: str | None) -> dict[str, str]:
+    """Read the version of every distribution, without importing any.
 
-    `packages`: what to install to have them all.
+    `packages`: what pip installs to bring all of them, for the hint. Raises Unavailable naming
+    the first distribution that is not installed.
     """
     from importlib import metadata  # slow, and not every stage has tools
 
@@ -20,15 +21,15 @@ def tool_versions(names: Iterable[str], *, packages: str | None) -> dict[str, st
         except metadata.PackageNotFoundError as error:
             raise Unavailable(
                 f"{name} is not installed",
-                expected=f"the distribution {name}, which the stage names in its tools",
+                expected=f"the distribution {name}, which the stage declares as a tool",
                 got=f"no {name}",
                 hint=f"pip install '{packages or name}'",
             ) from error
     return versions
 
 
-def versions_there(names: Iterable[str]) -> dict[str, str]:
-    """Version by distribution, of those that are installed."""
+def installed_versions(names: Iterable[str]) -> dict[str, str]:
+    """Read the version of every distribution that is installed; the others are left out."""
     from importlib import metadata  # slow, and not every stage has tools
 
     versions = {}

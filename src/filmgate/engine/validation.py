@@ -1,4 +1,4 @@
-"""Validation: what a file holds, held against the contract it was declared under."""
+"""Validation of the contents of a file against its contract."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,20 +10,23 @@ from filmgate.core.errors import FilmgateError, Unavailable, first_fault
 from filmgate.core.files import FileContract, FileKind
 from filmgate.core.gates import Examination
 from filmgate.core.payloads.registry import Registry
-from filmgate.core.redaction import redact, storable
+from filmgate.core.redaction import redact, to_json_value
 
 
 def examine(contract: FileContract, file: Path, registry: Registry) -> Examination:
-    """Read a file to its end; how many records it holds, and the first breach of its contract."""
+    """Read a file to its end; return the number of its records and the first fault.
+
+    Never raises: any error of a reader is a fault of the file.
+    """
     try:
         records = _count(contract, file, registry)
     except FilmgateError as error:
         return Examination(records=None, fault=str(error))
-    except Exception as error:  # noqa: BLE001 - a hostile file may make any reader stumble
-        told = str(error).partition("\n")[0] or type(error).__name__
-        return Examination(records=None, fault=redact(storable(told)))
+    except Exception as error:  # noqa: BLE001 - a malformed file can make a reader raise anything
+        fault = str(error).partition("\n")[0] or type(error).__name__
+        return Examination(records=None, fault=redact(to_json_value(fault)))
     if records < contract.min_records:
-        fault = f"{records} records, where at least {contract.min_records} are due"
+        fault = f"too few records: expected at least {contract.min_records}; got {records}"
         return Examination(records=records, fault=fault)
     return Examination(records=records)
 
@@ -34,28 +37,33 @@ def next_artifact(
     line: ArtifactLine,
     model: type[BaseModel],
 ) -> ArtifactLine:
-    """A record of an artifact file in the form it is kept in; ValueError where it may not
-    follow `previous`, or its payload breaks its contract."""
-    due = 0 if previous is None else previous.ordinal + 1
-    if line.ordinal != due:
-        raise ValueError(f"record {due} of {contract.path} has ordinal {line.ordinal}")
+    """Validate a record of an artifact file; return it with its payload in its stored form.
+
+    Raises ValueError if it may not follow `previous`, or its payload breaks its contract.
+    """
+    ordinal = 0 if previous is None else previous.ordinal + 1
+    if line.ordinal != ordinal:
+        raise ValueError(
+            f"the ordinal of record {ordinal} of {contract.path} is wrong: "
+            f"expected {ordinal}; got {line.ordinal}"
+        )
     if previous is not None and line.precedes(previous):
         raise ValueError(
-            f"{contract.path} is out of order at record {due}: expected a span not before "
+            f"{contract.path} is out of order at record {ordinal}: expected a span not before "
             f"{previous.span_start_ms} ms; got {line.span_start_ms} ms"
         )
     try:
         payload = model.model_validate(line.payload).model_dump(mode="json")
     except ValidationError as error:
         raise ValueError(
-            f"record {due} of {contract.path} breaks {contract.schema} "
+            f"record {ordinal} of {contract.path} does not match {contract.schema} "
             f"version {contract.schema_version}: {first_fault(error)}"
         ) from error
     return line.model_copy(update={"payload": payload})
 
 
 def _count(contract: FileContract, file: Path, registry: Registry) -> int:
-    """Number of records; ValueError at the first fault."""
+    """Count the records; raise ValueError at the first fault."""
     match contract.kind:
         case FileKind.JSON:
             if contract.model is not None:
@@ -73,7 +81,7 @@ def _count(contract: FileContract, file: Path, registry: Registry) -> int:
 
 def _records(contract: FileContract, file: Path) -> Iterator[BaseModel]:
     if contract.model is None:
-        raise ValueError(f"{contract.path} has no model for its records")
+        raise ValueError(f"the contract of {contract.path} has no model for its records")
     with file.open("rb") as lines:
         for number, line in enumerate(lines):
             try:
@@ -96,7 +104,7 @@ def _artifacts(contract: FileContract, file: Path, registry: Registry) -> Iterat
 
 
 def _count_rows(contract: FileContract, file: Path) -> int:
-    """Rows of a table that has the columns it must have."""
+    """Count the rows of a table; raise ValueError if a column is missing or has another type."""
     try:
         from pyarrow import parquet  # heavy, and only some pipelines make tables
     except ImportError as error:
@@ -113,5 +121,6 @@ def _count_rows(contract: FileContract, file: Path) -> int:
                 raise ValueError(f"column {name!r}: expected {kind}; got {found.get(name)}")
         rows = sum(batch.num_rows for batch in table.iter_batches())
         if rows != table.metadata.num_rows:
-            raise ValueError(f"{rows} rows, where its footer says {table.metadata.num_rows}")
+            declared = table.metadata.num_rows
+            raise ValueError(f"row count: expected {declared}, by its footer; got {rows}")
         return int(rows)

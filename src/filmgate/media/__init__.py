@@ -1,1 +1,1 @@
-"""Media is the exact vocabulary of time and space."""
+"""Values for time and space in media: presentation times, spans, boxes and streams."""

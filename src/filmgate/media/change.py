@@ -1,4 +1,4 @@
-"""How much a picture changes from frame to frame: the measures that cuts are decided on."""
+"""Measures of change from frame to frame, from which cuts are detected."""
 
 from array import array
 from dataclasses import dataclass, field
@@ -14,21 +14,21 @@ def _ints() -> "array[int]":
 
 @dataclass(frozen=True)
 class FrameChanges:
-    """One entry a frame, in order of presentation. Compact: 48 bytes a frame."""
+    """Columns with one entry per frame, in presentation order; 48 bytes per frame."""
 
     number: "array[int]" = field(default_factory=_ints)
-    """The frame's number."""
+    """Frame number, 0-based, over decoded frames."""
     ms: "array[int]" = field(default_factory=_ints)
-    """When it is first shown."""
+    """Presentation time, in milliseconds."""
     content: "array[float]" = field(default_factory=_floats)
-    """Mean change since the frame before, 0–255: of hue, saturation and value together, as
-    PySceneDetect's ContentDetector scores it, or of value alone where that is more: in black
-    and white film the first two say nothing and would hide two thirds of a cut."""
+    """Mean change since the previous frame, 0–255: of hue, saturation and value together, as
+    PySceneDetect's ContentDetector scores it, or of value alone if that is greater. In black
+    and white film, hue and saturation do not change and would hide two thirds of a cut."""
     step: "array[float]" = field(default_factory=_floats)
-    """Mean absolute change of blue, green and red since the frame before, 0–255."""
+    """Mean absolute change of blue, green and red since the previous frame, 0–255."""
     bridge: "array[float]" = field(default_factory=_floats)
-    """Around a frame of great change: how unlike the pictures shortly before are to those
-    shortly after, against the change itself. Near 1 at a cut, near 0 where the old picture
-    comes back (a flash). 1 for all other frames."""
+    """For a frame of great change: the difference between the pictures shortly before and
+    shortly after it, divided by the change itself. Near 1 at a cut, near 0 if the old
+    picture comes back (a flash). 1 for all other frames."""
     luma: "array[float]" = field(default_factory=_floats)
     """Mean brightness, 0–255."""

@@ -1,12 +1,12 @@
-"""What a media file holds, as its header tells."""
+"""Contents of a media file according to its header."""
 
 from dataclasses import dataclass
 from fractions import Fraction
 
 
 @dataclass(frozen=True, kw_only=True)
-class Track:
-    """One stream of a container."""
+class MediaStream:
+    """One stream of a media container."""
 
     index: int
     codec: str
@@ -17,16 +17,16 @@ class Track:
 
 @dataclass(frozen=True, kw_only=True)
 class MediaFacts:
-    """The streams worth working on, and where the time line starts."""
+    """The usable streams of a file, and where its time line starts."""
 
     format: str
     origin: Fraction
-    """The container time, in seconds, that is 0 on the asset's time line: the earliest start
-    of any picture or sound, which is where players begin."""
+    """Container time, in seconds, that is 0 on the asset's time line: the earliest start of any
+    video or audio stream, which is where players start."""
     duration: Fraction | None
-    """In seconds, as the header claims; None where it does not."""
-    video: Track | None
-    """The picture; cover art is none."""
-    audio: tuple[Track, ...]
-    subtitles: tuple[Track, ...]
-    """Those that hold text; pictures of text are left to text recognition."""
+    """Duration according to the header, in seconds; None if the header has none."""
+    video: MediaStream | None
+    """Video stream; cover art does not count."""
+    audio: tuple[MediaStream, ...]
+    subtitles: tuple[MediaStream, ...]
+    """Text subtitles; bitmap subtitles are left to text recognition."""

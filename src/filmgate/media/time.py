@@ -1,18 +1,18 @@
-"""Presentation time: whole ticks of a time base, exact until they are rounded to milliseconds."""
+"""Presentation times: exact ticks of a time base, rounded to milliseconds in one place."""
 
 from fractions import Fraction
 
 
 def milliseconds(seconds: Fraction) -> int:
-    """Round an exact time to whole milliseconds, halves up: the one rounding rule.
+    """Round an exact time to whole milliseconds, halves up. All times are rounded here.
 
-    Monotone, so that adjoining spans stay adjoining and none is turned around.
+    Rounding is monotone: adjacent spans stay adjacent, and no span ends before it starts.
     """
     return (2000 * seconds.numerator + seconds.denominator) // (2 * seconds.denominator)
 
 
-def clock_text(ms: int) -> str:
-    """Milliseconds as a person reads them: `0:01:23.456`."""
+def format_clock(ms: int) -> str:
+    """Format milliseconds for people: `0:01:23.456`."""
     seconds, millis = divmod(ms, 1000)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)

@@ -1,1 +1,1 @@
-"""Pipelines hold the domain: for each, the plan and its stages as functions of values."""
+"""Pipelines: the plan of each, and its stages as functions of values."""

@@ -1,1 +1,1 @@
-"""The store keeps run directories on disk: records, artifact files, leases."""
+"""The store keeps run directories and objects: on disk, and in buckets that speak S3."""

@@ -1,4 +1,4 @@
-"""Addresses of stores, and how the buckets behind them are reached."""
+"""Addresses of object stores, and the connection options of buckets."""
 
 import os
 import re
@@ -20,11 +20,17 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
 
 RETRIES = 4
+"""Maximum number of retries of a request."""
+
 RETRY_TIMEOUT = timedelta(seconds=180)
+"""Maximum time from the first try of a request to its last retry."""
+
 READ_TIMEOUT = timedelta(seconds=60)
-"""Of silence; a long answer may take as long as it likes."""
+"""Maximum time between two parts of a response; the response as a whole may take longer."""
 
 TIMEOUT = timedelta(days=1)
+"""Maximum time of one request."""
+
 CONNECT_TIMEOUT = timedelta(seconds=5)
 
 Auth = Literal["auto", "environment", "profile", "anonymous"]
@@ -32,55 +38,58 @@ Auth = Literal["auto", "environment", "profile", "anonymous"]
 
 @dataclass(frozen=True, kw_only=True)
 class S3Options:
-    """How buckets are reached; what is not said here is taken from the usual `AWS_…` variables."""
+    """Connection options of buckets; options that are None come from the `AWS_…` variables."""
 
     endpoint: str | None = None
     region: str | None = None
     path_style: bool = True
-    """Whether the bucket stands in the path of an address, not in its host name."""
+    """Whether the bucket is named in the path of a URL, instead of in its host name."""
     auth: Auth = "auto"
-    """`environment`: keys in variables, web identity, container or instance role; `profile`: of
-    the shared configuration files; `anonymous`; `auto`: a profile where one is named."""
+    """Source of the credentials. `environment`: keys in variables, web identity, container or
+    instance role; `profile`: a profile of the shared configuration files; `anonymous`: none;
+    `auto`: a profile if one is named, else the environment."""
     profile: str | None = None
+    """Name of the profile; if None, that in `AWS_PROFILE`."""
 
 
-def address_of(place: str) -> str:
-    """The one spelling of a store's address: `s3://bucket/prefix` or `file:///folder`.
+def normalize_address(place: str) -> str:
+    """Return the canonical form of a store's address: `s3://bucket/prefix` or `file:///folder`.
 
-    Raises Invalid for what is neither an address of these kinds nor a path.
+    `place`: an address of these kinds, or a path. Raises Invalid for anything else.
     """
-    kind, is_url, rest = place.partition("://")
-    if not is_url:
-        return Path(place).absolute().as_uri() if place else _refuse(place)
-    if kind == "file":
+    scheme, separator, rest = place.partition("://")
+    if not separator:
+        return Path(place).absolute().as_uri() if place else _raise_invalid(place)
+    if scheme == "file":
         return Path(unquote(urlsplit(place).path)).absolute().as_uri()
-    if kind != "s3":
-        _refuse(place)
+    if scheme != "s3":
+        _raise_invalid(place)
     parts = [part for part in rest.split("/") if part]
     is_plain = all(part not in {".", ".."} for part in parts)
     if not parts or not _BUCKET.fullmatch(parts[0]) or not is_plain:
-        _refuse(place)
+        _raise_invalid(place)
     return "s3://" + "/".join(parts)
 
 
 _BUCKET = re.compile(r"[a-z0-9][A-Za-z0-9._-]{1,61}[a-z0-9]")
 
 
-def _refuse(place: str) -> Any:
+def _raise_invalid(place: str) -> Any:
     raise Invalid(
-        "this is no place for runs",
-        expected="s3://bucket/prefix (a bucket has 3 to 63 small letters, digits, dots and "
-        "hyphens), or a folder",
+        "the address of the store is invalid",
+        expected="s3://bucket/prefix (a bucket name has 3 to 63 lower-case letters, digits, dots "
+        "and hyphens), or a folder",
         got=repr(place),
     )
 
 
 def open_store(place: str, options: S3Options, *, make: bool = False) -> ObjectStore:
-    """The store at an address or path; a folder is made where `make` says so, else NotFound.
+    """Open the store at an address or path.
 
-    Whether a bucket is there is known only when it is asked for something.
+    With `make`, a missing folder is made; otherwise it raises NotFound. A missing bucket is
+    noticed only at the first request. Raises Invalid if the address is invalid.
     """
-    url = address_of(place)
+    url = normalize_address(place)
     if url.startswith("s3://"):
         return BucketObjects(url, _bucket(url, options))
     folder = Path(unquote(urlsplit(url).path))
@@ -88,7 +97,9 @@ def open_store(place: str, options: S3Options, *, make: bool = False) -> ObjectS
         make_folders(folder)
     if not folder.is_dir():
         raise NotFound(
-            f"no folder {folder}", expected="a folder that runs were published to", reason=NO_STORE
+            f"folder {folder} does not exist",
+            expected="a folder that runs were published to",
+            reason=NO_STORE,
         )
     return FolderObjects(folder)
 
@@ -96,17 +107,19 @@ def open_store(place: str, options: S3Options, *, make: bool = False) -> ObjectS
 def _bucket(url: str, options: S3Options) -> S3Store:
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
     config: dict[str, Any] = {"checksum_algorithm": "SHA256"}
-    endpoint = options.endpoint or _endpoint_around()
+    endpoint = options.endpoint or _endpoint_from_environment()
     if options.auth == "anonymous":
         config["skip_signature"] = True
     profile = options.profile or os.environ.get("AWS_PROFILE")
     if options.auth == "profile" or (options.auth == "auto" and profile):
-        config["credential_provider"], told = _of_profile(profile)
-        endpoint = endpoint or told
+        config["credential_provider"], profile_endpoint = _read_profile(profile)
+        endpoint = endpoint or profile_endpoint
     if options.region:
         config["region"] = options.region
     if endpoint:
-        config["endpoint"] = endpoint if options.path_style else _hosted(endpoint, bucket)
+        config["endpoint"] = (
+            endpoint if options.path_style else _virtual_hosted_url(endpoint, bucket)
+        )
     config["virtual_hosted_style_request"] = not options.path_style
     client: ClientConfig = {
         "allow_http": bool(endpoint and endpoint.startswith("http://")),
@@ -118,29 +131,29 @@ def _bucket(url: str, options: S3Options) -> S3Store:
     return S3Store(bucket, prefix=prefix, client_options=client, retry_config=retry, **config)
 
 
-def _endpoint_around() -> str | None:
+def _endpoint_from_environment() -> str | None:
     names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
     return next((value for name in names if (value := os.environ.get(name))), None)
 
 
-def _hosted(endpoint: str, bucket: str) -> str:
-    """The address of a bucket that stands in the host name."""
+def _virtual_hosted_url(endpoint: str, bucket: str) -> str:
+    """URL of a bucket that is named in the host name."""
     parts = urlsplit(endpoint)
     return parts._replace(netloc=f"{bucket}.{parts.netloc}").geturl()
 
 
-def _of_profile(name: str | None) -> tuple[Any, str | None]:
-    """Credentials of a profile in the shared configuration files, and its endpoint."""
+def _read_profile(name: str | None) -> tuple[Any, str | None]:
+    """Read the credentials and the endpoint of a profile in the shared configuration files."""
     try:
         import botocore.session
         from botocore.exceptions import BotoCoreError
         from obstore.auth.boto3 import Boto3CredentialProvider
     except ImportError as error:
         raise Unavailable(
-            "profiles are read by boto3, which is not installed",
-            expected="boto3",
-            got="none",
-            hint="pip install 'filmgate[aws]', or give keys by AWS_ACCESS_KEY_ID",
+            "boto3, which reads profiles, is not installed",
+            expected="the packages of the extra 'aws'",
+            got="no boto3",
+            hint="pip install 'filmgate[aws]', or set keys in AWS_ACCESS_KEY_ID",
         ) from error
     try:
         session = botocore.session.Session(profile=name)
@@ -148,7 +161,7 @@ def _of_profile(name: str | None) -> tuple[Any, str | None]:
         return Boto3CredentialProvider(session), endpoint
     except (BotoCoreError, ValueError) as error:
         raise NotPermitted(
-            f"profile {name or 'default'!r} gives no credentials",
+            f"credentials of profile {name or 'default'!r} cannot be read",
             got=str(error),
-            hint="Mend ~/.aws/config, or name another by FILMGATE_S3_PROFILE",
+            hint="Correct ~/.aws/config, or name another profile in FILMGATE_S3_PROFILE",
         ) from error

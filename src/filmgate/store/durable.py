@@ -1,4 +1,4 @@
-"""Writing so that a crash leaves the old bytes or the new ones, and never half of either."""
+"""Durable writing: after a crash, a file has the old bytes or the new ones, never a mixture."""
 
 import hashlib
 import os
@@ -11,12 +11,13 @@ from filmgate.core.errors import Conflict, Invalid
 from filmgate.core.gates import FileFacts
 
 CHUNK_BYTES = 1 << 20
+"""Size of one read, in bytes."""
 
 
 class HashingWriter:
-    """Writes to a new file and takes the digest of the bytes as they were intended.
+    """Writes to a new file, and computes the digest of the bytes that were given.
 
-    A digest taken from a second read would certify a write that was lost.
+    A digest computed from a second read would certify a lost write.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -25,25 +26,28 @@ class HashingWriter:
         self._size = 0
 
     def write(self, data: bytes) -> None:
-        """Append all of `data`, however often the system writes only a part."""
+        """Append all of `data`, also if the system writes only a part per call."""
         view = memoryview(data)
         while view:
             view = view[os.write(self._descriptor, view) :]
         self._hash.update(data)
         self._size += len(data)
 
-    def hurry(self) -> None:
-        """Have the system begin to write to the disk what it was given; no promise of it."""
-        with suppress(AttributeError, OSError):  # not every system and file system has it
+    def start_writeback(self) -> None:
+        """Ask the system to start writing the bytes to disk; a hint without guarantee."""
+        with suppress(AttributeError, OSError):  # not supported by every system and file system
             os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     @property
     def facts(self) -> FileFacts:
-        """What the file holds if the disk kept its word."""
+        """Size and digest of the bytes that were given."""
         return FileFacts(size_bytes=self._size, sha256=self._hash.hexdigest())
 
     def finish(self, *, durable: bool) -> None:
-        """Check that the file holds as many bytes as were given, flushed where that is asked."""
+        """Check the size of the file; with `durable`, flush it first.
+
+        Raises OSError if it does not have as many bytes as were given.
+        """
         if durable:
             os.fsync(self._descriptor)
         size = os.fstat(self._descriptor).st_size
@@ -53,14 +57,15 @@ class HashingWriter:
 
 @contextmanager
 def new_file(path: Path, *, durable: bool = True) -> Iterator[HashingWriter]:
-    """Create `path`, checked when the block ends well and removed when it does not.
+    """Create `path`; check its size at the end of the block, or remove it if the block fails.
 
-    With `durable` its bytes are flushed too; its name is durable only once its folder is synced.
+    With `durable`, its bytes are flushed; its name is durable only after its folder is synced.
+    Raises Conflict if it exists.
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     except FileExistsError as error:
-        raise Conflict(f"{path.name} was made already", hint="A file is made once") from error
+        raise Conflict(f"{path.name} already exists", hint="Create each file only once") from error
     try:
         writer = HashingWriter(descriptor)
         yield writer
@@ -73,7 +78,7 @@ def new_file(path: Path, *, durable: bool = True) -> Iterator[HashingWriter]:
 
 
 def replace_file(path: Path, data: bytes, *, durable: bool) -> None:
-    """Give `path` new contents in one step."""
+    """Replace the contents of `path` atomically; raise Invalid if it is a folder."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -87,7 +92,7 @@ def replace_file(path: Path, data: bytes, *, durable: bool) -> None:
     except IsADirectoryError as error:
         temporary.unlink(missing_ok=True)
         raise Invalid(
-            f"{path} is in the way", expected="a file", got="a folder", hint="Move it away"
+            f"{path} is not a file", expected="a file", got="a folder", hint="Move the folder away"
         ) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -97,42 +102,42 @@ def replace_file(path: Path, data: bytes, *, durable: bool) -> None:
 
 
 @contextmanager
-def created_only(path: Path, data: bytes) -> Iterator[None]:
-    """Make `path` with these bytes, durably, once the block has ended well; Conflict where it
-    exists.
+def create_exclusive(path: Path, data: bytes) -> Iterator[None]:
+    """Create `path` with these bytes, durably, after the block ends without an exception.
 
-    The bytes are on their way to the disk while the block lasts: what it flushes takes them
-    along. `link()` is the one call that both names a finished file and refuses to replace another.
+    The bytes are written to disk during the block, so that a flush in the block includes them.
+    `link()` is the only call that both names a finished file and refuses to replace another.
+    Raises Conflict if the file exists.
     """
     if path.exists():
-        raise _is_there(path)
+        raise _already_exists(path)
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     draft.unlink(missing_ok=True)
     try:
         with new_file(draft) as writer:
             writer.write(data)
-            writer.hurry()
+            writer.start_writeback()
             yield
-        link_only(draft, path)
+        link_exclusive(draft, path)
     finally:
         draft.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 
-def link_only(source: Path, path: Path) -> None:
-    """Give a file another name, or raise Conflict where there is something of that name."""
+def link_exclusive(source: Path, path: Path) -> None:
+    """Give a file another name; raise Conflict if that name exists."""
     try:
         os.link(source, path)
     except FileExistsError as error:
-        raise _is_there(path) from error
+        raise _already_exists(path) from error
 
 
-def _is_there(path: Path) -> Conflict:
-    return Conflict(f"{path.name} exists already", expected="no file of that name", got="one")
+def _already_exists(path: Path) -> Conflict:
+    return Conflict(f"{path.name} already exists", expected="no file with that name", got="a file")
 
 
 def remove_drafts(folder: Path) -> None:
-    """Take away what a dead process left half-named in a folder."""
+    """Remove the temporary files that a dead process left in a folder."""
     with suppress(FileNotFoundError), os.scandir(folder) as found:
         for entry in found:
             if entry.name.startswith(".") and entry.name.endswith(".tmp"):
@@ -140,15 +145,16 @@ def remove_drafts(folder: Path) -> None:
 
 
 def create_only(path: Path, data: bytes) -> None:
-    """Make `path` with these bytes, durably, or raise Conflict where it exists."""
-    with created_only(path, data):
+    """Create `path` with these bytes, durably; raise Conflict if it exists."""
+    with create_exclusive(path, data):
         pass
 
 
 def sync_file(path: Path) -> None:
-    """Make the bytes of a finished file durable.
+    """Make the bytes of a finished file durable; raise OSError if they were not written.
 
-    A failure of writing back that nobody was told of yet is told to whoever opens it next.
+    The system reports an earlier write-back error, unless it was reported before, to the next
+    process that opens the file.
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -167,40 +173,40 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folders(folder: Path) -> None:
-    """Make a folder and all above it, each name durable."""
+    """Create a folder and its parents, each name durable."""
     if folder.is_dir():
         return
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    for each in reversed(missing):
-        sync_folder(each.parent)
+    for path in reversed(missing):
+        sync_folder(path.parent)
 
 
-def stat_mark(path: "str | Path | os.DirEntry[str]") -> tuple[int, ...]:
-    """What changes whenever a file's bytes do: device, inode, size, times of change.
+def stat_identity(path: "str | Path | os.DirEntry[str]") -> tuple[int, ...]:
+    """Device, inode, size, modification and change time of a file; differs if its bytes do.
 
-    The last of them cannot be set back by anybody. Raises OSError where there is no file.
+    The change time cannot be set by a program. Raises OSError if the file does not exist.
     """
     stat = os.stat(path)  # noqa: PTH116 - a hot path
     return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 def read_bytes(path: Path) -> bytes:
-    """All of a file: `Path.read_bytes` without the buffer, which costs more than a small file."""
+    """Read a file, without the buffer of `Path.read_bytes`, which costs more than a small file."""
     with path.open("rb", buffering=0) as file:
         return file.read()
 
 
 def read_facts(path: Path) -> FileFacts | None:
-    """Size and sha256 of a regular file, by reading all of it; None where there is none."""
+    """Read a regular file, and return its size and sha256; None if there is none."""
     try:
-        return facts_of(path.open("rb", buffering=0))
+        return read_stream_facts(path.open("rb", buffering=0))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
 
 
-def facts_of(file: BinaryIO) -> FileFacts:
-    """Size and sha256 of a file, by reading it to its end; closes it."""
+def read_stream_facts(file: BinaryIO) -> FileFacts:
+    """Read an open file to its end, close it, and return its size and sha256."""
     digest, size = hashlib.sha256(), 0
     with file:
         while chunk := file.read(CHUNK_BYTES):
@@ -210,7 +216,7 @@ def facts_of(file: BinaryIO) -> FileFacts:
 
 
 def append_line(path: str, line: bytes) -> None:
-    """Append one line in one write, so that lines of several writers never mix."""
+    """Append one line with a single write, so that lines of several writers never mix."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
         os.write(descriptor, line)
@@ -221,11 +227,13 @@ def append_line(path: str, line: bytes) -> None:
 Root = TypeVar("Root", bound=PurePath)
 
 
-def inside(root: Root, relative: str) -> Root:
-    """`root / relative`, or Invalid where that would leave the root."""
+def safe_join(root: Root, relative: str) -> Root:
+    """Return `root / relative`; raise Invalid if that is not inside the root."""
     parts = relative.split("/")
     if not relative.strip("./") or parts[0] == "" or ".." in parts or "\0" in relative:
         raise Invalid(
-            "a path leaves its folder", expected="a relative path without ..", got=repr(relative)
+            "the path is not inside its folder",
+            expected="a relative path without ..",
+            got=repr(relative),
         )
     return root / relative

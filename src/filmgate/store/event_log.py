@@ -1,4 +1,7 @@
-"""The event logs of a run: `logs/{stage}.ndjson`, written in one write a line, read at any time."""
+"""Reading the event logs of a run, `logs/{stage}.ndjson`, also while they are written.
+
+Each line is written with a single write.
+"""
 
 import heapq
 import json
@@ -12,15 +15,19 @@ from filmgate.core.errors import UsageError
 from filmgate.store.run_directory import LOGS, FolderRun
 
 POLL_S = 0.2
+"""Seconds between two reads of the logs of a run that is followed."""
 
 
 def read_events(run: FolderRun, stages: Iterable[str], *, follow: bool) -> Iterator[str]:
-    """Whole lines of the stages' logs, in order of time; `follow` goes on to the run's end."""
+    """Yield the complete lines of the stages' logs, in order of time.
+
+    With `follow`, wait for further lines until the run ends.
+    """
     readers = [_Tail(run.folder / LOGS / f"{stage}.ndjson") for stage in stages]
     while True:
         is_running = follow and run.is_held()
         lines = [line for reader in readers for line in reader.new_lines()]
-        yield from (_readable(line) for line in sorted(lines, key=_moment))
+        yield from (_to_printable(line) for line in sorted(lines, key=_event_time))
         if not is_running:
             return
         time.sleep(POLL_S)
@@ -28,66 +35,78 @@ def read_events(run: FolderRun, stages: Iterable[str], *, follow: bool) -> Itera
 
 @dataclass(frozen=True, kw_only=True)
 class LoggedLine:
-    """A line of a stage's log, and where it ends there."""
+    """A line of a stage's log, and its position in the log."""
 
     line: str
     stage: int
-    """Its place among the run's stages."""
+    """Index of the stage in the run's list of stages."""
     end: int
+    """Offset of the end of the line in the stage's log, in bytes."""
 
 
 class EventReader:
-    """Reads a run's logs in pieces, from a place on; a place is where one stands in each log."""
+    """Reads a run's logs in parts, from a position on.
+
+    A position is the list of the byte offsets in the log of each stage.
+    """
 
     def __init__(self, run: FolderRun, stages: Iterable[str], after: str | None = None) -> None:
-        """`after`: a place, as `place` gives it; UsageError where it is none of these logs."""
+        """Start at the position `after`, as `format_position` writes it, or at the beginning.
+
+        Raises UsageError if it is not a position in these logs.
+        """
         paths = [run.folder / LOGS / f"{stage}.ndjson" for stage in stages]
-        offsets = parse_place(after, len(paths)) if after is not None else [0] * len(paths)
+        offsets = parse_position(after, len(paths)) if after is not None else [0] * len(paths)
         self._tails = [_Tail(path, offset) for path, offset in zip(paths, offsets, strict=True)]
 
     @property
-    def place(self) -> list[int]:
-        """Up to where it has read, by stage, in bytes."""
+    def position(self) -> list[int]:
+        """Number of bytes read of the log of each stage."""
         return [tail.offset for tail in self._tails]
 
     def read(self, max_bytes: int) -> list[LoggedLine]:
-        """The next whole lines, so many bytes of each log at most, in order of time; none where
-        there are no more yet."""
-        pieces = [self._piece(stage, tail, max_bytes) for stage, tail in enumerate(self._tails)]
-        return list(heapq.merge(*pieces, key=lambda each: _moment(each.line)))
+        """Read the next complete lines, in order of time; an empty list if there are none yet.
+
+        Reads at most `max_bytes` of each log, or one line if that is longer.
+        """
+        parts = [self._read_log(stage, tail, max_bytes) for stage, tail in enumerate(self._tails)]
+        return list(heapq.merge(*parts, key=lambda logged: _event_time(logged.line)))
 
     @staticmethod
-    def _piece(stage: int, tail: "_Tail", max_bytes: int) -> list[LoggedLine]:
+    def _read_log(stage: int, tail: "_Tail", max_bytes: int) -> list[LoggedLine]:
         end = tail.offset
-        piece = []
+        lines = []
         for line in tail.new_lines(max_bytes):
             end += len(line.encode("utf-8", "surrogateescape")) + 1
-            piece.append(LoggedLine(line=line, stage=stage, end=end))
-        return piece
+            lines.append(LoggedLine(line=line, stage=stage, end=end))
+        return lines
 
 
-_PLACE = re.compile(r"\d{1,15}(\.\d{1,15})*\Z")
+_POSITION = re.compile(r"\d{1,15}(\.\d{1,15})*\Z")
 
 
-def parse_place(text: str, stages: int) -> list[int]:
-    """A place in so many logs, as `place_text` writes it; UsageError where it is none."""
-    parts = text.split(".") if _PLACE.match(text) else []
+def parse_position(text: str, stages: int) -> list[int]:
+    """Parse a position in the logs of `stages` stages, as `format_position` writes it.
+
+    Raises UsageError if it is invalid.
+    """
+    parts = text.split(".") if _POSITION.match(text) else []
     if len(parts) != stages:
         raise UsageError(
-            "this is no place in the logs of this run",
-            expected="the id of an event of its stream",
+            "the position in the logs of the run is invalid",
+            expected="the id of an event of the run's stream",
             got=repr(text[:80]),
         )
     return [int(part) for part in parts]
 
 
-def place_text(place: Iterable[int]) -> str:
-    """A place as it is told."""
-    return ".".join(map(str, place))
+def format_position(position: Iterable[int]) -> str:
+    """Write a position in the logs as text: the offsets, separated by dots."""
+    return ".".join(map(str, position))
 
 
 class _Tail:
-    """Reads what was appended to a file since the last time; a torn last line waits."""
+    """Reads the lines appended to a file since the last read; an incomplete last line is kept."""
 
     def __init__(self, path: Path, offset: int = 0) -> None:
         self._path = path
@@ -103,18 +122,18 @@ class _Tail:
                     max_bytes *= 2
         except FileNotFoundError:
             return []
-        whole = data[: data.rfind(b"\n") + 1]
-        self.offset += len(whole)
-        return whole.decode("utf-8", errors="surrogateescape").split("\n")[:-1]
+        complete = data[: data.rfind(b"\n") + 1]
+        self.offset += len(complete)
+        return complete.decode("utf-8", errors="surrogateescape").split("\n")[:-1]
 
 
-def _readable(line: str) -> str:
-    """The line, with a mark for each byte that is no text."""
+def _to_printable(line: str) -> str:
+    """Replace each byte of the line that is not text by the replacement character."""
     return line.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _moment(line: str) -> str:
-    """When it happened; a line that was torn by a crash comes first."""
+def _event_time(line: str) -> str:
+    """Time of the event in a line; empty, so that it sorts first, if a crash cut the line."""
     try:
         return str(json.loads(line)["at"])
     except (ValueError, KeyError, TypeError):

@@ -1,7 +1,10 @@
-"""The port `ObjectStore` on a folder: objects are files, durable before they have their names."""
+"""Implementation of the port `ObjectStore` on a folder.
+
+Objects are files whose bytes are durable before the files get their names.
+"""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -10,12 +13,12 @@ from uuid import uuid4
 from filmgate.core.errors import Invalid, NotFound, NotPermitted, Unavailable
 from filmgate.core.objects import NO_STORE, ObjectEntry
 from filmgate.core.publishing import is_plain_path
-from filmgate.store.durable import inside, make_folders, new_file, sync_file, sync_folder
-from filmgate.store.objects import PAGE, verified_parts
+from filmgate.store.durable import make_folders, new_file, safe_join, sync_file, sync_folder
+from filmgate.store.objects import PAGE_KEYS, read_verified_parts
 
 
 class FolderObjects:
-    """Objects in a folder. Links in it are not listed, and none leads out of it."""
+    """Objects in a folder. Links are not listed, and are refused if they point outside it."""
 
     def __init__(self, folder: Path) -> None:
         self.url = folder.as_uri()
@@ -23,14 +26,14 @@ class FolderObjects:
         self._root = os.path.realpath(folder)
 
     def create(self, key: str, data: bytes | Path, sha256: str | None = None) -> bool:
-        """Make an object, or leave the one that is there."""
-        target = self._place(key)
-        with self._told(key):
+        """Create an object; return False, without changing it, if it exists."""
+        target = self._path(key)
+        with self._translate_errors(key):
             make_folders(target.parent)
             draft = target.with_name(f".{uuid4().hex}.tmp")
             try:
                 with new_file(draft) as file:
-                    for part in [data] if isinstance(data, bytes) else verified_parts(data, sha256):
+                    for part in _parts(data, sha256):
                         file.write(part)
                 os.link(draft, target)
             except FileExistsError:
@@ -42,14 +45,14 @@ class FolderObjects:
         return True
 
     def replace(self, key: str, data: bytes | Path) -> None:
-        """Make an object, or give the one that is there other bytes."""
-        target = self._place(key)
+        """Create an object, or replace its bytes."""
+        target = self._path(key)
         draft = target.with_name(f".{uuid4().hex}.tmp")
-        with self._told(key):
+        with self._translate_errors(key):
             make_folders(target.parent)
             try:
                 with new_file(draft) as file:
-                    for part in [data] if isinstance(data, bytes) else verified_parts(data, None):
+                    for part in _parts(data, None):
                         file.write(part)
                 draft.replace(target)
             finally:
@@ -57,99 +60,105 @@ class FolderObjects:
             sync_folder(target.parent)
 
     def read(self, key: str, start: int, size: int) -> bytes:
-        """A piece of an object."""
-        with self.open(key) as file, self._told(key):
+        """Read at most `size` bytes of an object, from the offset `start`."""
+        with self.open(key) as file, self._translate_errors(key):
             file.seek(start)
             return file.read(size)
 
     def remove(self, key: str) -> None:
-        """Take the object away."""
-        place = self._place(key)
-        with suppress(NotFound), self._told(key):
-            place.unlink()
-            sync_folder(place.parent)
+        """Remove an object, if it exists."""
+        path = self._path(key)
+        with suppress(NotFound), self._translate_errors(key):
+            path.unlink()
+            sync_folder(path.parent)
 
     def path(self, key: str) -> Path | None:
-        """Where the object lies; None where there is none."""
-        place = self._place(key)
-        return place if place.is_file() else None
+        """Path of the object's file; None if the object does not exist."""
+        path = self._path(key)
+        return path if path.is_file() else None
 
     def entry(self, key: str) -> ObjectEntry | None:
-        """What is known of an object without reading it."""
-        self._check_there()
+        """Key, size and mark of an object, without reading it; None if it does not exist."""
+        self._check_folder()
         try:
-            with self._told(key):
-                return _entry(key, self._place(key).stat())
+            with self._translate_errors(key):
+                return _entry(key, self._path(key).stat())
         except NotFound:
             return None
 
     def open(self, key: str) -> BinaryIO:
-        """Read an object from its start to its end."""
-        self._check_there()
-        with self._told(key):
-            return self._place(key).open("rb")
+        """Open an object for reading."""
+        self._check_folder()
+        with self._translate_errors(key):
+            return self._path(key).open("rb")
 
     def pages(self, prefix: str, after: str | None = None) -> Iterator[list[ObjectEntry]]:
-        """All objects below a folder in order of their keys, which a disk does not keep."""
-        self._check_there()
-        with self._told(prefix):
+        """Yield all objects below the folder `prefix` in pages, sorted by key."""
+        self._check_folder()
+        with self._translate_errors(prefix):
             found = sorted(_files(self._folder / prefix, f"{prefix}/" if prefix else ""))
         wanted = [entry for entry in found if after is None or entry.key > after]
-        for start in range(0, len(wanted), PAGE):
-            yield wanted[start : start + PAGE]
+        for start in range(0, len(wanted), PAGE_KEYS):
+            yield wanted[start : start + PAGE_KEYS]
 
-    def _check_there(self) -> None:
-        """A folder that is not mounted is no empty one."""
+    def _check_folder(self) -> None:
+        """Raise NotFound if the folder does not exist: it may be unmounted, which is not empty."""
         if not self._folder.is_dir():
             raise NotFound(
-                f"no folder {self._folder}",
-                expected="the folder that was there",
-                got="none",
-                hint="Is its disk mounted?",
+                f"folder {self._folder} does not exist",
+                expected="the folder of the store",
+                got="no folder",
+                hint="Check that its disk is mounted",
                 reason=NO_STORE,
             )
 
-    def _place(self, key: str) -> Path:
-        """Where an object lies; Invalid where a link leads out of the folder."""
-        target = inside(self._folder, key)
+    def _path(self, key: str) -> Path:
+        """Path of an object's file; raise Invalid if a link points outside the folder."""
+        target = safe_join(self._folder, key)
         if not os.path.realpath(target).startswith(f"{self._root}{os.sep}"):
             raise Invalid(
-                "a link leads out of the store", expected="an object in it", got=repr(key)
+                "a link points outside the store", expected="an object in it", got=repr(key)
             )
         return target
 
     @contextmanager
-    def _told(self, key: str) -> Iterator[None]:
-        """What the system says of a file, in the product's words."""
+    def _translate_errors(self, key: str) -> Iterator[None]:
+        """Translate OSError into the errors of the port."""
         try:
             yield
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise NotFound(f"no {key} in {self.url}", expected="an object", got="none") from error
+            raise NotFound(
+                f"object {key} does not exist in {self.url}", expected="an object", got="none"
+            ) from error
         except PermissionError as error:
             raise NotPermitted(
-                f"{self.url} may not be used", got=str(error), hint="Check who owns it"
+                f"access to {self.url} is denied", got=str(error), hint="Check its owner and mode"
             ) from error
         except OSError as error:
             raise Unavailable(
-                f"{self.url} cannot be used",
+                f"{self.url} is not available",
                 got=error.strerror or str(error),
-                hint="Look at its disk, then do it again; nothing was half-written",
+                hint="Check its disk, then try again; no object was written in part",
             ) from error
 
 
+def _parts(data: bytes | Path, sha256: str | None) -> Iterable[bytes]:
+    return [data] if isinstance(data, bytes) else read_verified_parts(data, sha256)
+
+
 def _files(folder: Path, prefix: str) -> Iterator[ObjectEntry]:
-    """The regular files below a folder, but for links and names that no store takes."""
+    """Yield the regular files below a folder, without links and names that no store accepts."""
     try:
         found = os.scandir(folder)
     except FileNotFoundError:
         return
     with found:
-        for each in found:
-            key = f"{prefix}{each.name}"
-            if each.is_dir(follow_symlinks=False):
-                yield from _files(folder / each.name, f"{key}/")
-            elif each.is_file(follow_symlinks=False) and is_plain_path(each.name):
-                yield _entry(key, each.stat(follow_symlinks=False))
+        for entry in found:
+            key = f"{prefix}{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(folder / entry.name, f"{key}/")
+            elif entry.is_file(follow_symlinks=False) and is_plain_path(entry.name):
+                yield _entry(key, entry.stat(follow_symlinks=False))
 
 
 def _entry(key: str, stat: os.stat_result) -> ObjectEntry:

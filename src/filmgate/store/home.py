@@ -1,4 +1,4 @@
-"""The home: where runs live on disk, how they are found, and how a new one gets its place."""
+"""The home: the folders of all runs, how a run is found, and how a new one is created."""
 
 import fcntl
 from collections.abc import Callable, Iterator
@@ -22,13 +22,13 @@ from filmgate.store.run_directory import HEAD, MANIFEST, FolderRun, reserve
 
 
 class Home:
-    """`$FILMGATE_HOME`."""
+    """The folder `$FILMGATE_HOME`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def runs_folder(self, layout: Layout, asset_id: str, env: str) -> Path:
-        """Where an asset's runs live, or an environment's jobs."""
+        """Folder of the runs of an asset, or of the jobs of an environment."""
         match layout:
             case Layout.RUN:
                 return self.root / "manifests" / asset_id / "runs"
@@ -36,39 +36,43 @@ class Home:
                 return self.root / "artifacts" / "ingest" / env
 
     def runs(self, asset_id: AssetId | None = None) -> list[FolderRun]:
-        """All runs (of one asset) whose head can be read, oldest first."""
-        readable = [run for run in self._found(asset_id) if _is_readable(run)]
+        """All runs, or those of one asset, whose head can be read; the oldest is first."""
+        readable = [run for run in self._list_runs(asset_id) if _is_readable(run)]
         return sorted(readable, key=lambda run: (run.head.created_at, run.head.run_id))
 
-    def run(self, asset_id: AssetId, run_id: RunId) -> FolderRun | None:
-        """An asset's run where its id says that it lies; None where it does not, as jobs do not."""
+    def find_by_id(self, asset_id: AssetId, run_id: RunId) -> FolderRun | None:
+        """The run of an asset in the folder named by its id; None if there is none.
+
+        Jobs are not found, because they are stored elsewhere.
+        """
         folder = self.runs_folder(Layout.RUN, asset_id, "") / run_id
-        is_there = (folder / HEAD).is_file() and _is_readable(FolderRun(folder))
-        return FolderRun(folder) if is_there else None
+        exists = (folder / HEAD).is_file() and _is_readable(FolderRun(folder))
+        return FolderRun(folder) if exists else None
 
-    def unreadable(self) -> list[Path]:
+    def unreadable_folders(self) -> list[Path]:
         """Folders of runs whose head cannot be read."""
-        return sorted(run.folder for run in self._found(None) if not _is_readable(run))
+        return sorted(run.folder for run in self._list_runs(None) if not _is_readable(run))
 
-    def _found(self, asset_id: AssetId | None) -> list[FolderRun]:
-        runs = self._below("manifests", f"{asset_id or '*'}/runs/*/{HEAD}")
-        jobs = self._jobs()
+    def _list_runs(self, asset_id: AssetId | None) -> list[FolderRun]:
+        runs = self._glob_runs("manifests", f"{asset_id or '*'}/runs/*/{HEAD}")
+        jobs = self._list_jobs()
         if asset_id is not None:
             jobs = [job for job in jobs if _is_readable(job) and job.head.asset.id == asset_id]
         return runs + jobs
 
-    def _jobs(self) -> list[FolderRun]:
-        return self._below("artifacts/ingest", f"*/*/{HEAD}")
+    def _list_jobs(self) -> list[FolderRun]:
+        return self._glob_runs("artifacts/ingest", f"*/*/{HEAD}")
 
-    def _below(self, folder: str, pattern: str) -> list[FolderRun]:
+    def _glob_runs(self, folder: str, pattern: str) -> list[FolderRun]:
         paths = (self.root / folder).glob(pattern)
         return [FolderRun(path.parent) for path in paths if not path.parent.name.startswith(".")]
 
     def find(self, reference: str) -> FolderRun:
-        """The run that a person means.
+        """Find the run that a person refers to.
 
         `reference`: a run's folder or its manifest, `asset/run`, a run id that only one asset
-        has, or an asset id, which means the asset's newest run. Raises NotFound.
+        has, or an asset id, which means the asset's newest run. Raises NotFound if there is no
+        such run, Invalid if there are several.
         """
         path = Path(reference)
         folder = (path.parent if path.name == MANIFEST else path).absolute()
@@ -76,83 +80,89 @@ class Home:
             return FolderRun(folder)
         if folder.is_dir() and "/" in reference:
             raise NotFound(
-                f"no run in {folder}", expected=f"a folder with a file {HEAD}", got="none"
+                f"{folder} does not contain a run",
+                expected=f"a folder with a file {HEAD}",
+                got=f"no {HEAD}",
             )
         asset, slash, run = reference.partition("/")
         if slash:
-            named = self._found(parse_asset_id(asset))
-            named = [found for found in named if found.folder.name == parse_run_id(run)]
+            matches = self._list_runs(parse_asset_id(asset))
+            matches = [match for match in matches if match.folder.name == parse_run_id(run)]
         else:
-            wanted = parse_run_id(reference)
-            named = [found for found in self._found(None) if found.folder.name == wanted]
-            named = named or self.runs(AssetId(reference))[-1:]
-        if not named:
+            run_id = parse_run_id(reference)
+            matches = [match for match in self._list_runs(None) if match.folder.name == run_id]
+            matches = matches or self.runs(AssetId(reference))[-1:]
+        if not matches:
             raise NotFound(
-                f"no run {reference!r} in {self.root}",
+                f"run {reference!r} does not exist in {self.root}",
                 expected="an asset id, a run id, asset/run, or a run's folder",
-                hint="`filmgate status` lists the runs there are",
+                hint="List the runs with `filmgate status`",
             )
-        if len(named) > 1:
-            assets = ", ".join(sorted(found.head.asset.id for found in named))
+        if len(matches) > 1:
+            assets = ", ".join(sorted(match.head.asset.id for match in matches))
             raise Invalid(
-                f"several assets have a run {reference!r}",
+                f"run id {reference!r} is ambiguous",
                 expected="asset/run",
                 got=f"runs of {assets}",
             )
-        return named[0]
+        return matches[0]
 
-    def job(self, run_id: RunId, env: str | None, default: str) -> FolderRun:
-        """Where the job of that id is, in one environment or in any; in the default one, where it
-        is not there yet."""
-        jobs = [each for each in self._jobs() if each.folder.name == run_id]
-        named = [each for each in jobs if env in {None, each.folder.parent.name}]
-        return next(iter(named), FolderRun(self.runs_folder(Layout.JOB, "", default) / run_id))
+    def locate_job(self, run_id: RunId, env: str | None, default: str) -> FolderRun:
+        """The job with that id, in the environment `env`, or in any if that is None.
+
+        If there is none, the run that it would have in the environment `default`.
+        """
+        jobs = [job for job in self._list_jobs() if job.folder.name == run_id]
+        matches = [job for job in jobs if env in {None, job.folder.parent.name}]
+        return next(iter(matches), FolderRun(self.runs_folder(Layout.JOB, "", default) / run_id))
 
     def reserve(
         self,
-        head: Callable[[RunId], RunHead],
+        make_head: Callable[[RunId], RunHead],
         *,
         run_id: RunId | None,
         now: datetime,
     ) -> FolderRun:
-        """Make a run's directory; without a run id, under the next attempt id: of the asset; of
-        jobs, of all environments, in which no two have the same id.
+        """Create a run's directory, with the head that `make_head` makes for its run id.
 
-        Attempts are counted under a lock, so that two callers never get the same number.
+        Without a run id, it gets the next attempt id of the asset. The ids of jobs are unique
+        over all environments. Attempts are counted under a lock, so that two callers never get
+        the same number. Raises Invalid if the directory exists, Conflict if a job in another
+        environment has the id.
         """
-        wanted = head(RunId("any"))
-        folder = self.runs_folder(wanted.layout, wanted.asset.id, wanted.env)
-        if run_id is not None and wanted.layout is Layout.RUN:
-            return reserve(folder / run_id, head(run_id))
+        template = make_head(RunId("any"))
+        folder = self.runs_folder(template.layout, template.asset.id, template.env)
+        if run_id is not None and template.layout is Layout.RUN:
+            return reserve(folder / run_id, make_head(run_id))
         make_folders(folder)
-        beside = folder.parent if wanted.layout is Layout.JOB else folder
-        with _locked(beside / ".reserve.lock"):
-            named = _names(folder, wanted.layout)
+        lock_folder = folder.parent if template.layout is Layout.JOB else folder
+        with _locked(lock_folder / ".reserve.lock"):
+            names = _run_names(folder, template.layout)
             if run_id is not None:
                 _check_free(run_id, folder)
-                return reserve(folder / run_id, head(run_id))
-            highest = max((attempt_number(name) or 0 for name in named), default=0)
-            chosen = attempt_run_id(max(highest, len(named)) + 1, now)
-            return reserve(folder / chosen, head(chosen))
+                return reserve(folder / run_id, make_head(run_id))
+            highest = max((attempt_number(name) or 0 for name in names), default=0)
+            next_id = attempt_run_id(max(highest, len(names)) + 1, now)
+            return reserve(folder / next_id, make_head(next_id))
 
 
-def _names(folder: Path, layout: Layout) -> list[str]:
-    """Of the runs of an asset; of jobs, those of all environments."""
-    folders = folder.parent.iterdir() if layout is Layout.JOB else [folder]
-    found = [path for each in folders if each.is_dir() for path in each.iterdir()]
-    return [path.name for path in found if not path.name.startswith(".")]
+def _run_names(folder: Path, layout: Layout) -> list[str]:
+    """Folder names of the runs of an asset; of jobs, those in all environments."""
+    parents = folder.parent.iterdir() if layout is Layout.JOB else [folder]
+    paths = [path for parent in parents if parent.is_dir() for path in parent.iterdir()]
+    return [path.name for path in paths if not path.name.startswith(".")]
 
 
 def _check_free(run_id: RunId, folder: Path) -> None:
-    """Raise Conflict where a job of another environment than this folder's has the id."""
+    """Raise Conflict if a job in another environment than this folder's has the id."""
     others = folder.parent.glob(f"*/{run_id}/{HEAD}")
     taken = [path.parent.parent.name for path in others if path.parent.parent != folder]
     if taken:
         raise Conflict(
-            f"there is a job {run_id} in {taken[0]}",
+            f"job {run_id} already exists in {taken[0]}",
             expected="an id that no other job has",
             got=run_id,
-            hint="Give it another --run-id",
+            hint="Choose another --run-id",
         )
 
 

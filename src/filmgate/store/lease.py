@@ -1,4 +1,4 @@
-"""The lease on a run: a lock that dies with its holder, and an epoch that only rises."""
+"""The lease of a run: a lock that ends with its holder, and an epoch that only rises."""
 
 import fcntl
 import json
@@ -13,20 +13,22 @@ from typing import IO, Any
 from uuid import uuid4
 
 from filmgate.core.errors import Held
-from filmgate.store.durable import read_bytes, replace_file, stat_mark
+from filmgate.store.durable import read_bytes, replace_file, stat_identity
 
 LOCK_NAME = "lease.lock"
 INFO_NAME = "lease.json"
-GLANCE_S = 0.1
-"""Whoever only asks whether a run is held holds its lock for a blink; that is no runner."""
+PROBE_WAIT_S = 0.1
+"""Seconds to wait for the lock, because `is_held` takes it for a moment."""
 
 POLL_S = 0.005
+"""Seconds between two tries to take the lock."""
 
 
 class FolderLease:
-    """The right to work on the run in one folder.
+    """The right to write to the run in one folder.
 
-    `lock` is the descriptor of the lock. A child that inherits it keeps the run held until it ends.
+    `lock` is the file descriptor of the lock. A child process that inherits it keeps the run held
+    until it ends.
     """
 
     def __init__(self, folder: Path, epoch: int, lock: int, token: str) -> None:
@@ -35,36 +37,36 @@ class FolderLease:
         self.lock = lock
         self._token = token
         self._info = folder / INFO_NAME
-        self._mark = self._mark_now()
+        self._identity = self._read_identity()
 
     def check(self) -> None:
-        """Raise Held where the epoch has passed to another holder."""
+        """Raise Held if another holder has taken the lease since."""
         with suppress(OSError):
-            if self._mark_now() == self._mark:
+            if self._read_identity() == self._identity:
                 return
         info = read_info(self._info)
         if info.get("token") != self._token:
             raise Held(
-                "the lease on this run passed to another runner",
+                "the lease of the run was taken by another runner",
                 expected=f"epoch {self.epoch}",
                 got=f"epoch {info.get('epoch')}",
-                hint="Nothing was written; see filmgate status",
+                hint="Nothing was written; check `filmgate status`",
             )
 
-    def _mark_now(self) -> tuple[int, ...]:
-        """The mark of `lease.json`, but for its inode's time of change: attempts link to it."""
-        return stat_mark(self._info)[:-1]
+    def _read_identity(self) -> tuple[int, ...]:
+        """Identity of `lease.json` without its change time: links of attempts change that."""
+        return stat_identity(self._info)[:-1]
 
 
 @contextmanager
-def hold(folder: Path, now: datetime, above: int = 0) -> Iterator[FolderLease]:
-    """Hold the lease for a block; raise Held at once where another runner has it.
+def acquire_lease(folder: Path, now: datetime, above: int = 0) -> Iterator[FolderLease]:
+    """Hold the lease during a block; raise Held at once if another runner has it.
 
-    `above`: an epoch that is known to have been given, should `lease.json` be lost: it is not
-    flushed, since a power loss ends every holder.
+    `above`: an epoch that is known to have been used, in case `lease.json` is lost: it is not
+    flushed, because a power loss ends every holder.
     """
     with _locked(folder) as lock:
-        epoch = max(epoch_of(read_info(folder / INFO_NAME)), above) + 1
+        epoch = max(epoch_in(read_info(folder / INFO_NAME)), above) + 1
         token = uuid4().hex
         info = {
             "epoch": epoch,
@@ -79,36 +81,36 @@ def hold(folder: Path, now: datetime, above: int = 0) -> Iterator[FolderLease]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[IO[bytes]]:
-    """The lock file, locked, and still the one that goes by its name."""
-    deadline = time.monotonic() + GLANCE_S
+    """Lock the lock file, and make sure that it was not removed or replaced meanwhile."""
+    deadline = time.monotonic() + PROBE_WAIT_S
     while True:
         with (folder / LOCK_NAME).open("a+b") as lock:
-            while not _taken(lock, fcntl.LOCK_EX):
+            while not _try_lock(lock, fcntl.LOCK_EX):
                 if time.monotonic() > deadline:
-                    raise _held(folder)
+                    raise _held_error(folder)
                 time.sleep(POLL_S)
-            if _is_named(lock, folder / LOCK_NAME):
+            if _is_file_at(lock, folder / LOCK_NAME):
                 yield lock
                 return
 
 
-def _is_named(lock: IO[bytes], path: Path) -> bool:
+def _is_file_at(lock: IO[bytes], path: Path) -> bool:
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(lock.fileno()), path.stat())
     return False
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a runner holds the lease at this moment; where nobody ever held it, nobody does."""
+    """Whether a runner holds the lease now; False if it was never held."""
     path = folder / LOCK_NAME
     if not path.exists():
         return False
     with path.open("rb") as lock:
-        return not _taken(lock, fcntl.LOCK_SH)
+        return not _try_lock(lock, fcntl.LOCK_SH)
 
 
-def _taken(lock: IO[bytes], kind: int) -> bool:
-    """Take the lock, exclusive or shared, if that needs no waiting."""
+def _try_lock(lock: IO[bytes], kind: int) -> bool:
+    """Take the lock, exclusive or shared, without waiting; return whether it was taken."""
     try:
         fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -116,26 +118,25 @@ def _taken(lock: IO[bytes], kind: int) -> bool:
     return True
 
 
-def _held(folder: Path) -> Held:
+def _held_error(folder: Path) -> Held:
     info = read_info(folder / INFO_NAME)
     return Held(
-        "another runner works on this run",
-        expected="no holder of its lease",
+        "the run is held by another runner",
+        expected="a free lease",
         got=f"process {info.get('pid')} on {info.get('host')}, since {info.get('since')}",
-        hint="Wait for it, or stop it; a lease dies with its process",
+        hint="Wait for it, or stop it; a lease ends with its process",
         holder=info,
     )
 
 
-def epoch_of(info: Mapping[str, Any]) -> int:
-    """The epoch that `lease.json` names; 0 where it names none."""
+def epoch_in(info: Mapping[str, Any]) -> int:
+    """The epoch in the contents of `lease.json`; 0 if there is none."""
     epoch = info.get("epoch")
     return epoch if isinstance(epoch, int) else 0
 
 
 def read_info(path: Path) -> dict[str, Any]:
-    """Who holds the lease, or held it when the note was linked; nothing where that cannot be
-    read."""
+    """Read `lease.json`, or the link that an attempt has to it; empty if it cannot be read."""
     if not path.is_file():
         return {}
     try:

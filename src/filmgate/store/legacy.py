@@ -1,13 +1,13 @@
-"""Runs of older layouts, read and never written.
+"""Runs of older layouts, which are read and never written.
 
-    manifests/{asset}/runs/{phase}.json                 a marker a phase, of the asset's only run
-    manifests/{asset}/runs/{run_id}/{phase}.json        … of one run
-    manifests/{asset}/episode_status.json               the states of all stages in one file,
-    manifests/{asset}/runs/{run_id}/episode_status.json   of the asset or of one run
+    manifests/{asset}/runs/{phase}.json                 one marker per phase, of the only run
+    manifests/{asset}/runs/{run_id}/{phase}.json        one marker per phase, of one run
+    manifests/{asset}/episode_status.json               the states of all stages, of the only run
+    manifests/{asset}/runs/{run_id}/episode_status.json   the states of all stages, of one run
 
 A marker is an object with a `status`, and may have `started_at`, `finished_at` (or `ended_at`),
-`error` and counts. In `episode_status.json` such objects, or bare words, stand by stage name
-under `stages`. Nothing in them was ever verified.
+`error` and counts. `episode_status.json` has such objects, or only the status as text, by stage
+name under `stages`. None of this was ever verified.
 """
 
 import json
@@ -15,27 +15,29 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from filmgate.core.legacy import LegacyRun, LegacyStage, state_of_word
-from filmgate.core.moments import moment
+from filmgate.core.legacy import LegacyRun, LegacyStage, parse_status_word
+from filmgate.core.moments import parse_moment
 from filmgate.store.lease import INFO_NAME
 from filmgate.store.run_directory import COMMITS, HEAD, MANIFEST, STATUS, VERDICTS
 
 STATUS_FILE = "episode_status.json"
-OURS = frozenset({HEAD, MANIFEST, STATUS, VERDICTS, INFO_NAME})
+RUN_FILES = frozenset({HEAD, MANIFEST, STATUS, VERDICTS, INFO_NAME})
+"""JSON files of a run of the current layout; they are not markers."""
+
 MAX_BYTES = 1 << 20
-"""A marker is small; a larger file is something else."""
+"""Maximum size of a marker, in bytes; a larger file is something else."""
 
 
 def legacy_runs(root: Path, names: Mapping[str, str]) -> Iterator[LegacyRun]:
-    """Every run under `root` that only an older layout tells of, by asset and run.
+    """Yield every run under `root` that exists only in an older layout, by asset and run.
 
-    `names`: today's stage name by the name that markers may give it; others stay as they are.
+    `names`: current stage name by the name in markers; other names are not changed.
     """
     for asset in sorted(_folders(root / "manifests")):
         runs = asset / "runs"
-        flat = _stages([asset / STATUS_FILE, *_markers(runs)], names)
-        if flat:
-            yield LegacyRun(asset_id=asset.name, run_id=None, folder=str(asset), stages=flat)
+        only_run = _stages([asset / STATUS_FILE, *_markers(runs)], names)
+        if only_run:
+            yield LegacyRun(asset_id=asset.name, run_id=None, folder=str(asset), stages=only_run)
         for folder in sorted(_folders(runs)):
             if (folder / HEAD).exists() or (folder / COMMITS).exists():
                 continue
@@ -47,15 +49,15 @@ def legacy_runs(root: Path, names: Mapping[str, str]) -> Iterator[LegacyRun]:
 
 
 def _stages(paths: Iterable[Path], names: Mapping[str, str]) -> dict[str, LegacyStage]:
-    """What the files say of each stage; a marker of its own outweighs the common file."""
+    """State of each stage in the files; a later file overrides an earlier one."""
     found: dict[str, LegacyStage] = {}
     for path in paths:
-        said = _read(path)
+        contents = _read(path)
         if path.name == STATUS_FILE:
-            stages = said.get("stages")
+            stages = contents.get("stages")
             entries = stages if isinstance(stages, dict) else {}
         else:
-            entries = {path.stem: said} if "status" in said else {}
+            entries = {path.stem: contents} if "status" in contents else {}
         for name, entry in entries.items():
             stage = _stage(entry, path)
             if stage is not None:
@@ -65,13 +67,13 @@ def _stages(paths: Iterable[Path], names: Mapping[str, str]) -> dict[str, Legacy
 
 def _stage(entry: Any, path: Path) -> LegacyStage | None:
     facts = entry if isinstance(entry, dict) else {"status": entry}
-    state = state_of_word(facts.get("status"))
+    state = parse_status_word(facts.get("status"))
     if state is None:
         return None
     return LegacyStage(
         status=state,
-        started=moment(facts.get("started_at") or facts.get("started")),
-        ended=moment(
+        started=parse_moment(facts.get("started_at") or facts.get("started")),
+        ended=parse_moment(
             facts.get("finished_at") or facts.get("ended_at") or facts.get("completed_at")
         ),
         error=str(facts["error"]) if facts.get("error") else None,
@@ -80,7 +82,7 @@ def _stage(entry: Any, path: Path) -> LegacyStage | None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A small JSON object; nothing where the file is none."""
+    """Read a JSON object; empty if the file is too large or is not one."""
     try:
         if path.stat().st_size > MAX_BYTES:
             return {}
@@ -93,7 +95,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _markers(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(p for p in folder.glob("*.json") if p.name not in OURS | {STATUS_FILE})
+    return sorted(p for p in folder.glob("*.json") if p.name not in RUN_FILES | {STATUS_FILE})
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The model folder: weights that somebody added, each by name, with digest and licence."""
+"""The model folder: installed model weights, by model name, with digest and licence."""
 
 import fcntl
 import shutil
@@ -13,17 +13,17 @@ from filmgate.core.models import InstalledModel, ModelKind
 from filmgate.core.resources import Resource
 from filmgate.store.durable import make_folders, replace_file, sync_file, sync_folder
 
-FACTS = "model.json"
+MODEL_FILE = "model.json"
 LOCK = ".lock"
-BROKEN = "0" * 64
-"""The digest of a model whose facts cannot be read: nothing has it."""
+UNREADABLE_DIGEST = "0" * 64
+"""Digest of a model whose `model.json` cannot be read; no file has it."""
 
 
 class ModelFolder:
-    """`{root}/{name}/model.json`, and the weights beside it, called by their digest."""
+    """The files `{root}/{name}/model.json`; the weights beside each are named by their digest."""
 
     def __init__(self, root: Path, digest: Callable[[Path], str]) -> None:
-        """`digest`: of a file's bytes, or of a folder's listing."""
+        """`digest` computes the sha256 of a file's bytes, or of a folder's listing."""
         self.root = root
         self._digest = digest
 
@@ -35,22 +35,22 @@ class ModelFolder:
         licence: str,
         version: str,
         replace: bool,
-        tried: Callable[[Resource], None],
+        check: Callable[[Resource], None],
     ) -> InstalledModel:
-        """Copy weights in, all of them or none, once `tried` has not refused them. The same
-        weights again change nothing.
+        """Copy weights into the folder, all of them or none, after `check` accepted them.
 
-        Raises NotFound where the source is not there, Invalid where it has another form or
-        holds links, Conflict where other weights have the name and `replace` is not set.
+        Adding the same weights again changes nothing. Raises NotFound if the source does not
+        exist, Invalid if it has the wrong form or contains broken links, Conflict if other
+        weights have the name and `replace` is not set. Exceptions of `check` are not caught.
         """
         _check_source(kind, source)
         make_folders(self.root / kind.name)
-        with self._alone():
-            place = self.root / kind.name
-            _clear(place)
-            make_folders(place)
+        with self._locked():
+            folder = self.root / kind.name
+            _remove_drafts(folder)
+            make_folders(folder)
             suffix = source.suffix if kind.form == "file" else ""
-            draft = place / f".draft{suffix}"
+            draft = folder / f".draft{suffix}"
             try:
                 size = _copy(source, draft)
                 model = InstalledModel(
@@ -61,66 +61,74 @@ class ModelFolder:
                     licence=licence,
                     version=version,
                 )
-                known = None if replace else self._known(model)
-                if known is not None:
-                    return known
-                tried(Resource(name=kind.name, sha256=model.sha256, path=draft))
-                self._put(draft, place, model)
+                existing = None if replace else self._find_same(model)
+                if existing is not None:
+                    return existing
+                check(Resource(name=kind.name, sha256=model.sha256, path=draft))
+                self._install(draft, folder, model)
             finally:
-                _clear(place)
+                _remove_drafts(folder)
         return model
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Nobody else adds or removes meanwhile, here or in another process."""
+    def _locked(self) -> Iterator[None]:
+        """Keep other threads and processes from adding or removing models during the block."""
         with (self.root / LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def remove(self, kind: ModelKind) -> bool:
-        """Take a model away; False where there is none."""
-        place = self.root / kind.name
-        if not place.exists():
+        """Remove a model; return False if there is none."""
+        folder = self.root / kind.name
+        if not folder.exists():
             return False
-        with self._alone():
-            (place / FACTS).unlink(missing_ok=True)  # from here on nobody sees it
-            shutil.rmtree(place)
+        with self._locked():
+            (folder / MODEL_FILE).unlink(missing_ok=True)  # without it, the model is not found
+            shutil.rmtree(folder)
         return True
 
     def model(self, name: str) -> InstalledModel | None:
-        """What is known of a model; None where it is not there. Invalid where it is unreadable."""
+        """Facts of an installed model; None if it is not installed.
+
+        Raises Invalid if its `model.json` cannot be read.
+        """
         try:
-            text = (self.root / name / FACTS).read_text()
+            text = (self.root / name / MODEL_FILE).read_text()
         except (FileNotFoundError, NotADirectoryError):
             return None
         try:
             model = InstalledModel.model_validate_json(text)
         except ValidationError as error:
             raise Invalid(
-                f"{self.root / name / FACTS} cannot be read",
-                expected="what `filmgate models add` writes",
+                f"{self.root / name / MODEL_FILE} cannot be read",
+                expected="a file that `filmgate models add` wrote",
                 got=first_fault(error),
                 hint=f"filmgate models add {name} FILE --replace",
             ) from error
         if model.name != name or model.weights != Path(model.weights).name:
-            raise Invalid(f"{self.root / name / FACTS} speaks of something else", got=model.weights)
+            raise Invalid(
+                f"{self.root / name / MODEL_FILE} does not describe model {name}",
+                got=model.weights,
+            )
         return model
 
     def resources(self, names: Iterable[str]) -> dict[str, Resource]:
-        """Those of the named models that are there; one that is broken is there too, and fails
-        whoever loads it, and nobody else."""
+        """The named models that are installed, as resources by name.
+
+        A model with an unreadable `model.json` is included: only a stage that loads it fails.
+        """
         found: dict[str, Resource] = {}
         for name in sorted(names):
             try:
                 model = self.model(name)
             except Invalid:
-                found[name] = Resource(name=name, sha256=BROKEN, path=self.root / name)
+                found[name] = Resource(name=name, sha256=UNREADABLE_DIGEST, path=self.root / name)
             else:
                 found |= {name: self.resource(model)} if model else {}
         return found
 
     def resource(self, model: InstalledModel) -> Resource:
-        """A model as stages see it."""
+        """The resource that stages read for a model."""
         return Resource(
             name=model.name,
             sha256=model.sha256,
@@ -128,72 +136,72 @@ class ModelFolder:
             facts={"version": model.version, "licence": model.licence},
         )
 
-    def _known(self, model: InstalledModel) -> InstalledModel | None:
-        """What is there already and is the same, whole; Conflict where it is something else."""
-        known = self.model(model.name)
-        if known is not None and known.sha256 != model.sha256:
+    def _find_same(self, model: InstalledModel) -> InstalledModel | None:
+        """The installed model with the same, intact weights; Conflict if they are others."""
+        existing = self.model(model.name)
+        if existing is not None and existing.sha256 != model.sha256:
             raise Conflict(
-                f"there is a model {model.name} already",
-                expected="a name that is free, or --replace",
-                got=f"sha256 {known.sha256}",
-                hint="Runs made with it keep its digest; --replace puts another in its place",
+                f"model {model.name} already exists",
+                expected="a free name, or --replace",
+                got=f"sha256 {existing.sha256}",
+                hint="Use --replace to replace it; runs made with it keep its digest",
             )
-        weights = self.root / model.name / known.weights if known else None
-        is_whole = weights and weights.exists() and self._digest(weights) == model.sha256
-        return known if is_whole else None
+        weights = self.root / model.name / existing.weights if existing else None
+        is_intact = weights and weights.exists() and self._digest(weights) == model.sha256
+        return existing if is_intact else None
 
-    def _put(self, draft: Path, place: Path, model: InstalledModel) -> None:
-        """Weights first, under a name of their own; then, in one step, the facts that name them."""
-        weights = place / model.weights
+    def _install(self, draft: Path, folder: Path, model: InstalledModel) -> None:
+        """Install the weights under their digest first; then, atomically, the facts naming them."""
+        weights = folder / model.weights
         if draft.is_dir():
-            _remove(weights)  # the same ones, or what is left of them
+            _remove(weights)  # the same weights, or remains of them
         draft.replace(weights)
-        sync_folder(place)
+        sync_folder(folder)
         facts = model.model_dump_json(indent=1) + "\n"
-        replace_file(place / FACTS, facts.encode(), durable=True)
-        for other in place.iterdir():
-            if other.name not in {FACTS, model.weights} and not other.name.startswith("."):
+        replace_file(folder / MODEL_FILE, facts.encode(), durable=True)
+        for other in folder.iterdir():
+            if other.name not in {MODEL_FILE, model.weights} and not other.name.startswith("."):
                 _remove(other)
 
 
 def _check_source(kind: ModelKind, source: Path) -> None:
-    """Raise NotFound or Invalid where a source is not there, or has another form."""
+    """Raise NotFound if the source does not exist, Invalid if it has the wrong form."""
     if not source.exists():
-        raise NotFound(f"no file or folder {source}", expected=kind.get, got="nothing")
+        raise NotFound(f"{source} does not exist", expected=kind.source, got="no file or folder")
     if source.is_dir() != (kind.form == "folder"):
         got = "a folder" if source.is_dir() else "a file"
-        raise Invalid(f"{kind.name} comes as a {kind.form}", expected=kind.get, got=got)
+        raise Invalid(f"{source} is not a {kind.form}", expected=kind.source, got=got)
     links = [source] if source.is_symlink() else []
     if source.is_dir():
-        links += [each for each in source.rglob("*") if each.is_symlink()]
-    outside = [each for each in links if not each.exists() or each.is_dir()]
-    if outside:
+        links += [path for path in source.rglob("*") if path.is_symlink()]
+    bad_links = [link for link in links if not link.exists() or link.is_dir()]
+    if bad_links:
         raise Invalid(
-            f"{outside[0]} is a link that leads nowhere, or to a folder",
+            f"{bad_links[0]} is a broken link, or a link to a folder",
             expected="files",
-            got=f"a link to {outside[0].readlink()}",
+            got=f"a link to {bad_links[0].readlink()}",
         )
 
 
 def _copy(source: Path, target: Path) -> int:
-    """Copy a file or a folder, links as what they lead to; how many bytes."""
+    """Copy a file or a folder, following links; return the number of bytes."""
     if source.is_dir():
         shutil.copytree(source, target)
-        files = [each for each in target.rglob("*") if each.is_file()]
+        files = [path for path in target.rglob("*") if path.is_file()]
     else:
         shutil.copyfile(source, target)
         files = [target]
-    for each in files:
-        sync_file(each)
-    return sum(each.stat().st_size for each in files)
+    for file in files:
+        sync_file(file)
+    return sum(file.stat().st_size for file in files)
 
 
-def _clear(place: Path) -> None:
-    """Take away drafts, of whoever was killed too, and a folder with nothing in it."""
-    for each in place.glob(".draft*"):
-        _remove(each)
-    if not any(place.iterdir()):
-        place.rmdir()
+def _remove_drafts(folder: Path) -> None:
+    """Remove drafts, including those of killed processes, and the folder if it is empty."""
+    for draft in folder.glob(".draft*"):
+        _remove(draft)
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _remove(path: Path) -> None:

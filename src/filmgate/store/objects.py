@@ -1,4 +1,4 @@
-"""The port `ObjectStore` on obstore: buckets that speak S3."""
+"""Implementation of the port `ObjectStore` on obstore, for buckets that speak S3."""
 
 import hashlib
 import io
@@ -25,32 +25,43 @@ if TYPE_CHECKING:
 
     from obstore import ObjectMeta
 
-PAGE = 1000
-"""Keys a request of a listing, at most; S3 gives no more."""
+PAGE_KEYS = 1000
+"""Maximum number of keys in one response of a listing; the limit of S3."""
 
 CHUNK_BYTES = 1 << 20
+"""Minimum size of one chunk of a download, in bytes."""
+
 PART_BYTES = 8 << 20
-"""Of what goes up in parts."""
-LONGEST_SAID = 300
+"""Size of one part of a multipart upload, in bytes."""
+
+MAX_ERROR_CHARACTERS = 300
+"""Maximum length of the library's message in an error."""
+
 DENIED = (PermissionDeniedError, UnauthenticatedError, PermissionError)
+"""Exceptions of the library that mean that access is denied."""
 
 
 class BucketObjects:
-    """Objects in a bucket that speaks S3, below a prefix."""
+    """Objects below a prefix of a bucket that speaks S3."""
 
     def __init__(self, url: str, store: S3Store) -> None:
         self.url = url
         self._store = store
 
     def create(self, key: str, data: bytes | Path, sha256: str | None = None) -> bool:
-        """Make an object, or leave the one that is there. A Path goes up in parts."""
+        """Create an object; return False, without changing it, if it exists.
+
+        A Path is sent as a multipart upload.
+        """
         if isinstance(data, Path):
             if self.entry(key) is not None:
                 return False
-            with self._told(key):
-                obstore.put(self._store, key, verified_parts(data, sha256), chunk_size=PART_BYTES)
+            with self._translate_errors(key):
+                obstore.put(
+                    self._store, key, read_verified_parts(data, sha256), chunk_size=PART_BYTES
+                )
             return True
-        with self._told(key):
+        with self._translate_errors(key):
             try:
                 obstore.put(self._store, key, data, mode="create")
             except AlreadyExistsError:
@@ -58,109 +69,116 @@ class BucketObjects:
         return True
 
     def replace(self, key: str, data: bytes | Path) -> None:
-        """Make an object, or give the one that is there other bytes. A Path goes up in parts."""
-        with self._told(key):
+        """Create an object, or replace its bytes. A Path is sent as a multipart upload."""
+        with self._translate_errors(key):
             obstore.put(self._store, key, data, chunk_size=PART_BYTES)
 
     def read(self, key: str, start: int, size: int) -> bytes:
-        """A piece of an object: one request."""
+        """Read at most `size` bytes of an object, from the offset `start`, with one request."""
         if size <= 0:
             return b""
         try:
-            with self._told(key):
+            with self._translate_errors(key):
                 return bytes(obstore.get_range(self._store, key, start=start, length=size))
         except Unavailable:
-            entry = self.entry(key)  # servers refuse a range that begins behind the end
+            entry = self.entry(key)  # servers refuse a range that starts after the end
             if entry is not None and start >= entry.size_bytes:
                 return b""
             raise
 
     def remove(self, key: str) -> None:
-        """Take the object away."""
-        with suppress(NotFound), self._told(key):
+        """Remove an object, if it exists."""
+        with suppress(NotFound), self._translate_errors(key):
             obstore.delete(self._store, key)
 
-    def path(self, key: str) -> Path | None:  # noqa: ARG002 - the port's form
-        """It is elsewhere."""
+    def path(self, key: str) -> Path | None:  # noqa: ARG002 - signature of the port
+        """Return None: the objects are not on this machine."""
         return None
 
     def entry(self, key: str) -> ObjectEntry | None:
-        """What is known of an object without reading it."""
+        """Key, size and mark of an object, without reading it; None if it does not exist."""
         try:
-            with self._told(key):
+            with self._translate_errors(key):
                 return _entry(obstore.head(self._store, key))
         except NotFound:
             return None
 
     def open(self, key: str) -> BinaryIO:
-        """Read an object from its start to its end."""
-        with self._told(key):
+        """Open an object for reading."""
+        with self._translate_errors(key):
             chunks = iter(obstore.get(self._store, key).stream(min_chunk_size=CHUNK_BYTES))
-        return cast("BinaryIO", io.BufferedReader(_Chunks(self._translated(key, chunks))))
+        return cast(
+            "BinaryIO", io.BufferedReader(_ChunkReader(self._translate_chunk_errors(key, chunks)))
+        )
 
     def pages(self, prefix: str, after: str | None = None) -> Iterator[list[ObjectEntry]]:
-        """All objects below a folder in order of their keys, by the page."""
-        with self._told(prefix):
+        """Yield all objects below the folder `prefix` in pages, sorted by key."""
+        with self._translate_errors(prefix):
             pages = obstore.list(
-                self._store, f"{prefix}/" if prefix else None, offset=after, chunk_size=PAGE
+                self._store, f"{prefix}/" if prefix else None, offset=after, chunk_size=PAGE_KEYS
             )
             for page in pages:
-                yield [_entry(each) for each in page]
+                yield [_entry(meta) for meta in page]
 
-    def _translated(self, key: str, chunks: "Iterator[Buffer]") -> "Iterator[Buffer]":
-        with self._told(key):
+    def _translate_chunk_errors(self, key: str, chunks: "Iterator[Buffer]") -> "Iterator[Buffer]":
+        with self._translate_errors(key):
             yield from chunks
 
     @contextmanager
-    def _told(self, key: str) -> Iterator[None]:
-        """What the library says of an object, in the product's words."""
+    def _translate_errors(self, key: str) -> Iterator[None]:
+        """Translate the library's exceptions into the errors of the port."""
         try:
             yield
         except FilmgateError:
             raise
         except (BaseError, OSError, ValueError) as error:
-            raise self._in_our_words(key, error) from error
+            raise self._to_filmgate_error(key, error) from error
 
-    def _in_our_words(self, key: str, error: Exception) -> FilmgateError:
-        said = str(error).partition("\n\nDebug source")[0].replace("\n", " ")
-        said = _TRIES.sub("", said.removeprefix("Generic S3 error: "))[:LONGEST_SAID]
+    def _to_filmgate_error(self, key: str, error: Exception) -> FilmgateError:
+        message = str(error).partition("\n\nDebug source")[0].replace("\n", " ")
+        message = _RETRY_INFO.sub("", message.removeprefix("Generic S3 error: "))
+        message = message[:MAX_ERROR_CHARACTERS]
         if "NoSuchBucket" in str(error):
             return NotFound(
-                f"there is no bucket for {self.url}",
+                f"the bucket of {self.url} does not exist",
                 expected="a bucket that exists",
-                got=said,
-                hint="Make it, or mend the address or FILMGATE_S3_ENDPOINT",
+                got=message,
+                hint="Create it, or correct the address or FILMGATE_S3_ENDPOINT",
                 reason=NO_STORE,
             )
         if isinstance(error, FileNotFoundError):
-            return NotFound(f"no {key} in {self.url}", expected="an object", got="none")
-        if isinstance(error, DENIED) or _status(said) in {"401", "403"}:
-            return NotPermitted(
-                f"{self.url} may not be used",
-                got=said,
-                hint="Check the credentials, and what they allow (FILMGATE_S3_AUTH)",
+            return NotFound(
+                f"object {key} does not exist in {self.url}", expected="an object", got="none"
             )
-        if _status(said) == "501":
+        if isinstance(error, DENIED) or _status(message) in {"401", "403"}:
+            return NotPermitted(
+                f"access to {self.url} is denied",
+                got=message,
+                hint="Check the credentials and their permissions (FILMGATE_S3_AUTH)",
+            )
+        if _status(message) == "501":
             return Unavailable(
-                f"{self.url} cannot make an object only where there is none",
+                f"{self.url} does not support conditional writes",
                 expected="a store that honours If-None-Match: * (S3 since 2024, Ceph, a folder)",
-                got=said,
-                hint="Publish to another; two writers could overwrite each other here",
+                got=message,
+                hint="Publish to another store; here, two writers could overwrite each other",
                 reason="conditional_create_unsupported",
             )
         if isinstance(error, ValueError):
-            return Invalid("this is no key of an object", expected="a/relative/path", got=repr(key))
+            return Invalid("the object key is invalid", expected="a/relative/path", got=repr(key))
         return Unavailable(
-            f"{self.url} does not answer as it should",
-            got=said,
-            hint="Check that it is there (FILMGATE_S3_ENDPOINT), and try again; nothing was "
-            "half-written",
+            f"{self.url} is not available",
+            got=message,
+            hint="Check the address (FILMGATE_S3_ENDPOINT), then try again; no object was "
+            "written in part",
         )
 
 
-def verified_parts(path: Path, sha256: str | None) -> Iterator[bytes]:
-    """The parts of a file; where it is not what it should be, the last is not given, so that
-    nothing is made of the others."""
+def read_verified_parts(path: Path, sha256: str | None) -> Iterator[bytes]:
+    """Yield the parts of a file; raise FileChanged if its digest is not `sha256`.
+
+    The last part is yielded only after the check, so that a failed upload creates no object.
+    """
     digest = hashlib.sha256()
     with path.open("rb") as file:
         part = file.read(PART_BYTES)
@@ -170,35 +188,35 @@ def verified_parts(path: Path, sha256: str | None) -> Iterator[bytes]:
             part = following
         digest.update(part)
     if sha256 is not None and digest.hexdigest() != sha256:
-        raise ChangedMeanwhile(path.name)
+        raise FileChanged(path.name)
     yield part
 
 
-class ChangedMeanwhile(Invalid):
-    """A file is not what it was when it was looked at."""
+class FileChanged(Invalid):
+    """A file changed between the computation of its digest and the upload."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"{name} changed on its way",
-            expected="the bytes that the manifest names",
-            got="others",
-            hint="Restore it; nothing was made of it",
+            f"{name} changed during the upload",
+            expected="the digest in the manifest",
+            got="another digest",
+            hint="Restore the file; no object was created from it",
         )
 
 
-class _Chunks(io.RawIOBase):
-    """Chunks as a file."""
+class _ChunkReader(io.RawIOBase):
+    """A readable file over an iterator of chunks."""
 
     def __init__(self, chunks: "Iterator[Buffer]") -> None:
         self._chunks = chunks
         self._rest = memoryview(b"")
 
     def readable(self) -> bool:
-        """It is."""
+        """Always True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """As much as there is of a chunk."""
+        """Copy bytes of the current chunk, or of the next one; return their number."""
         if not self._rest:
             self._rest = memoryview(next(self._chunks, b""))
         count = min(len(buffer), len(self._rest))
@@ -207,16 +225,18 @@ class _Chunks(io.RawIOBase):
         return count
 
 
-_TRIES = re.compile(r" in [\d.]+m?s(, after \d+ retries, max_retries: \d+, retry_timeout: \d+s)?")
-"""How long the library tried is noise."""
+_RETRY_INFO = re.compile(
+    r" in [\d.]+m?s(, after \d+ retries, max_retries: \d+, retry_timeout: \d+s)?"
+)
+"""Duration and retries in the library's message; they are removed from it."""
 
 
-def _status(said: str) -> str | None:
-    """The status that a server answered with, where the library only tells it in words."""
-    found = re.search(r"status code: (\d{3})", said)
-    return found.group(1) if found else None
+def _status(message: str) -> str | None:
+    """HTTP status of the response; the library gives it only in the text of its message."""
+    match = re.search(r"status code: (\d{3})", message)
+    return match.group(1) if match else None
 
 
-def _entry(found: "ObjectMeta") -> ObjectEntry:
-    tag = found["e_tag"] or found["last_modified"].isoformat()
-    return ObjectEntry(key=found["path"], size_bytes=found["size"], mark=tag)
+def _entry(meta: "ObjectMeta") -> ObjectEntry:
+    tag = meta["e_tag"] or meta["last_modified"].isoformat()
+    return ObjectEntry(key=meta["path"], size_bytes=meta["size"], mark=tag)

@@ -1,4 +1,4 @@
-"""Snapshots: what a run consulted besides itself, kept by its digest."""
+"""Snapshots of resources that runs read, stored by their digest."""
 
 from pathlib import Path
 
@@ -8,24 +8,24 @@ from filmgate.store.durable import make_folders, replace_file
 
 
 class Snapshots:
-    """Those of one resource, in a folder of the home."""
+    """The snapshots of one resource, in a folder of the home."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder = folder
         self._name = name
 
-    def there(self, sha256: str) -> Resource | None:
-        """The snapshot of that digest; None where it is gone, or was altered."""
+    def find(self, sha256: str) -> Resource | None:
+        """The snapshot with that digest; None if it does not exist or was altered."""
         path = self.folder / f"{sha256}.json"
-        is_whole = path.is_file() and sha256_hex(path.read_bytes()) == sha256
-        return Resource(name=self._name, sha256=sha256, path=path) if is_whole else None
+        is_intact = path.is_file() and sha256_hex(path.read_bytes()) == sha256
+        return Resource(name=self._name, sha256=sha256, path=path) if is_intact else None
 
-    def keep(self, data: bytes) -> Resource:
-        """What a run is to consult now."""
+    def save(self, data: bytes) -> Resource:
+        """Store the data as a snapshot, unless it is stored already."""
         sha256 = sha256_hex(data)
-        kept = self.there(sha256)
-        if kept is not None:
-            return kept
+        existing = self.find(sha256)
+        if existing is not None:
+            return existing
         path = self.folder / f"{sha256}.json"
         make_folders(path.parent)
         replace_file(path, data, durable=True)

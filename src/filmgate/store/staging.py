@@ -1,10 +1,10 @@
-"""Staging: what attempts are making, before it is seen under the run's own names.
+"""Staging: the files of attempts before they are moved to the run's root.
 
-    attempts/{stage}.a{n}           a note that it is at work: a link to its runner's lease
-    attempts/{stage}.a{n}.{path}    a file of the attempt, its path in one word (percent-encoded)
+    attempts/{stage}.a{n}           the marker of an open attempt: a link to its runner's lease.json
+    attempts/{stage}.a{n}.{path}    a file of the attempt, with its path percent-encoded
 
-One flat folder, so that one sync makes all names of an attempt durable. A note is a link, and no
-file of its own, since file systems are slow to make files where many were removed just now.
+It is one flat folder, so that one sync makes all names of an attempt durable. The marker is a
+link, because file systems are slow to create files where many were removed shortly before.
 """
 
 import os
@@ -17,12 +17,12 @@ from typing import Any
 from urllib.parse import quote
 
 from filmgate.core.gates import FileFacts
-from filmgate.core.manifest import OpenAttempt
+from filmgate.core.manifest import UnrecordedAttempt
 from filmgate.store.durable import (
     HashingWriter,
-    inside,
-    link_only,
+    link_exclusive,
     new_file,
+    safe_join,
     sync_file,
     sync_folder,
 )
@@ -32,9 +32,9 @@ _ENTRY = re.compile(r"(?P<stage>[^.]+)\.a(?P<number>[1-9][0-9]{0,5})(\.(?P<path>
 
 
 class FolderAttempt:
-    """One attempt in the staging folder: when it began, and the files made so far."""
+    """One attempt in the staging folder: its start time, and the files made so far."""
 
-    def __init__(self, staging: "Staging", opened: OpenAttempt) -> None:
+    def __init__(self, staging: "Staging", opened: UnrecordedAttempt) -> None:
         self._staging = staging
         self._facts: dict[str, FileFacts] = {}
         self.stage = opened.stage
@@ -43,90 +43,90 @@ class FolderAttempt:
 
     @contextmanager
     def create(self, path: str) -> Iterator[HashingWriter]:
-        """Make a file, once; gone when the block ends badly. Durable when it is committed."""
-        inside(self._staging.folder, path)
-        with new_file(self.place(path), durable=False) as writer:
+        """Create a file; it is removed if the block fails, and durable after the commit."""
+        safe_join(self._staging.folder, path)
+        with new_file(self.staging_path(path), durable=False) as writer:
             yield writer
         self._facts[path] = writer.facts
 
-    def place(self, path: str) -> Path:
-        """Where a file is while it is being made."""
-        return self._staging.place(self.stage, self.number, path)
+    def staging_path(self, path: str) -> Path:
+        """Path of a file until the attempt is committed."""
+        return self._staging.staging_path(self.stage, self.number, path)
 
     def facts(self, path: str) -> FileFacts | None:
-        """Size and digest of a file that was made, as taken while writing."""
+        """Size and digest of a file, as computed while it was written; None if it was not made."""
         return self._facts.get(path)
 
 
 class Staging:
     """The folder `attempts/` of one run."""
 
-    def __init__(self, folder: Path, stages: Iterable[str], otherwise: datetime) -> None:
+    def __init__(self, folder: Path, stages: Iterable[str], default_start: datetime) -> None:
         self.folder = folder
         self._stages = frozenset(stages)
-        self._otherwise = otherwise
+        self._default_start = default_start
 
-    def begin(self, opened: OpenAttempt, lease: Path) -> FolderAttempt:
-        """Note that an attempt was opened under a lease; Conflict where one of that number is."""
+    def begin(self, opened: UnrecordedAttempt, lease: Path) -> FolderAttempt:
+        """Add the marker of an attempt opened under a lease; Conflict if there is one already."""
         if not self.folder.is_dir():
             self.folder.mkdir()
             sync_folder(self.folder.parent)
-        link_only(lease, self._note(opened.stage, opened.attempt))
+        link_exclusive(lease, self._marker(opened.stage, opened.attempt))
         return FolderAttempt(self, opened)
 
-    def place(self, stage: str, number: int, path: str) -> Path:
-        """Where a file of an attempt is made."""
+    def staging_path(self, stage: str, number: int, path: str) -> Path:
+        """Path of a file of an attempt, until the attempt is committed."""
         return self.folder / f"{stage}.a{number}.{quote(path, safe='')}"
 
     def sync(self, stage: str, number: int, paths: Iterable[str]) -> None:
-        """Make files of an attempt durable, then their names."""
-        places = [self.place(stage, number, path) for path in paths]
-        for place in places:
-            sync_file(place)
-        if places:
+        """Make the bytes of an attempt's files durable, then their names."""
+        files = [self.staging_path(stage, number, path) for path in paths]
+        for file in files:
+            sync_file(file)
+        if files:
             sync_folder(self.folder)
 
-    def opened(self) -> list[OpenAttempt]:
-        """Every attempt that left anything here, in order."""
+    def list_attempts(self) -> list[UnrecordedAttempt]:
+        """Every attempt that has a marker or a file here, sorted by stage and number."""
         entries = list(self._entries())
-        makers = {key for key, name in entries if name != self._note(*key).name}
+        with_files = {key for key, name in entries if name != self._marker(*key).name}
         return [
-            OpenAttempt(
+            UnrecordedAttempt(
                 stage=stage,
                 attempt=number,
-                has_files=(stage, number) in makers,
+                has_files=(stage, number) in with_files,
                 **self._start(stage, number),
             )
             for stage, number in sorted({key for key, _ in entries})
         ]
 
-    def resume(self, opened: OpenAttempt) -> FolderAttempt:
-        """An attempt that somebody else left behind."""
+    def resume(self, opened: UnrecordedAttempt) -> FolderAttempt:
+        """Open an attempt that another runner left behind."""
         return FolderAttempt(self, opened)
 
     def drop(self, stage: str, number: int) -> None:
-        """Remove all that an attempt left here, its note last."""
-        mine = [name for key, name in self._entries() if key == (stage, number)]
-        for name in sorted(mine, reverse=True):
+        """Remove all entries of an attempt, its marker last."""
+        names = [name for key, name in self._entries() if key == (stage, number)]
+        for name in sorted(names, reverse=True):
             (self.folder / name).unlink(missing_ok=True)
 
-    def _note(self, stage: str, number: int) -> Path:
+    def _marker(self, stage: str, number: int) -> Path:
         return self.folder / f"{stage}.a{number}"
 
     def _start(self, stage: str, number: int) -> dict[str, Any]:
-        """The epoch of an attempt, and when its runner took the run: it began then, or later.
+        """Epoch of an attempt, and the time when its runner took the lease, which is not later.
 
-        A note that is lost or cannot be read (power loss) says epoch 1, at the run's start.
+        If the marker is lost or cannot be read (power loss): epoch 1, at the creation of the run.
         """
-        note = read_info(self._note(stage, number))
-        since = "started" if "started" in note else "since"  # an earlier version's notes say it
+        info = read_info(self._marker(stage, number))
+        since = "started" if "started" in info else "since"  # the name in an earlier version
         try:
-            return {"epoch": int(note["epoch"]), "started": datetime.fromisoformat(note[since])}
+            return {"epoch": int(info["epoch"]), "started": datetime.fromisoformat(info[since])}
         except (ValueError, KeyError, TypeError, OverflowError):
-            return {"epoch": 1, "started": self._otherwise}
+            return {"epoch": 1, "started": self._default_start}
 
     def _entries(self) -> Iterator[tuple[tuple[str, int], str]]:
-        """((stage, attempt), name) of everything here that is an attempt's."""
+        """Yield ((stage, attempt), name) of every entry that belongs to an attempt."""
         try:
             with os.scandir(self.folder) as found:
                 names = [entry.name for entry in found if not entry.is_dir(follow_symlinks=False)]

@@ -1,4 +1,4 @@
-"""Uploads: videos that came in over HTTP, each in a folder of its own in the home."""
+"""Uploads: videos received over HTTP, each in its own folder in the home."""
 
 import hashlib
 import os
@@ -15,19 +15,19 @@ from pydantic import BaseModel, ConfigDict
 
 from filmgate.core.errors import Conflict, Invalid, NotFound
 from filmgate.core.ids import AssetId
-from filmgate.store.durable import make_folders, new_file, stat_mark, sync_folder
+from filmgate.store.durable import make_folders, new_file, stat_identity, sync_folder
 
 NOTE = "upload.json"
 INCOMING = ".incoming"
-LONGEST_NAME = 200
-"""Bytes of a file's name."""
+MAX_NAME_BYTES = 200
+"""Maximum length of a file name, in bytes."""
 
 STALE_S = 24 * 3600.0
-"""After so long without a change a draft is nobody's any more."""
+"""Age in seconds, since its last change, after which a draft is removed as abandoned."""
 
 
 class UploadNote(BaseModel):
-    """`upload.json`: what lies beside it, and as it was when it came."""
+    """`upload.json`: the facts of the uploaded file in the same folder, when it was received."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -38,21 +38,21 @@ class UploadNote(BaseModel):
     uploaded_by: str
     uploaded_at: datetime
     modified_ns: int
-    """When its bytes were written; that survives a copy that keeps times."""
+    """Modification time of the file, in nanoseconds since the epoch; survives `cp -p`."""
     mark: tuple[int, ...]
-    """Device, inode, size and times of change: while they stay, so do the bytes."""
+    """Device, inode, size, modification and change time: equal means unchanged bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """A file that came in whole."""
+    """A completely received file."""
 
     note: UploadNote
     path: Path
 
 
 class Draft:
-    """A file that is coming in. Not for several threads at once."""
+    """A file that is being received. Not thread-safe."""
 
     def __init__(self, folder: Path, file_name: str) -> None:
         self.folder = folder
@@ -62,7 +62,7 @@ class Draft:
         self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
 
     def write(self, chunk: bytes) -> None:
-        """Take the next bytes."""
+        """Append the next bytes."""
         view = memoryview(chunk)
         while view:
             view = view[os.write(self._file, view) :]
@@ -70,13 +70,13 @@ class Draft:
         self.size_bytes += len(chunk)
 
     def finish(self) -> str:
-        """All of it is there, and on the disk; its sha256."""
+        """Flush the file to disk and close it; return its sha256."""
         os.fsync(self._file)
         self.close()
         return self._digest.hexdigest()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file; can be called twice."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -90,8 +90,8 @@ class Uploads:
 
     @contextmanager
     def draft(self, file_name: str) -> Iterator[Draft]:
-        """A place for a file that comes in; nothing is left of one that is not kept."""
-        name = plain_name(file_name)
+        """Create a draft; it is removed at the end of the block unless it was saved."""
+        name = clean_file_name(file_name)
         folder = self._root / INCOMING / uuid.uuid4().hex
         draft = None
         try:
@@ -103,10 +103,11 @@ class Uploads:
                 draft.close()
             shutil.rmtree(folder, ignore_errors=True)
 
-    def keep(self, draft: Draft, asset_id: AssetId, sha256: str, by: str, now: datetime) -> bool:
-        """Give a finished draft its place, in one step; False where the same bytes lie there.
+    def save(self, draft: Draft, asset_id: AssetId, sha256: str, by: str, now: datetime) -> bool:
+        """Save a finished draft as an upload, atomically.
 
-        Raises Conflict where others do.
+        Returns False if the same bytes were uploaded under that id before. Raises Conflict if
+        other bytes were.
         """
         note = UploadNote(
             asset_id=asset_id,
@@ -116,7 +117,7 @@ class Uploads:
             uploaded_by=by,
             uploaded_at=now,
             modified_ns=draft.path.stat().st_mtime_ns,
-            mark=stat_mark(draft.path),  # which renaming its folder does not change
+            mark=stat_identity(draft.path),  # not changed by renaming the folder
         )
         with new_file(draft.folder / NOTE) as writer:
             writer.write(note.model_dump_json().encode() + b"\n")
@@ -124,26 +125,26 @@ class Uploads:
         try:
             draft.folder.rename(self._root / asset_id)
         except OSError:
-            there = self.find(asset_id)
-            if there is None:
+            existing = self.find(asset_id)
+            if existing is None:
                 raise
-            if there.note.sha256 == sha256:
+            if existing.note.sha256 == sha256:
                 return False
             raise Conflict(
-                f"another file goes by {asset_id}",
-                expected=f"the file sha256 {there.note.sha256}",
+                f"an upload {asset_id} with other bytes already exists",
+                expected=f"a file with sha256 {existing.note.sha256}",
                 got=f"sha256 {sha256}",
-                hint="Give it an asset_id of its own",
+                hint="Choose another asset_id",
             ) from None
         sync_folder(self._root)
         return True
 
-    def place_of(self, asset_id: AssetId, file_name: str) -> Path:
-        """Where a file will lie."""
+    def path_of(self, asset_id: AssetId, file_name: str) -> Path:
+        """Path that a file will have after it is saved."""
         return (self._root / asset_id / file_name).absolute()
 
     def find(self, asset_id: AssetId) -> Upload | None:
-        """What was uploaded by that name; None where nothing was, or it is not as it came."""
+        """The upload with that id; None if there is none, or its folder was altered."""
         folder = self._root / asset_id
         try:
             if folder.is_symlink() or (folder / NOTE).is_symlink():
@@ -156,42 +157,42 @@ class Uploads:
             return None
         return Upload(note=note, path=path)
 
-    def need(self, asset_id: AssetId) -> Upload:
-        """What was uploaded by that name, or NotFound."""
+    def require(self, asset_id: AssetId) -> Upload:
+        """The upload with that id; raise NotFound if there is none."""
         upload = self.find(asset_id)
         if upload is None:
             raise NotFound(
-                f"no upload {asset_id!r}",
-                expected="a video that was uploaded",
-                hint="POST /v1/videos takes one",
+                f"upload {asset_id!r} does not exist",
+                expected="the id of an uploaded video",
+                hint="Upload it with POST /v1/videos",
             )
         return upload
 
     def sha256_of(self, path: Path) -> str | None:
-        """The digest of an uploaded file that is as it came; None for any other file."""
+        """Recorded digest of an uploaded file that is unchanged; None for any other file."""
         if path.parent.parent != self._root:
             return None
         upload = self.find(AssetId(path.parent.name))
-        if upload is None or upload.path != path or stat_mark(path) != upload.note.mark:
+        if upload is None or upload.path != path or stat_identity(path) != upload.note.mark:
             return None
         return upload.note.sha256
 
-    def sweep(self, now: datetime) -> None:
-        """Remove what killed uploads left."""
+    def remove_stale_drafts(self, now: datetime) -> None:
+        """Remove drafts that interrupted uploads left, after `STALE_S` without a change."""
         for draft in (self._root / INCOMING).glob("*"):
-            changed = max((each.stat().st_mtime for each in [draft, *draft.glob("*")]), default=0)
+            changed = max((path.stat().st_mtime for path in [draft, *draft.glob("*")]), default=0)
             if now.timestamp() - changed > STALE_S:
                 shutil.rmtree(draft, ignore_errors=True)
 
 
-def plain_name(file_name: str) -> str:
-    """The last part of a file's name as it may be kept; Invalid where nothing is left of it."""
+def clean_file_name(file_name: str) -> str:
+    """Reduce a path to a valid file name, its last part; raise Invalid if that is not one."""
     last = unicodedata.normalize("NFC", file_name).replace("\\", "/").rpartition("/")[2].strip()
-    is_good = bool(last) and last.isprintable() and not last.startswith(".") and last != NOTE
-    if not is_good or len(last.encode("utf-8", "replace")) > LONGEST_NAME:
+    is_valid = bool(last) and last.isprintable() and not last.startswith(".") and last != NOTE
+    if not is_valid or len(last.encode("utf-8", "replace")) > MAX_NAME_BYTES:
         raise Invalid(
-            "this is no name for a file",
-            expected=f"up to {LONGEST_NAME} bytes of printable text, the first no dot",
+            "the file name is invalid",
+            expected=f"up to {MAX_NAME_BYTES} bytes of printable text that do not begin with a dot",
             got=repr(file_name[:80]),
         )
     return last

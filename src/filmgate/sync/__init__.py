@@ -1,1 +1,1 @@
-"""Sync hands finished runs on and takes them in: what needs both the store and the database."""
+"""Publish finished runs, and ingest published ones: the code that needs store and database."""

@@ -1,16 +1,17 @@
-"""Stage `ingest` over a store: whole runs, with all their artifacts, by the one way in."""
+"""Consumer stage `ingest`: ingest complete runs from a store, with all their artifacts."""
 
 import psycopg
 
 from filmgate.core.answers import Receipt
 from filmgate.core.payloads.registry import Registry
 from filmgate.db.result_store import STAGE, PostgresResults
-from filmgate.sync.ingest import take_in
-from filmgate.sync.published_run import Read
+from filmgate.sync.ingest import ingest_manifest
+from filmgate.sync.published_run import VerifiedManifest
 
 
-class SyncArchive:
-    """The stage. Files are streamed into the database, verified on the way."""
+class ArchiveIngestor:
+    """Port `Ingestor` for complete runs. Files are streamed into the database and verified on the
+    way."""
 
     name = STAGE
     is_small = False
@@ -18,20 +19,19 @@ class SyncArchive:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
-    def fetch(self, read: Read) -> Read:
-        """Nothing beyond the manifest, for the rest is too large to hold; but every file has to
-        be there, as long as it should be."""
-        read.run.check_presence(read.manifest)
-        return read
+    def fetch(self, verified: VerifiedManifest) -> VerifiedManifest:
+        """Check that every file exists and has its size. Contents are too large to be fetched."""
+        verified.run.check_presence(verified.manifest)
+        return verified
 
-    def prepare(self, connection: psycopg.Connection, fetched: Read) -> None:
-        """Tables of types that are new here."""
+    def prepare(self, connection: psycopg.Connection, fetched: VerifiedManifest) -> None:
+        """Create the tables of artifact types that are new to the database."""
         PostgresResults(connection, self._registry).prepare(fetched.manifest)
 
-    def take(self, connection: psycopg.Connection, fetched: Read) -> Receipt:
-        """As a run of one's own is taken in."""
+    def ingest(self, connection: psycopg.Connection, fetched: VerifiedManifest) -> Receipt:
+        """Ingest the run like one of this installation."""
         results = PostgresResults(connection, self._registry)
-        return take_in(
+        return ingest_manifest(
             fetched.manifest,
             fetched.sha256,
             fetched.run.origin,

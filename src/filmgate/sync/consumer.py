@@ -1,4 +1,4 @@
-"""A consumer: claims deliveries, reads what lies in the stores, takes it in exactly once."""
+"""The consumer: claims deliveries, reads their runs from stores, and ingests each exactly once."""
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,81 +13,84 @@ from filmgate.core.answers import Receipt, SyncOutcome
 from filmgate.core.errors import FilmgateError
 from filmgate.core.intake import Delivery, Refusal
 from filmgate.core.objects import ObjectStore
-from filmgate.db.connection import is_of_the_server, translated
+from filmgate.db.connection import is_server_error, translate_error
 from filmgate.db.deliveries import Deliveries, Settled
 from filmgate.db.rows import identity_of
-from filmgate.sync.published_run import Read, read_manifest
+from filmgate.db.statistics import refresh_statistics
+from filmgate.sync.published_run import VerifiedManifest, read_manifest
 
 Fetched = TypeVar("Fetched")
 
-ROUNDS = 4
-"""So many times what is fetched at once is taken in by one transaction: a commit costs as much as
-the rows of a run."""
+BATCH_FACTOR = 4
+"""Ratio of the manifests that one transaction ingests to those that are fetched concurrently: a
+commit costs as much as the rows of a run."""
 
 
-class Stage(Protocol[Fetched]):
-    """What a consumer makes of a run."""
+class Ingestor(Protocol[Fetched]):
+    """Port for one kind of ingest: what is read of a run, and which rows are made of it."""
 
     @property
     def name(self) -> str:
-        """In receipts, and in `pipeline.run_stages`."""
+        """Name of the stage in receipts and in `pipeline.run_stages`."""
 
     @property
     def is_small(self) -> bool:
-        """Whether what it fetches of several runs may be held, and their rows made in one
-        transaction."""
+        """Whether the fetched data of several runs fits in memory, so that one transaction may
+        ingest several runs."""
 
-    def fetch(self, read: Read) -> Fetched:
-        """Read what becomes rows, away from the database; several at a time."""
+    def fetch(self, verified: VerifiedManifest) -> Fetched:
+        """Read the data of a run without the database; called in several threads."""
 
     def prepare(self, connection: psycopg.Connection, fetched: Fetched) -> None:
-        """What has to be in the database before, in transactions of its own."""
+        """Prepare the database for the rows, in separate transactions."""
 
-    def take(self, connection: psycopg.Connection, fetched: Fetched) -> Receipt:
-        """Make the rows, inside a transaction of the caller's; the same again makes none."""
+    def ingest(self, connection: psycopg.Connection, fetched: Fetched) -> Receipt:
+        """Write the rows of a run, in a transaction of the caller. Idempotent."""
 
 
 @dataclass(kw_only=True)
-class Attempt:
-    """One try at a delivery."""
+class DeliveryAttempt:
+    """One attempt to ingest a delivery."""
 
     delivery: Delivery
-    read: Read | None = None
+    verified: VerifiedManifest | None = None
     fetched: Any = None
     error: FilmgateError | None = None
-    told: Settled | None = None
-    """Set where it was taken in."""
+    settled: Settled | None = None
+    """Set once the run is ingested."""
 
     @property
-    def place(self) -> tuple[str, ...]:
-        """Orders what is taken in together, so that no two consumers wait for each other."""
-        run = identity_of(self.read.manifest) if self.read else {}
+    def sort_key(self) -> tuple[str, ...]:
+        """Order of the runs in a transaction; equal in all consumers, so that they do not
+        deadlock."""
+        run = identity_of(self.verified.manifest) if self.verified else {}
         return (*run.values(), self.delivery.origin.manifest_key)
 
 
 class Consumer:
-    """One stage at work, over one connection, for as long as its block lasts."""
+    """A context manager that ingests deliveries with one `Ingestor`, over one connection."""
 
     def __init__(
         self,
         connection: psycopg.Connection,
-        stage: Stage[Any],
+        ingestor: Ingestor[Any],
         store_at: Callable[[str], ObjectStore],
         *,
         concurrency: int,
         lease_s: float,
     ) -> None:
-        """`store_at` opens the store at an address. `concurrency`: so many manifests are fetched
-        at once; four times as many are taken in by one transaction, where the stage's are small.
-        `lease_s`: reading them takes less; who dies at it leaves them to others after that."""
+        """`store_at` opens the store at a URL. `concurrency` is the number of manifests that are
+        fetched at once; a transaction ingests `BATCH_FACTOR` times as many if they are small, else
+        one. `lease_s` must exceed the time to read a batch; after it, the deliveries of a consumer
+        that died are claimed by others."""
         self._connection = connection
-        self._stage = stage
+        self._ingestor = ingestor
         self._store_at = store_at
         self._lease_s = lease_s
-        self._limit = concurrency * ROUNDS if stage.is_small else 1
+        self._limit = concurrency * BATCH_FACTOR if ingestor.is_small else 1
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="fetch")
-        self._deliveries = Deliveries(connection, stage.name)
-        self._ahead: list[Future[Attempt]] = []
+        self._deliveries = Deliveries(connection, ingestor.name)
+        self._next_batch: list[Future[DeliveryAttempt]] = []
 
     def __enter__(self) -> "Consumer":
         return self
@@ -95,130 +98,146 @@ class Consumer:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def work(self, source: str | None, until: datetime | None = None) -> list[SyncOutcome] | None:
-        """Take in some of what is due, from one store or of all that were announced; what came of
-        those that nobody else took meanwhile. None where nothing is due: nothing new, and nothing
-        tried before that was due at `until` (None: now).
+    def process_batch(
+        self, source: str | None, until: datetime | None = None
+    ) -> list[SyncOutcome] | None:
+        """Ingest a batch of due deliveries, from one store, or of all announced ones if `source` is
+        None. Retries are due if they were due at `until` (None: now).
 
-        A try is counted before it is made. What is refused leaves no row but the reason. Where
-        the database goes away nothing is changed, and the same deliveries are due again soon.
+        Returns the outcomes of all deliveries that no other consumer has claimed meanwhile, or None
+        if no delivery is due.
+
+        An attempt is counted before it is made. A refused run leaves no rows except the reason. If
+        the database fails, nothing is changed, and the same deliveries are soon due again.
         """
-        batch = self._ahead or self._begun(source, until)
+        batch = self._next_batch or self._start_batch(source, until)
         if not batch:
             return None
-        self._ahead = self._begun(source, until) if self._stage.is_small else []
-        attempts = _ordered(each.result() for each in batch)
+        self._next_batch = self._start_batch(source, until) if self._ingestor.is_small else []
+        attempts = _sorted(future.result() for future in batch)
         for attempt in attempts:
             self._prepare(attempt)
         try:
-            return self._settled(attempts, apart=not self._stage.is_small)
-        except _Spoiled:
-            return self._settled(attempts, apart=True)
-
-    def rehearse(self, delivery: Delivery) -> SyncOutcome:
-        """What would come of it: it is taken in, and that is undone at once."""
-        attempt = self._attempt(delivery)
-        with self._connection.transaction(force_rollback=True):
-            self._prepare(attempt)
-            return self._settle(attempt, is_kept=False)
-
-    def _settled(self, attempts: Sequence[Attempt], *, apart: bool) -> list[SyncOutcome]:
-        """Settle what is still ours, in one transaction: each `apart` from the others, or together,
-        which is quicker while nothing goes wrong."""
-        with self._connection.transaction():
-            held = self._deliveries.hold([each.delivery for each in attempts])
-            mine = [each for each in attempts if each.delivery.origin in held]
-            outcomes = [self._settle(each, apart=apart) for each in mine]
-            self._deliveries.succeed([each.told for each in mine if each.told is not None])
+            outcomes = self._settle_batch(attempts, in_savepoints=not self._ingestor.is_small)
+        except BatchFailed:
+            outcomes = self._settle_batch(attempts, in_savepoints=True)
+        refresh_statistics(self._connection)
         return outcomes
 
-    def _begun(self, source: str | None, until: datetime | None) -> list[Future[Attempt]]:
-        """Claim some, and begin to read them while others are taken in."""
+    def dry_run(self, delivery: Delivery) -> SyncOutcome:
+        """Return the outcome that a delivery would have: ingest it, and roll that back."""
+        attempt = self._start_attempt(delivery)
+        with self._connection.transaction(force_rollback=True):
+            self._prepare(attempt)
+            return self._settle(attempt, is_dry_run=True)
+
+    def _settle_batch(
+        self, attempts: Sequence[DeliveryAttempt], *, in_savepoints: bool
+    ) -> list[SyncOutcome]:
+        """Settle the deliveries that this consumer can lock, in one transaction; each in its own
+        savepoint, or all without, which is quicker as long as none fails."""
+        with self._connection.transaction():
+            locked = self._deliveries.lock([attempt.delivery for attempt in attempts])
+            locked_attempts = [attempt for attempt in attempts if attempt.delivery.origin in locked]
+            outcomes = [self._settle(a, in_savepoint=in_savepoints) for a in locked_attempts]
+            self._deliveries.succeed([a.settled for a in locked_attempts if a.settled is not None])
+        return outcomes
+
+    def _start_batch(
+        self, source: str | None, until: datetime | None
+    ) -> list[Future[DeliveryAttempt]]:
+        """Claim a batch, and start to read it in threads."""
         lease_s = self._lease_s
         claimed = self._deliveries.claim(self._limit, source, lease_s=lease_s, until=until)
-        return [self._pool.submit(self._attempt, delivery) for delivery in claimed]
+        return [self._pool.submit(self._start_attempt, delivery) for delivery in claimed]
 
-    def _prepare(self, attempt: Attempt) -> None:
+    def _prepare(self, attempt: DeliveryAttempt) -> None:
         if attempt.error is None:
-            self._try(attempt, lambda a: self._stage.prepare(self._connection, a.fetched))
+            self._try(attempt, lambda a: self._ingestor.prepare(self._connection, a.fetched))
 
-    def _attempt(self, delivery: Delivery) -> Attempt:
-        """Read a manifest and what belongs to it; whatever is wrong with it is kept."""
-        attempt = Attempt(delivery=delivery)
-        if delivery.is_deadly:
-            attempt.error = _deadly(delivery)
+    def _start_attempt(self, delivery: Delivery) -> DeliveryAttempt:
+        """Read a manifest and its data; an error is stored in the attempt."""
+        attempt = DeliveryAttempt(delivery=delivery)
+        if delivery.is_poison:
+            attempt.error = _poison_error(delivery)
         else:
             self._try(attempt, self._read)
         return attempt
 
-    def _read(self, attempt: Attempt) -> None:
+    def _read(self, attempt: DeliveryAttempt) -> None:
         store = self._store_at(attempt.delivery.origin.source)
-        attempt.read = read_manifest(store, attempt.delivery)
-        attempt.fetched = self._stage.fetch(attempt.read)
+        attempt.verified = read_manifest(store, attempt.delivery)
+        attempt.fetched = self._ingestor.fetch(attempt.verified)
 
-    def _try(self, attempt: Attempt, work: Callable[[Attempt], None]) -> bool:
-        """Do a part of it, and say whether that went well; what goes wrong is kept, unless the
-        server is at fault: one bad manifest must not stop the others."""
+    def _try(self, attempt: DeliveryAttempt, work: Callable[[DeliveryAttempt], None]) -> bool:
+        """Do one step of an attempt; return whether it succeeded. An error is stored in the attempt
+        unless the database server failed: one bad manifest must not stop the others."""
         try:
             work(attempt)
         except FilmgateError as error:
             attempt.error = error
         except psycopg.Error as error:
-            if is_of_the_server(error):
+            if is_server_error(error):
                 raise
-            attempt.error = translated(error)
-        except Exception as error:  # noqa: BLE001 - likewise
+            attempt.error = translate_error(error)
+        except Exception as error:  # noqa: BLE001 - one bad manifest must not stop the others
             attempt.error = FilmgateError(
                 f"{type(error).__name__}: {error}",
-                hint="This is a fault of Filmgate; tell its makers",
+                hint="Report this bug to the maintainers of Filmgate",
                 reason="internal",
             )
         return attempt.error is None
 
-    def _settle(self, attempt: Attempt, *, apart: bool = True, is_kept: bool = True) -> SyncOutcome:
-        """Make its rows, or note why not; not `apart` from others, what goes wrong spoils all."""
+    def _settle(
+        self, attempt: DeliveryAttempt, *, in_savepoint: bool = True, is_dry_run: bool = False
+    ) -> SyncOutcome:
+        """Write the rows of a run, or the reason of its refusal.
+
+        Raises BatchFailed on an error without a savepoint, as it aborts the whole transaction.
+        """
         receipts: list[Receipt] = []
-        attempt.told = None
+        attempt.settled = None
 
-        def take(attempt: Attempt) -> None:
-            with self._connection.transaction() if apart else nullcontext():
-                receipts.append(self._stage.take(self._connection, attempt.fetched))
+        def ingest(attempt: DeliveryAttempt) -> None:
+            with self._connection.transaction() if in_savepoint else nullcontext():
+                receipts.append(self._ingestor.ingest(self._connection, attempt.fetched))
 
-        if attempt.error is None and not self._try(attempt, take) and not apart:
+        if attempt.error is None and not self._try(attempt, ingest) and not in_savepoint:
             attempt.error = None
-            raise _Spoiled
-        delivery, read = attempt.delivery, attempt.read
-        refusal, at = None, None
-        run = identity_of(read.manifest) if read else None
+            raise BatchFailed
+        delivery, verified = attempt.delivery, attempt.verified
+        refusal, next_attempt_at = None, None
+        run = identity_of(verified.manifest) if verified else None
         if attempt.error is not None:
-            refusal = Refusal.of(attempt.error, delivery.origin.manifest_key)
-            if is_kept:
-                sha256 = read.sha256 if read else None
-                at = self._deliveries.fail(delivery, refusal, run, sha256)
-        elif read is not None and run is not None:
-            attempt.told = Settled(delivery=delivery, run=run, manifest_sha256=read.sha256)
+            refusal = Refusal.from_error(attempt.error, delivery.origin.manifest_key)
+            if not is_dry_run:
+                sha256 = verified.sha256 if verified else None
+                next_attempt_at = self._deliveries.fail(delivery, refusal, run, sha256)
+        elif verified is not None and run is not None:
+            attempt.settled = Settled(delivery=delivery, run=run, manifest_sha256=verified.sha256)
         return SyncOutcome(
             source=delivery.origin.source,
             manifest_key=delivery.origin.manifest_key,
             receipt=receipts[0] if refusal is None else None,
             refusal=refusal,
-            next_attempt_at=at,
+            next_attempt_at=next_attempt_at,
         )
 
 
-class _Spoiled(Exception):
-    """One of several that were taken in together could not be."""
+class BatchFailed(Exception):
+    """One run of a batch without savepoints could not be ingested."""
 
 
-def _ordered(attempts: Iterable[Attempt]) -> list[Attempt]:
-    return sorted(attempts, key=lambda each: each.place)
+def _sorted(attempts: Iterable[DeliveryAttempt]) -> list[DeliveryAttempt]:
+    return sorted(attempts, key=lambda attempt: attempt.sort_key)
 
 
-def _deadly(delivery: Delivery) -> FilmgateError:
+def _poison_error(delivery: Delivery) -> FilmgateError:
+    died = delivery.attempt - delivery.last_ended_attempt - 1
     return FilmgateError(
-        f"{delivery.attempt - delivery.told_attempt - 1} consumers ended while they were at it",
-        expected="a manifest that can be read in the memory and time there is",
-        got="no word of any try",
-        hint="Look at their logs and at what it names",
+        f"{died} consumers ended while they ingested this manifest",
+        expected="a manifest that can be read with the available memory and time",
+        got="no result of any attempt",
+        hint="Check the logs of the consumers, and the files that the manifest names",
         reason="consumer_died",
     )

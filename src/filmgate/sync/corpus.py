@@ -1,9 +1,9 @@
-"""Books out of a finished job: read against their digests, and their words counted."""
+"""Read the books of a finished job, verified, with their words counted."""
 
 from collections import Counter
 from collections.abc import Sequence
 
-from filmgate.core.corpus import IndexedBook, IndexedBooks, IndexedChunk, Standing
+from filmgate.core.corpus import IndexedBook, IndexedBooks, IndexedChunk, WordCounts
 from filmgate.core.manifest import Manifest
 from filmgate.core.ports import RunFiles
 from filmgate.core.records import ArtifactRef
@@ -13,44 +13,44 @@ from filmgate.core.rulebook import (
     ENRICHED,
     GRAPH,
     TOC,
+    AllEnriched,
     Chunk,
     ChunkKind,
     Chunks,
     Cleanup,
     Edge,
     Enriched,
-    EnrichedAll,
     Graph,
     Node,
     Toc,
     Tocs,
-    by_book,
-    edges_by_book,
-    edition_of,
+    group_by_book,
+    group_edges_by_book,
+    make_edition,
 )
-from filmgate.sync.reading import read_document
-from filmgate.tools.words import spelling, version, words
+from filmgate.sync.verified_files import read_document
+from filmgate.tools.words import normalise_name, version, words
 
 MAX_CELL_WORDS = 4
-"""Of the first cell of a row: longer ones are sentences."""
+"""Number of words up to which the first cell of a row is its title; longer cells are sentences."""
 
-MOST = 32_767
-"""How often a word is counted in one place: what two bytes hold."""
+MAX_COUNT = 32_767
+"""Greatest count of a word, that of a two-byte integer."""
 
 CORPUS_FILES = (TOC, CHUNKS, ENRICHED, GRAPH, CLEANUP)
 
 
 def corpus_refs(manifest: Manifest) -> dict[str, ArtifactRef]:
-    """The files that a corpus is made of, by schema; none unless all of them are there."""
-    found = {schema: manifest.the_file_of(schema) for schema in CORPUS_FILES}
-    there = {schema: ref for schema, ref in found.items() if ref is not None}
-    return there if len(there) == len(CORPUS_FILES) else {}
+    """Return the files of the corpus, by schema; empty unless all of them exist."""
+    found = {schema: manifest.first_file_with_schema(schema) for schema in CORPUS_FILES}
+    refs = {schema: ref for schema, ref in found.items() if ref is not None}
+    return refs if len(refs) == len(CORPUS_FILES) else {}
 
 
 def read_corpus(run: RunFiles, manifest: Manifest) -> IndexedBooks | None:
-    """The books of a job, indexed; None where the run made none.
+    """Read and index the books of a job; None if the run has no corpus files.
 
-    Raises Invalid where a file is not what the manifest says.
+    Raises Invalid if a file does not match the manifest.
     """
     refs = corpus_refs(manifest)
     if not refs:
@@ -58,20 +58,21 @@ def read_corpus(run: RunFiles, manifest: Manifest) -> IndexedBooks | None:
     tocs = read_document(run, refs[TOC], Tocs).root
     chunks = read_document(run, refs[CHUNKS], Chunks).root
     enriched = {
-        each.chunk_id: each for each in read_document(run, refs[ENRICHED], EnrichedAll).root
+        chunk.chunk_id: chunk for chunk in read_document(run, refs[ENRICHED], AllEnriched).root
     }
-    whole = read_document(run, refs[GRAPH], Graph)
-    told = {each.source_id for each in read_document(run, refs[CLEANUP], Cleanup).books}
-    chunks_of, nodes_of, edges_of = by_book(chunks), by_book(whole.nodes), edges_by_book(whole)
+    graph = read_document(run, refs[GRAPH], Graph)
+    checked = {book.source_id for book in read_document(run, refs[CLEANUP], Cleanup).books}
+    chunks_of, nodes_of = group_by_book(chunks), group_by_book(graph.nodes)
+    edges_of = group_edges_by_book(graph)
     books = [
-        _indexed(
+        _index_book(
             toc,
-            [(each, enriched.get(each.chunk_id)) for each in chunks_of[toc.source_id]],
+            [(chunk, enriched.get(chunk.chunk_id)) for chunk in chunks_of[toc.source_id]],
             nodes_of.get(toc.source_id, []),
             edges_of.get(toc.source_id, []),
         )
         for toc in tocs
-        if toc.source_id in told and toc.source_id in chunks_of
+        if toc.source_id in checked and toc.source_id in chunks_of
     ]
     return IndexedBooks(env=manifest.env, words_version=version(), books=tuple(books))
 
@@ -82,7 +83,7 @@ def _first_cell(text: str) -> str:
     return " ".join(row[: min(next(numbered, 1), MAX_CELL_WORDS)])
 
 
-def _indexed(
+def _index_book(
     toc: Toc,
     chunks: list[tuple[Chunk, Enriched | None]],
     nodes: list[Node],
@@ -90,23 +91,23 @@ def _indexed(
 ) -> IndexedBook:
     return IndexedBook(
         toc=toc,
-        edition=edition_of([chunk for chunk, _ in chunks], nodes, edges),
+        edition=make_edition([chunk for chunk, _ in chunks], nodes, edges),
         chunks=tuple(
             IndexedChunk(
                 chunk=chunk,
-                words=counted(chunk.kind.value, chunk.breadcrumb, chunk.text),
-                embedding=known.embedding if known else None,
+                words=count_words(chunk.kind.value, chunk.breadcrumb, chunk.text),
+                embedding=enrichment.embedding if enrichment else None,
             )
-            for chunk, known in chunks
+            for chunk, enrichment in chunks
         ),
-        nodes=tuple((each, spelling(each.name)) for each in nodes),
+        nodes=tuple((node, normalise_name(node.name)) for node in nodes),
         edges=tuple(edges),
     )
 
 
-def counted(kind: str, breadcrumb: Sequence[str], text: str) -> dict[str, Standing]:
-    """The words of a chunk, and how often each stands where. A row has a title of its own: what
-    stands in it before its first number."""
+def count_words(kind: str, breadcrumb: Sequence[str], text: str) -> dict[str, WordCounts]:
+    """Count each word of a chunk in its title, in the titles above it and in its text. The title of
+    a row is its text before the first number."""
     above = tuple(breadcrumb)
     if kind != ChunkKind.ROW.value:
         name, above = (above[-1] if above else ""), above[:-1]
@@ -115,6 +116,6 @@ def counted(kind: str, breadcrumb: Sequence[str], text: str) -> dict[str, Standi
     title, crumb = Counter(words(name)), Counter(words(" ".join(above)))
     body = Counter(words(text))
     return {
-        word: Standing(*(min(found[word], MOST) for found in (title, crumb, body)))
+        word: WordCounts(*(min(counts[word], MAX_COUNT) for counts in (title, crumb, body)))
         for word in sorted({*title, *crumb, *body})
     }

@@ -1,4 +1,4 @@
-"""Ingest: a run's manifest and its artifact files, verified byte by byte, into a result store."""
+"""Ingest a run: write its manifest and its verified artifact files to a result store."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -17,96 +17,104 @@ from filmgate.core.payloads.payload import Payload
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Producer
 from filmgate.core.ports import RunDirectory, RunFiles
-from filmgate.core.publishing import MANIFEST, Origin
+from filmgate.core.publishing import MANIFEST, ManifestLocation
 from filmgate.core.records import ArtifactRef
 from filmgate.core.result_store import ArtifactRow, ArtifactRows, ResultStore
 from filmgate.core.screentime import SCREENTIME
 from filmgate.core.states import RunState
 from filmgate.sync.corpus import corpus_refs, read_corpus
-from filmgate.sync.reading import broken_file, check_file, missing_file, read_screentime
+from filmgate.sync.verified_files import (
+    check_file,
+    mismatch_error,
+    missing_file_error,
+    read_screentime,
+)
 
-Told = Callable[[float, float], None]
-"""Hears how many records are in, and of how many."""
+ProgressCallback = Callable[[float, float], None]
+"""Called with (ingested records, total records)."""
 
-TELL_EVERY = 5000
+PROGRESS_INTERVAL = 5000
+"""Number of records between two reports of progress."""
+
 LONGEST_LINE_BYTES = 16 << 20
-"""Of a record; a longer one is read in pieces, none of which is one."""
+"""Greatest size of a record. A longer one is read in parts, which are not valid records."""
 
 
-def nobody(_done: float, _total: float) -> None:
-    """Listens to no progress."""
+def ignore_progress(_done: float, _total: float) -> None:
+    """Do nothing: a `ProgressCallback` for callers that need no progress."""
 
 
 def ingest_run(
     run: RunDirectory,
     results: ResultStore,
     registry: Registry,
-    told: Told = nobody,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Receipt:
-    """Take in a run as its records tell it now; artifacts only where the run is a success.
+    """Ingest a run in its current state; artifacts only if the run is SUCCESS.
 
-    Raises Invalid where a file is not what the manifest says (nothing is written then), and
-    whatever the result store raises.
+    Raises Held while the run is worked on, Invalid if a gate is closed or a file does not match
+    the manifest (nothing is written then), and the errors of the result store.
     """
-    manifest = run.refold(None)
+    manifest = run.fold_manifest(None)
     if manifest.status is RunState.RUNNING:
         raise Held(
             f"run {manifest.run_id} is not ready to be ingested",
             expected="a run that has ended",
-            got="one that is worked on",
-            hint="Wait for its end; it is ingested then",
+            got="a run in state RUNNING",
+            hint="Wait until it ends; it is then ingested",
         )
     if manifest.is_blocked:
         raise Invalid(
             f"run {manifest.run_id} is not ready to be ingested",
-            expected="a run with no gate closed",
+            expected="a run without a closed gate",
             got="a closed gate",
-            hint=f"See `filmgate status {run.folder}`",
+            hint=f"Run `filmgate status {run.folder}` to see the reasons",
         )
-    data = run.bytes_of(manifest)
-    origin = Origin(source=run.folder.absolute().as_uri(), manifest_key=MANIFEST)
-    return take_in(manifest, sha256_hex(data), origin, run, results, registry, told)
+    data = run.manifest_bytes(manifest)
+    origin = ManifestLocation(source=run.folder.absolute().as_uri(), manifest_key=MANIFEST)
+    return ingest_manifest(manifest, sha256_hex(data), origin, run, results, registry, on_progress)
 
 
-def take_in(
+def ingest_manifest(
     manifest: Manifest,
     manifest_sha256: str,
-    origin: Origin,
+    origin: ManifestLocation,
     run: RunFiles,
     results: ResultStore,
     registry: Registry,
-    told: Told = nobody,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Receipt:
-    """Take in a run that has ended, from wherever its files lie: the one way in.
+    """Ingest a run that has ended, from a folder or a store. Every ingest uses this function.
 
-    Raises Invalid where a file is not what the manifest says (nothing is written then), and
-    whatever the result store raises.
+    Raises Invalid if a file does not match the manifest (nothing is written then), and the errors
+    of the result store.
     """
     files: Iterator[ArtifactRows] = iter(())
     screentime = corpus = None
     if manifest.status is RunState.SUCCESS:
         screentime = read_screentime(run, manifest)
         corpus = read_corpus(run, manifest)
-        read = [manifest.the_file_of(SCREENTIME), *corpus_refs(manifest).values()]
+        verified = [manifest.first_file_with_schema(SCREENTIME), *corpus_refs(manifest).values()]
         for _, _, ref in manifest.artifact_refs:
-            if ref.artifact_type is None and ref not in read:
+            if ref.artifact_type is None and ref not in verified:
                 check_file(run, ref)
-        files = _artifact_files(run, manifest, registry, told)
+        files = _artifact_files(run, manifest, registry, on_progress)
     return results.ingest(manifest, manifest_sha256, origin, files, screentime, corpus)
 
 
 def _artifact_files(
-    run: RunFiles, manifest: Manifest, registry: Registry, told: Told
+    run: RunFiles, manifest: Manifest, registry: Registry, on_progress: ProgressCallback
 ) -> Iterator[ArtifactRows]:
-    taken = [each for each in manifest.artifact_refs if each[2].artifact_type is not None]
-    total, before = sum(ref.records for _, _, ref in taken), 0
-    for stage, entry, ref in taken:
+    typed = [file for file in manifest.artifact_refs if file[2].artifact_type is not None]
+    total, before = sum(ref.records for _, _, ref in typed), 0
+    for stage, entry, ref in typed:
         rows = verified_rows(run, ref, registry)
-        yield _file(stage, entry, ref, _counted(rows, partial(_tell, told, before, total)))
+        report = partial(_report_progress, on_progress, before, total)
+        yield _artifact_file(stage, entry, ref, _with_progress(rows, report))
         before += ref.records
 
 
-def _file(
+def _artifact_file(
     stage: str, entry: StageEntry, ref: ArtifactRef, rows: Iterator[ArtifactRow]
 ) -> ArtifactRows:
     assert entry.ended is not None
@@ -121,31 +129,34 @@ def _file(
     )
 
 
-def _tell(told: Told, before: int, total: int, count: int) -> None:
-    told(before + count, total)
+def _report_progress(on_progress: ProgressCallback, before: int, total: int, count: int) -> None:
+    on_progress(before + count, total)
 
 
-def _counted(rows: Iterator[ArtifactRow], told: Callable[[int], None]) -> Iterator[ArtifactRow]:
+def _with_progress(
+    rows: Iterator[ArtifactRow], report: Callable[[int], None]
+) -> Iterator[ArtifactRow]:
     for row in rows:
         yield row
-        if row.ordinal % TELL_EVERY == TELL_EVERY - 1:
-            told(row.ordinal + 1)
+        if row.ordinal % PROGRESS_INTERVAL == PROGRESS_INTERVAL - 1:
+            report(row.ordinal + 1)
 
 
 def verified_rows(run: RunFiles, ref: ArtifactRef, registry: Registry) -> Iterator[ArtifactRow]:
-    """The records of a file, each held against its contract; at the end, the digest as well.
+    """Yield the records of a file, each verified against its contract; at the end, verify digest
+    and number of records.
 
-    Raises Invalid: the caller must not keep what came before.
+    Raises Invalid; the caller must then discard all rows that it has received.
     """
-    read = _reader(_model(registry, ref))
+    parse_line = _make_line_parser(_payload_model(registry, ref))
     digest, count = hashlib.sha256(), 0
     try:
         with run.open(ref.path) as file:
             for raw in iter(partial(file.readline, LONGEST_LINE_BYTES), b""):
                 digest.update(raw)
-                line = read(raw)
+                line = parse_line(raw)
                 if line.ordinal != count:
-                    raise broken_file(
+                    raise mismatch_error(
                         ref,
                         ReasonCode.SCHEMA_INVALID,
                         f"ordinal {count}",
@@ -156,9 +167,9 @@ def verified_rows(run: RunFiles, ref: ArtifactRef, registry: Registry) -> Iterat
                 )
                 count += 1
     except FileNotFoundError as error:
-        raise missing_file(ref) from error
+        raise missing_file_error(ref) from error
     except ValidationError as error:
-        raise broken_file(
+        raise mismatch_error(
             ref,
             ReasonCode.SCHEMA_INVALID,
             f"records of {ref.schema_name}",
@@ -166,16 +177,16 @@ def verified_rows(run: RunFiles, ref: ArtifactRef, registry: Registry) -> Iterat
             json_pointer=json_pointer(error),
         ) from error
     if digest.hexdigest() != ref.sha256 or count != ref.records:
-        is_other = digest.hexdigest() != ref.sha256
-        raise broken_file(
+        has_other_bytes = digest.hexdigest() != ref.sha256
+        raise mismatch_error(
             ref,
-            ReasonCode.DIGEST_MISMATCH if is_other else ReasonCode.COUNT_MISMATCH,
+            ReasonCode.DIGEST_MISMATCH if has_other_bytes else ReasonCode.COUNT_MISMATCH,
             f"{ref.records} records, sha256 {ref.sha256}",
             f"{count} records, sha256 {digest.hexdigest()}",
         )
 
 
-def _model(registry: Registry, ref: ArtifactRef) -> type[Payload]:
+def _payload_model(registry: Registry, ref: ArtifactRef) -> type[Payload]:
     try:
         return registry.model(ref.schema_name, ref.schema_version)
     except SchemaNotFoundError as error:
@@ -187,14 +198,15 @@ def _model(registry: Registry, ref: ArtifactRef) -> type[Payload]:
         raise
 
 
-def _reader(model: type[Payload]) -> Callable[[bytes], Any]:
-    """Reads a line with its payload in one go, some times quicker than one after the other."""
+def _make_line_parser(model: type[Payload]) -> Callable[[bytes], Any]:
+    """Return a function that parses a line together with its payload: several times faster than
+    parsing the line first."""
     line = create_model("Line", __base__=ArtifactLine, payload=(model, ...))
     return TypeAdapter(line).validator.validate_json
 
 
 def _payload_of(raw: bytes, line: Any) -> bytes:
-    """The payload as JSON text: cut out of a canonical line, else written anew."""
+    """Return the payload as JSON text: a slice of a canonical line, else serialised again."""
     start = b'{"ordinal":%d,"payload":' % line.ordinal
     end = b',"span_end_ms":%d,"span_start_ms":%d}\n' % (line.span_end_ms, line.span_start_ms)
     if raw.startswith(start) and raw.endswith(end):

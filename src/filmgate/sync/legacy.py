@@ -1,5 +1,7 @@
-"""Legacy import: rows that an older product left, in files or tables, into the database as they
-are. Nothing in them is verified, and everything that is served of them says so."""
+"""Legacy import: copy rows of an older product, from files or tables, to the database unchanged.
+
+They are not verified; every answer that contains them says so.
+"""
 
 import csv
 import json
@@ -24,6 +26,7 @@ from filmgate.db.sessions import storable_text
 from filmgate.media.time import milliseconds
 
 TABLE = "table:"
+"""Prefix of a source that is a table of the database."""
 
 TYPES = {
     "faces": "face.detection",
@@ -37,7 +40,7 @@ TYPES = {
     "tracks": "track",
     "transcript": "transcript.segment",
 }
-"""What the files of run-less manifests hold, by their name."""
+"""Artifact types by the names of legacy files and tables."""
 
 STARTS = {
     "span_start_ms": 1000,
@@ -47,42 +50,46 @@ STARTS = {
     "timestamp_s": 1,
 }
 ENDS = {"span_end_ms": 1000, "end_ms": 1000, "end_s": 1}
-"""The columns that tell the time, and how many of their units are a second. Without an end, it
-is an instant."""
+"""Columns with start and end times, with their units per second. Without an end, the end is the
+start."""
 
-WORDS = frozenset({"text", "label", "speaker", "language", "cluster_id", "track_id", "method"})
-"""Columns whose cells are never taken for numbers."""
+TEXT_COLUMNS = frozenset(
+    {"text", "label", "speaker", "language", "cluster_id", "track_id", "method"}
+)
+"""Columns whose cells are never parsed as numbers."""
 
-OTHERS = frozenset({"id", "asset_id", "video_id", "episode_id", "ep_id"})
-"""Columns of no payload."""
+ID_COLUMNS = frozenset({"id", "asset_id", "video_id", "episode_id", "ep_id"})
+"""Columns that are not part of the payload."""
 
 
 def import_legacy(
     connection: psycopg.Connection, asset_id: AssetId, source: str, artifact_type: str | None
 ) -> tuple[LegacyReceipt, ...]:
-    """Take in a file, a folder of files named after what they hold, or `table:schema.name`.
+    """Import a file, a folder of files named after their types, or `table:schema.name`.
 
-    Each takes the place of what was imported for the asset and the type before; all, or nothing.
-    Raises NotFound where there is nothing, and Invalid naming the row that is none.
+    Each import replaces the earlier one of the same asset and type. If anything raises, nothing is
+    imported. Raises NotFound if the source does not exist or contains nothing, UsageError if the
+    type is invalid or unknown, and Invalid with the number of the first invalid row.
     """
     store = LegacyArtifacts(connection)
     receipts = []
     _check_type(artifact_type)
     with connection.transaction():
-        for kind, name, rows in _sources(store, asset_id, source, artifact_type):
-            timed = _in_order(rows, name)
-            if not timed:
-                raise _bad(name, 1, "at least one row", "none")
-            count = store.take_in(asset_id, kind, timed, storable_text(name))
+        for kind, name, rows in _find_sources(store, asset_id, source, artifact_type):
+            sorted_rows = _sort_rows(rows, name)
+            if not sorted_rows:
+                raise _row_error(name, 1, "at least one row", "none")
+            count = store.replace(asset_id, kind, sorted_rows, storable_text(name))
             receipts.append(
                 LegacyReceipt(asset_id=asset_id, artifact_type=kind, source=name, artifacts=count)
             )
     return tuple(receipts)
 
 
-def _sources(
+def _find_sources(
     store: LegacyArtifacts, asset_id: AssetId, source: str, artifact_type: str | None
 ) -> Iterator[tuple[str, str, Iterable[Mapping[str, Any]]]]:
+    """Yield (artifact type, name, rows) of each table or file."""
     if source.startswith(TABLE):
         table = source.removeprefix(TABLE)
         kind = artifact_type or _type_of(table.rpartition(".")[2])
@@ -90,162 +97,173 @@ def _sources(
         return
     path = Path(source)
     if not source:
-        raise UsageError("no source was named", expected="a file, a folder or table:schema.name")
+        raise UsageError("the source is missing", expected="a file, a folder or table:schema.name")
     if path.is_file():
-        yield artifact_type or _type_of(path.stem), path.name, _rows_of_file(path)
+        yield artifact_type or _type_of(path.stem), path.name, _read_rows(path)
         return
     if not path.is_dir():
-        raise NotFound(f"no file or folder {source}", expected="JSONL, CSV, or a folder of them")
-    known = [
-        each
-        for each in sorted(path.iterdir())
-        if each.suffix in {".jsonl", ".csv"} and TYPES.get(each.stem)
+        raise NotFound(f"{source} does not exist", expected="JSONL, CSV, or a folder of them")
+    files = [
+        file
+        for file in sorted(path.iterdir())
+        if file.suffix in {".jsonl", ".csv"} and TYPES.get(file.stem)
     ]
-    if not known:
+    if not files:
         raise NotFound(
-            f"nothing in {source} is known",
+            f"{source} contains no file of a known type",
             expected=f"files such as {', '.join(f'{name}.jsonl' for name in TYPES)}",
-            got=", ".join(sorted(each.name for each in path.iterdir())[:10]) or "an empty folder",
+            got=", ".join(sorted(file.name for file in path.iterdir())[:10]) or "an empty folder",
             hint="Import a file by its path, with --type",
         )
     by_type: dict[str, Path] = {}
-    for each in known:
-        other = by_type.setdefault(TYPES[each.stem], each)
-        if other != each:
+    for file in files:
+        other = by_type.setdefault(TYPES[file.stem], file)
+        if other != file:
             raise Invalid(
-                f"two files in {source} hold {TYPES[each.stem]}",
+                f"two files in {source} contain {TYPES[file.stem]}",
                 expected="one file for each type",
-                got=f"{other.name} and {each.name}",
-                hint="Nothing was imported; import the one that is meant by its path",
+                got=f"{other.name} and {file.name}",
+                hint="Import one of them by its path; nothing was imported",
             )
-    for kind, each in by_type.items():
-        yield kind, each.name, _rows_of_file(each)
+    for kind, file in by_type.items():
+        yield kind, file.name, _read_rows(file)
 
 
 def _check_type(name: str | None) -> None:
     if name is not None and not re.fullmatch(TYPE_NAME, name):
         raise UsageError(
-            "this is no artifact type", expected="a name such as ocr.text", got=repr(name)
+            "the artifact type is invalid", expected="a name such as ocr.text", got=repr(name)
         )
 
 
 def _type_of(name: str) -> str:
     if name not in TYPES:
         raise UsageError(
-            f"what {name!r} holds does not follow from its name",
+            f"the artifact type of {name!r} is unknown",
             expected=f"--type, or a name such as {', '.join(TYPES)}",
             got=repr(name),
         )
     return TYPES[name]
 
 
-def _rows_of_file(path: Path) -> Iterator[Mapping[str, Any]]:
-    """Row by row; Invalid naming the first that cannot be read."""
+def _read_rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a file. Raises Invalid with the number of the first invalid row."""
     number = 0
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = _cells(file) if path.suffix == ".csv" else _objects(file)
+            lines = _parse_csv(file) if path.suffix == ".csv" else _parse_jsonl(file)
             for number, row in enumerate(lines, 1):
                 if not isinstance(row, dict):
-                    raise _bad(path.name, number, "a JSON object", repr(row)[:80])
+                    raise _row_error(path.name, number, "a JSON object", repr(row)[:80])
                 yield row
     except (ValueError, RecursionError, csv.Error) as error:
-        expected = "columns as its first row names them" if path.suffix == ".csv" else "JSON"
-        raise _bad(path.name, number + 1, f"{expected}, in UTF-8", str(error)[:200]) from error
+        expected = "columns as named in the first row" if path.suffix == ".csv" else "JSON"
+        raise _row_error(
+            path.name, number + 1, f"{expected}, in UTF-8", str(error)[:200]
+        ) from error
 
 
-def _objects(file: Iterable[str]) -> Iterator[Any]:
+def _parse_jsonl(file: Iterable[str]) -> Iterator[Any]:
     return (json.loads(line) for line in file if line.strip())
 
 
-def _cells(file: Iterable[str]) -> Iterator[dict[str, Any]]:
+def _parse_csv(file: Iterable[str]) -> Iterator[dict[str, Any]]:
     for row in csv.DictReader(file):
         if None in row:
             raise ValueError("more cells than columns")
-        yield {name: _value(name, text) for name, text in row.items() if text}
+        yield {name: _parse_cell(name, text) for name, text in row.items() if text}
 
 
-def _value(column: str, text: str) -> Any:
-    """A cell: a number, an object or a list where it is one and no column of words, else the
-    text as it stands."""
+def _parse_cell(column: str, text: str) -> Any:
+    """Return the value of a cell that is a number, an object or a list in JSON, and not in a text
+    column; else its text."""
     try:
-        value = text if column in WORDS else json.loads(text)
+        value = text if column in TEXT_COLUMNS else json.loads(text)
     except (ValueError, RecursionError):
         return text
     is_plain = isinstance(value, int | float | dict | list) and not isinstance(value, bool)
-    is_odd = isinstance(value, float) and not math.isfinite(value)
-    return value if is_plain and not is_odd else text
+    is_infinite = isinstance(value, float) and not math.isfinite(value)
+    return value if is_plain and not is_infinite else text
 
 
-def _in_order(rows: Iterable[Mapping[str, Any]], name: str) -> list[LegacyRow]:
-    timed = [_timed(row, name, number) for number, row in enumerate(rows, 1)]
-    return sorted(timed, key=lambda each: (each[0], each[1], json.dumps(each[2], sort_keys=True)))
+def _sort_rows(rows: Iterable[Mapping[str, Any]], name: str) -> list[LegacyRow]:
+    parsed = [_parse_row(row, name, number) for number, row in enumerate(rows, 1)]
+    return sorted(parsed, key=lambda row: (row[0], row[1], json.dumps(row[2], sort_keys=True)))
 
 
-def _timed(row: Mapping[str, Any], name: str, number: int) -> LegacyRow:
-    start = _moment(row, STARTS, name, number)
+def _parse_row(row: Mapping[str, Any], name: str, number: int) -> LegacyRow:
+    start = _find_time(row, STARTS, name, number)
     if start is None:
-        raise _bad(name, number, f"one of {', '.join(STARTS)}", ", ".join(row) or "nothing")
-    end = _moment(row, ENDS, name, number)
+        raise _row_error(name, number, f"one of {', '.join(STARTS)}", ", ".join(row) or "nothing")
+    end = _find_time(row, ENDS, name, number)
     end = start if end is None else end
     if not 0 <= start <= end <= MAX_MS:
-        raise _bad(name, number, "a span that starts before it ends", f"{start} to {end} ms")
-    told = row.get("payload")
-    clock = {*STARTS, *ENDS, *OTHERS}
-    payload = told if isinstance(told, dict) else {k: v for k, v in row.items() if k not in clock}
+        raise _row_error(name, number, "a span that starts before it ends", f"{start} to {end} ms")
+    payload_cell = row.get("payload")
+    excluded = {*STARTS, *ENDS, *ID_COLUMNS}
+    payload = (
+        payload_cell
+        if isinstance(payload_cell, dict)
+        else {column: value for column, value in row.items() if column not in excluded}
+    )
     try:
         text = canonical_json(payload)  # refuses NaN, and halves of surrogate pairs
     except (ValueError, RecursionError) as error:
-        raise _bad(name, number, "what JSON can hold", str(error)) from error
+        raise _row_error(name, number, "values that are valid in JSON", str(error)) from error
     if NUL.search(text):
-        raise _bad(name, number, "text that a database can hold", "a NUL in it")
-    if not _is_shallow(payload, DEEPEST):
-        raise _bad(name, number, f"values at most {DEEPEST} deep", "deeper ones")
+        raise _row_error(name, number, "text without NUL characters", "a NUL character")
+    if not _is_shallow(payload, MAX_DEPTH):
+        raise _row_error(name, number, f"values at most {MAX_DEPTH} levels deep", "deeper values")
     return start, end, payload
 
 
 NUL = re.compile(rb"(?<!\\)(\\\\)*\\u0000")
-"""In JSON text: an escape that is not itself escaped."""
+"""An unescaped NUL escape in JSON text."""
 
-DEEPEST = 50
+MAX_DEPTH = 50
+"""Greatest depth of nested objects and lists in a payload."""
 
 
 def _is_shallow(value: Any, levels: int) -> bool:
     if not isinstance(value, dict | list):
         return True
-    inner = value.values() if isinstance(value, dict) else value
-    return levels > 0 and all(_is_shallow(each, levels - 1) for each in inner)
+    members = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_shallow(member, levels - 1) for member in members)
 
 
-def _moment(
+def _find_time(
     row: Mapping[str, Any], columns: Mapping[str, int], name: str, number: int
 ) -> int | None:
-    """The time in the first such column that there is."""
-    for column, unit in columns.items():
+    """Return the time in the first of the columns that the row has, in milliseconds."""
+    for column, units_per_second in columns.items():
         if row.get(column) is not None:
             try:
-                return milliseconds(_number(row[column]) / unit)
+                return milliseconds(_parse_number(row[column]) / units_per_second)
             except (ValueError, InvalidOperation) as error:
-                raise _bad(name, number, f"a number in {column}", repr(row[column])) from error
+                raise _row_error(
+                    name, number, f"a number in {column}", repr(row[column])
+                ) from error
     return None
 
 
-def _number(value: Any) -> Fraction:
-    """Exactly, and of a size that a time may have; ValueError for all else."""
+def _parse_number(value: Any) -> Fraction:
+    """Return the exact value of a number. Raises ValueError if it is not one, or too large or too
+    precise for a time."""
     number = Decimal(str(value))
     exponent = number.as_tuple().exponent
-    if not isinstance(exponent, int) or abs(exponent) > DIGITS or not abs(number) <= MAX_MS:
-        raise ValueError(f"no time is {value!r}")
+    if not isinstance(exponent, int) or abs(exponent) > MAX_EXPONENT or not abs(number) <= MAX_MS:
+        raise ValueError(f"{value!r} is not a time")
     return Fraction(number)
 
 
-DIGITS = 30
+MAX_EXPONENT = 30
+"""Greatest decimal exponent of a number, positive or negative."""
 
 
-def _bad(name: str, number: int, expected: str, got: str) -> Invalid:
+def _row_error(name: str, number: int, expected: str, got: str) -> Invalid:
     return Invalid(
-        f"row {number} of {name} cannot be taken in",
+        f"row {number} of {name} is invalid",
         expected=expected,
         got=got,
-        hint="Nothing was imported",
+        hint="Correct the row, and import again; nothing was imported",
     )

@@ -1,4 +1,4 @@
-"""Publishing: a finished run leaves, its manifest last, and stays as it is from then on."""
+"""Publish a finished run: copy it to a store, its manifest last, and seal it."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,26 +12,33 @@ from filmgate.core.errors import Conflict, Invalid, Unavailable
 from filmgate.core.manifest import Manifest
 from filmgate.core.objects import ObjectStore
 from filmgate.core.ports import Clock, RunDirectory
-from filmgate.core.publishing import MANIFEST, Announcement, Origin, Seal, is_plain_path, run_place
+from filmgate.core.publishing import (
+    MANIFEST,
+    Announcement,
+    ManifestLocation,
+    Seal,
+    is_plain_path,
+    run_prefix,
+)
 from filmgate.core.records import ArtifactRef
 from filmgate.core.states import RunState
-from filmgate.store.durable import facts_of
+from filmgate.store.durable import read_stream_facts
 from filmgate.store.run_directory import COMMITS, HEAD
-from filmgate.sync.reading import check_file
+from filmgate.sync.verified_files import check_file
 
-Told = Callable[[float, float], None]
-"""Hears how many bytes are done, and of how many."""
+ProgressCallback = Callable[[float, float], None]
+"""Called with (uploaded bytes, total bytes)."""
 
 LARGE_BYTES = 32 << 20
-"""What is larger goes up in parts, and is never whole in memory."""
+"""Size above which a file is uploaded in parts, and never completely in memory."""
 
 PROBE_KEY = ".filmgate/create-only"
-PROBE = b"Filmgate asks with this object whether the store keeps what is there already.\n"
+PROBE = b"Filmgate tests with this object whether the store refuses to overwrite objects.\n"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Piece:
-    """A file of the run on its way: where it lies, and what it has to be."""
+class FileToPublish:
+    """A file of the run, with its size and digest in the manifest or record."""
 
     path: str
     size_bytes: int
@@ -39,14 +46,14 @@ class Piece:
 
 
 def require_create_only(store: ObjectStore) -> None:
-    """Raise Unavailable where a store would let one object take another's place."""
+    """Raise Unavailable if a store lets one object overwrite another."""
     store.create(PROBE_KEY, PROBE)
     if store.create(PROBE_KEY, PROBE):
         raise Unavailable(
-            f"{store.url} does not keep what is there already",
+            f"{store.url} does not support conditional writes",
             expected="a store that honours If-None-Match: * (S3 since 2024, Ceph, a folder)",
-            got="one that made the same object twice",
-            hint="Publish to another; two writers could overwrite each other here",
+            got="a store that created the same object twice",
+            hint="Publish to another store: here, two writers could overwrite each other's objects",
             reason="conditional_create_unsupported",
         )
 
@@ -55,28 +62,28 @@ def publish_run(
     run: RunDirectory,
     store: ObjectStore,
     clock: Clock,
-    told: Told,
+    on_progress: ProgressCallback,
     *,
     concurrency: int,
 ) -> PublishedAnswer:
-    """Put a completed run into a store: its files, then its records, then its manifest.
+    """Copy a completed run to a store: its files, then its records, then its manifest.
 
-    Every file is held against the manifest first, and again as it lies in the store where it was
-    there already. From its first byte in a store the run is sealed. Interrupted anywhere, the
-    same call completes it. Nothing in the store is ever overwritten or deleted.
+    Every file is first verified against the manifest. An object that exists in the store already is
+    verified too. The run is sealed before its first byte is in a store. After an interruption, the
+    same call completes the upload. Nothing in the store is ever overwritten or deleted.
 
-    Raises Invalid where the run is not completed or not whole, Conflict where other bytes lie in
-    its place, Held where a runner works on it, and whatever the store raises. The caller still has
-    to announce it.
+    Raises Invalid if the run is not completed or a file does not match the manifest, Conflict if
+    the store has other bytes at one of its keys, Held if a runner holds its lease, and the errors
+    of the store. The caller must announce the run.
     """
-    with run.hold(clock()) as lease:
+    with run.acquire_lease(clock()) as lease:
         manifest = run.close(lease)
         _check_completed(run, manifest)
         require_create_only(store)
         for _, _, ref in manifest.artifact_refs:
             _check_name(ref.path)
             check_file(run, ref)
-        seal = run.seal_there()
+        seal = run.read_seal()
         if seal is None:
             text = manifest.to_bytes().decode("utf-8")
             seal = Seal(manifest=text, sealed_at=clock(), to=store.url)
@@ -84,41 +91,42 @@ def publish_run(
         _check_records(run, manifest)
         data = seal.manifest.encode("utf-8")
         sha256 = sha256_hex(data)
-        place = run_place(manifest.asset.id, manifest.run_id)
-        files = (_piece(ref) for _, _, ref in manifest.artifact_refs)
-        pieces = [*files, *_evidence(run)]
-        parcel = Parcel(run, store, place, told, sum(each.size_bytes for each in pieces))
-        made = parcel.put_all(pieces, concurrency)
-        made += put_same(store, f"{place}/{MANIFEST}", data, sha256)
+        prefix = run_prefix(manifest.asset.id, manifest.run_id)
+        artifact_files = (_artifact_file(ref) for _, _, ref in manifest.artifact_refs)
+        files = [*artifact_files, *_list_records(run)]
+        size_bytes = sum(file.size_bytes for file in files)
+        upload = RunUpload(run, store, prefix, on_progress, size_bytes)
+        uploaded = upload.put_all(files, concurrency)
+        uploaded += create_or_verify(store, f"{prefix}/{MANIFEST}", data, sha256)
     return PublishedAnswer(
         producer=manifest.producer,
         asset_id=manifest.asset.id,
         run_id=manifest.run_id,
         source=store.url,
-        manifest_key=f"{place}/{MANIFEST}",
+        manifest_key=f"{prefix}/{MANIFEST}",
         manifest_sha256=sha256,
-        files=len(pieces) + 1,
-        size_bytes=sum(each.size_bytes for each in pieces) + len(data),
-        uploaded=made,
+        files=len(files) + 1,
+        size_bytes=size_bytes + len(data),
+        uploaded=uploaded,
         is_announced=False,
     )
 
 
-def announcement_of(published: PublishedAnswer) -> Announcement:
-    """What an outbox tells of it."""
+def make_announcement(published: PublishedAnswer) -> Announcement:
+    """Return the announcement of a published run, for the outbox."""
     return Announcement(
         producer=published.producer,
         asset_id=published.asset_id,
         run_id=published.run_id,
-        origin=Origin(source=published.source, manifest_key=published.manifest_key),
+        origin=ManifestLocation(source=published.source, manifest_key=published.manifest_key),
         manifest_sha256=published.manifest_sha256,
     )
 
 
-def put_same(store: ObjectStore, key: str, data: bytes | Path, sha256: str) -> bool:
-    """Make an object, or see that the one that is there has the same bytes; whether it was made.
+def create_or_verify(store: ObjectStore, key: str, data: bytes | Path, sha256: str) -> bool:
+    """Create an object, or verify the one that exists; return whether it was created.
 
-    Raises Conflict where it has others.
+    Raises Conflict if the one that exists has other bytes.
     """
     if store.create(key, data, sha256):
         return True
@@ -126,50 +134,56 @@ def put_same(store: ObjectStore, key: str, data: bytes | Path, sha256: str) -> b
     return False
 
 
-class Parcel:
-    """The files of one run on their way to one place."""
+class RunUpload:
+    """The upload of a run's files to one prefix of a store."""
 
     def __init__(
-        self, run: RunDirectory, store: ObjectStore, place: str, told: Told, total_bytes: int
+        self,
+        run: RunDirectory,
+        store: ObjectStore,
+        prefix: str,
+        on_progress: ProgressCallback,
+        total_bytes: int,
     ) -> None:
         self._run = run
         self._store = store
-        self._place = place
-        self._told = told
-        self._total = total_bytes
-        self._done = 0
+        self._prefix = prefix
+        self._on_progress = on_progress
+        self._total_bytes = total_bytes
+        self._done_bytes = 0
         self._lock = Lock()
 
-    def put_all(self, pieces: list[Piece], concurrency: int) -> int:
-        """Put several at once; how many were made. The first that fails stops the others."""
+    def put_all(self, files: list[FileToPublish], concurrency: int) -> int:
+        """Upload files concurrently; return how many were created. The first error cancels the
+        remaining uploads."""
         with ThreadPoolExecutor(concurrency, thread_name_prefix="publish") as pool:
             try:
-                return sum(pool.map(self._put, pieces))
+                return sum(pool.map(self._put, files))
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def _put(self, piece: Piece) -> bool:
-        key = f"{self._place}/{piece.path}"
-        is_large = piece.size_bytes > LARGE_BYTES
-        data = self._run.path_of(piece.path) if is_large else self._read(piece)
-        is_made = put_same(self._store, key, data, piece.sha256)
+    def _put(self, file: FileToPublish) -> bool:
+        key = f"{self._prefix}/{file.path}"
+        is_large = file.size_bytes > LARGE_BYTES
+        data = self._run.path_of(file.path) if is_large else self._read(file)
+        is_created = create_or_verify(self._store, key, data, file.sha256)
         with self._lock:
-            self._done += piece.size_bytes
-            self._told(self._done, self._total)
-        return is_made
+            self._done_bytes += file.size_bytes
+            self._on_progress(self._done_bytes, self._total_bytes)
+        return is_created
 
-    def _read(self, piece: Piece) -> bytes:
-        with self._run.open(piece.path) as file:
-            data = file.read(piece.size_bytes + 1)
-        facts = self._run.facts(piece.path)  # read again only where its times changed
-        is_whole = len(data) == piece.size_bytes
-        if not is_whole or facts is None or facts.sha256 != piece.sha256:
+    def _read(self, file: FileToPublish) -> bytes:
+        with self._run.open(file.path) as opened:
+            data = opened.read(file.size_bytes + 1)
+        facts = self._run.facts(file.path)  # reads the file only if its times have changed
+        is_complete = len(data) == file.size_bytes
+        if not is_complete or facts is None or facts.sha256 != file.sha256:
             raise Invalid(
-                f"{piece.path} changed on its way",
-                expected=f"sha256 {piece.sha256}",
+                f"{file.path} changed during the upload",
+                expected=f"sha256 {file.sha256}",
                 got="other bytes",
-                hint="Restore it, and publish again",
+                hint="Restore the file, and publish again",
             )
         return data
 
@@ -178,22 +192,23 @@ def _check_completed(run: RunDirectory, manifest: Manifest) -> None:
     if manifest.status is not RunState.SUCCESS:
         raise Invalid(
             f"run {manifest.run_id} is not completed",
-            expected="a run that is SUCCESS",
+            expected="status SUCCESS",
             got=manifest.status.value,
-            hint=f"See `filmgate status {run.folder}`",
+            hint=f"Run `filmgate status {run.folder}` to see its stages",
             reason="run_not_completed",
         )
 
 
 def _check_records(run: RunDirectory, manifest: Manifest) -> None:
-    """Hold the records against the manifest, which may have been sealed long ago."""
-    there = run.ledger().digests
+    """Raise Invalid if a record that the manifest names is missing or changed. The manifest may
+    have been sealed long ago."""
+    digests = run.ledger().record_digests
     for name, entry in manifest.stages.items():
-        if entry.record_sha256 is not None and entry.record_sha256 not in there:
+        if entry.record_sha256 is not None and entry.record_sha256 not in digests:
             raise Invalid(
-                f"the record of stage {name} is not what it was when the run was sealed",
+                f"the record of stage {name} does not match the sealed manifest",
                 expected=f"sha256 {entry.record_sha256}",
-                got="no record of that digest",
+                got="no record with this digest",
                 hint=f"Restore {COMMITS}/ in {run.folder}",
             )
 
@@ -201,33 +216,33 @@ def _check_records(run: RunDirectory, manifest: Manifest) -> None:
 def _check_name(path: str) -> None:
     if not is_plain_path(path):
         raise Invalid(
-            "a file's name cannot be a key in every store",
-            expected="names of printable signs without # ? * and \\, between single slashes",
+            "a file name is not a valid key in every store",
+            expected="names of printable characters without # ? * and \\, between single slashes",
             got=repr(path),
-            hint="Have the stage make it under another name",
+            hint="Change the name of the file in the stage that makes it",
         )
 
 
-def _piece(ref: ArtifactRef) -> Piece:
-    return Piece(path=ref.path, size_bytes=ref.size_bytes, sha256=ref.sha256)
+def _artifact_file(ref: ArtifactRef) -> FileToPublish:
+    return FileToPublish(path=ref.path, size_bytes=ref.size_bytes, sha256=ref.sha256)
 
 
-def _evidence(run: RunDirectory) -> Iterator[Piece]:
-    """The head and every record, from which anybody can derive the manifest again."""
+def _list_records(run: RunDirectory) -> Iterator[FileToPublish]:
+    """Yield the head and all records, from which the manifest can be derived again."""
     records = [f"{COMMITS}/{record.name}" for record in run.ledger().records]
     for path in (HEAD, *records):
-        facts = facts_of(run.open(path))
-        yield Piece(path=path, size_bytes=facts.size_bytes, sha256=facts.sha256)
+        facts = read_stream_facts(run.open(path))
+        yield FileToPublish(path=path, size_bytes=facts.size_bytes, sha256=facts.sha256)
 
 
 def _check_same(store: ObjectStore, key: str, sha256: str) -> None:
-    facts = facts_of(store.open(key))
+    facts = read_stream_facts(store.open(key))
     if facts.sha256 != sha256:
         raise Conflict(
-            f"{key} lies in {store.url} already, with other bytes",
+            f"{key} already exists in {store.url} with other bytes",
             expected=f"sha256 {sha256}",
             got=f"sha256 {facts.sha256}",
-            hint="It was damaged there, or another installation published a run of this id: look "
-            "at it, publish elsewhere, or run it again with --new",
+            hint="Check whether the object is damaged, or another installation published a run of "
+            "this id; publish to another store, or run again with --new",
             reason="manifest_conflict" if key.endswith(f"/{MANIFEST}") else "object_conflict",
         )

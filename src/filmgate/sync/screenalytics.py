@@ -1,4 +1,4 @@
-"""Stage 6, `sync_screenalytics`: what a product reads of a run, from its manifest and summaries."""
+"""Consumer stage `sync_screenalytics`: ingest the manifest and summaries that a product reads."""
 
 from dataclasses import dataclass
 
@@ -6,37 +6,38 @@ import psycopg
 
 from filmgate.core.answers import Receipt
 from filmgate.core.screentime import ScreenTime
-from filmgate.db.product import STAGE, take_in_summary
-from filmgate.sync.published_run import Read
-from filmgate.sync.reading import read_screentime
+from filmgate.db.screenalytics import STAGE, ingest_summary
+from filmgate.sync.published_run import VerifiedManifest
+from filmgate.sync.verified_files import read_screentime
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary:
-    """What becomes rows."""
+class RunSummary:
+    """A manifest and its summaries, which become rows."""
 
-    read: Read
+    verified: VerifiedManifest
     screentime: ScreenTime | None
 
 
-class SyncScreenalytics:
-    """The stage."""
+class ScreenalyticsIngestor:
+    """Port `Ingestor` for the tables of the schema `screenalytics`."""
 
     name = STAGE
     is_small = True
 
-    def fetch(self, read: Read) -> Summary:
-        """Every file is looked for, and the summaries are read; Invalid where one is not what
-        the manifest says."""
-        read.run.check_presence(read.manifest)
-        return Summary(read=read, screentime=read_screentime(read.run, read.manifest))
+    def fetch(self, verified: VerifiedManifest) -> RunSummary:
+        """Check that every file exists, and read the summaries. Raises Invalid if a file does not
+        match the manifest."""
+        verified.run.check_presence(verified.manifest)
+        screentime = read_screentime(verified.run, verified.manifest)
+        return RunSummary(verified=verified, screentime=screentime)
 
-    def prepare(self, connection: psycopg.Connection, fetched: Summary) -> None:
-        """Nothing: its tables are there."""
+    def prepare(self, connection: psycopg.Connection, fetched: RunSummary) -> None:
+        """Do nothing: the tables exist."""
 
-    def take(self, connection: psycopg.Connection, fetched: Summary) -> Receipt:
-        """Into the tables that a product reads."""
-        read = fetched.read
-        return take_in_summary(
-            connection, read.manifest, read.sha256, read.run.origin, fetched.screentime
+    def ingest(self, connection: psycopg.Connection, fetched: RunSummary) -> Receipt:
+        """Write the rows that a product reads."""
+        verified = fetched.verified
+        return ingest_summary(
+            connection, verified.manifest, verified.sha256, verified.run.origin, fetched.screentime
         )

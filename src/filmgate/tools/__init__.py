@@ -1,1 +1,1 @@
-"""Tools are other people's programs, as plain functions and small classes."""
+"""Adapters of third-party programs and models, as plain functions and small classes."""

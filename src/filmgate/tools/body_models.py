@@ -1,35 +1,38 @@
-"""The built-in body detector: OpenCV's HOG with its people classifier. Weak, and everywhere."""
+"""The built-in body detector: OpenCV's HOG with its people classifier. It is weak, but needs no
+extra package."""
 
 from functools import cached_property
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from filmgate.core.plan import Producer
-from filmgate.core.providers import Seen
+from filmgate.core.providers import DetectedObject
 from filmgate.media.boxes import Box
 
 if TYPE_CHECKING:
     from filmgate.core.providers import Image
 
 WINDOW = (64, 128)
-"""Width and height of the smallest body that it sees."""
+"""Width and height in pixels of the detection window, the smallest body that is found."""
 
 MARGIN_X, MARGIN_Y = 0.125, 0.0625
-"""How much of a window, at each side, is not the body: 8 of 64 and 128 pixels, as it was trained
+"""Share of a window, at each side, outside the body: 8 of 64 and 128 pixels, as in training
 (Dalal and Triggs 2005: 16 pixels on a 96 × 160 crop, of which 8 are left)."""
 
 HIT_THRESHOLD = 0.2
-"""Least distance from the classifier's plane. On a street scene with known truth 0.2 counted
-people within one on 97 % of the pictures; 0 found more, and more that is none."""
+"""Smallest distance from the classifier's plane. On a street scene with known truth, 0.2 counted
+people within one on 97 % of the pictures; 0 found more, but also more false ones."""
 
 STRIDE, SCALE_STEP = (8, 8), 1.05
 
 
 class HogBodies:
-    """Dalal and Triggs (2005): upright bodies, seen whole, no smaller than the window."""
+    """Detects whole, upright bodies that are at least as large as the window (Dalal and Triggs
+    2005)."""
 
     def __init__(self, *, longest: int) -> None:
-        """`longest`: smaller pictures are blown up so far first; people are often small in them."""
+        """`longest`: the longer side in pixels to which pictures are scaled first, because people
+        in them are often small."""
         import cv2  # heavy
 
         self._longest = longest
@@ -39,38 +42,38 @@ class HogBodies:
 
     @cached_property
     def producer(self) -> Producer:
-        """OpenCV; the weights are part of the program."""
+        """OpenCV's version; the weights are part of the program."""
         return Producer(name="opencv-hog", version=metadata.version("opencv-python-headless"))
 
-    def detect(self, image: "Image") -> list[Seen]:
-        """Every body, the surest first."""
+    def detect(self, image: "Image") -> list[DetectedObject]:
+        """Return every body, the most confident first."""
         import cv2  # heavy
 
         scale = self._longest / max(image.shape[:2])
         size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
         if size[0] < WINDOW[0] or size[1] < WINDOW[1]:
             return []
-        grown: Any = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+        scaled: Any = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
         boxes, weights = self._hog.detectMultiScale(
-            grown, hitThreshold=HIT_THRESHOLD, winStride=STRIDE, scale=SCALE_STEP
+            scaled, hitThreshold=HIT_THRESHOLD, winStride=STRIDE, scale=SCALE_STEP
         )
         found = [
-            Seen(
+            DetectedObject(
                 "person", _confidence(float(weight)), _body(Box(*map(float, box))).scaled(1 / scale)
             )
             for box, weight in zip(boxes, weights, strict=True)
         ]
-        return sorted(found, key=lambda seen: (-seen.confidence, seen.box))
+        return sorted(found, key=lambda body: (-body.confidence, body.box))
 
 
-def _body(found: Any) -> Box:
-    """The body inside the window where it was found."""
-    window = Box(*(float(value) for value in found))
+def _body(box: Any) -> Box:
+    """Return the body inside its detection window."""
+    window = Box(*(float(value) for value in box))
     x, y = window.width * MARGIN_X, window.height * MARGIN_Y
     return Box(window.x + x, window.y + y, window.width - 2 * x, window.height - 2 * y)
 
 
 def _confidence(weight: float) -> float:
-    """The distance from the plane, between 0 and 1; no probability."""
+    """Map the distance from the plane to 0 to 1; it is not a probability."""
     weight = max(weight, 0.0)
     return round(weight / (1 + weight), 4)

@@ -1,4 +1,4 @@
-"""Which commit of Filmgate this is."""
+"""Find out which commit of Filmgate is running."""
 
 import json
 import os
@@ -9,32 +9,32 @@ from importlib import metadata
 from pathlib import Path
 
 COMMIT = "FILMGATE_COMMIT"
-"""Says it where nothing else can, in an image for instance."""
+"""Environment variable with the commit, for example in an image without a git checkout."""
 
 
 @cache
 def commit_hash() -> str | None:
-    """The commit, as the environment says, the checkout that this runs from, or the record of an
-    installation from git; None where it is a release."""
-    if told := os.environ.get(COMMIT):
-        return told
-    return _of_checkout() or _of_installation()
+    """Return the commit from the environment, from the git checkout of this file, or from the
+    record of an installation from git; None for a release."""
+    if commit := os.environ.get(COMMIT):
+        return commit
+    return _commit_of_checkout() or _commit_of_installation()
 
 
-def _of_checkout() -> str | None:
+def _commit_of_checkout() -> str | None:
     root = Path(__file__).resolve().parents[3]
     git = shutil.which("git")
     if git is None or not (root / ".git").exists():
         return None
-    asked = [git, "-C", str(root), "rev-parse", "--verify", "HEAD"]
-    said = subprocess.run(asked, capture_output=True, text=True, check=False)
-    return said.stdout.strip() if said.returncode == 0 else None
+    command = [git, "-C", str(root), "rev-parse", "--verify", "HEAD"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _of_installation() -> str | None:
+def _commit_of_installation() -> str | None:
     try:
-        told = metadata.distribution("filmgate").read_text("direct_url.json")
-        commit = json.loads(told or "{}").get("vcs_info", {}).get("commit_id")
+        direct_url = metadata.distribution("filmgate").read_text("direct_url.json")
+        commit = json.loads(direct_url or "{}").get("vcs_info", {}).get("commit_id")
     except (metadata.PackageNotFoundError, ValueError):
         return None
     return str(commit) if commit else None

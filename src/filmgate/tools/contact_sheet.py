@@ -1,4 +1,4 @@
-"""Contact sheets: frames side by side, as one small picture."""
+"""Contact sheets: several frames side by side in one small picture."""
 
 import base64
 from collections.abc import Sequence
@@ -8,25 +8,27 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-ACROSS = 6
+COLUMNS = 6
 WIDTH = 200
-"""Pixels of one frame."""
+"""Width of one frame in pixels."""
 QUALITY = 72
+"""JPEG quality, 0 to 100."""
 GAP = 3
+"""Distance between frames in pixels."""
 
 
 def contact_sheet(frames: "NDArray[np.uint8]", captions: Sequence[str]) -> str:
-    """Frames (n, 3, h, w) with a caption each, six in a row, as a `data:` address of a JPEG."""
+    """Draw frames (n, 3, h, w) with a caption each, six per row; return a JPEG as `data:` URL."""
     import cv2  # heavy
     import numpy as np
 
     height = max(1, round(frames.shape[2] * WIDTH / frames.shape[3]))
-    down = -(-len(frames) // ACROSS)
-    sheet = np.full((down * (height + GAP), ACROSS * (WIDTH + GAP), 3), 24, np.uint8)
-    for place, (frame, caption) in enumerate(zip(frames, captions, strict=True)):
+    rows = -(-len(frames) // COLUMNS)
+    sheet = np.full((rows * (height + GAP), COLUMNS * (WIDTH + GAP), 3), 24, np.uint8)
+    for index, (frame, caption) in enumerate(zip(frames, captions, strict=True)):
         image = np.ascontiguousarray(frame.transpose(1, 2, 0)[:, :, ::-1])
         small = cv2.resize(image, (WIDTH, height), interpolation=cv2.INTER_AREA)
-        for thick, colour in ((3, (0, 0, 0)), (1, (255, 255, 255))):
+        for thickness, colour in ((3, (0, 0, 0)), (1, (255, 255, 255))):
             cv2.putText(
                 small,
                 caption,
@@ -34,11 +36,11 @@ def contact_sheet(frames: "NDArray[np.uint8]", captions: Sequence[str]) -> str:
                 cv2.FONT_HERSHEY_SIMPLEX,
                 0.4,
                 colour,
-                thick,
+                thickness,
                 cv2.LINE_AA,
             )
-        top, left = place // ACROSS * (height + GAP), place % ACROSS * (WIDTH + GAP)
+        top, left = index // COLUMNS * (height + GAP), index % COLUMNS * (WIDTH + GAP)
         sheet[top : top + height, left : left + WIDTH] = small
-    is_made, data = cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    assert is_made
+    is_encoded, data = cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    assert is_encoded
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")

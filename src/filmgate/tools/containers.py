@@ -1,4 +1,4 @@
-"""Media files opened with FFmpeg (through PyAV): known containers only, local files only."""
+"""Open media files with FFmpeg, through PyAV: known container formats and local files only."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from filmgate.core.errors import Invalid, NotFound
-from filmgate.media.container import MediaFacts, Track
+from filmgate.media.container import MediaFacts, MediaStream
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -17,31 +17,32 @@ FORMATS = (
     "aac,aiff,asf,avi,caf,flac,flv,h264,hevc,ivf,matroska,mov,mp3,mp4,mpeg,mpegts,mpegvideo,"
     "mxf,ogg,rm,wav,webm"
 )
-"""Demuxers that hold media. Left out: those that open other files at the file's own word
-(playlists, concat scripts) and those that make pictures of plain text."""
+"""Allowed demuxers. Excluded are those that open other files named in the file (playlists, concat
+scripts) and those that render plain text as pictures."""
 
 TEXT_SUBTITLES = frozenset(
     {"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text", "microdvd", "subviewer"}
 )
-LOOK_AT = 500
-"""Packets that may be broken at the start before a file is refused: recordings begin anywhere."""
+MAX_BROKEN_PACKETS = 500
+"""Most packets at the start of a file that may be undecodable; a recording may begin in the middle
+of a group of pictures."""
 
-FETCH_AGAIN = "If it was copied or recorded, it may be incomplete: fetch it again"
+FETCH_AGAIN = "Fetch the file again: the copy or recording may be incomplete"
 TEXT, PICTURE = "plain text", "a still picture"
 UNREADABLE = "video_unreadable"
 HEAD_BYTES = 4096
-STILLS = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"BM")
+STILL_SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"BM")
 
 TIME_BASE = 1_000_000
-"""FFmpeg's unit for times of a whole container, per second."""
+"""Ticks per second of FFmpeg's container-level times (`AV_TIME_BASE`)."""
 
 _ATTACHED_PICTURE = 0x400
-_WANTED = "a video or sound file, such as MP4, MKV, WebM, AVI, WAV or MP3"
+_EXPECTED = "a video or audio file, such as MP4, MKV, WebM, AVI, WAV or MP3"
 
 
 @contextmanager
-def opened(path: Path) -> Iterator["InputContainer"]:
-    """Open a media file for reading; Invalid or NotFound where that is not what `path` is."""
+def open_media(path: Path) -> Iterator["InputContainer"]:
+    """Open a media file for reading; raise NotFound or Invalid if `path` is not one."""
     _check_file(path)
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
@@ -50,10 +51,10 @@ def opened(path: Path) -> Iterator["InputContainer"]:
 
 
 @contextmanager
-def opened_within(file: BinaryIO, name: str, size_bytes: int) -> Iterator["InputContainer"]:
-    """Open media that lies within something else; Invalid where that is not what it is.
+def open_embedded_media(file: BinaryIO, name: str, size_bytes: int) -> Iterator["InputContainer"]:
+    """Open media that is embedded in another file; raise Invalid if it is not media.
 
-    `file`: can be sought in, and begins where the media begins.
+    `file`: seekable; its position 0 is the first byte of the media.
     """
     head = file.read(HEAD_BYTES)
     file.seek(0)
@@ -71,10 +72,10 @@ def _container(
     try:
         container = av.open(source, "r", options=options, metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
-        got = _what_came(size_bytes, head, error)
+        got = _describe_content(size_bytes, head, error)
         raise Invalid(
             f"{name} cannot be opened as media",
-            expected=_WANTED,
+            expected=_EXPECTED,
             got=got,
             hint=None if got in {TEXT, PICTURE} else FETCH_AGAIN,
             reason=UNREADABLE,
@@ -83,8 +84,8 @@ def _container(
         yield container
 
 
-def facts_of(container: "InputContainer") -> MediaFacts:
-    """What the header tells."""
+def read_media_facts(container: "InputContainer") -> MediaFacts:
+    """Read the header: format, usable streams, and where the timeline starts."""
     streams: Any = container.streams
     pictures = [s for s in streams.video if _is_readable(s) and not _is_cover(s)][:1]
     sounds = [s for s in streams.audio if _is_readable(s)]
@@ -104,7 +105,7 @@ def facts_of(container: "InputContainer") -> MediaFacts:
 
 
 def _duration(container: "InputContainer", origin: Fraction) -> Fraction | None:
-    """What the header claims. Matroska's counts from 0, also where the film begins later."""
+    """Read the duration in seconds. Matroska counts it from 0, even if the film starts later."""
     if not container.duration:
         return None
     duration = Fraction(container.duration, TIME_BASE)
@@ -113,20 +114,25 @@ def _duration(container: "InputContainer", origin: Fraction) -> Fraction | None:
 
 
 def inspect(path: Path) -> MediaFacts:
-    """Admit a file as an asset: it opens, and a first picture or sound of it can be decoded.
+    """Check that a file can be an asset: it opens, and a first frame of it can be decoded.
 
-    Raises Invalid where it holds neither, or nothing of it decodes; NotFound where it is not.
+    Raises NotFound if the file is missing, Invalid if it has neither a video nor an audio stream or
+    cannot be decoded.
     """
-    with opened(path) as container:
-        facts = facts_of(container)
+    with open_media(path) as container:
+        facts = read_media_facts(container)
         tracks = [facts.video] if facts.video else list(facts.audio[:1])
         if not tracks:
             kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
-            raise Invalid(f"{path.name} has neither picture nor sound", expected=_WANTED, got=kinds)
-        frames = decoded(container, container.streams[tracks[0].index])
-        if all(isinstance(frame, Exception) for frame in islice(frames, LOOK_AT)):
             raise Invalid(
-                f"nothing of {path.name} can be decoded",
+                f"{path.name} has neither a video nor an audio stream",
+                expected=_EXPECTED,
+                got=kinds,
+            )
+        frames = decode_stream(container, container.streams[tracks[0].index])
+        if all(isinstance(frame, Exception) for frame in islice(frames, MAX_BROKEN_PACKETS)):
+            raise Invalid(
+                f"{path.name} cannot be decoded",
                 expected=f"frames of {tracks[0].codec}",
                 got="none",
                 hint=FETCH_AGAIN,
@@ -134,8 +140,8 @@ def inspect(path: Path) -> MediaFacts:
     return facts
 
 
-def decoded(container: Any, stream: Any) -> Iterator[Any]:
-    """Decoded frames; an exception in place of each packet that could not be decoded."""
+def decode_stream(container: Any, stream: Any) -> Iterator[Any]:
+    """Yield decoded frames, and an exception in place of each packet that cannot be decoded."""
     import av  # heavy
 
     packets = container.demux(stream)
@@ -154,18 +160,18 @@ def decoded(container: Any, stream: Any) -> Iterator[Any]:
 
 
 def _is_readable(stream: Any) -> bool:
-    """Whether there is a decoder for it."""
+    """Whether there is a decoder for the stream."""
     return stream.codec_context is not None
 
 
 def _is_cover(stream: Any) -> bool:
-    """Whether it is a picture on the sleeve, not of the film."""
+    """Whether the stream is cover art (an attached picture)."""
     return bool(int(stream.disposition) & _ATTACHED_PICTURE)
 
 
-def _track(stream: Any) -> Track:
+def _track(stream: Any) -> MediaStream:
     language = stream.metadata.get("language")
-    return Track(
+    return MediaStream(
         index=stream.index,
         codec=stream.codec_context.name,
         language=language if language and len(language) > 1 and language != "und" else None,
@@ -176,22 +182,22 @@ def _track(stream: Any) -> Track:
 
 def _check_file(path: Path) -> None:
     if not path.exists():
-        raise NotFound(f"no file {path}", expected=_WANTED, got="nothing by that name")
+        raise NotFound(f"{path} is missing", expected=_EXPECTED, got="no file with this name")
     if not path.is_file():
         got = "a folder" if path.is_dir() else "neither a file nor a folder"
-        raise Invalid(f"{path} is no media file", expected=_WANTED, got=got)
+        raise Invalid(f"{path} is not a media file", expected=_EXPECTED, got=got)
     if path.stat().st_size == 0:
-        raise Invalid(f"{path.name} is empty", expected=_WANTED, got="0 bytes")
+        raise Invalid(f"{path.name} is empty", expected=_EXPECTED, got="0 bytes")
 
 
-def _what_came(size_bytes: int, head: bytes, error: Exception) -> str:
-    """What the decoder said, without the file's path."""
+def _describe_content(size_bytes: int, head: bytes, error: Exception) -> str:
+    """Name the kind of content that is not media, or give FFmpeg's error without the path."""
     if head and b"\0" not in head and _is_text(head):
         return TEXT
-    if head.startswith(STILLS) or head[8:12] == b"WEBP":
+    if head.startswith(STILL_SIGNATURES) or head[8:12] == b"WEBP":
         return PICTURE
-    said = getattr(error, "strerror", None) or str(error)
-    return f"{size_bytes} bytes: {said}"
+    message = getattr(error, "strerror", None) or str(error)
+    return f"{size_bytes} bytes: {message}"
 
 
 def _is_text(head: bytes) -> bool:

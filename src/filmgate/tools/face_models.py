@@ -1,7 +1,7 @@
 """The built-in face models: dlib's, with the weights of face_recognition_models (CC0).
 
-Of those only the 5-point landmarks and the ResNet are used; the 68-point file may not be used
-commercially.
+Only the 5-point landmarks and the ResNet are used; the licence of the 68-point file excludes
+commercial use.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from filmgate.core.errors import Unavailable
 from filmgate.core.plan import Producer
-from filmgate.core.providers import FaceFound, Landmarks
+from filmgate.core.providers import DetectedFace, Landmarks
 from filmgate.media.boxes import Box
 
 if TYPE_CHECKING:
@@ -24,50 +24,54 @@ if TYPE_CHECKING:
 LANDMARKS = "shape_predictor_5_face_landmarks.dat"
 RESNET = "dlib_face_recognition_resnet_model_v1.dat"
 CROP = 150
-"""Pixels each way: what the ResNet was trained on."""
+"""Side of the square pictures on which the ResNet was trained, in pixels."""
 
 SAME_PERSON = 0.42
-"""Average distance between two people's vectors up to which they are one. dlib calls two single
-pictures the same up to 0.6; averages over tracks lie closer. On a known clip any value from .252
-to .494 parts its three people; on portraits different people lie beyond .8."""
+"""Largest distance between the mean embeddings of two tracks of the same person. dlib's threshold
+for single pictures is 0.6; means over tracks are closer. On a known clip, any value from .252 to
+.494 separates its three people; on portraits, different people are more than .8 apart."""
 
 
 class DlibFaceDetector:
-    """HOG and a linear classifier over a pyramid of sizes; finds faces of 70 pixels and more."""
+    """Detects faces of 70 pixels and more, with HOG and a linear classifier over a pyramid of
+    scales."""
 
     def __init__(self, *, min_score: float) -> None:
         import dlib  # heavy
 
         self._detector: Any = dlib.get_frontal_face_detector()
-        self._predictor: Any = dlib.shape_predictor(str(weights(LANDMARKS)))
+        self._predictor: Any = dlib.shape_predictor(str(weights_path(LANDMARKS)))
         self._min_score = min_score
 
     @cached_property
     def producer(self) -> Producer:
-        """dlib, and the digest of its landmarks; the detector itself is part of the program."""
+        """dlib's version, and the digest of its landmark weights; the detector's weights are part
+        of the program."""
         return _producer("dlib-frontal", LANDMARKS)
 
-    def detect(self, image: "Image") -> list[FaceFound]:
-        """Every face, the surest first. Works on brightness: a quarter faster than on colour."""
+    def detect(self, image: "Image") -> list[DetectedFace]:
+        """Return every face, the most confident first. The detector runs on brightness, which is a
+        quarter faster than on colour."""
         import cv2  # heavy
 
         grey: Any = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         rectangles, scores, _ = self._detector.run(grey, 0, self._min_score)
         found = [
-            FaceFound(_box(rectangle), _confidence(score), self._points(grey, rectangle))
+            DetectedFace(_box(rectangle), _confidence(score), self._points(grey, rectangle))
             for rectangle, score in zip(rectangles, scores, strict=True)
         ]
         return sorted(found, key=lambda face: (-face.confidence, face.box))
 
     def _points(self, grey: Any, rectangle: Any) -> Landmarks:
-        """The middles of the right eye and the left, and the base of the nose."""
+        """Return the centres of the right and the left eye, and the base of the nose."""
         parts = self._predictor(grey, rectangle).parts()
         points = [(float(point.x), float(point.y)) for point in parts]
         return (_middle(points[2], points[3]), _middle(points[0], points[1]), points[4])
 
 
 class DlibFaceEmbedder:
-    """A ResNet of 29 layers, 128 numbers a face; dlib says 99.38 % on Labeled Faces in the Wild."""
+    """Computes vectors of 128 numbers with a ResNet of 29 layers; accuracy according to dlib:
+    99.38 % on Labeled Faces in the Wild."""
 
     same_person = SAME_PERSON
     is_unit = False
@@ -76,16 +80,16 @@ class DlibFaceEmbedder:
         import dlib  # heavy
 
         self._dlib: Any = dlib
-        self._predictor: Any = dlib.shape_predictor(str(weights(LANDMARKS)))
-        self._net: Any = dlib.face_recognition_model_v1(str(weights(RESNET)))
+        self._predictor: Any = dlib.shape_predictor(str(weights_path(LANDMARKS)))
+        self._net: Any = dlib.face_recognition_model_v1(str(weights_path(RESNET)))
 
     @cached_property
     def producer(self) -> Producer:
-        """dlib, and the digest of the ResNet."""
+        """dlib's version, and the digest of the ResNet's weights."""
         return _producer("dlib-resnet", RESNET)
 
     def crop(self, image: "Image", box: Box, landmarks: Landmarks) -> "Image":  # noqa: ARG002
-        """The face by its own landmarks: other detectors have other points."""
+        """Return the face, aligned by dlib's landmarks; other detectors have different points."""
         import numpy as np
 
         rgb = np.ascontiguousarray(image[:, :, ::-1])
@@ -94,7 +98,7 @@ class DlibFaceEmbedder:
         return np.ascontiguousarray(chip[:, :, ::-1])
 
     def embed(self, crops: "Sequence[Image]") -> "Vectors":
-        """(n, 128) float32."""
+        """Return (n, 128) float32 vectors."""
         import numpy as np
 
         rows = [
@@ -105,7 +109,7 @@ class DlibFaceEmbedder:
 
 
 class DlibFollower:
-    """Danelljan's discriminative scale-space tracker (2014), as dlib has it."""
+    """The discriminative scale-space tracker of Danelljan et al. (2014), as implemented by dlib."""
 
     def __init__(self) -> None:
         import dlib  # heavy
@@ -114,27 +118,28 @@ class DlibFollower:
         self._tracker: Any = dlib.correlation_tracker()
 
     def start(self, image: "Image", box: Box) -> None:
-        """Learn what to follow."""
+        """Start tracking the object in this box."""
         x, y, width, height = box
         self._tracker.start_track(image, self._dlib.drectangle(x, y, x + width, y + height))
 
     def follow(self, image: "Image") -> tuple[Box, float]:
-        """Where it is now, and the peak-to-sidelobe ratio."""
+        """Return the object's box in this picture, and the peak-to-sidelobe ratio."""
         quality = float(self._tracker.update(image))
-        place = self._tracker.get_position()
-        return Box(place.left(), place.top(), place.width(), place.height()), quality
+        position = self._tracker.get_position()
+        return Box(position.left(), position.top(), position.width(), position.height()), quality
 
 
-def weights(name: str) -> Path:
-    """A file of face_recognition_models; its own module cannot be imported with new setuptools."""
-    found = find_spec("face_recognition_models")
-    for folder in (found.submodule_search_locations if found else None) or ():
+def weights_path(name: str) -> Path:
+    """Return the path of a file in face_recognition_models, whose module cannot be imported with
+    new setuptools; raise Unavailable if it is missing."""
+    spec = find_spec("face_recognition_models")
+    for folder in (spec.submodule_search_locations if spec else None) or ():
         if (path := Path(folder) / "models" / name).is_file():
             return path
     raise Unavailable(
         "the weights of the built-in face models are not installed",
         expected=f"{name} in the package face_recognition_models",
-        got="nothing by that name",
+        got="no file with this name",
         hint="pip install 'filmgate[episode]'",
     )
 
@@ -144,7 +149,7 @@ def _middle(one: tuple[float, float], other: tuple[float, float]) -> tuple[float
 
 
 def _confidence(score: float) -> float:
-    """dlib's score, 0 and up without an end, between 0 and 1; no probability."""
+    """Map dlib's score, 0 or greater, to 0 to 1; it is not a probability."""
     return round(1 - exp(-max(score, 0.0)), 4)
 
 
@@ -152,7 +157,7 @@ def _producer(name: str, file: str) -> Producer:
     return Producer(
         name=name,
         version=metadata.version("dlib-bin"),
-        weights_sha256=hashlib.sha256(weights(file).read_bytes()).hexdigest(),
+        weights_sha256=hashlib.sha256(weights_path(file).read_bytes()).hexdigest(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Haystack's cleaner of documents, around which our ids are carried."""
+"""Adapter of Haystack's `DocumentCleaner` that preserves the order of the texts."""
 
 import os
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ PACKAGE = "haystack-ai"
 
 
 class HaystackCleaner:
-    """The port `Normaliser`, by Haystack's `DocumentCleaner`.
+    """Implements the port `Normaliser` with Haystack's `DocumentCleaner`.
 
-    Haystack makes ids of what a document holds, so that a cleaned one has another: documents go
-    in with numbers for ids, which it is asked to keep, and come out by them.
+    By default Haystack derives a document's id from its content, so that cleaning changes the id.
+    Here each document gets its position as id, and `keep_id` preserves it.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class HaystackCleaner:
                 "Haystack is not installed",
                 expected="the packages of the extra 'haystack'",
                 got="no haystack-ai",
-                hint="pip install 'filmgate[haystack]', or leave --enricher out",
+                hint="pip install 'filmgate[haystack]', or omit --enricher",
             ) from error
         self._cleaner = DocumentCleaner(
             remove_empty_lines=False, remove_extra_whitespaces=True, keep_id=True
@@ -34,19 +34,25 @@ class HaystackCleaner:
 
     @property
     def producer(self) -> Producer:
-        """Haystack."""
+        """Haystack and its version."""
         return Producer(name=PACKAGE, version=metadata.version(PACKAGE))
 
     def normalise(self, texts: Sequence[str]) -> list[str]:
-        """Each text, cleaned by Haystack; ContractBroken where it loses one."""
+        """Return each text as cleaned by Haystack, in the same order.
+
+        Raises ContractBroken if Haystack drops a document.
+        """
         from haystack import Document
 
         documents = [Document(id=str(n), content=text) for n, text in enumerate(texts)]
         cleaned = {
-            int(each.id): each.content or "" for each in self._cleaner.run(documents)["documents"]
+            int(document.id): document.content or ""
+            for document in self._cleaner.run(documents)["documents"]
         }
         if len(cleaned) != len(texts):
             raise ContractBroken(
-                "Haystack lost documents", expected=str(len(texts)), got=str(len(cleaned))
+                "documents are missing from Haystack's result",
+                expected=str(len(texts)),
+                got=str(len(cleaned)),
             )
-        return [cleaned[number] for number in range(len(texts))]
+        return [cleaned[index] for index in range(len(texts))]

@@ -1,28 +1,31 @@
-"""ONNX models, run by ONNX Runtime on the CPU: the same numbers every time."""
+"""Run ONNX models with ONNX Runtime on the CPU, with the same results every time."""
 
 from typing import TYPE_CHECKING, Any
 
 from filmgate.core.errors import Invalid
 from filmgate.core.resources import Resource
-from filmgate.tools.weights import weights_of
+from filmgate.tools.weights import read_weights
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 EXTERNAL = "session.model_external_initializers_file_folder_path"
-"""Where a model that keeps its weights beside it finds them; otherwise that is wherever the
-program was started, and no digest covers it."""
+"""ONNX Runtime option: the folder of a model's external weights. The default is the working
+directory, whose files no digest covers."""
 
 THREADS = 2
-"""Of one model; more only help where nothing else runs."""
+"""Number of threads per model; more only help if nothing else runs."""
 
 
 class OnnxModel:
-    """A loaded model, by the names and shapes of its inputs and outputs."""
+    """A loaded model, with the names and shapes of its inputs and outputs."""
 
     def __init__(self, resource: Resource, data: bytes | None = None) -> None:
-        """Load weights (`data`, where they are read already); Invalid where they are no model."""
+        """Load a model. Raises Invalid if ONNX Runtime cannot load it.
+
+        `data`: the model file's bytes, if they were read already; else they are read and verified.
+        """
         import onnxruntime as ort  # heavy
 
         options = ort.SessionOptions()
@@ -33,43 +36,44 @@ class OnnxModel:
         self._resource = resource
         try:
             self._session: Any = ort.InferenceSession(
-                data if data is not None else weights_of(resource),
+                data if data is not None else read_weights(resource),
                 options,
                 providers=["CPUExecutionProvider"],
             )
-        except Exception as error:  # the library raises many kinds, each its own
+        except Exception as error:  # the library raises many unrelated exception types
             if isinstance(error, Invalid):
                 raise
             raise Invalid(
-                f"the weights of {resource.name} are no ONNX model",
+                f"the weights of {resource.name} are not an ONNX model",
                 expected="a model that ONNX Runtime loads",
                 got=str(error).splitlines()[0][:200],
             ) from error
-        self.inputs = {each.name: tuple(each.shape) for each in self._session.get_inputs()}
-        self.outputs = {each.name: tuple(each.shape) for each in self._session.get_outputs()}
+        self.inputs = {node.name: tuple(node.shape) for node in self._session.get_inputs()}
+        self.outputs = {node.name: tuple(node.shape) for node in self._session.get_outputs()}
 
     def run(self, **inputs: "NDArray[Any]") -> "dict[str, NDArray[Any]]":
-        """All outputs, by name; Invalid where the model does not take these inputs."""
+        """Return all outputs by name; raise Invalid if the model does not accept the inputs."""
         try:
             values = self._session.run(None, inputs)
         except Exception as error:
-            raise self.misfit(str(error).splitlines()[0][:200]) from error
+            raise self.wrong_model(str(error).splitlines()[0][:200]) from error
         return dict(zip(self.outputs, values, strict=True))
 
-    def misfit(self, got: str) -> Invalid:
-        """What to raise where the model is of another kind than its name says."""
+    def wrong_model(self, got: str) -> Invalid:
+        """Make the error for a model of another kind than its name says."""
         return Invalid(
-            f"the weights of {self._resource.name} are of another kind of model",
-            expected=f"inputs and outputs as {self._resource.name} has them",
+            f"the weights of {self._resource.name} are another kind of model",
+            expected=f"the inputs and outputs of {self._resource.name}",
             got=got,
-            hint="filmgate models list tells which file belongs under which name",
+            hint="Run filmgate models list to see which file belongs to which name",
         )
 
 
-def letterboxed(
+def letterbox(
     image: "NDArray[np.uint8]", width: int, height: int, fill: int
 ) -> "tuple[NDArray[np.uint8], float]":
-    """The picture shrunk or grown into the top left of (height, width), and by how much."""
+    """Scale a picture to fit into the top left of (height, width), and fill the rest with the grey
+    level `fill`; return the result and the scale factor."""
     import cv2  # heavy
     import numpy as np
 
@@ -80,11 +84,12 @@ def letterboxed(
     return canvas, scale
 
 
-def kept_apart(boxes: "NDArray[Any]", scores: "NDArray[Any]", iou: float) -> list[int]:
-    """Non-maximum suppression: which boxes (n, 4: x y width height) stay, the surest first."""
+def suppress_non_maxima(boxes: "NDArray[Any]", scores: "NDArray[Any]", iou: float) -> list[int]:
+    """Return the indices of the boxes (n, 4: x y width height) that remain after non-maximum
+    suppression, the highest score first."""
     import cv2  # heavy
 
     if not len(boxes):
         return []
-    kept = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), 0.0, iou)
-    return [int(each) for each in kept]
+    indices = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), 0.0, iou)
+    return [int(index) for index in indices]

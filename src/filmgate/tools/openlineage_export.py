@@ -1,4 +1,4 @@
-"""Runs as OpenLineage events: a job a stage, with the files that it read and made."""
+"""Export of runs as OpenLineage events: one job per stage, with its input and output files."""
 
 from collections.abc import Mapping
 from queue import SimpleQueue
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 NAMESPACE = "filmgate"
 PRODUCER = "https://filmgate.invalid/engine"
-"""The standard wants an address; this one leads nowhere."""
+"""Producer URI, which the standard requires; `.invalid` never resolves (RFC 2606)."""
 
-PATIENCE_S = 5.0
-"""How long the end of a run waits for the last events to leave."""
+FLUSH_TIMEOUT_S = 5.0
+"""Longest time that the end of a run waits for the last events to be sent, in seconds."""
 
-ENDS = {
+EVENT_TYPE_OF_STATUS = {
     "SUCCESS": "COMPLETE",
     "SKIPPED": "COMPLETE",
     "INCOMPLETE": "OTHER",
@@ -31,8 +31,8 @@ ENDS = {
 
 
 class LineageExport:
-    """A sink for events. Where they go is set by the library's own variables, such as
-    `OPENLINEAGE_URL`, or its configuration file."""
+    """An event sink that sends OpenLineage events. The destination is set by the library's own
+    environment variables, such as `OPENLINEAGE_URL`, or by its configuration file."""
 
     def __init__(self, client: "OpenLineageClient | None" = None) -> None:
         try:
@@ -42,41 +42,42 @@ class LineageExport:
                 "openlineage-python is not installed",
                 expected="the packages of the extra 'openlineage'",
                 got=str(error),
-                hint="pip install 'filmgate[openlineage]', or leave it out of FILMGATE_EXPORT",
+                hint="pip install 'filmgate[openlineage]', or remove it from FILMGATE_EXPORT",
             ) from error
         try:
             self._client = client or OpenLineageClient()
         except Exception as error:
             raise Invalid(
                 "OpenLineage cannot be set up",
-                expected="variables or a configuration file that its library takes",
+                expected="environment variables or a configuration file that the library accepts",
                 got=f"{type(error).__name__}: {error}",
-                hint="Mend OPENLINEAGE_URL and the like, or FILMGATE_EXPORT",
+                hint="Correct OPENLINEAGE_URL, another OPENLINEAGE_* variable, or FILMGATE_EXPORT",
             ) from error
-        self._waiting: SimpleQueue[RunEvent | None] = SimpleQueue()
-        self._teller = Thread(target=self._tell, daemon=True)
-        self._teller.start()
+        self._queue: SimpleQueue[RunEvent | None] = SimpleQueue()
+        self._sender = Thread(target=self._send_queued, daemon=True)
+        self._sender.start()
 
     def __call__(self, event: Mapping[str, Any]) -> None:
-        """Tell of the start or the end of a run or a stage, without keeping the run waiting."""
+        """Queue an event for the start or the end of a run or a stage; the run does not wait."""
         match event["event"]:
             case "run.started" | "stage.started":
                 kind = "START"
             case "run.ended" | "stage.ended":
-                kind = ENDS[event["status"]]
+                kind = EVENT_TYPE_OF_STATUS[event["status"]]
             case _:
                 return
-        self._waiting.put(_lineage_event(event, kind))
+        self._queue.put(_lineage_event(event, kind))
         if event["event"] == "run.ended":
-            self._waiting.put(None)
-            self._teller.join(PATIENCE_S)
+            self._queue.put(None)
+            self._sender.join(FLUSH_TIMEOUT_S)
 
-    def _tell(self) -> None:
-        """Send what waits; a server that is away is logged once, and left alone."""
-        while (event := self._waiting.get()) is not None:
+    def _send_queued(self) -> None:
+        """Send queued events until the end of the run. After the first failure, log it once and
+        stop sending."""
+        while (event := self._queue.get()) is not None:
             try:
                 self._client.emit(event)
-            except Exception as error:  # noqa: BLE001 - telling others must not fail the run
+            except Exception as error:  # noqa: BLE001 - a failed export must not fail the run
                 structlog.get_logger().warning("openlineage.failed", error=str(error))
                 return
         self._client.close()
@@ -121,5 +122,5 @@ def _lineage_event(event: Mapping[str, Any], kind: str) -> "RunEvent":
 
 
 def _uuid(key: str) -> str:
-    """The same for the same run or attempt, as the standard's ids must be UUIDs."""
+    """Derive a UUID, as the standard requires, from the id of a run or attempt."""
     return str(uuid5(NAMESPACE_URL, f"filmgate:{key}"))

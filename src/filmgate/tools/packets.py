@@ -1,4 +1,5 @@
-"""The time line of a video as its packets tell it, without decoding, and whether it is whole."""
+"""Read the timeline of a video from its packets, without decoding, and check that the video is
+complete."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -8,51 +9,52 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from filmgate.core.errors import Invalid
-from filmgate.tools.containers import FETCH_AGAIN, decoded
-from filmgate.tools.limits import check_time
+from filmgate.tools.containers import FETCH_AGAIN, decode_stream
+from filmgate.tools.resource_limits import check_deadline
 
 if TYPE_CHECKING:
     from av.container import InputContainer
 
-MOST_LOST = 0.01
-"""The share of frames that may be missing of what the header claims before a file counts as cut
-off: encoders miscount by a frame or two."""
+MAX_MISSING_SHARE = 0.01
+"""Largest share of the frames claimed by the header that may be missing; a file that lacks more is
+truncated. Encoders miscount by a frame or two."""
 SLACK_S = Fraction(2)
-"""How much later than the last frame a whole video may end: it may be shown that long."""
+"""Longest time, in seconds, by which a complete video may end after the presentation time of its
+last frame, which may be displayed that long."""
 
-Open = Callable[[], AbstractContextManager["InputContainer"]]
-"""Opens the video anew, at its start."""
+OpenVideo = Callable[[], AbstractContextManager["InputContainer"]]
+"""Opens the video, positioned at its start; can be called repeatedly."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PacketLine:
-    """The packets of a video."""
+class PacketTimeline:
+    """The presentation times of a video's frames, and its packets."""
 
     time_base: Fraction
     pts: list[int]
-    """Of all frames, in order of presentation."""
+    """Presentation times of all frames, in presentation order."""
     packets: list[tuple[int, bool]]
-    """(pts, whether it can be decoded without others) in order of decoding; empty where packets
-    have no timestamps: then everything is decoded, and frames are numbered as they come out."""
-    is_apart: bool = True
-    """Whether groups of pictures can be decoded without those before them."""
+    """(pts, whether it is a keyframe) in decoding order. Empty if packets have no timestamps: then
+    everything is decoded, and frames are numbered in the order of the decoder's output."""
+    has_independent_groups: bool = True
+    """Whether each group of pictures can be decoded without the groups before it."""
 
 
-def packet_line(container: "InputContainer", stream: Any) -> PacketLine | None:
-    """The time line as the packets tell it, without decoding; None where they do not."""
+def packet_timeline(container: "InputContainer", stream: Any) -> PacketTimeline | None:
+    """Read the timeline from the packets, without decoding; None if a packet has no timestamp."""
     packets: list[tuple[int, bool]] = []
     shown: set[int] = set()
-    for packet in demuxed(container, stream):
+    for packet in demux_stream(container, stream):
         if packet.pts is None:
             return None
         packets.append((packet.pts, bool(packet.is_keyframe)))
         if not packet.is_discard:
             shown.add(packet.pts)
-    return PacketLine(time_base=Fraction(stream.time_base), pts=sorted(shown), packets=packets)
+    return PacketTimeline(time_base=Fraction(stream.time_base), pts=sorted(shown), packets=packets)
 
 
-def demuxed(container: "InputContainer", stream: Any) -> Iterator[Any]:
-    """The packets of a stream, up to where the file breaks off."""
+def demux_stream(container: "InputContainer", stream: Any) -> Iterator[Any]:
+    """Yield the packets of a stream, up to the first demuxing error or the end of the file."""
     import av  # heavy
 
     packets = container.demux(stream)
@@ -63,69 +65,74 @@ def demuxed(container: "InputContainer", stream: Any) -> Iterator[Any]:
             return
         if packet is None:
             return
-        check_time()
+        check_deadline()
         if packet.size:
             yield packet
 
 
-def decoded_line(open_video: Open, index: int) -> PacketLine:
-    """The time line as the decoder tells it, for containers whose packets have no timestamps."""
+def decoded_timeline(open_video: OpenVideo, index: int) -> PacketTimeline:
+    """Read the timeline by decoding, for containers whose packets have no timestamps."""
     with open_video() as container:
         stream: Any = container.streams[index]
         pts: list[int] = []
-        for each in decoded(container, stream):
-            check_time()
-            if not isinstance(each, Exception):
+        for frame in decode_stream(container, stream):
+            check_deadline()
+            if not isinstance(frame, Exception):
                 step = pts[-1] + 1 if pts else 0
-                pts.append(max(step, each.pts if each.pts is not None else step))
-        return PacketLine(time_base=Fraction(stream.time_base), pts=pts, packets=[])
+                pts.append(max(step, frame.pts if frame.pts is not None else step))
+        return PacketTimeline(time_base=Fraction(stream.time_base), pts=pts, packets=[])
 
 
-class Claimed(NamedTuple):
-    """What the header says of the pictures."""
+class HeaderClaims(NamedTuple):
+    """Length of a video stream according to the header."""
 
     frames: int
-    """0 where it does not say."""
+    """Number of frames; 0 if the header does not state it."""
     seconds: Fraction | None
 
 
-def claimed_by(container: "InputContainer", stream: Any) -> Claimed:
-    """How many frames, and how long: of the stream, or of a container that has no other."""
+def header_claims(container: "InputContainer", stream: Any) -> HeaderClaims:
+    """Read the number of frames and the duration of the stream; the container's duration if it has
+    no other stream."""
     if stream.duration:
-        return Claimed(stream.frames, stream.duration * Fraction(stream.time_base))
-    told = str(stream.metadata.get("DURATION", ""))  # Matroska's, as FFmpeg and OBS write it
-    if found := _CLOCK.fullmatch(told):
+        return HeaderClaims(stream.frames, stream.duration * Fraction(stream.time_base))
+    tag = str(stream.metadata.get("DURATION", ""))  # Matroska's, as FFmpeg and OBS write it
+    if found := _CLOCK.fullmatch(tag):
         hours, minutes, seconds = found.groups()
-        return Claimed(stream.frames, int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds))
+        duration = int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
+        return HeaderClaims(stream.frames, duration)
     if len(container.streams) == 1 and container.duration:
-        return Claimed(stream.frames, Fraction(container.duration, 1_000_000))
-    return Claimed(stream.frames, None)
+        return HeaderClaims(stream.frames, Fraction(container.duration, 1_000_000))
+    return HeaderClaims(stream.frames, None)
 
 
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
 
-def check_whole(line: PacketLine, claimed: Claimed) -> None:
-    """Raise Invalid, with a `reason`, where there are no frames, or fewer than are claimed."""
-    if not line.pts:
+def check_complete(timeline: PacketTimeline, claims: HeaderClaims) -> None:
+    """Raise Invalid, with a `reason`, if the video has no frames or fewer than its header claims.
+
+    Up to `MAX_MISSING_SHARE` of the frames, or `SLACK_S` seconds, may be missing.
+    """
+    if not timeline.pts:
         raise Invalid(
-            "no frame of it can be found",
+            "the video has no frames",
             expected="a video with timestamps",
             got="none",
             hint=FETCH_AGAIN,
             reason="no_frames",
         )
-    frames = len(line.packets) or len(line.pts)
-    seconds = (line.pts[-1] - line.pts[0]) * line.time_base
-    length = claimed.seconds or Fraction(0)
+    frames = len(timeline.packets) or len(timeline.pts)
+    seconds = (timeline.pts[-1] - timeline.pts[0]) * timeline.time_base
+    length = claims.seconds or Fraction(0)
     lacking = length - seconds
-    is_short = lacking > SLACK_S and lacking > length * MOST_LOST
-    if is_short or frames < claimed.frames * (1 - MOST_LOST):
+    is_short = lacking > SLACK_S and lacking > length * MAX_MISSING_SHARE
+    if is_short or frames < claims.frames * (1 - MAX_MISSING_SHARE):
         raise Invalid(
-            "the video is cut off",
-            expected=f"{claimed.frames or 'frames'} over {float(length):.1f} s"
+            "the video is truncated",
+            expected=f"{claims.frames or 'frames'} over {float(length):.1f} s"
             if is_short
-            else f"{claimed.frames} frames, as its header claims",
+            else f"{claims.frames} frames, as the header claims",
             got=f"{frames} over {float(seconds):.1f} s" if is_short else f"{frames}",
             hint=FETCH_AGAIN,
             reason="video_truncated",

@@ -1,4 +1,4 @@
-"""Places365: which of 365 kinds of place a picture shows, from a folder in the model folder."""
+"""Place classifier Places365, for 365 kinds of place, with weights from the model folder."""
 
 import re
 from typing import TYPE_CHECKING, Any
@@ -7,31 +7,33 @@ from filmgate.core.errors import Invalid
 from filmgate.core.plan import Producer
 from filmgate.core.resources import Resource
 from filmgate.tools.inference import OnnxModel
-from filmgate.tools.weights import folder_of, producer_of
+from filmgate.tools.weights import model_producer, verified_folder
 
 if TYPE_CHECKING:
     from filmgate.core.providers import Image, Vectors
 
 LABELS = "categories_places365.txt"
 SIZE = 224
-MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's red, green and blue, which the published weights were trained on."""
+MEAN, STANDARD_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and standard deviation of red, green and blue in ImageNet, with which the published weights
+were trained."""
 
 _LINE = re.compile(r"(?:/\w/)?(?P<label>\S+)(?:\s+\d+)?")
 
 
 class Places365:
-    """Zhou and others (2017): one `.onnx` file and its `categories_places365.txt`, side by side."""
+    """A place classifier (Zhou et al. 2017): a folder with one `.onnx` file and
+    `categories_places365.txt`."""
 
     def __init__(self, resource: Resource) -> None:
-        folder = folder_of(resource)
+        folder = verified_folder(resource)
         self._resource = resource
         models = sorted(folder.glob("*.onnx"))
         if len(models) != 1 or not (folder / LABELS).is_file():
             raise Invalid(
-                "this is no folder of Places365",
-                expected=f"one .onnx file, and {LABELS} beside it",
-                got=", ".join(sorted(each.name for each in folder.iterdir())) or "nothing",
+                f"{resource.name} is not a Places365 folder",
+                expected=f"one .onnx file, and {LABELS}",
+                got=", ".join(sorted(path.name for path in folder.iterdir())) or "nothing",
             )
         lines = (folder / LABELS).read_text("utf-8", errors="replace").splitlines()
         self.labels = tuple(_label(line) for line in lines if line.strip())
@@ -40,26 +42,26 @@ class Places365:
 
     @property
     def producer(self) -> Producer:
-        """The weights that were added."""
-        return producer_of(self._resource)
+        """Name, version and digest of the weights that were added."""
+        return model_producer(self._resource)
 
     def classify(self, image: "Image") -> "Vectors":
-        """(n,) float32: a probability for each label, by softmax."""
+        """Return (n,) float32: the softmax probability of each label."""
         import cv2  # heavy
         import numpy as np
 
         small: Any = cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-        scaled = (small[:, :, ::-1].astype(np.float32) / 255 - MEAN) / SPREAD
+        scaled = (small[:, :, ::-1].astype(np.float32) / 255 - MEAN) / STANDARD_DEVIATION
         pixels = np.ascontiguousarray(scaled.transpose(2, 0, 1)[None]).astype(np.float32)
         raw = next(iter(self._model.run(**{self._input: pixels}).values())).reshape(-1)
         if len(raw) != len(self.labels):
-            raise self._model.misfit(f"{len(raw)} numbers for {len(self.labels)} labels")
-        likely = np.exp(raw - raw.max())
-        shares: Vectors = (likely / likely.sum()).astype(np.float32)
-        return shares
+            raise self._model.wrong_model(f"{len(raw)} numbers for {len(self.labels)} labels")
+        exponentials = np.exp(raw - raw.max())
+        probabilities: Vectors = (exponentials / exponentials.sum()).astype(np.float32)
+        return probabilities
 
 
 def _label(line: str) -> str:
-    """`airport terminal` of `/a/airport_terminal 2`."""
-    found = _LINE.match(line.strip())
-    return (found["label"] if found else line.strip()).replace("_", " ").replace("/", ", ")
+    """Parse a line of the label file: `/a/airport_terminal 2` becomes `airport terminal`."""
+    match = _LINE.match(line.strip())
+    return (match["label"] if match else line.strip()).replace("_", " ").replace("/", ", ")

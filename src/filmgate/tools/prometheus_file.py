@@ -1,4 +1,4 @@
-"""What stages measure, as a file for Prometheus' textfile collector."""
+"""Export of stage metrics to a file for Prometheus' textfile collector."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -11,20 +11,20 @@ MEASURED, ENDED, RUN_ENDED = "stage.measured", "stage.ended", "run.ended"
 PREFIX = "filmgate_stage_"
 
 HELP = {
-    "items_done": "Items that a stage is through with, good or bad.",
+    "items_done": "Items that a stage has finished, successfully or not.",
     "items_failed": "Items that failed.",
-    "items_in_flight": "Items that are begun and not taken yet: the length of the queue.",
-    "failures": "Items that failed, by kind.",
-    "measured_timestamp_seconds": "When a stage last said anything.",
+    "items_in_flight": "Items that were started and whose results were not read yet.",
+    "failures": "Items that failed, by error code.",
+    "measured_timestamp_seconds": "Time of a stage's last measurement.",
     "up": "1 while a stage runs.",
 }
 
 
 class PrometheusFile:
-    """A sink for events: keeps a file of the latest gauges, replaced whole each time.
+    """An event sink that writes the latest gauges to a file, replaced atomically each time.
 
-    The names of the metrics are `filmgate_stage_` and the names of the gauges; each has the labels
-    `pipeline`, `asset_id` and `stage`. A disk that is full or a folder that is gone stops no run.
+    A metric is named `filmgate_stage_` and the gauge's name, and has the labels `pipeline`,
+    `asset_id` and `stage`. A full disk or a missing folder does not stop a run.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,19 +33,19 @@ class PrometheusFile:
         self._failures: dict[tuple[str, str, str], dict[str, int]] = {}
 
     def __call__(self, event: Mapping[str, Any]) -> None:
-        """Keep what an event measures, and write it down."""
+        """Store the gauges of an event, and write the file."""
         kind = event.get("event")
         stage = event.get("stage")
         if kind not in {MEASURED, ENDED} or stage is None:
             return
-        place = (str(event["pipeline"]), str(event["asset_id"]), str(stage))
-        if kind == ENDED and place not in self._gauges:
+        labels = (str(event["pipeline"]), str(event["asset_id"]), str(stage))
+        if kind == ENDED and labels not in self._gauges:
             return
-        own = self._gauges.setdefault(place, {})
-        own.update(event.get("gauges", {}))
-        own["up"] = float(kind == MEASURED)
-        own["measured_timestamp_seconds"] = datetime.fromisoformat(str(event["at"])).timestamp()
-        self._failures.setdefault(place, {}).update(event.get("failures", {}))
+        gauges = self._gauges.setdefault(labels, {})
+        gauges.update(event.get("gauges", {}))
+        gauges["up"] = float(kind == MEASURED)
+        gauges["measured_timestamp_seconds"] = datetime.fromisoformat(str(event["at"])).timestamp()
+        self._failures.setdefault(labels, {}).update(event.get("failures", {}))
         with suppress(OSError):
             self._write()
 
@@ -58,21 +58,22 @@ class PrometheusFile:
         for name in sorted({name for gauges in self._gauges.values() for name in gauges}):
             yield f"# HELP {PREFIX}{name} {HELP.get(name, name.replace('_', ' '))}"
             yield f"# TYPE {PREFIX}{name} gauge"
-            for place, gauges in sorted(self._gauges.items()):
+            for labels, gauges in sorted(self._gauges.items()):
                 if name in gauges:
-                    yield f"{PREFIX}{name}{{{_labels(place)}}} {gauges[name]:.15g}"
+                    yield f"{PREFIX}{name}{{{_format_labels(labels)}}} {gauges[name]:.15g}"
         if any(self._failures.values()):
             yield f"# HELP {PREFIX}failures {HELP['failures']}"
             yield f"# TYPE {PREFIX}failures gauge"
-        for place, failures in sorted(self._failures.items()):
+        for labels, failures in sorted(self._failures.items()):
             for code, count in sorted(failures.items()):
-                yield f'{PREFIX}failures{{{_labels(place)},code="{_escaped(code)}"}} {count}'
+                code_label = f'code="{_escape(code)}"'
+                yield f"{PREFIX}failures{{{_format_labels(labels)},{code_label}}} {count}"
 
 
-def _labels(place: tuple[str, str, str]) -> str:
+def _format_labels(values: tuple[str, str, str]) -> str:
     names = ("pipeline", "asset_id", "stage")
-    return ",".join(f'{name}="{_escaped(value)}"' for name, value in zip(names, place, strict=True))
+    return ",".join(f'{name}="{_escape(value)}"' for name, value in zip(names, values, strict=True))
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,4 +1,4 @@
-"""Sampling: a few frames of a video, decoded once, and what its packets tell of all the others."""
+"""Sample a few frames of a video, and read the times of all its frames from its packets."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from filmgate.core.errors import Invalid
 from filmgate.core.gameplay import STRIDE, UNIFORM, Sampling
 from filmgate.media.time import milliseconds
-from filmgate.tools.containers import FETCH_AGAIN, decoded, facts_of
-from filmgate.tools.limits import check_time
+from filmgate.tools.containers import FETCH_AGAIN, decode_stream, read_media_facts
 from filmgate.tools.packets import (
-    Open,
-    PacketLine,
-    check_whole,
-    claimed_by,
-    decoded_line,
-    demuxed,
-    packet_line,
+    OpenVideo,
+    PacketTimeline,
+    check_complete,
+    decoded_timeline,
+    demux_stream,
+    header_claims,
+    packet_timeline,
 )
+from filmgate.tools.resource_limits import check_deadline
 from filmgate.tools.stream_facts import stream_facts
 
 if TYPE_CHECKING:
@@ -29,117 +29,120 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_PIXELS = 8192 * 4608
-"""Of a picture: more is no recording of a screen, and a frame of it takes 100 MB."""
+"""Largest size of a picture in pixels: no screen recording is larger, and one decoded frame of that
+size takes 100 MB."""
 
 I_PICTURE = 1
-"""The type of a picture that stands alone, as FFmpeg numbers them."""
+"""FFmpeg's number for the type of a picture that is coded without reference to others."""
 PLANAR = frozenset(
     {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray"}
 )
-"""Formats whose first plane is brightness, a byte a pixel."""
+"""Pixel formats whose first plane is brightness, one byte per pixel."""
 
 ROWS = 16
-"""One row of so many is looked at for how much a picture changed."""
+"""Distance in rows between those that are compared to measure how much a picture changed."""
 
 MAX_SAMPLED_PIXELS = 4_000_000
-"""Of a frame as it is kept: a picture of 4096 × 16 would have rows of 65536."""
+"""Largest size of a scaled frame in pixels: a picture of 4096 × 16 would get rows of 65536."""
 
 
 class Series(NamedTuple):
-    """Frames that were sampled in one way."""
+    """Frames that were sampled at one stride or uniformly."""
 
     frames: "NDArray[np.uint8]"
     """(n, 3, h, w) uint8, red green blue, upright."""
     numbers: list[int]
-    """Of each frame, 0-based in order of presentation."""
+    """Number of each frame, 0-based in presentation order."""
     times_ms: list[int]
-    """When each is first shown, from the start of the video."""
+    """Presentation time of each frame, from the start of the video."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampledVideo:
-    """What was sampled of a video, and what is known of the rest."""
+    """The sampled frames of a video, and the facts about all its frames."""
 
     metadata: dict[str, Any]
-    """Its format and streams as the header tells, in the names of ffprobe."""
+    """Format and streams according to the header, with ffprobe's field names."""
     series: Mapping[str, Series]
     time_base: Fraction
     pts: "NDArray[np.int64]"
-    """(n,) of every frame, rising, in ticks of the time base: the time line of the recording."""
+    """(n,) presentation times of all frames, rising, in ticks of the time base."""
     change_numbers: "NDArray[np.int64]"
-    """(m,) frames that were decoded right after the one before them."""
+    """(m,) numbers of the decoded frames whose preceding frame was decoded too."""
     change: "NDArray[np.float32]"
-    """(m,) the mean absolute change of their brightness since then, 0 to 255, on every 16th row:
-    0 where the picture is the same."""
+    """(m,) mean absolute change of brightness since the preceding frame, 0 to 255, on every 16th
+    row; 0 if the pictures are equal."""
     rotation: int
-    """How far the pictures were turned to stand upright, in degrees: 0, 90, 180 or 270."""
+    """Rotation applied to make the pictures upright, in degrees: 0, 90, 180 or 270."""
     decode_errors: int
     damaged_frames: int
 
     @property
     def is_variable_rate(self) -> bool:
-        """Whether the steps from frame to frame differ by more than a tick."""
+        """Whether the intervals between frames differ by more than one tick."""
         steps = self.pts[1:] - self.pts[:-1]
         return bool(len(steps)) and int(steps.max()) - int(steps.min()) > 1
 
 
-def sample(open_video: Open, sampling: Sampling) -> SampledVideo:
-    """Sample a video; Invalid, with a `reason`, where there is none that can be decoded.
+def sample(open_video: OpenVideo, sampling: Sampling) -> SampledVideo:
+    """Sample a video. Raises Invalid, with a `reason`, if no complete video can be decoded.
 
-    Groups of pictures without a frame that is wanted are read but not decoded, and none is
-    decoded beyond the last frame that is wanted of it. Frames that cannot be decoded are left out
-    of their series; the errors are counted.
+    Groups of pictures without a wanted frame are read but not decoded, and no group is decoded
+    beyond its last wanted frame. Frames that cannot be decoded are omitted from their series; the
+    errors are counted.
     """
     with open_video() as container:
-        index, metadata = _video(container)
-        line = packet_line(container, container.streams[index])
-        claimed = claimed_by(container, container.streams[index])
-    if line is None:
-        line = decoded_line(open_video, index)
-    check_whole(line, claimed)
-    wanted = _wanted(line, sampling)
+        index, metadata = _video_stream(container)
+        timeline = packet_timeline(container, container.streams[index])
+        claims = header_claims(container, container.streams[index])
+    if timeline is None:
+        timeline = decoded_timeline(open_video, index)
+    check_complete(timeline, claims)
+    wanted = _frames_by_series(timeline, sampling)
     try:
-        return _picked(open_video, index, line, sampling, wanted).result(wanted, metadata)
-    except _NotApartError:
-        everything = replace(line, is_apart=False)
-        return _picked(open_video, index, everything, sampling, wanted).result(wanted, metadata)
+        frames = _decode_frames(open_video, index, timeline, sampling, wanted)
+    except _DependentGroupError:
+        dependent = replace(timeline, has_independent_groups=False)
+        frames = _decode_frames(open_video, index, dependent, sampling, wanted)
+    return frames.result(wanted, metadata)
 
 
-class _NotApartError(Exception):
-    """A group of pictures does not begin with one that stands alone: its packets say so, but it
-    is made whole from picture to picture (x264's intra-refresh)."""
+class _DependentGroupError(Exception):
+    """A group of pictures depends on the one before it although its first packet is marked as a
+    keyframe, as in x264's intra-refresh."""
 
 
-def _picked(
-    open_video: Open,
+def _decode_frames(
+    open_video: OpenVideo,
     index: int,
-    line: "PacketLine",
+    timeline: PacketTimeline,
     sampling: Sampling,
     wanted: Mapping[str, Sequence[int]],
-) -> "_Picked":
-    picked = _Picked(line, sampling, {number for numbers in wanted.values() for number in numbers})
+) -> "_FrameCollector":
+    numbers = {number for numbers in wanted.values() for number in numbers}
+    collector = _FrameCollector(timeline, sampling, numbers)
     with open_video() as container:
         stream: Any = container.streams[index]
         stream.thread_type = "AUTO"
-        for picture in picked.decoded(container, stream):
-            check_time()
-            picked.take(picture)
-    return picked
+        for picture in collector.decode(container, stream):
+            check_deadline()
+            collector.add(picture)
+    return collector
 
 
-def _video(container: "InputContainer") -> tuple[int, dict[str, Any]]:
-    """Which stream the picture is, and what the header tells."""
-    facts = facts_of(container)
+def _video_stream(container: "InputContainer") -> tuple[int, dict[str, Any]]:
+    """Return the index of the video stream, and the header's facts about all streams."""
+    facts = read_media_facts(container)
     if facts.video is None:
         kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
         raise Invalid(
-            "there is no picture in it", expected="a video", got=kinds, reason="no_picture"
+            "the video stream is missing", expected="a video", got=kinds, reason="no_picture"
         )
     stream: Any = container.streams[facts.video.index]
     pixels = stream.codec_context.width * stream.codec_context.height
     if not 0 < pixels <= MAX_PIXELS:
         raise Invalid(
-            "its pictures are too large, or have no size",
+            "the video's pictures are too large, or have no size",
             expected=f"at most {MAX_PIXELS:,} pixels",
             got=f"{stream.codec_context.width} × {stream.codec_context.height}",
             reason="picture_too_large",
@@ -147,21 +150,22 @@ def _video(container: "InputContainer") -> tuple[int, dict[str, Any]]:
     return facts.video.index, stream_facts(container)
 
 
-def _wanted(line: PacketLine, sampling: Sampling) -> dict[str, list[int]]:
-    """The numbers of the frames of each series, rising."""
-    count = len(line.pts)
+def _frames_by_series(timeline: PacketTimeline, sampling: Sampling) -> dict[str, list[int]]:
+    """Choose the frame numbers of each series, rising."""
+    count = len(timeline.pts)
     wanted = {
-        STRIDE.format(stride=stride): list(range(0, count, stride))[:most]
-        for stride, most in sorted(sampling.strides.items())
+        STRIDE.format(stride=stride): list(range(0, count, stride))[:limit]
+        for stride, limit in sorted(sampling.strides.items())
     }
     if sampling.uniform:
-        wanted[UNIFORM.format(count=sampling.uniform)] = _spread(line.pts, sampling.uniform)
+        spread = _evenly_spread(timeline.pts, sampling.uniform)
+        wanted[UNIFORM.format(count=sampling.uniform)] = spread
     return wanted
 
 
-def _spread(pts: Sequence[int], count: int) -> list[int]:
-    """The frames that are shown in the middle of each of `count` equal shares of the time; one
-    that is shown for several shares counts as often."""
+def _evenly_spread(pts: Sequence[int], count: int) -> list[int]:
+    """Choose the frame displayed in the middle of each of `count` equal intervals; a frame that is
+    displayed in the middle of several intervals is repeated."""
     steps = sorted(after - before for before, after in pairwise(pts))
     last = steps[len(steps) // 2] if steps else 1
     length = pts[-1] - pts[0] + last
@@ -170,8 +174,8 @@ def _spread(pts: Sequence[int], count: int) -> list[int]:
 
 
 @dataclass(kw_only=True)
-class _Seen:
-    """What of the frames that were decoded is kept."""
+class _DecodedFrames:
+    """The wanted frames, and measurements of all decoded frames."""
 
     frames: dict[int, "NDArray[np.uint8]"] = field(default_factory=dict)
     numbers: list[int] = field(default_factory=list)
@@ -181,27 +185,27 @@ class _Seen:
     damaged_frames: int = 0
 
 
-class _Picked:
-    """Decodes what is wanted of a video, and picks it out."""
+class _FrameCollector:
+    """Decodes the wanted frames of a video, and measures all that are decoded."""
 
-    def __init__(self, line: PacketLine, sampling: Sampling, wanted: set[int]) -> None:
-        self._line = line
+    def __init__(self, timeline: PacketTimeline, sampling: Sampling, wanted: set[int]) -> None:
+        self._timeline = timeline
         self._side = sampling.shorter_side
-        self._number = {pts: number for number, pts in enumerate(line.pts)}
+        self._number = {pts: number for number, pts in enumerate(timeline.pts)}
         self._wanted = wanted
-        self._fed = _needed(line, {line.pts[number] for number in wanted})
-        self._firsts = {
-            self._number.get(line.packets[place][0], -1)
-            for place in range(1, len(self._fed))
-            if self._fed[place] and not self._fed[place - 1]
+        self._is_needed = _needed_packets(timeline, {timeline.pts[number] for number in wanted})
+        self._first_of_group = {
+            self._number.get(timeline.packets[index][0], -1)
+            for index in range(1, len(self._is_needed))
+            if self._is_needed[index] and not self._is_needed[index - 1]
         }
         self._count = 0
         self._size: tuple[int, int] | None = None
-        self._before: tuple[int, NDArray[np.int16]] | None = None
-        self._seen = _Seen()
+        self._previous: tuple[int, NDArray[np.int16]] | None = None
+        self._decoded = _DecodedFrames()
 
-    def decoded(self, container: "InputContainer", stream: Any) -> Iterator[Any]:
-        """Pictures in order of presentation; those that are wanted, and what they need."""
+    def decode(self, container: "InputContainer", stream: Any) -> Iterator[Any]:
+        """Yield the wanted pictures, and those that they depend on, in presentation order."""
         import av  # heavy
 
         def pictures(packets: Iterable[Any]) -> Iterator[Any]:
@@ -209,116 +213,113 @@ class _Picked:
                 try:
                     yield from packet.decode()
                 except av.FFmpegError:
-                    self._seen.decode_errors += 1
+                    self._decoded.decode_errors += 1
 
-        if self._line.packets:
-            yield from pictures(self._needed(demuxed(container, stream)))
+        if self._timeline.packets:
+            yield from pictures(self._select_needed(demux_stream(container, stream)))
             try:
                 yield from stream.codec_context.decode(None)
             except av.FFmpegError:
-                self._seen.decode_errors += 1
+                self._decoded.decode_errors += 1
             return
-        for each in decoded(container, stream):
-            if isinstance(each, Exception):
-                self._seen.decode_errors += 1
+        for picture in decode_stream(container, stream):
+            if isinstance(picture, Exception):
+                self._decoded.decode_errors += 1
             else:
-                yield each
+                yield picture
 
-    def _needed(self, packets: Iterator[Any]) -> Iterator[Any]:
-        """The packets that are to be decoded."""
-        for packet, is_fed in zip(packets, self._fed, strict=False):
-            if is_fed:
+    def _select_needed(self, packets: Iterator[Any]) -> Iterator[Any]:
+        for packet, is_needed in zip(packets, self._is_needed, strict=False):
+            if is_needed:
                 yield packet
 
     def _number_of(self, picture: Any) -> int | None:
-        """Which frame it is, in order of presentation; None where it is none of them."""
-        if self._line.packets:
+        """Return the frame's number in presentation order; None if its time is unknown."""
+        if self._timeline.packets:
             return self._number.get(picture.pts)
         self._count += 1
         return self._count - 1
 
-    def take(self, picture: Any) -> None:
-        """Look at a picture: how much it changed; keep it where it is wanted."""
+    def add(self, picture: Any) -> None:
+        """Measure how much a picture changed, and store it if it is wanted."""
         number = self._number_of(picture)
         if number is None:
             return
         if self._is_first_of_group(number) and picture.pict_type != I_PICTURE:
-            raise _NotApartError
-        self._seen.damaged_frames += bool(picture.is_corrupt)
+            raise _DependentGroupError
+        self._decoded.damaged_frames += bool(picture.is_corrupt)
         rows = _rows(picture)
-        before, self._before = self._before, (number, rows)
-        if before is not None and before[0] == number - 1 and before[1].shape == rows.shape:
-            self._seen.numbers.append(number)
-            self._seen.change.append(float(abs(rows - before[1]).mean()))
-        if number in self._wanted and number not in self._seen.frames:
+        previous, self._previous = self._previous, (number, rows)
+        if previous is not None and previous[0] == number - 1 and previous[1].shape == rows.shape:
+            self._decoded.numbers.append(number)
+            self._decoded.change.append(float(abs(rows - previous[1]).mean()))
+        if number in self._wanted and number not in self._decoded.frames:
             self._size = self._size or _target_size(picture, self._side)
-            self._seen.rotation = _quarters(picture) * 90
-            self._seen.frames[number] = _pixels(picture, self._size)
+            self._decoded.rotation = _quarters(picture) * 90
+            self._decoded.frames[number] = _pixels(picture, self._size)
 
     def _is_first_of_group(self, number: int) -> bool:
-        """Whether it is the first after packets that were passed over."""
-        return self._line.is_apart and number in self._firsts
+        """Whether a frame is the first one after skipped packets."""
+        return self._timeline.has_independent_groups and number in self._first_of_group
 
     def result(self, wanted: Mapping[str, Sequence[int]], metadata: dict[str, Any]) -> SampledVideo:
-        """Everything that was picked; Invalid where that is nothing."""
+        """Return the sampled video; raise Invalid if no wanted frame was decoded."""
         import numpy as np  # heavy
 
-        seen = self._seen
-        if not seen.frames:
+        found = self._decoded
+        if not found.frames:
             raise Invalid(
-                "nothing of it can be decoded",
+                "the video cannot be decoded",
                 expected="frames",
-                got=f"none, and {seen.decode_errors} errors",
+                got=f"none, and {found.decode_errors} errors",
                 hint=FETCH_AGAIN,
                 reason="video_undecodable",
             )
         return SampledVideo(
             metadata=metadata,
             series={name: self._series(numbers) for name, numbers in wanted.items()},
-            time_base=self._line.time_base,
-            pts=np.array(self._line.pts, np.int64),
-            change_numbers=np.array(seen.numbers, np.int64),
-            change=np.array(seen.change, np.float32),
-            rotation=seen.rotation,
-            decode_errors=seen.decode_errors,
-            damaged_frames=seen.damaged_frames,
+            time_base=self._timeline.time_base,
+            pts=np.array(self._timeline.pts, np.int64),
+            change_numbers=np.array(found.numbers, np.int64),
+            change=np.array(found.change, np.float32),
+            rotation=found.rotation,
+            decode_errors=found.decode_errors,
+            damaged_frames=found.damaged_frames,
         )
 
     def _series(self, numbers: Sequence[int]) -> Series:
         import numpy as np  # heavy
 
-        there = [number for number in numbers if number in self._seen.frames]
-        line = self._line
-        frames = [self._seen.frames[number] for number in there]
-        shape = next(iter(self._seen.frames.values())).shape
+        available = [number for number in numbers if number in self._decoded.frames]
+        frames = [self._decoded.frames[number] for number in available]
+        shape = next(iter(self._decoded.frames.values())).shape
+        pts, time_base = self._timeline.pts, self._timeline.time_base
         return Series(
             frames=np.stack(frames) if frames else np.zeros((0, *shape), np.uint8),
-            numbers=there,
-            times_ms=[
-                milliseconds((line.pts[number] - line.pts[0]) * line.time_base) for number in there
-            ],
+            numbers=available,
+            times_ms=[milliseconds((pts[number] - pts[0]) * time_base) for number in available],
         )
 
 
-def _needed(line: PacketLine, wanted: set[int]) -> list[bool]:
-    """Which packets are to be decoded, in their order: of each group of pictures, up to the last
-    that is wanted. One that is shown before its group's first picture needs the group before."""
-    if not line.is_apart:
-        return [True] * len(line.packets)
-    fed = [False] * len(line.packets)
-    begin = 0
-    earlier = 0
-    for place, (pts, is_key) in enumerate(line.packets):
-        if is_key:
-            earlier, begin = begin, place
+def _needed_packets(timeline: PacketTimeline, wanted: set[int]) -> list[bool]:
+    """Mark the packets to decode: each group of pictures up to its last wanted frame. A frame that
+    is presented before its group's first picture also needs the preceding group."""
+    if not timeline.has_independent_groups:
+        return [True] * len(timeline.packets)
+    needed = [False] * len(timeline.packets)
+    group = 0
+    previous_group = 0
+    for index, (pts, is_keyframe) in enumerate(timeline.packets):
+        if is_keyframe:
+            previous_group, group = group, index
         if pts in wanted:
-            first = earlier if pts < line.packets[begin][0] else begin
-            fed[first : place + 1] = [True] * (place + 1 - first)
-    return fed
+            first = previous_group if pts < timeline.packets[group][0] else group
+            needed[first : index + 1] = [True] * (index + 1 - first)
+    return needed
 
 
 def _rows(picture: Any) -> "NDArray[np.int16]":
-    """Every 16th row of the brightness, 0 to 255."""
+    """Return every 16th row of the picture's brightness, 0 to 255."""
     import numpy as np  # heavy
 
     if picture.format.name not in PLANAR:
@@ -329,15 +330,15 @@ def _rows(picture: Any) -> "NDArray[np.int16]":
 
 
 def _target_size(picture: Any, shorter_side: int) -> tuple[int, int]:
-    """(width, height) before turning it upright, of square pixels."""
+    """Return (width, height) in square pixels, before the picture is turned upright."""
     ratio = picture.sample_aspect_ratio if hasattr(picture, "sample_aspect_ratio") else None
     wide = Fraction(picture.width) * (Fraction(ratio) if ratio else 1)
     scale = Fraction(shorter_side) / min(wide, picture.height)
     width, height = _even(wide * scale), _even(picture.height * scale)
     if width * height > MAX_SAMPLED_PIXELS:
         raise Invalid(
-            "its pictures are too long and narrow",
-            expected=f"at most {MAX_SAMPLED_PIXELS:,} pixels a sampled frame",
+            "the video's pictures are too long and narrow",
+            expected=f"at most {MAX_SAMPLED_PIXELS:,} pixels per sampled frame",
             got=f"{width} × {height}",
             reason="picture_too_large",
         )
@@ -349,8 +350,11 @@ def _even(size: Fraction) -> int:
 
 
 def _pixels(picture: Any, size: tuple[int, int]) -> "NDArray[np.uint8]":
-    """(3, h, w) uint8, red green blue, upright. Scaled first and then converted: FFmpeg's scaler,
-    asked for both at once, adds noise to pixels near black."""
+    """Return the picture as (3, h, w) uint8, red green blue, upright.
+
+    It is scaled first and then converted: if FFmpeg's scaler does both at once, it adds noise to
+    pixels near black.
+    """
     import av  # heavy
     import numpy as np
 
@@ -363,5 +367,5 @@ def _pixels(picture: Any, size: tuple[int, int]) -> "NDArray[np.uint8]":
 
 
 def _quarters(picture: Any) -> int:
-    """How many quarter turns to the left make it upright."""
+    """Return how many quarter turns counter-clockwise make the picture upright."""
     return int(round(picture.rotation / 90) % 4)

@@ -1,4 +1,4 @@
-"""What the header of a video says of its format and streams, in the names of ffprobe."""
+"""Header facts of a media file, with ffprobe's field names."""
 
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -8,35 +8,38 @@ if TYPE_CHECKING:
 
 
 def stream_facts(container: "InputContainer") -> dict[str, Any]:
-    """Format and streams, in the names of ffprobe; what the header does not say is left out."""
+    """Read `format` and `streams` as ffprobe names them; fields without a value are omitted."""
     streams = []
-    for each in container.streams:
-        stream: Any = each
-        told: dict[str, Any] = {"index": stream.index, "codec_type": stream.type}
+    for raw_stream in container.streams:
+        stream: Any = raw_stream
+        fields: dict[str, Any] = {"index": stream.index, "codec_type": stream.type}
         if stream.codec_context is not None:
-            told["codec_name"] = stream.codec_context.name
-        told["time_base"] = _ratio(stream.time_base)
+            fields["codec_name"] = stream.codec_context.name
+        fields["time_base"] = _ratio(stream.time_base)
         if stream.duration and stream.time_base:
-            told["duration"] = _decimal(stream.duration * Fraction(stream.time_base))
+            fields["duration"] = _decimal(stream.duration * Fraction(stream.time_base))
         if stream.frames:
-            told["nb_frames"] = stream.frames
+            fields["nb_frames"] = stream.frames
         if stream.type == "video" and stream.codec_context is not None:
-            told |= _of_pictures(stream)
+            fields |= _video_fields(stream)
         if stream.type == "audio" and stream.codec_context is not None:
-            told |= {"sample_rate": stream.sample_rate, "channels": stream.channels}
-        streams.append({name: held for name, held in told.items() if held is not None})
+            fields |= {"sample_rate": stream.sample_rate, "channels": stream.channels}
+        streams.append(_without_none(fields))
     length = Fraction(container.duration, 1_000_000) if container.duration else None
-    about = {
+    format_fields = {
         "format_name": container.format.name,
         "duration": _decimal(length) if length else None,
         "size": container.size if container.size > 0 else None,
         "bit_rate": container.bit_rate or None,
     }
-    told_format = {name: held for name, held in about.items() if held is not None}
-    return {"format": told_format, "streams": streams}
+    return {"format": _without_none(format_fields), "streams": streams}
 
 
-def _of_pictures(stream: Any) -> dict[str, Any]:
+def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _video_fields(stream: Any) -> dict[str, Any]:
     context = stream.codec_context
     return {
         "profile": context.profile,
@@ -57,5 +60,5 @@ def _ratio(value: Any) -> str | None:
 
 
 def _decimal(seconds: Fraction) -> str:
-    """Seconds with six digits, as ffprobe writes them."""
+    """Format seconds with six decimal places, as ffprobe does."""
     return f"{float(seconds):.6f}"

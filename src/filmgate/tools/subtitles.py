@@ -1,4 +1,4 @@
-"""Subtitles: beside the video (pysubs2) or inside it (FFmpeg), as cues in plain text."""
+"""Read subtitles as plain-text cues: from side-car files (pysubs2) or from the video (FFmpeg)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,28 +9,28 @@ from unicodedata import category
 
 from filmgate.core.errors import Invalid
 from filmgate.media.time import milliseconds
-from filmgate.tools.containers import facts_of, opened
+from filmgate.tools.containers import open_media, read_media_facts
 
 SUFFIXES = (".srt", ".vtt", ".ass", ".ssa")
 MAX_BYTES = 64 << 20
-"""A subtitle file beyond that is something else."""
+"""Largest size of a subtitle file, in bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cue:
-    """Words on the screen, and when. The span is as written: it may be turned around."""
+    """One subtitle. Its times are as stored in the file; the end may precede the start."""
 
     start_ms: int
     end_ms: int
     text: str
-    """In one line, without markup; may be empty."""
+    """Text on one line, without markup; may be empty."""
     speaker: str | None
 
 
-def side_car_of(video: Path) -> Path | None:
-    """The subtitle file that belongs to a video: `film.srt`, or `film.en.srt`.
+def find_side_car(video: Path) -> Path | None:
+    """Find the subtitle file beside a video: `film.srt`, or `film.en.srt`; None if there is none.
 
-    One with the video's own name comes first, then English, then by the alphabet.
+    A file without a language code has priority, then English, then alphabetical order.
     """
     if not video.parent.is_dir():
         return None
@@ -42,16 +42,16 @@ def side_car_of(video: Path) -> Path | None:
     return min(found, key=lambda path: _preference(path, video), default=None)
 
 
-def language_of(side_car: Path) -> str | None:
-    """The language that a side-car's name tells: `en` of `film.en.srt`."""
+def side_car_language(side_car: Path) -> str | None:
+    """Return the language code in a side-car's file name, such as `en` in `film.en.srt`."""
     words = Path(side_car.stem).suffixes
     code = words[-1].removeprefix(".") if words else ""
     return code.lower() if code.isalpha() and len(code) in {2, 3} else None
 
 
 def read_side_car(path: Path) -> list[Cue]:
-    """All cues of a subtitle file; Invalid where it cannot be read."""
-    import pysubs2  # only where subtitles are
+    """Read all cues of a subtitle file; raise Invalid if it cannot be read."""
+    import pysubs2  # only needed if there are subtitles
 
     size = path.stat().st_size
     if size > MAX_BYTES:
@@ -61,12 +61,12 @@ def read_side_car(path: Path) -> list[Cue]:
             got=f"{size} bytes",
         )
     try:
-        events = pysubs2.SSAFile.from_string(_text_of(path), format_=None).events
+        events = pysubs2.SSAFile.from_string(_read_text(path), format_=None).events
     except (pysubs2.exceptions.Pysubs2Error, ValueError, IndexError) as error:
         raise Invalid(
             f"{path.name} cannot be read as subtitles",
             expected=", ".join(SUFFIXES),
-            got="nothing of that kind" if size else "0 bytes",
+            got="another format" if size else "0 bytes",
         ) from error
     return [
         Cue(
@@ -81,18 +81,18 @@ def read_side_car(path: Path) -> list[Cue]:
 
 
 def read_embedded(path: Path, index: int) -> Iterator[Cue]:
-    """The cues of a text track inside the file, in order; what cannot be decoded is left out."""
+    """Yield the cues of a subtitle stream in file order, skipping those that cannot be decoded."""
     import av  # heavy
 
-    with opened(path) as container:
-        origin = facts_of(container).origin
+    with open_media(path) as container:
+        origin = read_media_facts(container).origin
         for packet in container.demux(container.streams[index]):
             if packet.pts is None or packet.time_base is None:
                 continue
             start = packet.pts * Fraction(packet.time_base) - origin
             length = (packet.duration or 0) * Fraction(packet.time_base)
             try:
-                text = _one_line(" ".join(_plain(each) for each in packet.decode()))
+                text = _one_line(" ".join(_plain_text(part) for part in packet.decode()))
             except av.FFmpegError:
                 continue
             yield Cue(
@@ -103,17 +103,18 @@ def read_embedded(path: Path, index: int) -> Iterator[Cue]:
             )
 
 
-def _plain(subtitle: Any) -> str:
-    """The words of a decoded subtitle, without styling."""
-    import pysubs2  # only where subtitles are
+def _plain_text(subtitle: Any) -> str:
+    """Return the text of a decoded subtitle, without styling."""
+    import pysubs2  # only needed if there are subtitles
 
     dialogue = getattr(subtitle, "dialogue", b"") or b""
     event = pysubs2.SSAEvent(text=dialogue.decode("utf-8", errors="replace"))
     return event.plaintext
 
 
-def _text_of(path: Path) -> str:
-    """The file's text: UTF-8 or UTF-16 by its mark, else Windows-1252, which reads any byte."""
+def _read_text(path: Path) -> str:
+    """Read a file as UTF-16 (with a byte order mark), UTF-8, or else Windows-1252, in which any
+    byte is valid."""
     data = path.read_bytes()
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace")
@@ -130,10 +131,10 @@ def _one_line(text: str) -> str:
 
 def _belongs(path: Path, video: Path) -> bool:
     return path.stem == video.stem or (
-        path.stem.startswith(f"{video.stem}.") and language_of(path) is not None
+        path.stem.startswith(f"{video.stem}.") and side_car_language(path) is not None
     )
 
 
 def _preference(path: Path, video: Path) -> tuple[bool, bool, str]:
-    language = language_of(path) or ""
+    language = side_car_language(path) or ""
     return (path.stem != video.stem, language not in {"en", "eng"}, path.name)

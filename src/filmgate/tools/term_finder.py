@@ -1,10 +1,10 @@
-"""Finding many terms in a text at once: the automaton of Aho and Corasick, by pyahocorasick."""
+"""Search for many terms in a text at once, with an Aho–Corasick automaton (pyahocorasick)."""
 
 from collections.abc import Iterable, Iterator
 
 
 class AhoCorasick:
-    """The port `TermFinder`."""
+    """Implements the port `TermFinder`."""
 
     def __init__(self, terms: Iterable[str]) -> None:
         import ahocorasick
@@ -17,7 +17,7 @@ class AhoCorasick:
             self._automaton.make_automaton()
 
     def find(self, text: str) -> Iterator[tuple[int, int, str]]:
-        """(start, end, term) of every one, also where they overlap."""
+        """Yield (start, end, term) of every match; matches may overlap."""
         if self._is_empty:
             return
         for last, term in self._automaton.iter(text):

@@ -1,4 +1,4 @@
-"""Reading text in pictures: RapidOCR (PP-OCR models, inside its wheel)."""
+"""Text recognition (OCR) in pictures with RapidOCR, whose PP-OCR models are inside its wheel."""
 
 import hashlib
 from functools import cached_property
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from filmgate.core.errors import Unavailable
 from filmgate.core.plan import Producer
-from filmgate.core.providers import Line
+from filmgate.core.providers import TextLine
 
 if TYPE_CHECKING:
     from filmgate.core.providers import Image
@@ -18,17 +18,18 @@ THREADS = 2
 
 
 class RapidReader:
-    """Finds lines with a detector, reads each with a recogniser of Chinese, English and more."""
+    """Implements the port `TextReader`: a detector finds lines, a recogniser for Chinese, English
+    and more reads each of them."""
 
     def __init__(self, *, longest: int) -> None:
-        """`longest`: pixels of the longer side at which lines are looked for."""
+        """`longest`: the longer side, in pixels, to which a picture is scaled for the detector."""
         import rapidocr  # heavy
 
-        detector, reader = model_files()
+        detector, recogniser = model_files()
         self._engine: Any = rapidocr.RapidOCR(
             params={
                 "Det.model_path": str(detector),
-                "Rec.model_path": str(reader),
+                "Rec.model_path": str(recogniser),
                 "Global.log_level": "error",
                 "Global.use_cls": False,
                 "Det.limit_type": "max",
@@ -39,20 +40,20 @@ class RapidReader:
 
     @cached_property
     def producer(self) -> Producer:
-        """RapidOCR, and the digest of its models."""
+        """RapidOCR's version, and the digest of its models."""
         digest = hashlib.sha256()
         for path in model_files():
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
         version = metadata.version("rapidocr")
         return Producer(name="rapidocr", version=version, weights_sha256=digest.hexdigest())
 
-    def read(self, image: "Image") -> list[Line]:
-        """Every line, from the top."""
+    def read(self, image: "Image") -> list[TextLine]:
+        """Return every line of text, from top to bottom."""
         found = self._engine(image)
         if found.boxes is None:
             return []
         lines = [
-            Line(
+            TextLine(
                 text=" ".join(text.split()),
                 confidence=round(min(max(float(score), 0.0), 1.0), 4),
                 corners=tuple((float(x), float(y)) for x, y in corners),
@@ -63,19 +64,20 @@ class RapidReader:
 
 
 def model_files() -> tuple[Path, Path]:
-    """The detector and the reader inside RapidOCR's wheel; Unavailable where they are not.
+    """Return the paths of the detector and the recogniser in RapidOCR's wheel.
 
-    Named outright, because RapidOCR would fetch what it does not find.
+    They are passed explicitly, because RapidOCR would download models that it does not find.
+    Raises Unavailable if they are missing.
     """
-    found = find_spec("rapidocr")
-    for folder in (found.submodule_search_locations if found else None) or ():
+    spec = find_spec("rapidocr")
+    for folder in (spec.submodule_search_locations if spec else None) or ():
         detectors = sorted((Path(folder) / "models").glob("*_det_*.onnx"))
-        readers = sorted((Path(folder) / "models").glob("*_rec_*.onnx"))
-        if detectors and readers:
-            return detectors[-1], readers[-1]
+        recognisers = sorted((Path(folder) / "models").glob("*_rec_*.onnx"))
+        if detectors and recognisers:
+            return detectors[-1], recognisers[-1]
     raise Unavailable(
         "the models of RapidOCR are not installed",
-        expected="a detector and a reader in the wheel of rapidocr",
+        expected="a detector and a recogniser in the wheel of rapidocr",
         got="none",
         hint="pip install --force-reinstall rapidocr",
     )

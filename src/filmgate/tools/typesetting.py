@@ -1,4 +1,4 @@
-"""Typesetting: a Typst template and data become a PDF, the same bytes every time."""
+"""Typeset a Typst template with data as a PDF, the same bytes every time."""
 
 import json
 from collections.abc import Mapping
@@ -10,17 +10,18 @@ from filmgate.core.errors import Invalid, Unavailable
 
 
 def typeset(template: bytes, data: Mapping[str, Any], pictures: Mapping[str, bytes]) -> bytes:
-    """A PDF. The template finds its values in `data.json`, and pictures by their names.
+    """Return a PDF. The template reads its values from `data.json`, and pictures by their names.
 
-    Nothing outside of these can be read; only the fonts that Typst brings are used.
+    It cannot read other files, and only the fonts that Typst includes are used. Raises Unavailable
+    if Typst is not installed, Invalid if the template cannot be compiled.
     """
     try:
-        import typst  # a program of its own
+        import typst  # optional
     except ImportError as error:
         raise Unavailable(
-            "nothing is there to typeset with",
+            "Typst is not installed",
             expected="the packages of the extra 'episode'",
-            got="no typst",
+            got="no package typst",
             hint="pip install 'filmgate[episode]'",
         ) from error
     text = json.dumps(data, ensure_ascii=False, sort_keys=True).encode()
@@ -29,9 +30,9 @@ def typeset(template: bytes, data: Mapping[str, Any], pictures: Mapping[str, byt
         folder = Path(name)
         for source, content in sources.items():
             if source != Path(source).name:
-                raise ValueError(f"a source is called by a plain name, not {source!r}")
+                raise ValueError(f"the name of a source must not contain a path: {source!r}")
             (folder / source).write_bytes(content)
         try:
             return typst.compile(folder / "main.typ", root=folder, ignore_system_fonts=True)
         except (typst.TypstError, RuntimeError) as error:
-            raise Invalid("the report cannot be set", got=str(error)[:500]) from error
+            raise Invalid("the document cannot be typeset", got=str(error)[:500]) from error

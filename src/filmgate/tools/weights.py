@@ -1,4 +1,4 @@
-"""Weights of models from the local folder: read whole, and held against their digest."""
+"""Read model weights from the model folder, and verify them against their digest."""
 
 import hashlib
 from pathlib import Path
@@ -12,15 +12,15 @@ CHUNK_BYTES = 1 << 20
 
 
 def digest_of_weights(path: Path) -> str:
-    """sha256 of a file's bytes, or of the listing of a folder's files."""
+    """Return the SHA-256 of a file's bytes, or of the listing of a folder's files."""
     if path.is_file():
         return _digest(path)
-    files = sorted(each for each in path.rglob("*") if each.is_file())
-    return listing_digest({each.relative_to(path).as_posix(): _digest(each) for each in files})
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return listing_digest({file.relative_to(path).as_posix(): _digest(file) for file in files})
 
 
-def weights_of(resource: Resource) -> bytes:
-    """A file's bytes; Invalid where they are not those that were added."""
+def read_weights(resource: Resource) -> bytes:
+    """Read a weights file; raise Invalid if it is not the file that was added."""
     try:
         data = resource.path.read_bytes()
     except OSError as error:
@@ -29,14 +29,15 @@ def weights_of(resource: Resource) -> bytes:
     return data
 
 
-def folder_of(resource: Resource) -> Path:
-    """A folder, every file of it just read; Invalid where it is not as it was added."""
+def verified_folder(resource: Resource) -> Path:
+    """Return a weights folder after reading all its files; raise Invalid if they are not those that
+    were added."""
     _check(resource, digest_of_weights(resource.path))
     return resource.path
 
 
-def producer_of(resource: Resource) -> Producer:
-    """Who stands behind what a model from the folder made."""
+def model_producer(resource: Resource) -> Producer:
+    """Return the producer of results of a model from the model folder."""
     version = resource.facts.get("version") or "unversioned"
     return Producer(name=resource.name, version=version, weights_sha256=resource.sha256)
 

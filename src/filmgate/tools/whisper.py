@@ -1,4 +1,4 @@
-"""Whisper, run by faster-whisper from a folder in the model folder."""
+"""Speech recogniser Whisper, run by faster-whisper, with weights from the model folder."""
 
 from collections.abc import Iterable, Iterator
 from importlib import metadata
@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 from filmgate.core.errors import Invalid, Unavailable
 from filmgate.core.plan import Producer
-from filmgate.core.providers import Heard
+from filmgate.core.providers import RecognisedSpeech
 from filmgate.core.resources import Resource
 from filmgate.tools.speech import RATE, utterances
-from filmgate.tools.weights import folder_of
+from filmgate.tools.weights import verified_folder
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 THREADS = 2
-LOUDEST = 32768
-"""Of 16-bit samples; Whisper wants them between -1 and 1."""
+FULL_SCALE = 32768
+"""Largest amplitude of 16-bit samples; Whisper requires samples between -1 and 1."""
 
 
 class FasterWhisper:
-    """Radford and others (2022), in CTranslate2's form: a folder with `model.bin` in it.
+    """Whisper (Radford et al. 2022) in CTranslate2's format: a folder with `model.bin`.
 
-    Sound is parted where nothing is said, and each part heard by itself: what Whisper says about
-    silence is made up, and memory does not grow with the length of the film.
+    Audio is split at silences and each utterance transcribed separately, because Whisper invents
+    text for silence, and so that memory does not grow with the length of the film.
     """
 
     def __init__(self, resource: Resource) -> None:
@@ -39,7 +39,7 @@ class FasterWhisper:
                 hint="pip install 'filmgate[whisper]'",
             ) from error
         self._resource = resource
-        folder = folder_of(resource)
+        folder = verified_folder(resource)
         try:
             self._model: Any = WhisperModel(
                 str(folder),
@@ -51,7 +51,7 @@ class FasterWhisper:
         except (RuntimeError, ValueError, OSError, KeyError) as error:
             raise Invalid(
                 f"the weights of {resource.name} cannot be used",
-                expected="a folder of a Whisper model in CTranslate2's form: model.bin, "
+                expected="a folder with a Whisper model in CTranslate2's format: model.bin, "
                 "config.json, tokenizer.json, vocabulary",
                 got=str(error).splitlines()[0][:200],
                 hint=f"filmgate models add {resource.name} FOLDER --replace",
@@ -59,22 +59,22 @@ class FasterWhisper:
 
     @property
     def producer(self) -> Producer:
-        """The program, and the weights that were added."""
+        """faster-whisper's version, and the digest of the weights that were added."""
         return Producer(
             name=self._resource.name,
             version=metadata.version("faster-whisper"),
             weights_sha256=self._resource.sha256,
         )
 
-    def recognise(self, blocks: Iterable["NDArray[np.int16]"]) -> Iterator[Heard]:
-        """Utterance by utterance, in segments as Whisper parts them."""
+    def recognise(self, blocks: Iterable["NDArray[np.int16]"]) -> Iterator[RecognisedSpeech]:
+        """Yield the segments of each utterance, as Whisper splits it."""
         import numpy as np  # heavy
 
         for start, samples in utterances(blocks):
-            sound = np.frombuffer(samples, dtype=np.int16).astype(np.float32) / LOUDEST
+            sound = np.frombuffer(samples, dtype=np.int16).astype(np.float32) / FULL_SCALE
             length_ms = len(sound) * 1000 // RATE
             begin_ms = start * 1000 // RATE
-            segments, told = self._model.transcribe(
+            segments, info = self._model.transcribe(
                 sound, beam_size=5, temperature=0.0, condition_on_previous_text=False
             )
             for segment in segments:
@@ -82,15 +82,15 @@ class FasterWhisper:
                 if text:
                     first = min(max(0, round(segment.start * 1000)), length_ms)
                     last = min(max(first, round(segment.end * 1000)), length_ms)
-                    yield Heard(
+                    yield RecognisedSpeech(
                         start_ms=begin_ms + first,
                         end_ms=begin_ms + last,
                         text=text,
                         confidence=_probability(segment.avg_logprob),
-                        language=told.language,
+                        language=info.language,
                     )
 
 
 def _probability(log_probability: float) -> float:
-    """The mean probability of a segment's tokens, 0 to 1."""
+    """Convert a mean log probability to a probability, 0 to 1."""
     return round(min(1.0, max(0.0, exp(log_probability))), 4)

@@ -1,4 +1,4 @@
-"""Words as a search knows them: the same for what is stored and for what is asked."""
+"""Split text into the words that search compares, by the same rules for stored text and queries."""
 
 import re
 from functools import cache, lru_cache
@@ -12,37 +12,37 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 VERSION = 1
-"""Raised whenever a text has other words."""
+"""Increased whenever a change of this module makes other words of a text."""
 
 MAX_LETTERS = 64
 _WORD = re.compile(r"\d+[^\W\d_]+\d*|\+?\d+(?:[.,/]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?")
 
-_EVERYWHERE = (
+_FUNCTION_WORDS = (
     "a about an and any are as at be been being but by can could d did do does doing for from get "
     "gets give gives had happen happens has have having how i if in into is it its itself let ll "
     "m many may me mean means might much must my no nor of on or our ours re s shall she should "
     "so some such t than that the their theirs them then there these they this those to too ve "
     "was we were what when where which while who whom whose why will with would you your yours "
 )
-STOP_WORDS = frozenset(_EVERYWHERE.split())
-"""What stands in every question and on every page, and tells nothing of what is meant."""
+STOP_WORDS = frozenset(_FUNCTION_WORDS.split())
+"""Words that occur in any question and on any page, and are ignored by search."""
 
 
 def version() -> str:
-    """Of what a text's words are: where it is another than what was stored, `filmgate db
-    rebuild-projections` counts them again."""
+    """Return the version of the word rules. If it differs from the stored one, `filmgate db
+    rebuild-projections` counts the words again."""
     _stemmer()
     return f"{VERSION}, snowballstemmer {metadata.version('snowballstemmer')}"
 
 
 def words(text: str) -> list[str]:
-    """The stems of a text's words in order (English, Porter 2), without those that stand in every
-    question. Numbers and dice stay as they are."""
+    """Return the stems of a text's words in text order (English, Porter 2), without stop words.
+    Numbers and dice, such as `2d6`, are not stemmed."""
     return [stem for word in plain_words(text) if (stem := _stem(word))]
 
 
 def plain_words(text: str) -> list[str]:
-    """A text's words in small letters, without accents."""
+    """Return a text's words in lower case, without accents, cut to `MAX_LETTERS` characters."""
     folded = normalize("NFKD", text.lower().replace("’", "'").replace("−", "-"))
     if not folded.isascii():
         folded = "".join(c for c in folded if not combining(c))
@@ -63,7 +63,7 @@ def _stemmer() -> "Callable[[str], str]":
         import snowballstemmer
     except ImportError as error:
         raise Unavailable(
-            "words cannot be stemmed",
+            "snowballstemmer is not installed",
             expected="the packages of the extra 'rulebook'",
             got="no snowballstemmer",
             hint="pip install 'filmgate[rulebook]'",
@@ -72,27 +72,27 @@ def _stemmer() -> "Callable[[str], str]":
     return stem
 
 
-def spelling(name: str) -> str:
-    """What two spellings of a name have in common: letters, digits and plus signs."""
-    return "".join(_bare(name))
+def normalise_name(name: str) -> str:
+    """Reduce a name to the characters that its spellings share: letters, digits and plus signs."""
+    return "".join(_normalised_words(name))
 
 
-def _bare(text: str) -> list[str]:
+def _normalised_words(text: str) -> list[str]:
     return [re.sub(r"[^\w+]|_", "", word.removesuffix("'s")) for word in plain_words(text)]
 
 
-def names_in(text: str, longest: int = 6) -> dict[str, list[tuple[int, int]]]:
-    """Every run of up to `longest` words in a text, as titles are compared (letters and digits),
-    and where it stands: from which word, up to which."""
-    bare = _bare(text)
+def name_candidates(text: str, longest: int = 6) -> dict[str, list[tuple[int, int]]]:
+    """Find every sequence of up to `longest` words, in the form of `normalise_name`, with its
+    positions: (index of the first word, index after the last word)."""
+    words_of_text = _normalised_words(text)
     found: dict[str, list[tuple[int, int]]] = {}
-    for count in range(min(longest, len(bare)), 0, -1):
-        for first in range(len(bare) - count + 1):
-            name = "".join(bare[first : first + count])
+    for count in range(min(longest, len(words_of_text)), 0, -1):
+        for first in range(len(words_of_text) - count + 1):
+            name = "".join(words_of_text[first : first + count])
             found.setdefault(name, []).append((first, first + count))
     return found
 
 
-def asks_for_several(text: str) -> bool:
-    """Whether a question is for things of a kind: `which …`, `who …`, `list …`."""
+def is_list_question(text: str) -> bool:
+    """Whether a question asks for all things of a kind: `which …`, `who …`, `list …`."""
     return bool({"which", "who", "whose", "list", "all", "every"} & set(plain_words(text)))

@@ -1,1 +1,1 @@
-"""The endpoints, a file for each kind of thing that is asked about."""
+"""Endpoints, one module for each kind of resource."""

@@ -1,13 +1,13 @@
-"""Artifacts, wherever they are from; words in all videos; known people."""
+"""Endpoints across videos: provenance of an artifact, text search, known people."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
-from filmgate.api.answering import answered
-from filmgate.api.parameters import Cursor, Limit, Serving, Word
-from filmgate.api.questions import LONGEST_QUESTION
+from filmgate.api.parameters import Cursor, Limit, ServiceDep, Word
+from filmgate.api.query_models import MAX_QUERY_TEXT
+from filmgate.api.responses import json_response
 from filmgate.core.answers import PeopleAnswer, ProvenanceAnswer, SearchAnswer
 from filmgate.core.questions import TextSource
 
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1", tags=["artifacts"])
 @router.get("/artifacts/{artifact_id}/provenance", response_model=ProvenanceAnswer)
 def provenance(
     request: Request,
-    service: Serving,
+    service: ServiceDep,
     artifact_id: Annotated[
         str,
         Path(
@@ -28,19 +28,19 @@ def provenance(
     ],
     installation: Word = None,
 ) -> Response:
-    """Where an artifact comes from: model, weights, config, input, and every stage before it."""
-    return answered(request, service.archive.provenance(artifact_id, installation))
+    """Return an artifact's provenance: model, weights, config, input, and all stages before it."""
+    return json_response(request, service.queries.provenance(artifact_id, installation))
 
 
 @router.get("/search", response_model=SearchAnswer)
 def search(
     request: Request,
-    service: Serving,
+    service: ServiceDep,
     q: Annotated[
         str,
         Query(
             min_length=1,
-            max_length=LONGEST_QUESTION,
+            max_length=MAX_QUERY_TEXT,
             description='Words, "a phrase", this or that, -without.',
             examples=["compiler or rocket"],
         ),
@@ -49,11 +49,13 @@ def search(
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> Response:
-    """Where in all videos something is said or shown; a few places of each, newest video first."""
-    return answered(request, service.archive.search(q, source=source, limit=limit, cursor=cursor))
+    """Search what is said or shown in all videos: a few hits for each, newest video first."""
+    return json_response(
+        request, service.queries.search(q, source=source, limit=limit, cursor=cursor)
+    )
 
 
 @router.get("/people", response_model=PeopleAnswer)
-def people(request: Request, service: Serving) -> Response:
-    """Everybody who is known, and by which clusters."""
-    return answered(request, service.people.all())
+def people(request: Request, service: ServiceDep) -> Response:
+    """List known people with their clusters."""
+    return json_response(request, service.people.all())

@@ -1,4 +1,4 @@
-"""Runs in the home: how they stand, what they say, what they report."""
+"""Endpoints of runs in the home: status, logs, events, manifest and report."""
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -8,13 +8,13 @@ from anyio import to_thread
 from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from filmgate.api.answering import answered
-from filmgate.api.doorkeeper import secret_in
+from filmgate.api.authentication import secret_in
 from filmgate.api.files import file_response
-from filmgate.api.parameters import EpisodeId, RunId, Serving, Viewer, WhichRun, service_in
+from filmgate.api.parameters import EpisodeId, RunId, ServiceDep, Viewer, WhichRun, get_service
+from filmgate.api.responses import json_response
 from filmgate.api.service import Service
 from filmgate.app.clock import utc_now
-from filmgate.app.reports import report_of
+from filmgate.app.reports import find_report
 from filmgate.app.run_status import RunStatus
 from filmgate.app.status_answers import legacy_entry, legacy_status, run_entry, status_answer
 from filmgate.core.access import Caller
@@ -22,72 +22,74 @@ from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable
 from filmgate.core.ids import AssetId, parse_run_id
 from filmgate.core.manifest import Manifest
 from filmgate.core.runs import LogsAnswer, RunsAnswer, StatusAnswer
-from filmgate.store.event_log import EventReader, place_text
+from filmgate.store.event_log import EventReader, format_position
 from filmgate.store.run_directory import FolderRun
 
 router = APIRouter(prefix="/episodes", tags=["runs"])
 
 LOG_BYTES = 256 * 1024
-"""Of a stage's log in one answer."""
+"""Maximum size of the part of a stage's log in one response, in bytes."""
 
-STREAM: dict[int | str, dict[str, Any]] = {
+STREAM_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Server-sent events. `log`: a line of the run's logs, as "
         "`/logs/{stage}` has it; `status` and `end`: the body of `/status`, without progress; "
         '`progress`: {"STAGE": {"done": 3, "total": 7}}',
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     },
-    204: {"description": "There is nothing more: the run is over, and all of it was told"},
+    204: {"description": "The run has ended, and all its events were sent before"},
 }
-Place = Annotated[str | None, Query(max_length=2000, description="`next_cursor` of before.")]
-LastEventId = Annotated[
-    str | None, Header(max_length=2000, description="The id of the last event that was heard.")
+LogCursor = Annotated[
+    str | None, Query(max_length=2000, description="`next_cursor` of the previous part.")
 ]
-StageName = Annotated[str, Path(max_length=128, description="A stage.", examples=["scenes"])]
+LastEventId = Annotated[
+    str | None, Header(max_length=2000, description="Id of the last event that was received.")
+]
+StageName = Annotated[str, Path(max_length=128, description="Stage.", examples=["scenes"])]
 
 
 @router.get("/{ep_id}/status", response_model=StatusAnswer)
 def status(
-    request: Request, service: Serving, ep_id: EpisodeId, run_id: WhichRun = None
+    request: Request, service: ServiceDep, ep_id: EpisodeId, run_id: WhichRun = None
 ) -> Response:
-    """How a run stands, derived anew from its records: every stage, every reason why a gate is
-    closed, what to do. Without a run, the asset's newest."""
+    """Return the status of a run, derived from its records: all stages, every reason for a closed
+    gate, suggested actions. Without `run_id`: the asset's newest run."""
     try:
-        run = _run(service, ep_id, run_id)
+        run = _find_run(service, ep_id, run_id)
     except NotFound:
-        legacy = service.system.legacy_run(f"{ep_id}/{run_id}" if run_id else ep_id)
+        legacy = service.runs.find_legacy_run(f"{ep_id}/{run_id}" if run_id else ep_id)
         if legacy is None:
             raise
-        return answered(request, legacy_status(legacy))
+        return json_response(request, legacy_status(legacy))
     try:
         job = service.jobs.latest(run.head.asset.id, run.head.run_id)
     except Unavailable:
         job = None
-    return answered(request, status_answer(RunStatus.of(run, utc_now()), job))
+    return json_response(request, status_answer(RunStatus.of(run, utc_now()), job))
 
 
 @router.get("/{ep_id}/runs", response_model=RunsAnswer)
-def list_episode_runs(request: Request, service: Serving, ep_id: EpisodeId) -> Response:
-    """The runs of an asset that lie here, oldest first."""
+def list_episode_runs(request: Request, service: ServiceDep, ep_id: EpisodeId) -> Response:
+    """List the runs of an asset in the home, oldest first."""
     entries, unreadable = [], []
-    for run in service.system.runs_of(AssetId(ep_id)):
+    for run in service.runs.runs_of_asset(AssetId(ep_id)):
         try:
-            entries.append(run_entry(run.refold(None)))
+            entries.append(run_entry(run.fold_manifest(None)))
         except Invalid:
             unreadable.append(run.folder.name)
-    legacy = [each for each in service.system.legacy_runs() if each.asset_id == ep_id]
+    legacy = [run for run in service.runs.legacy_runs() if run.asset_id == ep_id]
     entries += map(legacy_entry, legacy)
     if not entries and not unreadable:
-        raise NotFound(f"no run of {ep_id!r} lies here", expected="an asset that was run on here")
-    return answered(
+        raise NotFound(f"asset {ep_id!r} has no runs here", expected="an asset with a run here")
+    return json_response(
         request, RunsAnswer(asset_id=ep_id, runs=tuple(entries), unreadable=tuple(unreadable))
     )
 
 
 @router.get("/{ep_id}/runs/{run_id}", response_model=Manifest)
-def get_run(request: Request, service: Serving, ep_id: EpisodeId, run_id: RunId) -> Response:
-    """A run's manifest, derived anew from its records."""
-    return answered(request, _run(service, ep_id, run_id).refold(None))
+def get_run(request: Request, service: ServiceDep, ep_id: EpisodeId, run_id: RunId) -> Response:
+    """Return a run's manifest, derived from its records."""
+    return json_response(request, _find_run(service, ep_id, run_id).fold_manifest(None))
 
 
 @router.get(
@@ -95,12 +97,12 @@ def get_run(request: Request, service: Serving, ep_id: EpisodeId, run_id: RunId)
     response_class=Response,
     responses={
         200: {"content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}},
-        206: {"description": "The range that was asked for"},
+        206: {"description": "The requested range"},
     },
 )
-def export(request: Request, service: Serving, ep_id: EpisodeId, run_id: RunId) -> Response:
-    """The run's report, a PDF; only as the run made it."""
-    report = report_of(_run(service, ep_id, run_id))
+def export(request: Request, service: ServiceDep, ep_id: EpisodeId, run_id: RunId) -> Response:
+    """Return the run's PDF report, if the file is unchanged since the run made it."""
+    report = find_report(_find_run(service, ep_id, run_id))
     return file_response(
         request,
         report.path,
@@ -114,31 +116,31 @@ def export(request: Request, service: Serving, ep_id: EpisodeId, run_id: RunId) 
 @router.get("/{ep_id}/logs/{stage}", response_model=LogsAnswer)
 def logs(
     request: Request,
-    service: Serving,
+    service: ServiceDep,
     ep_id: EpisodeId,
     stage: StageName,
     run_id: WhichRun = None,
-    cursor: Place = None,
+    cursor: LogCursor = None,
 ) -> Response:
-    """What a stage of a run told, oldest first. `next_cursor` is there also at the end: what comes
-    later begins there."""
-    return answered(request, _logs(_run(service, ep_id, run_id), stage, cursor))
+    """Return lines of a stage's log, oldest first. `next_cursor` is present also at the end: lines
+    that are written later start there."""
+    return json_response(request, _read_logs(_find_run(service, ep_id, run_id), stage, cursor))
 
 
 @router.get("/{ep_id}/runs/{run_id}/logs/{stage}", response_model=LogsAnswer)
 def logs_of_run(
     request: Request,
-    service: Serving,
+    service: ServiceDep,
     ep_id: EpisodeId,
     run_id: RunId,
     stage: StageName,
-    cursor: Place = None,
+    cursor: LogCursor = None,
 ) -> Response:
-    """The same of a run that the path names."""
-    return answered(request, _logs(_run(service, ep_id, run_id), stage, cursor))
+    """Return lines of the log of a stage of this run, oldest first."""
+    return json_response(request, _read_logs(_find_run(service, ep_id, run_id), stage, cursor))
 
 
-@router.get("/{ep_id}/events", response_class=Response, responses=STREAM)
+@router.get("/{ep_id}/events", response_class=Response, responses=STREAM_RESPONSES)
 async def events(
     request: Request,
     who: Viewer,
@@ -146,13 +148,13 @@ async def events(
     run_id: WhichRun = None,
     last_event_id: LastEventId = None,
 ) -> Response:
-    """A run as it goes: `log` for each line of its logs (with an id, to go on from with
-    `Last-Event-ID`), `status` whenever it stands otherwise, `progress` while stages are at work,
-    `end` when it is over. 204 for whoever comes back when all is told."""
-    return await _events(request, who, ep_id, run_id, last_event_id)
+    """Stream the events of a run: `log` for each line of its logs (with an id from which to resume
+    with `Last-Event-ID`), `status` when its status changes, `progress` while stages are at work,
+    `end` when the run has ended. 204 for a client that resumes after the end."""
+    return await _stream_events(request, who, ep_id, run_id, last_event_id)
 
 
-@router.get("/{ep_id}/runs/{run_id}/events", response_class=Response, responses=STREAM)
+@router.get("/{ep_id}/runs/{run_id}/events", response_class=Response, responses=STREAM_RESPONSES)
 async def events_of_run(
     request: Request,
     who: Viewer,
@@ -160,63 +162,69 @@ async def events_of_run(
     run_id: RunId,
     last_event_id: LastEventId = None,
 ) -> Response:
-    """The same of a run that the path names."""
-    return await _events(request, who, ep_id, run_id, last_event_id)
+    """Stream the events of this run."""
+    return await _stream_events(request, who, ep_id, run_id, last_event_id)
 
 
-def _logs(run: FolderRun, stage: str, cursor: str | None) -> LogsAnswer:
+def _read_logs(run: FolderRun, stage: str, cursor: str | None) -> LogsAnswer:
     head = run.head
     if stage not in head.stages:
         raise NotFound(
-            f"no stage {stage!r} in this run", expected=f"one of {', '.join(head.stages)}"
+            f"run {head.run_id} has no stage {stage!r}",
+            expected=f"one of {', '.join(head.stages)}",
         )
     reader = EventReader(run, [stage], cursor)
-    lines = [each.line for each in reader.read(LOG_BYTES)]
-    return LogsAnswer.of(head.asset.id, head.run_id, stage, lines, place_text(reader.place))
+    lines = [logged.line for logged in reader.read(LOG_BYTES)]
+    next_cursor = format_position(reader.position)
+    return LogsAnswer.from_lines(head.asset.id, head.run_id, stage, lines, next_cursor)
 
 
-async def _events(
+async def _stream_events(
     request: Request, who: Caller, ep_id: str, run_id: str | None, last_event_id: str | None
 ) -> Response:
-    service = service_in(request)
-    run = await to_thread.run_sync(_run, service, ep_id, run_id)
-    place = EventReader(run, run.head.stages, last_event_id or None).place
-    shown = secret_in({name.lower(): value for name, value in request.headers.items()})
+    service = get_service(request)
+    run = await to_thread.run_sync(_find_run, service, ep_id, run_id)
+    position = EventReader(run, run.head.stages, last_event_id or None).position
+    secret = secret_in({name.lower(): value for name, value in request.headers.items()})
 
-    async def may() -> bool:
-        if shown is None:
+    async def is_permitted() -> bool:
+        if secret is None:
             return True
         with suppress(FilmgateError):
-            return await service.doorkeeper.caller(*shown, None) is not None
-        return True  # the database is away, or slow: it is asked again
+            return await service.authenticator.find_caller(*secret, None) is not None
+        return True  # the database is unavailable or slow; checked again at the next keep-alive
 
-    stream = await service.hub.watch(run, place, who.user, may, is_resumed=bool(last_event_id))
+    stream = await service.hub.watch(
+        run, position, who.user, is_permitted, is_resumed=bool(last_event_id)
+    )
     if stream is None:
-        return Response(status_code=204)  # which tells a browser not to come back
+        return Response(status_code=204)  # a browser does not reconnect after 204
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    with_count = _counted(service, stream)
-    return StreamingResponse(with_count, headers=headers, media_type="text/event-stream")
+    counted = _count_stream(service, stream)
+    return StreamingResponse(counted, headers=headers, media_type="text/event-stream")
 
 
-async def _counted(service: Service, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _count_stream(service: Service, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     with service.metrics.streams.track_inprogress():
         async for event in stream:
             yield event
 
 
-def _run(service: Service, ep_id: str, run_id: str | None) -> FolderRun:
-    """The run that is meant; an asset's newest where none is named."""
+def _find_run(service: Service, ep_id: str, run_id: str | None) -> FolderRun:
+    """Return a run of an asset by its id, or the asset's newest; raises NotFound."""
     asset_id = AssetId(ep_id)
-    at_once = service.system.run_by_id(asset_id, parse_run_id(run_id)) if run_id else None
-    if at_once is not None:
-        return at_once
-    runs = service.system.runs_of(asset_id)
-    named = [run for run in runs if run_id in {None, run.head.run_id}]
-    if not named:
-        known = ", ".join(run.head.run_id for run in runs[-5:])
+    direct = service.runs.find_by_id(asset_id, parse_run_id(run_id)) if run_id else None
+    if direct is not None:
+        return direct
+    runs = service.runs.runs_of_asset(asset_id)
+    matching = [run for run in runs if run_id in {None, run.head.run_id}]
+    if not matching:
+        newest = ", ".join(run.head.run_id for run in runs[-5:])
         raise NotFound(
-            f"{ep_id!r} has no run {run_id!r} here" if run_id else f"{ep_id!r} has no run here",
-            expected=f"one of its runs, such as {known}" if known else "an asset that was run on",
-            hint="GET /episodes/{id}/runs lists them; POST /jobs/episode-run begins one",
+            f"asset {ep_id!r} has no run {run_id!r} here"
+            if run_id
+            else f"asset {ep_id!r} has no runs here",
+            expected=f"one of its runs, such as {newest}" if newest else "an asset with a run",
+            hint="List runs with GET /episodes/{id}/runs, start one with POST /jobs/episode-run",
         )
-    return named[-1]
+    return matching[-1]

@@ -1,4 +1,4 @@
-"""Health: whether it lives, whether it can serve, and what it counts."""
+"""Endpoints for monitoring: liveness, readiness and metrics."""
 
 from collections.abc import Mapping
 
@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 from pydantic import BaseModel
 
-from filmgate.api.answering import answered
-from filmgate.api.parameters import Serving
+from filmgate.api.parameters import ServiceDep
+from filmgate.api.responses import json_response
 from filmgate.api.service import Service
 from filmgate.core.errors import FilmgateError, Invalid, Unavailable
 
@@ -17,25 +17,25 @@ TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Health(BaseModel):
-    """Whether something is well."""
+    """Result of a health check."""
 
     status: str
 
 
 @router.get("/healthz", response_model=Health)
 async def healthz(request: Request) -> Response:
-    """It lives; nothing else is asked."""
-    return answered(request, Health(status="alive"))
+    """Return 200 while the process runs; nothing else is checked."""
+    return json_response(request, Health(status="alive"))
 
 
 @router.get("/readyz", response_model=Health)
-def readyz(request: Request, service: Serving) -> Response:
-    """The database answers; 503 where it does not."""
+def readyz(request: Request, service: ServiceDep) -> Response:
+    """Return 200 if the database answers and has our tables, else 503."""
     try:
-        service.access.has_admin()  # which needs the tables, too
+        service.access.has_admin()  # needs a connection and our tables
     except Invalid as error:
-        raise Unavailable("the database is not ours any more", got=str(error)) from error
-    return answered(request, Health(status="ready"))
+        raise Unavailable("the tables of the database are not usable", got=str(error)) from error
+    return json_response(request, Health(status="ready"))
 
 
 @router.get(
@@ -43,18 +43,18 @@ def readyz(request: Request, service: Serving) -> Response:
     response_class=PlainTextResponse,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
-def metrics(service: Serving) -> Response:
-    """What is counted, as Prometheus reads it."""
-    text = service.metrics.text(lambda: _known(service))
+def metrics(service: ServiceDep) -> Response:
+    """Return the metrics in the text format of Prometheus."""
+    text = service.metrics.render(lambda: _database_metrics(service))
     return Response(text, headers={"content-type": TEXT_FORMAT})
 
 
-def _known(service: Service) -> dict[str, Mapping[tuple[str, ...], float]]:
-    """What the database knows."""
+def _database_metrics(service: Service) -> dict[str, Mapping[tuple[str, ...], float]]:
+    """Read the values of the gauges that the database supplies, by name and labels."""
     try:
         return {
             "jobs": {(state,): count for state, count in service.jobs.counts().items()},
-            **service.archive.counts(),
+            **service.queries.counts(),
             "database_up": {(): 1.0},
         }
     except FilmgateError:

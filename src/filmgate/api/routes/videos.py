@@ -1,4 +1,4 @@
-"""Videos: upload one, look at it, play it, ask what is in it."""
+"""Endpoints of videos: upload, list, read the file, query artifacts, choose what is served."""
 
 from typing import Annotated
 
@@ -6,23 +6,29 @@ from anyio import to_thread
 from fastapi import APIRouter, Body, Depends, Query, Request
 from fastapi.responses import Response
 
-from filmgate.api.answering import answered
-from filmgate.api.files import file_response
+from filmgate.api.files import file_response, media_type_of
 from filmgate.api.parameters import (
     ID,
     ArtifactType,
     AssetId,
-    Chosen,
     Cursor,
     Limit,
     Operator,
-    Serving,
+    SelectionDep,
+    ServiceDep,
     Word,
-    noted,
-    service_in,
+    add_audit_fields,
+    get_service,
 )
-from filmgate.api.questions import FindQuestion, JumpQuestion, described, read_as
-from filmgate.api.uploading import Incoming, in_thread, name_of, pieces, receive_into
+from filmgate.api.query_models import FindQuery, JumpQuery, openapi_parameters, parse_query
+from filmgate.api.responses import json_response
+from filmgate.api.uploads import (
+    IncomingFile,
+    body_chunks,
+    in_thread,
+    read_file_name,
+    receive_into,
+)
 from filmgate.core.answers import (
     ArtifactPage,
     FindAnswer,
@@ -38,74 +44,66 @@ from filmgate.core.selection import Selection
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
 MB = 1_000_000
-MEDIA_TYPES = {
-    ".mp4": "video/mp4",
-    ".m4v": "video/mp4",
-    ".mov": "video/quicktime",
-    ".mkv": "video/x-matroska",
-    ".webm": "video/webm",
-    ".avi": "video/x-msvideo",
-    ".wav": "audio/wav",
-    ".mp3": "audio/mpeg",
-    ".ogg": "audio/ogg",
-    ".flac": "audio/flac",
-}
-Moment = Annotated[int | None, Query(ge=0, le=MAX_MS, description="In ms.", examples=[9000])]
+Moment = Annotated[int | None, Query(ge=0, le=MAX_MS, description="Time in ms.", examples=[9000])]
 
 
-@router.get("/{asset_id}/jump", response_model=JumpAnswer, openapi_extra=described(JumpQuestion))
+@router.get(
+    "/{asset_id}/jump", response_model=JumpAnswer, openapi_extra=openapi_parameters(JumpQuery)
+)
 def jump(
     request: Request,
     asset_id: AssetId,
-    asked: Annotated[JumpQuestion, Depends(read_as(JumpQuestion))],
+    query: Annotated[JumpQuery, Depends(parse_query(JumpQuery))],
 ) -> Response:
-    """The next thing that starts after a moment, or the last that starts before it; 404 where
-    there is none."""
-    way = asked.direction
-    answer = service_in(request).archive.jump(
+    """Return the next artifact that starts after a time, or the last that starts before it; 404
+    if there is none."""
+    direction = query.direction
+    answer = get_service(request).queries.jump(
         asset_id,
-        asked.kind,
-        direction=way,
-        from_ms=asked.from_ms if asked.from_ms is not None else way.outside,
-        filters=asked.filters,
-        selection=asked.chosen,
+        query.kind,
+        direction=direction,
+        from_ms=query.from_ms if query.from_ms is not None else direction.initial_ms,
+        filters=query.filters,
+        selection=query.run_selection,
     )
-    return answered(request, answer)
+    return json_response(request, answer)
 
 
-@router.get("/{asset_id}/find", response_model=FindAnswer, openapi_extra=described(FindQuestion))
+@router.get(
+    "/{asset_id}/find", response_model=FindAnswer, openapi_extra=openapi_parameters(FindQuery)
+)
 def find(
     request: Request,
     asset_id: AssetId,
-    asked: Annotated[FindQuestion, Depends(read_as(FindQuestion))],
+    query: Annotated[FindQuery, Depends(parse_query(FindQuery))],
 ) -> Response:
-    """Where in a video something is said or shown, in order of time."""
-    answer = service_in(request).archive.find(
+    """Search what is said or shown in a video; hits are sorted by time."""
+    answer = get_service(request).queries.find(
         asset_id,
-        asked.q,
-        source=asked.source,
-        direction=asked.direction,
-        from_ms=asked.from_ms,
-        limit=asked.limit,
-        cursor=asked.cursor,
-        selection=asked.chosen,
+        query.q,
+        source=query.source,
+        direction=query.direction,
+        from_ms=query.from_ms,
+        limit=query.limit,
+        cursor=query.cursor,
+        selection=query.run_selection,
     )
-    return answered(request, answer)
+    return json_response(request, answer)
 
 
 @router.get("", response_model=VideosAnswer)
 def list_videos(
-    request: Request, service: Serving, limit: Limit = 100, cursor: Cursor = None
+    request: Request, service: ServiceDep, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:
-    """The videos there are, by id."""
-    return answered(request, service.videos.all(limit, cursor))
+    """List videos, sorted by id."""
+    return json_response(request, service.videos.all(limit, cursor))
 
 
 @router.post(
     "",
     response_model=UploadAnswer,
     status_code=201,
-    responses={200: {"model": UploadAnswer, "description": "The same bytes lay there already"}},
+    responses={200: {"model": UploadAnswer, "description": "The same bytes already exist"}},
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -124,38 +122,47 @@ def list_videos(
 )
 async def upload_video(
     request: Request,
-    service: Serving,
+    service: ServiceDep,
     who: Operator,
     asset_id: Annotated[
         str | None,
-        Query(description="What it is to be called; default: from its file's name.", pattern=ID),
+        Query(description="Id of the video; default: derived from the file name.", pattern=ID),
     ] = None,
     filename: Annotated[
         str | None,
-        Query(description="Of a body that is no form.", max_length=500, examples=["film.mp4"]),
+        Query(
+            description="Name of the file, if the body is not a form.",
+            max_length=500,
+            examples=["film.mp4"],
+        ),
     ] = None,
 ) -> Response:
     """Upload a video: `curl -F file=@film.mp4`, or its bytes with `?filename=`.
 
-    It is written to disk as it comes, and kept once it is whole and opens as a video.
+    The body is streamed to disk and stored once it is complete and opens as a video.
     """
     limit = service.settings.upload_limit_mb * MB
-    incoming = Incoming(request.headers.get("content-type", ""), is_named=filename is not None)
-    request.state.pieces = pieces(request, limit)
-    name = await name_of(request, incoming, filename)
+    incoming = IncomingFile(request.headers.get("content-type", ""), is_named=filename is not None)
+    request.state.body_chunks = body_chunks(request, limit)
+    name = await read_file_name(request, incoming, filename)
     async with in_thread(service.videos.draft(name)) as draft:
         count = service.metrics.bytes_in.inc
         await receive_into(request, incoming, draft, limit, count)
-        wanted = asset_id or incoming.field("asset_id")
-        kept = await to_thread.run_sync(service.videos.keep, draft, wanted, who.user)
-    noted(request, asset_id=kept.asset_id, input_hash=kept.input_hash, size_bytes=kept.size_bytes)
-    return answered(request, kept, 200 if kept.is_known else 201)
+        requested_id = asset_id or incoming.field("asset_id")
+        upload = await to_thread.run_sync(service.videos.store, draft, requested_id, who.user)
+    add_audit_fields(
+        request,
+        asset_id=upload.asset_id,
+        input_hash=upload.input_hash,
+        size_bytes=upload.size_bytes,
+    )
+    return json_response(request, upload, 200 if upload.is_known else 201)
 
 
 @router.get("/{asset_id}", response_model=VideoAnswer)
-def get_video(request: Request, service: Serving, asset_id: AssetId) -> Response:
-    """A video."""
-    return answered(request, service.videos.get(asset_id))
+def get_video(request: Request, service: ServiceDep, asset_id: AssetId) -> Response:
+    """Return a video."""
+    return json_response(request, service.videos.get(asset_id))
 
 
 @router.get(
@@ -163,19 +170,18 @@ def get_video(request: Request, service: Serving, asset_id: AssetId) -> Response
     response_class=Response,
     responses={
         200: {"content": {"video/*": {"schema": {"type": "string", "format": "binary"}}}},
-        206: {"description": "The range that was asked for"},
+        206: {"description": "The requested range"},
     },
 )
-def get_media(request: Request, service: Serving, asset_id: AssetId) -> Response:
-    """Its file, whole or a range of it."""
+def get_media(request: Request, service: ServiceDep, asset_id: AssetId) -> Response:
+    """Return a video's file, or a range of it."""
     media = service.videos.media(asset_id)
-    media_type = MEDIA_TYPES.get(media.path.suffix.lower(), "application/octet-stream")
     return file_response(
         request,
         media.path,
         size=media.size_bytes,
         sha256=media.sha256,
-        media_type=media_type,
+        media_type=media_type_of(media.path),
         name=media.path.name,
     )
 
@@ -183,12 +189,17 @@ def get_media(request: Request, service: Serving, asset_id: AssetId) -> Response
 @router.get("/{asset_id}/artifacts", response_model=ArtifactPage)
 def list_artifacts(
     request: Request,
-    service: Serving,
+    service: ServiceDep,
     asset_id: AssetId,
-    selection: Chosen,
+    selection: SelectionDep,
     types: Annotated[
         list[str] | None,
-        Query(alias="type", max_length=50, description="Types; all without.", examples=["scene"]),
+        Query(
+            alias="type",
+            max_length=50,
+            description="Artifact types; default: all.",
+            examples=["scene"],
+        ),
     ] = None,
     from_ms: Moment = None,
     to_ms: Moment = None,
@@ -198,8 +209,8 @@ def list_artifacts(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """Artifacts of a video in order of time, those that overlap a span."""
-    answer = service.archive.artifacts(
+    """List the artifacts of a video that overlap a span, sorted by time."""
+    answer = service.queries.artifacts(
         asset_id,
         artifact_types=types or (),
         from_ms=from_ms,
@@ -211,66 +222,66 @@ def list_artifacts(
         limit=limit,
         cursor=cursor,
     )
-    return answered(request, answer)
+    return json_response(request, answer)
 
 
 @router.get("/{asset_id}/screentime", response_model=ScreentimeAnswer)
 def screentime(
-    request: Request, service: Serving, asset_id: AssetId, selection: Chosen
+    request: Request, service: ServiceDep, asset_id: AssetId, selection: SelectionDep
 ) -> Response:
-    """How long everybody in a video is on screen."""
-    return answered(request, service.archive.screentime(asset_id, selection))
+    """Return the screen time of every person in a video."""
+    return json_response(request, service.queries.screentime(asset_id, selection))
 
 
 @router.get("/{asset_id}/profiles", response_model=ProfilesAnswer)
 def profiles(
-    request: Request, service: Serving, asset_id: AssetId, artifact_type: Word = None
+    request: Request, service: ServiceDep, asset_id: AssetId, artifact_type: Word = None
 ) -> Response:
-    """Under which model profiles a video was looked at, type by type."""
-    return answered(request, service.archive.profiles(asset_id, artifact_type))
+    """List the model profiles of a video's runs, by artifact type."""
+    return json_response(request, service.queries.profiles(asset_id, artifact_type))
 
 
 @router.get("/{asset_id}/runs", response_model=IngestedRunsAnswer)
 def list_ingested_runs(
     request: Request,
-    service: Serving,
+    service: ServiceDep,
     asset_id: AssetId,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """The runs of a video that the database knows, the latest first."""
-    return answered(request, service.videos.runs(asset_id, limit, cursor))
+    """List the ingested runs of a video, the latest first."""
+    return json_response(request, service.videos.runs(asset_id, limit, cursor))
 
 
 @router.get("/{asset_id}/selections", response_model=SnapshotAnswer)
-def list_selections(request: Request, service: Serving, asset_id: AssetId) -> Response:
-    """What a video is served from, type by type: a snapshot that can be pinned."""
-    return answered(request, service.archive.snapshot(asset_id))
+def list_selections(request: Request, service: ServiceDep, asset_id: AssetId) -> Response:
+    """Return the run from which each artifact type of a video is served; it can be pinned."""
+    return json_response(request, service.queries.snapshot(asset_id))
 
 
 @router.get("/{asset_id}/selections/{artifact_type}", response_model=Selection)
 def get_selection(
     request: Request,
-    service: Serving,
+    service: ServiceDep,
     asset_id: AssetId,
     artifact_type: ArtifactType,
 ) -> Response:
-    """The stored choice for a type; `default` where nobody chose."""
-    return answered(request, service.archive.choice(asset_id, artifact_type))
+    """Return the stored selection for an artifact type; `default` if none is stored."""
+    return json_response(request, service.queries.stored_selection(asset_id, artifact_type))
 
 
 @router.put("/{asset_id}/selections/{artifact_type}", response_model=SnapshotAnswer)
 def put_selection(
     request: Request,
-    service: Serving,
+    service: ServiceDep,
     _who: Operator,
     asset_id: AssetId,
     artifact_type: ArtifactType,
-    wanted: Annotated[Selection, Body()],
+    body: Annotated[Selection, Body()],
 ) -> Response:
-    """Choose what a type is served from, for everybody; mode `default` takes the choice back."""
-    checked = Selection.of(
-        wanted.mode, profile=wanted.profile, run_id=wanted.run_id, ordinal=wanted.ordinal
+    """Store the selection for an artifact type, for all users; mode `default` removes it."""
+    selection = Selection.of(
+        body.mode, profile=body.profile, run_id=body.run_id, ordinal=body.ordinal
     )
-    noted(request, selection=checked.model_dump(mode="json"))
-    return answered(request, service.archive.select(asset_id, artifact_type, checked))
+    add_audit_fields(request, selection=selection.model_dump(mode="json"))
+    return json_response(request, service.queries.select(asset_id, artifact_type, selection))

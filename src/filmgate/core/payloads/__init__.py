@@ -1,1 +1,1 @@
-"""Payload contracts: what the inside of each type of artifact looks like, version by version."""
+"""Payload contracts: the model of each artifact type and version."""

@@ -1,4 +1,4 @@
-"""What was seen in one frame: `object.detection`, `face.detection`, `person.detection`."""
+"""Detections in one frame: `object.detection`, `face.detection`, `person.detection`."""
 
 from filmgate.core.payloads.geometry import BoundingBox
 from filmgate.core.payloads.payload import Confidence, FrameNumber, Label, Payload
@@ -19,15 +19,15 @@ class FaceDetectionV1(Payload):
     confidence: Confidence | None
     bounding_box: BoundingBox
     cluster_id: Label | None
-    """Whose face it is, as one run groups them; None where it was not grouped."""
+    """Face cluster of the run; None if the face is in none."""
     frame_number: FrameNumber
 
 
 class PersonDetectionV1(Payload):
-    """Contract `person.detection`, version 1: a body."""
+    """Contract `person.detection`, version 1: the body of a person."""
 
     confidence: Confidence | None
     bounding_box: BoundingBox
     track_id: Label | None
-    """The `track` that it belongs to; None where it was not followed."""
+    """The `track` of the body; None if it is in none."""
     frame_number: FrameNumber

@@ -1,4 +1,4 @@
-"""Where something is in the picture: pixels of the displayed (rotated) frame, from its top left."""
+"""Positions in a picture, in pixels of the displayed (rotated) frame from its top left."""
 
 from typing import Annotated
 
@@ -7,13 +7,14 @@ from pydantic import Field
 from filmgate.core.payloads.payload import Payload
 
 Pixels = Annotated[float, Field(ge=-1e6, le=1e6)]
-"""A position; a box may reach beyond the picture."""
+"""A coordinate; it may be outside the picture."""
 
 Extent = Annotated[float, Field(ge=0, le=1e6)]
+"""A width or height, in pixels."""
 
 
 class BoundingBox(Payload):
-    """An upright box; `x` and `y` are its top-left corner."""
+    """An axis-aligned box; `x` and `y` are its top-left corner."""
 
     x: Pixels
     y: Pixels
@@ -22,7 +23,7 @@ class BoundingBox(Payload):
 
 
 Point = tuple[Pixels, Pixels]
-"""x, y."""
+"""A point: x, y."""
 
 Polygon = Annotated[tuple[Point, ...], Field(min_length=3, max_length=1000)]
-"""The corners of a region, in order around it."""
+"""The corners of a region, listed around its edge."""

@@ -1,4 +1,4 @@
-"""What every payload contract has in common."""
+"""The base of payload contracts, and types that several of them use."""
 
 from typing import Annotated
 
@@ -7,13 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from filmgate.core.digest import canonical_json
 
 Confidence = Annotated[float, Field(ge=0, le=1)]
-"""How sure the producer is, 0 to 1. A producer that does not measure it says None."""
-
-Name = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
-"""Some text; without NUL, which no database holds."""
+"""Confidence of the producer, 0 to 1; None if the producer does not measure it."""
 
 Label = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
-"""A name that is asked for by value: short enough for an index."""
+"""A name that is queried by value, short enough for an index; without NUL."""
 
 Language = Annotated[str, Field(min_length=2, pattern=r"^[^\x00]*$")]
 """BCP 47 or ISO 639 code: `en`, `eng`, `pt-BR`."""
@@ -21,14 +18,14 @@ Language = Annotated[str, Field(min_length=2, pattern=r"^[^\x00]*$")]
 Index = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 FrameNumber = Index
-"""0-based, counted over decoded frames in order of presentation."""
+"""Number of a frame, 0-based, counted over decoded frames in presentation order."""
 
 
 class Payload(BaseModel):
-    """A frozen record without room for anything undeclared, and without NaN."""
+    """Base of payload contracts: frozen, without undeclared fields, without NaN."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     def canonical(self) -> bytes:
-        """Its canonical JSON: what orders payloads of the same span."""
+        """Canonical JSON of the payload, by which payloads of the same span are sorted."""
         return canonical_json(self.model_dump(mode="json"))

@@ -1,10 +1,10 @@
-"""`place.classification`: where a scene is set."""
+"""`place.classification`: the place of a scene."""
 
 from filmgate.core.payloads.payload import Confidence, FrameNumber, Label, Payload
 
 
 class AlternativeLabel(Payload):
-    """Another place that it may be."""
+    """Another possible place."""
 
     label: Label
     confidence: Confidence | None
@@ -16,5 +16,5 @@ class PlaceClassificationV1(Payload):
     label: Label
     confidence: Confidence | None
     alternative_labels: tuple[AlternativeLabel, ...]
-    """Less likely ones, the likeliest first."""
+    """Less likely places, most likely first."""
     frame_number: FrameNumber

@@ -1,4 +1,4 @@
-"""Which model reads which (artifact type, version)."""
+"""The registry of payload contracts by artifact type and version."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,62 +12,65 @@ from filmgate.core.payloads.projection import Projection
 
 
 class Registry:
-    """Payload contracts by (type, version); several versions stand side by side."""
+    """Payload contracts by (type, version); a type may have several versions."""
 
     def __init__(self, types: Iterable[ArtifactType]) -> None:
         self._types: dict[tuple[str, int], ArtifactType] = {}
-        for each in types:
-            known = self._types.setdefault((each.name, each.version), each)
-            if known is not each:
+        for added in types:
+            known = self._types.setdefault((added.name, added.version), added)
+            if known is not added:
                 raise Invalid(
-                    f"{each.name} version {each.version} is registered twice",
-                    expected="one contract for each type and version",
-                    got=f"{known.model.__module__} and {each.model.__module__}",
+                    f"{added.name} version {added.version} is registered twice",
+                    expected="one contract per type and version",
+                    got=f"{known.model.__module__} and {added.model.__module__}",
                 )
-        names = [each.name for each in self.projections]
+        names = [projection.name for projection in self.projections]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise Invalid(
-                f"two types have a projection {twice[0]!r}",
-                expected="a name for each projection",
+                f"projection {twice[0]!r} is defined by two types",
+                expected="projections with different names",
                 got=", ".join(p.artifact_type for p in self.projections if p.name == twice[0]),
             )
 
     def model(self, artifact_type: str, version: int) -> type[Payload]:
-        """The model of one version of one type, or SchemaNotFoundError naming what there is."""
+        """Return the model of a version of a type.
+
+        Raises SchemaNotFoundError, listing the known types, if it is not registered.
+        """
         return self._type(artifact_type, version).model
 
     def types(self) -> list[tuple[str, int]]:
-        """Every (type, version), sorted."""
+        """Return every (type, version), sorted."""
         return sorted(self._types)
 
     @property
     def projections(self) -> tuple[Projection, ...]:
-        """The projections of every type, by name: those of its newest version."""
+        """Projections of the newest version of every type, sorted by name."""
         newest = {name: self._types[name, version] for name, version in self.types()}
-        found = [each for kind in newest.values() for each in kind.projections]
-        return tuple(sorted(found, key=lambda each: each.name))
+        found = [projection for kind in newest.values() for projection in kind.projections]
+        return tuple(sorted(found, key=lambda projection: projection.name))
 
     def validate(self, artifact_type: str, version: int, payload: dict[str, Any]) -> dict[str, Any]:
-        """The payload as its contract writes it; Invalid where it breaks it."""
+        """Validate a payload; return it as its contract serialises it. Raises Invalid."""
         model = self.model(artifact_type, version)
         try:
             return model.model_validate(payload).model_dump(mode="json")
         except ValidationError as error:
             raise Invalid(
-                f"this is no {artifact_type} version {version}",
+                f"payload is not a valid {artifact_type} version {version}",
                 expected=f"a payload of {model.__name__}",
                 got=first_fault(error),
             ) from error
 
     def lift(self, artifact_type: str, version: int, payload: dict[str, Any], to: int) -> Any:
-        """The payload as a later version of its contract has it.
+        """Upgrade a payload to version `to` of its contract.
 
-        Raises SchemaNotFoundError where a version on the way is unknown or offers no lift, and
-        Invalid where a lift makes what its contract refuses, or `to` is before `version`.
+        Raises SchemaNotFoundError if a version in between is unknown or has no lift, and
+        Invalid if a lift's result breaks its contract, or `to` is before `version`.
         """
         if to < version:
             raise Invalid(
-                f"{artifact_type} cannot be brought back to an earlier version",
+                f"{artifact_type} cannot be converted to an earlier version",
                 expected=f"version {version} or later",
                 got=str(to),
             )
@@ -75,7 +78,7 @@ class Registry:
             lift = self._type(artifact_type, number).lift
             if lift is None:
                 raise SchemaNotFoundError(
-                    f"nothing makes {artifact_type} version {number} of version {number - 1}",
+                    f"{artifact_type} version {number - 1} cannot be upgraded to version {number}",
                     expected=f"a lift in the contract of version {number}",
                     got="none",
                 )
@@ -83,7 +86,7 @@ class Registry:
         return payload
 
     def with_types(self, types: Iterable[ArtifactType]) -> "Registry":
-        """This registry and more."""
+        """Return a registry with the types of this one and `types`."""
         return Registry([*self._types.values(), *types])
 
     def _type(self, artifact_type: str, version: int) -> ArtifactType:
@@ -92,8 +95,8 @@ class Registry:
         except KeyError:
             known = ", ".join(f"{name} v{number}" for name, number in self.types())
             raise SchemaNotFoundError(
-                f"no payload contract {artifact_type!r} version {version}",
+                f"artifact type {artifact_type!r} version {version} is not registered",
                 expected=f"one of {known}",
                 got=f"{artifact_type} v{version}",
-                hint="Install the package that offers it",
+                hint="Install the package that provides it",
             ) from None

@@ -1,16 +1,17 @@
-"""`scene`: a stretch of film between two cuts."""
+"""`scene`: the time between two cuts."""
 
-from filmgate.core.payloads.payload import FrameNumber, Index, Name, Payload
+from filmgate.core.envelope import StorableText
+from filmgate.core.payloads.payload import FrameNumber, Index, Payload
 
 
 class SceneV1(Payload):
     """Contract `scene`, version 1."""
 
     scene_index: Index
-    """0-based, in order of time."""
-    method: Name
-    """How the cut at its start was found; `start` for the first scene."""
+    """Number of the scene, 0-based, in order of time."""
+    method: StorableText
+    """How the cut at the scene's start was found; `start` for the first scene."""
     score: float | None
-    """The detector's strength of the cut at its start; None where nothing was measured."""
+    """Strength of the cut at the scene's start, by the detector; None if not measured."""
     frame_number: FrameNumber
-    """Its first frame."""
+    """First frame of the scene."""

@@ -1,4 +1,4 @@
-"""What lasts longer than a frame: `track` and `screentime.segment`."""
+"""Artifacts that last longer than a frame: `track` and `screentime.segment`."""
 
 from typing import Annotated, Literal
 
@@ -8,28 +8,28 @@ from filmgate.core.payloads.payload import Confidence, FrameNumber, Label, Paylo
 
 
 class TrackV1(Payload):
-    """Contract `track`, version 1: one thing, followed through a shot. Its span is its life."""
+    """Contract `track`, version 1: one subject followed through a shot, during the span."""
 
     track_id: Label
     subject: Literal["face", "person", "object"]
     cluster_id: Label | None
-    """Who it is, as one run groups faces; None where that is unknown."""
+    """Face cluster of the run; None if it is unknown."""
     first_frame: FrameNumber
     last_frame: FrameNumber
     detections: Annotated[int, Field(ge=1)]
-    """In how many frames it was detected; it may be lost and found in between."""
+    """Number of frames with a detection; frames in between may have none."""
     confidence: Confidence | None
-    """Mean over its detections."""
+    """Mean confidence of the detections."""
 
 
 class ScreentimeSegmentV1(Payload):
-    """Contract `screentime.segment`, version 1: a stretch in which a person is on screen."""
+    """Contract `screentime.segment`, version 1: a span in which a person is on screen."""
 
     cluster_id: Label
-    """The person."""
+    """Face cluster of the person."""
     evidence: Literal["face", "body", "bridged"]
-    """What shows it: a face, a body whose face is turned away, or a gap short enough to bridge."""
+    """Evidence: a visible face, a body whose face is turned away, or a bridged short gap."""
     track_id: Label | None = None
-    """The track of a face or a body that shows it; None for a gap that was bridged."""
+    """Track of the face or body; None for a bridged gap."""
     confidence: Confidence | None
-    """Of the track's detections; None where nothing was detected but followed."""
+    """Confidence of the track's detections; None if the track was only followed."""

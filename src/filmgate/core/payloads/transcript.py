@@ -1,15 +1,16 @@
-"""`transcript.segment`: something said, and when."""
+"""`transcript.segment`: spoken text."""
 
-from filmgate.core.payloads.payload import Confidence, Language, Name, Payload
+from filmgate.core.envelope import StorableText
+from filmgate.core.payloads.payload import Confidence, Language, Payload
 
 
 class TranscriptSegmentV1(Payload):
     """Contract `transcript.segment`, version 1."""
 
-    text: Name
-    speaker: Name | None
-    """Who says it, where the source tells; None where it does not."""
+    text: StorableText
+    speaker: StorableText | None
+    """Name of the speaker; None if the source does not give it."""
     confidence: Confidence | None
-    """None where the source does not measure it (subtitles)."""
+    """None if the source does not measure it, such as subtitles."""
     language: Language | None
-    """None where unknown."""
+    """None if unknown."""

@@ -21,7 +21,7 @@ update access.tokens set revoked_at = coalesce(revoked_at, now())
  where token_id = %(token_id)s
 returning *;
 
--- name: used
+-- name: touch_token
 update access.tokens set last_used_at = now()
  where token_id = %(token_id)s
    and (last_used_at is null or last_used_at < now() - interval '1 minute');
@@ -50,20 +50,20 @@ select s.*, s.expires_at > now()
 -- name: end_session
 delete from access.sessions where session_sha256 = %(session_sha256)s;
 
--- name: sweep
+-- name: delete_expired
 with links as (delete from access.links where expires_at < now())
 delete from access.sessions where expires_at < now();
 
--- name: audit
+-- name: add_audit_entry
 insert into access.audit (user_name, token_id, action, target, status, request_id, address, details)
 values (%(user)s, %(token_id)s, %(action)s, %(target)s, %(status)s, %(request_id)s, %(address)s,
         %(details)s);
 
--- name: audited
+-- name: audit_entries
 select * from access.audit
  where audit_id < %(before)s
  order by audit_id desc
  limit %(limit)s;
 
--- name: tell
+-- name: notify
 select pg_notify('filmgate_access', '');

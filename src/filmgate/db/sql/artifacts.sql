@@ -42,19 +42,19 @@ select exists (select from artifact_selections
                 where asset_key = %(asset_key)s and run_key = %(run_key)s
                   and type_key = %(type_key)s and ordinal = %(ordinal)s) as found;
 
--- name: count_up
--- The ids that were given, and how long the longest of them lasts.
+-- name: update_totals
+-- The next free ordinal and the longest duration.
 update artifact_files
    set next_ordinal = %(next_ordinal)s, longest_ms = greatest(longest_ms, %(longest_ms)s)
  where asset_key = %(asset_key)s and run_key = %(run_key)s and type_key = %(type_key)s;
 
--- name: forget_words
--- Of what is served from the run, so that they are collected again.
+-- name: delete_words
+-- The words of one type of a run; `refresh_served` collects them again.
 delete from served_words
  where asset_key = %(asset_key)s and run_key = %(run_key)s and type_key = %(type_key)s;
 
 -- name: drop_run
--- With all that hangs on it, what a product reads of it, and its receipts.
+-- Delete a run with everything that refers to it, its screenalytics rows and its receipts.
 with gone as (
     delete from runs where asset_key = %(asset_key)s and run_key = %(run_key)s
     returning producer, run_id),

@@ -4,11 +4,11 @@ values (%(asset_id)s, %(input_hash)s, %(uri)s, %(size_bytes)s, %(media)s)
     on conflict (asset_id) do nothing;
 
 -- name: lock_asset
--- What an asset is served from is derived by one at a time.
+-- Only one session at a time derives what an asset is served from.
 select asset_key from assets where asset_id = %(asset_id)s for no key update;
 
 -- name: renew_asset
--- What its newest run says of it.
+-- Replace the facts of an asset, unless a newer run exists.
 update assets a
    set input_hash = %(input_hash)s, uri = %(uri)s, size_bytes = %(size_bytes)s, media = %(media)s
  where asset_id = %(asset_id)s
@@ -16,7 +16,7 @@ update assets a
                     where r.asset_key = a.asset_key and r.created_at > %(created_at)s);
 
 -- name: begin_run
--- A run that is there already is left alone, but for one that is worked on again.
+-- A run that already exists does not change, unless it failed or is incomplete and is continued.
 insert into runs (asset_key, run_id, producer, pipeline, model_profile, config, config_hash,
                   input_hash, source_sha_map, status, revision, created_at)
 values (%(asset_key)s, %(run_id)s, %(producer)s, %(pipeline)s, %(model_profile)s, %(config)s,
@@ -26,7 +26,7 @@ values (%(asset_key)s, %(run_id)s, %(producer)s, %(pipeline)s, %(model_profile)s
  where runs.status in ('failed', 'incomplete');
 
 -- name: end_run
--- Only the status: what a run that was not taken in has made is not known here.
+-- Only the status: the artifacts of a run that was not ingested are not known here.
 update runs r
    set status = case when %(status)s = 'completed' then 'incomplete' else %(status)s end,
        finished_at = %(finished_at)s, error = %(error)s
@@ -35,7 +35,7 @@ update runs r
    and r.producer = %(producer)s and r.run_id = %(run_id)s and r.status = 'running';
 
 -- name: end_again
--- A run that was begun again, and came to the same end.
+-- A run that was started again and ended with the same manifest.
 update runs r
    set status = %(status)s, finished_at = %(finished_at)s, error = %(error)s
   from assets a
@@ -43,7 +43,7 @@ update runs r
    and r.producer = %(producer)s and r.run_id = %(run_id)s and r.status = 'running';
 
 -- name: add_run
--- In the place of its earlier revision, whose key it keeps.
+-- Replaces the run's earlier revision and keeps its key.
 insert into runs (asset_key, run_id, producer, pipeline, model_profile, config, config_hash,
                   input_hash, source_sha_map, status, revision, created_at, finished_at, error)
 values (%(asset_key)s, %(run_id)s, %(producer)s, %(pipeline)s, %(model_profile)s, %(config)s,
@@ -59,13 +59,13 @@ values (%(asset_key)s, %(run_id)s, %(producer)s, %(pipeline)s, %(model_profile)s
 returning run_key;
 
 -- name: drop_files
--- All artifacts of a run that its stages made, and what serves from them; not those that a
--- program added.
+-- All artifacts that stages of the run made, with their projections; not those that a program
+-- added.
 delete from artifact_files
  where asset_key = %(asset_key)s and run_key = %(run_key)s and path is not null;
 
 -- name: drop_empty_file
--- Where a program added artifacts of a type and deleted all of them again.
+-- The rest of artifacts that a program added and deleted again.
 delete from artifact_files f
  where f.asset_key = %(asset_key)s and f.run_key = %(run_key)s and f.type_key = %(type_key)s
    and f.path is null
@@ -87,7 +87,7 @@ values (%(asset_key)s, %(run_key)s, %(stage)s, %(position)s, %(status)s, %(attem
         %(duration_s)s, %(error_details)s);
 
 -- name: lock_types
--- New types and new tables are made by one at a time.
+-- Only one session at a time creates types and tables.
 select pg_advisory_xact_lock(hashtextextended('filmgate types', 0));
 
 -- name: new_types

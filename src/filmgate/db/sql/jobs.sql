@@ -39,7 +39,7 @@ select j.*, q.priority,
  limit %(limit)s;
 
 -- name: counts
-select state, count(*) as jobs from ({job}) as each group by state;
+select state, count(*) as jobs from ({job}) as job group by state;
 
 -- name: begin
 update pipeline.jobs
@@ -48,30 +48,30 @@ update pipeline.jobs
 returning pipeline, asset_id, run_id, source, request, tries, failures;
 
 -- name: end
--- By whoever began it last, or by nobody in particular.
+-- With `tries` only if that attempt was the last one to begin.
 update pipeline.jobs
    set ended_at = now(), outcome = %(outcome)s, is_cancelled = %(is_cancelled)s
  where job_id = %(job_id)s and ended_at is null
    and (%(tries)s::integer is null or tries = %(tries)s)
 returning asset_id, run_id;
 
--- name: try_again
+-- name: record_retry
 update pipeline.jobs
    set outcome = %(outcome)s, failures = failures + %(is_failure)s::integer
  where job_id = %(job_id)s and ended_at is null and tries = %(tries)s
 returning failures;
 
--- name: beat
+-- name: record_heartbeat
 update pipeline.jobs set beat_at = now()
  where job_id = any(%(job_ids)s) and worker = %(worker)s and ended_at is null;
 
--- name: tell
+-- name: notify
 select pg_notify('filmgate_runs', %(asset_id)s || '/' || %(run_id)s);
 
 -- name: abandoned
--- Jobs that are being done by workers that have not been heard of, or by this one, which knows what
--- it is at. A worker that lost the queue still says of its jobs that it is at them.
-select q.id as job_id, q.worker_id, coalesce(q.worker_id = %(worker_id)s, false) as is_mine
+-- Running jobs of workers without a recent heartbeat, and those of this worker, which knows which
+-- of them it runs. A worker that lost its connection to the queue still writes `beat_at` of its jobs.
+select q.id as job_id, q.worker_id, coalesce(q.worker_id = %(worker_id)s, false) as is_own
   from queue.procrastinate_jobs q
   join pipeline.jobs j on j.job_id = q.id
   left join queue.procrastinate_workers w on w.id = q.worker_id
@@ -82,7 +82,7 @@ select q.id as job_id, q.worker_id, coalesce(q.worker_id = %(worker_id)s, false)
  order by q.id;
 
 -- name: take_over
--- Only where nobody else has taken it since it was seen: then it has another worker.
+-- Only if no other worker took it over since it was read: then it has another worker id.
 update queue.procrastinate_jobs q
    set status = case when q.abort_requested or j.ended_at is not null or %(is_final)s
                      then 'aborted' else 'todo' end::queue.procrastinate_job_status,
@@ -92,15 +92,16 @@ update queue.procrastinate_jobs q
    and q.worker_id is not distinct from %(worker_id)s::bigint
 returning q.status::text as status, q.abort_requested;
 
--- name: failed_again
+-- name: count_failure
 update pipeline.jobs set failures = failures + 1 where job_id = %(job_id)s returning failures;
 
--- name: cancel_asked
+-- name: cancel_requested
 select id as job_id from queue.procrastinate_jobs
  where id = any(%(job_ids)s) and abort_requested;
 
 -- name: orphans
--- Over in the queue, and open here, with nobody at them: a cancel that met a retry, or a fault.
+-- Ended in the queue, open in `pipeline.jobs`, and without a recent heartbeat: after a cancellation
+-- during a retry, or after a fault.
 select j.job_id, q.status in ('cancelled', 'aborted') or q.abort_requested as is_cancelled
   from pipeline.jobs j
   join queue.procrastinate_jobs q on q.id = j.job_id
@@ -112,5 +113,5 @@ select exists (select from pipeline.jobs j
                  join queue.procrastinate_jobs q on q.id = j.job_id
                 where j.ended_at is null and q.status = 'todo') as found;
 
--- name: queue_there
-select to_regclass('queue.procrastinate_jobs') is not null as is_there;
+-- name: queue_exists
+select to_regclass('queue.procrastinate_jobs') is not null as found;

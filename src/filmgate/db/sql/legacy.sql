@@ -1,7 +1,7 @@
--- A type for which somebody stored a choice is served from a run or not at all; those that are
--- served from runs (`runs_have`) are not looked for here.
+-- A type with a stored selection is served from a run or not at all. Types that are served from
+-- runs (`served_types`) are excluded here.
 
--- name: fragment_unchosen
+-- name: fragment_no_selection
 not exists (select from artifact_selections p
                      join assets a using (asset_key)
                      join artifact_types t using (type_key)
@@ -12,7 +12,7 @@ not exists (select from artifact_selections p
 select ordinal, artifact_type, span_start_ms, span_end_ms, payload, source
   from legacy_artifacts
  where asset_id = %(asset_id)s and artifact_type = %(artifact_type)s
-   and span_start_ms {beyond} %(from_ms)s and {unchosen}
+   and span_start_ms {beyond} %(from_ms)s and {no_selection}
    and (%(label)s::text is null or payload ->> 'label' = %(label)s)
    and (%(face_cluster_id)s::text is null or payload ->> 'cluster_id' = %(face_cluster_id)s)
    and (%(min_confidence)s::float is null
@@ -21,25 +21,25 @@ select ordinal, artifact_type, span_start_ms, span_end_ms, payload, source
    and (%(text)s::text is null
         or to_tsvector(text_config(payload ->> 'language'), searched_text(payload ->> 'text'))
            @@ asked_words(text_config(payload ->> 'language'), %(text)s))
- order by span_start_ms {way}, ordinal
+ order by span_start_ms {order}, ordinal
  limit 1;
 
 -- name: find
-select m.*, ts_headline(config, words, asked,
+select m.*, ts_headline(config, words, query,
             case when length(words) <= %(short)s then %(mark_all)s else %(mark_part)s end) as marked
   from (select ordinal, artifact_type, span_start_ms, span_end_ms, payload, source, c.config,
-               c.words, asked_words(c.config, %(query)s) as asked
+               c.words, asked_words(c.config, %(query)s) as query
           from legacy_artifacts
          cross join lateral (select text_config(payload ->> 'language') as config,
                                     searched_text(payload ->> 'text') as words) c
          where asset_id = %(asset_id)s and artifact_type = any(%(artifact_types)s)
-           and artifact_type <> all (%(runs_have)s::text[]) and {unchosen}
-           and span_start_ms {beyond} coalesce(%(from_ms)s::bigint, {nowhere})
+           and artifact_type <> all (%(served_types)s::text[]) and {no_selection}
+           and span_start_ms {beyond} coalesce(%(from_ms)s::bigint, {before_first})
            and (%(after_ms)s::bigint is null
                 or (span_start_ms, artifact_type, ordinal)
                    {beyond} (%(after_ms)s, %(after_type)s, %(after_ordinal)s))) m
- where to_tsvector(config, words) @@ asked
- order by span_start_ms {way}, artifact_type {way}, ordinal {way}
+ where to_tsvector(config, words) @@ query
+ order by span_start_ms {order}, artifact_type {order}, ordinal {order}
  limit %(limit)s;
 
 -- name: page
@@ -47,7 +47,7 @@ select ordinal, artifact_type, span_start_ms, span_end_ms, payload, source
   from legacy_artifacts
  where asset_id = %(asset_id)s
    and (%(artifact_types)s::text[] = '{{}}' or artifact_type = any(%(artifact_types)s))
-   and artifact_type <> all (%(runs_have)s::text[]) and {unchosen}
+   and artifact_type <> all (%(served_types)s::text[]) and {no_selection}
    and span_start_ms < coalesce(%(to_ms)s::bigint, 9223372036854775807)
    and (span_end_ms > coalesce(%(from_ms)s::bigint, -1)
         or (span_end_ms = span_start_ms and span_start_ms >= %(from_ms)s::bigint))

@@ -1,5 +1,5 @@
 -- name: all
--- Everybody, with the faces they are recognised by, in a fixed order.
+-- All people with the faces that they are recognised by, in a fixed order.
 select p.person_id, p.name,
        coalesce(jsonb_agg(jsonb_build_object(
                     'asset_id', r.asset_id, 'run_id', r.run_id, 'cluster_id', r.cluster_id,
@@ -48,7 +48,7 @@ update people set name = %(new_name)s where person_key = %(person_key)s;
 delete from people where person_key = %(person_key)s;
 
 -- name: screentime
--- Everybody in the runs of an asset whose screen time is served; a name given by hand wins.
+-- All people of the run whose screen time is served; a name given by hand takes precedence.
 select m.identity_id, coalesce(named.person_id, known.person_id) as person_id,
        coalesce(named.name, known.name) as name, named.person_id is not null as is_named,
        m.onscreen_ms, m.face_visible_ms, m.body_only_ms, m.gap_bridged_ms, m.speaking_ms,

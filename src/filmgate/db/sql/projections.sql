@@ -1,5 +1,5 @@
 -- name: table
--- What a table says it is, and its columns but for those that every projection has.
+-- The comment of a table, and its columns except those that every projection has.
 select obj_description(c.oid, 'pg_class'),
        array(select a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
                from pg_attribute a
@@ -10,6 +10,6 @@ select obj_description(c.oid, 'pg_class'),
   from pg_class c
  where c.oid = to_regclass(quote_ident(%(name)s));
 
--- name: forget_words
--- Of what an asset is served from, so that they are collected again.
+-- name: delete_words
+-- The words of all that an asset is served from; `refresh_served` collects them again.
 delete from served_words where asset_key = %(asset_key)s;

@@ -1,10 +1,10 @@
 -- name: lock
--- One taking-in of a run at a time; the lock ends with the transaction.
+-- One ingest of a run at a time; the lock ends with the transaction.
 select pg_advisory_xact_lock(
     hashtextextended(%(producer)s || '/' || %(asset_id)s || '/' || %(run_id)s, 0));
 
 -- name: current
--- What every consumer here last took in of a run, and what the run was then.
+-- The current receipt of each consumer stage for a run, with the run's row.
 select i.stage, i.manifest_sha256, i.source, i.manifest_key, i.revision, i.status, i.artifacts, i.counts,
        r.created_at, r.input_hash, r.config_hash
   from pipeline.inbox i
@@ -20,7 +20,7 @@ update pipeline.inbox
    and stage = %(stage)s and is_current;
 
 -- name: save
--- In the place of a receipt that an older schema left.
+-- Replaces a receipt of the same manifest that an older schema wrote.
 insert into pipeline.inbox
        (producer, asset_id, run_id, manifest_sha256, stage, revision, schema_version, status,
         artifacts, source, manifest_key, files, counts)
@@ -33,7 +33,7 @@ values (%(producer)s, %(asset_id)s, %(run_id)s, %(manifest_sha256)s, %(stage)s, 
        is_current = true, received_at = now();
 
 -- name: of_run
--- Everything that was taken in of a run, the latest first.
+-- All receipts of a run, the latest first.
 select i.stage, i.producer, i.asset_id, i.run_id, i.manifest_sha256, i.schema_version, i.source,
        i.manifest_key, i.status, i.artifacts, i.counts, i.files, i.received_at, i.is_current
   from pipeline.inbox i
@@ -41,7 +41,7 @@ select i.stage, i.producer, i.asset_id, i.run_id, i.manifest_sha256, i.schema_ve
  order by i.received_at desc, i.stage;
 
 -- name: of_name
--- The same of all runs of that id, and of all runs of that asset.
+-- All receipts of runs whose run id or asset id is `name`.
 select i.stage, i.producer, i.asset_id, i.run_id, i.manifest_sha256, i.schema_version, i.source,
        i.manifest_key, i.status, i.artifacts, i.counts, i.files, i.received_at, i.is_current
   from pipeline.inbox i
@@ -49,7 +49,7 @@ select i.stage, i.producer, i.asset_id, i.run_id, i.manifest_sha256, i.schema_ve
  order by i.received_at desc, i.stage;
 
 -- name: latest
--- The last that came from elsewhere.
+-- The latest receipts of manifests from a store, not from a run's own folder.
 select i.stage, i.producer, i.asset_id, i.run_id, i.manifest_sha256, i.schema_version, i.source,
        i.manifest_key, i.status, i.artifacts, i.counts, i.files, i.received_at, i.is_current
   from pipeline.inbox i

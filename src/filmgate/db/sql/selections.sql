@@ -11,7 +11,7 @@ select t.artifact_type, r.run_id, r.producer, r.model_profile, r.finished_at, i.
  where a.asset_id = %(asset_id)s
  order by t.artifact_type;
 
--- name: chosen
+-- name: selected
 select t.artifact_type, p.mode, p.model_profile as profile, r.run_id, p.ordinal
   from assets a
   join artifact_selections p using (asset_key)
@@ -29,8 +29,8 @@ select t.type_key
                 where f.asset_key = %(asset_key)s and f.type_key = t.type_key);
 
 -- name: run_with_type
--- The completed run of that id that has the type (and the artifact); of several installations',
--- the one that is served, else the latest.
+-- The completed run with this id and type (and artifact). If several installations have one: the
+-- one that is served, else the latest.
 select r.run_key
   from runs r
   join artifact_files f using (asset_key, run_key)
@@ -50,14 +50,14 @@ select r.run_key
 -- name: any_run
 select choose_run(%(asset_key)s, %(type_key)s::smallint, 'latest', null, null) as run_key;
 
--- name: forget
--- Also where the asset has no such type any more.
+-- name: reset
+-- Also if the asset no longer has this type.
 delete from artifact_selections p
  using artifact_types t
  where p.asset_key = %(asset_key)s and p.type_key = t.type_key
    and t.artifact_type = %(artifact_type)s;
 
--- name: choose
+-- name: store
 insert into artifact_selections (asset_key, type_key, mode, model_profile, run_key, ordinal)
 values (%(asset_key)s, %(type_key)s, %(mode)s, %(profile)s, %(run_key)s, %(ordinal)s)
     on conflict (asset_key, type_key) do update
@@ -65,7 +65,7 @@ values (%(asset_key)s, %(type_key)s, %(mode)s, %(profile)s, %(run_key)s, %(ordin
        run_key = excluded.run_key, ordinal = excluded.ordinal;
 
 -- name: profiles
--- The artifacts of the latest run only are counted.
+-- `artifacts` counts those of the latest run only.
 select artifact_type, model_profile, runs, run_id as latest_run_id, finished_at,
        (select count(*) from artifact_rows o
          where o.asset_key = x.asset_key and o.run_key = x.run_key and o.type_key = x.type_key)

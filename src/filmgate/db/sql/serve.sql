@@ -1,11 +1,12 @@
 -- Parts in braces are filled in from the fragments below; everything else is a parameter.
 
 -- name: fragment_served
--- What is served by default: a row for each asset and type.
+-- What is served by default: a row per asset and type.
 served s
 
--- name: fragment_chosen
--- The same as a caller chooses, or as a stored choice means among runs of some provenance.
+-- name: fragment_selected
+-- As `fragment_served`, by the caller's selection, or by the stored selection among the runs with a
+-- given provenance.
 (select h.*,
         case when %(mode)s::text is null then p.ordinal else %(ordinal)s::integer end as ordinal
    from assets a
@@ -26,17 +27,17 @@ served s
     and (%(artifact_types)s::text[] = '{{}}' or t.artifact_type = any(%(artifact_types)s))) s
 
 -- name: fragment_envelope
--- What stands in an envelope but for the artifact itself.
+-- The fields of an envelope that all artifacts of a run and type share.
 s.asset_id, s.artifact_type, s.run_id, s.model_profile, s.config_hash, s.input_hash,
 s.schema_version, s.producer, s.producer_version, s.created_at
 
 -- name: asset
--- What is known of an asset, by its id.
+-- The key of an asset, and whether it has legacy artifacts.
 select (select a.asset_key from assets a where a.asset_id = %(asset_id)s) as asset_key,
        exists (select from legacy_artifacts l where l.asset_id = %(asset_id)s) as has_legacy;
 
--- name: is_chosen
--- Whether somebody stored a choice for one of the types: then nothing but a run is served.
+-- name: has_selection
+-- Whether a selection is stored for one of the types: then nothing but a run is served.
 select exists (select from artifact_selections p
                  join assets a using (asset_key)
                  join artifact_types t using (type_key)
@@ -64,39 +65,39 @@ select x.ordinal, x.span_start_ms, x.span_end_ms, x.payload
   from artifact_rows x
  where x.asset_key = s.asset_key and x.run_key = s.run_key and x.type_key = s.type_key
    and (s.ordinal is null or x.ordinal = s.ordinal)
-   and x.span_start_ms {beyond} %(from_ms)s and {narrowed}
- order by x.span_start_ms {way}, x.ordinal
+   and x.span_start_ms {beyond} %(from_ms)s and {conditions}
+ order by x.span_start_ms {order}, x.ordinal
  limit 1
 
 -- name: fragment_nearest_projected
--- The same, by way of a projection.
+-- As `fragment_nearest`, with filters on a projection.
 select y.ordinal, y.span_start_ms, y.span_end_ms, y.payload
   from (select x.ordinal
           from {projection} x
          where x.asset_key = s.asset_key and x.run_key = s.run_key
            and (s.ordinal is null or x.ordinal = s.ordinal)
-           and x.span_start_ms {beyond} %(from_ms)s and {narrowed}
-         order by x.span_start_ms {way}, x.ordinal
+           and x.span_start_ms {beyond} %(from_ms)s and {conditions}
+         order by x.span_start_ms {order}, x.ordinal
          limit 1) x
   join artifact_rows y on y.asset_key = s.asset_key and y.run_key = s.run_key
                       and y.type_key = s.type_key and y.ordinal = x.ordinal
 
 -- name: find
--- Words in what is served of an asset. Headlines are made of what is shown only.
-with chosen as materialized (
+-- Matches in the served texts of an asset. Headlines are built only for the rows of the page.
+with selected as materialized (
     select {envelope}, s.asset_key, s.run_key, s.type_key, s.ordinal as only_ordinal,
            s.text_config, asked_words(s.text_config, %(query)s) as query
       from {sources}
      where s.asset_id = %(asset_id)s and s.artifact_type = any(%(artifact_types)s)),
 found as materialized (
     select * from ({matches}) m
-     order by span_start_ms {way}, artifact_type {way}, ordinal {way}
+     order by span_start_ms {order}, artifact_type {order}, ordinal {order}
      limit %(limit)s)
 select {envelope}, {has_legacy}, s.run_key, s.only_ordinal, o.ordinal, o.span_start_ms, o.span_end_ms, o.payload,
        ts_headline(s.text_config, m.text, s.query,
                    case when length(m.text) <= %(short)s then %(mark_all)s
                         else %(mark_part)s end) as marked
-  from chosen s
+  from selected s
   left join found m on m.type_key = s.type_key
   left join lateral (
        select o.ordinal, o.span_start_ms, o.span_end_ms, o.payload
@@ -104,35 +105,36 @@ select {envelope}, {has_legacy}, s.run_key, s.only_ordinal, o.ordinal, o.span_st
         where o.asset_key = s.asset_key and o.run_key = s.run_key
           and o.type_key = s.type_key and o.ordinal = m.ordinal
         limit 1) o on true
- order by m.span_start_ms {way}, s.artifact_type {way}, m.ordinal {way};
+ order by m.span_start_ms {order}, s.artifact_type {order}, m.ordinal {order};
 
 -- name: fragment_matches
--- Of one source.
+-- Matches of one text source.
 (select c.artifact_type, c.type_key, x.ordinal, x.span_start_ms, x.text
-   from chosen c
+   from selected c
    join {projection} x on x.asset_key = c.asset_key and x.run_key = c.run_key
   where c.artifact_type = {artifact_type} and x.words @@ c.query
     and (c.only_ordinal is null or x.ordinal = c.only_ordinal)
-    and x.span_start_ms {beyond} coalesce(%(from_ms)s::bigint, {nowhere})
+    and x.span_start_ms {beyond} coalesce(%(from_ms)s::bigint, {before_first})
     and (%(after_ms)s::bigint is null
          or (x.span_start_ms, {artifact_type}, x.ordinal)
             {beyond} (%(after_ms)s, %(after_type)s, %(after_ordinal)s))
-  order by x.span_start_ms {way}, x.ordinal {way}
+  order by x.span_start_ms {order}, x.ordinal {order}
   limit %(limit)s)
 
 -- name: search
--- Words in what is served of all assets: first the assets in which all of them stand somewhere,
--- the newest first and so many at most; then, asset by asset until there are enough, where.
-with asked as materialized (
-    select c.config, q.query, loosened(q.query) as loose
+-- Matches in the served texts of all assets: first up to `films` assets that contain all words, the
+-- newest first; then the positions of the matches, asset by asset until there are enough.
+with requested as materialized (
+    select c.config, q.query, loosened(q.query) as loose_query
       from unnest(search_configs()) c (config)
      cross join lateral (select asked_words(c.config, %(query)s) as query offset 0) q
      where numnode(q.query) > 0 and querytree(q.query) <> 'T'),
 candidates as materialized (
     select w.asset_key
-      from (select array_agg(config) as configs, array_agg(loose) as loose from asked) q
+      from (select array_agg(config) as configs, array_agg(loose_query) as loose_queries
+              from requested) q
      cross join lateral films_with(
-           q.configs, q.loose,
+           q.configs, q.loose_queries,
            (select array_agg(t.type_key) from artifact_types t
              where t.artifact_type = any(%(artifact_types)s)),
            coalesce(%(after_asset)s::integer, 2147483647), %(films)s) w (asset_key)),
@@ -142,7 +144,7 @@ shown as materialized (
      cross join lateral (
            select s.type_key, s.artifact_type, m.ordinal, m.span_start_ms, m.text, q.query
              from served s
-             join asked q on q.config = s.text_config
+             join requested q on q.config = s.text_config
             cross join lateral ({matches}) m
             where s.asset_key = c.asset_key and s.artifact_type = any(%(artifact_types)s)
             order by m.span_start_ms, s.artifact_type, m.ordinal
@@ -171,7 +173,7 @@ select {envelope}, c.last_asset, c.films, m.asset_key, m.ordinal, o.span_start_m
  order by m.asset_key desc, m.span_start_ms, m.artifact_type, m.ordinal;
 
 -- name: fragment_search_matches
--- Of one source, in one asset.
+-- Matches of one text source in one asset.
 (select x.ordinal, x.span_start_ms, x.text
    from {projection} x
   where s.artifact_type = {artifact_type}
@@ -181,16 +183,16 @@ select {envelope}, c.last_asset, c.films, m.asset_key, m.ordinal, o.span_start_m
   limit %(per_asset)s)
 
 -- name: list
--- Artifacts in order of time. An overlap starts before the end of what is asked for, and ends
--- after its start; an instant lies in it from its start on. Types without any have a row too.
-with chosen as materialized (
+-- Artifacts sorted by time. An artifact overlaps if it starts before `to_ms` and ends after
+-- `from_ms`; an instant if it starts at `from_ms` or after. Types without artifacts have a row too.
+with selected as materialized (
     select {envelope}, s.asset_key, s.run_key, s.type_key, s.ordinal as only_ordinal, s.longest_ms
       from {sources}
      where s.asset_id = %(asset_id)s
        and (%(artifact_types)s::text[] = '{{}}' or s.artifact_type = any(%(artifact_types)s))),
 page as materialized (
     select c.type_key, c.artifact_type, o.*
-      from chosen c
+      from selected c
      cross join lateral (
            select x.ordinal, x.span_start_ms, x.span_end_ms, x.payload
              from artifact_rows x
@@ -209,6 +211,6 @@ page as materialized (
      order by o.span_start_ms, c.artifact_type, o.ordinal
      limit %(limit)s)
 select {envelope}, {has_legacy}, s.run_key, s.only_ordinal, p.ordinal, p.span_start_ms, p.span_end_ms, p.payload
-  from chosen s
+  from selected s
   left join page p on p.type_key = s.type_key
  order by p.span_start_ms, s.artifact_type, p.ordinal;

@@ -31,28 +31,28 @@ select coalesce(max(event_id), 0) as event_id from pipeline.outbox;
 -- name: position
 select position from pipeline.positions where stage = %(stage)s and source = %(source)s;
 
--- name: move
+-- name: save_position
 insert into pipeline.positions (stage, source, position)
 values (%(stage)s, %(source)s, %(position)s)
     on conflict (stage, source) do update set position = excluded.position;
 
--- name: notice
--- New manifests; in one order, so that two who notice the same do not wait for each other.
+-- name: add_notices
+-- New manifests, in a fixed order, so that two sessions with the same ones do not deadlock.
 insert into pipeline.deliveries
        (stage, source, manifest_key, mark, announced_sha256, asset_id, run_id)
 select %(stage)s, n.source, n.manifest_key, n.mark, n.announced_sha256, n.asset_id, n.run_id
-  from jsonb_to_recordset(%(noticed)s)
+  from jsonb_to_recordset(%(notices)s)
        as n (source text, manifest_key text, mark text, announced_sha256 text, asset_id text,
              run_id text)
  order by n.source, n.manifest_key
     on conflict (stage, source, manifest_key) do nothing;
 
--- name: notice_marks
--- Known ones that lie there with other bytes than before are due again; but for those that a
--- consumer is at, whose time comes with the next round.
+-- name: update_marks
+-- Known manifests whose bytes changed are due again, except those that a consumer has locked: they
+-- follow in the next round.
 with changed as (
     select d.stage, d.source, d.manifest_key, n.mark, d.mark is not null as is_due
-      from jsonb_to_recordset(%(noticed)s) as n (source text, manifest_key text, mark text)
+      from jsonb_to_recordset(%(notices)s) as n (source text, manifest_key text, mark text)
       join pipeline.deliveries d using (source, manifest_key)
      where d.stage = %(stage)s and n.mark is distinct from d.mark
      order by d.source, d.manifest_key
@@ -68,14 +68,14 @@ update pipeline.deliveries d
  where d.stage = c.stage and d.source = c.source and d.manifest_key = c.manifest_key
    and c.mark is not null;
 
--- name: notice_announced
--- Known ones that are announced with another digest than before, or for the first time: due again,
--- unless it was taken in with that digest. An announcement comes once, so it is waited for whoever
--- is at one.
+-- name: update_announced
+-- Known manifests that are announced with another digest than before, or for the first time: due
+-- again, unless they were ingested with that digest. An announcement comes only once, so this waits
+-- for a consumer that has locked one.
 with changed as (
     select d.stage, d.source, d.manifest_key, n.announced_sha256,
            d.status <> 'SUCCESS' or d.manifest_sha256 is distinct from n.announced_sha256 as is_due
-      from jsonb_to_recordset(%(noticed)s)
+      from jsonb_to_recordset(%(notices)s)
            as n (source text, manifest_key text, announced_sha256 text)
       join pipeline.deliveries d using (source, manifest_key)
      where d.stage = %(stage)s and n.announced_sha256 is distinct from d.announced_sha256
@@ -93,9 +93,9 @@ update pipeline.deliveries d
    and c.announced_sha256 is not null;
 
 -- name: claim_of_source
--- Some of one store that are due and that no other consumer is at: those of which every try came to
--- an end, or those of which one did not. The try is counted before it is made, so that whoever dies of it does not die for
--- ever; and none is due again for as long as reading one may take.
+-- Due deliveries of one source that no other consumer has locked: those of which every attempt
+-- ended, or those of which one did not. The attempt is counted before it starts, so that a delivery
+-- that kills its consumer is not retried for ever. None is due again until its lease ends.
 update pipeline.deliveries d
    set attempt = d.attempt + 1, claims = d.claims + 1,
        next_attempt_at = now() + greatest(%(lease)s::interval,
@@ -103,7 +103,7 @@ update pipeline.deliveries d
   from (select stage, source, manifest_key
           from pipeline.deliveries
          where stage = %(stage)s and source = %(source)s
-           and (attempt = told_attempt) = %(is_told)s
+           and (attempt = told_attempt) = %(has_ended)s
            and next_attempt_at is not null and next_attempt_at <= now()
            and (attempt = 0 or next_attempt_at <= coalesce(%(until)s, now()))
          order by next_attempt_at, manifest_key
@@ -113,7 +113,7 @@ update pipeline.deliveries d
 returning d.source, d.manifest_key, d.announced_sha256, d.attempt, d.told_attempt, d.claims;
 
 -- name: claim_announced
--- The same of all that were announced, wherever they lie.
+-- As `claim_of_source`, for announced manifests of all sources.
 update pipeline.deliveries d
    set attempt = d.attempt + 1, claims = d.claims + 1,
        next_attempt_at = now() + greatest(%(lease)s::interval,
@@ -121,7 +121,7 @@ update pipeline.deliveries d
   from (select stage, source, manifest_key
           from pipeline.deliveries
          where stage = %(stage)s and announced_sha256 is not null
-           and (attempt = told_attempt) = %(is_told)s
+           and (attempt = told_attempt) = %(has_ended)s
            and next_attempt_at is not null and next_attempt_at <= now()
            and (attempt = 0 or next_attempt_at <= coalesce(%(until)s, now()))
          order by next_attempt_at, source, manifest_key
@@ -133,8 +133,8 @@ returning d.source, d.manifest_key, d.announced_sha256, d.attempt, d.told_attemp
 -- name: clock
 select now() as now;
 
--- name: hold
--- Lock claimed ones until the transaction ends; not those that are somebody else's by now.
+-- name: lock
+-- Lock claimed deliveries until the transaction ends, except those that were claimed again since.
 select d.source, d.manifest_key
   from jsonb_to_recordset(%(keys)s) as k (source text, manifest_key text, claims bigint)
   join pipeline.deliveries d
@@ -143,10 +143,10 @@ select d.source, d.manifest_key
  order by d.source, d.manifest_key
    for update of d skip locked;
 
--- name: unseen
--- What a feed brings that would be noticed: nothing is written.
+-- name: find_new
+-- The manifests that `add_notices` and the updates would make due; nothing is written.
 select n.source, n.manifest_key, n.announced_sha256, 1 as attempt, 0 as told_attempt, 0 as claims
-  from jsonb_to_recordset(%(noticed)s)
+  from jsonb_to_recordset(%(notices)s)
        as n (source text, manifest_key text, mark text, announced_sha256 text)
   left join pipeline.deliveries d
          on d.stage = %(stage)s and d.source = n.source and d.manifest_key = n.manifest_key
@@ -157,7 +157,8 @@ select n.source, n.manifest_key, n.announced_sha256, 1 as attempt, 0 as told_att
  order by n.source, n.manifest_key;
 
 -- name: due
--- Known ones that would be tried now; with `retry` those that were refused, or deleted since, too.
+-- Known deliveries that are due; with `retry` also those that were refused, and those whose run was
+-- deleted after the ingest.
 select d.source, d.manifest_key, d.announced_sha256, 1 as attempt, 0 as told_attempt, 0 as claims
   from pipeline.deliveries d
  where d.stage = %(stage)s
@@ -192,7 +193,7 @@ update pipeline.deliveries
 returning next_attempt_at;
 
 -- name: retry
--- Everything that was refused is due again; and what was taken in and is there no more.
+-- Refused deliveries are due again, and ingested ones whose run was deleted.
 update pipeline.deliveries d
    set attempt = 0, told_attempt = 0, next_attempt_at = now(), status = 'PENDING',
        error_details = null
@@ -205,7 +206,7 @@ update pipeline.deliveries d
                             where i.producer = d.producer and i.asset_id = d.asset_id
                               and i.run_id = d.run_id and i.stage = d.stage));
 
--- name: known
+-- name: count
 select count(*) as count
   from pipeline.deliveries
  where stage = %(stage)s
@@ -240,7 +241,7 @@ select stage, source, manifest_key, asset_id, run_id, manifest_sha256, attempt, 
  order by ended_at desc, source, manifest_key;
 
 -- name: refusals_of_name
--- Of all runs of that id, and of all runs of that asset.
+-- Refusals of all runs whose run id or asset id is `name`.
 select stage, source, manifest_key, asset_id, run_id, manifest_sha256, attempt, next_attempt_at,
        ended_at, error_details
   from pipeline.deliveries

@@ -1,17 +1,17 @@
--- name: fragment_runs_of
+-- name: fragment_run_counts
 cross join lateral (
     select count(*) as runs, count(*) filter (where r.status = 'completed') as completed
       from runs r where r.asset_key = a.asset_key) as counted
 
 -- name: videos
--- Assets that a film's facts are known of, and what only an older product left something of.
+-- Assets that are videos, and assets with nothing but legacy artifacts.
 select * from (
     select a.asset_id, a.input_hash, a.size_bytes, a.uri, a.media, runs, completed,
            false as is_legacy
       from (select * from assets
              where asset_id > %(after)s and media ? 'format'
              order by asset_id
-             limit %(limit)s) as a {runs_of}) as known
+             limit %(limit)s) as a {run_counts}) as known
 union all
 select * from (
     select distinct l.asset_id, '' as input_hash, 0 as size_bytes, '' as uri,
@@ -27,7 +27,7 @@ select * from (
 -- name: video
 select a.asset_id, a.input_hash, a.size_bytes, a.uri, a.media, runs, completed,
        false as is_legacy
-  from assets a {runs_of}
+  from assets a {run_counts}
  where a.asset_id = %(asset_id)s
 union all
 select %(asset_id)s, '', 0, '', jsonb_build_object(), 0, 0, true
@@ -35,8 +35,8 @@ select %(asset_id)s, '', 0, '', jsonb_build_object(), 0, 0, true
    and not exists (select from assets where asset_id = %(asset_id)s);
 
 -- name: runs
--- How many artifacts a run has is told by its receipt: counting them would take as long as there
--- are artifacts.
+-- The counts of artifacts come from the run's receipt: counting rows would take time proportional
+-- to their number.
 select r.run_key, r.run_id, r.producer, r.pipeline, r.model_profile, r.status, r.created_at,
        r.finished_at, coalesce(i.artifacts, jsonb_build_object()) as artifacts
   from runs r

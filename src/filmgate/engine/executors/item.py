@@ -1,4 +1,4 @@
-"""One item: its value, or its error as a value, so that it crosses between processes."""
+"""Work on one item: its value, or its error as a value that can be sent between processes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,45 +6,45 @@ from typing import Any
 from filmgate.core.errors import ContractBroken
 from filmgate.core.ports import Item, Mapped, Value
 from filmgate.core.records import StageError
-from filmgate.engine.failures import stage_error
+from filmgate.engine.failures import make_stage_error
 
-TRIES = 3
-"""How often an item is begun before the death of its workers is held to be its own fault."""
+MAX_TRIES = 3
+"""Number of workers that may die at an item before the item itself counts as failed."""
 
 
-def attempt_item(
-    work: Callable[[Item], Value], item: Item
-) -> tuple[Value | None, StageError | None]:
-    """Work on one item; whatever it raises becomes its error."""
+def run_item(work: Callable[[Item], Value], item: Item) -> tuple[Value | None, StageError | None]:
+    """Work on one item; an exception becomes its error."""
     try:
         return work(item), None
-    except Exception as error:  # noqa: BLE001 - whatever an item raises is its failure
-        return None, stage_error(error)
+    except Exception as error:  # noqa: BLE001 - any exception of an item is its failure
+        return None, make_stage_error(error)
 
 
-def cannot_travel(error: Exception) -> StageError:
-    """An item or a value that does not go from one process to another."""
+def make_pickling_error(error: Exception) -> StageError:
+    """Make the error of an item if it, or its value, cannot be sent between processes."""
     last_line = (str(error).strip() or type(error).__name__).splitlines()[-1]
-    told = f"the item or its value cannot travel between processes: {last_line}"
-    return StageError(code="unexpected", message=told)
+    message = f"the item or its value cannot be pickled: {last_line}"
+    return StageError(code="unexpected", message=message)
 
 
-def check_can_travel(work: Callable[..., Any]) -> None:
-    """Raise ContractBroken for work that only this process knows, whatever the executor: what
-    runs here is to run elsewhere too."""
-    import pickle  # only where something is fanned out
+def check_picklable(work: Callable[..., Any]) -> None:
+    """Raise ContractBroken if the work cannot be sent to another process.
+
+    Every executor checks this, so that work that runs in one of them runs in all.
+    """
+    import pickle  # only needed when items are fanned out
 
     try:
         pickle.dumps(work)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise ContractBroken(
-            "the work cannot be done in another process",
-            expected="a function of a module, or a functools.partial of one",
+            "the work function cannot be pickled",
+            expected="a module-level function, or a functools.partial of one",
             got=str(error),
         ) from error
 
 
-def worker_died(item: Item, how: str) -> Mapped[Item, Value]:
-    """An item that no worker survived."""
-    message = f"the worker died {TRIES} times while it was at this item: {how}"
+def make_dead_worker_outcome(item: Item, cause: str) -> Mapped[Item, Value]:
+    """Make the outcome of an item at which `MAX_TRIES` workers died."""
+    message = f"the worker died {MAX_TRIES} times while it worked on this item: {cause}"
     return Mapped(item=item, error=StageError(code="worker_died", message=message))

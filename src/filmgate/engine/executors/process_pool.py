@@ -1,4 +1,4 @@
-"""A pool of processes on this machine."""
+"""The process pool executor: worker processes on this machine."""
 
 import multiprocessing
 import os
@@ -16,117 +16,119 @@ from filmgate.core.errors import Unavailable
 from filmgate.core.ports import Item, Mapped, Value
 from filmgate.core.records import StageError
 from filmgate.engine.executors.item import (
-    TRIES,
-    attempt_item,
-    cannot_travel,
-    check_can_travel,
-    worker_died,
+    MAX_TRIES,
+    check_picklable,
+    make_dead_worker_outcome,
+    make_pickling_error,
+    run_item,
 )
 
 SPAWN = multiprocessing.get_context("spawn")
-"""A fresh interpreter: a fork of a process with threads may inherit a lock that nobody frees."""
+"""A fresh interpreter: a fork of a process with threads may inherit a lock that is never freed."""
 
-END_S = 30.0
-"""Seconds to wait for a killed worker, which the kernel may hold back in a read of a slow disk."""
+KILL_TIMEOUT_S = 30.0
+"""Seconds to wait for a killed worker; the kernel may delay its end in a read of a slow disk."""
 
-AHEAD = 2
-"""Items begun for every worker before the first of them is taken."""
+ITEMS_PER_WORKER = 2
+"""Number of items that are started per worker before the first outcome is consumed."""
 
 
 class ProcessPool:
-    """The port `Executor`, over `workers` processes that start when they are first needed.
+    """Implementation of the port `Executor` with `workers` processes, started when first needed.
 
-    Each process is a pool of its own, so that a death says which item it was at. The workers
-    inherit `lock`, the lease's descriptor: one that outlives its runner keeps the run held. A
-    worker ends by itself once its runner is gone.
+    Each process is a separate pool, so that a death can be assigned to an item. The workers
+    inherit `lock`, the file descriptor of the lease: a worker that outlives its runner keeps the
+    run held. A worker ends by itself after its runner has ended.
     """
 
     def __init__(self, workers: int, lock: int | None = None) -> None:
         self._workers = workers
         self._lock = lock
         self._threads: ThreadPoolExecutor | None = None
-        self._idle: SimpleQueue[_Lane | None] = SimpleQueue()
-        self._lanes: set[_Lane] = set()
-        self._changing = threading.Lock()
+        self._idle: SimpleQueue[_WorkerProcess | None] = SimpleQueue()
+        self._processes: set[_WorkerProcess] = set()
+        self._state_lock = threading.Lock()
         self._closed = threading.Event()
 
     def map(
         self, work: Callable[[Item], Value], items: Iterable[Item]
     ) -> Iterator[Mapped[Item, Value]]:
-        """What came of every item, in their order."""
-        check_can_travel(work)
+        """Yield the outcome of every item, in the order of the items."""
+        check_picklable(work)
         threads = self._start()
-        begun: deque[Future[Mapped[Item, Value]]] = deque()
+        started: deque[Future[Mapped[Item, Value]]] = deque()
         try:
             for item in items:
-                begun.append(threads.submit(self._run_one, work, item))
-                if len(begun) >= self._workers * AHEAD:
-                    yield begun.popleft().result()
-            while begun:
-                yield begun.popleft().result()
+                started.append(threads.submit(self._run_one, work, item))
+                if len(started) >= self._workers * ITEMS_PER_WORKER:
+                    yield started.popleft().result()
+            while started:
+                yield started.popleft().result()
         finally:
-            for future in begun:
+            for future in started:
                 future.cancel()
 
     def close(self) -> None:
-        """End the workers, whatever they are at, and wait until they no longer exist: they hold
-        the lease's lock as long as they do."""
-        with self._changing:
+        """Kill the workers, even if they are busy, and wait until they have ended.
+
+        They hold the lease's lock as long as they exist.
+        """
+        with self._state_lock:
             self._closed.set()
-            lanes = tuple(self._lanes)
+            processes = tuple(self._processes)
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
-        for lane in lanes:
-            self._close_lane(lane)
+        for process in processes:
+            self._close_process(process)
 
     def _start(self) -> ThreadPoolExecutor:
-        with self._changing:
+        with self._state_lock:
             if self._closed.is_set():
-                raise Unavailable("the pool of workers was closed")
+                raise Unavailable("the worker pool is closed")
             if self._threads is None:
-                self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="lane")
+                self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="worker")
                 for _ in range(self._workers):
                     self._idle.put(None)
             return self._threads
 
     def _run_one(self, work: Callable[[Item], Value], item: Item) -> Mapped[Item, Value]:
-        lane = self._idle.get()
+        process = self._idle.get()
         try:
-            for _ in range(TRIES):
+            for _ in range(MAX_TRIES):
                 try:
-                    lane = lane or self._open_lane()
-                    value, error = lane.run(work, item)
+                    process = process or self._open_process()
+                    value, error = process.run(work, item)
                     return Mapped(item=item, value=value, error=error)
                 except BrokenProcessPool:
-                    self._close_lane(lane)
-                    lane = None
-            return worker_died(item, "a signal, or not enough memory")
+                    self._close_process(process)
+                    process = None
+            return make_dead_worker_outcome(item, "a signal, or out of memory")
         finally:
-            self._idle.put(lane)
+            self._idle.put(process)
 
-    def _open_lane(self) -> "_Lane":
-        with self._changing:
+    def _open_process(self) -> "_WorkerProcess":
+        with self._state_lock:
             if self._closed.is_set():
-                raise BrokenProcessPool("the pool was closed")
-        lane = _Lane(self._lock)
-        with self._changing:
-            self._lanes.add(lane)
+                raise BrokenProcessPool("the pool is closed")
+        process = _WorkerProcess(self._lock)
+        with self._state_lock:
+            self._processes.add(process)
             is_late = self._closed.is_set()
         if is_late:
-            self._close_lane(lane)
-        return lane
+            self._close_process(process)
+        return process
 
-    def _close_lane(self, lane: "_Lane | None") -> None:
-        if lane is not None:
-            lane.kill()
-            self._lanes.discard(lane)
+    def _close_process(self, process: "_WorkerProcess | None") -> None:
+        if process is not None:
+            process.kill()
+            self._processes.discard(process)
 
 
-class _Lane:
+class _WorkerProcess:
     """One worker process."""
 
     def __init__(self, lock: int | None) -> None:
-        inherited: Any = None if lock is None else _Inherited(lock)  # arrives as an int
+        inherited: Any = None if lock is None else _InheritedDescriptor(lock)  # arrives as an int
         self._pool = ProcessPoolExecutor(
             1, mp_context=SPAWN, initializer=_prepare, initargs=(inherited,)
         )
@@ -135,46 +137,46 @@ class _Lane:
     def run(
         self, work: Callable[[Item], Value], item: Item
     ) -> tuple[Value | None, StageError | None]:
-        """Work on one item over there; BrokenProcessPool where the process dies."""
+        """Work on one item in the process; raise BrokenProcessPool if the process dies."""
         try:
-            done = self._pool.submit(attempt_item, work, item).result()
+            outcome = self._pool.submit(run_item, work, item).result()
         except BrokenProcessPool:
             raise
         except Exception as error:  # noqa: BLE001 - a value that cannot be pickled
-            return None, cannot_travel(error)
-        return done
+            return None, make_pickling_error(error)
+        return outcome
 
     def kill(self) -> None:
-        """End the process at once, and wait for its end."""
+        """Kill the process, and wait up to `KILL_TIMEOUT_S` for its end."""
         for child in multiprocessing.active_children():
-            if child.pid == self._pid:  # still the worker, and no other process of that number
+            if child.pid == self._pid:  # still the worker, not another process with that number
                 child.kill()
-                child.join(END_S)
+                child.join(KILL_TIMEOUT_S)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-class _Inherited:
-    """A descriptor that a spawned process gets a copy of."""
+class _InheritedDescriptor:
+    """A file descriptor of which a spawned process gets a copy, when this is unpickled there."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     def __reduce__(self) -> tuple[Callable[[Any], int], tuple[Any]]:
-        return _take, (reduction.DupFd(self._descriptor),)
+        return _detach, (reduction.DupFd(self._descriptor),)
 
 
-def _take(copied: Any) -> int:
-    return int(copied.detach())
+def _detach(duplicate: Any) -> int:
+    return int(duplicate.detach())
 
 
 def _prepare(_lock: int | None) -> None:
-    """Leave Ctrl-C to the runner, and end when the runner does."""
+    """Prepare a worker process: ignore Ctrl-C, and end when the runner ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+        threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
 
 
-def _end_with(sentinel: int) -> None:
+def _exit_after(sentinel: int) -> None:
     connection.wait([sentinel])
     os._exit(1)

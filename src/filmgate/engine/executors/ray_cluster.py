@@ -1,4 +1,4 @@
-"""Ray: workers on this machine or on a cluster."""
+"""The Ray executor: workers on this machine or on a cluster."""
 
 import logging
 import os
@@ -11,63 +11,65 @@ from filmgate.core.errors import Unavailable
 from filmgate.core.ports import Item, Mapped, Value
 from filmgate.core.records import StageError
 from filmgate.engine.executors.item import (
-    TRIES,
-    attempt_item,
-    cannot_travel,
-    check_can_travel,
-    worker_died,
+    MAX_TRIES,
+    check_picklable,
+    make_dead_worker_outcome,
+    make_pickling_error,
+    run_item,
 )
 
-AHEAD = 2
+ITEMS_PER_WORKER = 2
+"""Number of items that are started per worker before the first outcome is consumed."""
 
 
 class RayCluster:
-    """The port `Executor`, on the cluster that `RAY_ADDRESS` names, else on one of its own.
+    """Implementation of the port `Executor` on Ray.
 
-    `workers` is how many items are at work at a time. Ray begins an item again where its worker
-    or its node died.
+    It uses the cluster at `RAY_ADDRESS`, or starts one on this machine if that is not set.
+    `workers` is the number of items that are processed at a time. Ray starts an item again if
+    its worker or its node dies.
     """
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
-        self._is_ours = False
+        self._is_own_cluster = False
         self._is_closed = False
         self._connecting = Lock()
 
     def map(
         self, work: Callable[[Item], Value], items: Iterable[Item]
     ) -> Iterator[Mapped[Item, Value]]:
-        """What came of every item, in their order."""
-        check_can_travel(work)
+        """Yield the outcome of every item, in the order of the items."""
+        check_picklable(work)
         ray = self._connect()
-        remote = ray.remote(attempt_item).options(max_retries=TRIES - 1)
-        sent = ray.put(work)
-        begun: deque[tuple[Item, Any]] = deque()
+        remote = ray.remote(run_item).options(max_retries=MAX_TRIES - 1)
+        shared_work = ray.put(work)
+        started: deque[tuple[Item, Any]] = deque()
         try:
             for item in items:
-                begun.append((item, _sent(remote, sent, item)))
-                if len(begun) >= self._workers * AHEAD:
-                    yield _taken(ray, *begun.popleft())
-            while begun:
-                yield _taken(ray, *begun.popleft())
+                started.append((item, _submit(remote, shared_work, item)))
+                if len(started) >= self._workers * ITEMS_PER_WORKER:
+                    yield _get_outcome(ray, *started.popleft())
+            while started:
+                yield _get_outcome(ray, *started.popleft())
         finally:
-            for _, reference in begun:
+            for _, reference in started:
                 if not isinstance(reference, StageError):
                     ray.cancel(reference, force=True)
 
     def close(self) -> None:
-        """Leave the cluster; end it where it was begun here."""
+        """Shut the cluster down if it was started here; otherwise leave it running."""
         with self._connecting:
             self._is_closed = True
-            if self._is_ours:
-                import ray  # begun above
+            if self._is_own_cluster:
+                import ray  # already loaded by _connect
 
                 ray.shutdown()
-                self._is_ours = False
+                self._is_own_cluster = False
 
     def _connect(self) -> Any:
         try:
-            import ray  # heavy, and wanted by few
+            import ray  # heavy, and rarely needed
         except ImportError as error:
             raise Unavailable(
                 "ray is not installed",
@@ -75,37 +77,37 @@ class RayCluster:
                 got="no ray",
                 hint="pip install 'filmgate[ray]', or run with --executor local",
             ) from error
-        is_elsewhere = "RAY_ADDRESS" in os.environ
+        has_address = "RAY_ADDRESS" in os.environ
         with self._connecting:
             if self._is_closed:
-                raise Unavailable("the executor was closed")
+                raise Unavailable("the executor is closed")
             if not ray.is_initialized():
                 ray.init(
-                    num_cpus=None if is_elsewhere else self._workers,
-                    include_dashboard=None if is_elsewhere else False,
+                    num_cpus=None if has_address else self._workers,
+                    include_dashboard=None if has_address else False,
                     log_to_driver=False,
                     logging_level=logging.ERROR,
                 )
-                self._is_ours = True
+                self._is_own_cluster = True
         return ray
 
 
-def _sent(remote: Any, work: Any, item: Any) -> Any:
-    """Begin an item; its error where it cannot travel."""
+def _submit(remote: Any, work: Any, item: Any) -> Any:
+    """Start an item; return its reference, or its error if it cannot be pickled."""
     try:
         return remote.remote(work, item)
     except TypeError as error:
-        return cannot_travel(error)
+        return make_pickling_error(error)
 
 
-def _taken(ray: Any, item: Item, reference: Any) -> Mapped[Item, Any]:
-    """Wait for one item; the death of all its workers is its error."""
+def _get_outcome(ray: Any, item: Item, reference: Any) -> Mapped[Item, Any]:
+    """Wait for the outcome of one item; if all its workers died, that is its error."""
     if isinstance(reference, StageError):
         return Mapped(item=item, error=reference)
     try:
         value, error = ray.get(reference)
     except ray.exceptions.RayTaskError as failed:
-        return Mapped(item=item, error=cannot_travel(failed))
+        return Mapped(item=item, error=make_pickling_error(failed))
     except ray.exceptions.RayError as died:
-        return worker_died(item, type(died).__name__)
+        return make_dead_worker_outcome(item, type(died).__name__)
     return Mapped(item=item, value=value, error=error)

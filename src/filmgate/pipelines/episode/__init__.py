@@ -1,1 +1,1 @@
-"""Episode: from a video to its scenes, words and people, every result aligned in time."""
+"""The episode pipeline: finds scenes, words and people in a video, all aligned in time."""

@@ -1,4 +1,4 @@
-"""The files of an episode run: what each stage makes, under which contract."""
+"""The artifact files of an episode run, with the contract of each."""
 
 from filmgate.core.files import artifacts, binary, document, parquet, records
 from filmgate.core.screentime import SCREENTIME as SCREENTIME_SCHEMA

@@ -1,4 +1,4 @@
-"""The plan of the episode pipeline: the one place that says which stages there are."""
+"""The plan of the episode pipeline: its stages and profiles."""
 
 from typing import Any
 
@@ -40,17 +40,18 @@ PLAN = Plan(
     packages="filmgate[episode]",
 )
 
-FORMER_NAMES = {alias: each.name for each in PLAN.stages for alias in each.aliases}
-"""Today's name by the name that a stage went by before; on old markers, and typed by old hands."""
+FORMER_NAMES = {alias: stage.name for stage in PLAN.stages for alias in stage.aliases}
+"""Current stage name by former name. Former names occur in legacy run markers and are accepted
+on the command line."""
 
-QUICK_FIRST = ("yolox", "rtdetr", BUILT_IN)
+FAST_MODELS_FIRST = ("yolox", "rtdetr", BUILT_IN)
 
 PROFILES: dict[str, dict[str, dict[str, Any]]] = {
     "fast": {
         "detect": {"longest": 640, "rate": 4.0},
         "faces": {"per_track": 2},
-        "body_tracking": {"models": QUICK_FIRST, "longest": 640, "rate": 2.5},
-        "objects": {"models": QUICK_FIRST, "rate": 1.0, "longest": 640},
+        "body_tracking": {"models": FAST_MODELS_FIRST, "longest": 640, "rate": 2.5},
+        "objects": {"models": FAST_MODELS_FIRST, "rate": 1.0, "longest": 640},
         "places": {"rate": 0.2},
         "ocr": {"longest": 640, "period_ms": 3000, "rate": 5.0},
     },
@@ -64,4 +65,4 @@ PROFILES: dict[str, dict[str, dict[str, Any]]] = {
         "ocr": {"longest": 1280, "period_ms": 500},
     },
 }
-"""What each profile sets otherwise than the stages' own defaults, which are `balanced`."""
+"""Settings of each profile that differ from the stages' defaults; the defaults are `balanced`."""

@@ -1,4 +1,4 @@
-"""The documents and records of an episode's stages: the contracts that are not artifacts."""
+"""The documents and records of the episode stages: the contracts other than artifacts."""
 
 from typing import Annotated
 
@@ -19,51 +19,52 @@ class _Document(BaseModel):
 
 
 class TimeBase(_Document):
-    """The time-base certificate: what the timestamps are, found by decoding every frame."""
+    """The time-base certificate: facts about the timestamps, found by decoding every frame."""
 
     time_base: str
-    """Seconds a tick, as a fraction: `1/15360`."""
+    """Seconds per tick, as a fraction: `1/15360`."""
     frame_count: Count
     frames_without_time: Count
-    """Decoded frames that could not be placed in time, and are left out everywhere."""
+    """Decoded frames without a usable timestamp; all stages ignore them."""
     restarts: Count
-    """How often timestamps began anew (recordings joined end to end); they are counted on."""
+    """Number of times the timestamps restarted (recordings joined end to end). Times after a
+    restart continue from those before it."""
     first_pts: int
     last_pts: int
     end_pts: int
     shortest_frame_ticks: int
     longest_frame_ticks: int
     average_rate: str | None
-    """Frames a second, as a fraction; a description, never used to compute a time."""
+    """Frames per second, as a fraction. Descriptive only, never used to compute a time."""
     is_variable_rate: bool
     pts_sha256: str
 
 
 class VideoFacts(_Document):
-    """The picture."""
+    """Facts about the video track."""
 
     track: int
     codec: str
     stored_width: int
     stored_height: int
     rotation_deg: int
-    """Clockwise turn that displays it upright: 0, 90, 180 or 270."""
+    """Clockwise rotation that displays the picture upright: 0, 90, 180 or 270 degrees."""
     display_width: int
     display_height: int
     pixel_format: str
     is_interlaced: bool
     start_offset_ms: int
-    """How long after 0 the first frame is shown."""
+    """Presentation time of the first frame."""
     end_ms: int
     decode_errors: Count
     """Packets that could not be decoded."""
     damaged_frames: Count = 0
-    """Frames that were decoded from broken data: what they show may be wrong."""
+    """Frames decoded from damaged data; their content may be wrong."""
     time_base: TimeBase
 
 
 class AudioFacts(_Document):
-    """The sound track that is listened to: the first."""
+    """Facts about the first audio track, the one that is transcribed."""
 
     track: int
     codec: str
@@ -75,7 +76,7 @@ class AudioFacts(_Document):
 
 
 class SubtitleFacts(_Document):
-    """A text track inside the container."""
+    """Facts about a text track inside the container."""
 
     track: int
     codec: str
@@ -83,15 +84,15 @@ class SubtitleFacts(_Document):
 
 
 class Probe(_Document):
-    """`probe.json`: what the container holds."""
+    """`probe.json`: the contents of the container."""
 
     format: str
     origin_s: str
     """The container time, as a fraction of seconds, that is 0 ms on the asset's time line."""
     duration_ms: Count
-    """To the end of the last picture or sound, by decoding."""
+    """End of the last picture or sound, found by decoding."""
     claimed_duration_ms: int | None
-    """What the header says."""
+    """Duration according to the container header."""
     video: VideoFacts | None
     audio: AudioFacts | None
     audio_tracks: Count
@@ -99,55 +100,56 @@ class Probe(_Document):
 
 
 class Detection(_Document):
-    """`detections.jsonl`: a face in one picture that was looked at."""
+    """`detections.jsonl`: a face in one sampled frame."""
 
     track_id: Label | None
-    """The track that it belongs to; None for a false alarm, seen too rarely to be a track."""
+    """The track it belongs to; None for a false alarm, detected too rarely to be a track."""
     frame_number: FrameNumber
     span_start_ms: Ms
     span_end_ms: Ms
-    """Until the next look, or the end of its shot."""
+    """Time of the next sampled frame, or the end of the shot."""
     bounding_box: BoundingBox
     confidence: Confidence | None
-    """None where it was not detected but followed by its looks."""
+    """None if the face was not detected here but followed by its appearance."""
     landmarks: tuple[Point, ...]
-    """Right eye, left eye, nose, and what else the detector tells; none where it was followed."""
+    """Right eye, left eye, nose, then any others of the detector; empty if it was followed."""
 
 
 class TrackMetrics(_Document):
-    """`track_metrics.json`: whether tracking went well, in numbers."""
+    """`track_metrics.json`: measures of tracking quality."""
 
     producer: Producer
     tracks: Count
     lost: Count
     """Tracks that end before their shot does."""
     likely_switches: Count
-    """Tracks that begin within a second, and on the place, of one that was just lost: one face
-    that became two tracks, most likely. An estimate: the truth is not known."""
+    """Tracks that begin within a second and at the position of a track that was just lost: most
+    likely one face split into two tracks. An estimate, as the truth is unknown."""
     switch_rate: Share | None
-    """Of all tracks; None without a track."""
+    """`likely_switches` as a share of all tracks; None without a track."""
     tracks_per_minute: Annotated[float, Field(ge=0)] | None
     short_share: Share | None
     """Share of tracks that last under a second."""
     longest_ms: tuple[Ms, ...]
-    """The longest five."""
+    """Durations of the five longest tracks."""
     false_alarms: Count
-    """Detections that no track took up."""
+    """Detections that belong to no track."""
 
 
 class FaceModel(_Document):
-    """`face_model.json`: whose vectors `faces.npy` holds."""
+    """`face_model.json`: the model that made the vectors in `faces.npy`."""
 
     producer: Producer
     dimensions: Count
     same_person: Annotated[float, Field(gt=0)]
-    """The Euclidean distance up to which two vectors are called one person's."""
+    """Greatest Euclidean distance of two vectors that count as the same person."""
     is_unit: bool
-    """Whether they have length 1, and means of them are brought back to it."""
+    """Whether the vectors have length 1; their means are then normalised to length 1."""
 
 
 class Face(_Document):
-    """`faces.jsonl`: a face good enough to compare; its vector is row `face_index` of faces.npy."""
+    """`faces.jsonl`: a face that passed the quality check; its vector is row `face_index` of
+    `faces.npy`."""
 
     face_index: Index
     track_id: Label
@@ -156,17 +158,17 @@ class Face(_Document):
     bounding_box: BoundingBox
     confidence: Confidence
     size_px: Annotated[float, Field(ge=0)]
-    """The shorter side of its box, in displayed pixels."""
+    """Shorter side of the bounding box, in displayed pixels."""
     sharpness: Annotated[float, Field(ge=0)]
     """Variance of the Laplacian of the grey crop (Pech-Pacheco and others, 2000)."""
     frontality: Share
-    """1 where the nose stands midway between the eyes, 0 where it is below one of them."""
+    """1 if the nose is midway between the eyes, 0 if it is below one of them."""
     crop: Label
-    """Its picture in `crops/faces.zip`."""
+    """Name of the face crop in `crops/faces.zip`."""
 
 
 class Identity(_Document):
-    """`identities.jsonl`: somebody, as this run groups faces."""
+    """`identities.jsonl`: a person, as this run clusters the face tracks."""
 
     identity_id: Annotated[str, Field(pattern=r"^c[1-9][0-9]*$")]
     track_ids: tuple[Label, ...]
@@ -174,32 +176,34 @@ class Identity(_Document):
     first_ms: Ms
     last_ms: Ms
     is_singleton: bool
-    """One track only: seen once, or failed to be grouped."""
+    """Whether it has one track only: a person seen once, or a track that was not clustered."""
     spread: Annotated[float, Field(ge=0)]
-    """Greatest distance of one of its tracks from its mean."""
+    """Greatest distance of one of its tracks from its mean vector."""
     nearest_id: Label | None
     nearest_distance: Annotated[float, Field(ge=0)] | None
-    """To the mean of the identity most like it: small means, look whether they are one."""
+    """Distance to the mean vector of the most similar identity. A small one suggests that both
+    are the same person."""
     picture: Label
-    """Its best face in `crops/faces.zip`."""
+    """Name of its best face crop in `crops/faces.zip`."""
     vector: tuple[float, ...]
-    """The mean of its tracks' vectors."""
+    """Mean of its tracks' vectors."""
 
     @property
     def vector_sha256(self) -> str:
-        """Names exactly this grouping: grouped otherwise, it is another."""
+        """Digest of the mean vector; it changes whenever the clustering changes."""
         return sha256_hex(canonical_json(list(self.vector)))
 
 
 class Fusion(_Document):
-    """`track_fusion.jsonl`: the faces that belong to a body."""
+    """`track_fusion.jsonl`: the face tracks that belong to a body track."""
 
     body_track_id: Label
     face_track_ids: Annotated[tuple[Label, ...], Field(min_length=1)]
     cluster_id: Label | None
-    """Who it is; None where its faces were not grouped, or belong to several people equally."""
+    """Identity of the faces; None if they were not clustered, or if several identities tie."""
     span_start_ms: Ms
+    """Start of the body track."""
     span_end_ms: Ms
-    """Of the body's track."""
+    """End of the body track."""
     overlap_ms: Ms
-    """How long its faces were seen inside it."""
+    """Time during which its faces were inside the body's head area."""

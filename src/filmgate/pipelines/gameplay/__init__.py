@@ -1,1 +1,1 @@
-"""The gameplay pipeline: game sessions, extracted once, judged again and again."""
+"""The gameplay pipeline: extracts recorded game sessions and checks their quality."""

@@ -1,4 +1,4 @@
-"""What a `.pt` file holds: `ExtractedData`, and beside it how it came about."""
+"""The contents of a `.pt` file: `ExtractedData`, and how it was extracted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from filmgate.core.errors import Invalid
-from filmgate.core.gameplay import plain
-from filmgate.pipelines.gameplay.rules.inputs import Event, Inputs
+from filmgate.core.gameplay import to_plain_json
+from filmgate.pipelines.gameplay.rules.inputs import InputEvent, InputLog
 from filmgate.tools.sampling import SampledVideo
 from filmgate.tools.torch_files.reading import UNREADABLE, UNSEALED, PtFile, Tensor
 
@@ -20,40 +20,40 @@ FORMAT = "filmgate.extracted"
 FORMAT_VERSION = 1
 
 EXTRACTED_DATA = ("s3_key", "video_id", "video_metadata", "session_metadata", "sampled_frames")
-"""The fields of `ExtractedData`, as the public pipeline for game sessions has them."""
+"""The fields of `ExtractedData`, as the public pipeline for game sessions defines them."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
-    """Where an extraction came from."""
+class FileOrigin:
+    """The archive members that a `.pt` file was extracted from."""
 
     s3_key: str
     video_id: str
     sizes: Mapping[str, int]
-    """In bytes, by name, of the members that were read."""
+    """Size in bytes of each member that was read, by name."""
     members: Mapping[str, str]
-    """`sha256:…` by name, of the same."""
+    """Digest, `sha256:…`, of each member that was read, by name."""
     digest: str
-    """`sha256:…` of these."""
+    """Digest, `sha256:…`, of `members`."""
 
 
-def value_of(
-    origin: Origin,
+def build_value(
+    origin: FileOrigin,
     video: SampledVideo,
     session_metadata: Mapping[str, Any],
-    inputs: Inputs,
+    inputs: InputLog,
     facts: Mapping[str, Any],
     remarks: Sequence[str],
 ) -> dict[str, Any]:
-    """What is written into a `.pt` file."""
+    """Build the value that is written to a `.pt` file."""
     import numpy as np  # heavy
 
     events = inputs.events
     return {
         "s3_key": origin.s3_key,
         "video_id": origin.video_id,
-        "video_metadata": plain(video.metadata),
-        "session_metadata": plain(session_metadata),
+        "video_metadata": to_plain_json(video.metadata),
+        "session_metadata": to_plain_json(session_metadata),
         "sampled_frames": {name: series.frames for name, series in video.series.items()},
         "filmgate": {
             "format": FORMAT,
@@ -63,7 +63,7 @@ def value_of(
                 "members": dict(origin.members),
                 "sizes": dict(origin.sizes),
             },
-            "extraction": plain(facts),
+            "extraction": to_plain_json(facts),
             "remarks": list(remarks),
             "samples": {
                 name: {"frame": series.numbers, "time_ms": series.times_ms}
@@ -77,10 +77,10 @@ def value_of(
             "decode_errors": video.decode_errors,
             "damaged_frames": video.damaged_frames,
             "inputs": {
-                "time_ms": np.array([each.time_ms for each in events], np.int64),
-                "kind": np.array([each.kind for each in events], np.uint8),
+                "time_ms": np.array([event.time_ms for event in events], np.int64),
+                "kind": np.array([event.kind for event in events], np.uint8),
                 "numbers": np.array(
-                    [(each.first, each.second) for each in events], np.float32
+                    [(event.first, event.second) for event in events], np.float32
                 ).reshape(-1, 2),
                 "bad_lines": inputs.bad_lines,
                 "is_timed": inputs.is_timed,
@@ -89,36 +89,40 @@ def value_of(
     }
 
 
-class Extracted:
-    """A `.pt` file that is open. Tensors are read when they are asked for."""
+class ExtractedFile:
+    """An open `.pt` file. Tensors are read on demand."""
 
     def __init__(self, file: PtFile) -> None:
-        """Raises Invalid where it has no seal, or is none of ours."""
+        """Raises Invalid if the file has no digest, or is not an extraction of this version."""
         if file.digest is None:
             raise Invalid(
-                "the .pt file has no digest",
-                expected="one that was extracted by filmgate",
-                got="one without a seal",
+                "the digest of the .pt file is missing",
+                expected="a file that was extracted by filmgate",
+                got="a file without a seal",
                 hint="Extract it: filmgate run gameplay --stage extraction --no-skip-existing",
                 reason=UNSEALED,
             )
         self.digest = file.digest
         self._value = file.value
-        own = self._value.get("filmgate") if isinstance(self._value, dict) else None
-        version = own.get("format_version") if isinstance(own, dict) else None
-        if not isinstance(own, dict) or own.get("format") != FORMAT or version != FORMAT_VERSION:
+        extension = self._value.get("filmgate") if isinstance(self._value, dict) else None
+        version = extension.get("format_version") if isinstance(extension, dict) else None
+        if (
+            not isinstance(extension, dict)
+            or extension.get("format") != FORMAT
+            or version != FORMAT_VERSION
+        ):
             raise Invalid(
-                "the .pt file is not of this version",
+                "the format of the .pt file is not supported",
                 expected=f"{FORMAT} {FORMAT_VERSION}",
                 got=f"version {version!r}",
                 hint="Extract it again: --no-skip-existing",
                 reason=UNREADABLE,
             )
-        self._own = own
-        if fault := _fault(self._value):
+        self._extension = extension
+        if fault := _find_fault(self._value):
             raise Invalid(
-                "the .pt file is not as it should be",
-                expected="what an extraction of this version holds",
+                "the contents of the .pt file are invalid",
+                expected="the contents of an extraction of this version",
                 got=fault,
                 hint="Extract it again: --no-skip-existing",
                 reason=UNREADABLE,
@@ -126,85 +130,88 @@ class Extracted:
 
     @property
     def s3_key(self) -> str:
-        """The archive it came from."""
+        """Key of the archive it was extracted from."""
         return str(self._value["s3_key"])
 
     @property
     def video_id(self) -> str:
-        """What the video goes by."""
+        """Name of the video."""
         return str(self._value["video_id"])
 
     @property
     def video_metadata(self) -> Mapping[str, Any]:
-        """Format and streams, in the names of ffprobe."""
+        """Format and streams, with the field names of ffprobe."""
         return dict(self._value["video_metadata"])
 
     @property
     def session_metadata(self) -> Mapping[str, Any]:
-        """What the recorder wrote beside the video."""
+        """Metadata that the recorder wrote beside the video."""
         return dict(self._value["session_metadata"])
 
     @property
     def input(self) -> Mapping[str, Any]:
-        """Digest of what was read, and of each member."""
-        return dict(self._own["input"])
+        """Digests and sizes of the archive members that were read."""
+        return dict(self._extension["input"])
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """With which settings and programs it was extracted."""
-        return dict(self._own["extraction"])
+        """Settings and program versions of the extraction."""
+        return dict(self._extension["extraction"])
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What is unusual about it."""
-        return tuple(self._own["remarks"])
+        """Codes of what is unusual about the recording."""
+        return tuple(self._extension["remarks"])
 
     @property
     def series(self) -> tuple[str, ...]:
-        """The names of the series of frames."""
+        """Names of the series of frames."""
         return tuple(self._value["sampled_frames"])
 
     def frames(self, series: str, rows: slice = slice(None)) -> "NDArray[np.uint8]":
-        """(n, 3, h, w) uint8, red green blue; some of them, or all. Do not write to it."""
+        """Read frames of a series, (n, 3, h, w) uint8, red green blue. Do not write to the result.
+
+        `rows`: which frames; by default all.
+        """
         tensor: Tensor = self._value["sampled_frames"][series]
         return tensor.read(rows).astype("uint8", copy=False)
 
     def frame_numbers(self, series: str) -> list[int]:
-        """0-based, of each frame of a series."""
-        return [int(each) for each in self._own["samples"][series]["frame"]]
+        """Number in the video, from 0, of each frame of a series."""
+        return [int(number) for number in self._extension["samples"][series]["frame"]]
 
     def times_ms(self, series: str) -> list[int]:
-        """When each frame of a series is first shown."""
-        return [int(each) for each in self._own["samples"][series]["time_ms"]]
+        """Presentation time of each frame of a series."""
+        return [int(time_ms) for time_ms in self._extension["samples"][series]["time_ms"]]
 
     @cached_property
     def pts(self) -> "NDArray[np.int64]":
-        """(n,) of every frame of the video, in ticks of the time base."""
-        return self._own["time_line"]["pts"].read().astype("int64", copy=False)  # type: ignore[no-any-return]
+        """(n,): presentation time of every frame of the video, in ticks of the time base."""
+        return self._extension["time_line"]["pts"].read().astype("int64", copy=False)  # type: ignore[no-any-return]
 
     @property
     def time_base(self) -> Fraction:
-        """Seconds a tick."""
-        above, below = self._own["time_line"]["time_base"]
-        return Fraction(above, below)
+        """Seconds per tick."""
+        numerator, denominator = self._extension["time_line"]["time_base"]
+        return Fraction(numerator, denominator)
 
     @cached_property
     def change(self) -> "tuple[NDArray[np.int64], NDArray[np.float32]]":
-        """(frames, how much each changed since the one before, 0 to 255), of those decoded."""
-        told = self._own["change"]
-        return told["frame"].read(), told["luma"].read()
+        """(frame numbers, change of each since the frame before, 0 to 255) of decoded frames."""
+        stored = self._extension["change"]
+        return stored["frame"].read(), stored["luma"].read()
 
     @cached_property
-    def inputs(self) -> Inputs:
-        """What was pressed."""
-        told = self._own["inputs"]
-        times, kinds = told["time_ms"].read(), told["kind"].read()
-        numbers = told["numbers"].read()
+    def inputs(self) -> InputLog:
+        """The input log."""
+        stored = self._extension["inputs"]
+        times, kinds = stored["time_ms"].read(), stored["kind"].read()
+        numbers = stored["numbers"].read()
         rows = zip(times.tolist(), kinds.tolist(), numbers.tolist(), strict=True)
-        return Inputs(
-            events=tuple(Event(at, kind, *pair) for at, kind, pair in rows),
-            bad_lines=int(told["bad_lines"]),
-            is_timed=bool(told["is_timed"]),
+        return InputLog(
+            events=tuple(InputEvent(time_ms, kind, *pair) for time_ms, kind, pair in rows),
+            bad_lines=int(stored["bad_lines"]),
+            is_timed=bool(stored["is_timed"]),
         )
 
 
@@ -224,32 +231,33 @@ SHAPE: Mapping[str, Any] = {
         "inputs": {"time_ms": Tensor, "kind": Tensor, "numbers": Tensor, "bad_lines": int},
     },
 }
-"""What checks and reports rely on."""
+"""Type of each field that checks and reports read, by name."""
 
 FRAME_DIMENSIONS = 4
+"""Number of dimensions of a series of frames: n, 3, h, w."""
 
 
-def _fault(value: Any) -> str | None:
-    """What is not as it should be in an extraction; None where everything is."""
-    if fault := _unlike(SHAPE, value, ""):
+def _find_fault(value: Any) -> str | None:
+    """Describe what is invalid in an extraction; None if it is valid."""
+    if fault := _find_shape_fault(SHAPE, value, ""):
         return fault
     frames, samples = value["sampled_frames"], value["filmgate"]["samples"]
     for name, tensor in frames.items():
-        told = samples.get(name)
+        sample = samples.get(name)
         is_series = isinstance(tensor, Tensor) and len(tensor.shape) == FRAME_DIMENSIONS
-        if not is_series or not isinstance(told, dict):
-            return f"{name} is no series of frames"
-        if any(len(told.get(each, ())) != tensor.shape[0] for each in ("frame", "time_ms")):
-            return f"{name} has not a number and a time for each frame"
+        if not is_series or not isinstance(sample, dict):
+            return f"{name} is not a series of frames"
+        if any(len(sample.get(field, ())) != tensor.shape[0] for field in ("frame", "time_ms")):
+            return f"{name} lacks a number or a time for some frames"
     return None if frames else "no series of frames"
 
 
-def _unlike(shape: Mapping[str, Any], value: Any, place: str) -> str | None:
-    for name, wanted in shape.items():
-        held = value.get(name) if isinstance(value, dict) else None
-        if isinstance(wanted, dict):
-            if fault := _unlike(wanted, held, f"{place}{name}."):
+def _find_shape_fault(shape: Mapping[str, Any], value: Any, path: str) -> str | None:
+    for name, expected_type in shape.items():
+        actual = value.get(name) if isinstance(value, dict) else None
+        if isinstance(expected_type, dict):
+            if fault := _find_shape_fault(expected_type, actual, f"{path}{name}."):
                 return fault
-        elif not isinstance(held, wanted):
-            return f"{place}{name} is a {type(held).__name__}"
+        elif not isinstance(actual, expected_type):
+            return f"{path}{name} is a {type(actual).__name__}"
     return None

@@ -1,11 +1,11 @@
-"""The files of a gameplay run, and their contracts."""
+"""The artifact files of a gameplay run, with the contract of each."""
 
 from filmgate.core.files import parquet, records
 from filmgate.core.gameplay import GameItem
 
 ITEMS = records("items.jsonl", GameItem, schema="gameplay.item", counted_as="items")
 
-ORIGINAL = {
+ORIGINAL_COLUMNS = {
     "s3_key": "string",
     "video_id": "string",
     "video_metadata": "string",
@@ -20,14 +20,14 @@ ORIGINAL = {
     "processed_time": "timestamp[us, tz=UTC]",
     "commit_hash": "string",
 }
-"""The columns of the public pipeline's manifest, in its order."""
+"""Arrow type of the columns of the public pipeline's manifest, by name, in its order."""
 
-OURS = {
+ADDED_COLUMNS = {
     "error_code": "string",
     "remarks": "list<item: string>",
     "pt_digest": "string",
     "check_versions": "string",
 }
-"""What the table has besides, before the checks that the public pipeline has not."""
+"""Arrow type of the columns that Filmgate adds, before those of the Filmgate checks, by name."""
 
-QUALITY = parquet("quality_manifest.parquet", schema="gameplay.quality", columns=ORIGINAL)
+QUALITY = parquet("quality_manifest.parquet", schema="gameplay.quality", columns=ORIGINAL_COLUMNS)

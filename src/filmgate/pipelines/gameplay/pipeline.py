@@ -1,31 +1,31 @@
-"""The gameplay pipeline as a whole: its plan, and the task list it takes."""
+"""The descriptor of the gameplay pipeline: its plan and input, a task list."""
 
 from pathlib import Path
 
 from filmgate.core.errors import Invalid, NotFound
-from filmgate.core.pipeline import Admitted, Pipeline
+from filmgate.core.pipeline import InputFiles, Pipeline
 from filmgate.pipelines.gameplay.plan import PLAN
-from filmgate.pipelines.gameplay.rules.tasks import MAX_LIST_BYTES, tasks
+from filmgate.pipelines.gameplay.rules.tasks import MAX_LIST_BYTES, parse_tasks
 
 
-def admit(task_list: Path) -> Admitted:
-    """A file that lists keys of archives, one a line.
+def open_input(task_list: Path) -> InputFiles:
+    """Open a file that lists keys of archives, one per line.
 
-    Raises NotFound where there is none, Invalid where it is no text or names nothing.
+    Raises NotFound if the file does not exist, Invalid if it is too large, not text or empty.
     """
     if not task_list.is_file():
         raise NotFound(
-            f"there is no task list {str(task_list)!r}",
-            expected="a file with one key a line, such as sessions/0123456789abcdef.tar",
-            got="a folder" if task_list.is_dir() else "nothing",
-            hint="Name it: --task-list FILE. To judge all that was extracted, --stage manifest "
-            "needs none",
+            f"the task list {str(task_list)!r} is missing",
+            expected="a file with one key per line, such as sessions/0123456789abcdef.tar",
+            got="a folder" if task_list.is_dir() else "no such file",
+            hint="Name it with --task-list FILE, or check everything that was extracted with "
+            "--stage manifest, which needs no task list",
         )
     if task_list.stat().st_size > MAX_LIST_BYTES:
         raise Invalid("the task list is too large", expected=f"at most {MAX_LIST_BYTES:,} bytes")
-    return Admitted(
-        files={task_list.name: task_list}, media={"tasks": len(tasks(task_list.read_bytes()))}
+    return InputFiles(
+        files={task_list.name: task_list}, media={"tasks": len(parse_tasks(task_list.read_bytes()))}
     )
 
 
-GAMEPLAY = Pipeline(plan=PLAN, admit=admit, items_apart=True)
+GAMEPLAY = Pipeline(plan=PLAN, admit=open_input, items_apart=True)

@@ -1,19 +1,19 @@
-"""A session as checks see it: what was extracted, and what several of them compute from it."""
+"""A session for checks: the extracted data, and measurements that several checks share."""
 
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from filmgate.core.gameplay import STRIDE, UNIFORM
-from filmgate.pipelines.gameplay.extracted import Extracted
-from filmgate.pipelines.gameplay.rules.menus import ReadLines, Stretch, stretches
+from filmgate.pipelines.gameplay.extracted import ExtractedFile
+from filmgate.pipelines.gameplay.rules.menus import ReadLines, Stretch, find_stretches
 from filmgate.pipelines.gameplay.rules.pictures import (
     Rectangle,
-    changes,
-    content,
-    grey,
-    moving,
-    within,
+    crop,
+    find_content,
+    find_moving,
+    measure_changes,
+    to_grey,
 )
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 UNIFORM_PREFIX = UNIFORM.partition("{")[0]
 
 
-class Session:
-    """One video. Whatever is asked for is read then, and computed once."""
+class GameSession:
+    """One recorded session. Data are read on first use and computed once."""
 
     def __init__(
         self,
-        extracted: Extracted,
+        extracted: ExtractedFile,
         *,
         menu_flag_threshold: float,
         read_lines: ReadLines | None = None,
@@ -38,54 +38,52 @@ class Session:
         self.extracted = extracted
         self.menu_flag_threshold = menu_flag_threshold
         self._read_lines = read_lines
-        self._menus: dict[str, list[Stretch]] = {}
+        self._stretches: dict[str, list[Stretch]] = {}
 
     @cached_property
-    def spread(self) -> str:
-        """The series that covers the whole video; where there is none, the one that reaches
-        furthest."""
+    def main_series(self) -> str:
+        """Name of the series that covers the whole video, or else of the one that ends last."""
         names = self.extracted.series
-        over_all = [name for name in names if name.startswith(UNIFORM_PREFIX)]
-        return over_all[0] if over_all else max(names, key=self._reach)
+        uniform = [name for name in names if name.startswith(UNIFORM_PREFIX)]
+        return uniform[0] if uniform else max(names, key=self._last_time)
 
-    def stride(self, stride: int) -> str:
-        """The series of every so-manyth frame; KeyError where it was not sampled."""
+    def stride_series(self, stride: int) -> str:
+        """Name of the series of every `stride`-th frame; KeyError if it was not sampled."""
         name = STRIDE.format(stride=stride)
         if name not in self.extracted.series:
-            raise KeyError(f"no {name} was sampled")
+            raise KeyError(f"the series {name} was not sampled")
         return name
 
     @cached_property
     def greys(self) -> "Grey":
-        """(n, h, w) uint8: the brightness of the frames that cover the whole video."""
-        return grey(self.extracted.frames(self.spread))
+        """(n, h, w) uint8: brightness of the frames of the main series."""
+        return to_grey(self.extracted.frames(self.main_series))
 
     @property
     def times_ms(self) -> list[int]:
-        """When each of them is shown."""
-        return self.extracted.times_ms(self.spread)
+        """Presentation time of each frame of the main series."""
+        return self.extracted.times_ms(self.main_series)
 
     @cached_property
     def content(self) -> Rectangle:
-        """The rectangle in which something is ever shown; all of it where nothing is."""
+        """The rectangle with content; the whole picture if none has content."""
         height, width = self.greys.shape[1:]
-        return content(self.greys) or Rectangle(0, 0, width, height)
+        return find_content(self.greys) or Rectangle(0, 0, width, height)
 
     @cached_property
     def moving(self) -> Rectangle:
-        """The rectangle in which the picture moves, within the content; all of that where it is
-        no one rectangle."""
-        return moving(self.greys) or self.content
+        """The rectangle in which the picture moves; the content if no such rectangle exists."""
+        return find_moving(self.greys) or self.content
 
     @cached_property
     def changes(self) -> "NDArray[np.float64]":
-        """How much the picture changes from each of these frames to the next, where most."""
-        return changes(within(self.greys, self.content))
+        """(n - 1,): change from each frame of the main series to the next, within the content."""
+        return measure_changes(crop(self.greys, self.content))
 
     @cached_property
     def duration_ms(self) -> int:
-        """From the first frame to where the last stops being shown, taken to last as long as
-        frames usually do."""
+        """Time from the first frame to the end of the last, which is assumed to last as long as
+        the median frame."""
         import numpy as np  # heavy
 
         pts = self.extracted.pts
@@ -94,27 +92,26 @@ class Session:
         return round(float((int(pts[-1]) - int(pts[0]) + last) * self.extracted.time_base * 1000))
 
     def stretches(self, series: str | None = None) -> list[Stretch]:
-        """What the frames of a series show, and which of it are menus; by default, of the whole
-        video."""
-        name = series or self.spread
-        if name not in self._menus:
+        """Find the stretches of a series, by default the main one, and which of them are menus."""
+        name = series or self.main_series
+        if name not in self._stretches:
             frames = self.extracted.frames(name)
-            greys = self.greys if name == self.spread else grey(frames)
-            rectangle = content(greys) or Rectangle(0, 0, greys.shape[2], greys.shape[1])
-            self._menus[name] = stretches(
-                within(frames, rectangle),
-                within(greys, rectangle),
+            greys = self.greys if name == self.main_series else to_grey(frames)
+            rectangle = find_content(greys) or Rectangle(0, 0, greys.shape[2], greys.shape[1])
+            self._stretches[name] = find_stretches(
+                crop(frames, rectangle),
+                crop(greys, rectangle),
                 self.extracted.times_ms(name),
                 self.extracted.inputs,
-                self._lines_in(name),
+                self._line_counter(name),
             )
-        return self._menus[name]
+        return self._stretches[name]
 
-    def _lines_in(self, series: str) -> Callable[[int], int] | None:
+    def _line_counter(self, series: str) -> Callable[[int], int] | None:
         read = self._read_lines
         if read is None:
             return None
-        return lambda place: read(self.extracted.frames(series, slice(place, place + 1))[0])
+        return lambda index: read(self.extracted.frames(series, slice(index, index + 1))[0])
 
-    def _reach(self, name: str) -> Any:
+    def _last_time(self, name: str) -> Any:
         return self.extracted.times_ms(name)[-1:] or [0]

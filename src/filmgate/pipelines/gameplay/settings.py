@@ -1,4 +1,4 @@
-"""What can be set of the two stages."""
+"""The settings of the two stages."""
 
 from typing import Annotated, Any, Self
 
@@ -7,79 +7,87 @@ from pydantic import Field, field_validator, model_validator
 from filmgate.core.errors import Invalid
 from filmgate.core.gameplay import MENU_FLAG_THRESHOLD, Sampling
 from filmgate.core.plan import Settings
-from filmgate.pipelines.gameplay.checking import V2, chosen
+from filmgate.pipelines.gameplay.check_registry import V2, select_checks
 
 EXTRACTED_VERSION = 1
-"""Of what is extracted; raised whenever the same archive comes out differently."""
+"""Version of the extraction; increased whenever the same archive gives another result."""
 
 
 class ExtractionSettings(Settings):
-    """Where archives and extractions lie, and what is kept of a video."""
+    """Where archives and `.pt` files are stored, and which frames are sampled."""
 
     source_bucket: str = "game-data"
-    """Of the archives: `s3://bucket/prefix`, or a folder."""
+    """Place of the archives: `s3://bucket/prefix`, or a folder."""
     manifest_bucket: str = "game-data-manifest"
-    """Of the `.pt` files, likewise."""
+    """Place of the `.pt` files: `s3://bucket/prefix`, or a folder."""
     skip_existing: bool = True
-    """Leave what was extracted with the same settings, and is whole, as it is."""
+    """Whether to reuse a complete `.pt` file that was extracted with the same settings."""
     compress: bool = False
+    """Whether to compress the `.pt` files."""
     strict: bool = False
-    """Take whole sessions only: one video, metadata and inputs, at a constant rate, unturned."""
+    """Whether to accept only complete sessions: one video with metadata and inputs, at a constant
+    frame rate, not rotated."""
     strides: dict[Annotated[int, Field(ge=1, le=10_000)], Annotated[int, Field(ge=1, le=1000)]] = (
         Field(default_factory=lambda: {3: 15, 30: 15, 60: 5})
     )
-    """Every how many frames, and how many of them."""
+    """Series of every n-th frame: number of frames by n."""
     uniform: Annotated[int, Field(ge=0, le=1000)] = 60
-    """Frames spread over the whole video."""
+    """Number of frames spread evenly over the whole video."""
     shorter_side: Annotated[int, Field(ge=16, le=2160)] = 256
+    """Shorter side of the sampled frames, in pixels."""
     max_archive_mb: Annotated[int, Field(ge=1, le=1_000_000)] = 4096
-    """Of real sessions the largest had 2.8 GB."""
+    """Greatest size of an archive, in MiB. The largest real session had 2.8 GB."""
     time_limit_s: Annotated[int, Field(ge=1, le=86_400)] = 1800
+    """Greatest time for one archive, in seconds."""
     memory_limit_mb: Annotated[int, Field(ge=256, le=1_000_000)] = 4096
-    """Of one item; beyond what a process has before it begins."""
+    """Greatest memory for one archive, in MiB, in addition to that of the idle process."""
 
     @model_validator(mode="after")
-    def _samples_something(self) -> Self:
+    def _validate_sampling(self) -> Self:
         if not self.strides and not self.uniform:
             raise ValueError("expected strides or uniform frames, got neither")
         return self
 
     @property
     def sampling(self) -> Sampling:
-        """Which frames are kept."""
+        """Which frames are sampled."""
         return Sampling(strides=self.strides, uniform=self.uniform, shorter_side=self.shorter_side)
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What decides what an extraction holds."""
+        """The settings that determine the contents of a `.pt` file."""
         return {"version": EXTRACTED_VERSION, **self.sampling.model_dump(mode="json")}
 
 
 class ManifestSettings(Settings):
-    """What is judged, by which checks, and where the table goes."""
+    """Which sessions are checked, by which checks, and where the table is written."""
 
     manifest_bucket: str = "game-data-manifest"
-    """Of the `.pt` files: `s3://bucket/prefix`, or a folder."""
+    """Place of the `.pt` files: `s3://bucket/prefix`, or a folder."""
     prefix: str = ""
-    """Only those whose keys begin so."""
+    """Check only the `.pt` files whose keys begin with this."""
     output_path: str | None = None
-    """Where the table is put besides the run's folder: `s3://…/name.parquet`, or a file."""
+    """Where a copy of the table is written: `s3://…/name.parquet`, or a file."""
     checks: str = V2
-    """`v1`, `v2`, or names of v2 by comma."""
+    """`v1`, `v2`, or names of checks, separated by commas."""
     menu_flag_threshold: Annotated[float, Field(ge=0, le=1)] = MENU_FLAG_THRESHOLD
+    """A session is mostly menu if its share of menus is above this."""
     ocr: bool = False
-    """Read text on the screen too; needs the packages of filmgate[episode]."""
+    """Whether to read text on the screen as well; needs the packages of filmgate[episode]."""
     cache_dir: str | None = None
-    """Where `.pt` files that lie elsewhere are kept for the next time."""
+    """Folder in which `.pt` files from a bucket are cached."""
     cache_gb: Annotated[float, Field(gt=0, le=100_000)] = 20.0
+    """Greatest size of the cache, in GB."""
     time_limit_s: Annotated[int, Field(ge=1, le=86_400)] = 600
+    """Greatest time for one item, in seconds."""
     memory_limit_mb: Annotated[int, Field(ge=256, le=1_000_000)] = 4096
+    """Greatest memory for one item, in MiB, in addition to that of the idle process."""
 
     @field_validator("checks")
     @classmethod
-    def _are_there(cls, names: str) -> str:
+    def _validate_checks(cls, names: str) -> str:
         try:
-            chosen(names)
+            select_checks(names)
         except Invalid as error:
             raise ValueError(str(error)) from error
         return names

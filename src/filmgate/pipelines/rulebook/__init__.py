@@ -1,1 +1,1 @@
-"""Books of tabletop games, in six passes from a file to a corpus that answers with the page."""
+"""The rulebook pipeline: six passes from book files to a corpus that answers with page numbers."""

@@ -1,4 +1,4 @@
-"""The files of a rulebook run: what each pass makes, under which contract."""
+"""The files of a rulebook run and their contracts, by the pass that makes them."""
 
 from filmgate.core.files import binary, document, records
 from filmgate.core.rulebook import (
@@ -7,22 +7,22 @@ from filmgate.core.rulebook import (
     ENRICHED,
     GRAPH,
     TOC,
+    AllCoverage,
+    AllEnriched,
+    AllSplits,
     Chunks,
     Cleanup,
-    CoverageOfAll,
-    EnrichedAll,
     Graph,
     SourcePage,
-    SplitsOfAll,
     Tocs,
 )
 
 PASS_A = document("passA_toc.json", Tocs, schema=TOC)
 PAGES = records("passA_pages.jsonl", SourcePage, schema="rulebook.page", counted_as="pages")
-PASS_B = document("passB_splits.json", SplitsOfAll, schema="rulebook.splits")
+PASS_B = document("passB_splits.json", AllSplits, schema="rulebook.splits")
 PARTS = binary("passB_parts.zip", schema="rulebook.parts", media_type="application/zip")
 PASS_C = document("passC_chunks.json", Chunks, schema=CHUNKS)
-COVERAGE = document("passC_coverage.json", CoverageOfAll, schema="rulebook.coverage")
-PASS_D = document("passD_enriched.json", EnrichedAll, schema=ENRICHED)
+COVERAGE = document("passC_coverage.json", AllCoverage, schema="rulebook.coverage")
+PASS_D = document("passD_enriched.json", AllEnriched, schema=ENRICHED)
 PASS_E = document("passE_graph.json", Graph, schema=GRAPH)
 PASS_F = document("passF_cleanup.json", Cleanup, schema=CLEANUP)

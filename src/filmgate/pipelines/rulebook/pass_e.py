@@ -1,54 +1,55 @@
-"""Pass E: the graph of rules: sections, what they are about, and what refers to what."""
+"""Pass E: build the graph of rules, whose nodes are sections and whose edges are references."""
 
 from typing import Literal
 
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
-from filmgate.core.ports import Bench
-from filmgate.core.rulebook import Chunks, EnrichedAll, Graph, Tocs, by_book
-from filmgate.pipelines.rulebook.door import door
+from filmgate.core.ports import StageContext
+from filmgate.core.rulebook import AllEnriched, Chunks, Graph, Tocs, group_by_book
 from filmgate.pipelines.rulebook.files import PASS_A, PASS_C, PASS_D, PASS_E
-from filmgate.pipelines.rulebook.pass_a import A
-from filmgate.pipelines.rulebook.pass_c import C
-from filmgate.pipelines.rulebook.pass_d import D
-from filmgate.pipelines.rulebook.rules.linking import graph
+from filmgate.pipelines.rulebook.pass_a import read_books
+from filmgate.pipelines.rulebook.pass_c import chunk_books
+from filmgate.pipelines.rulebook.pass_d import enrich_chunks
+from filmgate.pipelines.rulebook.pass_entry import make_pass_runner
+from filmgate.pipelines.rulebook.rules.linking import build_graph
 from filmgate.tools.llama_graph import LlamaIndexGraph
 
 VERSION = 1
 
 
 class PassESettings(Settings):
-    """How the graph is made."""
+    """How the graph is built."""
 
     graph: Literal["native", "llamaindex"] = "native"
-    """Who drives the rules: this pass, or a pipeline of LlamaIndex's components."""
+    """What applies the rules: this pass, or a pipeline of LlamaIndex components."""
 
 
 @stage(
-    requires=[A.name, C.name, D.name],
+    name="E",
+    requires=[read_books.name, chunk_books.name, enrich_chunks.name],
     makes=[PASS_E],
     settings=PassESettings,
     optional_tools=["llama-index-core"],
     version=VERSION,
 )
-def E(bench: Bench, settings: PassESettings) -> Outcome:  # noqa: N802 - what the pass is called
-    """Nodes and edges of every book; no book's are another's."""
-    tocs = bench.read_document(PASS_A, Tocs).root
-    chunks = bench.read_document(PASS_C, Chunks).root
-    enriched = bench.read_document(PASS_D, EnrichedAll).root
+def link_rules(context: StageContext, settings: PassESettings) -> Outcome:
+    """Build the nodes and edges of each book; no edge connects two books."""
+    tocs = context.read_document(PASS_A, Tocs).root
+    chunks = context.read_document(PASS_C, Chunks).root
+    enriched = context.read_document(PASS_D, AllEnriched).root
     llama = LlamaIndexGraph() if settings.graph == "llamaindex" else None
     graphs: list[Graph] = []
-    chunks_of, enriched_of = by_book(chunks), by_book(enriched)
+    chunks_of, enriched_of = group_by_book(chunks), group_by_book(enriched)
     for number, toc in enumerate(tocs):
-        bench.progress(number, len(tocs))
-        own = chunks_of.get(toc.source_id, [])
-        made = graph(toc, own, enriched_of.get(toc.source_id, []))
-        graphs.append(llama.through(own, made) if llama is not None else made)
+        context.progress(number, len(tocs))
+        book_chunks = chunks_of.get(toc.source_id, [])
+        graph = build_graph(toc, book_chunks, enriched_of.get(toc.source_id, []))
+        graphs.append(llama.transform(book_chunks, graph) if llama is not None else graph)
     whole = Graph(
-        nodes=tuple(node for each in graphs for node in each.nodes),
-        edges=tuple(edge for each in graphs for edge in each.edges),
-        unresolved=tuple(one for each in graphs for one in each.unresolved),
+        nodes=tuple(node for graph in graphs for node in graph.nodes),
+        edges=tuple(edge for graph in graphs for edge in graph.edges),
+        unresolved=tuple(reference for graph in graphs for reference in graph.unresolved),
     )
-    bench.write_document(PASS_E, whole)
+    context.write_document(PASS_E, whole)
     return Done(
         producer=llama.producer
         if llama is not None
@@ -61,4 +62,4 @@ def E(bench: Bench, settings: PassESettings) -> Outcome:  # noqa: N802 - what th
     )
 
 
-run = door(E)
+run = make_pass_runner(link_rules)

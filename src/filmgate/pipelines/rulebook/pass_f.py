@@ -1,4 +1,4 @@
-"""Pass F: what taking this in changes in the corpus, and whether all of it is in order."""
+"""Pass F: check the files of all passes, and report what an ingest changes in the corpus."""
 
 from collections.abc import Sequence
 
@@ -7,87 +7,95 @@ from pydantic import ValidationError
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid, first_fault
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
-from filmgate.core.ports import Bench
+from filmgate.core.ports import StageContext
 from filmgate.core.rulebook import (
     CORPUS,
+    AllCoverage,
+    AllEnriched,
     Chunk,
     Chunks,
-    CoverageOfAll,
     Editions,
-    EnrichedAll,
     Graph,
     Toc,
     Tocs,
-    by_book,
-    edges_by_book,
+    group_by_book,
+    group_edges_by_book,
 )
-from filmgate.pipelines.rulebook.door import door
 from filmgate.pipelines.rulebook.files import COVERAGE, PASS_A, PASS_C, PASS_D, PASS_E, PASS_F
-from filmgate.pipelines.rulebook.pass_a import A
-from filmgate.pipelines.rulebook.pass_c import C
-from filmgate.pipelines.rulebook.pass_d import D
-from filmgate.pipelines.rulebook.pass_e import E
+from filmgate.pipelines.rulebook.pass_a import read_books
+from filmgate.pipelines.rulebook.pass_c import chunk_books
+from filmgate.pipelines.rulebook.pass_d import enrich_chunks
+from filmgate.pipelines.rulebook.pass_e import link_rules
+from filmgate.pipelines.rulebook.pass_entry import make_pass_runner
 from filmgate.pipelines.rulebook.rules.changes import (
     Printing,
-    checks,
-    cleanup,
-    fixes,
-    signs_of_a_hand,
+    check_consistency,
+    check_manual_edits,
+    compare_printings,
+    count_fixes,
 )
 
 VERSION = 1
 
 
 @stage(
-    requires=[A.name, C.name, D.name, E.name],
+    name="F",
+    requires=[read_books.name, chunk_books.name, enrich_chunks.name, link_rules.name],
     makes=[PASS_F],
-    consults=[CORPUS],
+    reads_resources=[CORPUS],
     version=VERSION,
 )
-def F(bench: Bench, _: Settings) -> Outcome:  # noqa: N802 - what the pass is called
-    """Hold the books against their last printings, and all that was made against its rules."""
-    tocs = bench.read_document(PASS_A, Tocs).root
-    chunks = bench.read_document(PASS_C, Chunks).root
-    enriched = bench.read_document(PASS_D, EnrichedAll).root
-    whole = bench.read_document(PASS_E, Graph)
-    accounts = bench.read_document(COVERAGE, CoverageOfAll).root
-    held = checks(chunks, enriched, whole)
-    if broken := [each for each in held if not each.is_met]:
+def check_corpus(context: StageContext, _: Settings) -> Outcome:
+    """Check the files of the passes, and compare each book with its previous printing."""
+    tocs = context.read_document(PASS_A, Tocs).root
+    chunks = context.read_document(PASS_C, Chunks).root
+    enriched = context.read_document(PASS_D, AllEnriched).root
+    graph = context.read_document(PASS_E, Graph)
+    coverages = context.read_document(COVERAGE, AllCoverage).root
+    checks = check_consistency(chunks, enriched, graph)
+    if broken := [check for check in checks if not check.is_met]:
         raise Invalid(
-            "what the passes made is not in order",
-            expected=", ".join(each.name for each in broken),
-            got="; ".join(each.found for each in broken),
+            "the files of the passes are inconsistent",
+            expected=", ".join(check.name for check in broken),
+            got="; ".join(check.found for check in broken),
             hint="Run the passes again from C: --resume-from C --force",
         )
-    mended = signs_of_a_hand(chunks, accounts)
-    for each in mended:
-        if not each.is_met:
-            bench.warn("mended_by_hand", f"{each.name}: {each.found}")
-    found = cleanup(
-        _printings(tocs, chunks, whole), _editions(bench), (*held, *mended), fixes(tocs, enriched)
+    edit_checks = check_manual_edits(chunks, coverages)
+    for check in edit_checks:
+        if not check.is_met:
+            context.warn("mended_by_hand", f"{check.name}: {check.found}")
+    result = compare_printings(
+        _make_printings(tocs, chunks, graph),
+        _read_editions(context),
+        (*checks, *edit_checks),
+        count_fixes(tocs, enriched),
     )
-    bench.write_document(PASS_F, found)
-    compared = [each for each in found.books if each.before is not None]
+    context.write_document(PASS_F, result)
+    compared = [book for book in result.books if book.before is not None]
     return Done(
         producer=Producer(name="filmgate-cleanup", version=str(VERSION)),
         counts={
-            "books": len(found.books),
+            "books": len(result.books),
             "with an earlier printing": len(compared),
-            "kept": sum(each.kept for each in compared),
-            "added": sum(each.added for each in compared),
-            "changed": found.changed,
-            "stale": found.stale_deleted,
+            "kept": sum(book.kept for book in compared),
+            "added": sum(book.added for book in compared),
+            "changed": result.changed,
+            "stale": result.stale_deleted,
         },
     )
 
 
-run = door(F)
+run = make_pass_runner(check_corpus)
 
 
-def _printings(tocs: Sequence[Toc], chunks: Sequence[Chunk], whole: Graph) -> list[Printing]:
-    """The books that came as far as here: one that an earlier pass refused leaves the corpus as it
-    was."""
-    chunks_of, nodes_of, edges_of = by_book(chunks), by_book(whole.nodes), edges_by_book(whole)
+def _make_printings(tocs: Sequence[Toc], chunks: Sequence[Chunk], graph: Graph) -> list[Printing]:
+    """Return the printings of all books that passed the earlier passes. A book without chunks was
+    refused by one of them; in the corpus it stays unchanged."""
+    chunks_of, nodes_of, edges_of = (
+        group_by_book(chunks),
+        group_by_book(graph.nodes),
+        group_edges_by_book(graph),
+    )
     return [
         Printing(
             source_id=toc.source_id,
@@ -104,19 +112,22 @@ def _printings(tocs: Sequence[Toc], chunks: Sequence[Chunk], whole: Graph) -> li
     ]
 
 
-def _editions(bench: Bench) -> Editions | None:
-    """What the corpus keeps of earlier printings; Invalid where it changed while it was read."""
-    resource = bench.resource(CORPUS)
+def _read_editions(context: StageContext) -> Editions | None:
+    """Read the earlier printings in the corpus; None without a corpus.
+
+    Raises Invalid if their snapshot changed since the gate was checked, or cannot be parsed.
+    """
+    resource = context.resource(CORPUS)
     if resource is None:
         return None
     data = resource.path.read_bytes()
     if sha256_hex(data) != resource.sha256:
         raise Invalid(
-            "what is known of the corpus changed meanwhile", expected=resource.sha256, got="other"
+            "the snapshot of the corpus has changed",
+            expected=f"sha256 {resource.sha256}",
+            got=f"sha256 {sha256_hex(data)}",
         )
     try:
         return Editions.model_validate_json(data)
     except ValidationError as error:
-        raise Invalid(
-            "what is known of the corpus cannot be read", got=first_fault(error)
-        ) from error
+        raise Invalid("the snapshot of the corpus is invalid", got=first_fault(error)) from error

@@ -3,18 +3,22 @@
 from typing import Any
 
 from filmgate.core.plan import Plan
-from filmgate.pipelines.rulebook.pass_a import A
-from filmgate.pipelines.rulebook.pass_b import B
-from filmgate.pipelines.rulebook.pass_c import C
-from filmgate.pipelines.rulebook.pass_d import D
-from filmgate.pipelines.rulebook.pass_e import E
-from filmgate.pipelines.rulebook.pass_f import F
+from filmgate.pipelines.rulebook.pass_a import read_books
+from filmgate.pipelines.rulebook.pass_b import split_books
+from filmgate.pipelines.rulebook.pass_c import chunk_books
+from filmgate.pipelines.rulebook.pass_d import enrich_chunks
+from filmgate.pipelines.rulebook.pass_e import link_rules
+from filmgate.pipelines.rulebook.pass_f import check_corpus
 
-PLAN = Plan(pipeline="rulebook", stages=(A, B, C, D, E, F), packages="filmgate[rulebook]")
+PLAN = Plan(
+    pipeline="rulebook",
+    stages=(read_books, split_books, chunk_books, enrich_chunks, link_rules, check_corpus),
+    packages="filmgate[rulebook]",
+)
 
 PROFILES: dict[str, dict[str, dict[str, Any]]] = {
     "fast": {},
     "balanced": {},
     "high_quality": {"D": {"embeddings": True}},
 }
-"""What each profile sets otherwise than the passes' own defaults."""
+"""Settings in which each profile differs from the defaults of the passes, by pass."""

@@ -1,1 +1,1 @@
-"""Books of many formats, read line by line in a process of their own."""
+"""Read books of several formats line by line, each in a sandboxed process."""

@@ -1,56 +1,58 @@
-"""Front matter: the settings that site generators and note-taking programs put before a text.
+"""Recognise front matter: the settings that site generators and note-taking programs put before a
+text.
 
 It is YAML between two lines of `---` (the last one may be `...`), or TOML between two lines of
-`+++`, from the first line of the file on. Markdown knows a line of `---` as well: as a thematic
-break, and below a line of text as the mark of a heading. So only what is settings beyond doubt is
-taken for settings, and everything else is text.
+`+++`, beginning at the first line of the file. In Markdown a line of `---` can also be a thematic
+break or, below a line of text, the mark of a heading. Therefore only a block that is certainly
+settings is treated as front matter; everything else is text.
 """
 
 import re
 import tomllib
 
 MAX_CHARACTERS = 64 * 1024
-"""Longer blocks are text: settings of real files have some hundreds of characters."""
+"""Longest front matter, in characters; a longer block is text. Settings of real files have some
+hundreds of characters."""
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _CLOSING = {"---": ("---", "..."), "+++": ("+++",)}
 _IDENTIFIER = re.compile(r"[a-z_$][\w.-]*")
-"""What keys of settings look like; `Armor Class: 14` and `Note: …` are prose."""
+"""Form of the keys of settings, unlike prose such as `Armor Class: 14` and `Note: …`."""
 
 _KNOWN_KEYS = frozenset(
     {"title", "subtitle", "author", "authors", "date", "tags", "aliases", "license", "licence"}
     | {"rights", "description", "layout", "language", "lang", "publisher", "version", "keywords"}
 )
-"""Keys, in small letters, that are settings also where they begin with a capital."""
+"""Keys, in lower case, that are settings regardless of case."""
 
 
 def split_front_matter(text: str) -> tuple[str, str]:
-    """(front matter with its marks, the rest of the text); the first is empty where there is none.
+    """Split a text into (front matter with its delimiters, the rest); the first may be empty.
 
-    Lines may end in LF, CRLF or CR, and marks may have trailing blanks. The two parts together are
-    the text.
+    Lines may end in LF, CRLF or CR, and delimiters may have trailing blanks. The two parts
+    concatenated are the text.
     """
     first = _LINE.match(text)
-    mark = first[0].rstrip() if first is not None else ""
-    if first is None or mark not in _CLOSING:
+    delimiter = first[0].rstrip() if first is not None else ""
+    if first is None or delimiter not in _CLOSING:
         return "", text
-    at = first.end()
-    while at < len(text) and at <= MAX_CHARACTERS:
-        line = _LINE.match(text, at)
+    position = first.end()
+    while position < len(text) and position <= MAX_CHARACTERS:
+        line = _LINE.match(text, position)
         if line is None:
             break
-        if line[0].rstrip() in _CLOSING[mark]:
-            is_settings = _is_yaml if mark == "---" else _is_toml
-            if not is_settings(text[first.end() : at]):
+        if line[0].rstrip() in _CLOSING[delimiter]:
+            is_settings = _is_yaml if delimiter == "---" else _is_toml
+            if not is_settings(text[first.end() : position]):
                 break
             return text[: line.end()], text[line.end() :]
-        at = line.end()
+        position = line.end()
     return "", text
 
 
 def _is_yaml(block: str) -> bool:
     """Whether a block is one YAML mapping with keys of settings."""
-    import yaml  # only where a file opens with `---`
+    import yaml  # only needed if a file begins with `---`
 
     try:
         root = yaml.compose(block, Loader=yaml.SafeLoader)

@@ -1,4 +1,4 @@
-"""PDF by pdfium: lines in the order of the file, with their letters' size, font and place."""
+"""Read a PDF with pdfium: lines in file order, with position, font and font size."""
 
 import ctypes
 import math
@@ -28,23 +28,25 @@ if TYPE_CHECKING:
 MAX_OUTLINE = 50_000
 MAX_PAGES = 50_000
 TAIL_BYTES = 4096
-"""Within which a whole file has its end mark (ISO 32000-1, 7.5.5, read as leniently as viewers
-do)."""
+"""Number of bytes at the end of a file in which the end marker must be (ISO 32000-1, 7.5.5, as
+leniently as viewers do)."""
 
 FONT_NAME_BYTES = 128
-MAX_STAMP = 200
-"""Characters: a page of a book has thousands, what somebody stamps onto a scan some dozens."""
+MAX_STAMP_CHARACTERS = 200
+"""Longest text on a page that still counts as a scan, in characters; a page of a book has
+thousands, a stamp on a scan some dozens."""
 
 PICTURE_SHARE = 0.5
-"""Of the page that pictures cover where it is a scan."""
+"""Smallest share of a page that pictures cover if it is a scan."""
 
 CELL_GAP = 0.8
-"""Of the size: a wider gap parts cells. Spaces of a justified line stay below 0.6."""
+"""Widest gap between words of one table cell, relative to the font size. Spaces of a justified line
+stay below 0.6."""
 
 
 def open_pdf(path: Path) -> Book:
-    """A PDF with all that it says of itself; Invalid where it is broken or locked."""
-    document = _opened(path)
+    """Open a PDF with its metadata and outline; raise Invalid if it is damaged or encrypted."""
+    document = _open_document(path)
     facts = BookFacts(
         format=BookFormat.PDF,
         pages=len(document),
@@ -56,7 +58,7 @@ def open_pdf(path: Path) -> Book:
     return Book(producer=producer, facts=facts, pages=_pages(document))
 
 
-def _opened(path: Path) -> "pypdfium2.PdfDocument":
+def _open_document(path: Path) -> "pypdfium2.PdfDocument":
     import pypdfium2
 
     try:
@@ -64,33 +66,36 @@ def _opened(path: Path) -> "pypdfium2.PdfDocument":
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower():
             raise Invalid(
-                "this PDF is locked, it needs a password to open",
-                expected="a PDF that anybody may open",
-                got="one that asks for its user password",
-                hint="Save a copy that does not ask, and hand that in",
+                "the PDF is encrypted and requires a password",
+                expected="a PDF that opens without a password",
+                got="one that requires its user password",
+                hint="Save a copy without a password",
             ) from error
         raise Invalid(
-            "this PDF cannot be read", expected="a whole PDF", got=_said(error), hint=FETCH_AGAIN
+            "the PDF cannot be read",
+            expected="an intact PDF",
+            got=_pdfium_message(error),
+            hint=FETCH_AGAIN,
         ) from error
     if not 0 < len(document) <= MAX_PAGES:
         raise Invalid(
-            "this PDF cannot be read", expected=f"1 to {MAX_PAGES} pages", got=str(len(document))
+            "the PDF cannot be read", expected=f"1 to {MAX_PAGES} pages", got=str(len(document))
         )
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - TAIL_BYTES))
         if b"%%EOF" not in file.read():
             raise Invalid(
-                "this PDF is cut off", expected="an end mark %%EOF", got="none", hint=FETCH_AGAIN
+                "the PDF is truncated", expected="an end marker %%EOF", got="none", hint=FETCH_AGAIN
             )
     return document
 
 
-def _said(error: Exception) -> str:
-    """What pdfium says, without its brackets."""
+def _pdfium_message(error: Exception) -> str:
+    """Return pdfium's part of an error message, without brackets."""
     return str(error).rstrip(". ").rpartition("PDFium: ")[2].rstrip(").") or "an error"
 
 
-FETCH_AGAIN = "Fetch it again: it was cut off or damaged on the way"
+FETCH_AGAIN = "Fetch the file again: it may be truncated or damaged"
 
 
 def _remarks(document: "pypdfium2.PdfDocument") -> Iterator[Remark]:
@@ -99,8 +104,8 @@ def _remarks(document: "pypdfium2.PdfDocument") -> Iterator[Remark]:
     if pdfium.FPDF_GetSecurityHandlerRevision(document.raw) >= 0:
         yield Remark(
             code="owner_password",
-            message="its owner limits what may be done with it (printing, copying): mind the "
-            "rights before you hand its text on",
+            message="the owner restricts the use of the PDF (printing, copying): check your rights "
+            "before you pass its text on",
         )
 
 
@@ -110,11 +115,11 @@ def _outline(document: "pypdfium2.PdfDocument") -> Iterator[OutlineEntry]:
             return
         target = entry.get_dest()
         index = target.get_index() if target is not None else None
-        is_there = index is not None and 0 <= index < len(document)
+        exists = index is not None and 0 <= index < len(document)
         yield OutlineEntry(
             level=entry.level,
             title=entry.get_title(),
-            page=index + 1 if is_there and index is not None else None,
+            page=index + 1 if exists and index is not None else None,
         )
 
 
@@ -124,17 +129,17 @@ def _pages(document: "pypdfium2.PdfDocument") -> Iterator[Page]:
     for number in range(1, len(document) + 1):
         try:
             page = document[number - 1]
-            page.set_rotation(0)  # pdfium gives the lines of a turned page from its end
+            page.set_rotation(0)  # for a rotated page pdfium returns the lines in reverse order
             text = page.get_textpage()
         except pypdfium2.PdfiumError as error:
             raise Invalid(
                 f"page {number} cannot be read",
-                expected="a whole page",
-                got=_said(error),
+                expected="an intact page",
+                got=_pdfium_message(error),
                 hint=FETCH_AGAIN,
             ) from error
         width, height = page.get_size()
-        lines = tuple(_Lines(text, height).all())
+        lines = tuple(_LineReader(text, height).read_all())
         yield Page(
             page=number,
             label=document.get_page_label(number - 1) or None,
@@ -147,11 +152,11 @@ def _pages(document: "pypdfium2.PdfDocument") -> Iterator[Page]:
 
 
 def _is_scan(page: Any, lines: tuple[Line, ...], area: float) -> bool:
-    """Whether a page is a picture, with no more than a stamp on it."""
+    """Whether a page is covered by pictures and has no more text than a stamp."""
     import pypdfium2
     import pypdfium2.raw as pdfium
 
-    if sum(len(line.text) for line in lines) > MAX_STAMP or area <= 0:
+    if sum(len(line.text) for line in lines) > MAX_STAMP_CHARACTERS or area <= 0:
         return False
     covered = 0.0
     with suppress(pypdfium2.PdfiumError):
@@ -161,8 +166,8 @@ def _is_scan(page: Any, lines: tuple[Line, ...], area: float) -> bool:
     return covered >= PICTURE_SHARE * area
 
 
-class _Lines:
-    """The lines of one page, by pdfium's plain functions: there are many, and they are short."""
+class _LineReader:
+    """Reads the lines of one page with pdfium's C functions, for speed: there are many lines."""
 
     def __init__(self, text: "pypdfium2.PdfTextPage", height: float) -> None:
         import pypdfium2.raw as pdfium
@@ -175,14 +180,14 @@ class _Lines:
         self._name = ctypes.create_string_buffer(FONT_NAME_BYTES)
         self._flags = ctypes.c_int()
         self._fonts: dict[bytes, str] = {}
-        self._is_plain = True
+        self._has_all_characters = True
 
-    def all(self) -> Iterator[Line]:
-        """Every line that holds more than white space."""
-        whole = self._text.get_text_range()
-        self._is_plain = len(whole) == self._text.count_chars()
+    def read_all(self) -> Iterator[Line]:
+        """Yield every line that has more than white space."""
+        page_text = self._text.get_text_range()
+        self._has_all_characters = len(page_text) == self._text.count_chars()
         start = 0
-        for raw in whole.split("\r\n"):
+        for raw in page_text.split("\r\n"):
             body = raw.strip()
             if body:
                 first = start + len(raw) - len(raw.lstrip())
@@ -190,9 +195,9 @@ class _Lines:
             start += len(raw) + 2
 
     def _line(self, start: int, text: str) -> Line:
-        first, last = self._place(start), self._place(start + len(text) - 1)
+        first, last = self._char_index(start), self._char_index(start + len(text) - 1)
         letter = next((n for n, c in enumerate(text) if c.isalnum()), 0)
-        typical = self._place(start + letter)  # a bullet is set in letters of its own
+        typical = self._char_index(start + letter)  # a bullet may have another font
         size = self._size(typical)
         box, is_row = self._box(first, last - first + 1, size * CELL_GAP)
         return Line(
@@ -204,14 +209,16 @@ class _Lines:
             role=Role.ROW if is_row else Role.TEXT,
         )
 
-    def _place(self, index: int) -> int:
-        """The number of a character, by its place in the text: pdfium leaves some out of it."""
-        if self._is_plain:
+    def _char_index(self, index: int) -> int:
+        """Convert an index in the page's text to pdfium's character index; the text omits some
+        characters."""
+        if self._has_all_characters:
             return index
         return int(self._pdfium.FPDFText_GetCharIndexFromTextIndex(self._text.raw, index))
 
     def _size(self, character: int) -> float:
-        """The size set for the letters stands in the text matrix as often as in the font size."""
+        """Return the font size in points. PDFs set it in the text matrix as often as in the font
+        size, so that the two are multiplied."""
         nominal: float = self._pdfium.FPDFText_GetFontSize(self._text.raw, character)
         if self._pdfium.FPDFText_GetMatrix(self._text.raw, character, self._matrix):
             nominal *= math.hypot(self._matrix.c, self._matrix.d)
@@ -228,8 +235,8 @@ class _Lines:
         return known or None
 
     def _box(self, first: int, count: int, gap: float) -> tuple[Box | None, bool]:
-        """The box around some characters, and whether they stand in cells: with a gap between
-        them on one base line."""
+        """Return the bounding box of characters, and whether they are cells of a table row: on one
+        baseline with a gap wider than `gap` between them."""
         text, get_rect = self._text.raw, self._pdfium.FPDFText_GetRect
         left, top, right, bottom = self._sides
         rects = self._pdfium.FPDFText_CountRects(text, first, max(count, 1))
@@ -250,5 +257,5 @@ class _Lines:
 
 
 def _storable(text: str) -> str:
-    """Without halves of characters, which no UTF-8 can hold; as long as before."""
+    """Replace lone surrogates, which UTF-8 cannot encode; the length does not change."""
     return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text

@@ -1,79 +1,80 @@
-"""Read a book in a process of its own, so that a hostile one harms no other."""
+"""Read a book in a sandboxed process, so that a malicious file cannot harm others."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from filmgate.core.books import SUFFIXES, Book, BookFacts, BookFormat, Line, Page, Role
+from filmgate.core.books import FORMATS_BY_SUFFIX, Book, BookFacts, BookFormat, Line, Page, Role
 from filmgate.core.errors import Invalid
 from filmgate.core.plan import Producer
-from filmgate.tools.books.confined import said_by
+from filmgate.tools.books.sandboxed import run_module
 
 HEAD_BYTES = 1024
-SIGNS = ((b"%PDF-", BookFormat.PDF), (b"PK\x03\x04", BookFormat.EPUB))
-"""What the first bytes of a file say it is; a PDF may have some before its own
+SIGNATURES = ((b"%PDF-", BookFormat.PDF), (b"PK\x03\x04", BookFormat.EPUB))
+"""First bytes of the formats that have a signature; other bytes may precede a PDF's signature
 (ISO 32000-1, annex H, note 13)."""
 
 ROLES = {role.value: role for role in Role}
 WORKER = "filmgate.tools.books.worker"
 
 
-def format_of(path: Path) -> BookFormat:
-    """What a file is by its name, held against its first bytes; Invalid where they disagree."""
-    named = SUFFIXES.get(path.suffix.lower())
+def detect_format(path: Path) -> BookFormat:
+    """Return the format in a file's name; raise Invalid if it is unknown, or if the file's first
+    bytes are of another format."""
+    named = FORMATS_BY_SUFFIX.get(path.suffix.lower())
     if named is None:
         raise Invalid(
-            "this is no book of a kind known here",
-            expected=f"a file that ends in {', '.join(SUFFIXES)}",
-            got=path.suffix or "a name without an end",
-            hint="Take it out of the uploads, or save it as one of these",
+            "the format of the book is unknown",
+            expected=f"a file that ends in {', '.join(FORMATS_BY_SUFFIX)}",
+            got=path.suffix or "a name without a suffix",
+            hint="Remove the file from the uploads, or save it in one of these formats",
         )
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if not head:
-        raise Invalid("this file is empty", expected=f"a book as {named}", got="0 bytes")
-    found = next((kind for sign, kind in SIGNS if _begins(head, sign)), None)
-    is_marked = named in {kind for _, kind in SIGNS}
-    if found is not named and (found is not None or is_marked):
+        raise Invalid("the file is empty", expected=f"a book as {named}", got="0 bytes")
+    found = next((kind for signature, kind in SIGNATURES if _has_signature(head, signature)), None)
+    is_signed = named in {kind for _, kind in SIGNATURES}
+    if found is not named and (found is not None or is_signed):
         raise Invalid(
-            f"this file is no {named}, whatever its name says",
-            expected=f"what begins as {named} does",
-            got=f"what looks like {found}" if found else f"{head[:8]!r}",
-            hint="Give it the end that it should have, or fetch it again",
+            f"the file is not {named}, although its name says so",
+            expected=f"the first bytes of {named}",
+            got=f"the first bytes of {found}" if found else f"{head[:8]!r}",
+            hint="Correct the suffix of the file's name, or fetch the file again",
         )
     return named
 
 
-def _begins(head: bytes, sign: bytes) -> bool:
-    return sign in head if sign == SIGNS[0][0] else head.startswith(sign)
+def _has_signature(head: bytes, signature: bytes) -> bool:
+    return signature in head if signature == SIGNATURES[0][0] else head.startswith(signature)
 
 
 def read_book(path: Path, *, ocr: bool = False) -> Book:
-    """Open a book of any known format. With `ocr`, pages that are pictures are read off.
+    """Open a book of any known format. With `ocr`, the text of scanned pages is recognised.
 
-    Raises Invalid where the file is broken, locked, hostile or not what its name says; also while
-    its pages are taken. Take them all: the reader ends with the last.
+    Raises Invalid if the file is damaged, encrypted, malicious or not of the format in its name;
+    also while pages are read. Read all pages: the process ends with the last one.
     """
-    book_format = format_of(path)
-    how = "ocr" if ocr else "-"
-    told = said_by(WORKER, str(path.absolute()), book_format.value, how)
+    book_format = detect_format(path)
+    mode = "ocr" if ocr else "-"
+    messages = run_module(WORKER, str(path.absolute()), book_format.value, mode)
     try:
-        opened = next(told)
+        opened = next(messages)
         return Book(
             producer=Producer.model_validate(opened["producer"]),
             facts=BookFacts.model_validate_json(json.dumps(opened["facts"])),
-            pages=(page_of(each["page"]) for each in told),
+            pages=(parse_page(message["page"]) for message in messages),
         )
     except BaseException:
-        told.close()
+        messages.close()
         raise
 
 
-def page_of(told: dict[str, Any]) -> Page:
-    """A page as the worker tells it. Its lines are many, and are held against their contract when
-    they are written."""
+def parse_page(fields: dict[str, Any]) -> Page:
+    """Parse a page in a worker's message. Its lines, which are many, are not validated here, but
+    when they are written."""
     lines = tuple(
         Line(start, text, tuple(box) if box else None, size, font, ROLES[role], level)
-        for start, text, box, size, font, role, level in told.pop("lines")
+        for start, text, box, size, font, role, level in fields.pop("lines")
     )
-    return Page.model_validate(told).model_copy(update={"lines": lines})
+    return Page.model_validate(fields).model_copy(update={"lines": lines})

@@ -1,4 +1,4 @@
-"""Scanned pages: drawn by pdfium, read off by the built-in reader of text on pictures."""
+"""Recognise the text of scanned pages: rendered by pdfium, read by the built-in OCR."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,16 +7,17 @@ from filmgate.core.books import Line, Page
 from filmgate.tools.text_models import RapidReader
 
 DPI = 200
-"""At which a page is drawn: letters of 8 points are then 22 pixels high; RapidOCR wants 16."""
+"""Resolution of rendered pages: letters of 8 points are 22 pixels high; RapidOCR requires 16."""
 
-LONGEST = 2400
-"""Pixels of the longer side at which lines are looked for: a page of A4 at 200 dpi has 2339."""
+LONGEST_SIDE = 2400
+"""Longer side, in pixels, to which a page is scaled to detect lines; an A4 page at 200 dpi has
+2339."""
 
 MIN_CONFIDENCE = 0.5
 
 
-def read_off(path: Path, pages: Iterator[Page]) -> Iterator[Page]:
-    """The pages, those without text as they look."""
+def recognise_scans(path: Path, pages: Iterator[Page]) -> Iterator[Page]:
+    """Yield the pages of a PDF; scanned pages get the lines that OCR recognises."""
     import numpy as np
     import pypdfium2
 
@@ -26,17 +27,17 @@ def read_off(path: Path, pages: Iterator[Page]) -> Iterator[Page]:
         if not page.is_image:
             yield page
             continue
-        reader = reader or RapidReader(longest=LONGEST)
-        drawn = document[page.page - 1].render(scale=DPI / 72)
-        picture = np.ascontiguousarray(drawn.to_numpy()[:, :, :3])
+        reader = reader or RapidReader(longest=LONGEST_SIDE)
+        rendered = document[page.page - 1].render(scale=DPI / 72)
+        picture = np.ascontiguousarray(rendered.to_numpy()[:, :, :3])
         lines, start = [], 0
         for line in reader.read(picture):
             text = line.text.strip()
             if not text or line.confidence < MIN_CONFIDENCE:
                 continue
-            across, down = zip(*line.corners, strict=True)
-            box = (min(across), min(down), max(across), max(down))
-            x0, y0, x1, y1 = (round(side * 72 / DPI, 1) for side in box)
+            xs, ys = zip(*line.corners, strict=True)
+            box = (min(xs), min(ys), max(xs), max(ys))
+            x0, y0, x1, y1 = (round(pixels * 72 / DPI, 1) for pixels in box)
             size = round((y1 - y0) * 0.75, 1)
             lines.append(Line(start=start, text=text, box=(x0, y0, x1, y1), size=size))
             start += len(text) + 1

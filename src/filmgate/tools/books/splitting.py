@@ -1,6 +1,8 @@
-"""A PDF in parts, by pikepdf, in a process of its own: `python -m filmgate.tools.books.splitting
-PATH FOLDER LIMIT_BYTES STARTS` writes them into FOLDER, and says of each its pages; STARTS is a
-JSON file with the pages at which chapters begin."""
+"""Split a PDF into parts with pikepdf, in a sandboxed process.
+
+`python -m filmgate.tools.books.splitting PATH FOLDER LIMIT_BYTES STARTS` writes the parts into
+FOLDER, and sends the page range of each. STARTS is a JSON file with the first pages of chapters.
+"""
 
 import io
 import json
@@ -10,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filmgate.core.errors import Invalid
-from filmgate.tools.books.confined import said_by
-from filmgate.tools.books.confinement import confine, say
-from filmgate.tools.books.parting import Range, chapters, parting
+from filmgate.tools.books.page_ranges import PageRange, chapter_ranges, split_by_size
+from filmgate.tools.books.sandbox import run_sandboxed, send
+from filmgate.tools.books.sandboxed import run_module
 
 if TYPE_CHECKING:
     import pikepdf
@@ -22,16 +24,19 @@ MODULE = "filmgate.tools.books.splitting"
 
 def split(
     path: Path, folder: Path, starts: Sequence[int], limit_bytes: int
-) -> list[tuple[Range, Path]]:
-    """Part a PDF at its chapters, which begin on the pages `starts`; the same bytes every time.
+) -> list[tuple[PageRange, Path]]:
+    """Split a PDF at its chapters, whose first pages are `starts`, into parts of at most
+    `limit_bytes`; the same bytes every time. Raises Invalid if the PDF cannot be read.
 
-    Pages are copied into new documents: one whose other pages are taken away keeps all that its
-    outline and its structure tree still hold. Raises Invalid where it cannot be read.
+    Pages are copied into new documents: if the other pages were removed from a copy instead, their
+    content would remain wherever the outline or the structure tree refers to it.
     """
-    cuts = folder / "starts.json"  # there may be more than fit a command line
-    cuts.write_text(json.dumps(sorted(set(starts))))
-    told = said_by(MODULE, str(path.absolute()), str(folder), str(limit_bytes), str(cuts))
-    return [(Range(*each["pages"]), folder / each["file"]) for each in told]
+    starts_file = folder / "starts.json"  # there may be more than fit on a command line
+    starts_file.write_text(json.dumps(sorted(set(starts))))
+    messages = run_module(
+        MODULE, str(path.absolute()), str(folder), str(limit_bytes), str(starts_file)
+    )
+    return [(PageRange(*message["pages"]), folder / message["file"]) for message in messages]
 
 
 def _split(path: Path, folder: Path, limit_bytes: int, starts: Sequence[int]) -> None:
@@ -42,29 +47,33 @@ def _split(path: Path, folder: Path, limit_bytes: int, starts: Sequence[int]) ->
             for pages, data in _parts(document, limit_bytes, starts):
                 name = f"{pages.first:06}-{pages.last:06}.pdf"
                 (folder / name).write_bytes(data)
-                say({"pages": list(pages), "file": name})
+                send({"pages": list(pages), "file": name})
     except pikepdf.PdfError as error:
-        raise Invalid("this PDF cannot be split", expected="a whole PDF", got=str(error)) from error
+        raise Invalid(
+            "the PDF cannot be split", expected="an intact PDF", got=str(error)
+        ) from error
 
 
 def _parts(
     document: "pikepdf.Pdf", limit_bytes: int, starts: Sequence[int]
-) -> Iterator[tuple[Range, bytes]]:
+) -> Iterator[tuple[PageRange, bytes]]:
     import pikepdf
 
-    def make(pages: Range) -> bytes:
-        written = io.BytesIO()
+    def make_part(pages: PageRange) -> bytes:
+        buffer = io.BytesIO()
         with pikepdf.new() as part:
             part.pages.extend(document.pages[pages.first - 1 : pages.last])
             mode = pikepdf.ObjectStreamMode.generate
-            part.save(written, deterministic_id=True, object_stream_mode=mode)
-        return written.getvalue()
+            part.save(buffer, deterministic_id=True, object_stream_mode=mode)
+        return buffer.getvalue()
 
-    return parting(chapters(starts, len(document.pages)), make, limit_bytes)
+    return split_by_size(chapter_ranges(starts, len(document.pages)), make_part, limit_bytes)
 
 
 if __name__ == "__main__":
-    given, into, limit, begun = sys.argv[1:5]
-    confine(
-        lambda: _split(Path(given), Path(into), int(limit), json.loads(Path(begun).read_text()))
+    source, target, limit, chapters = sys.argv[1:5]
+    run_sandboxed(
+        lambda: _split(
+            Path(source), Path(target), int(limit), json.loads(Path(chapters).read_text())
+        )
     )

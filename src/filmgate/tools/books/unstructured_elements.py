@@ -1,5 +1,5 @@
-"""Unstructured's elements as pages of lines, for those who want its blocks of text; found in a
-process of its own: `python -m filmgate.tools.books.unstructured_elements PATH FORMAT OFFSET`."""
+"""Read a book with Unstructured, whose elements become lines of pages, in a sandboxed process:
+`python -m filmgate.tools.books.unstructured_elements PATH FORMAT OFFSET`."""
 
 import os
 import sys
@@ -8,9 +8,9 @@ from typing import Any
 
 from filmgate.core.books import BookFormat, Line, Page, Role
 from filmgate.core.errors import Invalid, Unavailable
-from filmgate.tools.books.confined import said_by
-from filmgate.tools.books.confinement import MAX_MEMORY_WITH_OCR_BYTES, confine, say
-from filmgate.tools.books.reading import page_of
+from filmgate.tools.books.reading import parse_page
+from filmgate.tools.books.sandbox import MAX_MEMORY_WITH_OCR_BYTES, run_sandboxed, send
+from filmgate.tools.books.sandboxed import run_module
 
 PARTITIONS = {
     BookFormat.PDF: ("pdf", {"strategy": "fast"}),
@@ -20,26 +20,26 @@ PARTITIONS = {
     BookFormat.TEXT: ("text", {}),
 }
 ROLES = {"Title": Role.HEADING, "ListItem": Role.ITEM, "Table": Role.ROW}
-FURNITURE = frozenset({"Header", "Footer", "PageNumber"})
-BETWEEN = 2
-"""Characters that an element is taken to be from the next: an empty line."""
+PAGE_HEADER_CATEGORIES = frozenset({"Header", "Footer", "PageNumber"})
+SEPARATOR_LENGTH = 2
+"""Characters that are counted between two elements: an empty line."""
 
 
 MODULE = "filmgate.tools.books.unstructured_elements"
 
 
-def elements_of(path: Path, book_format: BookFormat, offset: int = 0) -> list[Page]:
-    """`read_elements`, in a process of its own."""
-    told = said_by(MODULE, str(path.absolute()), book_format.value, str(offset))
-    return [page_of(each["page"]) for each in told]
+def read_elements_sandboxed(path: Path, book_format: BookFormat, offset: int = 0) -> list[Page]:
+    """Run `read_elements` in a sandboxed process."""
+    messages = run_module(MODULE, str(path.absolute()), book_format.value, str(offset))
+    return [parse_page(message["page"]) for message in messages]
 
 
 def read_elements(path: Path, book_format: BookFormat, offset: int = 0) -> list[Page]:
-    """The pages of a book, or of a part of one that begins behind `offset` pages.
+    """Read the pages of a book, or of a part that begins after `offset` pages.
 
-    Places count characters of the elements of a page. Raises Unavailable where Unstructured (or
-    what it needs for the format) is not installed, Invalid where it gives nothing: it swallows its
-    own failures, and would leave an empty book.
+    The start of a line counts the characters of the page's elements before it. Raises Unavailable
+    if Unstructured, or a package that it needs for the format, is not installed. Raises Invalid if
+    no element has text, because Unstructured swallows its own failures.
     """
     elements = _elements(path, book_format)
     pages: dict[int, list[Line]] = {}
@@ -50,23 +50,24 @@ def read_elements(path: Path, book_format: BookFormat, offset: int = 0) -> list[
             continue
         number = (element.metadata.page_number or 1) + offset
         start = starts.get(number, 0)
-        role = Role.FURNITURE if element.category in FURNITURE else ROLES.get(element.category)
+        is_page_header = element.category in PAGE_HEADER_CATEGORIES
+        role = Role.PAGE_HEADER if is_page_header else ROLES.get(element.category)
         line = Line(start=start, text=text, role=role or Role.TEXT)
         pages.setdefault(number, []).append(line)
-        starts[number] = start + len(text) + BETWEEN
+        starts[number] = start + len(text) + SEPARATOR_LENGTH
     if not pages:
         raise Invalid(
-            "Unstructured found no text in it",
+            "Unstructured found no text in the book",
             expected="elements with text",
             got=f"{len(elements)} elements",
-            hint="Leave --parser out: the native one reads it, or says why not",
+            hint="Omit --parser, to read the book with the native parser",
         )
     return [Page(page=number, lines=tuple(pages[number])) for number in sorted(pages)]
 
 
-def _without_a_model() -> None:
-    """Let Unstructured part sentences by their ends: the model that it would fetch for that is not
-    needed for anything that is kept of it."""
+def _avoid_model_download() -> None:
+    """Make Unstructured split sentences at punctuation. It would download a model for that, on
+    which no element that is used here depends."""
     import spacy
     from unstructured.nlp import tokenize
 
@@ -83,23 +84,26 @@ def _elements(path: Path, book_format: BookFormat) -> list[Any]:
     os.environ.setdefault("SCARF_NO_ANALYTICS", "true")
     name, options = PARTITIONS[book_format]
     try:
-        _without_a_model()
+        _avoid_model_download()
         module = import_module(f"unstructured.partition.{name}")
     except ImportError as error:
         raise Unavailable(
             f"Unstructured is not installed for {book_format.value}",
             expected=f"the packages of unstructured[{name}]",
             got=f"no {error.name}",
-            hint=f"pip install 'unstructured[{name}]', or leave --parser out",
+            hint=f"pip install 'unstructured[{name}]', or omit --parser",
         ) from error
     return list(getattr(module, f"partition_{name}")(filename=str(path), **options))
 
 
-def _tell(path: Path, book_format: BookFormat, offset: int) -> None:
+def _send_pages(path: Path, book_format: BookFormat, offset: int) -> None:
     for page in read_elements(path, book_format, offset):
-        say({"page": page.__dict__})
+        send({"page": page.__dict__})
 
 
 if __name__ == "__main__":
-    given, named, behind = sys.argv[1:4]
-    confine(lambda: _tell(Path(given), BookFormat(named), int(behind)), MAX_MEMORY_WITH_OCR_BYTES)
+    source, format_name, page_offset = sys.argv[1:4]
+    run_sandboxed(
+        lambda: _send_pages(Path(source), BookFormat(format_name), int(page_offset)),
+        MAX_MEMORY_WITH_OCR_BYTES,
+    )

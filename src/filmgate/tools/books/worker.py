@@ -1,7 +1,7 @@
-"""The process that a book is read in: `python -m filmgate.tools.books.worker PATH FORMAT OCR`.
+"""The sandboxed process that reads a book: `python -m filmgate.tools.books.worker PATH FORMAT OCR`.
 
-It says who reads (`producer`) and what is known (`facts`), then every `page`. What a hostile file
-does to it, it does to nobody else.
+It sends the `producer` and the `facts` of the book, then every `page`. A malicious file can only
+harm this process.
 """
 
 import sys
@@ -11,18 +11,20 @@ from typing import Any
 
 from filmgate.core.books import Book, BookFormat, BookReader, Page
 from filmgate.core.errors import Invalid
-from filmgate.tools.books.confinement import (
-    MAX_MEMORY_BYTES,
-    MAX_MEMORY_WITH_OCR_BYTES,
-    confine,
-    say,
-)
 from filmgate.tools.books.epub import open_epub
 from filmgate.tools.books.markup import open_html, open_markdown, open_text
 from filmgate.tools.books.pdf import open_pdf
+from filmgate.tools.books.sandbox import (
+    MAX_MEMORY_BYTES,
+    MAX_MEMORY_WITH_OCR_BYTES,
+    run_sandboxed,
+    send,
+)
+from filmgate.tools.books.scans import recognise_scans
 
 MAX_CHARACTERS = 32_000_000
-"""Of a book; the longest novels have ten million, a rulebook of 400 pages two."""
+"""Longest text of a book, in characters; the longest novels have ten million, a rulebook of 400
+pages has two million."""
 
 READERS: Mapping[BookFormat, BookReader] = {
     BookFormat.PDF: open_pdf,
@@ -34,27 +36,25 @@ READERS: Mapping[BookFormat, BookReader] = {
 
 
 def read(path: Path, book_format: BookFormat, *, is_ocr: bool) -> None:
-    """Read one book, and say what was read."""
+    """Read one book, and send its content."""
     book = READERS[book_format](path)
-    say({"producer": _plain(book.producer), "facts": _plain(book.facts)})
+    send({"producer": _plain(book.producer), "facts": _plain(book.facts)})
     characters = 0
     for page in _pages(book, path, is_ocr=is_ocr):
         characters += sum(len(line.text) for line in page.lines)
         if characters > MAX_CHARACTERS:
             raise Invalid(
-                "there is more text in it than in any book",
+                "the book has too much text",
                 expected=f"at most {MAX_CHARACTERS:,} characters",
-                got=f"more, by page {page.page}",
+                got=f"more, up to page {page.page}",
             )
-        say({"page": page.__dict__})
+        send({"page": page.__dict__})
 
 
 def _pages(book: Book, path: Path, *, is_ocr: bool) -> Iterator[Page]:
     if not is_ocr or book.facts.format is not BookFormat.PDF:
         return book.pages
-    from filmgate.tools.books.scans import read_off  # heavy, and only where it is asked for
-
-    return read_off(path, book.pages)
+    return recognise_scans(path, book.pages)
 
 
 def _plain(value: Any) -> Any:
@@ -62,8 +62,8 @@ def _plain(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    given, named, how = sys.argv[1:4]
-    confine(
-        lambda: read(Path(given), BookFormat(named), is_ocr=how == "ocr"),
-        MAX_MEMORY_WITH_OCR_BYTES if how == "ocr" else MAX_MEMORY_BYTES,
+    source, format_name, mode = sys.argv[1:4]
+    run_sandboxed(
+        lambda: read(Path(source), BookFormat(format_name), is_ocr=mode == "ocr"),
+        MAX_MEMORY_WITH_OCR_BYTES if mode == "ocr" else MAX_MEMORY_BYTES,
     )

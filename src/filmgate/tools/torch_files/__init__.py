@@ -1,1 +1,1 @@
-"""`.pt` files as torch reads and writes them, without torch: written, and read by the piece."""
+"""Read and write torch's `.pt` files without torch; single tensors and rows can be read alone."""

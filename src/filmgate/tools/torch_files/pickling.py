@@ -1,8 +1,8 @@
-"""The pickle inside a `.pt` file: plain values and tensors, and nothing else.
+"""Read and write the pickle inside a `.pt` file: plain values and tensors only.
 
-Written opcode by opcode (protocol 2), because a pickler would have to import torch to name what
-is torch's. Read by an unpickler that knows the names below; any other is refused by name before
-anything is made of it.
+It is written opcode by opcode (protocol 2), because a pickler would have to import torch to refer
+to torch's names. It is read by an unpickler that only knows the names below; any other name is
+refused before an object is made.
 """
 
 import io
@@ -17,7 +17,7 @@ from filmgate.core.errors import Invalid
 
 MAX_DEPTH = 64
 MAX_PICKLE_BYTES = 64 << 20
-"""Of everything but the tensors' bytes."""
+"""Largest size of a pickle, which excludes the tensors' bytes."""
 
 STORAGES = {
     "uint8": "ByteStorage",
@@ -30,228 +30,233 @@ STORAGES = {
     "float64": "DoubleStorage",
     "bool": "BoolStorage",
 }
-"""By numpy's name of the type, what torch calls a stretch of such numbers."""
+"""numpy's type name → the name of torch's storage class."""
 
 REFUSED = "pickle_refused"
+PLAIN_VALUES = "tensors, strings, numbers, lists and dicts"
 
 
 class Storage(NamedTuple):
-    """A stretch of numbers in the file: the member `data/{key}`. A tuple, which no pickle can
-    change once it is made."""
+    """A sequence of numbers in the file: the member `data/{key}`. It is a tuple, so that a pickle
+    cannot change it once it is made."""
 
     key: str
     dtype: str
     length: int
-    """How many numbers."""
+    """Number of elements."""
 
 
 class TensorPlace(NamedTuple):
-    """Where a tensor's numbers lie: in a storage, from `offset` on, one row after the other."""
+    """Location of a tensor's elements in a storage."""
 
     storage: Storage
     offset: int
-    """In numbers, not bytes."""
+    """Index of the first element in the storage, in elements."""
     shape: tuple[int, ...]
     strides: tuple[int, ...]
-    """In numbers."""
+    """Distance between neighbours along each dimension, in elements."""
 
 
-def pickled(value: Any, place_of: Callable[[Any], TensorPlace | None]) -> bytes:
-    """The pickle of a value of dicts, lists, texts, numbers, truths and tensors.
+def dump_pickle(value: Any, place_of: Callable[[Any], TensorPlace | None]) -> bytes:
+    """Pickle a value made of dicts, lists, strings, numbers, booleans, None and tensors.
 
-    `place_of` says where a tensor lies, and None for what is no tensor. Raises TypeError for
-    anything else, and for keys that are no texts.
+    `place_of` returns the place of a tensor, and None for a value that is not a tensor. Raises
+    TypeError for values of other types, and for dict keys that are not strings.
     """
     out = bytearray(b"\x80\x02")
-    _put(out, value, place_of, 0)
+    _write_value(out, value, place_of, 0)
     return bytes(out + b".")
 
 
-def _put(
+def _write_value(
     out: bytearray, value: Any, place_of: Callable[[Any], TensorPlace | None], depth: int
 ) -> None:
     if depth > MAX_DEPTH:
-        raise TypeError("values are nested too deep")
+        raise TypeError("values are nested too deeply")
     if value is None or isinstance(value, bool | int | float | str):
-        out += _single(value)
+        out += _encode_scalar(value)
     elif isinstance(value, Mapping):
         out += b"}("
-        for key, held in value.items():
+        for key, item in value.items():
             if not isinstance(key, str):
-                raise TypeError(f"expected a text for a key, got {key!r}")
-            out += _text(key)
-            _put(out, held, place_of, depth + 1)
+                raise TypeError(f"expected a string as key, got {key!r}")
+            out += _encode_text(key)
+            _write_value(out, item, place_of, depth + 1)
         out += b"u"
     elif isinstance(value, list | tuple):
         out += b"]("
-        for held in value:
-            _put(out, held, place_of, depth + 1)
+        for item in value:
+            _write_value(out, item, place_of, depth + 1)
         out += b"e"
     elif (place := place_of(value)) is not None:
-        out += _tensor(place)
+        out += _encode_tensor(place)
     else:
-        raise TypeError(f"{type(value).__name__} is not written into a .pt file")
+        raise TypeError(f"{type(value).__name__} cannot be written to a .pt file")
 
 
-def _single(value: bool | float | str | None) -> bytes:
+def _encode_scalar(value: bool | float | str | None) -> bytes:
     if value is None or isinstance(value, bool):
         return {None: b"N", True: b"\x88", False: b"\x89"}[value]
     if isinstance(value, int):
-        return _whole(value)
-    return b"G" + struct.pack(">d", value) if isinstance(value, float) else _text(value)
+        return _encode_int(value)
+    return b"G" + struct.pack(">d", value) if isinstance(value, float) else _encode_text(value)
 
 
-def _text(text: str) -> bytes:
+def _encode_text(text: str) -> bytes:
     data = text.encode()
     return b"X" + struct.pack("<I", len(data)) + data
 
 
-def _whole(number: int) -> bytes:
+def _encode_int(number: int) -> bytes:
     if -(1 << 31) <= number < 1 << 31:
         return b"J" + struct.pack("<i", number)
     size = (number.bit_length() + 8) // 8
-    if size > 255:  # noqa: PLR2004 - what one byte can say
+    if size > 255:  # noqa: PLR2004 - the largest length in one byte
         raise TypeError("the number is too large")
     return b"\x8a" + bytes([size]) + number.to_bytes(size, "little", signed=True)
 
 
-def _tensor(place: TensorPlace) -> bytes:
-    """`torch._utils._rebuild_tensor_v2(storage, offset, shape, strides, False, OrderedDict())`."""
+def _encode_tensor(place: TensorPlace) -> bytes:
+    """Encode the call `torch._utils._rebuild_tensor_v2(storage, offset, shape, strides, False,
+    OrderedDict())`."""
     storage = place.storage
-    named = b"ctorch\n" + STORAGES[storage.dtype].encode() + b"\n"
+    class_name = b"ctorch\n" + STORAGES[storage.dtype].encode() + b"\n"
     parts = [
         b"ctorch._utils\n_rebuild_tensor_v2\n((",
-        *(_text("storage"), named, _text(storage.key), _text("cpu"), _whole(storage.length)),
+        _encode_text("storage"),
+        class_name,
+        _encode_text(storage.key),
+        _encode_text("cpu"),
+        _encode_int(storage.length),
         b"tQ",
-        _whole(place.offset),
-        b"(" + b"".join(map(_whole, place.shape)) + b"t",
-        b"(" + b"".join(map(_whole, place.strides)) + b"t",
+        _encode_int(place.offset),
+        b"(" + b"".join(map(_encode_int, place.shape)) + b"t",
+        b"(" + b"".join(map(_encode_int, place.strides)) + b"t",
         b"\x89ccollections\nOrderedDict\n)RtR",
     ]
     return b"".join(parts)
 
 
-class _Named(NamedTuple):
-    """A class of storages, by torch's name; nothing is ever made of it."""
+class _StorageClass(NamedTuple):
+    """Stands for one of torch's storage classes; it is never instantiated."""
 
     dtype: str
 
 
-class _Restricted(pickle.Unpickler):
-    """Knows tensors and the plain types; any other name is refused."""
+class _RestrictedUnpickler(pickle.Unpickler):
+    """An unpickler that only knows tensors and plain types, and refuses any other name."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """What a name stands for."""
+        """Return the stand-in for a global name; raise Invalid for an unknown one."""
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _place
+            return _make_place
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
-        if module == "torch" and name in _BY_STORAGE:
-            return _Named(_BY_STORAGE[name])
+        if module == "torch" and name in _DTYPE_OF_STORAGE:
+            return _StorageClass(_DTYPE_OF_STORAGE[name])
         raise Invalid(
-            f"the file wants {module}.{name}",
-            expected="tensors, texts, numbers, lists and dicts",
+            f"the file requires {module}.{name}",
+            expected=PLAIN_VALUES,
             got=f"{module}.{name}",
-            hint="It may be hostile: do not load it with anything that runs what it names",
+            hint="Do not load the file with a general unpickler: it may be malicious",
             reason=REFUSED,
         )
 
     def persistent_load(self, pid: Any) -> Storage:
-        """A storage, as the pickle refers to it."""
+        """Return the storage that a persistent id refers to."""
         match pid:
-            case ("storage", _Named(dtype), str(key), str(), int(count)) if count >= 0:
+            case ("storage", _StorageClass(dtype), str(key), str(), int(count)) if count >= 0:
                 return Storage(key=key, dtype=dtype, length=count)
-        raise _broken(f"a reference that is a {type(pid).__name__}")
+        raise _refused(f"a reference that is a {type(pid).__name__}")
 
 
-_BY_STORAGE = {name: dtype for dtype, name in STORAGES.items()}
+_DTYPE_OF_STORAGE = {name: dtype for dtype, name in STORAGES.items()}
 
 
-def _place(storage: Any, offset: Any, shape: Any, strides: Any, *_rest: Any) -> TensorPlace:
-    """What stands for a call of `_rebuild_tensor_v2`."""
-    if not isinstance(storage, Storage) or not _are_whole([offset]):
-        raise _broken("a tensor without a storage")
+def _make_place(storage: Any, offset: Any, shape: Any, strides: Any, *_rest: Any) -> TensorPlace:
+    """Called in place of `_rebuild_tensor_v2`."""
+    if not isinstance(storage, Storage) or not _are_sizes([offset]):
+        raise _refused("a tensor without a storage")
     if not (isinstance(shape, tuple) and isinstance(strides, tuple)):
-        raise _broken("a tensor without a shape")
-    if len(shape) != len(strides) or not (_are_whole(shape) and _are_whole(strides)):
-        raise _broken("a tensor whose shape or strides are no numbers, or not as many")
+        raise _refused("a tensor without a shape")
+    if len(shape) != len(strides) or not (_are_sizes(shape) and _are_sizes(strides)):
+        raise _refused("a tensor whose shape and strides are not equally many numbers")
     last = sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
     if 0 not in shape and offset + last >= storage.length:
-        raise _broken("a tensor that reaches beyond its storage")
+        raise _refused("a tensor that extends beyond its storage")
     return TensorPlace(storage, offset, shape, strides)
 
 
-def _are_whole(numbers: Any) -> bool:
-    return all(isinstance(each, int) and 0 <= each < 1 << 48 for each in numbers)
+def _are_sizes(numbers: Any) -> bool:
+    return all(isinstance(number, int) and 0 <= number < 1 << 48 for number in numbers)
 
 
-def unpickled(data: bytes, tensor: Callable[[TensorPlace], Any] = lambda place: place) -> Any:
-    """The value, with what `tensor` makes of its place for every tensor; Invalid for anything that
-    is not plain.
+def load_pickle(
+    data: bytes, make_tensor: Callable[[TensorPlace], Any] = lambda place: place
+) -> Any:
+    """Unpickle a value, with the result of `make_tensor` for every tensor.
 
-    What comes is held against plain types once more: no name that is allowed makes another, but
-    a pickle may put the allowed ones where they do not belong.
+    Raises Invalid unless the value consists of plain types and tensors. The result is checked
+    again after unpickling: the allowed names only make allowed types, but a pickle can put them
+    where they do not belong.
     """
     if len(data) > MAX_PICKLE_BYTES:
-        raise _broken(f"{len(data):,} bytes besides its tensors")
+        raise _refused(f"a pickle of {len(data):,} bytes without its tensors")
     try:
         _check_memo(data)
-        value = _Restricted(io.BytesIO(data)).load()
+        value = _RestrictedUnpickler(io.BytesIO(data)).load()
     except Invalid:
         raise
     except Exception as error:
-        raise _broken(f"{type(error).__name__}: {error}"[:200]) from error
-    return _Plain(tensor).value(value, 0)
+        raise _refused(f"{type(error).__name__}: {error}"[:200]) from error
+    return _PlainValues(make_tensor).convert(value, 0)
 
 
 MAX_VALUES = 2_000_000
-"""A pickle can say the same list in a list a billion times over in a hundred bytes."""
+"""Most values in a file. A pickle of a hundred bytes can repeat a nested list a billion times."""
 
 
 def _check_memo(data: bytes) -> None:
-    """Raise ValueError for a place in the memo that no honest pickle of this size has: the
-    unpickler makes a table as long as the largest."""
+    """Raise ValueError for a memo index larger than the pickle: no legitimate pickle has one, and
+    the unpickler allocates a table up to the largest index."""
     for opcode, argument, _ in pickletools.genops(data):
         is_put = opcode.name in {"BINPUT", "LONG_BINPUT", "PUT"}
         if is_put and not 0 <= int(argument or 0) <= len(data):
-            raise ValueError(f"place {argument} in a memo")
+            raise ValueError(f"memo index {argument}")
 
 
-class _Plain:
-    """Holds a value against plain types, and puts tensors in their places."""
+class _PlainValues:
+    """Checks that a value consists of plain types, and replaces tensor places by tensors."""
 
-    def __init__(self, tensor: Callable[[TensorPlace], Any]) -> None:
-        self._tensor = tensor
-        self._left = MAX_VALUES
+    def __init__(self, make_tensor: Callable[[TensorPlace], Any]) -> None:
+        self._make_tensor = make_tensor
+        self._remaining = MAX_VALUES
 
-    def value(self, value: Any, depth: int) -> Any:
-        self._left -= 1
-        if depth > MAX_DEPTH or self._left < 0:
-            raise _broken("values nested too deep, or too many of them")
+    def convert(self, value: Any, depth: int) -> Any:
+        self._remaining -= 1
+        if depth > MAX_DEPTH or self._remaining < 0:
+            raise _refused("values nested too deeply, or too many of them")
         kind = type(value)
-        if value is None or kind in _SINGLE:
+        if value is None or kind in _SCALARS:
             return value
         if kind is TensorPlace:
-            return self._tensor(value)
+            return self._make_tensor(value)
         if kind in {dict, OrderedDict}:
             if not all(type(key) is str for key in value):
-                raise _broken("a dict with keys that are no texts")
-            return {key: self.value(held, depth + 1) for key, held in value.items()}
+                raise _refused("a dict with keys that are not strings")
+            return {key: self.convert(item, depth + 1) for key, item in value.items()}
         if kind in {list, tuple}:
-            if _SINGLE.issuperset(map(type, value)):
-                self._left -= len(value)
+            if _SCALARS.issuperset(map(type, value)):
+                self._remaining -= len(value)
                 return list(value)
-            return [self.value(held, depth + 1) for held in value]
-        raise _broken(f"a {kind.__name__}")
+            return [self.convert(item, depth + 1) for item in value]
+        raise _refused(f"a {kind.__name__}")
 
 
-_SINGLE = frozenset({bool, int, float, str})
+_SCALARS = frozenset({bool, int, float, str})
 
 
-def _broken(got: str) -> Invalid:
+def _refused(got: str) -> Invalid:
     return Invalid(
-        "the file's values cannot be read",
-        expected="tensors, texts, numbers, lists and dicts",
-        got=got,
-        reason=REFUSED,
+        "the file's values cannot be read", expected=PLAIN_VALUES, got=got, reason=REFUSED
     )

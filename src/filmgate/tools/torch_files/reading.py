@@ -1,4 +1,4 @@
-"""Reading `.pt` files by the piece: values at once, tensors when they are asked for."""
+"""Read `.pt` files: plain values at once, tensors or rows of them on request."""
 
 import hashlib
 import struct
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid
-from filmgate.tools.pieces import Pieces, PiecesFile
-from filmgate.tools.torch_files.pickling import MAX_PICKLE_BYTES, TensorPlace, unpickled
+from filmgate.tools.byte_ranges import ByteRanges, ByteRangesFile
+from filmgate.tools.torch_files.pickling import MAX_PICKLE_BYTES, TensorPlace, load_pickle
 from filmgate.tools.torch_files.writing import SEAL, read_seal
 
 if TYPE_CHECKING:
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 MAX_MEMBERS = 10_000
 DIRECTORY_BYTES = 1 << 16
-"""Read at a time while the directory is looked for, which is at the end."""
+"""Block size for reading the ZIP's central directory, which is at its end, in bytes."""
 MAX_TENSOR_BYTES = 4 << 30
 MAX_SEAL_BYTES = 1 << 24
 LITTLE, ORDER_BYTES = b"little", 16
 LOCAL_HEADER = struct.Struct("<4s22sHH")
-"""Of a ZIP's member: signature, what the directory says better, lengths of name and extra."""
+"""Local file header of a ZIP member: signature, fields that the central directory repeats, lengths
+of the name and of the extra field."""
 
 ALTERED = "pt_altered"
 UNREADABLE = "pt_unreadable"
@@ -34,88 +35,88 @@ UNSEALED = "pt_unsealed"
 
 
 class PtFile:
-    """A `.pt` file. Tensors in `value` are `Tensor`s, read and held against the seal one by one.
+    """A `.pt` file. `value` contains `Tensor`s, each read and verified against the seal on request.
 
-    Files of torch itself are read too: they have no seal, and `digest` is None.
+    Files written by torch have no seal; their `digest` is None.
     """
 
-    def __init__(self, pieces: Pieces) -> None:
-        """Raises Invalid where it is no `.pt` file, or holds what is not plain."""
-        self.pieces = pieces
-        self._members = _directory(pieces)
+    def __init__(self, source: ByteRanges) -> None:
+        """Open a file. Raises Invalid if it is not a `.pt` file or has other than plain values."""
+        self.source = source
+        self._members = _directory(source)
         self._seal: Mapping[str, Any] = {}
         self.digest: str | None = None
         if SEAL in self._members:
             self._open_seal()
         if not (data := self._members.get("data.pkl")) or data.file_size > MAX_PICKLE_BYTES:
-            raise _unreadable("no data.pkl in it, or one too large")
+            raise _unreadable("data.pkl is missing or too large")
         order = self._members.get("byteorder")
         if order is not None and (
-            order.file_size > ORDER_BYTES or self._whole("byteorder") != LITTLE
+            order.file_size > ORDER_BYTES or self._verified("byteorder") != LITTLE
         ):
-            raise _unreadable("numbers with their highest byte first")
-        self.value = unpickled(self._whole("data.pkl"), lambda place: Tensor(self, place))
+            raise _unreadable("big-endian numbers")
+        self.value = load_pickle(self._verified("data.pkl"), lambda place: Tensor(self, place))
 
     def _open_seal(self) -> None:
         if self._members[SEAL].file_size > MAX_SEAL_BYTES:
-            raise _unreadable("a seal that is too large")
+            raise _unreadable("the seal is too large")
         data = bytes(self._bytes(SEAL))
         try:
             self._seal = read_seal(data)
         except (ValueError, KeyError, TypeError) as error:
-            raise _unreadable(f"its seal cannot be read: {error}") from error
+            raise _unreadable(f"the seal cannot be read: {error}") from error
         self.digest = sha256_hex(data)
-        there = {name: info.file_size for name, info in self._members.items() if name != SEAL}
-        sealed = {name: told["size"] for name, told in self._seal.items()}
-        if there != sealed:
-            differs = sorted(set(there.items()) ^ set(sealed.items()))[0]
-            raise altered(differs[0])
+        sizes = {name: info.file_size for name, info in self._members.items() if name != SEAL}
+        sealed_sizes = {name: member["size"] for name, member in self._seal.items()}
+        if sizes != sealed_sizes:
+            differing = sorted(set(sizes.items()) ^ set(sealed_sizes.items()))[0]
+            raise altered_error(differing[0])
 
-    def _whole(self, name: str) -> bytes:
-        """A member, held against the seal."""
+    def _verified(self, name: str) -> bytes:
+        """Read a member and verify it against the seal."""
         data = bytes(self._bytes(name))
         self.check(name, data, slice(None))
         return data
 
     def check(self, name: str, data: "bytes | memoryview", rows: slice) -> None:
-        """Raise Invalid where a member, or these pieces of it, are not what was sealed."""
+        """Raise Invalid if `data`, the given rows of a member, does not match the seal."""
         if not self._seal:
             return
         sealed: list[str] = self._seal[name]["sha256"]
-        of_these = sealed[rows]
-        step = len(data) // max(1, len(of_these))
-        for number, wanted in enumerate(of_these):
-            piece = data[number * step : (number + 1) * step]
-            if hashlib.sha256(piece).hexdigest() != wanted:
-                raise altered(name)
+        expected = sealed[rows]
+        step = len(data) // max(1, len(expected))
+        for number, digest in enumerate(expected):
+            part = data[number * step : (number + 1) * step]
+            if hashlib.sha256(part).hexdigest() != digest:
+                raise altered_error(name)
 
     def check_all(self) -> None:
-        """Read every member, and raise Invalid where one is not what was sealed."""
+        """Read every member, and raise Invalid if one does not match the seal."""
         for name in self._seal:
-            self._whole(name)
+            self._verified(name)
 
-    def pieces_of(self, name: str) -> int:
-        """In how many pieces a member is sealed."""
+    def part_count(self, name: str) -> int:
+        """Return the number of equal parts in which a member is sealed."""
         return len(self._seal[name]["sha256"]) if self._seal else 1
 
     def is_stored(self, name: str) -> bool:
-        """Whether a member lies in the file as it is, not compressed."""
+        """Whether a member is stored uncompressed."""
         if name not in self._members:
-            raise _unreadable(f"no {name} in it")
+            raise _unreadable(f"{name} is missing")
         return self._members[name].compress_type == zipfile.ZIP_STORED
 
-    def stored(self, name: str, start: int, size: int) -> "memoryview":
-        """A piece of a member that is stored."""
+    def read_stored(self, name: str, start: int, size: int) -> "memoryview":
+        """Read a range of an uncompressed member, without verifying it."""
         info = self._members[name]
         if start + size > info.file_size:
             raise _unreadable(f"{name} is shorter than its tensor")
-        return memoryview(self.pieces.read(self._begin(info) + start, size))
+        return memoryview(self.source.read(self._begin(info) + start, size))
 
     def _bytes(self, name: str) -> "memoryview":
         info = self._members[name]
         if info.file_size > MAX_TENSOR_BYTES:
             raise _unreadable(f"{name} claims {info.file_size:,} bytes")
-        data = memoryview(self.pieces.read(self._begin(info), info.compress_size))
+        data = memoryview(self.source.read(self._begin(info), info.compress_size))
         if info.compress_type == zipfile.ZIP_STORED:
             return data
         inflate = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -124,28 +125,31 @@ class PtFile:
         except zlib.error as error:
             raise _unreadable(f"{name}: {error}") from error
         if len(whole) != info.file_size or inflate.unconsumed_tail:
-            raise _unreadable(f"{name} is not as long as it says")
+            raise _unreadable(f"{name} does not have the size in the directory")
         return memoryview(whole)
 
-    def inflated(self, name: str) -> "memoryview":
-        """A compressed member, whole."""
+    def read_inflated(self, name: str) -> "memoryview":
+        """Read and decompress a whole member, without verifying it."""
         return self._bytes(name)
 
     def _begin(self, info: zipfile.ZipInfo) -> int:
-        """Where a member's bytes begin. Ours have the same extra field in the directory and
-        before their bytes, which the digests prove; of others it has to be asked."""
+        """Return the offset of a member's bytes.
+
+        Sealed files have the same extra field in the directory and in the local header, which the
+        digests prove; for other files the local header is read.
+        """
         if self._seal:
-            named = len(info.orig_filename.encode())
-            return info.header_offset + LOCAL_HEADER.size + named + len(info.extra)
-        header = memoryview(self.pieces.read(info.header_offset, LOCAL_HEADER.size))
-        signature, _, name, extra = LOCAL_HEADER.unpack(header)
+            name_size = len(info.orig_filename.encode())
+            return info.header_offset + LOCAL_HEADER.size + name_size + len(info.extra)
+        header = memoryview(self.source.read(info.header_offset, LOCAL_HEADER.size))
+        signature, _, name_size, extra_size = LOCAL_HEADER.unpack(header)
         if signature != b"PK\x03\x04":
-            raise _unreadable(f"{info.filename} is not where the directory says")
-        return info.header_offset + LOCAL_HEADER.size + int(name) + int(extra)
+            raise _unreadable(f"{info.filename} is not at its offset in the directory")
+        return info.header_offset + LOCAL_HEADER.size + int(name_size) + int(extra_size)
 
 
 class Tensor:
-    """A tensor of a file that is open; nothing of it is in memory until `read`."""
+    """A tensor of an open file; its elements are not in memory until `read`."""
 
     def __init__(self, file: PtFile, place: TensorPlace) -> None:
         self._file = file
@@ -153,37 +157,37 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """How many in each direction."""
+        """Number of elements along each dimension."""
         return self._place.shape
 
     @property
     def dtype(self) -> str:
-        """numpy's name of the type."""
+        """numpy's name of the element type."""
         return self._place.storage.dtype
 
     def read(self, rows: slice = slice(None)) -> "Array":
-        """The numbers, of some rows or all; Invalid where they are not what was sealed.
+        """Read the given rows, or all; raise Invalid if they do not match the seal.
 
-        Of a file that is mapped and not compressed, nothing is copied; do not write to it.
+        For an uncompressed, mapped file the result is a view of the mapping: do not write to it.
         """
         import numpy as np  # heavy
 
         place = self._place
         name = f"data/{place.storage.key}"
-        item = np.dtype(place.storage.dtype).itemsize
-        is_apart = self._file.is_stored(name) and self._is_plain()
-        if not is_apart or self._file.pieces_of(name) != place.shape[0]:
-            whole = self._all(name, item)
+        item_size = np.dtype(place.storage.dtype).itemsize
+        can_read_rows = self._file.is_stored(name) and self._is_contiguous()
+        if not can_read_rows or self._file.part_count(name) != place.shape[0]:
+            whole = self._read_all(name, item_size)
             return whole[rows] if place.shape else whole
         start, stop, _ = slice(rows.start, rows.stop).indices(place.shape[0])
-        step = item * (place.storage.length // place.shape[0])
-        data = self._file.stored(name, start * step, max(0, stop - start) * step)
+        step = item_size * (place.storage.length // place.shape[0])
+        data = self._file.read_stored(name, start * step, max(0, stop - start) * step)
         self._file.check(name, data, slice(start, stop))
         numbers = np.frombuffer(data, place.storage.dtype)
         return numbers.reshape(max(0, stop - start), *place.shape[1:])[:: rows.step or 1]
 
-    def _is_plain(self) -> bool:
-        """Whether it is all of its storage, row by row."""
+    def _is_contiguous(self) -> bool:
+        """Whether the tensor covers its whole storage in row-major order."""
         place = self._place
         count = 1
         for size, step in zip(reversed(place.shape), reversed(place.strides), strict=True):
@@ -192,58 +196,60 @@ class Tensor:
             count *= size
         return bool(place.shape) and place.offset == 0 and 0 < count == place.storage.length
 
-    def _all(self, name: str, item: int) -> "Array":
+    def _read_all(self, name: str, item_size: int) -> "Array":
         import numpy as np  # heavy
 
         place = self._place
-        size = place.storage.length * item
+        size = place.storage.length * item_size
         if size > MAX_TENSOR_BYTES:
             raise _unreadable(f"{name} claims {size:,} bytes")
         is_stored = self._file.is_stored(name)
-        data = self._file.stored(name, 0, size) if is_stored else self._file.inflated(name)
+        data = (
+            self._file.read_stored(name, 0, size) if is_stored else self._file.read_inflated(name)
+        )
         if len(data) != size:
-            raise _unreadable(f"{name} is not as long as its tensor")
+            raise _unreadable(f"{name} does not have the size of its tensor")
         self._file.check(name, data, slice(None))
         numbers = np.frombuffer(data, place.storage.dtype)[place.offset :]
         last = sum((n - 1) * step for n, step in zip(place.shape, place.strides, strict=True))
         if 0 not in place.shape and last >= len(numbers):
             raise _unreadable(f"{name} is shorter than its tensor")
-        strides = [step * item for step in place.strides]
+        strides = [step * item_size for step in place.strides]
         return np.lib.stride_tricks.as_strided(numbers, place.shape, strides, writeable=False)
 
 
-def _directory(pieces: Pieces) -> dict[str, zipfile.ZipInfo]:
-    """The members by name below their one folder."""
+def _directory(source: ByteRanges) -> dict[str, zipfile.ZipInfo]:
+    """Read the central directory: the members by their name within the archive's one folder."""
     try:
-        with zipfile.ZipFile(PiecesFile(pieces, block_bytes=DIRECTORY_BYTES)) as archive:
+        with zipfile.ZipFile(ByteRangesFile(source, block_bytes=DIRECTORY_BYTES)) as archive:
             infos = archive.infolist()
     except Invalid:
         raise
     except Exception as error:
-        raise _unreadable(f"{pieces.size:,} bytes that are no ZIP: {error}") from error
+        raise _unreadable(f"{source.size:,} bytes that are not a ZIP: {error}") from error
     roots = {info.filename.partition("/")[0] for info in infos}
     names = {info.filename.partition("/")[2] for info in infos}
     if len(roots) != 1 or len(names) != len(infos) or len(infos) > MAX_MEMBERS:
-        raise _unreadable("members in several folders, twice, or too many")
+        raise _unreadable("members in several folders, duplicate members, or too many")
     return {info.filename.partition("/")[2]: info for info in infos}
 
 
-def altered(what: str) -> Invalid:
-    """A part of a file is not what it was sealed with."""
+def altered_error(what: str) -> Invalid:
+    """Make the error for a part of a file that does not match the seal."""
     return Invalid(
-        f"{what} is not what it was when the file was made",
-        expected="the digest that the file was sealed with",
-        got="another",
-        hint="Extract it again: --no-skip-existing",
+        f"{what} does not match the file's seal",
+        expected="the digest in the seal",
+        got="another digest",
+        hint="Extract the file again with --no-skip-existing",
         reason=ALTERED,
     )
 
 
 def _unreadable(got: str) -> Invalid:
     return Invalid(
-        "this is no .pt file that can be read",
-        expected="a file of torch 1.6 or later, or one of ours",
+        "the .pt file cannot be read",
+        expected="a file written by Filmgate or by torch 1.6 or later",
         got=got,
-        hint="Extract it again: --no-skip-existing",
+        hint="Extract the file again with --no-skip-existing",
         reason=UNREADABLE,
     )

@@ -1,8 +1,8 @@
-"""Writing `.pt` files: a ZIP of stored tensors that `torch.load(weights_only=True)` opens.
+"""Write `.pt` files: a ZIP of stored tensors that `torch.load(weights_only=True)` opens.
 
 The layout is that of torch 1.6 and later: one folder with `data.pkl`, `byteorder`, `data/{n}` for
-each storage and `version`. Ours adds `seal.json`, which torch passes over: the digest of each
-member, so that a piece can be trusted without reading the rest. The same value makes the same
+each storage and `version`. In addition there is `seal.json`, which torch ignores: the digests of
+each member, so that a part can be verified without reading the rest. The same value makes the same
 bytes.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any
 
 from filmgate.core.digest import canonical_json, sha256_hex
-from filmgate.tools.torch_files.pickling import STORAGES, Storage, TensorPlace, pickled
+from filmgate.tools.torch_files.pickling import STORAGES, Storage, TensorPlace, dump_pickle
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,37 +26,40 @@ SEAL = "seal.json"
 FORMAT = "filmgate.pt"
 FORMAT_VERSION = 1
 ALIGNMENT = 64
-"""Bytes; torch's own, so that what is mapped into memory lies well."""
+"""Alignment of members in bytes, the same as torch's, so that mapped tensors are aligned."""
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 DEFLATE_LEVEL = 6
-ROWS_FROM = 4
-"""Tensors of so many dimensions are sealed by the row: each frame of a sample can be trusted
-alone."""
+MIN_DIMENSIONS_FOR_ROWS = 4
+"""Tensors with at least this many dimensions are sealed row by row, so that each frame of a sample
+can be verified alone."""
 
 
 def write_pt(file: IO[bytes], value: Mapping[str, Any], *, compress: bool = False) -> str:
-    """Write a value of dicts, lists, texts, numbers, truths and numpy arrays; its digest.
+    """Write a value made of dicts, lists, strings, numbers, booleans, None and numpy arrays; return
+    its digest.
 
-    `compress`: tensors are deflated; torch loads them all the same, but must not map them
-    (`mmap=True` takes the deflated bytes for numbers, without a word). The digest is of the
-    contents: the same with and without. Raises TypeError for other values and for arrays of types
-    that torch has no storage for.
+    `compress`: deflate the tensors. torch can load them, but not map them: `mmap=True` silently
+    takes the deflated bytes for numbers. The digest covers the uncompressed contents, and is the
+    same with and without compression. Raises TypeError for values of other types and for arrays of
+    types that torch has no storage for.
     """
     arrays: list[Array] = []
-    data = pickled(value, lambda each: _placed(each, arrays))
+    data = dump_pickle(value, lambda item: _add_array(item, arrays))
     with zipfile.ZipFile(file, "w", allowZip64=True) as archive:
-        put = _Putter(archive, compress=compress)
-        put("data.pkl", data)
-        put("byteorder", b"little")
+        writer = _MemberWriter(archive, compress=compress)
+        writer.write("data.pkl", data)
+        writer.write("byteorder", b"little")
         for key, array in enumerate(arrays):
-            put(f"data/{key}", array.reshape(-1).view("uint8").data, rows=_rows(array))
-        put("version", b"3\n")
-        return put.seal()
+            content = array.reshape(-1).view("uint8").data
+            writer.write(f"data/{key}", content, rows=_row_count(array))
+        writer.write("version", b"3\n")
+        return writer.write_seal()
 
 
-def _placed(value: Any, arrays: "list[Array]") -> TensorPlace | None:
-    """A storage of its own for each array; None for what is none."""
+def _add_array(value: Any, arrays: "list[Array]") -> TensorPlace | None:
+    """Append an array to `arrays` and return its place, in a new storage; None if the value is not
+    an array that torch has a storage for."""
     import numpy as np  # heavy
 
     if not isinstance(value, np.ndarray) or value.dtype.name not in STORAGES:
@@ -69,31 +72,31 @@ def _placed(value: Any, arrays: "list[Array]") -> TensorPlace | None:
     return TensorPlace(storage, 0, array.shape, strides)
 
 
-def _rows(array: "Array") -> int:
-    """In how many equal pieces a tensor is sealed."""
-    return len(array) if array.ndim >= ROWS_FROM and array.size else 1
+def _row_count(array: "Array") -> int:
+    """Return the number of equal parts in which a tensor is sealed."""
+    return len(array) if array.ndim >= MIN_DIMENSIONS_FOR_ROWS and array.size else 1
 
 
-class _Putter:
-    """Puts members into the archive, and remembers their digests."""
+class _MemberWriter:
+    """Writes members to the archive, and records their digests."""
 
     def __init__(self, archive: zipfile.ZipFile, *, compress: bool) -> None:
         self._archive = archive
         self._compress = compress
         self._members: dict[str, dict[str, Any]] = {}
 
-    def __call__(self, name: str, data: "bytes | memoryview", *, rows: int = 1) -> None:
+    def write(self, name: str, data: "bytes | memoryview", *, rows: int = 1) -> None:
         view = memoryview(data)
         step = max(1, len(view) // rows)
-        pieces = [view[start : start + step] for start in range(0, len(view), step)] or [view]
+        parts = [view[start : start + step] for start in range(0, len(view), step)] or [view]
         self._members[name] = {
             "size": len(view),
-            "sha256": [hashlib.sha256(each).hexdigest() for each in pieces],
+            "sha256": [hashlib.sha256(part).hexdigest() for part in parts],
         }
         self._write(name, view, compress=self._compress and name.startswith("data/"))
 
-    def seal(self) -> str:
-        """Write the seal; the digest of everything, which is the seal's own."""
+    def write_seal(self) -> str:
+        """Write the seal; return its digest, which covers the digests of all members."""
         sealed = canonical_json(
             {"format": FORMAT, "version": FORMAT_VERSION, "members": self._members}
         )
@@ -115,22 +118,23 @@ class _Putter:
 
 
 def read_seal(data: bytes) -> Mapping[str, Any]:
-    """The members that a seal names, with size and digests; ValueError where it is none."""
-    told = json.loads(data)
-    if not isinstance(told, dict) or told.get("format") != FORMAT:
-        raise ValueError("no seal")
-    if told.get("version") != FORMAT_VERSION:
-        raise ValueError(f"version {told.get('version')!r}, not {FORMAT_VERSION}")
-    members = told["members"]
+    """Parse a seal: member name → `size` and `sha256` digests. Raises ValueError or KeyError if the
+    data is not a seal of this version."""
+    seal = json.loads(data)
+    if not isinstance(seal, dict) or seal.get("format") != FORMAT:
+        raise ValueError("not a seal")
+    if seal.get("version") != FORMAT_VERSION:
+        raise ValueError(f"version {seal.get('version')!r}, not {FORMAT_VERSION}")
+    members = seal["members"]
     if not isinstance(members, dict) or not all(map(_is_member, members.values())):
-        raise ValueError("its members have no sizes and digests")
+        raise ValueError("sizes or digests of members are missing")
     return members
 
 
-def _is_member(told: Any) -> bool:
+def _is_member(value: Any) -> bool:
     return (
-        isinstance(told, dict)
-        and isinstance(told.get("size"), int)
-        and isinstance(told.get("sha256"), list)
-        and all(isinstance(each, str) for each in told["sha256"])
+        isinstance(value, dict)
+        and isinstance(value.get("size"), int)
+        and isinstance(value.get("sha256"), list)
+        and all(isinstance(digest, str) for digest in value["sha256"])
     )

@@ -1,5 +1,5 @@
--- Inside, rows are known by small keys; outside, by the ids that people hold (view `artifacts`).
--- Every key of a big table begins with asset_key, so that all of an asset lies in one partition.
+-- Tables refer to rows by small integer keys; the view `artifacts` has the public ids.
+-- Every key of a big table begins with asset_key, so that an asset is stored in one partition.
 
 create schema pipeline;
 

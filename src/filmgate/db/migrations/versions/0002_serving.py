@@ -1,4 +1,4 @@
-"""What is served, the projections that serving reads, provenance, and what older products left."""
+"""Served runs, projections, provenance, and legacy artifacts of older products."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
--- What is served, and the projections that serving reads.
+-- Served runs, and the projections that queries read.
 
--- Runs from their start on, with what they were configured with and made of.
+-- Runs from their start on, with their configuration and their sources.
 
 alter table runs
     add config         jsonb not null default '{}',
@@ -36,7 +36,7 @@ create table pipeline.run_stages (
 );
 comment on table pipeline.run_stages is 'How each stage of a run ended, and on which records it stood.';
 
--- What holds for a file of artifacts.
+-- Values that all artifacts of a file share.
 
 create function searched_text(words text) returns text
 language sql immutable parallel safe
@@ -97,7 +97,7 @@ end;
 
 select describe_file(asset_key, run_key, type_key) from artifact_files;
 
--- Projections: derived, keyed by what is asked of them, then by time.
+-- Projections: derived tables, keyed by the queried value, then by time.
 
 drop table transcript_fts, scene_ranges;
 
@@ -203,7 +203,7 @@ comment on table face_clusters is 'projection of face.detection';
 comment on table scene_ranges is 'projection of scene';
 comment on table place_labels is 'projection of place.classification';
 
--- Which run is served.
+-- The run that is served.
 
 create table artifact_selections (
     asset_key     integer not null references assets,
@@ -404,7 +404,7 @@ comment on function refresh_served is
 
 select refresh_served(asset_key) from assets;
 
--- What older products left: read, and never written but by an import.
+-- Legacy artifacts of older products: read, and written only by an import.
 
 create table legacy_artifacts (
     asset_id      text not null check (asset_id ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$'),

@@ -1,4 +1,4 @@
--- Known people, the faces they are recognised by, and everybody's screen time.
+-- Known people, the faces that they are recognised by, and their screen time.
 
 create table people (
     person_key  integer generated always as identity primary key,

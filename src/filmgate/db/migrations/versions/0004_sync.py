@@ -1,4 +1,4 @@
-"""Finished runs leave by the outbox and come in by deliveries; receipts for all that came."""
+"""Outbox for published runs, deliveries for runs to ingest, and receipts for ingested runs."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
--- Finished runs leave by the outbox, and come in by deliveries; every taking-in leaves a receipt.
+-- Outbox for published runs, deliveries for runs to ingest, and a receipt for every ingest.
 
--- How stages ended: those of runs made or archived here, and those of consumers.
+-- Ends of stages: of runs that were made or archived here, and of consumer stages.
 
 alter table pipeline.run_stages rename to stage_ends;
 comment on table pipeline.stage_ends is
@@ -118,7 +118,7 @@ comment on column pipeline.inbox.is_current is
 comment on column pipeline.inbox.counts is 'Rows made, by table.';
 comment on column pipeline.inbox.files is 'Files whose records became rows, with their sha256.';
 
--- What a product reads.
+-- Tables that Screenalytics reads.
 
 create table screenalytics.runs (
     producer        text not null check (producer <> ''),

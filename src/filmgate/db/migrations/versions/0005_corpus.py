@@ -1,4 +1,4 @@
-"""Rulebooks: chunks by their words, and a graph in which each chunk is a reference."""
+"""Rulebooks: chunks with their words, and a graph whose nodes and edges refer to chunks."""
 
 from pathlib import Path
 

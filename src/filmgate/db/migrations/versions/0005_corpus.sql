@@ -1,4 +1,4 @@
--- Books in chunks, the words of each chunk, and what refers to what.
+-- Books in chunks, the words of each chunk, and the graph of nodes and edges.
 
 do $$
 begin

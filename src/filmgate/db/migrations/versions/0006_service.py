@@ -1,4 +1,4 @@
-"""Who may ask over HTTP, what they changed, and the jobs of workers."""
+"""HTTP access, the audit log, and the jobs of workers."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
--- Who may ask over HTTP, what they changed, and the jobs that they gave to workers.
+-- HTTP access, the audit log, and the jobs of workers.
 
 create schema access;
 

@@ -1,1 +1,1 @@
-"""The report of an episode run: what stands in it, and how it looks."""
+"""The PDF report of an episode run: its contents, advice and template."""

@@ -1,4 +1,4 @@
-"""What likely needs a look or another setting, in plain words, from what was measured."""
+"""Advice on results that should be checked, or need other settings, from the measurements."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -7,17 +7,17 @@ from filmgate.core.screentime import ScreenTime
 from filmgate.core.states import StageState
 from filmgate.pipelines.episode.records import Identity
 
-NEAR = 1.2
-"""Two people whose distance is less than so many times that of one person may be one."""
+LOOKALIKE_FACTOR = 1.2
+"""Two identities nearer than this multiple of `same_person` may be the same person."""
 
-MUCH_UNIDENTIFIED = 0.1
-"""Share of the film with faces of nobody, beyond which that is worth a word."""
+MAX_UNIDENTIFIED_SHARE = 0.1
+"""Share of the video with unidentified faces above which the report mentions them."""
 
 
 def advise(
     records: Mapping[str, StageRecord], identities: Iterable[Identity], times: ScreenTime | None
 ) -> list[str]:
-    """Sentences, the gravest first; none where nothing looks wrong."""
+    """Write the advice as sentences, the most serious first; empty if nothing looks wrong."""
     found = [*_not_done(records), *_warnings(records)]
     if times is not None:
         found += [*_lookalikes(records, identities), *_people(times)]
@@ -43,26 +43,29 @@ def _lookalikes(
     same_person = record.metrics.get("same_person") if record else None
     if not isinstance(same_person, float):
         return
-    for each in identities:
-        if each.nearest_id is None or each.nearest_distance is None:
+    for identity in identities:
+        if identity.nearest_id is None or identity.nearest_distance is None:
             continue
-        is_first = each.identity_id < each.nearest_id
-        if is_first and each.nearest_distance < NEAR * same_person:
+        is_first = identity.identity_id < identity.nearest_id
+        if is_first and identity.nearest_distance < LOOKALIKE_FACTOR * same_person:
             yield (
-                f"{each.identity_id} and {each.nearest_id} look alike (distance "
-                f"{each.nearest_distance:.2f}; one person up to {same_person:.2f}): "
-                "see whether they are one, and give both one name if so."
+                f"{identity.identity_id} and {identity.nearest_id} look alike (distance "
+                f"{identity.nearest_distance:.2f}; one person up to {same_person:.2f}): "
+                "check whether they are the same person; if so, give both the same name."
             )
 
 
 def _people(times: ScreenTime) -> Iterator[str]:
     unsure = [person for person in times.people if person.unsure]
     for person in unsure:
-        names = " or ".join(each.name for each in person.unsure[:3])
-        yield f"{person.identity_id} may be {names}: not sure enough. Name it by hand."
-    if times.duration_ms and times.unidentified_face_ms > MUCH_UNIDENTIFIED * times.duration_ms:
+        names = " or ".join(likeness.name for likeness in person.unsure[:3])
+        yield f"{person.identity_id} may be {names}, but not surely. Name it by hand."
+    if (
+        times.duration_ms
+        and times.unidentified_face_ms > MAX_UNIDENTIFIED_SHARE * times.duration_ms
+    ):
         share = times.unidentified_face_ms / times.duration_ms
         yield (
-            f"Faces of nobody are seen during {share:.0%} of the film: too small, blurred or "
-            "turned away to be compared (faces.min_size_px, faces.min_sharpness)."
+            f"Unidentified faces are visible during {share:.0%} of the video: they are too small, "
+            "blurred or turned away to be compared (faces.min_size_px, faces.min_sharpness)."
         )

@@ -1,1 +1,1 @@
-"""What is decided about an episode: pure rules over times, boxes and numbers; no file in sight."""
+"""Decision rules of the episode pipeline: pure functions of times, boxes and numbers."""

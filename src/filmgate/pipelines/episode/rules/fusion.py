@@ -1,4 +1,4 @@
-"""Which faces belong to which body: together in time, and the face where a body has its head."""
+"""Fusion of face tracks with body tracks: the face must be at the body's head, for some time."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,108 +8,109 @@ from filmgate.media.boxes import Box
 from filmgate.media.spans import Span, shared_ms
 
 HEAD_SHARE = 0.45
-"""A face's middle lies in so much of its body's height, from the top. Standing, a head is an
-eighth of a body; cut off at the waist it is a third, and detectors leave margins."""
+"""The centre of a face is within this share of its body's height, measured from the top. A head
+is an eighth of a standing body and a third of one cut off at the waist; detectors add margins."""
 
 MIN_FACE_INSIDE = 0.6
-"""How much of a face lies inside its body's box."""
+"""Least share of a face's area that is inside its body's box."""
 
 MIN_TOGETHER_MS = 200
-"""Less is chance: somebody walks past."""
+"""Least time for which a face and a body are together; shorter matches are passers-by."""
 
 
-class Where(NamedTuple):
-    """A track in one look."""
+class TrackBox(NamedTuple):
+    """The box of a track in one sampled frame."""
 
     span: Span
     box: Box
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fused:
-    """A body, and the face tracks that are its head's, in order of time."""
+class FusedBody:
+    """A body track, and the face tracks of its head, ordered by time."""
 
     body: str
     faces: tuple[str, ...]
     together_ms: int
 
 
-def fits(face: Box, body: Box) -> bool:
-    """Whether a face is where a body has its head."""
+def is_at_head(face: Box, body: Box) -> bool:
+    """Whether a face is where the body has its head."""
     _, y = face.centre
-    is_inside = face.area > 0 and face.common(body) >= MIN_FACE_INSIDE * face.area
+    is_inside = face.area > 0 and face.intersection_area(body) >= MIN_FACE_INSIDE * face.area
     return is_inside and y <= body.y + HEAD_SHARE * body.height and face.width <= body.width
 
 
-def fuse(
-    bodies: Mapping[str, Sequence[Where]], faces: Mapping[str, Sequence[Where]]
-) -> list[Fused]:
-    """Give face tracks to body tracks, such that the time they spend together is greatest.
+def fuse_tracks(
+    bodies: Mapping[str, Sequence[TrackBox]], faces: Mapping[str, Sequence[TrackBox]]
+) -> list[FusedBody]:
+    """Assign face tracks to body tracks so that their total time together is greatest.
 
-    A face belongs to one body. A body has one face at a time, but may have several one after
-    the other: a face that was lost and found. So the Hungarian method is asked again for the
-    faces that are left, until none fits.
+    A face belongs to one body. A body has one face at a time, but may have several in
+    succession, when a face is lost and found again. So the Hungarian method is repeated for the
+    unassigned faces until no more can be assigned.
     """
     import numpy as np
     from scipy.optimize import linear_sum_assignment  # slow to import
 
     together = {
         (body, face): ms
-        for body, wheres in bodies.items()
+        for body, body_boxes in bodies.items()
         for face, others in faces.items()
-        if (ms := _together_ms(others, wheres)) >= MIN_TOGETHER_MS
+        if (ms := _together_ms(others, body_boxes)) >= MIN_TOGETHER_MS
     }
-    given: dict[str, list[str]] = {}
-    left = sorted({face for _, face in together})
-    while left:
+    assigned: dict[str, list[str]] = {}
+    unassigned = sorted({face for _, face in together})
+    while unassigned:
         rows = sorted(bodies)
-        gains = np.zeros((len(rows), len(left)))
+        gains = np.zeros((len(rows), len(unassigned)))
         for row, body in enumerate(rows):
-            for column, face in enumerate(left):
-                taken = given.get(body, [])
-                if not any(_overlap(faces[face], faces[other]) for other in taken):
+            for column, face in enumerate(unassigned):
+                taken = assigned.get(body, [])
+                if not any(_overlap_in_time(faces[face], faces[other]) for other in taken):
                     gains[row, column] = together.get((body, face), 0)
         pairs = [
-            (rows[row], left[column])
+            (rows[row], unassigned[column])
             for row, column in zip(*linear_sum_assignment(gains, maximize=True), strict=True)
             if gains[row, column] > 0
         ]
         if not pairs:
             break
         for body, face in pairs:
-            given.setdefault(body, []).append(face)
-        left = [face for face in left if face not in {taken for _, taken in pairs}]
+            assigned.setdefault(body, []).append(face)
+        unassigned = [face for face in unassigned if face not in {taken for _, taken in pairs}]
     return [
-        Fused(
+        FusedBody(
             body=body,
-            faces=tuple(sorted(given[body], key=lambda face: faces[face][0].span)),
-            together_ms=sum(together[body, face] for face in given[body]),
+            faces=tuple(sorted(assigned[body], key=lambda face: faces[face][0].span)),
+            together_ms=sum(together[body, face] for face in assigned[body]),
         )
-        for body in sorted(given)
+        for body in sorted(assigned)
     ]
 
 
-def _together_ms(face: Sequence[Where], body: Sequence[Where]) -> int:
-    """How long a face is where the body has its head. Both in order of time, not overlapping."""
+def _together_ms(face: Sequence[TrackBox], body: Sequence[TrackBox]) -> int:
+    """Time in ms for which the face is at the body's head. Both are ordered by time, without
+    overlaps."""
     total = first = 0
     for seen in face:
         while first < len(body) and body[first].span.end_ms <= seen.span.start_ms:
             first += 1
         index = first
         while index < len(body) and body[index].span.start_ms < seen.span.end_ms:
-            if fits(seen.box, body[index].box):
+            if is_at_head(seen.box, body[index].box):
                 total += shared_ms(seen.span, body[index].span)
             index += 1
     return total
 
 
-def _overlap(one: Iterable[Where], other: Iterable[Where]) -> bool:
-    """Whether two tracks are seen at the same time."""
-    mine, theirs = list(one), list(other)
+def _overlap_in_time(one: Iterable[TrackBox], other: Iterable[TrackBox]) -> bool:
+    """Whether two tracks overlap in time."""
+    one_boxes, other_boxes = list(one), list(other)
     return (
         shared_ms(
-            Span(start_ms=mine[0].span.start_ms, end_ms=mine[-1].span.end_ms),
-            Span(start_ms=theirs[0].span.start_ms, end_ms=theirs[-1].span.end_ms),
+            Span(start_ms=one_boxes[0].span.start_ms, end_ms=one_boxes[-1].span.end_ms),
+            Span(start_ms=other_boxes[0].span.start_ms, end_ms=other_boxes[-1].span.end_ms),
         )
         > 0
     )

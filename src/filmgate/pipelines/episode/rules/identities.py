@@ -1,4 +1,4 @@
-"""Who is who: tracks grouped by how near their faces' vectors are."""
+"""Clustering of face tracks into identities by the distance of their mean vectors."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -9,57 +9,60 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-APART = 1e6
-"""The distance of two tracks that cannot be one person: no average gets over it."""
+SEPARATE_DISTANCE = 1e6
+"""Distance of two tracks that cannot be one person: so large that no average compensates it."""
 
-AT_ONCE = 3000
-"""So many tracks are compared each with each; more are grouped by so many in order of time first,
-and then the groups. Memory grows with the square: some 150 MB at that."""
+MAX_COMPARED = 3000
+"""Greatest number of tracks that are clustered at once. More are split into parts of this size,
+ordered by time; then the resulting groups are clustered. Memory grows with the square of this
+number: some 150 MB at 3000."""
 
-Lives = Sequence[Sequence[Span]]
-"""When each was seen: one span of a track, several of a group."""
+GroupSpans = Sequence[Sequence[Span]]
+"""The spans of the tracks of each group."""
 
 
 def group_tracks(
     means: "NDArray[np.float32]",
-    lives: Sequence[Span],
+    track_spans: Sequence[Span],
     *,
     same_person: float,
-    at_once: int = AT_ONCE,
+    max_compared: int = MAX_COMPARED,
 ) -> list[list[int]]:
-    """Groups of tracks, by index, each one person: average linkage cut at `same_person`.
+    """Cluster tracks into people by average linkage, cut at `same_person`; lists of indices.
 
-    `means`: (n, d), the mean vector of each track; `lives` in order of time. Single linkage
-    merges people through chains of lookalikes; averages do not. Two tracks seen at the same time
-    are two people, whatever they look like.
+    `means`: (n, d), the mean vector of each track. `track_spans`: ordered by time. Single linkage
+    merges people through chains of lookalikes; average linkage does not. Two tracks that overlap
+    in time are two people, however similar they look.
     """
     groups = [[index] for index in range(len(means))]
-    while len(groups) > at_once:
+    while len(groups) > max_compared:
         before = len(groups)
-        parts = [groups[start : start + at_once] for start in range(0, before, at_once)]
-        groups = [each for part in parts for each in _linked(part, means, lives, same_person)]
-        if len(groups) == before:  # nobody is seen twice: only wider parts could tell
-            at_once *= 2
-    return sorted(_linked(groups, means, lives, same_person))
+        parts = [groups[start : start + max_compared] for start in range(0, before, max_compared)]
+        groups = [
+            group for part in parts for group in _link_groups(part, means, track_spans, same_person)
+        ]
+        if len(groups) == before:  # nothing was merged: only larger parts can find more pairs
+            max_compared *= 2
+    return sorted(_link_groups(groups, means, track_spans, same_person))
 
 
-def _linked(
+def _link_groups(
     groups: Sequence[Sequence[int]],
     means: "NDArray[np.float32]",
-    lives: Sequence[Span],
+    track_spans: Sequence[Span],
     same_person: float,
 ) -> list[list[int]]:
-    """Groups joined by average linkage, each compared with each.
+    """Merge groups by average linkage over all pairs.
 
-    How far two groups are from each other is the root of the mean square distance between their
-    tracks: that of their centres, and how widely each is spread around its own. The distance of
-    the centres alone shrinks with every track, until everybody is one.
+    The distance of two groups is the root mean square distance between their tracks: it combines
+    the distance of their centres with the spread of each around its centre. The distance of the
+    centres alone shrinks with every track, until all people are merged into one.
     """
     import numpy as np
     from scipy.cluster.hierarchy import fcluster, linkage  # slow to import
     from scipy.spatial.distance import pdist, squareform
 
-    if len(groups) < 2:  # noqa: PLR2004 - nothing to group
+    if len(groups) < 2:  # noqa: PLR2004 - fewer than two groups
         return [sorted(group) for group in groups]
     wide = means.astype(np.float64)
     centres = np.array([wide[list(group)].mean(axis=0) for group in groups])
@@ -71,27 +74,29 @@ def _linked(
     )
     squares = squareform(pdist(centres, "sqeuclidean")) + spread[:, None] + spread[None, :]
     distances = np.sqrt(squares)
-    distances[_together([[lives[track] for track in group] for group in groups])] = APART
+    distances[_overlap_in_time([[track_spans[track] for track in group] for group in groups])] = (
+        SEPARATE_DISTANCE
+    )
     np.fill_diagonal(distances, 0.0)
     tree = linkage(squareform(distances, checks=False), method="average")
-    joined: dict[int, list[int]] = {}
+    merged: dict[int, list[int]] = {}
     for index, label in enumerate(fcluster(tree, t=same_person, criterion="distance").tolist()):
-        joined.setdefault(label, []).extend(groups[index])
-    return [sorted(group) for group in joined.values()]
+        merged.setdefault(label, []).extend(groups[index])
+    return [sorted(group) for group in merged.values()]
 
 
-def _together(seen: Lives) -> "NDArray[np.bool_]":
-    """(n, n): whether two were seen at the same time."""
+def _overlap_in_time(group_spans: GroupSpans) -> "NDArray[np.bool_]":
+    """Find which groups overlap in time, as an (n, n) matrix."""
     import numpy as np
 
-    owners = np.array([number for number, spans in enumerate(seen) for _ in spans])
-    starts = np.array([span.start_ms for spans in seen for span in spans])
-    ends = np.array([span.end_ms for spans in seen for span in spans])
+    group_of_span = np.array([number for number, spans in enumerate(group_spans) for _ in spans])
+    starts = np.array([span.start_ms for spans in group_spans for span in spans])
+    ends = np.array([span.end_ms for spans in group_spans for span in spans])
     order = np.argsort(starts, kind="stable")
     ordered = starts[order]
-    together = np.zeros((len(seen), len(seen)), dtype=bool)
+    overlapping = np.zeros((len(group_spans), len(group_spans)), dtype=bool)
     for place, index in enumerate(order):
         last = np.searchsorted(ordered, ends[index], side="left")
-        others = owners[order[place + 1 : last]]
-        together[owners[index], others] = together[others, owners[index]] = True
-    return together
+        others = group_of_span[order[place + 1 : last]]
+        overlapping[group_of_span[index], others] = overlapping[others, group_of_span[index]] = True
+    return overlapping

@@ -1,4 +1,4 @@
-"""Which faces are good enough to compare."""
+"""Face quality: which faces are good enough to compare."""
 
 from typing import Annotated
 
@@ -8,25 +8,25 @@ from filmgate.core.plan import Settings
 from filmgate.core.providers import Landmarks
 
 
-class FaceGate(Settings):
-    """What a face must have to be compared with others."""
+class FaceQualitySettings(Settings):
+    """Thresholds that a face must reach to be compared with others."""
 
     min_size_px: Annotated[float, Field(ge=1)] = 40.0
-    """Shorter side of its box. Below some 40 pixels the built-in vectors stop telling people
-    apart."""
+    """Least shorter side of the bounding box, in displayed pixels. Below some 40 pixels, the
+    built-in vectors do not distinguish people."""
     min_sharpness: Annotated[float, Field(ge=0)] = 8.0
-    """Variance of the Laplacian of the crop; smears and heavy compression lie below."""
+    """Least variance of the Laplacian of the crop; motion blur and heavy compression are below."""
     min_frontality: Annotated[float, Field(ge=0, le=1)] = 0.25
-    """0 is a profile."""
+    """Least frontality: 1 is straight on, 0 a profile."""
 
 
-def frontality(landmarks: Landmarks) -> float:
-    """How far a face looks at us, 0 to 1: 1 where the nose stands midway between the eyes.
+def compute_frontality(landmarks: Landmarks) -> float:
+    """Compute how frontal a face is, from 0 (profile) to 1 (nose midway between the eyes).
 
-    Of landmarks: right eye, left eye, nose. The nose is measured along the line of the eyes, so
-    a tilted head is no less frontal. 1 without landmarks: nothing speaks against it.
+    `landmarks`: right eye, left eye, nose. The nose is measured along the line of the eyes, so
+    tilting the head changes nothing. Without landmarks the result is 1.
     """
-    if len(landmarks) < 3:  # noqa: PLR2004 - eye, eye, nose
+    if len(landmarks) < 3:  # noqa: PLR2004 - two eyes and a nose
         return 1.0
     (rx, ry), (lx, ly), (nx, ny) = landmarks[:3]
     across = (lx - rx, ly - ry)
@@ -37,10 +37,12 @@ def frontality(landmarks: Landmarks) -> float:
     return round(max(0.0, 1 - abs(along - 0.5) * 2), 4)
 
 
-def fault(size_px: float, sharpness: float, frontal: float, gate: FaceGate) -> str | None:
-    """Why a face is not good enough; None where it is."""
-    if size_px < gate.min_size_px:
+def find_fault(
+    size_px: float, sharpness: float, frontality: float, settings: FaceQualitySettings
+) -> str | None:
+    """Find why a face is not good enough; None if it is."""
+    if size_px < settings.min_size_px:
         return "too small"
-    if frontal < gate.min_frontality:
+    if frontality < settings.min_frontality:
         return "turned away"
-    return "blurred" if sharpness < gate.min_sharpness else None
+    return "blurred" if sharpness < settings.min_sharpness else None

@@ -1,8 +1,8 @@
-"""When to read the picture, and how readings become spans of time.
+"""Text reading: when to run OCR on a frame, and how readings become spans.
 
-Reading is dear (a tenth of a second and more), looking is cheap. So a frame is read when the last
-reading is old and the picture has changed since, or when text that was read has changed in its
-place; a line that stays is one span, which ends on the very frame where its place changes.
+OCR is expensive (0.1 s and more per frame), comparing frames is cheap. So a frame is read if the
+last reading is old and the picture has changed since, or if the area of a text line has changed.
+A line that stays is one span; it ends at the exact frame where its area changes.
 """
 
 from collections import deque
@@ -14,31 +14,32 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from pydantic import Field
 
 from filmgate.core.plan import Settings
-from filmgate.core.providers import Landmarks, Line
+from filmgate.core.providers import Landmarks, TextLine
 from filmgate.media.boxes import Box
 
 if TYPE_CHECKING:
     from filmgate.core.providers import Image
 
 
-class ReadSettings(Settings):
-    """When frames are read, and what is believed."""
+class ReadingSettings(Settings):
+    """When frames are read, and which readings are accepted."""
 
     period_ms: Annotated[int, Field(ge=1)] = 1000
-    """How often a moving picture is read where no text is known."""
+    """Time between readings of a moving picture in which no text is known."""
     burst: Annotated[int, Field(ge=1)] = 40
-    """How many readings may follow each other where text keeps changing (a counter, a crawl);
-    they come back one each `period_ms`."""
+    """Greatest number of readings in a row while text keeps changing (a counter, a crawl). One
+    more reading becomes available every `period_ms`."""
     min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.8
-    """Of a line. Patterns that are no text are read too, less surely: 0.5 to 0.7 on a cartoon."""
+    """Least confidence of a line. Patterns that are not text are also read, with a lower
+    confidence: 0.5 to 0.7 on a cartoon."""
     min_change: Annotated[float, Field(ge=0)] = 12.0
-    """Grey levels, mean over a cell, by which a picture or a line has changed."""
+    """Least change of a picture or a line that counts: mean over a cell, in grey levels."""
     same_text: Annotated[float, Field(ge=0, le=1)] = 0.8
-    """How alike two readings in one place are of one line (Ratcliff and Obershelp)."""
+    """Least similarity of two readings of the same line (Ratcliff and Obershelp)."""
 
 
-class Small(NamedTuple):
-    """A frame, small and grey, to see whether something changed."""
+class SmallFrame(NamedTuple):
+    """A frame, reduced and grey, for detecting changes."""
 
     number: int
     start_ms: int
@@ -47,30 +48,32 @@ class Small(NamedTuple):
 
 
 @dataclass
-class Shown:
-    """A line of text while it stands."""
+class ShownLine:
+    """A line of text while it is shown."""
 
     text: str
     confidence: float
     corners: Landmarks
-    """In pixels of the picture that was read."""
+    """Corners in pixels of the picture that was read."""
     box: Box
-    """In shares of the picture."""
+    """Bounding box as shares of the picture's width and height, 0 to 1."""
     frame_number: int
     start_ms: int
     end_ms: int
 
 
-SAME_PLACE = 0.3
-"""Least overlap of two readings of one line."""
+MIN_LINE_IOU = 0.3
+"""Least overlap (intersection over union) of two readings of the same line."""
 
-WASTE = 3
-"""What a reading costs besides that told nothing new."""
+NO_NEWS_PENALTY = 3
+"""Additional cost of a reading that found nothing new, in readings."""
 
 
-def block_change(one: "Image", other: "Image", box: Box | None = None) -> float:
-    """The greatest mean change of a cell of 8 × 8 pixels, in grey levels; inside a box given in
-    shares of the picture, or anywhere."""
+def measure_block_change(one: "Image", other: "Image", box: Box | None = None) -> float:
+    """Measure the greatest mean change of a cell of 8 × 8 pixels, in grey levels.
+
+    `box`: the area to compare, as shares of the picture; by default all of it.
+    """
     import cv2  # heavy
     import numpy as np
 
@@ -88,85 +91,94 @@ def block_change(one: "Image", other: "Image", box: Box | None = None) -> float:
 
 
 @dataclass
-class Reading:
-    """Decides frame by frame whether to read, and keeps the lines that stand."""
+class TextTracker:
+    """Decides frame by frame whether to read, and tracks the lines that are shown."""
 
-    settings: ReadSettings
-    standing: list[Shown] = field(default_factory=list)
-    _last: "Small | None" = None
-    """The frame that was read last."""
-    _since: "deque[Small]" = field(default_factory=deque)
-    """Frames after it, for finding where a new line began."""
-    _budget: "Budget | None" = None
+    settings: ReadingSettings
+    current_lines: list[ShownLine] = field(default_factory=list)
+    _last_read: "SmallFrame | None" = None
+    """The last frame that was read."""
+    _frames_since: "deque[SmallFrame]" = field(default_factory=deque)
+    """Frames since the last reading, for finding where a new line began."""
+    _budget: "ReadingBudget | None" = None
 
-    def is_due(self, small: Small, *, is_cut: bool) -> bool:
+    def should_read(self, frame: SmallFrame, *, is_cut: bool) -> bool:
         """Whether this frame should be read."""
-        if self._last is None or self._budget is None:
-            self._budget = Budget(self.settings.burst, self.settings.period_ms, small.start_ms)
+        if self._last_read is None or self._budget is None:
+            self._budget = ReadingBudget(
+                self.settings.burst, self.settings.period_ms, frame.start_ms
+            )
             return True
-        is_old = small.start_ms - self._last.start_ms >= self.settings.period_ms
+        is_old = frame.start_ms - self._last_read.start_ms >= self.settings.period_ms
         if is_cut or is_old:
-            return self._has_changed(self._last, small)
-        is_other = any(self._is_other(small, line) for line in self.standing)
-        return is_other and self._budget.spend(small.start_ms)
+            return self._has_changed(self._last_read, frame)
+        has_changed_line = any(self._has_line_changed(frame, line) for line in self.current_lines)
+        return has_changed_line and self._budget.spend(frame.start_ms)
 
-    def pass_over(self, small: Small) -> None:
-        """A frame that is not read."""
-        for line in self.standing:
-            if not self._is_other(small, line):
-                line.end_ms = small.end_ms
-        self._since.append(small)
-        while small.start_ms - self._since[0].start_ms > 2 * self.settings.period_ms:
-            self._since.popleft()
+    def skip_frame(self, frame: SmallFrame) -> None:
+        """Record a frame that is not read."""
+        for line in self.current_lines:
+            if not self._has_line_changed(frame, line):
+                line.end_ms = frame.end_ms
+        self._frames_since.append(frame)
+        while frame.start_ms - self._frames_since[0].start_ms > 2 * self.settings.period_ms:
+            self._frames_since.popleft()
 
-    def read(self, small: Small, lines: Iterable[Line], size: tuple[int, int]) -> list[Shown]:
-        """A frame that was read, of (width, height) pixels; the lines that ended before it.
+    def add_reading(
+        self, frame: SmallFrame, lines: Iterable[TextLine], size: tuple[int, int]
+    ) -> list[ShownLine]:
+        """Record the lines read in a frame; return the lines that ended before it.
 
-        A line that is read again goes on, whatever moved before it in between; one that is not
-        ended where its place last looked as it was read.
+        `size`: (width, height) of the frame that was read, in pixels. A line that is read again
+        continues, even if something covered it in between. Any other line ended at the last
+        frame in which its area was unchanged.
         """
-        before, self.standing = self.standing, []
-        has_news = False
+        unmatched, self.current_lines = self.current_lines, []
+        has_new_line = False
         for line in lines:
             if line.confidence < self.settings.min_confidence or not line.text:
                 continue
-            new = _shown(line, small, size)
-            same = next((old for old in before if self._is_same(old, new)), None)
+            new = _shown_line(line, frame, size)
+            same = next((old for old in unmatched if self._is_same(old, new)), None)
             if same is None:
-                has_news = True
-                new.start_ms = self._began(small, new)
-                self.standing.append(new)
+                has_new_line = True
+                new.start_ms = self._find_start_ms(frame, new)
+                self.current_lines.append(new)
             else:
-                before.remove(same)
-                self.standing.append(_continued(same, new))
-        if self._budget is not None and not has_news and not before:
-            self._budget.regret()
-        self._last = small
-        self._since.clear()
-        return before
+                unmatched.remove(same)
+                self.current_lines.append(_merge_readings(same, new))
+        if self._budget is not None and not has_new_line and not unmatched:
+            self._budget.penalise()
+        self._last_read = frame
+        self._frames_since.clear()
+        return unmatched
 
-    def _has_changed(self, one: Small, other: Small) -> bool:
-        return block_change(one.grey, other.grey) >= self.settings.min_change
+    def _has_changed(self, one: SmallFrame, other: SmallFrame) -> bool:
+        return measure_block_change(one.grey, other.grey) >= self.settings.min_change
 
-    def _is_other(self, small: Small, line: Shown) -> bool:
-        """Whether a line's place looks otherwise than when it was read."""
-        assert self._last is not None
-        change = block_change(self._last.grey, small.grey, line.box)
+    def _has_line_changed(self, frame: SmallFrame, line: ShownLine) -> bool:
+        """Whether the area of a line has changed since it was read."""
+        assert self._last_read is not None
+        change = measure_block_change(self._last_read.grey, frame.grey, line.box)
         return change >= self.settings.min_change
 
-    def _is_same(self, old: Shown, new: Shown) -> bool:
-        """Whether two readings are of one line: alike, in one place, and with the same digits,
-        which tell counters and clocks from flicker."""
-        likeness = SequenceMatcher(None, old.text, new.text, autojunk=False).ratio()
-        digits = [c for c in old.text if c.isdigit()] == [c for c in new.text if c.isdigit()]
-        in_place = old.box.iou(new.box) >= SAME_PLACE
-        return likeness >= self.settings.same_text and digits and in_place
+    def _is_same(self, old: ShownLine, new: ShownLine) -> bool:
+        """Whether two readings are of the same line: similar text, same place, same digits.
 
-    def _began(self, small: Small, line: Shown) -> int:
-        """When a line that is new appeared: back to where its place looked otherwise."""
-        start_ms = small.start_ms
-        for earlier in reversed(self._since):
-            change = block_change(earlier.grey, small.grey, line.box)
+        The digits distinguish counters and clocks from noise.
+        """
+        similarity = SequenceMatcher(None, old.text, new.text, autojunk=False).ratio()
+        has_same_digits = [c for c in old.text if c.isdigit()] == [
+            c for c in new.text if c.isdigit()
+        ]
+        is_same_place = old.box.iou(new.box) >= MIN_LINE_IOU
+        return similarity >= self.settings.same_text and has_same_digits and is_same_place
+
+    def _find_start_ms(self, frame: SmallFrame, line: ShownLine) -> int:
+        """Find when a new line appeared: the first frame since which its area is unchanged."""
+        start_ms = frame.start_ms
+        for earlier in reversed(self._frames_since):
+            change = measure_block_change(earlier.grey, frame.grey, line.box)
             if change >= self.settings.min_change:
                 break
             start_ms = earlier.start_ms
@@ -174,47 +186,49 @@ class Reading:
 
 
 @dataclass
-class Budget:
-    """Readings that may be spent on lines that change, coming back with time."""
+class ReadingBudget:
+    """Budget of readings for lines that change; it refills with time."""
 
     burst: int
     period_ms: int
-    _at_ms: int
-    _left: float = 0.0
+    _updated_ms: int
+    _available: float = 0.0
 
     def __post_init__(self) -> None:
-        self._left = float(self.burst)
+        self._available = float(self.burst)
 
     def spend(self, at_ms: int) -> bool:
-        """Take one, where one is left."""
-        self._left = min(self.burst, self._left + (at_ms - self._at_ms) / self.period_ms)
-        self._at_ms = at_ms
-        if self._left < 1:
+        """Use one reading; False if none is available."""
+        self._available = min(
+            self.burst, self._available + (at_ms - self._updated_ms) / self.period_ms
+        )
+        self._updated_ms = at_ms
+        if self._available < 1:
             return False
-        self._left -= 1
+        self._available -= 1
         return True
 
-    def regret(self) -> None:
-        """A reading told nothing new: what moved was not the text. Be slower to read again."""
-        self._left = max(0.0, self._left - WASTE)
+    def penalise(self) -> None:
+        """Charge a reading that found nothing new: what moved was not the text."""
+        self._available = max(0.0, self._available - NO_NEWS_PENALTY)
 
 
-def _shown(line: Line, small: Small, size: tuple[int, int]) -> Shown:
+def _shown_line(line: TextLine, frame: SmallFrame, size: tuple[int, int]) -> ShownLine:
     width, height = size
     xs = [x / width for x, _ in line.corners]
     ys = [y / height for _, y in line.corners]
-    return Shown(
+    return ShownLine(
         text=line.text,
         confidence=line.confidence,
         corners=line.corners,
         box=Box(min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)),
-        frame_number=small.number,
-        start_ms=small.start_ms,
-        end_ms=small.end_ms,
+        frame_number=frame.number,
+        start_ms=frame.start_ms,
+        end_ms=frame.end_ms,
     )
 
 
-def _continued(old: Shown, new: Shown) -> Shown:
-    """One line, as it was read best."""
+def _merge_readings(old: ShownLine, new: ShownLine) -> ShownLine:
+    """Merge two readings of one line: the more confident text, the newer box, the whole span."""
     best = new if new.confidence > old.confidence else old
     return replace(best, box=new.box, start_ms=old.start_ms, end_ms=new.end_ms)

@@ -1,4 +1,4 @@
-"""Who an identity is, among known people: near one, and not nearly as near another."""
+"""Recognition of identities: near one known person, and clearly farther from all others."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,67 +7,78 @@ from math import dist
 from filmgate.core.people import KnownPeople, Person
 from filmgate.core.plan import Producer
 from filmgate.media.spans import Span
-from filmgate.pipelines.episode.rules.presence import common_ms
+from filmgate.pipelines.episode.rules.screen_presence import common_ms
 
-MARGIN = 0.15
-"""Of the distance at which two are one person: so much nearer must the first be than the second."""
+MIN_MARGIN = 0.15
+"""Least difference between the distances of the nearest and the second person, as a share of
+`same_person`."""
 
-DOUBT = 1.2
-"""Up to so many times that distance somebody may be meant; a person should look."""
+UNSURE_FACTOR = 1.2
+"""Up to this multiple of `same_person`, a person is an uncertain match that a user should check."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recognised:
-    """What the face bank says of an identity."""
+class Recognition:
+    """The result of comparing an identity with the known people."""
 
     person: Person | None
-    """None where nobody is near, or two are."""
+    """The recognised person; None if no person is near, or more than one."""
     distance: float | None
-    """To that person."""
+    """Distance to that person."""
     unsure: tuple[tuple[Person, float], ...]
-    """Whom it may be, with their distance, the nearest first; empty where it is sure or nobody."""
+    """Possible people with their distances, the nearest first; empty if a person is recognised or
+    no person is near."""
 
 
 def recognise(
-    vector: Sequence[float], by: Producer, known: KnownPeople, *, same_person: float
-) -> Recognised:
-    """Compare a vector with the references of the same weights; a person is as near as their
-    nearest reference."""
+    vector: Sequence[float], model: Producer, known: KnownPeople, *, same_person: float
+) -> Recognition:
+    """Compare a vector with the references of known people that were made by the same weights.
+
+    The distance of a person is that of their nearest reference.
+    """
     near = []
     for person in known.people:
         distances = [
             dist(vector, reference.vector)
             for reference in person.references
-            if (reference.model, reference.weights_sha256) == (by.name, by.weights_sha256)
+            if (reference.model, reference.weights_sha256) == (model.name, model.weights_sha256)
             and len(reference.vector) == len(vector)
         ]
-        if distances and min(distances) <= same_person * DOUBT:
+        if distances and min(distances) <= same_person * UNSURE_FACTOR:
             near.append((min(distances), person.person_id, person))
-    near.sort(key=lambda each: each[:2])
+    near.sort(key=lambda match: match[:2])
     if near and near[0][0] <= same_person:
-        is_alone = len(near) == 1 or near[1][0] - near[0][0] >= MARGIN * same_person
+        is_alone = len(near) == 1 or near[1][0] - near[0][0] >= MIN_MARGIN * same_person
         if is_alone:
-            return Recognised(person=near[0][2], distance=round(near[0][0], 4), unsure=())
+            return Recognition(person=near[0][2], distance=round(near[0][0], 4), unsure=())
     unsure = tuple((person, round(distance, 4)) for distance, _, person in near)
-    return Recognised(person=None, distance=None, unsure=unsure)
+    return Recognition(person=None, distance=None, unsure=unsure)
 
 
-def told_apart(
-    found: Mapping[str, Recognised], seen: Mapping[str, Sequence[Span]]
-) -> dict[str, Recognised]:
-    """The same, but nobody is two people at once: of identities whose faces are seen at the
-    same time and taken for one person, the nearest keeps the name, and the others may be it."""
-    kept: dict[str, Recognised] = {}
-    nearest = sorted(found, key=lambda identity: (found[identity].distance or 0.0, identity))
+def resolve_conflicts(
+    recognitions: Mapping[str, Recognition], face_spans: Mapping[str, Sequence[Span]]
+) -> dict[str, Recognition]:
+    """Resolve identities that are visible at the same time and recognised as the same person.
+
+    The nearest one keeps the person; for the others, the person becomes an uncertain match.
+    """
+    resolved: dict[str, Recognition] = {}
+    nearest = sorted(
+        recognitions, key=lambda identity: (recognitions[identity].distance or 0.0, identity)
+    )
     for identity in nearest:
-        own = found[identity]
-        if own.person is not None and own.distance is not None:
+        recognition = recognitions[identity]
+        if recognition.person is not None and recognition.distance is not None:
             rivals = [
                 other
-                for other, theirs in kept.items()
-                if theirs.person == own.person and common_ms(seen[identity], seen[other])
+                for other, other_recognition in resolved.items()
+                if other_recognition.person == recognition.person
+                and common_ms(face_spans[identity], face_spans[other])
             ]
             if rivals:
-                own = Recognised(person=None, distance=None, unsure=((own.person, own.distance),))
-        kept[identity] = own
-    return kept
+                recognition = Recognition(
+                    person=None, distance=None, unsure=((recognition.person, recognition.distance),)
+                )
+        resolved[identity] = recognition
+    return resolved

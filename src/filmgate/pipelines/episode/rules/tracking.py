@@ -1,9 +1,10 @@
-"""Following things through a shot: detections joined by overlap, gaps bridged by looks.
+"""Tracking through a shot: detections are linked by overlap, gaps are bridged by appearance.
 
-Detection is dear and misses a thing now and then; a correlation tracker is cheap and follows it
-by its looks, a turned face as well. So detections are joined to tracks by overlap (Hungarian
-method), every track is carried on by its follower where no detection takes it up, and back to
-the start of its shot once it has proved to be more than one false alarm.
+Detection is expensive and sometimes misses an object. A correlation tracker (the follower) is
+cheap and follows an object by its appearance, even a face that turns away. So detections are
+assigned to tracks by overlap (Hungarian method). A track without a detection is continued by its
+follower. A track that is confirmed by enough detections is also followed back to the start of its
+shot.
 """
 
 from collections import deque
@@ -22,25 +23,26 @@ if TYPE_CHECKING:
     from filmgate.core.providers import Image
 
 
-class FollowSettings(Settings):
-    """How things are followed."""
+class TrackingSettings(Settings):
+    """Thresholds of tracking."""
 
     min_iou: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    """Least overlap of a detection with the track that it continues."""
+    """Least overlap (intersection over union) of a detection with the track that it continues."""
     min_quality: Annotated[float, Field(ge=0)] = 6.0
-    """Least peak-to-sidelobe ratio at which a follower is believed. Bolme and others (2010) see
-    loss below 7 or so; 6 brought every shot of a known clip within a tenth of the truth."""
+    """Least peak-to-sidelobe ratio at which a follower's result is accepted. Bolme and others
+    (2010) report loss below about 7; with 6, every shot of a known clip was within 10 % of the
+    truth."""
     min_detections: Annotated[int, Field(ge=1)] = 2
-    """A track with fewer is a false alarm."""
+    """Least number of detections of a track; one with fewer is a false alarm."""
     max_carry_ms: Annotated[int, Field(ge=0)] = 4000
-    """How long a track is carried without a detection."""
+    """Greatest time for which a track continues without a detection."""
     back_ms: Annotated[int, Field(ge=0)] = 4000
-    """How far back from where it was proved a new track is followed; pictures of so long are kept
-    in memory."""
+    """Greatest time for which a new track is followed back; that many ms of frames are held in
+    memory."""
 
 
 class Candidate(NamedTuple):
-    """Something detected in a picture, in its pixels."""
+    """A detection in a sampled image, in pixels of that image."""
 
     box: Box
     confidence: float
@@ -48,53 +50,56 @@ class Candidate(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sighting:
-    """A track in one picture. Boxes are in the pixels of the picture looked at."""
+class TrackPoint:
+    """A track in one sampled frame. The box is in pixels of the sampled image."""
 
     frame_number: int
     span: Span
     box: Box
     confidence: float | None
-    """None where it was not detected but followed."""
+    """Confidence of the detection; None if the object was followed, not detected."""
     landmarks: Landmarks = ()
 
 
 @dataclass
-class Trail:
-    """A track as it grows."""
+class OpenTrack:
+    """A track that is being built."""
 
-    sightings: list[Sighting] = field(default_factory=list)
+    points: list[TrackPoint] = field(default_factory=list)
     last_detected_ms: int = 0
     detections: int = 0
-    is_traced: bool = False
-    """Whether it was followed back."""
+    is_traced_back: bool = False
+    """Whether it was already followed back towards the start of the shot."""
 
     @property
-    def life(self) -> Span:
-        """From its first sighting to its last."""
-        return Span(start_ms=self.sightings[0].span.start_ms, end_ms=self.sightings[-1].span.end_ms)
+    def span(self) -> Span:
+        """From the start of its first point to the end of its last."""
+        return Span(start_ms=self.points[0].span.start_ms, end_ms=self.points[-1].span.end_ms)
 
     @property
     def confidence(self) -> float:
-        """Mean over its detections."""
-        sure = [each.confidence for each in self.sightings if each.confidence is not None]
-        return round(sum(sure) / len(sure), 4)
+        """Mean confidence of its detections."""
+        detected = [point.confidence for point in self.points if point.confidence is not None]
+        return round(sum(detected) / len(detected), 4)
 
     @property
-    def last(self) -> Sighting:
-        """Where it was seen last."""
-        return self.sightings[-1]
+    def last_point(self) -> TrackPoint:
+        """Its most recent point."""
+        return self.points[-1]
 
 
-class Live(NamedTuple):
-    """A track that is not lost yet. Its follower goes when it is: one holds megabytes."""
+class LiveTrack(NamedTuple):
+    """A track that is not lost yet, with its follower.
 
-    trail: Trail
+    The follower is released when the track is lost, as each uses megabytes of memory.
+    """
+
+    track: OpenTrack
     follower: BoxFollower
 
 
-class Glance(NamedTuple):
-    """One picture, as tracking sees it."""
+class GreyFrame(NamedTuple):
+    """A sampled frame in grey, as tracking uses it."""
 
     frame_number: int
     span: Span
@@ -103,150 +108,166 @@ class Glance(NamedTuple):
 
 @dataclass
 class Tracker:
-    """Follows everything through one shot; `end` gives the tracks and makes ready for the next."""
+    """Tracks all objects through one shot; `finish_shot` returns the tracks and resets it."""
 
-    settings: FollowSettings
+    settings: TrackingSettings
     new_follower: Callable[[], BoxFollower]
-    _live: list[Live] = field(default_factory=list)
-    _ended: list[Trail] = field(default_factory=list)
-    _recent: "deque[Glance]" = field(default_factory=deque)
+    _live: list[LiveTrack] = field(default_factory=list)
+    _ended: list[OpenTrack] = field(default_factory=list)
+    _recent: "deque[GreyFrame]" = field(default_factory=deque)
     _searches: int = 0
-    """How often the shot was searched so far."""
+    """Number of frames of this shot in which the detector has run."""
 
-    def see(self, glance: Glance, found: Sequence[Candidate] | None) -> None:
-        """The next picture of the shot; `found` is None where nothing was searched for."""
+    def add_frame(self, frame: GreyFrame, found: Sequence[Candidate] | None) -> None:
+        """Add the next frame of the shot; `found` is None if the detector did not run."""
         self._searches += found is not None
-        places = [live.follower.follow(glance.grey) for live in self._live]
-        taken = self._join(glance, [place for place, _ in places], found or ())
-        for live, (box, quality) in zip(list(self._live), places, strict=True):
-            if live.trail.last.frame_number == glance.frame_number:
+        positions = [live.follower.follow(frame.grey) for live in self._live]
+        assigned = self._assign_detections(frame, [box for box, _ in positions], found or ())
+        for live, (box, quality) in zip(list(self._live), positions, strict=True):
+            if live.track.last_point.frame_number == frame.frame_number:
                 continue
-            if self._may_carry(live.trail, glance, box, quality):
-                live.trail.sightings.append(_sighting(glance, box, None))
+            if self._can_continue(live.track, frame, box, quality):
+                live.track.points.append(_track_point(frame, box, None))
             else:
                 self._live.remove(live)
-                self._ended.append(live.trail)
+                self._ended.append(live.track)
         for index, candidate in enumerate(found or ()):
-            if index not in taken:
-                live = Live(Trail(), self.new_follower())
-                _take_up(live, glance, candidate)
+            if index not in assigned:
+                live = LiveTrack(OpenTrack(), self.new_follower())
+                _extend_with_detection(live, frame, candidate)
                 self._live.append(live)
-        self._recent.append(glance)
-        while glance.span.start_ms - self._recent[0].span.start_ms > self.settings.back_ms:
+        self._recent.append(frame)
+        while frame.span.start_ms - self._recent[0].span.start_ms > self.settings.back_ms:
             self._recent.popleft()
         for live in self._live:
-            if live.trail.detections >= self.settings.min_detections and not live.trail.is_traced:
-                self._trace_back(live.trail)
+            track = live.track
+            if track.detections >= self.settings.min_detections and not track.is_traced_back:
+                self._trace_back(track)
 
-    def end(self) -> tuple[list[Trail], list[Sighting]]:
-        """The tracks of the shot in order of their lives, and the detections that made none."""
-        seen = [*self._ended, *(live.trail for live in self._live)]
-        trails = [trail for trail in seen if self._is_proved(trail)]
-        strays = [
-            sighting
-            for trail in seen
-            if not self._is_proved(trail)
-            for sighting in trail.sightings
-            if sighting.confidence is not None
+    def finish_shot(self) -> tuple[list[OpenTrack], list[TrackPoint]]:
+        """Return the tracks of the shot, ordered by span, and the detections without a track."""
+        all_tracks = [*self._ended, *(live.track for live in self._live)]
+        tracks = [track for track in all_tracks if self._is_confirmed(track)]
+        stray_detections = [
+            point
+            for track in all_tracks
+            if not self._is_confirmed(track)
+            for point in track.points
+            if point.confidence is not None
         ]
         self._live, self._ended, self._recent, self._searches = [], [], deque(), 0
         return (
-            sorted(trails, key=lambda trail: (trail.life, trail.sightings[0].box)),
-            sorted(strays, key=lambda sighting: (sighting.span, sighting.box)),
+            sorted(tracks, key=lambda track: (track.span, track.points[0].box)),
+            sorted(stray_detections, key=lambda point: (point.span, point.box)),
         )
 
-    def _join(self, glance: Glance, places: list[Box], found: Sequence[Candidate]) -> set[int]:
-        """Give detections to the tracks that they continue; which ones were given."""
+    def _assign_detections(
+        self, frame: GreyFrame, positions: list[Box], found: Sequence[Candidate]
+    ) -> set[int]:
+        """Assign detections to the tracks they continue; return the indices of those assigned."""
         boxes = [candidate.box for candidate in found]
-        pairs = matched(places, boxes, self.settings.min_iou)
-        for track, candidate in pairs:
-            _take_up(self._live[track], glance, found[candidate])
-        return {candidate for _, candidate in pairs}
+        pairs = match_boxes(positions, boxes, self.settings.min_iou)
+        for track_index, candidate_index in pairs:
+            _extend_with_detection(self._live[track_index], frame, found[candidate_index])
+        return {candidate_index for _, candidate_index in pairs}
 
-    def _may_carry(self, trail: Trail, glance: Glance, box: Box, quality: float) -> bool:
+    def _can_continue(self, track: OpenTrack, frame: GreyFrame, box: Box, quality: float) -> bool:
+        """Whether a track without a detection may continue at the box of its follower."""
         settings = self.settings
-        is_fresh = glance.span.start_ms - trail.last_detected_ms <= settings.max_carry_ms
+        is_fresh = frame.span.start_ms - track.last_detected_ms <= settings.max_carry_ms
         is_alone = all(
-            other.trail is trail
-            or other.trail.last.frame_number != glance.frame_number
-            or other.trail.last.box.iou(box) < settings.min_iou
+            other.track is track
+            or other.track.last_point.frame_number != frame.frame_number
+            or other.track.last_point.box.iou(box) < settings.min_iou
             for other in self._live
         )
-        return quality >= settings.min_quality and _is_inside(box, glance) and is_fresh and is_alone
+        return (
+            quality >= settings.min_quality
+            and _is_mostly_inside(box, frame)
+            and is_fresh
+            and is_alone
+        )
 
-    def _is_proved(self, trail: Trail) -> bool:
-        """Whether it was detected often enough to be no false alarm; in a shot that was searched
-        less often, every time."""
-        return trail.detections >= min(self.settings.min_detections, self._searches)
+    def _is_confirmed(self, track: OpenTrack) -> bool:
+        """Whether the track has enough detections not to be a false alarm.
 
-    def _trace_back(self, trail: Trail) -> None:
-        """Follow a track from its first sighting back towards the start of the shot."""
-        trail.is_traced = True
-        first = trail.sightings[0]
-        before = [g for g in self._recent if g.span.start_ms < first.span.start_ms]
-        start = next((g for g in self._recent if g.frame_number == first.frame_number), None)
+        In a shot with fewer searches than that, it must be detected in every one.
+        """
+        return track.detections >= min(self.settings.min_detections, self._searches)
+
+    def _trace_back(self, track: OpenTrack) -> None:
+        """Follow a track from its first point back towards the start of the shot."""
+        track.is_traced_back = True
+        first = track.points[0]
+        before = [frame for frame in self._recent if frame.span.start_ms < first.span.start_ms]
+        start = next((f for f in self._recent if f.frame_number == first.frame_number), None)
         if start is None or not before:
             return
         follower = self.new_follower()
         follower.start(start.grey, first.box)
-        for glance in reversed(before):
-            box, quality = follower.follow(glance.grey)
-            is_sure = quality >= self.settings.min_quality and _is_inside(box, glance)
-            if not is_sure or self._is_taken(glance, box):
+        for frame in reversed(before):
+            box, quality = follower.follow(frame.grey)
+            is_sure = quality >= self.settings.min_quality and _is_mostly_inside(box, frame)
+            if not is_sure or self._is_occupied(frame, box):
                 return
-            trail.sightings.insert(0, _sighting(glance, box, None))
+            track.points.insert(0, _track_point(frame, box, None))
 
-    def _is_taken(self, glance: Glance, box: Box) -> bool:
-        """Whether another track was there at that moment."""
-        others = [*(live.trail for live in self._live), *self._ended]
+    def _is_occupied(self, frame: GreyFrame, box: Box) -> bool:
+        """Whether another track is at that position in that frame."""
+        others = [*(live.track for live in self._live), *self._ended]
         return any(
-            each.frame_number == glance.frame_number and each.box.iou(box) >= self.settings.min_iou
-            for trail in others
-            if trail.life.end_ms > glance.span.start_ms
-            for each in reversed(trail.sightings)
+            point.frame_number == frame.frame_number and point.box.iou(box) >= self.settings.min_iou
+            for track in others
+            if track.span.end_ms > frame.span.start_ms
+            for point in reversed(track.points)
         )
 
 
-def _take_up(live: Live, glance: Glance, candidate: Candidate) -> None:
-    """Go on from a detection."""
-    live.follower.start(glance.grey, candidate.box)
-    live.trail.sightings.append(
-        _sighting(glance, candidate.box, candidate.confidence, candidate.landmarks)
+def _extend_with_detection(live: LiveTrack, frame: GreyFrame, candidate: Candidate) -> None:
+    """Extend a track with a detection and restart its follower there."""
+    live.follower.start(frame.grey, candidate.box)
+    live.track.points.append(
+        _track_point(frame, candidate.box, candidate.confidence, candidate.landmarks)
     )
-    live.trail.last_detected_ms = glance.span.start_ms
-    live.trail.detections += 1
+    live.track.last_detected_ms = frame.span.start_ms
+    live.track.detections += 1
 
 
-def _is_inside(box: Box, glance: Glance) -> bool:
-    """Whether most of it is in the picture."""
-    height, width = glance.grey.shape[:2]
-    return box.inside(width, height).area > box.area / 2
+def _is_mostly_inside(box: Box, frame: GreyFrame) -> bool:
+    """Whether more than half of the box is inside the picture."""
+    height, width = frame.grey.shape[:2]
+    return box.clipped(width, height).area > box.area / 2
 
 
 SWITCH_MS = 1000
+"""Greatest time between the end of a track and the start of a likely continuation."""
 
 
-def likely_switches(trails: Sequence[Trail], min_iou: float) -> int:
-    """How many tracks of a shot begin within a second, and on the place, of one just lost."""
+def count_likely_switches(tracks: Sequence[OpenTrack], min_iou: float) -> int:
+    """Count the tracks of a shot that begin within a second, and at the position, of a lost one."""
     return sum(
         any(
-            0 <= later.life.start_ms - earlier.life.end_ms <= SWITCH_MS
-            and earlier.last.box.iou(later.sightings[0].box) >= min_iou
-            for earlier in trails
+            0 <= later.span.start_ms - earlier.span.end_ms <= SWITCH_MS
+            and earlier.last_point.box.iou(later.points[0].box) >= min_iou
+            for earlier in tracks
         )
-        for later in trails
+        for later in tracks
     )
 
 
-def matched(places: Sequence[Box], boxes: Sequence[Box], min_iou: float) -> list[tuple[int, int]]:
-    """Pairs (place, box) that overlap by `min_iou` and more, at most one of each, such that the
-    overlap of all together is greatest (Hungarian method)."""
+def match_boxes(
+    positions: Sequence[Box], boxes: Sequence[Box], min_iou: float
+) -> list[tuple[int, int]]:
+    """Match positions with boxes one to one so that their total overlap is greatest.
+
+    Uses the Hungarian method; returns the pairs of indices that overlap by `min_iou` or more.
+    """
     import numpy as np
     from scipy.optimize import linear_sum_assignment  # slow to import
 
-    if not places or not boxes:
+    if not positions or not boxes:
         return []
-    overlap = np.array([[place.iou(box) for box in boxes] for place in places])
+    overlap = np.array([[position.iou(box) for box in boxes] for position in positions])
     overlap[overlap < min_iou] = 0.0
     rows, columns = linear_sum_assignment(overlap, maximize=True)
     return [
@@ -256,12 +277,12 @@ def matched(places: Sequence[Box], boxes: Sequence[Box], min_iou: float) -> list
     ]
 
 
-def _sighting(
-    glance: Glance, box: Box, confidence: float | None, landmarks: Landmarks = ()
-) -> Sighting:
-    return Sighting(
-        frame_number=glance.frame_number,
-        span=glance.span,
+def _track_point(
+    frame: GreyFrame, box: Box, confidence: float | None, landmarks: Landmarks = ()
+) -> TrackPoint:
+    return TrackPoint(
+        frame_number=frame.frame_number,
+        span=frame.span,
         box=box,
         confidence=confidence,
         landmarks=landmarks,

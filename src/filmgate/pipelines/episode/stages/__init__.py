@@ -1,1 +1,1 @@
-"""The stages of an episode, a file each: what each reads, does and makes."""
+"""The stages of the episode pipeline, one file each."""

@@ -1,4 +1,4 @@
-"""Body tracking: the bodies of every shot, followed whether their faces show or not."""
+"""Body tracking: tracks the bodies of every shot, whether their faces are visible or not."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -6,15 +6,15 @@ from typing import Literal
 from filmgate.core.errors import Unavailable
 from filmgate.core.payloads.detections import PersonDetectionV1
 from filmgate.core.plan import Done, Outcome, Skipped, stage
-from filmgate.core.ports import Bench, Timed
+from filmgate.core.ports import StageContext, Timed
 from filmgate.core.providers import ObjectDetector
 from filmgate.pipelines.episode.files import BODY_TRACKS, PROBE
-from filmgate.pipelines.episode.following import LookSettings, ShotTracks, followed
-from filmgate.pipelines.episode.providers import BUILT_IN, Loaders, first_there
+from filmgate.pipelines.episode.providers import BUILT_IN, Loaders, load_first_available
 from filmgate.pipelines.episode.records import Probe
 from filmgate.pipelines.episode.rules.tracking import Candidate
 from filmgate.pipelines.episode.stages.probe import probe
 from filmgate.pipelines.episode.stages.scenes import scenes
+from filmgate.pipelines.episode.tracking import SampledTrackingSettings, ShotTracks, track_shots
 from filmgate.tools.body_models import HogBodies
 from filmgate.tools.object_models import RtDetr, YoloX
 
@@ -24,11 +24,11 @@ PERSON = "person"
 LOADERS: Loaders[ObjectDetector] = {"yolox": YoloX, "rtdetr": RtDetr}
 
 
-class BodySettings(LookSettings):
-    """How bodies are looked for."""
+class BodySettings(SampledTrackingSettings):
+    """How bodies are detected and tracked."""
 
     models: tuple[Literal["rtdetr", "yolox", "built-in"], ...] = ("rtdetr", "yolox", BUILT_IN)
-    """The first that is there finds the bodies."""
+    """Body detectors in order of preference; the first available one is used."""
     rate: float = 5.0
 
 
@@ -38,62 +38,62 @@ class BodySettings(LookSettings):
     makes=[BODY_TRACKS],
     settings=BodySettings,
     tools=["av", "dlib-bin", "numpy", "onnxruntime", "opencv-python-headless", "scipy"],
-    consults=LOADERS,
+    reads_resources=LOADERS,
 )
-def body_tracking(bench: Bench, settings: BodySettings) -> Outcome:
-    """Find bodies a few times a second, and follow each through its shot."""
-    facts = bench.read_document(PROBE, Probe)
+def body_tracking(context: StageContext, settings: BodySettings) -> Outcome:
+    """Detect bodies a few times a second, and track each through its shot."""
+    facts = context.read_document(PROBE, Probe)
     if facts.video is None:
-        return Skipped("no picture")
+        return Skipped("no video track")
     try:
-        detector = first_there(
-            bench,
+        detector = load_first_available(
+            context,
             settings.models,
             LOADERS,
             lambda: HogBodies(longest=settings.longest),
         )
     except Unavailable as error:
         return Skipped(str(error))
-    shots = followed(
-        bench,
+    shots = track_shots(
+        context,
         facts.video,
         settings,
         lambda image: [
-            Candidate(seen.box, seen.confidence)
-            for seen in detector.detect(image)
-            if seen.label == PERSON
+            Candidate(found.box, found.confidence)
+            for found in detector.detect(image)
+            if found.label == PERSON
         ],
     )
     counts = {"bodies": 0, "false alarms": 0}
-    bench.write_artifacts(BODY_TRACKS, _bodies(shots, counts))
+    context.write_artifacts(BODY_TRACKS, _bodies(shots, counts))
     if counts["bodies"] and detector.producer.name == "opencv-hog":
-        bench.warn(
+        context.warn(
             "built_in_bodies",
-            "bodies were found by the built-in detector: upright, whole and large ones, about "
-            "two of three; `filmgate models list` names better ones",
+            "bodies were detected by the built-in detector, which finds about two thirds of the "
+            "upright, whole and large ones; `filmgate models list` shows better models",
         )
     return Done(producer=detector.producer, counts=counts)
 
 
 def _bodies(shots: Iterator[ShotTracks], counts: dict[str, int]) -> Iterator[Timed]:
-    """Every body in every look, in order of time."""
+    """Yield every body in every sampled frame, ordered by time; count bodies and false alarms."""
     for shot in shots:
-        counts["false alarms"] += len(shot.strays)
-        here = []
-        for trail in shot.trails:
+        counts["false alarms"] += len(shot.stray_detections)
+        bodies = []
+        for track in shot.tracks:
             counts["bodies"] += 1
             name = f"b{counts['bodies']:05d}"
-            here += [
+            bodies += [
                 Timed(
-                    each.span.start_ms,
-                    each.span.end_ms,
+                    point.span.start_ms,
+                    point.span.end_ms,
                     PersonDetectionV1(
-                        confidence=each.confidence,
-                        bounding_box=shot.box(each),
+                        confidence=point.confidence,
+                        bounding_box=shot.displayed_box(point),
                         track_id=name,
-                        frame_number=each.frame_number,
+                        frame_number=point.frame_number,
                     ),
                 )
-                for each in trail.sightings
+                for point in track.points
             ]
-        yield from sorted(here, key=lambda timed: timed.place)
+        yield from sorted(bodies, key=lambda timed: timed.sort_key)

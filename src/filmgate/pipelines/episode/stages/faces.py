@@ -1,4 +1,4 @@
-"""Faces: the best pictures of every track, cropped and turned into vectors."""
+"""Faces: crops the best faces of every track and computes their embeddings."""
 
 import zipfile
 from collections import Counter
@@ -10,7 +10,7 @@ from pydantic import Field
 
 from filmgate.core.errors import Unavailable
 from filmgate.core.plan import Done, Outcome, Skipped, stage
-from filmgate.core.ports import Bench
+from filmgate.core.ports import StageContext
 from filmgate.core.providers import FaceEmbedder
 from filmgate.media.time import milliseconds
 from filmgate.pipelines.episode.files import (
@@ -22,8 +22,7 @@ from filmgate.pipelines.episode.files import (
     PROBE,
     TRACK_METRICS,
 )
-from filmgate.pipelines.episode.following import box_of
-from filmgate.pipelines.episode.providers import BUILT_IN, Loaders, first_there
+from filmgate.pipelines.episode.providers import BUILT_IN, Loaders, load_first_available
 from filmgate.pipelines.episode.records import (
     Detection,
     Face,
@@ -32,9 +31,14 @@ from filmgate.pipelines.episode.records import (
     TrackMetrics,
     VideoFacts,
 )
-from filmgate.pipelines.episode.rules.quality import FaceGate, fault, frontality
+from filmgate.pipelines.episode.rules.quality import (
+    FaceQualitySettings,
+    compute_frontality,
+    find_fault,
+)
 from filmgate.pipelines.episode.stages.detect import detect
 from filmgate.pipelines.episode.stages.probe import probe
+from filmgate.pipelines.episode.tracking import to_box
 from filmgate.tools.decoding import VideoReader, fitted_size, upright
 from filmgate.tools.face_models import DlibFaceEmbedder
 from filmgate.tools.opencv_zoo import SFace
@@ -42,27 +46,27 @@ from filmgate.tools.opencv_zoo import SFace
 if TYPE_CHECKING:
     from filmgate.core.providers import Image, Vectors
 
-LONGEST = 8192
-"""Faces are cut from the picture as it is; only giants are made smaller first."""
+MAX_SIDE_PX = 8192
+"""Longer side, in pixels, to which larger pictures are reduced before faces are cropped."""
 
-NOBODY = 128
-"""Columns of the table of vectors where it has no row."""
+EMPTY_DIMENSIONS = 128
+"""Number of columns of the table of vectors when it has no rows."""
 
-EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The date of every file in the archive: the earliest that ZIP knows."""
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+"""Date of every file in the archive: the earliest that ZIP can store."""
 
 
-class FaceSettings(FaceGate):
-    """Which faces are compared, and how."""
+class FaceSettings(FaceQualitySettings):
+    """Which faces are compared, and by which model."""
 
     models: tuple[Literal["sface", "built-in"], ...] = ("sface", BUILT_IN)
-    """The first that is there makes the vectors."""
+    """Face embedders in order of preference; the first available one is used."""
     per_track: Annotated[int, Field(ge=1, le=100)] = 4
-    """So many faces of a track at most, spread over its life."""
+    """Greatest number of faces per track, spread over its duration."""
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _FaceCandidate:
     detection: Detection
     frontality: float
 
@@ -73,118 +77,128 @@ class _Wanted:
     settings=FaceSettings,
     aliases=["faces_embed", "faces harvest"],
     tools=["av", "dlib-bin", "face_recognition_models", "numpy", "opencv-python-headless"],
-    consults=["sface"],
+    reads_resources=["sface"],
 )
-def faces(bench: Bench, settings: FaceSettings) -> Outcome:
-    """Crop the best faces of each track from the full picture, gate them, make vectors."""
-    facts = bench.read_document(PROBE, Probe)
-    found_by = bench.read_document(TRACK_METRICS, TrackMetrics).producer
-    wanted = _best(bench.read_records(DETECTIONS, Detection), settings.per_track)
+def faces(context: StageContext, settings: FaceSettings) -> Outcome:
+    """Crop the best faces of each track, check their quality, and compute their embeddings."""
+    facts = context.read_document(PROBE, Probe)
+    detector_name = context.read_document(TRACK_METRICS, TrackMetrics).producer
+    candidates = _best_candidates(context.read_records(DETECTIONS, Detection), settings.per_track)
     try:
-        embedder = _embedder(bench, settings, found_by.name)
+        embedder = _embedder(context, settings, detector_name.name)
     except Unavailable as error:
         return Skipped(str(error))
-    refused: Counter[str] = Counter()
+    rejected: Counter[str] = Counter()
     vectors: list[Vectors] = []
     records: list[Face] = []
-    assert facts.video is not None  # detect was skipped otherwise
-    with bench.create(FACE_CROPS) as file, zipfile.ZipFile(file, "w") as archive:
-        for want, image, scale in _pictures(bench, facts.video, wanted):
-            crop, face, why_not = _look_closely(embedder, want, image, scale, settings)
-            if why_not is not None:
-                refused[why_not] += 1
+    assert facts.video is not None  # without a video track, `detect` and this stage are skipped
+    with context.create(FACE_CROPS) as file, zipfile.ZipFile(file, "w") as archive:
+        for candidate, image, scale in _candidate_frames(context, facts.video, candidates):
+            crop, face, fault = _crop_and_check(embedder, candidate, image, scale, settings)
+            if fault is not None:
+                rejected[fault] += 1
                 continue
             face = face.model_copy(update={"face_index": len(records)})
-            archive.writestr(zipfile.ZipInfo(face.crop, EPOCH), _png(crop))
+            archive.writestr(zipfile.ZipInfo(face.crop, ZIP_DATE), _png(crop))
             vectors.append(embedder.embed([crop]))
             records.append(face)
-    bench.write_records(FACES, records)
-    _save(bench, vectors)
-    bench.write_document(
+    context.write_records(FACES, records)
+    _write_vectors(context, vectors)
+    context.write_document(
         FACE_MODEL,
         FaceModel(
             producer=embedder.producer,
-            dimensions=vectors[0].shape[1] if vectors else NOBODY,
+            dimensions=vectors[0].shape[1] if vectors else EMPTY_DIMENSIONS,
             same_person=embedder.same_person,
             is_unit=embedder.is_unit,
         ),
     )
-    if refused and not records:
-        bench.warn("no_good_face", f"none of {refused.total()} faces is good enough to compare")
+    if rejected and not records:
+        context.warn(
+            "no_good_face", f"none of the {rejected.total()} faces is good enough to compare"
+        )
     return Done(
         producer=embedder.producer,
-        counts={f"refused: {why}": count for why, count in sorted(refused.items())},
+        counts={f"refused: {fault}": count for fault, count in sorted(rejected.items())},
         metrics={"same_person": embedder.same_person},
     )
 
 
-def _embedder(bench: Bench, settings: FaceSettings, found_by: str) -> FaceEmbedder:
-    """SFace wants YuNet's landmarks; without them the built-in one is taken."""
-    loaders: Loaders[FaceEmbedder] = {"sface": SFace} if found_by == "yunet" else {}
+def _embedder(context: StageContext, settings: FaceSettings, detector_name: str) -> FaceEmbedder:
+    """Load the face embedder. SFace needs the landmarks of YuNet; otherwise the built-in one is
+    used."""
+    loaders: Loaders[FaceEmbedder] = {"sface": SFace} if detector_name == "yunet" else {}
     preferred = [name for name in settings.models if name == BUILT_IN or name in loaders]
-    return first_there(bench, preferred, loaders, DlibFaceEmbedder)
+    return load_first_available(context, preferred, loaders, DlibFaceEmbedder)
 
 
-def _best(detections: Iterator[Detection], per_track: int) -> dict[int, list[_Wanted]]:
-    """By frame: the most promising faces of each track, one of each part of its life."""
-    wanted: dict[int, list[_Wanted]] = {}
-    open_tracks: dict[str, tuple[int, list[_Wanted]]] = {}
+def _best_candidates(
+    detections: Iterator[Detection], per_track: int
+) -> dict[int, list[_FaceCandidate]]:
+    """Select the best faces of each track, one from each part of its duration; by frame number."""
+    candidates: dict[int, list[_FaceCandidate]] = {}
+    open_tracks: dict[str, tuple[int, list[_FaceCandidate]]] = {}
     for detection in detections:
         for name, (end_ms, _) in tuple(open_tracks.items()):
-            if end_ms < detection.span_start_ms:  # it is in every look of its life
-                _choose(open_tracks.pop(name)[1], per_track, wanted)
+            if end_ms < detection.span_start_ms:  # a track has a detection in every sampled frame
+                _choose_best(open_tracks.pop(name)[1], per_track, candidates)
         if detection.track_id is None:
             continue
-        _, seen = open_tracks.get(detection.track_id, (0, []))
+        _, track = open_tracks.get(detection.track_id, (0, []))
         if detection.confidence is not None:
-            seen.append(_Wanted(detection, frontality(detection.landmarks)))
-        open_tracks[detection.track_id] = (detection.span_end_ms, seen)
-    for _, seen in open_tracks.values():
-        _choose(seen, per_track, wanted)
-    return wanted
+            track.append(_FaceCandidate(detection, compute_frontality(detection.landmarks)))
+        open_tracks[detection.track_id] = (detection.span_end_ms, track)
+    for _, track in open_tracks.values():
+        _choose_best(track, per_track, candidates)
+    return candidates
 
 
-def _choose(track: list[_Wanted], per_track: int, wanted: dict[int, list[_Wanted]]) -> None:
+def _choose_best(
+    track: list[_FaceCandidate], per_track: int, candidates: dict[int, list[_FaceCandidate]]
+) -> None:
+    """Add the best face of each part of a track to `candidates`."""
     count = min(per_track, len(track))
-    for part in range(count):
-        share = track[part * len(track) // count : (part + 1) * len(track) // count]
-        best = max(share, key=_promise)
-        wanted.setdefault(best.detection.frame_number, []).append(best)
+    for number in range(count):
+        part = track[number * len(track) // count : (number + 1) * len(track) // count]
+        best = max(part, key=_expected_quality)
+        candidates.setdefault(best.detection.frame_number, []).append(best)
 
 
-def _promise(want: _Wanted) -> float:
-    """Large, sure and frontal faces compare best."""
-    box = want.detection.bounding_box
-    return (want.detection.confidence or 0.0) * want.frontality * min(box.width, box.height)
+def _expected_quality(candidate: _FaceCandidate) -> float:
+    """Rate a face by size, confidence and frontality; faces with a high rating compare best."""
+    box = candidate.detection.bounding_box
+    return (
+        (candidate.detection.confidence or 0.0) * candidate.frontality * min(box.width, box.height)
+    )
 
 
-def _pictures(
-    bench: Bench, video: VideoFacts, wanted: dict[int, list[_Wanted]]
-) -> "Iterator[tuple[_Wanted, Image, float]]":
-    """Each wanted face with its whole picture, and displayed pixels for each of the picture's."""
+def _candidate_frames(
+    context: StageContext, video: VideoFacts, candidates: dict[int, list[_FaceCandidate]]
+) -> "Iterator[tuple[_FaceCandidate, Image, float]]":
+    """Yield (candidate, whole picture, displayed pixels per picture pixel) for each candidate."""
     size = None
-    last = max(wanted, default=-1)
-    for frame in VideoReader(bench.source):
+    last = max(candidates, default=-1)
+    for frame in VideoReader(context.source):
         if frame.number > last:
             return
-        bench.progress(milliseconds(frame.time) / 1000, video.end_ms / 1000)
-        size = size or fitted_size(frame, longest=LONGEST)
-        if frame.number in wanted:
+        context.progress(milliseconds(frame.time) / 1000, video.end_ms / 1000)
+        size = size or fitted_size(frame, longest=MAX_SIDE_PX)
+        if frame.number in candidates:
             image = upright(frame, size)
-            for want in wanted[frame.number]:
-                yield want, image, video.display_width / image.shape[1]
+            for candidate in candidates[frame.number]:
+                yield candidate, image, video.display_width / image.shape[1]
 
 
-def _look_closely(
+def _crop_and_check(
     embedder: FaceEmbedder,
-    want: _Wanted,
+    candidate: _FaceCandidate,
     image: "Image",
     scale: float,
-    gate: FaceGate,
+    gate: FaceQualitySettings,
 ) -> "tuple[Image, Face, str | None]":
-    """A face's crop, what is known of it, and why it is not good enough, where it is not."""
-    detection = want.detection
-    box = box_of(detection.bounding_box)
+    """Crop a face and measure its quality: (crop, record, fault or None)."""
+    detection = candidate.detection
+    box = to_box(detection.bounding_box)
     points = tuple((x / scale, y / scale) for x, y in detection.landmarks)
     crop = embedder.crop(image, box.scaled(1 / scale), points)
     face = Face(
@@ -196,10 +210,10 @@ def _look_closely(
         confidence=detection.confidence or 0.0,
         size_px=round(min(box.width, box.height), 1),
         sharpness=_sharpness(crop),
-        frontality=want.frontality,
+        frontality=candidate.frontality,
         crop=f"{detection.track_id}-{detection.frame_number}.png",
     )
-    return crop, face, fault(face.size_px, face.sharpness, face.frontality, gate)
+    return crop, face, find_fault(face.size_px, face.sharpness, face.frontality, gate)
 
 
 def _sharpness(crop: "Image") -> float:
@@ -216,10 +230,10 @@ def _png(crop: "Image") -> bytes:
     return data.tobytes()
 
 
-def _save(bench: Bench, vectors: "list[Vectors]") -> None:
-    """(n, d) float32 in NumPy's own format."""
+def _write_vectors(context: StageContext, vectors: "list[Vectors]") -> None:
+    """Write the vectors, (n, d) float32, in NumPy's file format."""
     import numpy as np
 
-    rows: Any = np.concatenate(vectors) if vectors else np.zeros((0, NOBODY), np.float32)
-    with bench.create(FACE_VECTORS) as file:
+    rows: Any = np.concatenate(vectors) if vectors else np.zeros((0, EMPTY_DIMENSIONS), np.float32)
+    with context.create(FACE_VECTORS) as file:
         np.lib.format.write_array(file, rows, version=(1, 0), allow_pickle=False)

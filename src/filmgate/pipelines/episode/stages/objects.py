@@ -1,4 +1,4 @@
-"""Objects: the things in the picture, each with its label, at a few looks a second."""
+"""Objects: detects the labelled objects in a few frames a second."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -8,30 +8,31 @@ from pydantic import Field
 from filmgate.core.errors import Unavailable
 from filmgate.core.payloads.detections import ObjectDetectionV1, PersonDetectionV1
 from filmgate.core.plan import Done, Outcome, Producer, Settings, Skipped, stage
-from filmgate.core.ports import Bench, Timed
+from filmgate.core.ports import StageContext, Timed
 from filmgate.core.providers import ObjectDetector
 from filmgate.pipelines.episode.files import BODY_TRACKS, OBJECTS, PROBE
-from filmgate.pipelines.episode.following import bounding_box
-from filmgate.pipelines.episode.looking import look, shots_of
-from filmgate.pipelines.episode.providers import BUILT_IN, first_there
+from filmgate.pipelines.episode.frame_sampling import read_shots, sample_frames
+from filmgate.pipelines.episode.providers import BUILT_IN, load_first_available
 from filmgate.pipelines.episode.records import Probe, VideoFacts
 from filmgate.pipelines.episode.stages.body_tracking import LOADERS, PERSON, body_tracking
 from filmgate.pipelines.episode.stages.probe import probe
 from filmgate.pipelines.episode.stages.scenes import scenes
+from filmgate.pipelines.episode.tracking import to_bounding_box
 
 FROM_BODIES = Producer(name="filmgate-objects-from-bodies", version="1")
-"""The built-in fallback: no detector of its own, but the bodies that were found, as `person`."""
+"""Producer of the built-in fallback: the body tracks, reported as objects labelled `person`."""
 
 
 class ObjectSettings(Settings):
-    """How things are looked for."""
+    """How objects are detected."""
 
     models: tuple[Literal["rtdetr", "yolox", "built-in"], ...] = ("rtdetr", "yolox", BUILT_IN)
-    """The first that is there finds them; the built-in one knows persons only."""
+    """Object detectors in order of preference; the first available one is used. The built-in one
+    reports persons only."""
     rate: Annotated[float, Field(gt=0, le=120)] = 2.0
-    """Looks a second."""
+    """Sampled frames per second."""
     longest: Annotated[int, Field(ge=64, le=8192)] = 960
-    """Pixels of the longer side at which pictures are looked at."""
+    """Longer side of the sampled images, in pixels."""
 
 
 @stage(
@@ -40,50 +41,50 @@ class ObjectSettings(Settings):
     makes=[OBJECTS],
     settings=ObjectSettings,
     tools=["av", "numpy", "onnxruntime", "opencv-python-headless"],
-    consults=LOADERS,
+    reads_resources=LOADERS,
 )
-def objects(bench: Bench, settings: ObjectSettings) -> Outcome:
-    """Look for things; without a model, tell of the bodies that are known."""
-    facts = bench.read_document(PROBE, Probe)
+def objects(context: StageContext, settings: ObjectSettings) -> Outcome:
+    """Detect objects; without a model, report the body tracks as objects."""
+    facts = context.read_document(PROBE, Probe)
     if facts.video is None:
-        return Skipped("no picture")
-    named = [name for name in settings.models if name != BUILT_IN]
+        return Skipped("no video track")
+    preferred = [name for name in settings.models if name != BUILT_IN]
     try:
-        detector = first_there(bench, named, LOADERS)
+        detector = load_first_available(context, preferred, LOADERS)
     except Unavailable as error:
-        if BUILT_IN not in settings.models or not bench.has(BODY_TRACKS):
+        if BUILT_IN not in settings.models or not context.has(BODY_TRACKS):
             return Skipped(str(error))
-        bench.write_artifacts(OBJECTS, _bodies(bench))
-        bench.warn("persons_only", f"persons only, from the body tracks: {error}")
+        context.write_artifacts(OBJECTS, _objects_from_bodies(context))
+        context.warn("persons_only", f"only persons are reported, from the body tracks: {error}")
         return Done(producer=FROM_BODIES)
-    bench.write_artifacts(OBJECTS, _things(bench, facts.video, settings, detector))
+    context.write_artifacts(OBJECTS, _detected_objects(context, facts.video, settings, detector))
     return Done(producer=detector.producer)
 
 
-def _things(
-    bench: Bench, video: VideoFacts, settings: ObjectSettings, detector: ObjectDetector
+def _detected_objects(
+    context: StageContext, video: VideoFacts, settings: ObjectSettings, detector: ObjectDetector
 ) -> Iterator[Timed]:
-    shots = shots_of(bench, video)
-    for each in look(bench, video, shots, rate=settings.rate, longest=settings.longest):
-        here = [
+    shots = read_shots(context, video)
+    for frame in sample_frames(context, video, shots, rate=settings.rate, longest=settings.longest):
+        in_frame = [
             Timed(
-                each.span.start_ms,
-                each.span.end_ms,
+                frame.span.start_ms,
+                frame.span.end_ms,
                 ObjectDetectionV1(
-                    label=seen.label,
-                    confidence=seen.confidence,
-                    bounding_box=bounding_box(seen.box.scaled(each.scale)),
-                    frame_number=each.frame_number,
+                    label=found.label,
+                    confidence=found.confidence,
+                    bounding_box=to_bounding_box(found.box.scaled(frame.scale)),
+                    frame_number=frame.frame_number,
                 ),
             )
-            for seen in detector.detect(each.image)
+            for found in detector.detect(frame.image)
         ]
-        yield from sorted(here, key=lambda timed: timed.place)
+        yield from sorted(in_frame, key=lambda timed: timed.sort_key)
 
 
-def _bodies(bench: Bench) -> Iterator[Timed]:
-    """Bodies that were detected (not those that were only followed)."""
-    for line in bench.read_artifacts(BODY_TRACKS):
+def _objects_from_bodies(context: StageContext) -> Iterator[Timed]:
+    """Yield the bodies that were detected, not those that were only followed."""
+    for line in context.read_artifacts(BODY_TRACKS):
         body = PersonDetectionV1.model_validate(line.payload)
         if body.confidence is not None:
             payload = ObjectDetectionV1(

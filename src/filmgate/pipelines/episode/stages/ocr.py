@@ -1,4 +1,4 @@
-"""OCR: the text that stands in the picture, and from when to when."""
+"""OCR: reads the text in the picture, with the span in which each line is shown."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -8,13 +8,18 @@ from pydantic import Field
 from filmgate.core.errors import Unavailable
 from filmgate.core.payloads.ocr import OcrTextV1
 from filmgate.core.plan import Done, Outcome, Skipped, stage
-from filmgate.core.ports import Bench, Timed
+from filmgate.core.ports import StageContext, Timed
 from filmgate.core.providers import TextReader
 from filmgate.pipelines.episode.files import OCR, PROBE
-from filmgate.pipelines.episode.looking import Look, look, shots_of
-from filmgate.pipelines.episode.providers import BUILT_IN, first_there
+from filmgate.pipelines.episode.frame_sampling import SampledFrame, read_shots, sample_frames
+from filmgate.pipelines.episode.providers import BUILT_IN, load_first_available
 from filmgate.pipelines.episode.records import Probe, VideoFacts
-from filmgate.pipelines.episode.rules.reading import Reading, ReadSettings, Shown, Small
+from filmgate.pipelines.episode.rules.reading import (
+    ReadingSettings,
+    ShownLine,
+    SmallFrame,
+    TextTracker,
+)
 from filmgate.pipelines.episode.stages.probe import probe
 from filmgate.pipelines.episode.stages.scenes import scenes
 from filmgate.tools.text_models import RapidReader
@@ -22,19 +27,19 @@ from filmgate.tools.text_models import RapidReader
 if TYPE_CHECKING:
     from filmgate.core.providers import Image
 
-SMALL = 320
-"""Pixels of the longer side at which change is looked for; a digit of a caption is 5 of them."""
+SMALL_SIDE_PX = 320
+"""Longer side, in pixels, of the frames that are compared; a digit of a caption has 5 pixels."""
 
 
-class OcrSettings(ReadSettings):
+class OcrSettings(ReadingSettings):
     """How text is read."""
 
     models: tuple[Literal["built-in"], ...] = (BUILT_IN,)
-    """The first that is there reads the text."""
+    """Text readers in order of preference; the first available one is used."""
     rate: Annotated[float, Field(gt=0, le=120)] = 10.0
-    """Looks a second: how exactly it is known when text comes and goes."""
+    """Sampled frames per second: the time resolution at which text appears and disappears."""
     longest: Annotated[int, Field(ge=64, le=8192)] = 960
-    """Pixels of the longer side at which text is read."""
+    """Longer side of the images in which text is read, in pixels."""
 
 
 @stage(
@@ -44,61 +49,63 @@ class OcrSettings(ReadSettings):
     settings=OcrSettings,
     tools=["av", "numpy", "onnxruntime", "opencv-python-headless", "rapidocr"],
 )
-def ocr(bench: Bench, settings: OcrSettings) -> Outcome:
-    """Read frames that changed; join what stays into spans."""
-    facts = bench.read_document(PROBE, Probe)
+def ocr(context: StageContext, settings: OcrSettings) -> Outcome:
+    """Read frames that changed; merge text that stays into spans."""
+    facts = context.read_document(PROBE, Probe)
     if facts.video is None:
-        return Skipped("no picture")
+        return Skipped("no video track")
     try:
-        reader = first_there(
-            bench, settings.models, {}, lambda: RapidReader(longest=settings.longest)
+        reader = load_first_available(
+            context, settings.models, {}, lambda: RapidReader(longest=settings.longest)
         )
     except Unavailable as error:
         return Skipped(str(error))
     counts = {"readings": 0}
     lines = sorted(
-        _lines(bench, facts.video, settings, reader, counts), key=lambda timed: timed.place
+        _lines(context, facts.video, settings, reader, counts), key=lambda timed: timed.sort_key
     )
-    bench.write_artifacts(OCR, lines)
+    context.write_artifacts(OCR, lines)
     return Done(producer=reader.producer, counts=counts)
 
 
 def _lines(
-    bench: Bench,
+    context: StageContext,
     video: VideoFacts,
     settings: OcrSettings,
     reader: TextReader,
     counts: dict[str, int],
 ) -> Iterator[Timed]:
-    """Every line of text with its span, once it has ended."""
-    reading = Reading(settings)
+    """Yield every line of text with its span, after it has ended."""
+    tracker = TextTracker(settings)
     scale = 1.0
-    looks = look(bench, video, shots_of(bench, video), rate=settings.rate, longest=settings.longest)
-    for each in looks:
-        small = _small(each)
-        scale = each.scale
-        if reading.is_due(small, is_cut=each.is_first):
+    frames = sample_frames(
+        context, video, read_shots(context, video), rate=settings.rate, longest=settings.longest
+    )
+    for frame in frames:
+        small_frame = _to_small_frame(frame)
+        scale = frame.scale
+        if tracker.should_read(small_frame, is_cut=frame.is_first):
             counts["readings"] += 1
-            height, width = each.image.shape[:2]
-            ended = reading.read(small, reader.read(each.image), (width, height))
+            height, width = frame.image.shape[:2]
+            ended = tracker.add_reading(small_frame, reader.read(frame.image), (width, height))
             yield from (_timed(line, scale) for line in ended)
         else:
-            reading.pass_over(small)
-    yield from (_timed(line, scale) for line in reading.standing)
+            tracker.skip_frame(small_frame)
+    yield from (_timed(line, scale) for line in tracker.current_lines)
 
 
-def _small(each: Look) -> Small:
+def _to_small_frame(frame: SampledFrame) -> SmallFrame:
     import cv2  # heavy
 
-    height, width = each.image.shape[:2]
-    factor = min(1.0, SMALL / max(width, height))
+    height, width = frame.image.shape[:2]
+    factor = min(1.0, SMALL_SIDE_PX / max(width, height))
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    shrunk: Any = cv2.resize(each.image, size, interpolation=cv2.INTER_AREA)
+    shrunk: Any = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
     grey: Image = cv2.cvtColor(shrunk, cv2.COLOR_BGR2GRAY).astype("uint8", copy=False)
-    return Small(each.frame_number, each.span.start_ms, each.span.end_ms, grey)
+    return SmallFrame(frame.frame_number, frame.span.start_ms, frame.span.end_ms, grey)
 
 
-def _timed(line: Shown, scale: float) -> Timed:
+def _timed(line: ShownLine, scale: float) -> Timed:
     payload = OcrTextV1(
         text=line.text,
         confidence=line.confidence,

@@ -1,4 +1,4 @@
-"""PDF: the run on paper, to be shown and filed."""
+"""PDF: writes the report of the run."""
 
 import zipfile
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from filmgate.core.payloads.place import PlaceClassificationV1
 from filmgate.core.payloads.tracks import ScreentimeSegmentV1
 from filmgate.core.payloads.transcript import TranscriptSegmentV1
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
-from filmgate.core.ports import Bench
+from filmgate.core.ports import StageContext
 from filmgate.core.records import StageRecord
 from filmgate.core.screentime import ScreenTime
 from filmgate.media.spans import Span
@@ -25,11 +25,11 @@ from filmgate.pipelines.episode.files import (
     SCREENTIME,
     TRANSCRIPT,
 )
-from filmgate.pipelines.episode.identified import identities_of
+from filmgate.pipelines.episode.identities import read_identities
 from filmgate.pipelines.episode.records import Identity, Probe
 from filmgate.pipelines.episode.report import contents
 from filmgate.pipelines.episode.report.advice import advise
-from filmgate.pipelines.episode.rules.presence import Piece
+from filmgate.pipelines.episode.rules.screen_presence import PresenceSpan
 from filmgate.pipelines.episode.stages.body_tracking import body_tracking
 from filmgate.pipelines.episode.stages.cluster import cluster
 from filmgate.pipelines.episode.stages.detect import detect
@@ -46,8 +46,8 @@ from filmgate.pipelines.episode.stages.transcript import transcript
 from filmgate.tools.typesetting import typeset
 
 NAME = "pdf"
-LAYOUT_VERSION = 1
-"""Of the template; raised whenever it looks otherwise."""
+LAYOUT_VERSION = 2
+"""Version of the template; increased whenever its layout changes."""
 
 REPORTED = (
     scenes,
@@ -63,93 +63,96 @@ REPORTED = (
     screentime,
     segments,
 )
-MOST_PEOPLE = 60
-"""Of those longest on screen; `screentime.csv` has all."""
+"""The stages that the report covers, besides `probe`."""
 
-LARGEST_PICTURE = 1 << 20
-"""Bytes of a crop; they are some 40,000."""
+MAX_PEOPLE = 60
+"""Greatest number of people in the report, those longest on screen; `screentime.csv` has all."""
+
+MAX_PICTURE_BYTES = 1 << 20
+"""Size from which a face crop is left out of the report, in bytes; crops have some 40,000."""
 
 
 @stage(
     requires=[probe.name],
-    uses=[each.name for each in REPORTED],
+    uses=[reported.name for reported in REPORTED],
     makes=[REPORT],
     aliases=["pdf_export"],
     tools=["typst"],
-    tells=True,
+    reads_upstream_records=True,
     version=LAYOUT_VERSION,
 )
-def pdf(bench: Bench, settings: Settings) -> Outcome:  # noqa: ARG001 - nothing to set
-    """Set what the other stages found, and how they went, on pages."""
-    records = _records(bench)
-    facts = bench.read_document(PROBE, Probe)
-    identities = identities_of(bench)
-    times = bench.read_document(SCREENTIME, ScreenTime) if bench.has(SCREENTIME) else None
-    shown = times.people[:MOST_PEOPLE] if times else ()
-    told = {each.identity_id for each in shown}
-    pictures = _pictures(bench, [each for each in identities if each.identity_id in told])
+def pdf(context: StageContext, settings: Settings) -> Outcome:  # noqa: ARG001 - no settings
+    """Typeset the results and outcomes of the other stages as a PDF."""
+    records = _records(context)
+    facts = context.read_document(PROBE, Probe)
+    identities = read_identities(context)
+    times = context.read_document(SCREENTIME, ScreenTime) if context.has(SCREENTIME) else None
+    shown = times.people[:MAX_PEOPLE] if times else ()
+    shown_ids = {person.identity_id for person in shown}
+    pictures = _pictures(context, [one for one in identities if one.identity_id in shown_ids])
     data = {
-        "title": bench.head.asset.id,
-        "asset_id": bench.head.asset.id,
-        "subtitle": f"run {bench.head.run_id}, profile {bench.head.profile}",
-        "duration": contents.clock(facts.video.end_ms if facts.video else facts.duration_ms),
+        "title": context.head.asset.id,
+        "asset_id": context.head.asset.id,
+        "subtitle": f"run {context.head.run_id}, profile {context.head.profile}",
+        "duration": contents.format_time(facts.video.end_ms if facts.video else facts.duration_ms),
         "headline": _headline(facts, records, times),
-        "stages": contents.stage_rows(bench.head, records, NAME),
+        "stages": contents.stage_rows(context.head, records, NAME),
         "advice": advise(records, identities, times),
-        "people": _people(bench, facts, times, pictures),
+        "people": _people(context, facts, times, pictures),
         "people_notes": _people_notes(times),
-        **_scenes(bench, facts),
-        "listings": [each for each in _listings(bench) if each is not None],
-        "inputs": contents.inputs(bench.head, facts),
+        **_scenes(context, facts),
+        "listings": [listing for listing in _listings(context) if listing is not None],
+        "inputs": contents.input_rows(context.head, facts),
         "files": contents.file_rows(records.values()),
     }
     template = files("filmgate.pipelines.episode.report").joinpath("report.typ").read_bytes()
     page = typeset(template, data, dict(pictures.values()))
-    with bench.create(REPORT) as file:
+    with context.create(REPORT) as file:
         file.write(page)
     return Done(producer=Producer(name="filmgate-report", version=str(LAYOUT_VERSION)))
 
 
-def _records(bench: Bench) -> dict[str, StageRecord]:
-    """How the stages before this one ended, in their order."""
-    names = [probe.name, *(each.name for each in REPORTED)]
-    return {name: record for name in names if (record := bench.record(name)) is not None}
+def _records(context: StageContext) -> dict[str, StageRecord]:
+    """Read the records of the stages before this one, in the order of the plan."""
+    names = [probe.name, *(reported.name for reported in REPORTED)]
+    return {name: record for name in names if (record := context.record(name)) is not None}
 
 
 def _headline(
     facts: Probe, records: dict[str, StageRecord], times: ScreenTime | None
 ) -> list[dict[str, str]]:
-    """The numbers that one looks for first."""
-    told = [("duration", contents.clock(facts.duration_ms))]
+    """Collect the most important numbers."""
+    numbers = [("duration", contents.format_time(facts.duration_ms))]
     if times is not None:
-        told.append(("people", str(len(times.people))))
+        numbers.append(("people", str(len(times.people))))
     for stage_name, count, label in (
         ("scenes", "scenes", "scenes"),
-        ("transcript", "words", "words said"),
+        ("transcript", "words", "words spoken"),
         ("ocr", "texts", "texts on screen"),
-        ("objects", "objects", "objects seen"),
+        ("objects", "objects", "objects detected"),
     ):
         record = records.get(stage_name)
         if record is not None and count in record.counts:
-            told.append((label, f"{record.counts[count]:,}"))
-    return [{"label": label, "value": value} for label, value in told]
+            numbers.append((label, f"{record.counts[count]:,}"))
+    return [{"label": label, "value": value} for label, value in numbers]
 
 
-def _pictures(bench: Bench, identities: list[Identity]) -> dict[str, tuple[str, bytes]]:
-    """By identity: a file name for their picture, and its bytes."""
-    if not identities or not bench.has(FACE_CROPS):
+def _pictures(context: StageContext, identities: list[Identity]) -> dict[str, tuple[str, bytes]]:
+    """Read the picture of each identity: (file name, bytes), by identity."""
+    if not identities or not context.has(FACE_CROPS):
         return {}
     found = {}
-    with zipfile.ZipFile(bench.path(FACE_CROPS)) as archive:
-        sizes = {each.filename: each.file_size for each in archive.infolist()}
-        for number, each in enumerate(identities):
-            if sizes.get(each.picture, LARGEST_PICTURE) < LARGEST_PICTURE:
-                found[each.identity_id] = (f"face{number}.png", archive.read(each.picture))
+    with zipfile.ZipFile(context.path(FACE_CROPS)) as archive:
+        sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+        for number, identity in enumerate(identities):
+            if sizes.get(identity.picture, MAX_PICTURE_BYTES) < MAX_PICTURE_BYTES:
+                picture = archive.read(identity.picture)
+                found[identity.identity_id] = (f"face{number}.png", picture)
     return found
 
 
 def _people(
-    bench: Bench,
+    context: StageContext,
     facts: Probe,
     times: ScreenTime | None,
     pictures: dict[str, tuple[str, bytes]],
@@ -157,11 +160,11 @@ def _people(
     if times is None or facts.video is None:
         return []
     end_ms = facts.video.end_ms
-    pieces: dict[str, list[Piece]] = {}
-    for line in bench.read_artifacts(APPEARANCES):
+    presences: dict[str, list[PresenceSpan]] = {}
+    for line in context.read_artifacts(APPEARANCES):
         payload = ScreentimeSegmentV1.model_validate(line.payload)
-        pieces.setdefault(payload.cluster_id, []).append(
-            Piece(
+        presences.setdefault(payload.cluster_id, []).append(
+            PresenceSpan(
                 span=Span(start_ms=line.span_start_ms, end_ms=line.span_end_ms),
                 evidence=payload.evidence,
                 track_id=payload.track_id,
@@ -169,66 +172,68 @@ def _people(
             )
         )
     names = {identity: name for identity, (name, _) in pictures.items()}
-    return contents.person_rows(times, end_ms, pieces, names)[:MOST_PEOPLE]
+    return contents.person_rows(times, end_ms, presences, names)[:MAX_PEOPLE]
 
 
 def _people_notes(times: ScreenTime | None) -> list[str]:
     if times is None:
         return []
-    how = {
+    speaking_notes = {
         "speaker names": "Speaking: while subtitles name the person as the speaker.",
-        "sole face": "Speaking: while words are said and the person's face is the only one seen.",
-        None: "Speaking was not measured: nothing tells who speaks.",
+        "sole face": "Speaking: while words are spoken and the person's face is the only one "
+        "visible.",
+        None: "Speaking was not measured: the speakers are unknown.",
     }
-    left = len(times.people) - MOST_PEOPLE
+    remaining = len(times.people) - MAX_PEOPLE
     return [
-        *([f"And {left} more, in screentime.csv."] if left > 0 else []),
-        "On screen = face seen + body only + bridged gaps; no moment counts twice.",
-        how[times.speaking_by],
+        *([f"And {remaining} more, in screentime.csv."] if remaining > 0 else []),
+        "On screen = face visible + body only + bridged gaps; no moment counts twice.",
+        speaking_notes[times.speaking_by],
     ]
 
 
-def _scenes(bench: Bench, facts: Probe) -> dict[str, Any]:
-    if not bench.has(SCENES) or facts.video is None:
+def _scenes(context: StageContext, facts: Probe) -> dict[str, Any]:
+    if not context.has(SCENES) or facts.video is None:
         return {"scenes": [], "scenes_note": ""}
     spans = [
         Span(start_ms=line.span_start_ms, end_ms=line.span_end_ms)
-        for line in bench.read_artifacts(SCENES)
+        for line in context.read_artifacts(SCENES)
     ]
     mean = sum(span.duration_ms for span in spans) // len(spans)
     return {
-        "scenes": [contents.part(span, facts.video.end_ms) for span in spans],
-        "scenes_note": f"{len(spans)} scenes, {contents.clock(mean)} long on average.",
+        "scenes": [contents.to_share(span, facts.video.end_ms) for span in spans],
+        "scenes_note": f"{len(spans)} scenes, {contents.format_time(mean)} long on average.",
     }
 
 
-def _listings(bench: Bench) -> Iterator[dict[str, Any] | None]:
-    """What was said, read and recognised, from its beginning."""
-    if bench.has(TRANSCRIPT):
-        said = [
+def _listings(context: StageContext) -> Iterator[dict[str, Any] | None]:
+    """Yield the listings of spoken words, texts on screen and places."""
+    if context.has(TRANSCRIPT):
+        spoken = [
             (line.span_start_ms, TranscriptSegmentV1.model_validate(line.payload))
-            for line in bench.read_artifacts(TRANSCRIPT)
+            for line in context.read_artifacts(TRANSCRIPT)
         ]
-        yield contents.listing(
-            "What is said", ((ms, each.text, each.speaker or "") for ms, each in said)
+        yield contents.make_listing(
+            "Spoken words",
+            ((ms, segment.text, segment.speaker or "") for ms, segment in spoken),
         )
-    if bench.has(OCR):
-        read = [
-            (line, OcrTextV1.model_validate(line.payload)) for line in bench.read_artifacts(OCR)
+    if context.has(OCR):
+        texts = [
+            (line, OcrTextV1.model_validate(line.payload)) for line in context.read_artifacts(OCR)
         ]
-        yield contents.listing(
-            "What stands in the picture",
+        yield contents.make_listing(
+            "Text on screen",
             (
-                (line.span_start_ms, each.text, f"until {contents.clock(line.span_end_ms)}")
-                for line, each in read
+                (line.span_start_ms, text.text, f"until {contents.format_time(line.span_end_ms)}")
+                for line, text in texts
             ),
         )
-    if bench.has(PLACES):
-        set_in = [
+    if context.has(PLACES):
+        places_shown = [
             (line.span_start_ms, PlaceClassificationV1.model_validate(line.payload))
-            for line in bench.read_artifacts(PLACES)
+            for line in context.read_artifacts(PLACES)
         ]
-        yield contents.listing(
-            "Where it is set",
-            ((ms, each.label, f"{each.confidence or 0:.0%}") for ms, each in set_in),
+        yield contents.make_listing(
+            "Places",
+            ((ms, place.label, f"{place.confidence or 0:.0%}") for ms, place in places_shown),
         )

@@ -1,4 +1,4 @@
-"""Places: where each scene is set."""
+"""Places: classifies the place that each scene shows."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -9,28 +9,30 @@ from pydantic import Field
 from filmgate.core.errors import Unavailable
 from filmgate.core.payloads.place import AlternativeLabel, PlaceClassificationV1
 from filmgate.core.plan import Done, Outcome, Settings, Skipped, stage
-from filmgate.core.ports import Bench, Timed
+from filmgate.core.ports import StageContext, Timed
 from filmgate.core.providers import PlaceClassifier
 from filmgate.pipelines.episode.files import PLACES, PROBE
-from filmgate.pipelines.episode.looking import look, shots_of
-from filmgate.pipelines.episode.providers import Loaders, first_there
+from filmgate.pipelines.episode.frame_sampling import read_shots, sample_frames
+from filmgate.pipelines.episode.providers import Loaders, load_first_available
 from filmgate.pipelines.episode.records import Probe, VideoFacts
 from filmgate.pipelines.episode.stages.probe import probe
 from filmgate.pipelines.episode.stages.scenes import scenes
 from filmgate.tools.place_models import Places365
 
 LOADERS: Loaders[PlaceClassifier] = {"places365": Places365}
-LONGEST = 320
+LONGEST_SIDE_PX = 320
+"""Longer side of the images that are classified, in pixels."""
 ALTERNATIVES = 4
+"""Number of alternative labels per scene."""
 
 
 class PlaceSettings(Settings):
-    """How places are told."""
+    """How places are classified."""
 
     models: tuple[Literal["places365"], ...] = ("places365",)
-    """The first that is there tells them."""
+    """Place classifiers in order of preference; the first available one is used."""
     rate: Annotated[float, Field(gt=0, le=120)] = 0.5
-    """Looks a second; at least one a scene."""
+    """Sampled frames per second; at least one frame per scene is sampled."""
 
 
 @stage(
@@ -39,35 +41,35 @@ class PlaceSettings(Settings):
     makes=[PLACES],
     settings=PlaceSettings,
     tools=["av", "numpy", "onnxruntime", "opencv-python-headless"],
-    consults=LOADERS,
+    reads_resources=LOADERS,
 )
-def places(bench: Bench, settings: PlaceSettings) -> Outcome:
-    """Classify a few pictures of each scene; the mean of their probabilities decides."""
-    facts = bench.read_document(PROBE, Probe)
+def places(context: StageContext, settings: PlaceSettings) -> Outcome:
+    """Classify a few frames of each scene; the mean of their probabilities decides."""
+    facts = context.read_document(PROBE, Probe)
     if facts.video is None:
-        return Skipped("no picture")
+        return Skipped("no video track")
     try:
-        classifier = first_there(bench, settings.models, LOADERS)
+        classifier = load_first_available(context, settings.models, LOADERS)
     except Unavailable as error:
         return Skipped(str(error))
-    bench.write_artifacts(PLACES, _places(bench, facts.video, settings, classifier))
+    context.write_artifacts(PLACES, _places(context, facts.video, settings, classifier))
     return Done(producer=classifier.producer)
 
 
 def _places(
-    bench: Bench, video: VideoFacts, settings: PlaceSettings, classifier: PlaceClassifier
+    context: StageContext, video: VideoFacts, settings: PlaceSettings, classifier: PlaceClassifier
 ) -> Iterator[Timed]:
     import numpy as np
 
-    shots = shots_of(bench, video)
-    looks = look(bench, video, shots, rate=settings.rate, longest=LONGEST)
-    for number, shot in groupby(looks, key=lambda each: each.shot):
-        pictures = [(each.frame_number, classifier.classify(each.image)) for each in shot]
-        likely = np.mean([shares for _, shares in pictures], axis=0)
-        best = sorted(range(len(likely)), key=lambda index: (-likely[index], index))
+    shots = read_shots(context, video)
+    frames = sample_frames(context, video, shots, rate=settings.rate, longest=LONGEST_SIDE_PX)
+    for number, shot in groupby(frames, key=lambda frame: frame.shot):
+        classified = [(frame.frame_number, classifier.classify(frame.image)) for frame in shot]
+        probabilities = np.mean([of_frame for _, of_frame in classified], axis=0)
+        best = sorted(range(len(probabilities)), key=lambda index: (-probabilities[index], index))
         top, *others = [
             AlternativeLabel(
-                label=classifier.labels[index], confidence=round(float(likely[index]), 4)
+                label=classifier.labels[index], confidence=round(float(probabilities[index]), 4)
             )
             for index in best[: ALTERNATIVES + 1]
         ]
@@ -75,6 +77,6 @@ def _places(
             label=top.label,
             confidence=top.confidence,
             alternative_labels=tuple(others),
-            frame_number=pictures[0][0],
+            frame_number=classified[0][0],
         )
         yield Timed(shots[number].start_ms, shots[number].end_ms, payload)

@@ -1,4 +1,4 @@
-"""Probe: what a file really holds, found by decoding all of it once."""
+"""Probe: measures what a file really contains by decoding all of it once."""
 
 from array import array
 from fractions import Fraction
@@ -7,9 +7,9 @@ from typing import Any
 
 from filmgate.core.errors import Invalid
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
-from filmgate.core.ports import Bench
+from filmgate.core.ports import StageContext
 from filmgate.media.container import MediaFacts
-from filmgate.media.time import clock_text, milliseconds
+from filmgate.media.time import format_clock, milliseconds
 from filmgate.media.timebase import TimeBaseCertificate, certify
 from filmgate.pipelines.episode.files import PROBE
 from filmgate.pipelines.episode.records import (
@@ -23,21 +23,21 @@ from filmgate.tools.containers import inspect
 from filmgate.tools.decoding import SoundReader, VideoReader
 
 LONG_FRAME_MS = 10_000
-"""Longer than any film shows one picture without meaning a still."""
+"""A frame shown longer than this is a still, or a gap in the recording."""
 
 MEASURING_RATE = 16_000
-"""Samples a second at which sound is laid on the time line to find where it ends."""
+"""Sample rate, in Hz, at which audio is decoded to find where it ends."""
 
 
 @stage(makes=[PROBE], tools=["av"], version=2)
-def probe(bench: Bench, settings: Settings) -> Outcome:  # noqa: ARG001 - nothing to set
-    """Container facts and the time-base certificate."""
-    facts = inspect(bench.source)
-    video = _video(bench, facts) if facts.video else None
-    audio = _audio(bench, facts) if facts.audio else None
+def probe(context: StageContext, settings: Settings) -> Outcome:  # noqa: ARG001 - no settings
+    """Measure the container facts and the time-base certificate."""
+    facts = inspect(context.source)
+    video = _video(context, facts) if facts.video else None
+    audio = _audio(context, facts) if facts.audio else None
     duration_ms = max(video.end_ms if video else 0, audio.end_ms if audio else 0)
     claimed = None if facts.duration is None else milliseconds(facts.duration)
-    bench.write_document(
+    context.write_document(
         PROBE,
         Probe(
             format=facts.format,
@@ -48,16 +48,16 @@ def probe(bench: Bench, settings: Settings) -> Outcome:  # noqa: ARG001 - nothin
             audio=audio,
             audio_tracks=len(facts.audio),
             subtitles=tuple(
-                SubtitleFacts(track=each.index, codec=each.codec, language=each.language)
-                for each in facts.subtitles
+                SubtitleFacts(track=track.index, codec=track.codec, language=track.language)
+                for track in facts.subtitles
             ),
         ),
     )
-    _warn_of_damage(bench, video, audio)
+    _warn_of_damage(context, video, audio)
     if claimed is not None and duration_ms < claimed - max(1000, claimed // 50):
-        bench.warn(
+        context.warn(
             "shorter_than_claimed",
-            f"only {clock_text(duration_ms)} of {clock_text(claimed)} can be decoded: "
+            f"only {format_clock(duration_ms)} of {format_clock(claimed)} can be decoded; "
             "the file may be incomplete",
             decoded_ms=duration_ms,
             claimed_ms=claimed,
@@ -73,10 +73,10 @@ def probe(bench: Bench, settings: Settings) -> Outcome:  # noqa: ARG001 - nothin
     )
 
 
-def _video(bench: Bench, facts: MediaFacts) -> VideoFacts:
-    """Decode every frame; Invalid where none can be placed in time."""
+def _video(context: StageContext, facts: MediaFacts) -> VideoFacts:
+    """Decode every frame. Raises Invalid if no frame has a usable timestamp."""
     assert facts.video is not None
-    reader = VideoReader(bench.source)
+    reader = VideoReader(context.source)
     stamps = array("q")
     first: Any = None
     last = None
@@ -84,12 +84,12 @@ def _video(bench: Bench, facts: MediaFacts) -> VideoFacts:
         first = first or frame
         last = frame
         stamps.append(frame.pts)
-        bench.progress(float(frame.time), _seconds(facts.duration))
+        context.progress(float(frame.time), _seconds(facts.duration))
     if first is None or last is None:
         raise Invalid(
-            f"no picture of {bench.source.name} can be placed in time",
+            f"no frame of {context.source.name} has a usable timestamp",
             expected="frames with timestamps",
-            got=f"{reader.decode_errors} broken packets, "
+            got=f"{reader.decode_errors} undecodable packets, "
             f"{reader.frames_without_time} frames without a timestamp",
         )
     certificate = certify(
@@ -134,8 +134,8 @@ def _time_base(certificate: TimeBaseCertificate, reader: VideoReader) -> TimeBas
     )
 
 
-def _audio(bench: Bench, facts: MediaFacts) -> AudioFacts:
-    reader = SoundReader(bench.source, rate=MEASURING_RATE)
+def _audio(context: StageContext, facts: MediaFacts) -> AudioFacts:
+    reader = SoundReader(context.source, rate=MEASURING_RATE)
     samples = sum(len(block) for block in reader)
     track = facts.audio[0]
     return AudioFacts(
@@ -149,38 +149,44 @@ def _audio(bench: Bench, facts: MediaFacts) -> AudioFacts:
     )
 
 
-def _warn_of_damage(bench: Bench, video: VideoFacts | None, audio: AudioFacts | None) -> None:
+def _warn_of_damage(
+    context: StageContext, video: VideoFacts | None, audio: AudioFacts | None
+) -> None:
     lost = {
         "picture": video.decode_errors if video else 0,
         "sound": audio.decode_errors if audio else 0,
     }
     for kind, count in lost.items():
         if count:
-            bench.warn("decode_errors", f"{count} packets of the {kind} are broken", packets=count)
+            context.warn(
+                "decode_errors", f"{count} packets of the {kind} cannot be decoded", packets=count
+            )
     if video and video.damaged_frames:
-        told = f"{video.damaged_frames} of {video.time_base.frame_count} pictures are damaged"
-        bench.warn(
+        damage = f"{video.damaged_frames} of {video.time_base.frame_count} frames are damaged"
+        context.warn(
             "damaged_frames",
-            f"{told}: cuts, faces and text may be missed there, or seen where there are none",
+            f"{damage}: cuts, faces and text in them may be missed or found wrongly",
             frames=video.damaged_frames,
         )
     if video and _longest_ms(video) > LONG_FRAME_MS:
-        bench.warn(
+        context.warn(
             "long_frame",
-            f"a picture stands for {clock_text(_longest_ms(video))}: a still, or a hole in the "
-            "recording; what is seen in it counts for all that time",
+            f"one frame lasts {format_clock(_longest_ms(video))}: a still, or a gap in the "
+            "recording; everything found in it counts for that whole time",
             longest_ms=_longest_ms(video),
         )
     if video and video.time_base.frames_without_time:
         count = video.time_base.frames_without_time
-        bench.warn("frames_without_time", f"{count} frames have no usable timestamp", frames=count)
+        context.warn(
+            "frames_without_time", f"{count} frames have no usable timestamp", frames=count
+        )
     if video and video.time_base.restarts:
         count = video.time_base.restarts
-        bench.warn("restarts", f"the timestamps begin anew {count} times", restarts=count)
+        context.warn("restarts", f"the timestamps restart {count} times", restarts=count)
 
 
 def _longest_ms(video: VideoFacts) -> int:
-    """How long the longest picture but the last stands."""
+    """Duration of the longest frame, except the last, in ms."""
     ticks = video.time_base.longest_frame_ticks
     return milliseconds(ticks * Fraction(video.time_base.time_base))
 

@@ -1,4 +1,4 @@
-"""Scenes: a film parted at its cuts, on presentation times."""
+"""Scenes: splits a video at its cuts, by presentation time."""
 
 from collections.abc import Iterator
 from importlib import metadata
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from filmgate.core.payloads.scene import SceneV1
 from filmgate.core.plan import Done, Outcome, Producer, Skipped, stage
-from filmgate.core.ports import Bench, Timed
+from filmgate.core.ports import StageContext, Timed
 from filmgate.media.change import FrameChanges
 from filmgate.media.time import milliseconds
 from filmgate.pipelines.episode.files import PROBE, SCENES
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WIDTH = 256
-"""Pixels across at which change is measured. 160 and 320 decided alike on all clips tried."""
+"""Frame width, in pixels, at which change is measured. 160 and 320 gave the same cuts on all
+clips tried."""
 
 RULE_VERSION = 1
-"""Of the rule in `cuts.py`; raised whenever it decides otherwise."""
+"""Version of the rule in `rules/cuts.py`; increased whenever its results change."""
 
 
 class SceneSettings(CutSettings):
-    """How scenes are parted."""
+    """How cuts between scenes are detected."""
 
 
 @stage(
@@ -38,18 +39,18 @@ class SceneSettings(CutSettings):
     tools=["av", "numpy", "opencv-python-headless"],
     version=RULE_VERSION,
 )
-def scenes(bench: Bench, settings: SceneSettings) -> Outcome:
-    """Measure every frame against the one before, decide where the cuts are."""
-    facts = bench.read_document(PROBE, Probe)
+def scenes(context: StageContext, settings: SceneSettings) -> Outcome:
+    """Compare every frame with the one before, and decide where the cuts are."""
+    facts = context.read_document(PROBE, Probe)
     if facts.video is None:
-        return Skipped("no picture")
+        return Skipped("no video track")
     changes = measure_changes(
-        _pictures(bench, facts.video.end_ms),
-        great=settings.min_content,
+        _pictures(context, facts.video.end_ms),
+        min_content=settings.min_content,
         flash_ms=settings.flash_ms,
     )
     cuts = find_cuts(changes, settings)
-    bench.write_artifacts(SCENES, scenes_between(cuts, changes, facts.video.end_ms))
+    context.write_artifacts(SCENES, scenes_between(cuts, changes, facts.video.end_ms))
     return Done(
         producer=Producer(name="filmgate-cuts", version=str(RULE_VERSION)),
         counts={"scenes": len(cuts) + 1, "frames": len(changes.ms)},
@@ -58,7 +59,7 @@ def scenes(bench: Bench, settings: SceneSettings) -> Outcome:
 
 
 def scenes_between(cuts: list[Cut], changes: FrameChanges, end_ms: int) -> Iterator[Timed]:
-    """One scene from each cut to the next; together they cover the film without a gap."""
+    """Yield one scene from each cut to the next; together they cover the video without gaps."""
     firsts = [Cut(entry=0, method="start", score=None, strength=0.0), *cuts]
     starts = [changes.ms[cut.entry] for cut in firsts]
     for number, (cut, start, end) in enumerate(
@@ -73,10 +74,10 @@ def scenes_between(cuts: list[Cut], changes: FrameChanges, end_ms: int) -> Itera
         yield Timed(start, end, payload)
 
 
-def _pictures(bench: Bench, end_ms: int) -> "Iterator[tuple[int, int, NDArray[np.uint8]]]":
+def _pictures(context: StageContext, end_ms: int) -> "Iterator[tuple[int, int, NDArray[np.uint8]]]":
     size = None
-    for frame in VideoReader(bench.source):
+    for frame in VideoReader(context.source):
         size = size or scaled_size(frame, width=WIDTH)
         ms = milliseconds(frame.time)
-        bench.progress(ms / 1000, end_ms / 1000)
+        context.progress(ms / 1000, end_ms / 1000)
         yield frame.number, ms, pixels(frame, size)

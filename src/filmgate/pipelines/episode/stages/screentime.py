@@ -1,4 +1,4 @@
-"""Screen time: how long everybody is on screen, and on what evidence."""
+"""Screen time: measures how long each person is on screen, and by which evidence."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from filmgate.core.payloads.tracks import ScreentimeSegmentV1, TrackV1
 from filmgate.core.payloads.transcript import TranscriptSegmentV1
 from filmgate.core.people import PEOPLE, KnownPeople
 from filmgate.core.plan import Done, Outcome, Producer, stage
-from filmgate.core.ports import Bench, Timed
+from filmgate.core.ports import StageContext, Timed
 from filmgate.core.resources import Resource
 from filmgate.core.screentime import Likeness, PersonTime, ScreenTime
 from filmgate.media.spans import Span
@@ -28,13 +28,13 @@ from filmgate.pipelines.episode.files import (
     TRACKS,
     TRANSCRIPT,
 )
-from filmgate.pipelines.episode.identified import (
-    faces_seen,
-    identities_of,
-    owners,
-    tracked,
+from filmgate.pipelines.episode.frame_sampling import read_shots
+from filmgate.pipelines.episode.identities import (
+    map_tracks_to_identities,
+    read_detected_spans,
+    read_identities,
+    read_tracked_detections,
 )
-from filmgate.pipelines.episode.looking import shots_of
 from filmgate.pipelines.episode.records import (
     FaceModel,
     Fusion,
@@ -42,21 +42,21 @@ from filmgate.pipelines.episode.records import (
     Probe,
     VideoFacts,
 )
-from filmgate.pipelines.episode.rules.company import (
+from filmgate.pipelines.episode.rules.co_presence import (
     Attribution,
-    Looks,
-    Staged,
-    look_together,
-    to_sole_faces,
-    to_speakers_by_name,
+    ConfessionalSettings,
+    CoPresence,
+    attribute_to_named_speakers,
+    attribute_to_sole_faces,
+    measure_co_presence,
 )
-from filmgate.pipelines.episode.rules.presence import (
-    Piece,
-    appearances,
-    put_together,
+from filmgate.pipelines.episode.rules.recognition import Recognition, recognise, resolve_conflicts
+from filmgate.pipelines.episode.rules.screen_presence import (
+    PresenceSpan,
+    count_appearances,
+    merge_evidence,
     total_ms,
 )
-from filmgate.pipelines.episode.rules.recognition import Recognised, recognise, told_apart
 from filmgate.pipelines.episode.stages.cluster import cluster
 from filmgate.pipelines.episode.stages.detect import detect
 from filmgate.pipelines.episode.stages.faces import faces
@@ -66,34 +66,35 @@ from filmgate.pipelines.episode.stages.track_fusion import track_fusion
 from filmgate.pipelines.episode.stages.transcript import transcript
 
 RULE_VERSION = 1
-"""Of the rules in `presence.py` and `recognition.py`; raised whenever they decide otherwise."""
+"""Version of the rules in `rules/screen_presence.py`, `rules/co_presence.py` and
+`rules/recognition.py`; increased whenever their results change."""
 
 
-class ScreentimeSettings(Staged):
-    """What counts as being on screen, speaking, confessing."""
+class ScreentimeSettings(ConfessionalSettings):
+    """What counts as on screen, speaking and confessional."""
 
     bridge_ms: Annotated[int, Field(ge=0)] = 1000
-    """Gaps up to that inside a shot are bridged, and reported as such."""
+    """Greatest gap inside a shot that is bridged; bridged time is reported separately."""
     speaking: Literal["speaker_names", "sole_face", "off"] = "speaker_names"
-    """How speech is given to people: by the speakers that subtitles name, where a known person is
-    called so; or, on request, to whoever is the only face seen meanwhile, which is wrong wherever
-    the voice is not of the picture."""
+    """How speech is attributed to people. `speaker_names`: subtitles name a known person as the
+    speaker. `sole_face`: the only visible face speaks, which is wrong wherever the voice belongs
+    to someone who is not visible."""
 
 
 @dataclass(frozen=True)
-class _Film:
-    """What all people of a film have in common here."""
+class _EpisodeFacts:
+    """The facts of a video that are common to all of its people."""
 
     video: VideoFacts
     shots: Sequence[Span]
     settings: ScreentimeSettings
     identities: Sequence[Identity]
-    who: Mapping[str, str]
-    """The identity of each track."""
+    identity_by_track: Mapping[str, str]
+    """Identity of each face track that was clustered."""
 
     @property
     def duration_ms(self) -> int:
-        """Of the picture."""
+        """Duration of the video track."""
         return self.video.end_ms - self.video.start_offset_ms
 
 
@@ -103,55 +104,69 @@ class _Film:
     makes=[SCREENTIME, SCREENTIME_TABLE, APPEARANCES],
     settings=ScreentimeSettings,
     aliases=["screen_time"],
-    consults=[PEOPLE],
+    reads_resources=[PEOPLE],
     version=RULE_VERSION,
 )
-def screentime(bench: Bench, settings: ScreentimeSettings) -> Outcome:
-    """Put all evidence together, person by person."""
-    video = bench.read_document(PROBE, Probe).video
-    assert video is not None  # detect was skipped otherwise
-    identities = identities_of(bench)
-    film = _Film(video, shots_of(bench, video), settings, identities, owners(identities))
-    pieces = _pieces(bench, film)
-    looks = look_together(
-        tracked(bench), film.who, (video.display_width, video.display_height), settings
+def screentime(context: StageContext, settings: ScreentimeSettings) -> Outcome:
+    """Combine all evidence of each person."""
+    video = context.read_document(PROBE, Probe).video
+    assert video is not None  # without a video track, `detect` and this stage are skipped
+    identities = read_identities(context)
+    episode = _EpisodeFacts(
+        video,
+        read_shots(context, video),
+        settings,
+        identities,
+        map_tracks_to_identities(identities),
     )
-    recognised = told_apart(
-        _recognised(bench, identities),
+    presences = _presences_by_identity(context, episode)
+    co_presence = measure_co_presence(
+        read_tracked_detections(context),
+        episode.identity_by_track,
+        (video.display_width, video.display_height),
+        settings,
+    )
+    recognitions = resolve_conflicts(
+        _recognise_all(context, identities),
         {
-            identity: [piece.span for piece in own if piece.evidence == "face"]
-            for identity, own in pieces.items()
+            identity: [presence.span for presence in spans if presence.evidence == "face"]
+            for identity, spans in presences.items()
         },
     )
-    speaking = _speaking(bench, film, recognised, looks)
+    speaking = _speaking(context, episode, recognitions, co_presence)
     people = sorted(
         (
-            _person(each, film, pieces[each.identity_id], recognised[each.identity_id])
-            for each in identities
+            _person(
+                identity,
+                episode,
+                presences[identity.identity_id],
+                recognitions[identity.identity_id],
+            )
+            for identity in identities
         ),
         key=lambda person: (-person.onscreen_ms, person.first_ms, person.identity_id),
     )
     people = [
         person.model_copy(
             update={
-                "speaking_ms": speaking.ms.get(person.identity_id),
-                "confessional_ms": looks.confessional.get(person.identity_id),
+                "speaking_ms": speaking.speaking_ms.get(person.identity_id),
+                "confessional_ms": co_presence.confessional.get(person.identity_id),
             }
         )
         for person in people
     ]
-    bench.write_document(
+    context.write_document(
         SCREENTIME,
         ScreenTime(
             people=tuple(people),
-            duration_ms=film.duration_ms,
-            speaking_by=speaking.by,
-            unidentified_face_ms=looks.unidentified_ms,
+            duration_ms=episode.duration_ms,
+            speaking_by=speaking.method,
+            unidentified_face_ms=co_presence.unidentified_ms,
             thresholds_hash=digest_of(settings.model_dump(mode="json")),
         ),
     )
-    _write_table(bench, people)
-    bench.write_artifacts(APPEARANCES, _segments(pieces))
+    _write_table(context, people)
+    context.write_artifacts(APPEARANCES, _segments(presences))
     return Done(
         producer=Producer(name="filmgate-screentime", version=str(RULE_VERSION)),
         counts={
@@ -162,88 +177,103 @@ def screentime(bench: Bench, settings: ScreentimeSettings) -> Outcome:
     )
 
 
-def _recognised(bench: Bench, identities: Iterable[Identity]) -> dict[str, Recognised]:
-    """What the face bank says of everybody."""
-    resource = bench.resource(PEOPLE)
-    known = KnownPeople(people=()) if resource is None else _known(resource)
-    model = bench.read_document(FACE_MODEL, FaceModel)
+def _recognise_all(context: StageContext, identities: Iterable[Identity]) -> dict[str, Recognition]:
+    """Compare all identities with the known people."""
+    resource = context.resource(PEOPLE)
+    known = KnownPeople(people=()) if resource is None else _read_known_people(resource)
+    model = context.read_document(FACE_MODEL, FaceModel)
     return {
-        each.identity_id: recognise(
-            each.vector, model.producer, known, same_person=model.same_person
+        identity.identity_id: recognise(
+            identity.vector, model.producer, known, same_person=model.same_person
         )
-        for each in identities
+        for identity in identities
     }
 
 
-def _known(resource: Resource) -> KnownPeople:
+def _read_known_people(resource: Resource) -> KnownPeople:
     try:
         return KnownPeople.model_validate_json(resource.path.read_bytes())
     except (OSError, ValueError) as error:
         raise Invalid(
-            "the known people cannot be read",
-            expected="the snapshot that was made when the run began",
+            "the snapshot of the known people cannot be read",
+            expected="the snapshot made at the start of the run",
             got=str(error).splitlines()[0],
-            hint="Run again: another is made",
+            hint="Run again to make a new snapshot",
         ) from error
 
 
-def _pieces(bench: Bench, film: _Film) -> dict[str, list[Piece]]:
-    """Where everybody is, by identity."""
-    evidence: dict[str, list[Piece]] = {each.identity_id: [] for each in film.identities}
-    seen = faces_seen(bench)
-    for line in bench.read_artifacts(TRACKS):
+def _presences_by_identity(
+    context: StageContext, episode: _EpisodeFacts
+) -> dict[str, list[PresenceSpan]]:
+    """Collect the spans in which each identity is on screen."""
+    evidence: dict[str, list[PresenceSpan]] = {
+        identity.identity_id: [] for identity in episode.identities
+    }
+    detected_spans = read_detected_spans(context)
+    for line in context.read_artifacts(TRACKS):
         track = TrackV1.model_validate(line.payload)
-        if (identity := film.who.get(track.track_id)) is None:
+        if (identity_id := episode.identity_by_track.get(track.track_id)) is None:
             continue
-        life = Span(start_ms=line.span_start_ms, end_ms=line.span_end_ms)
-        evidence[identity] += [
-            _piece(seen[track.track_id], "face", track.track_id, track.confidence),
-            _piece(life, "body", track.track_id, None),
+        track_span = Span(start_ms=line.span_start_ms, end_ms=line.span_end_ms)
+        evidence[identity_id] += [
+            _presence_span(
+                detected_spans[track.track_id], "face", track.track_id, track.confidence
+            ),
+            _presence_span(track_span, "body", track.track_id, None),
         ]
-    for fusion in bench.read_records(TRACK_FUSION, Fusion):
+    for fusion in context.read_records(TRACK_FUSION, Fusion):
         if fusion.cluster_id is not None:
-            life = Span(start_ms=fusion.span_start_ms, end_ms=fusion.span_end_ms)
-            evidence[fusion.cluster_id].append(_piece(life, "body", fusion.body_track_id, None))
+            body_span = Span(start_ms=fusion.span_start_ms, end_ms=fusion.span_end_ms)
+            evidence[fusion.cluster_id].append(
+                _presence_span(body_span, "body", fusion.body_track_id, None)
+            )
     return {
-        identity: put_together(pieces, film.shots, film.settings.bridge_ms)
-        for identity, pieces in evidence.items()
+        identity: merge_evidence(presences, episode.shots, episode.settings.bridge_ms)
+        for identity, presences in evidence.items()
     }
 
 
-def _piece(
+def _presence_span(
     span: Span, evidence: Literal["face", "body"], track_id: str, confidence: float | None
-) -> Piece:
-    return Piece(span=span, evidence=evidence, track_id=track_id, confidence=confidence)
+) -> PresenceSpan:
+    return PresenceSpan(span=span, evidence=evidence, track_id=track_id, confidence=confidence)
 
 
 def _speaking(
-    bench: Bench, film: _Film, recognised: Mapping[str, Recognised], looks: Looks
+    context: StageContext,
+    episode: _EpisodeFacts,
+    recognitions: Mapping[str, Recognition],
+    co_presence: CoPresence,
 ) -> Attribution:
-    """For how long each speaks, as far as that can be told."""
-    if film.settings.speaking == "off" or not bench.has(TRANSCRIPT):
+    """Measure the speaking time of each identity, if the settings and files allow it."""
+    if episode.settings.speaking == "off" or not context.has(TRANSCRIPT):
         return Attribution({}, None)
-    said: dict[str, list[Span]] = {}
-    for line in bench.read_artifacts(TRANSCRIPT):
+    speech: dict[str, list[Span]] = {}
+    for line in context.read_artifacts(TRANSCRIPT):
         speaker = TranscriptSegmentV1.model_validate(line.payload).speaker
         span = Span(start_ms=line.span_start_ms, end_ms=line.span_end_ms)
-        said.setdefault((speaker or "").casefold(), []).append(span)
-    if film.settings.speaking == "sole_face":
-        return to_sole_faces(said, [each.identity_id for each in film.identities], looks)
-    return to_speakers_by_name(
-        said,
+        speech.setdefault((speaker or "").casefold(), []).append(span)
+    if episode.settings.speaking == "sole_face":
+        identity_ids = [identity.identity_id for identity in episode.identities]
+        return attribute_to_sole_faces(speech, identity_ids, co_presence)
+    return attribute_to_named_speakers(
+        speech,
         {
             identity: found.person.name
-            for identity, found in recognised.items()
+            for identity, found in recognitions.items()
             if found.person is not None
         },
     )
 
 
 def _person(
-    identity: Identity, film: _Film, pieces: Sequence[Piece], found: Recognised
+    identity: Identity,
+    episode: _EpisodeFacts,
+    presences: Sequence[PresenceSpan],
+    found: Recognition,
 ) -> PersonTime:
-    """Everything but what is learnt from others: speech, and who else is seen."""
-    onscreen_ms = total_ms(pieces)
+    """Measure the screen time of one person, without speaking and confessional time."""
+    onscreen_ms = total_ms(presences)
     return PersonTime(
         identity_id=identity.identity_id,
         vector_sha256=identity.vector_sha256,
@@ -254,52 +284,52 @@ def _person(
             for person, distance in found.unsure
         ),
         onscreen_ms=onscreen_ms,
-        face_visible_ms=total_ms(pieces, "face"),
-        body_only_ms=total_ms(pieces, "body"),
-        gap_bridged_ms=total_ms(pieces, "bridged"),
+        face_visible_ms=total_ms(presences, "face"),
+        body_only_ms=total_ms(presences, "body"),
+        gap_bridged_ms=total_ms(presences, "bridged"),
         speaking_ms=None,
         confessional_ms=None,
-        first_ms=pieces[0].span.start_ms if pieces else identity.first_ms,
-        last_ms=pieces[-1].span.end_ms if pieces else identity.last_ms,
-        appearances=appearances(pieces),
-        share=round(onscreen_ms / film.duration_ms, 4) if film.duration_ms else 0.0,
+        first_ms=presences[0].span.start_ms if presences else identity.first_ms,
+        last_ms=presences[-1].span.end_ms if presences else identity.last_ms,
+        appearances=count_appearances(presences),
+        share=round(onscreen_ms / episode.duration_ms, 4) if episode.duration_ms else 0.0,
         is_singleton=identity.is_singleton,
     )
 
 
-def _segments(pieces: Mapping[str, Sequence[Piece]]) -> Iterator[Timed]:
-    """Every piece of everybody, in order of time."""
+def _segments(presences: Mapping[str, Sequence[PresenceSpan]]) -> Iterator[Timed]:
+    """Yield the presence spans of all identities, ordered by time."""
     timed = (
         Timed(
-            piece.span.start_ms,
-            piece.span.end_ms,
+            presence.span.start_ms,
+            presence.span.end_ms,
             ScreentimeSegmentV1(
                 cluster_id=identity,
-                evidence=piece.evidence,
-                track_id=piece.track_id,
-                confidence=piece.confidence,
+                evidence=presence.evidence,
+                track_id=presence.track_id,
+                confidence=presence.confidence,
             ),
         )
-        for identity, own in pieces.items()
-        for piece in own
+        for identity, spans in presences.items()
+        for presence in spans
     )
-    yield from sorted(timed, key=lambda each: each.place)
+    yield from sorted(timed, key=lambda segment: segment.sort_key)
 
 
-def _write_table(bench: Bench, people: Sequence[PersonTime]) -> None:
-    """The same numbers for a spreadsheet: a person a line; what was not measured is empty."""
+def _write_table(context: StageContext, people: Sequence[PersonTime]) -> None:
+    """Write the people as CSV, one per line; values that were not measured are empty."""
     columns = [name for name in PersonTime.model_fields if name != "unsure"]
     text = io.StringIO()
     table = csv.DictWriter(text, columns, lineterminator="\n")
     table.writeheader()
     for person in people:
         row = person.model_dump(mode="json", exclude={"unsure"})
-        table.writerow({name: _harmless(value) for name, value in row.items()})
-    with bench.create(SCREENTIME_TABLE) as file:
+        table.writerow({name: _escape_formula(value) for name, value in row.items()})
+    with context.create(SCREENTIME_TABLE) as file:
         file.write(text.getvalue().encode())
 
 
-def _harmless(value: object) -> object:
-    """A text that no spreadsheet takes for a formula."""
+def _escape_formula(value: object) -> object:
+    """Prefix a text that a spreadsheet would evaluate as a formula."""
     is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
     return f"'{value}" if is_formula else value

@@ -1,11 +1,11 @@
-"""Segments: screen time as a table, a row for each stretch, for whoever computes with it."""
+"""Segments: writes screen time as a Parquet table, one row per segment, for analysis."""
 
 import json
 from typing import Any
 
 from filmgate.core.payloads.tracks import ScreentimeSegmentV1
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
-from filmgate.core.ports import Bench
+from filmgate.core.ports import StageContext
 from filmgate.core.screentime import ScreenTime
 from filmgate.pipelines.episode.files import APPEARANCES, SCREENTIME, SEGMENTS
 from filmgate.pipelines.episode.stages.body_tracking import body_tracking
@@ -15,10 +15,10 @@ from filmgate.pipelines.episode.stages.faces import faces
 from filmgate.pipelines.episode.stages.screentime import screentime
 
 TABLE_VERSION = 1
-"""Of the table's columns and their meaning."""
+"""Version of the table's columns and their meaning."""
 
 MODELS = (detect.name, faces.name, cluster.name, body_tracking.name)
-"""The stages whose models decide who is where."""
+"""The stages whose models determine the result; their versions are written in every row."""
 
 
 @stage(
@@ -26,42 +26,45 @@ MODELS = (detect.name, faces.name, cluster.name, body_tracking.name)
     uses=MODELS,
     makes=[SEGMENTS],
     tools=["pyarrow"],
-    tells=True,
+    reads_upstream_records=True,
     version=TABLE_VERSION,
 )
-def segments(bench: Bench, settings: Settings) -> Outcome:  # noqa: ARG001 - nothing to set
-    """A row for each stretch, sorted by identity, track and start; together, the totals."""
+def segments(context: StageContext, settings: Settings) -> Outcome:  # noqa: ARG001 - no settings
+    """Write a row for each segment, sorted by identity, track and start.
+
+    The durations of a person's rows add up to the person's total.
+    """
     import pyarrow as pa  # heavy
     import pyarrow.parquet as pq
 
-    times = bench.read_document(SCREENTIME, ScreenTime)
-    names = {each.identity_id: each.name or each.identity_id for each in times.people}
+    times = context.read_document(SCREENTIME, ScreenTime)
+    names = {person.identity_id: person.name or person.identity_id for person in times.people}
     shared = {
-        "run_id": bench.head.run_id,
-        "episode_id": bench.head.asset.id,
-        "model_versions": _versions(bench),
+        "run_id": context.head.run_id,
+        "episode_id": context.head.asset.id,
+        "model_versions": _versions(context),
         "thresholds_snapshot_hash": times.thresholds_hash,
     }
     rows: list[dict[str, Any]] = []
-    for line in bench.read_artifacts(APPEARANCES):
-        piece = ScreentimeSegmentV1.model_validate(line.payload)
+    for line in context.read_artifacts(APPEARANCES):
+        segment = ScreentimeSegmentV1.model_validate(line.payload)
         rows.append(
             shared
             | {
-                "identity": names[piece.cluster_id],
-                "identity_id": piece.cluster_id,
-                "track_id": piece.track_id or "",
+                "identity": names[segment.cluster_id],
+                "identity_id": segment.cluster_id,
+                "track_id": segment.track_id or "",
                 "segment_start": line.span_start_ms / 1000,
                 "segment_end": line.span_end_ms / 1000,
                 "duration_s": (line.span_end_ms - line.span_start_ms) / 1000,
-                "confidence": piece.confidence,
-                "source": piece.evidence,
+                "confidence": segment.confidence,
+                "source": segment.evidence,
             }
         )
     rows.sort(key=_order)
     types = {"string": pa.string(), "double": pa.float64()}
     schema = pa.schema([(name, types[kind]) for name, kind in SEGMENTS.columns.items()])
-    with bench.create(SEGMENTS) as file, pq.ParquetWriter(file, schema) as writer:
+    with context.create(SEGMENTS) as file, pq.ParquetWriter(file, schema) as writer:
         writer.write_table(pa.Table.from_pylist(rows, schema=schema))
     return Done(producer=Producer(name="filmgate-segments", version=str(TABLE_VERSION)))
 
@@ -70,9 +73,9 @@ def _order(row: dict[str, Any]) -> tuple[str, str, float]:
     return (row["identity"], row["track_id"], row["segment_start"])
 
 
-def _versions(bench: Bench) -> str:
-    """Name and version of each model, by stage, as JSON."""
-    records = {name: bench.record(name) for name in MODELS}
+def _versions(context: StageContext) -> str:
+    """Format the name and version of each model, by stage, as JSON."""
+    records = {name: context.record(name) for name in MODELS}
     made_by = {
         name: f"{record.producer.name} {record.producer.version}"
         for name, record in records.items()

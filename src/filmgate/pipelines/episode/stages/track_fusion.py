@@ -1,33 +1,37 @@
-"""Track fusion: which faces belong to which body, so that a turned face does not lose its name."""
+"""Track fusion: assigns face tracks to body tracks, so a person who turns away keeps a name."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from filmgate.core.payloads.detections import PersonDetectionV1
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
-from filmgate.core.ports import Bench
+from filmgate.core.ports import StageContext
 from filmgate.media.spans import Span
 from filmgate.pipelines.episode.files import (
     BODY_TRACKS,
     PROBE,
     TRACK_FUSION,
 )
-from filmgate.pipelines.episode.following import LONGEST_PIECE_MS, box_of
-from filmgate.pipelines.episode.identified import identities_of, owners, tracked
-from filmgate.pipelines.episode.looking import shots_of
+from filmgate.pipelines.episode.frame_sampling import read_shots
+from filmgate.pipelines.episode.identities import (
+    map_tracks_to_identities,
+    read_identities,
+    read_tracked_detections,
+)
 from filmgate.pipelines.episode.records import Fusion, Probe
-from filmgate.pipelines.episode.rules.fusion import Fused, Where, fuse
+from filmgate.pipelines.episode.rules.fusion import FusedBody, TrackBox, fuse_tracks
 from filmgate.pipelines.episode.stages.body_tracking import body_tracking
 from filmgate.pipelines.episode.stages.cluster import cluster
 from filmgate.pipelines.episode.stages.detect import detect
 from filmgate.pipelines.episode.stages.faces import faces
 from filmgate.pipelines.episode.stages.probe import probe
 from filmgate.pipelines.episode.stages.scenes import scenes
+from filmgate.pipelines.episode.tracking import MAX_PART_MS, to_box
 
 RULE_VERSION = 1
-"""Of the rule in `fusion.py`; raised whenever it decides otherwise."""
+"""Version of the rule in `rules/fusion.py`; increased whenever its results change."""
 
-Wheres = dict[str, list[Where]]
+TrackBoxes = dict[str, list[TrackBox]]
 
 
 @stage(
@@ -38,72 +42,74 @@ Wheres = dict[str, list[Where]]
     tools=["numpy", "scipy"],
     version=RULE_VERSION,
 )
-def track_fusion(bench: Bench, settings: Settings) -> Outcome:  # noqa: ARG001 - nothing to set
-    """Join face tracks and body tracks, shot by shot."""
-    facts = bench.read_document(PROBE, Probe)
-    assert facts.video is not None  # detect was skipped otherwise
-    who = owners(identities_of(bench))
+def track_fusion(context: StageContext, settings: Settings) -> Outcome:  # noqa: ARG001 - no settings
+    """Assign face tracks to body tracks, shot by shot."""
+    facts = context.read_document(PROBE, Probe)
+    assert facts.video is not None  # without a video track, `detect` and this stage are skipped
+    identity_by_track = map_tracks_to_identities(read_identities(context))
     fusions: list[Fusion] = []
-    bodies, heads = _Reader(_body_lines(bench)), _Reader(_face_lines(bench))
-    for end_ms in _ends(shots_of(bench, facts.video)):
-        here = bodies.until(end_ms)
-        fused = fuse(here, heads.until(end_ms))
-        fusions += [_fusion(each, here, who) for each in fused]
-    bench.write_records(TRACK_FUSION, fusions)
+    bodies, heads = _TrackReader(_body_lines(context)), _TrackReader(_face_lines(context))
+    for end_ms in _part_ends(read_shots(context, facts.video)):
+        body_tracks = bodies.read_until(end_ms)
+        fused_bodies = fuse_tracks(body_tracks, heads.read_until(end_ms))
+        fusions += [_fusion(fused, body_tracks, identity_by_track) for fused in fused_bodies]
+    context.write_records(TRACK_FUSION, fusions)
     return Done(
         producer=Producer(name="filmgate-fusion", version=str(RULE_VERSION)),
-        counts={"named": sum(each.cluster_id is not None for each in fusions)},
+        counts={"named": sum(fusion.cluster_id is not None for fusion in fusions)},
     )
 
 
-def _ends(shots: Iterable[Span]) -> Iterator[int]:
-    """Where tracks end at the latest: of every piece of every shot."""
+def _part_ends(shots: Iterable[Span]) -> Iterator[int]:
+    """Yield the end of every part of every shot; no track goes beyond it."""
     for shot in shots:
-        yield from range(shot.start_ms + LONGEST_PIECE_MS, shot.end_ms, LONGEST_PIECE_MS)
+        yield from range(shot.start_ms + MAX_PART_MS, shot.end_ms, MAX_PART_MS)
         yield shot.end_ms
 
 
-class _Reader:
-    """Takes tracks off a stream in order of time, shot by shot."""
+class _TrackReader:
+    """Reads tracks from a stream that is ordered by time, part by part."""
 
-    def __init__(self, lines: Iterator[tuple[str, Where]]) -> None:
+    def __init__(self, lines: Iterator[tuple[str, TrackBox]]) -> None:
         self._lines = lines
-        self._held = next(lines, None)
+        self._next = next(lines, None)
 
-    def until(self, end_ms: int) -> Wheres:
-        """The tracks up to there, each in order of time."""
-        found: Wheres = {}
-        while self._held is not None and self._held[1].span.start_ms < end_ms:
-            name, where = self._held
-            found.setdefault(name, []).append(where)
-            self._held = next(self._lines, None)
+    def read_until(self, end_ms: int) -> TrackBoxes:
+        """Read the boxes that start before `end_ms`, by track, each ordered by time."""
+        found: TrackBoxes = {}
+        while self._next is not None and self._next[1].span.start_ms < end_ms:
+            name, track_box = self._next
+            found.setdefault(name, []).append(track_box)
+            self._next = next(self._lines, None)
         return found
 
 
-def _body_lines(bench: Bench) -> Iterator[tuple[str, Where]]:
-    for line in bench.read_artifacts(BODY_TRACKS):
+def _body_lines(context: StageContext) -> Iterator[tuple[str, TrackBox]]:
+    for line in context.read_artifacts(BODY_TRACKS):
         payload = PersonDetectionV1.model_validate(line.payload)
         span = Span(start_ms=line.span_start_ms, end_ms=line.span_end_ms)
         if payload.track_id is not None:
-            yield payload.track_id, Where(span, box_of(payload.bounding_box))
+            yield payload.track_id, TrackBox(span, to_box(payload.bounding_box))
 
 
-def _face_lines(bench: Bench) -> Iterator[tuple[str, Where]]:
-    for each in tracked(bench):
-        if each.track_id is not None:
-            span = Span(start_ms=each.span_start_ms, end_ms=each.span_end_ms)
-            yield each.track_id, Where(span, box_of(each.bounding_box))
+def _face_lines(context: StageContext) -> Iterator[tuple[str, TrackBox]]:
+    for detection in read_tracked_detections(context):
+        if detection.track_id is not None:
+            span = Span(start_ms=detection.span_start_ms, end_ms=detection.span_end_ms)
+            yield detection.track_id, TrackBox(span, to_box(detection.bounding_box))
 
 
-def _fusion(fused: Fused, bodies: Wheres, who: Mapping[str, str]) -> Fusion:
-    wheres = bodies[fused.body]
-    votes = Counter(who[face] for face in fused.faces if face in who).most_common(2)
+def _fusion(fused: FusedBody, bodies: TrackBoxes, identity_by_track: Mapping[str, str]) -> Fusion:
+    body_boxes = bodies[fused.body]
+    votes = Counter(
+        identity_by_track[face] for face in fused.faces if face in identity_by_track
+    ).most_common(2)
     is_clear = len(votes) == 1 or (len(votes) > 1 and votes[0][1] > votes[1][1])
     return Fusion(
         body_track_id=fused.body,
         face_track_ids=fused.faces,
         cluster_id=votes[0][0] if is_clear else None,
-        span_start_ms=wheres[0].span.start_ms,
-        span_end_ms=wheres[-1].span.end_ms,
+        span_start_ms=body_boxes[0].span.start_ms,
+        span_end_ms=body_boxes[-1].span.end_ms,
         overlap_ms=fused.together_ms,
     )

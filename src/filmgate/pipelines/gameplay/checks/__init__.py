@@ -1,1 +1,1 @@
-"""The checks: each a function of a session with a typed result, found by being in here."""
+"""The built-in checks: functions of a session with a typed result, discovered in this package."""

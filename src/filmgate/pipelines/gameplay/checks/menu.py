@@ -1,60 +1,65 @@
-"""Checks of menus: how much of a session shows one."""
+"""Checks for menus: how much of a session shows one."""
 
 from dataclasses import dataclass
 
-from filmgate.pipelines.gameplay.checking import check
-from filmgate.pipelines.gameplay.session import Session
+from filmgate.pipelines.gameplay.check_registry import check
+from filmgate.pipelines.gameplay.session import GameSession
 
 
 @dataclass(frozen=True, kw_only=True)
 class MenuShare:
-    """How much of the video shows a menu."""
+    """The share of the video that shows a menu."""
 
     value: float
-    """0 to 1, of frames spread evenly over it."""
+    """Share of the frames spread evenly over the video, 0 to 1."""
     frames: list[int]
-    """Numbers of the frames that do."""
+    """Numbers of the frames that show a menu."""
     from_ms: list[int]
-    """When each stretch of them is first and last seen."""
+    """Time of the first frame of each stretch of such frames."""
     to_ms: list[int]
+    """Time of the last frame of each stretch."""
     evidence: list[str]
-    """Of each stretch, by comma: `panel`, `text`, `dimmed`, `toggled`, `walking`."""
+    """Evidence for each stretch, separated by commas: `panel`, `text`, `dimmed`, `toggled`,
+    `still`, `walking`."""
     severity: float
-    """0 to 1: how bad; what is worst comes first in a report."""
+    """Severity, 0 to 1; reports list the most severe sessions first."""
 
 
 @check(version=1)
-def video_menu_percent(session: Session) -> MenuShare:
-    """The share of the frames that show a menu: by panels, text, a picture that darkens, and keys
-    that open menus; walking speaks against it."""
-    menus = [each for each in session.stretches() if each.is_menu]
-    numbers = session.extracted.frame_numbers(session.spread)
+def video_menu_percent(session: GameSession) -> MenuShare:
+    """Measure the share of frames that show a menu.
+
+    Evidence: panels, text, a picture that darkens, keys that open menus. Evidence against:
+    walking.
+    """
+    menus = [stretch for stretch in session.stretches() if stretch.is_menu]
+    numbers = session.extracted.frame_numbers(session.main_series)
     times = session.times_ms
-    frames = [numbers[place] for each in menus for place in each.places]
+    frames = [numbers[index] for stretch in menus for index in stretch.indices]
     share = len(frames) / len(numbers) if numbers else 0.0
     return MenuShare(
         value=share,
         frames=frames,
-        from_ms=[times[each.first] for each in menus],
-        to_ms=[times[each.last] for each in menus],
-        evidence=[",".join(each.evidence) for each in menus],
+        from_ms=[times[stretch.first] for stretch in menus],
+        to_ms=[times[stretch.last] for stretch in menus],
+        evidence=[",".join(stretch.evidence) for stretch in menus],
         severity=round(share, 4),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class MostlyMenu:
-    """Whether it is mostly menu."""
+    """Whether the video is mostly menu."""
 
     value: bool
     threshold: float
     severity: float
-    """0 to 1: how bad; what is worst comes first in a report."""
+    """Severity, 0 to 1; reports list the most severe sessions first."""
 
 
 @check(version=1)
-def is_video_mostly_menu(session: Session) -> MostlyMenu:
-    """Whether the share of menus is above the threshold."""
+def is_video_mostly_menu(session: GameSession) -> MostlyMenu:
+    """Check whether the share of menus is above the threshold."""
     share = video_menu_percent.run(session).value
     threshold = session.menu_flag_threshold
     return MostlyMenu(value=share > threshold, threshold=threshold, severity=round(share, 4))

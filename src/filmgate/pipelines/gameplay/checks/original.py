@@ -1,72 +1,77 @@
-"""v1: the checks as the public pipeline for game sessions defines them, with their weak spots."""
+"""v1: the checks as the public pipeline for game sessions defines them, weaknesses included."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from filmgate.pipelines.gameplay.checking import V1, check
-from filmgate.pipelines.gameplay.session import Session
+from filmgate.pipelines.gameplay.check_registry import V1, check
+from filmgate.pipelines.gameplay.session import GameSession
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-DARK = 15.0
-"""Of 255: the public pipeline's threshold."""
-BORDER, BORDER_BLACK = 0.1, 10.0
-"""The share of the height that is looked at, and below which mean it counts as a bar: likewise."""
+MAX_DARK_MEAN = 15.0
+"""Mean brightness below which a video is dark, 0 to 255: the public pipeline's threshold."""
+BORDER_SHARE, MAX_BORDER_MEAN = 0.1, 10.0
+"""Share of the height at the top and bottom that is measured, and the mean brightness below which
+it is a bar, 0 to 255: the public pipeline's thresholds."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Truth:
-    """Yes or no."""
+class BooleanResult:
+    """A yes or no, without evidence."""
 
     value: bool
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share:
-    """0 to 1."""
+class ShareResult:
+    """A share, without evidence."""
 
     value: float
+    """0 to 1."""
 
 
 @check(version=1, edition=V1)
-def is_video_mostly_dark(session: Session) -> Truth:
-    """Whether the mean of every 30th frame, 15 of them, is below 15."""
-    frames = session.extracted.frames(session.stride(30))
-    return Truth(value=_mean(frames) < DARK)
+def is_video_mostly_dark(session: GameSession) -> BooleanResult:
+    """Check whether the mean of every 30th frame, up to 15 frames, is below 15."""
+    frames = session.extracted.frames(session.stride_series(30))
+    return BooleanResult(value=_mean(frames) < MAX_DARK_MEAN)
 
 
 @check(version=1, edition=V1)
-def is_dpi_scale_issue(session: Session) -> Truth:
-    """Whether the highest and the lowest tenth of the first frame are both below 10."""
-    frame = session.extracted.frames(session.stride(3), slice(0, 1))[0]
+def is_dpi_scale_issue(session: GameSession) -> BooleanResult:
+    """Check whether the top and the bottom tenth of the first frame both have a mean below 10."""
+    frame = session.extracted.frames(session.stride_series(3), slice(0, 1))[0]
     height = frame.shape[1]
-    top = frame[:, : int(height * BORDER)]
-    bottom = frame[:, int(height * (1 - BORDER)) :]
-    return Truth(value=_mean(top) < BORDER_BLACK and _mean(bottom) < BORDER_BLACK)
+    top = frame[:, : int(height * BORDER_SHARE)]
+    bottom = frame[:, int(height * (1 - BORDER_SHARE)) :]
+    return BooleanResult(value=_mean(top) < MAX_BORDER_MEAN and _mean(bottom) < MAX_BORDER_MEAN)
 
 
 @check(version=1, edition=V1)
-def video_menu_percent(session: Session) -> Share:
-    """The share of every 30th and every 60th frame, 15 and 5 of them, that show a menu. There, a
-    vision-language model says which do; here, what says so in v2."""
-    places = menus = 0
+def video_menu_percent(session: GameSession) -> ShareResult:
+    """Measure the share of menus in every 30th and every 60th frame, up to 15 and 5 frames.
+
+    The public pipeline asks a vision-language model which frames show a menu; this uses the
+    rules of v2.
+    """
+    frames = menus = 0
     for stride in (30, 60):
-        found = session.stretches(session.stride(stride))
-        places += sum(len(each.places) for each in found)
-        menus += sum(len(each.places) for each in found if each.is_menu)
-    return Share(value=menus / places if places else 0.0)
+        stretches = session.stretches(session.stride_series(stride))
+        frames += sum(len(stretch.indices) for stretch in stretches)
+        menus += sum(len(stretch.indices) for stretch in stretches if stretch.is_menu)
+    return ShareResult(value=menus / frames if frames else 0.0)
 
 
 @check(version=1, edition=V1)
-def is_video_mostly_menu(session: Session) -> Truth:
-    """Whether that share is above the threshold."""
-    return Truth(value=video_menu_percent.run(session).value > session.menu_flag_threshold)
+def is_video_mostly_menu(session: GameSession) -> BooleanResult:
+    """Check whether the share of menus is above the threshold."""
+    return BooleanResult(value=video_menu_percent.run(session).value > session.menu_flag_threshold)
 
 
 def _mean(pixels: "NDArray[np.uint8]") -> float:
-    """The mean of bytes. Summed by OpenCV, exactly and twenty times as fast as by numpy."""
+    """Mean of bytes. OpenCV sums them exactly, and 20 times as fast as numpy."""
     import cv2  # heavy
     import numpy as np
 

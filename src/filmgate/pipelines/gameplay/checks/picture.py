@@ -1,26 +1,27 @@
-"""Checks of the picture: dark, not filling the frame, or standing still."""
+"""Checks of the picture: dark, not filling the frame, or frozen."""
 
 from dataclasses import dataclass
 
-from filmgate.pipelines.gameplay.checking import check
-from filmgate.pipelines.gameplay.rules.pictures import STILL, within
-from filmgate.pipelines.gameplay.session import Session
+from filmgate.pipelines.gameplay.check_registry import check
+from filmgate.pipelines.gameplay.rules.pictures import MAX_STILL_CHANGE, crop
+from filmgate.pipelines.gameplay.session import GameSession
 
-DARK = 15.0
-"""Of 255: the threshold of the public pipeline, here of the content alone."""
+MAX_DARK_MEAN = 15.0
+"""Mean brightness of the content below which a video is dark, 0 to 255. The public pipeline's
+threshold, applied to the content alone."""
 
-BRIGHTEST = 0.1
-"""The share of pixels that are left out: bars, maps and text over a dark scene."""
+IGNORED_BRIGHTEST_SHARE = 0.1
+"""Share of the brightest pixels that are ignored: bars, maps and text over a dark scene."""
 
-FILLED = 0.97
-"""The share of width and of height that a picture fills that fills the frame: bars of less than
-3 % come from codecs that want whole blocks (1088 rows for 1080), not from scaling."""
+MIN_FILLED_SHARE = 0.97
+"""Least share of the width and of the height that a full picture covers. Bars of less than 3 %
+come from codecs that need whole blocks (1088 rows for 1080), not from scaling."""
 
-MIN_STILL = 0.5
-"""The share of the video that a capture must hang for."""
+MIN_STILL_SHARE = 0.5
+"""Least share of the video without change of a frozen capture."""
 MIN_EVENTS, MIN_EVENTS_PER_MINUTE = 10, 5.0
-"""What must be pressed meanwhile: the recorder's own client calls fewer than five key strokes a
-minute no play."""
+"""Least number of inputs during that time, in total and per minute. The recorder's own client
+does not count fewer than five key strokes per minute as play."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,32 +30,34 @@ class Darkness:
 
     value: bool
     mean: float
-    """0 to 255, of what is used of the picture, over the whole video."""
+    """Mean brightness of the content over the whole video, 0 to 255."""
     threshold: float
     darkest_frames: list[int]
-    """Numbers of up to five."""
+    """Numbers of up to five of the darkest frames."""
     severity: float
-    """0 to 1: how bad; what is worst comes first in a report."""
+    """Severity, 0 to 1; reports list the most severe sessions first."""
 
 
 @check(version=1)
-def is_video_mostly_dark(session: Session) -> Darkness:
-    """Whether the content of the picture, without its borders and without what is brightest in it
-    (what is laid over a scene), is dark on the mean."""
+def is_video_mostly_dark(session: GameSession) -> Darkness:
+    """Check whether the content of the picture is dark on average.
+
+    Borders and the brightest pixels (overlays on a scene) are ignored.
+    """
     import numpy as np  # heavy
 
-    few = within(session.greys, session.content)[:, ::3, ::3].reshape(len(session.greys), -1)
-    kept = max(1, round(few.shape[1] * (1 - BRIGHTEST)))
-    means = np.partition(few, kept - 1, axis=1)[:, :kept].mean(axis=1)
-    numbers = session.extracted.frame_numbers(session.spread)
+    sampled = crop(session.greys, session.content)[:, ::3, ::3].reshape(len(session.greys), -1)
+    count = max(1, round(sampled.shape[1] * (1 - IGNORED_BRIGHTEST_SHARE)))
+    means = np.partition(sampled, count - 1, axis=1)[:, :count].mean(axis=1)
+    numbers = session.extracted.frame_numbers(session.main_series)
     darkest = np.argsort(means, kind="stable")[:5]
     mean = float(means.mean())
     return Darkness(
-        value=mean < DARK,
+        value=mean < MAX_DARK_MEAN,
         mean=round(mean, 3),
-        threshold=DARK,
-        darkest_frames=sorted(numbers[place] for place in darkest),
-        severity=round(max(0.0, 1 - mean / DARK), 4),
+        threshold=MAX_DARK_MEAN,
+        darkest_frames=sorted(numbers[index] for index in darkest),
+        severity=round(max(0.0, 1 - mean / MAX_DARK_MEAN), 4),
     )
 
 
@@ -64,25 +67,30 @@ class Borders:
 
     value: bool
     layout: str
-    """`full`, `letterbox`, `pillarbox`, `corner` (two sides that meet are bare), `windowbox`, or
+    """`full`, `letterbox`, `pillarbox`, `corner` (borders on two adjacent sides), `windowbox`, or
     `one side`, which may be a black sky and is not flagged."""
     is_black: bool
-    """Whether what is bare is black; else it is something that never moves."""
+    """Whether the border is black; otherwise it is an area that never changes."""
     left: float
-    """The share of the frame that is bare on each side."""
+    """Width of the left border, as a share of the frame's width."""
     top: float
+    """Height of the top border, as a share of the frame's height."""
     right: float
+    """Width of the right border, as a share of the frame's width."""
     bottom: float
+    """Height of the bottom border, as a share of the frame's height."""
     severity: float
-    """0 to 1: how bad; what is worst comes first in a report."""
+    """Severity, 0 to 1; reports list the most severe sessions first."""
 
 
 @check(version=1)
-def is_dpi_scale_issue(session: Session) -> Borders:
-    """Whether the picture leaves part of its frame bare over the whole video: black, or with
-    something that never moves around a rectangle that does."""
+def is_dpi_scale_issue(session: GameSession) -> Borders:
+    """Check whether the picture has borders over the whole video.
+
+    A border is black, or an area that never changes around a rectangle that does.
+    """
     height, width = session.greys.shape[1:]
-    is_black = session.content.area < FILLED * width * height
+    is_black = session.content.area < MIN_FILLED_SHARE * width * height
     used = session.content if is_black else session.moving
     bare = {
         "left": used.left / width,
@@ -102,15 +110,15 @@ def is_dpi_scale_issue(session: Session) -> Borders:
 
 
 def _layout(bare: dict[str, float], *, wide: float, high: float) -> str:
-    if wide >= FILLED and high >= FILLED:
+    if wide >= MIN_FILLED_SHARE and high >= MIN_FILLED_SHARE:
         return FULL
-    sides = {side for side, share in bare.items() if share > (1 - FILLED) / 2}
+    sides = {side for side, share in bare.items() if share > (1 - MIN_FILLED_SHARE) / 2}
     across, upright = sides & {"left", "right"}, sides & {"top", "bottom"}
     if len(sides) == 1:
         return ONE_SIDE
-    if wide >= FILLED or not across:
+    if wide >= MIN_FILLED_SHARE or not across:
         return "letterbox"
-    if high >= FILLED or not upright:
+    if high >= MIN_FILLED_SHARE or not upright:
         return "pillarbox"
     return "corner" if len(across) == len(upright) == 1 else "windowbox"
 
@@ -120,37 +128,37 @@ FULL, ONE_SIDE = "full", "one side"
 
 @dataclass(frozen=True, kw_only=True)
 class Frozen:
-    """Whether the capture hung."""
+    """Whether the capture was frozen."""
 
     value: bool
     still_share: float
-    """Of the video: the longest time without any change, menus left out."""
+    """Longest time without any change, menus excluded, as a share of the video."""
     from_ms: int
     to_ms: int
     events: int
-    """What was pressed meanwhile."""
+    """Number of inputs during that time."""
     frames: list[int]
-    """Numbers of the first and the last frame of it."""
+    """Numbers of its first and last frame."""
     severity: float
-    """0 to 1: how bad; what is worst comes first in a report."""
+    """Severity, 0 to 1; reports list the most severe sessions first."""
 
 
 @check(version=1)
-def is_frozen(session: Session) -> Frozen:
-    """Whether the picture stands still for half of the video while inputs are logged."""
-    menus = {place for each in session.stretches() if each.is_menu for place in each.places}
-    first, last = _longest_still([float(c) for c in session.changes], menus)
+def is_frozen(session: GameSession) -> Frozen:
+    """Check whether the picture does not change for half of the video while inputs are logged."""
+    menus = {i for stretch in session.stretches() if stretch.is_menu for i in stretch.indices}
+    first, last = _longest_still([float(change) for change in session.changes], menus)
     times = session.times_ms
     begin, end = times[first], times[last]
-    shares = len(times) or 1
-    share = (last - first) / max(1, shares - 1)
+    count = len(times) or 1
+    share = (last - first) / max(1, count - 1)
     pressed = session.extracted.inputs.pressed
-    events = sum(begin <= each.time_ms <= end for each in pressed)
+    events = sum(begin <= event.time_ms <= end for event in pressed)
     minutes = (end - begin) / 60_000
     is_played = events >= MIN_EVENTS and events >= MIN_EVENTS_PER_MINUTE * minutes
-    numbers = session.extracted.frame_numbers(session.spread)
+    numbers = session.extracted.frame_numbers(session.main_series)
     return Frozen(
-        value=share >= MIN_STILL and is_played,
+        value=share >= MIN_STILL_SHARE and is_played,
         still_share=round(share, 4),
         from_ms=begin,
         to_ms=end,
@@ -161,12 +169,12 @@ def is_frozen(session: Session) -> Frozen:
 
 
 def _longest_still(changes: list[float], menus: set[int]) -> tuple[int, int]:
-    """The places of the first and the last frame of the longest stretch without change."""
+    """Find the indices of the first and last frame of the longest stretch without change."""
     best = (0, 0)
     first = 0
-    for place, change in enumerate(changes, start=1):
-        if change > STILL or place in menus or place - 1 in menus:
-            first = place
-        elif place - first > best[1] - best[0]:
-            best = (first, place)
+    for index, change in enumerate(changes, start=1):
+        if change > MAX_STILL_CHANGE or index in menus or index - 1 in menus:
+            first = index
+        elif index - first > best[1] - best[0]:
+            best = (first, index)
     return best

@@ -1,157 +1,169 @@
-"""Checks of the recording: frames that are missing or twice, its length, its rate."""
+"""Checks of the recording: missing frames, duplicate frames, length and frame rate."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from filmgate.pipelines.gameplay.checking import check
-from filmgate.pipelines.gameplay.session import Session
+from filmgate.pipelines.gameplay.check_registry import check
+from filmgate.pipelines.gameplay.session import GameSession
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MOST_DROPPED = 0.05
-"""The share of frames: what the recorder's own client lets pass."""
-MOST_TWICE = 0.6
-"""The share of frames, while something moves, that repeat the one before. Games that draw 30 times
-a second repeat every other frame of 60 and are fine; what is left of more repeats than this are
-fewer than 24 new pictures a second, which film holds to be the least for motion."""
+MAX_DROPPED_SHARE = 0.05
+"""Greatest share of missing frames. The recorder's own client accepts as much."""
+MAX_DUPLICATE_SHARE = 0.6
+"""Greatest share of frames that repeat the one before while something moves. Games that draw 30
+times a second repeat every other frame of 60, which is acceptable. With more repeats than this,
+fewer than 24 new pictures a second remain, the least that film uses for motion."""
 MIN_S, MAX_S = 20.0, 900.0
-"""What the recorder's own client lets pass."""
+"""Least and greatest length, in seconds. The recorder's own client accepts this range."""
 MIN_RATE = 54.0
-"""Frames a second: likewise, of a nominal 60."""
+"""Least frame rate, in frames per second, of a nominal 60. The recorder's own client accepts as
+little."""
 
-MOSTLY = 0.8
-"""The share of steps that are as usual, where the rate is one."""
-GAP = 1.5
-"""Times the usual step: a longer one has room for a frame that is not there."""
-SAME = 0.05
-"""Times the movement around it: a frame that changes less is the one before, coded anew. On a
-recording at 60 of a game that drew fewer, such frames changed by 0.003 to 0.02 times as much as
-those around them."""
-MOVES = 1.0
-"""Of 255, on the mean: less is no movement that repeats could be told by."""
-WINDOW = 12
-"""Frames before and after in which there must be movement."""
+MIN_REGULAR_SHARE = 0.8
+"""Least share of regular steps between timestamps in a recording with a constant rate."""
+GAP_FACTOR = 1.5
+"""A step longer than this multiple of the usual step is a gap with missing frames."""
+SAME_FACTOR = 0.05
+"""A frame that changes less than this multiple of the movement around it repeats the one before.
+Measured: on a 60 fps recording of a game that drew fewer frames, repeated frames changed by 0.003
+to 0.02 times as much as those around them."""
+MIN_MOVEMENT = 1.0
+"""Least mean change that is movement, 0 to 255; with less, repeated frames cannot be detected."""
+WINDOW_FRAMES = 12
+"""Number of frames before and after a frame in which there must be movement."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dropped:
-    """Frames that are missing."""
+class DroppedFrames:
+    """Whether frames are missing."""
 
     value: bool
     share: float
-    """The larger of what the time line lacks and what the recorder says it skipped."""
+    """Share of missing frames: by the timestamps or by the recorder's count, whichever is
+    greater."""
     gaps: int
+    """Number of gaps in the timestamps."""
     longest_gap_ms: int
     skipped: int | None
-    """What the recorder says; null where it does not."""
+    """Number of frames that the recorder reports as skipped; None if it reports nothing."""
     after_frames: list[int]
-    """Numbers of up to ten frames before a gap."""
+    """Numbers of the frames before the first ten gaps."""
     severity: float
-    """0 to 1: how bad; what is worst comes first in a report."""
+    """Severity, 0 to 1; reports list the most severe sessions first."""
 
 
 @check(version=1)
-def has_dropped_frames(session: Session) -> Dropped:
-    """Whether more than 5 % of the frames are missing: by gaps in the timestamps, or by what the
-    recorder says it skipped. Where the rate varies all along, gaps say nothing."""
+def has_dropped_frames(session: GameSession) -> DroppedFrames:
+    """Check whether more than 5 % of the frames are missing.
+
+    Counted by gaps in the timestamps, or by the recorder's own count. Gaps are ignored in a
+    recording with a variable rate.
+    """
     import numpy as np  # heavy
 
     steps = np.diff(session.extracted.pts)
-    usual = float(np.median(steps)) if len(steps) else 0.0
-    is_even = bool(usual) and float((abs(steps - usual) <= 1).mean()) >= MOSTLY
-    gaps = np.flatnonzero(steps > GAP * usual) if is_even else np.zeros(0, np.int64)
-    missing = int(np.round(steps[gaps] / usual - 1).sum()) if len(gaps) else 0
+    usual_step = float(np.median(steps)) if len(steps) else 0.0
+    regular_share = float((abs(steps - usual_step) <= 1).mean()) if usual_step else 0.0
+    is_regular = regular_share >= MIN_REGULAR_SHARE
+    gaps = np.flatnonzero(steps > GAP_FACTOR * usual_step) if is_regular else np.zeros(0, np.int64)
+    missing = int(np.round(steps[gaps] / usual_step - 1).sum()) if len(gaps) else 0
     by_time = missing / (len(session.extracted.pts) + missing)
-    skipped, total = _skipped(session.extracted.session_metadata)
+    skipped, total = _reported_skips(session.extracted.session_metadata)
     share = max(by_time, skipped / total if skipped is not None and total else 0.0)
     longest = int(steps.max()) if len(steps) else 0
-    return Dropped(
-        value=share > MOST_DROPPED,
+    return DroppedFrames(
+        value=share > MAX_DROPPED_SHARE,
         share=round(share, 6),
         gaps=len(gaps),
         longest_gap_ms=round(float(longest * session.extracted.time_base * 1000)),
         skipped=skipped,
-        after_frames=[int(each) for each in gaps[:10]],
+        after_frames=[int(number) for number in gaps[:10]],
         severity=round(share, 4),
     )
 
 
-def _skipped(metadata: Any) -> tuple[int | None, int]:
-    """What the recorder says: (frames that it skipped, of how many)."""
+def _reported_skips(metadata: Any) -> tuple[int | None, int]:
+    """Read the recorder's own count: (skipped frames or None, all frames)."""
     extra = metadata.get("recorder_extra")
-    told = extra.get("skipped_frames") if isinstance(extra, dict) else None
-    if not isinstance(told, dict):
+    reported = extra.get("skipped_frames") if isinstance(extra, dict) else None
+    if not isinstance(reported, dict):
         return None, 0
-    skipped, total = told.get("skipped"), told.get("total")
+    skipped, total = reported.get("skipped"), reported.get("total")
     if type(skipped) is int and type(total) is int and 0 <= skipped <= total < 1 << 53:
         return skipped, total
     return None, 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Twice:
-    """Frames that are shown twice while something moves."""
+class DuplicateFrames:
+    """Whether frames are repeated while something moves."""
 
     value: bool
     share: float
+    """Share of the examined frames that repeat the one before."""
     looked_at: int
-    """Frames that were decoded right after the one before, while something moved around them."""
+    """Number of examined frames: decoded right after the one before, with movement around them."""
     frames: list[int]
-    """Numbers of up to ten that are the same as the one before."""
+    """Numbers of the first ten frames that repeat the one before."""
     severity: float
-    """0 to 1: how bad; what is worst comes first in a report."""
+    """Severity, 0 to 1; reports list the most severe sessions first."""
 
 
 @check(version=1)
-def has_duplicate_frames(session: Session) -> Twice:
-    """Whether more than 60 % of the frames repeat the one before while the picture moves. A
-    picture that stands still says nothing."""
+def has_duplicate_frames(session: GameSession) -> DuplicateFrames:
+    """Check whether more than 60 % of the frames repeat the one before while the picture moves.
+
+    Frames without movement around them are not counted.
+    """
     numbers, change = session.extracted.change
-    around = _around(numbers, change)
-    moving = around >= MOVES
-    twice = moving & (change <= SAME * around)
+    around = _movement_around(numbers, change)
+    moving = around >= MIN_MOVEMENT
+    duplicates = moving & (change <= SAME_FACTOR * around)
     looked_at = int(moving.sum())
-    share = float(twice.sum() / looked_at) if looked_at else 0.0
-    return Twice(
-        value=share > MOST_TWICE,
+    share = float(duplicates.sum() / looked_at) if looked_at else 0.0
+    return DuplicateFrames(
+        value=share > MAX_DUPLICATE_SHARE,
         share=round(share, 6),
         looked_at=looked_at,
-        frames=[int(each) for each in numbers[twice][:10]],
+        frames=[int(number) for number in numbers[duplicates][:10]],
         severity=round(share, 4),
     )
 
 
-def _around(numbers: "NDArray[np.int64]", change: "NDArray[np.float32]") -> "NDArray[np.float32]":
-    """How much the picture moves around each frame: the largest change shortly before it or the
-    largest shortly after, whichever is less."""
+def _movement_around(
+    numbers: "NDArray[np.int64]", change: "NDArray[np.float32]"
+) -> "NDArray[np.float32]":
+    """Measure the movement around each frame: the largest change shortly before it or the largest
+    shortly after it, whichever is less."""
     import numpy as np  # heavy
 
     if not len(numbers):
         return change
     first = int(numbers[0])
-    line = np.zeros(int(numbers[-1]) - first + 1 + 2 * WINDOW, np.float32)
-    line[numbers - first + WINDOW] = change
-    windows = np.lib.stride_tricks.sliding_window_view(line, WINDOW).max(axis=1)
-    place = numbers - first + WINDOW
-    around: NDArray[np.float32] = np.minimum(windows[place - WINDOW], windows[place + 1])
+    line = np.zeros(int(numbers[-1]) - first + 1 + 2 * WINDOW_FRAMES, np.float32)
+    line[numbers - first + WINDOW_FRAMES] = change
+    windows = np.lib.stride_tricks.sliding_window_view(line, WINDOW_FRAMES).max(axis=1)
+    index = numbers - first + WINDOW_FRAMES
+    around: NDArray[np.float32] = np.minimum(windows[index - WINDOW_FRAMES], windows[index + 1])
     return around
 
 
 @dataclass(frozen=True, kw_only=True)
 class Length:
-    """How long it is."""
+    """Whether the length is unusual."""
 
     value: bool
     duration_ms: int
     severity: float
-    """0 to 1: how bad; what is worst comes first in a report."""
+    """Severity, 0 to 1; reports list the most severe sessions first."""
 
 
 @check(version=1)
-def is_length_unusual(session: Session) -> Length:
-    """Whether it is shorter than 20 seconds or longer than 15 minutes."""
+def is_length_unusual(session: GameSession) -> Length:
+    """Check whether the video is shorter than 20 seconds or longer than 15 minutes."""
     ms = session.duration_ms
     inside = min(1.0, ms / (MIN_S * 1000), MAX_S * 1000 / max(1, ms))
     return Length(value=inside < 1, duration_ms=ms, severity=round(1 - inside, 4))
@@ -159,19 +171,20 @@ def is_length_unusual(session: Session) -> Length:
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """How many frames a second."""
+    """Whether the frame rate is low."""
 
     value: bool
     frames_per_second: float
-    """From the first to the last frame, by their timestamps."""
+    """Mean rate from the first to the last frame, by their timestamps."""
     frames: int
+    """Number of frames."""
     severity: float
-    """0 to 1: how bad; what is worst comes first in a report."""
+    """Severity, 0 to 1; reports list the most severe sessions first."""
 
 
 @check(version=1)
-def is_rate_low(session: Session) -> Rate:
-    """Whether it has fewer than 54 frames a second."""
+def is_rate_low(session: GameSession) -> Rate:
+    """Check whether the video has fewer than 54 frames per second."""
     pts = session.extracted.pts
     length = (int(pts[-1]) - int(pts[0])) * session.extracted.time_base
     rate = float((len(pts) - 1) / length) if length else 0.0

@@ -1,1 +1,1 @@
-"""The report of a quality manifest: a page that opens without a server."""
+"""The report of a quality manifest: a self-contained HTML page."""

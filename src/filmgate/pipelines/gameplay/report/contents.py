@@ -1,4 +1,4 @@
-"""What a report of a quality manifest tells, as values."""
+"""Contents of a report: values that summarise a quality manifest."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from filmgate.core.gameplay import ARCHIVE, PT
+from filmgate.core.gameplay import ARCHIVE_SUFFIX, PT_SUFFIX
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flagged:
+class FlaggedSession:
     """A session that a check flagged."""
 
     s3_key: str
@@ -24,22 +24,25 @@ class Flagged:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckShare:
-    """What a check said of all sessions."""
+    """The result of a check over all sessions."""
 
     name: str
     flagged: int
+    """Number of sessions that the check flagged."""
     judged: int
-    worst: tuple[Flagged, ...]
+    """Number of sessions that the check was run on."""
+    worst: tuple[FlaggedSession, ...]
+    """The most severe flagged sessions."""
 
     @property
     def share(self) -> float:
-        """Of those that were judged, 0 to 1."""
+        """Share of flagged sessions, 0 to 1."""
         return self.flagged / self.judged if self.judged else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
-    """Items that failed in one way."""
+class FailureKind:
+    """The items that failed with the same error code."""
 
     code: str
     count: int
@@ -48,23 +51,23 @@ class Kind:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contents:
-    """A whole report."""
+class ReportContents:
+    """The contents of a report."""
 
     title: str
     rows: int
     failed: int
+    """Number of items that failed."""
     clean: int
-    """Sessions that no check flagged."""
+    """Number of sessions that no check flagged."""
     menu_mean: float | None
-    """The mean of `video_menu_percent`, 0 to 1."""
+    """Mean of `video_menu_percent`, 0 to 1."""
     checks: tuple[CheckShare, ...]
-    kinds: tuple[Kind, ...]
+    failure_kinds: tuple[FailureKind, ...]
 
 
-def contents(title: str, rows: Iterable[Row], *, worst: int) -> Contents:
-    """The report of a table's rows: each check with the sessions it flagged, `worst` of them, the
-    worst first."""
+def summarise_table(title: str, rows: Iterable[Row], *, worst: int) -> ReportContents:
+    """Summarise the rows of a table; each check with its `worst` most severe flagged sessions."""
     all_rows = list(rows)
     good = [row for row in all_rows if _is_judged(row)]
     names = _checks(all_rows)
@@ -79,57 +82,57 @@ def contents(title: str, rows: Iterable[Row], *, worst: int) -> Contents:
         )
         for name in names
     )
-    return Contents(
+    return ReportContents(
         title=title,
         rows=len(all_rows),
         failed=len(all_rows) - len(good),
         clean=sum(all(row.get(name) is not True for name in names) for row in good),
         menu_mean=sum(menus) / len(menus) if menus else None,
-        checks=tuple(sorted(shares, key=lambda each: (-each.share, each.name))),
-        kinds=tuple(_kinds(all_rows)),
+        checks=tuple(sorted(shares, key=lambda check: (-check.share, check.name))),
+        failure_kinds=tuple(_failure_kinds(all_rows)),
     )
 
 
 def _is_judged(row: Row) -> bool:
-    """Whether there is something said of a session: also where a check or two broke."""
+    """Whether a row has check results; it has even if some of its checks failed."""
     return row.get("error") is None or row.get("error_code") == "check_failed"
 
 
 def _checks(rows: Sequence[Row]) -> list[str]:
-    """The columns that say yes or no."""
+    """Return the names of the columns with boolean values."""
     if not rows:
         return []
     return [name for name in rows[0] if any(isinstance(row.get(name), bool) for row in rows)]
 
 
-def _worst(name: str, rows: Iterable[Row]) -> list[Flagged]:
+def _worst(name: str, rows: Iterable[Row]) -> list[FlaggedSession]:
     flagged = (
-        Flagged(
+        FlaggedSession(
             s3_key=row["s3_key"],
             video_id=row["video_id"],
             pt_key=pt_key(row),
-            evidence=(told := dict(row.get(f"{name}_evidence") or {})),
-            severity=float(told.pop("severity", 0.0) or 0.0),
+            evidence=(evidence := dict(row.get(f"{name}_evidence") or {})),
+            severity=float(evidence.pop("severity", 0.0) or 0.0),
         )
         for row in rows
     )
-    return sorted(flagged, key=lambda each: (-each.severity, each.s3_key, each.video_id))
+    return sorted(flagged, key=lambda one: (-one.severity, one.s3_key, one.video_id))
 
 
-def _kinds(rows: Sequence[Row]) -> Iterator[Kind]:
+def _failure_kinds(rows: Sequence[Row]) -> Iterator[FailureKind]:
     bad = [row for row in rows if row.get("error") is not None]
     counts = Counter(_code(row) for row in bad)
-    for code, count in sorted(counts.items(), key=lambda each: (-each[1], each[0])):
+    for code, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         first = next(row for row in bad if _code(row) == code)
-        yield Kind(code=code, count=count, example=first["s3_key"], message=first["error"])
+        yield FailureKind(code=code, count=count, example=first["s3_key"], message=first["error"])
 
 
 def _code(row: Row) -> str:
-    """The kind of an error; of a table of v1, which has none, the error itself."""
+    """Return the error code of a row; a table of v1 has none, so the message is used there."""
     return str(row.get("error_code") or row["error"])
 
 
 def pt_key(row: Row) -> str:
-    """The key of the `.pt` file of a row: beside the archive, called as the video is."""
-    folder = PurePosixPath(row["s3_key"].removesuffix(ARCHIVE)).parent
-    return str(folder / f"{row['video_id']}{PT}")
+    """Return the key of a row's `.pt` file: beside the archive, with the name of the video."""
+    folder = PurePosixPath(row["s3_key"].removesuffix(ARCHIVE_SUFFIX)).parent
+    return str(folder / f"{row['video_id']}{PT_SUFFIX}")

@@ -1,13 +1,18 @@
-"""The page of a report: one HTML file with everything in it."""
+"""The page of a report: one self-contained HTML file."""
 
 from collections.abc import Callable, Iterator, Mapping
 from html import escape
 from typing import Any
 
-from filmgate.pipelines.gameplay.report.contents import CheckShare, Contents, Flagged, Kind
+from filmgate.pipelines.gameplay.report.contents import (
+    CheckShare,
+    FailureKind,
+    FlaggedSession,
+    ReportContents,
+)
 
-Sheet = Callable[[Flagged], "str | None"]
-"""The contact sheet of a session as a `data:` address; None where its frames are not there."""
+SheetSource = Callable[[FlaggedSession], "str | None"]
+"""Returns the contact sheet of a session as a `data:` URL; None if its frames are missing."""
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; --bar: #c2410c; --ok: #15803d; }
@@ -32,8 +37,8 @@ a { color: inherit; }
 """
 
 
-def page(report: Contents, sheet: Sheet) -> Iterator[str]:
-    """The page, piece by piece. Pictures stand in it; nothing is fetched, nothing is run."""
+def render_page(report: ReportContents, sheet: SheetSource) -> Iterator[str]:
+    """Yield the parts of the page. Pictures are embedded; the page loads and runs nothing."""
     yield (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
@@ -42,27 +47,27 @@ def page(report: Contents, sheet: Sheet) -> Iterator[str]:
     )
     yield f"<div class='facts'>{''.join(_facts(report))}</div>"
     yield "<h2>Checks</h2><table>" + "".join(map(_share, report.checks)) + "</table>"
-    if report.kinds:
-        yield "<h2>Errors</h2><table><tr><th>kind<th>items<th>such as"
-        yield "".join(map(_kind, report.kinds)) + "</table>"
+    if report.failure_kinds:
+        yield "<h2>Errors</h2><table><tr><th>code<th>items<th>example"
+        yield "".join(map(_kind, report.failure_kinds)) + "</table>"
     for check in report.checks:
         if check.flagged:
-            yield f"<h2 id='{escape(check.name)}'>{escape(check.name)}: {_of(check)}</h2>"
+            yield f"<h2 id='{escape(check.name)}'>{escape(check.name)}: {_format_share(check)}</h2>"
             if len(check.worst) < check.flagged:
-                yield f"<p class='evidence'>The {len(check.worst)} worst of them.</p>"
-            for each in check.worst:
-                yield _card(each, sheet(each))
+                yield f"<p class='evidence'>The {len(check.worst)} most severe of them.</p>"
+            for flagged in check.worst:
+                yield _card(flagged, sheet(flagged))
     yield "</body></html>\n"
 
 
-def _facts(report: Contents) -> Iterator[str]:
+def _facts(report: ReportContents) -> Iterator[str]:
     facts = {
         "sessions": f"{report.rows - report.failed:,}",
         "without a flag": f"{report.clean:,}",
         "errors": f"{report.failed:,}",
     }
     if report.menu_mean is not None:
-        facts["menu on the mean"] = f"{report.menu_mean:.1%}"
+        facts["mean share of menus"] = f"{report.menu_mean:.1%}"
     for name, value in facts.items():
         yield f"<div class='fact'><b>{value}</b>{name}</div>"
 
@@ -71,16 +76,16 @@ def _share(check: CheckShare) -> str:
     name = escape(check.name)
     link = f"<a href='#{name}'>{name}</a>" if check.flagged else name
     return (
-        f"<tr><td>{link}<td class='n'>{_of(check)}"
+        f"<tr><td>{link}<td class='n'>{_format_share(check)}"
         f"<td><div class='bar'><i style='width:{check.share:.2%}'></i></div>"
     )
 
 
-def _of(check: CheckShare) -> str:
+def _format_share(check: CheckShare) -> str:
     return f"{check.flagged:,} of {check.judged:,} ({check.share:.1%})"
 
 
-def _kind(kind: Kind) -> str:
+def _kind(kind: FailureKind) -> str:
     return (
         f"<tr><td>{escape(kind.code)}<td class='n'>{kind.count:,}"
         f"<td><code>{escape(kind.example)}</code><br>"
@@ -88,30 +93,33 @@ def _kind(kind: Kind) -> str:
     )
 
 
-def _card(flagged: Flagged, picture: str | None) -> str:
-    told = ", ".join(f"{escape(name)} {escape(_told(v))}" for name, v in _evidence(flagged))
+def _card(flagged: FlaggedSession, picture: str | None) -> str:
+    evidence = ", ".join(
+        f"{escape(name)} {escape(_format_value(v))}" for name, v in _evidence(flagged)
+    )
     image = (
         f"<img src='{picture}' alt='frames of {escape(flagged.video_id)}' loading='lazy'>"
         if picture
-        else f"<p class='evidence'>No frames: {escape(flagged.pt_key)} is not there, or cannot be "
-        "read. --manifest-bucket says where the .pt files are.</p>"
+        else f"<p class='evidence'>No frames: {escape(flagged.pt_key)} is missing or cannot be "
+        "read. Name the place of the .pt files with --manifest-bucket.</p>"
     )
     return (
         f"<div class='card'><b>{escape(flagged.video_id)}</b> <code>{escape(flagged.s3_key)}</code>"
-        f"<div class='evidence'>{told}</div>{image}</div>"
+        f"<div class='evidence'>{evidence}</div>{image}</div>"
     )
 
 
-def _evidence(flagged: Flagged) -> list[tuple[str, Any]]:
+def _evidence(flagged: FlaggedSession) -> list[tuple[str, Any]]:
     evidence: Mapping[str, Any] = flagged.evidence
     return [(name, value) for name, value in evidence.items() if value not in (None, [])]
 
 
-SHOWN = 12
+MAX_LIST_ITEMS = 12
+"""Number of items of a list after which it is cut off."""
 
 
-def _told(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, list):
-        more = ", …" if len(value) > SHOWN else ""
-        return "[" + ", ".join(str(each) for each in value[:SHOWN]) + more + "]"
+        more = ", …" if len(value) > MAX_LIST_ITEMS else ""
+        return "[" + ", ".join(str(item) for item in value[:MAX_LIST_ITEMS]) + more + "]"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,1 +1,1 @@
-"""What is decided about sessions, of values alone."""
+"""Decision rules of the gameplay pipeline: pure functions of values."""

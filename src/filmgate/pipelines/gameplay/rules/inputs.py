@@ -1,4 +1,4 @@
-"""What was pressed: `inputs.csv` of a session, on the time line of its video."""
+"""The input log of a session, `inputs.csv`, on the time line of its video."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -22,101 +22,108 @@ KINDS = (
     "VIDEO_END",
     "HOOK_START",
 )
-"""What a recorder logs. Those it may learn to log later are `other`."""
+"""Kinds of events that a recorder logs; unknown kinds are `other`."""
 
-PRESSED = frozenset(KINDS[1:8])
-"""What a player does."""
+PLAYER_KINDS = frozenset(KINDS[1:8])
+"""Kinds of events that a player causes."""
 
 KEYBOARD, MOUSE_MOVE = KINDS.index("KEYBOARD"), KINDS.index("MOUSE_MOVE")
 COLUMNS = 3
-"""timestamp, event_type, event_args: split on the first two commas only, since the quotes inside
-the last are not doubled."""
+"""Number of columns: timestamp, event_type, event_args. Lines are split at the first two commas
+only, since the quotes inside the last column are not doubled."""
 
 
-class Event(NamedTuple):
-    """Something that was logged."""
+class InputEvent(NamedTuple):
+    """A logged event."""
 
     time_ms: int
-    """From the moment that the video's time 0 is; before it, negative."""
+    """Time since time 0 of the video; negative before it."""
     kind: int
-    """Its place in KINDS."""
+    """Index in KINDS."""
     first: float
-    """The first of its numbers: a key's or button's code, a movement to the right; 0 without."""
+    """First argument: code of a key or button, or movement to the right; 0 if absent."""
     second: float
-    """The second: 1 for down and 0 for up, a movement down; 0 without."""
+    """Second argument: 1 for down, 0 for up, or movement down; 0 if absent."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """What was logged of a session, in order of time."""
+class InputLog:
+    """The input log of a session."""
 
-    events: tuple[Event, ...] = ()
+    events: tuple[InputEvent, ...] = ()
+    """All events, ordered by time."""
     bad_lines: int = 0
-    """Lines that are none of an input log; they are passed over."""
+    """Number of lines that are not valid and were skipped."""
     is_timed: bool = True
-    """Whether the log says when the video began; else its first event is taken for that."""
-    pressed: tuple[Event, ...] = field(init=False, repr=False, compare=False)
-    """What the player did."""
+    """Whether the log has the start time of the video; otherwise time 0 is the first event."""
+    pressed: tuple[InputEvent, ...] = field(init=False, repr=False, compare=False)
+    """The events caused by the player, ordered by time."""
 
     def __post_init__(self) -> None:
-        did = tuple(each for each in self.events if KINDS[each.kind] in PRESSED)
-        object.__setattr__(self, "pressed", did)
+        player_events = tuple(event for event in self.events if KINDS[event.kind] in PLAYER_KINDS)
+        object.__setattr__(self, "pressed", player_events)
 
 
-def parse(data: bytes) -> Inputs:
-    """The events of an `inputs.csv`."""
-    bad = 0
+def parse_inputs(data: bytes) -> InputLog:
+    """Parse an `inputs.csv`; lines that are not valid are counted and skipped."""
+    bad_lines = 0
     rows: list[tuple[float, int, float, float]] = []
     for line in data.decode("utf-8", "replace").splitlines():
-        row = _row(line)
+        row = _parse_line(line)
         if row is not None:
             rows.append(row)
         elif line.strip() and not line.startswith("timestamp,"):
-            bad += 1
+            bad_lines += 1
     starts = [row[0] for row in rows if row[1] == KINDS.index("VIDEO_START")]
     origin = starts[0] if starts else min((row[0] for row in rows), default=0.0)
     events = (
-        Event(round((at - origin) * 1000), kind, first, second) for at, kind, first, second in rows
+        InputEvent(round((time_s - origin) * 1000), kind, first, second)
+        for time_s, kind, first, second in rows
     )
-    return Inputs(events=tuple(sorted(events, key=_time)), bad_lines=bad, is_timed=bool(starts))
+    return InputLog(
+        events=tuple(sorted(events, key=_time_of)), bad_lines=bad_lines, is_timed=bool(starts)
+    )
 
 
-def _time(event: Event) -> int:
+def _time_of(event: InputEvent) -> int:
     return event.time_ms
 
 
-def _row(line: str) -> tuple[float, int, float, float] | None:
+def _parse_line(line: str) -> tuple[float, int, float, float] | None:
+    """Parse a line as (timestamp in s, kind, first, second); None if it is not valid."""
     parts = line.split(",", COLUMNS - 1)
     if len(parts) < COLUMNS:
         return None
     try:
-        at = float(parts[0])
+        time_s = float(parts[0])
     except ValueError:
         return None
-    if not 0 <= at < 1e11:  # noqa: PLR2004 - seconds since 1970, of this era; no NaN
+    if not 0 <= time_s < 1e11:  # noqa: PLR2004 - plausible seconds since 1970; excludes NaN
         return None
-    kind = _PLACES.get(parts[1], 0)
-    first, second = _numbers(parts[2]) if KINDS[kind] in PRESSED else (0.0, 0.0)
-    return at, kind, first, second
+    kind = _KIND_INDEX.get(parts[1], 0)
+    first, second = _parse_numbers(parts[2]) if KINDS[kind] in PLAYER_KINDS else (0.0, 0.0)
+    return time_s, kind, first, second
 
 
-_PLACES = {kind: place for place, kind in enumerate(KINDS)}
+_KIND_INDEX = {kind: index for index, kind in enumerate(KINDS)}
 
 
-def _numbers(told: str) -> tuple[float, float]:
-    """The first two numbers of the arguments; truths count as 1 and 0."""
+def _parse_numbers(arguments: str) -> tuple[float, float]:
+    """Parse the first two numbers of the arguments; true and false count as 1 and 0."""
     try:
-        values: Any = json.loads(told.strip().strip('"'))
-        plain = values if isinstance(values, list) else []
-        bare = [float(each) for each in plain[:2] if isinstance(each, int | float)]
+        parsed: Any = json.loads(arguments.strip().strip('"'))
+        values = parsed if isinstance(parsed, list) else []
+        numbers = [float(value) for value in values[:2] if isinstance(value, int | float)]
     except (ValueError, OverflowError, RecursionError):
         return (0.0, 0.0)
-    small = [each if abs(each) < 1e9 else 0.0 for each in bare]  # noqa: PLR2004 - and no NaN
+    small = [n if abs(n) < 1e9 else 0.0 for n in numbers]  # noqa: PLR2004 - excludes NaN too
     return tuple([*small, 0.0, 0.0][:2])  # type: ignore[return-value]
 
 
-def held(events: Iterable[Event], codes: frozenset[int], end_ms: int) -> Iterator[tuple[int, int]]:
-    """When any of these keys was down: (from, to) in ms, apart from each other."""
+def held_spans(
+    events: Iterable[InputEvent], codes: frozenset[int], end_ms: int
+) -> Iterator[tuple[int, int]]:
+    """Yield the disjoint spans, (from, to) in ms, in which any of the keys `codes` was down."""
     down: set[float] = set()
     since = 0
     for event in events:

@@ -1,4 +1,4 @@
-"""Which members of an archive belong together: one session, or several samples."""
+"""Grouping of archive members: into one session, or several samples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,79 +12,82 @@ METADATA, INPUTS = "metadata.json", "inputs.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sample:
-    """A video, and what belongs to it."""
+class ArchiveSample:
+    """A video with its metadata and inputs."""
 
     name: str | None
-    """What it is called among several; None where it is the only one."""
+    """Name of the sample; None if it is the only one of its archive."""
     video: Member
     metadata: Member
     inputs: Member | None
 
     @property
     def members(self) -> tuple[Member, ...]:
-        """All of it."""
-        return tuple(each for each in (self.video, self.metadata, self.inputs) if each is not None)
+        """All members of the sample."""
+        return tuple(part for part in (self.video, self.metadata, self.inputs) if part is not None)
 
 
-def samples(members: Sequence[Member], *, strict: bool) -> list[Sample]:
-    """The samples of an archive, in its order.
+def group_samples(members: Sequence[Member], *, strict: bool) -> list[ArchiveSample]:
+    """Group the members of an archive into samples, in the order of the archive.
 
-    A session: one video with `metadata.json` and `inputs.csv` beside it. Or samples as WebDataset
-    has them: each video with a `.json` of its own name, perhaps a `.csv`. `strict`: a whole
-    session only. Raises Invalid, with a `reason`, for anything else.
+    Either one session, which is a video with `metadata.json` and `inputs.csv` beside it; or
+    several samples as in WebDataset, which are videos with a `.json`, and optionally a `.csv`, of
+    the same name. `strict`: accept only a complete session. Raises Invalid, with a `reason`, for
+    anything else.
     """
-    by_name = {each.name: each for each in members}
-    videos = [each for each in members if PurePosixPath(each.name).suffix.lower() in VIDEOS]
+    by_name = {member.name: member for member in members}
+    videos = [member for member in members if PurePosixPath(member.name).suffix.lower() in VIDEOS]
     if not videos:
-        raise _refused("there is no video in it", "no_video", members)
+        raise _invalid_archive("the archive contains no video", "no_video", members)
     if len(videos) == 1:
-        return [_session(videos[0], by_name, members, strict=strict)]
+        return [_single_session(videos[0], by_name, members, strict=strict)]
     if strict:
-        raise _refused("there are several videos in it", "two_videos", members)
-    found = [_of_several(each, by_name) for each in videos]
+        raise _invalid_archive("the archive contains several videos", "two_videos", members)
+    found = [_named_sample(video, by_name) for video in videos]
     if not any(found):
-        raise _refused("there are several videos in it", "two_videos", members)
-    if missing := next((v for v, each in zip(videos, found, strict=True) if each is None), None):
-        raise _refused(f"{missing.name} has no metadata", "no_metadata", members)
-    named = [each for each in found if each is not None]
-    if len({each.name for each in named}) < len(named):
-        raise _refused("two videos go by one name", "two_videos", members)
-    return named
+        raise _invalid_archive("the archive contains several videos", "two_videos", members)
+    pairs = zip(videos, found, strict=True)
+    if missing := next((video for video, sample in pairs if sample is None), None):
+        raise _invalid_archive(f"the metadata of {missing.name} is missing", "no_metadata", members)
+    samples = [sample for sample in found if sample is not None]
+    if len({sample.name for sample in samples}) < len(samples):
+        raise _invalid_archive("two videos have the same name", "two_videos", members)
+    return samples
 
 
-def _session(
+def _single_session(
     video: Member, by_name: dict[str, Member], members: Sequence[Member], *, strict: bool
-) -> Sample:
+) -> ArchiveSample:
     folder = PurePosixPath(video.name).parent
     metadata = by_name.get(str(folder / METADATA))
     inputs = by_name.get(str(folder / INPUTS))
-    if metadata is None and not strict and (alone := _of_several(video, by_name)) is not None:
-        return Sample(
-            name=None, video=video, metadata=alone.metadata, inputs=inputs or alone.inputs
+    if metadata is None and not strict and (named := _named_sample(video, by_name)) is not None:
+        return ArchiveSample(
+            name=None, video=video, metadata=named.metadata, inputs=inputs or named.inputs
         )
     if metadata is None:
-        raise _refused("there is no metadata in it", "no_metadata", members)
+        raise _invalid_archive("the archive contains no metadata", "no_metadata", members)
     if inputs is None and strict:
-        raise _refused("there are no inputs in it", "no_inputs", members)
-    return Sample(name=None, video=video, metadata=metadata, inputs=inputs)
+        raise _invalid_archive("the archive contains no inputs", "no_inputs", members)
+    return ArchiveSample(name=None, video=video, metadata=metadata, inputs=inputs)
 
 
-def _of_several(video: Member, by_name: dict[str, Member]) -> Sample | None:
-    """A video with what has its name: up to the first dot, as WebDataset reads names."""
+def _named_sample(video: Member, by_name: dict[str, Member]) -> ArchiveSample | None:
+    """Find the members with the name of a video, up to the first dot as in WebDataset; None
+    without metadata."""
     path = PurePosixPath(video.name)
     name = str(path.parent / path.name.partition(".")[0])
     metadata = by_name.get(f"{name}.json")
     inputs = by_name.get(f"{name}.inputs.csv") or by_name.get(f"{name}.csv")
-    return metadata and Sample(name=name, video=video, metadata=metadata, inputs=inputs)
+    return metadata and ArchiveSample(name=name, video=video, metadata=metadata, inputs=inputs)
 
 
-def _refused(message: str, reason: str, members: Sequence[Member]) -> Invalid:
-    names = ", ".join(each.name for each in members[:10])
+def _invalid_archive(message: str, reason: str, members: Sequence[Member]) -> Invalid:
+    names = ", ".join(member.name for member in members[:10])
     return Invalid(
         message,
         expected=f"one video, {METADATA} and {INPUTS}; or samples, each video with a .json of "
-        "its own name",
+        "the same name",
         got=(names + (", …" if len(members) > 10 else "")) or "no files",  # noqa: PLR2004
         reason=reason,
     )

@@ -1,4 +1,4 @@
-"""What pictures have in common over time: brightness, the rectangle that is used, stillness."""
+"""Measurements on series of frames: brightness, the rectangle with content, change."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,33 +10,36 @@ if TYPE_CHECKING:
     Grey = NDArray[np.uint8]
 
 BLACK = 16
-"""Of 255: the darkest a screen shows something at. Video calls 16 of its own 0 to 255 black;
-bars come out of coding and scaling at up to about 10."""
+"""Brightness, 0 to 255, from which a pixel is lit. Video defines black as 16 in its own range of
+0 to 255; after coding and scaling, black bars have up to about 10."""
 
-STILL = 2.0
-"""Of 255: how much the mean of a block of 16 × 16 pixels may change in a still picture. On a
-recording of a capture that hangs, coding alone changed no block by more than 1.0; the smallest
-movement of a player standing in a field changed one by 18."""
+MAX_STILL_CHANGE = 2.0
+"""Greatest change of the mean of a block of 16 × 16 pixels in a still picture, 0 to 255.
+Measured: in a recording of a frozen capture, coding alone changed no block by more than 1.0; the
+smallest movement of a player standing in a field changed one by 18."""
 
 BLOCK = 16
-OFTEN = 0.1
-"""The share of frames in which a pixel must be lit: a cursor is nowhere as often."""
-LIT = 0.02
-"""The share of a row's or column's pixels that must be used: a clock in a black bar does not make
-a picture of it."""
-VARIES, MOSTLY = 1.5, 0.25
-"""Of 255, and of the frames: how far and how often a pixel strays from its mean in a scene that is
-nearly black. Coding moves black by less."""
-MOVED, FILLED_BY = 8.0, 0.5
-"""Of 255: likewise of what surely moves; and the share of the rectangle that must."""
-MOST_OF = 0.5
-"""Of width and height: a smaller one is something that moves in the picture."""
-ASIDE = 0.02
-"""The share of blocks that change most and are left out: a clock, a cursor, a counter."""
+"""Side of a block, in pixels."""
+MIN_LIT_FRAMES = 0.1
+"""Least share of frames in which a pixel with content is lit; a cursor stays nowhere so long."""
+MIN_USED_PIXELS = 0.02
+"""Least share of the pixels of a row or column that have content, so that a clock in a black bar
+does not count as content."""
+MIN_VARIATION, MIN_VARYING_FRAMES = 1.5, 0.25
+"""Least deviation of a pixel from its mean, 0 to 255, and least share of frames in which it
+deviates, in a scene that is nearly black. Coding changes black by less."""
+MIN_MOVEMENT, MIN_MOVING_PIXELS = 8.0, 0.5
+"""Least deviation of a moving pixel from its mean, 0 to 255, and least share of the pixels of a
+rectangle that move."""
+MIN_SIDE_SHARE = 0.5
+"""Least share of the picture's width and height of a moving rectangle; a smaller one is an object
+that moves in the picture."""
+IGNORED_BLOCKS = 0.02
+"""Share of the blocks with the greatest change that is ignored: a clock, a cursor, a counter."""
 
 
 class Rectangle(NamedTuple):
-    """A part of a picture: columns `left` to `right`, rows `top` to `bottom`, ends left out."""
+    """A part of a picture: columns [left, right) and rows [top, bottom), in pixels."""
 
     left: int
     top: int
@@ -45,22 +48,22 @@ class Rectangle(NamedTuple):
 
     @property
     def width(self) -> int:
-        """In pixels."""
+        """Width in pixels."""
         return self.right - self.left
 
     @property
     def height(self) -> int:
-        """In pixels."""
+        """Height in pixels."""
         return self.bottom - self.top
 
     @property
     def area(self) -> int:
-        """In pixels."""
+        """Number of pixels."""
         return self.width * self.height
 
 
-def grey(frames: "Frames") -> "Grey":
-    """(n, h, w) uint8: brightness as ITU-R BT.601 weighs red, green and blue."""
+def to_grey(frames: "Frames") -> "Grey":
+    """Convert frames to brightness, (n, h, w) uint8, by the weights of ITU-R BT.601."""
     import numpy as np  # heavy
 
     out = np.empty((len(frames), *frames.shape[2:]), np.uint8)
@@ -70,59 +73,62 @@ def grey(frames: "Frames") -> "Grey":
     return out
 
 
-def content(greys: "Grey") -> Rectangle | None:
-    """The rectangle that shows something: no row or column outside has pixels that are used, but
-    for a few. None where nothing is.
+def find_content(greys: "Grey") -> Rectangle | None:
+    """Find the rectangle with content; None if no part of the picture has content.
 
-    A pixel is used where it is lit in some of the frames, or, in the dark, where it varies from
-    frame to frame as no bar does. What passes by once, a cursor, makes no bar a picture.
+    A pixel has content if it is lit in some of the frames, or, in the dark, if it varies from
+    frame to frame more than a bar does. A few such pixels in a row or column do not count, and
+    neither does a cursor that passes by once.
     """
     import numpy as np  # heavy
 
-    used = (greys >= BLACK).mean(axis=0) >= OFTEN
+    used = (greys >= BLACK).mean(axis=0) >= MIN_LIT_FRAMES
     found = _bounds(used)
     if found is not None and (found.width, found.height) == used.shape[::-1]:
         return found
     dim = np.minimum(greys, BLACK).astype(np.float32)
-    varies = (np.abs(dim - dim.mean(axis=0)) >= VARIES).mean(axis=0) >= MOSTLY
+    varies = (np.abs(dim - dim.mean(axis=0)) >= MIN_VARIATION).mean(axis=0) >= MIN_VARYING_FRAMES
     return _bounds(used | varies)
 
 
 def _bounds(used: "NDArray[np.bool_]") -> Rectangle | None:
     import numpy as np  # heavy
 
-    rows = np.flatnonzero(used.mean(axis=1) > LIT)
-    columns = np.flatnonzero(used.mean(axis=0) > LIT)
+    rows = np.flatnonzero(used.mean(axis=1) > MIN_USED_PIXELS)
+    columns = np.flatnonzero(used.mean(axis=0) > MIN_USED_PIXELS)
     if not len(rows) or not len(columns):
         return None
     return Rectangle(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
 
 
-def moving(greys: "Grey") -> Rectangle | None:
-    """The rectangle in which the picture changes from frame to frame, to two pixels; None where
-    there is none, or only here and there in it, or in a small part of the picture."""
+def find_moving(greys: "Grey") -> Rectangle | None:
+    """Find the rectangle in which the picture moves, to two pixels.
+
+    None if nothing moves, if too few pixels of the rectangle move, or if it is too small.
+    """
     import numpy as np  # heavy
 
-    few = greys[:, ::2, ::2].astype(np.float32)
-    changes_there = (np.abs(few - few.mean(axis=0)) >= MOVED).mean(axis=0) >= MOSTLY
-    found = _bounds(changes_there)
-    if found is None or within(changes_there, found).mean() < FILLED_BY:
+    sampled = greys[:, ::2, ::2].astype(np.float32)
+    deviates = np.abs(sampled - sampled.mean(axis=0)) >= MIN_MOVEMENT
+    moves = deviates.mean(axis=0) >= MIN_VARYING_FRAMES
+    found = _bounds(moves)
+    if found is None or crop(moves, found).mean() < MIN_MOVING_PIXELS:
         return None
     height, width = greys.shape[1:]
     left, top, right, bottom = (2 * side for side in found)
     box = Rectangle(left, top, min(right, width), min(bottom, height))
-    is_large = box.width >= MOST_OF * width and box.height >= MOST_OF * height
+    is_large = box.width >= MIN_SIDE_SHARE * width and box.height >= MIN_SIDE_SHARE * height
     return box if is_large else None
 
 
-def within(pictures: "Frames", rectangle: Rectangle) -> "Frames":
-    """That part of all pictures, (…, h, w)."""
+def crop(pictures: "Frames", rectangle: Rectangle) -> "Frames":
+    """Cut a rectangle out of pictures, (…, h, w)."""
     return pictures[..., rectangle.top : rectangle.bottom, rectangle.left : rectangle.right]
 
 
-def changes(greys: "Grey") -> "NDArray[np.float64]":
-    """(n - 1,) from each frame to the next, how much the block that changed most did, leaving out
-    the few that a clock or a cursor changes."""
+def measure_changes(greys: "Grey") -> "NDArray[np.float64]":
+    """Measure the change from each frame to the next, (n - 1,): that of the block that changes
+    most, after the few that a clock or a cursor changes are ignored."""
     import cv2  # heavy
     import numpy as np
 
@@ -132,6 +138,6 @@ def changes(greys: "Grey") -> "NDArray[np.float64]":
     for number in range(len(out)):
         change = cv2.absdiff(greys[number + 1], greys[number]).astype(np.float32)
         means = cv2.resize(change, blocks, interpolation=cv2.INTER_AREA).ravel()
-        place = max(0, means.size - 1 - round(means.size * ASIDE))
-        out[number] = np.partition(means, place)[place]
+        rank = max(0, means.size - 1 - round(means.size * IGNORED_BLOCKS))
+        out[number] = np.partition(means, rank)[rank]
     return out

@@ -1,53 +1,55 @@
-"""Task lists: which archives are to be worked on."""
+"""Task lists: the archives that a run works on."""
 
 from filmgate.core.errors import Invalid
-from filmgate.core.gameplay import ARCHIVE, PT, Task
+from filmgate.core.gameplay import ARCHIVE_SUFFIX, PT_SUFFIX, ExtractionTask
 from filmgate.core.publishing import is_plain_path
 
 MAX_LIST_BYTES = 256 << 20
 
 
-def tasks(data: bytes) -> list[Task]:
-    """The tasks of a list, each once, in order of their keys.
+def parse_tasks(data: bytes) -> list[ExtractionTask]:
+    """Parse a task list; each task once, ordered by key.
 
-    One key a line; what follows a `#` at the start of a line or after a space is a comment. Raises
-    Invalid for what is no text, or names nothing.
+    One key per line; text after a `#` at the start of a line or after a space is a comment.
+    Raises Invalid if the list is not text or is empty.
     """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Invalid(
-            "the task list is no text",
-            expected="UTF-8, one key a line",
+            "the task list is not text",
+            expected="UTF-8, one key per line",
             got=f"byte {data[error.start]:#04x} at {error.start:,}",
         ) from error
-    keys = {key for line in text.splitlines() if (key := _key(line))}
+    keys = {key for line in text.splitlines() if (key := _parse_line(line))}
     if not keys:
         raise Invalid(
-            "the task list names nothing",
-            expected="one key a line, such as sessions/0123456789abcdef.tar",
-            got="no line that is not empty or a comment",
+            "the task list is empty",
+            expected="one key per line, such as sessions/0123456789abcdef.tar",
+            got="only empty lines and comments",
         )
-    return [Task(key=key) for key in sorted(keys)]
+    return [ExtractionTask(key=key) for key in sorted(keys)]
 
 
-def _key(line: str) -> str:
-    """What a line names; nothing where it is empty or a comment."""
-    bare = line.strip()
-    if bare.startswith("#"):
+def _parse_line(line: str) -> str:
+    """Parse the key of a line; an empty string if the line is empty or a comment."""
+    stripped = line.strip()
+    if stripped.startswith("#"):
         return ""
-    return bare.partition(" #")[0].partition("\t#")[0].strip()
+    return stripped.partition(" #")[0].partition("\t#")[0].strip()
 
 
-def check_key(task: Task, *, archives_only: bool = False) -> None:
-    """Raise Invalid, with a `reason`, for a key that names no archive below the source (nor a
-    `.pt` file, where that will do)."""
-    ends = (ARCHIVE,) if archives_only else (ARCHIVE, PT)
+def check_key(task: ExtractionTask, *, archives_only: bool = False) -> None:
+    """Check that a key names an archive below the source, or a `.pt` file unless `archives_only`.
+
+    Raises Invalid, with a `reason`, if it does not.
+    """
+    ends = (ARCHIVE_SUFFIX,) if archives_only else (ARCHIVE_SUFFIX, PT_SUFFIX)
     if not is_plain_path(task.key) or not task.key.endswith(ends):
         raise Invalid(
-            "this is no key of an archive",
+            "the key is not that of an archive",
             expected="a/relative/path.tar",
             got=ascii(task.key),
-            hint="Mend the task list",
+            hint="Correct the task list",
             reason="bad_key",
         )

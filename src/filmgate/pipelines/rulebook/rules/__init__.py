@@ -1,1 +1,1 @@
-"""What is decided about books: pure functions of lines, sections and words."""
+"""Rules that interpret books: pure functions of lines, sections and words."""

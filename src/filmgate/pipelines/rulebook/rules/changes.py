@@ -1,4 +1,4 @@
-"""Changes: how a printing of a book differs from the one before, and whether all is in order."""
+"""Changes: compare a printing of a book with the previous one, and check the files of a run."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -7,27 +7,27 @@ from typing import NamedTuple
 from filmgate.core.digest import sha256_hex
 from filmgate.core.rulebook import (
     BookChange,
-    Check,
     Chunk,
     ChunkKind,
     Cleanup,
+    CorpusCheck,
     Coverage,
     Edition,
     Editions,
     Enriched,
     Fix,
     Graph,
-    Stale,
+    StaleChunk,
     Toc,
-    by_book,
-    edition_of,
+    group_by_book,
+    make_edition,
 )
 
-NONE_BEFORE = Edition(edition="0" * 64, chunks={}, nodes={})
+NO_EDITION = Edition(edition="0" * 64, chunks={}, nodes={})
 
 
 class Printing(NamedTuple):
-    """A book as the passes before made it."""
+    """The chunks and the graph of a book."""
 
     source_id: str
     book_id: str
@@ -35,35 +35,38 @@ class Printing(NamedTuple):
     graph: Graph
 
 
-def before(now: Edition, kept: Sequence[Edition]) -> Edition | None:
-    """The printing to hold this one against: the last that differs. So what is told is the same
-    whether this one was taken in already or not."""
-    return next((each for each in kept if each.edition != now.edition), None)
+def find_previous_edition(current: Edition, editions: Sequence[Edition]) -> Edition | None:
+    """Return the latest edition that differs from the current one. Therefore the comparison is the
+    same whether or not the current one was ingested already."""
+    return next((edition for edition in editions if edition.edition != current.edition), None)
 
 
-def cleanup(
+def compare_printings(
     printings: Sequence[Printing],
     editions: Editions | None,
-    checks: Sequence[Check],
+    checks: Sequence[CorpusCheck],
     fixes: Sequence[Fix] = (),
 ) -> Cleanup:
-    """What taking the printings in does to the corpus."""
+    """Return what an ingest of the printings changes in the corpus."""
     books: list[BookChange] = []
-    stale: list[Stale] = []
+    stale: list[StaleChunk] = []
     orphans: list[str] = []
-    for each in printings:
-        now = edition_of(each.chunks, each.graph.nodes, each.graph.edges)
-        earlier = before(now, editions.books.get(each.book_id, ()) if editions else ())
-        change, gone, lost = _change(each, now, earlier or NONE_BEFORE, is_first=earlier is None)
+    for printing in printings:
+        current = make_edition(printing.chunks, printing.graph.nodes, printing.graph.edges)
+        stored = editions.books.get(printing.book_id, ()) if editions else ()
+        previous = find_previous_edition(current, stored)
+        change, stale_chunks, orphan_nodes = _compare(
+            printing, current, previous or NO_EDITION, is_first=previous is None
+        )
         books.append(change)
-        stale += gone
-        orphans += lost
+        stale += stale_chunks
+        orphans += orphan_nodes
     return Cleanup(
         stale_deleted=len(stale),
         stale=tuple(stale),
-        kept=sum(each.kept for each in books),
-        added=sum(each.added for each in books),
-        changed=sum(each.changed for each in books),
+        kept=sum(book.kept for book in books),
+        added=sum(book.added for book in books),
+        changed=sum(book.changed for book in books),
         orphans_removed=tuple(orphans),
         books=tuple(books),
         fixes=tuple(fixes),
@@ -71,30 +74,31 @@ def cleanup(
     )
 
 
-def _change(
-    printing: Printing, now: Edition, earlier: Edition, *, is_first: bool
-) -> tuple[BookChange, list[Stale], list[str]]:
-    here, there = set(now.chunks.values()), set(earlier.chunks.values())
-    anchors = {chunk_id: anchor for anchor, chunk_id in earlier.chunks.items()}
+def _compare(
+    printing: Printing, current: Edition, previous: Edition, *, is_first: bool
+) -> tuple[BookChange, list[StaleChunk], list[str]]:
+    """Return the change of a book, its stale chunks, and the ids of its orphan nodes."""
+    new_ids, old_ids = set(current.chunks.values()), set(previous.chunks.values())
+    anchors = {chunk_id: anchor for anchor, chunk_id in previous.chunks.items()}
     stale = [
-        Stale(
+        StaleChunk(
             chunk_id=chunk_id,
             book_id=printing.book_id,
             reason="changed"
-            if now.chunks.get(anchors[chunk_id], chunk_id) not in there
+            if current.chunks.get(anchors[chunk_id], chunk_id) not in old_ids
             else "gone",
         )
-        for chunk_id in sorted(there - here)
+        for chunk_id in sorted(old_ids - new_ids)
     ]
-    changed = sum(each.reason == "changed" for each in stale)
-    orphans = sorted(earlier.nodes.keys() - now.nodes.keys())
+    changed = sum(chunk.reason == "changed" for chunk in stale)
+    orphans = sorted(previous.nodes.keys() - current.nodes.keys())
     change = BookChange(
         source_id=printing.source_id,
         book_id=printing.book_id,
-        edition=now.edition,
-        before=None if is_first else earlier.edition,
-        kept=len(here & there),
-        added=len(here - there) - changed,
+        edition=current.edition,
+        before=None if is_first else previous.edition,
+        kept=len(new_ids & old_ids),
+        added=len(new_ids - old_ids) - changed,
         changed=changed,
         stale_deleted=len(stale),
         orphans_removed=len(orphans),
@@ -102,85 +106,87 @@ def _change(
     return change, stale, orphans
 
 
-def fixes(tocs: Iterable[Toc], enriched: Iterable[Enriched]) -> tuple[Fix, ...]:
-    """What was mended of what typesetters and tables of contents left: how many chunks, by what was
-    done to them, and how many titles."""
-    done = Counter(name for each in enriched for name in each.norm_ops)
-    titles = sum(each.printed is not None for toc in tocs for each in toc.sections)
-    told = {**done, "titles_as_printed": titles}
-    return tuple(Fix(name=name, count=told[name]) for name in sorted(told))
+def count_fixes(tocs: Iterable[Toc], enriched: Iterable[Enriched]) -> tuple[Fix, ...]:
+    """Count the corrections of the source: the chunks by cleaning operation, and the titles that
+    were replaced by their printed spelling."""
+    operations = Counter(name for chunk in enriched for name in chunk.norm_ops)
+    titles = sum(section.printed is not None for toc in tocs for section in toc.sections)
+    counts = {**operations, "titles_as_printed": titles}
+    return tuple(Fix(name=name, count=counts[name]) for name in sorted(counts))
 
 
-def signs_of_a_hand(chunks: Sequence[Chunk], accounts: Sequence[Coverage]) -> tuple[Check, ...]:
-    """Whether chunks are as pass C makes them; where they were mended and adopted they are not, and
-    that is told, not forbidden."""
-    other = [e.chunk_id for e in chunks if sha256_hex(e.text.encode("utf-8")) != e.content_sha]
-    base = by_book(each for each in chunks if each.kind is not ChunkKind.ROW)
-    missing = [
-        each.book_id
-        for each in accounts
-        if each.in_chunks
-        != sum(len("".join(c.text_raw.split())) for c in base.get(each.source_id, ()))
+def check_manual_edits(
+    chunks: Sequence[Chunk], coverages: Sequence[Coverage]
+) -> tuple[CorpusCheck, ...]:
+    """Check whether chunks are as pass C made them. Chunks that were edited by hand and adopted are
+    not; this is reported and not an error."""
+    edited = [c.chunk_id for c in chunks if sha256_hex(c.text.encode("utf-8")) != c.content_sha]
+    base = group_by_book(chunk for chunk in chunks if chunk.kind is not ChunkKind.ROW)
+    differing = [
+        coverage.book_id
+        for coverage in coverages
+        if coverage.in_chunks
+        != sum(len("".join(c.text_raw.split())) for c in base.get(coverage.source_id, ()))
     ]
     return (
-        Check(name="texts are those that were read", is_met=not other, found=_told(other)),
-        Check(name="books are covered as pass C says", is_met=not missing, found=_told(missing)),
+        _make_check("texts are those that were read", edited),
+        _make_check("books are covered as pass C says", differing),
     )
 
 
-def checks(
-    chunks: Sequence[Chunk], enriched: Sequence[Enriched], whole: Graph
-) -> tuple[Check, ...]:
-    """What must hold of a corpus, each with what was found."""
-    ids = Counter(each.chunk_id for each in chunks)
-    nodes = {each.node_id for each in whole.nodes}
-    flow = {e.chunk_id: e for e in chunks if e.kind is not ChunkKind.ROW}
+def check_consistency(
+    chunks: Sequence[Chunk], enriched: Sequence[Enriched], graph: Graph
+) -> tuple[CorpusCheck, ...]:
+    """Check the invariants of chunks, enrichment and graph. The names are part of
+    `passF_cleanup.json`."""
+    ids = Counter(chunk.chunk_id for chunk in chunks)
+    nodes = {node.node_id for node in graph.nodes}
+    flow = {chunk.chunk_id: chunk for chunk in chunks if chunk.kind is not ChunkKind.ROW}
     faults = {
         "chunk ids are unique": [name for name, count in ids.items() if count > 1],
-        "every chunk is enriched once, in order": _differing(chunks, enriched),
+        "every chunk is enriched once, in order": _find_differing(chunks, enriched),
         "entities lie within their text": [
-            each.chunk_id
-            for each in enriched
-            for entity in each.entities
-            if not entity.start < entity.end <= len(each.normalized)
+            chunk.chunk_id
+            for chunk in enriched
+            for entity in chunk.entities
+            if not entity.start < entity.end <= len(chunk.normalized)
         ],
         "chunks follow each other": [
-            each.chunk_id
-            for each in flow.values()
-            if each.next is not None
-            and (each.next not in flow or flow[each.next].prev != each.chunk_id)
+            chunk.chunk_id
+            for chunk in flow.values()
+            if chunk.next is not None
+            and (chunk.next not in flow or flow[chunk.next].prev != chunk.chunk_id)
         ],
         "rows stand in a table": [
-            each.chunk_id
-            for each in chunks
-            if (each.kind is ChunkKind.ROW) != (each.view_of is not None and each.view_of in ids)
+            chunk.chunk_id
+            for chunk in chunks
+            if (chunk.kind is ChunkKind.ROW) != (chunk.view_of is not None and chunk.view_of in ids)
         ],
         "every node has a chunk": [
-            each.node_id
-            for each in whole.nodes
-            if not each.chunk_ids or any(one not in ids for one in each.chunk_ids)
+            node.node_id
+            for node in graph.nodes
+            if not node.chunk_ids or any(chunk_id not in ids for chunk_id in node.chunk_ids)
         ],
         "every edge has its chunks": [
-            each.edge_id for each in whole.edges if any(one not in ids for one in each.chunk_ids)
+            edge.edge_id
+            for edge in graph.edges
+            if any(chunk_id not in ids for chunk_id in edge.chunk_ids)
         ],
         "every edge has its nodes": [
-            each.edge_id for each in whole.edges if each.src not in nodes or each.dst not in nodes
+            edge.edge_id for edge in graph.edges if edge.src not in nodes or edge.dst not in nodes
         ],
         "node ids are unique": [
-            name for name, n in Counter(e.node_id for e in whole.nodes).items() if n > 1
+            name for name, n in Counter(node.node_id for node in graph.nodes).items() if n > 1
         ],
     }
-    return tuple(
-        Check(name=name, is_met=not found, found=_told(found)) for name, found in faults.items()
-    )
+    return tuple(_make_check(name, found) for name, found in faults.items())
 
 
-def _differing(chunks: Sequence[Chunk], enriched: Sequence[Enriched]) -> list[str]:
-    one, other = [e.chunk_id for e in chunks], [e.chunk_id for e in enriched]
-    return [] if one == other else sorted(set(one) ^ set(other)) or ["another order"]
+def _find_differing(chunks: Sequence[Chunk], enriched: Sequence[Enriched]) -> list[str]:
+    expected, got = [e.chunk_id for e in chunks], [e.chunk_id for e in enriched]
+    return [] if expected == got else sorted(set(expected) ^ set(got)) or ["another order"]
 
 
-def _told(found: Sequence[str]) -> str:
-    if not found:
-        return "no fault"
-    return f"{len(found)} at fault: {', '.join(found[:5])}"
+def _make_check(name: str, faults: Sequence[str]) -> CorpusCheck:
+    found = f"{len(faults)} at fault: {', '.join(faults[:5])}" if faults else "no fault"
+    return CorpusCheck(name=name, is_met=not faults, found=found)

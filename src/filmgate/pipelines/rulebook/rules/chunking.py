@@ -1,4 +1,4 @@
-"""Chunks: what is found and cited. Every character of a book is in one, or accounted for."""
+"""Split books into chunks, the units of search. Every character is in one, or accounted for."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -6,181 +6,186 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
-from filmgate.core.books import LEFT_OUT, Box, Page
+from filmgate.core.books import NON_TEXT_ROLES, Box, Page
 from filmgate.core.digest import sha256_hex
 from filmgate.core.rulebook import (
     Chunk,
     ChunkKind,
     ChunkMetadata,
     Coverage,
+    PageSpan,
     Section,
-    Span,
     Toc,
 )
-from filmgate.pipelines.rulebook.rules.coverage import Taken, account
+from filmgate.pipelines.rulebook.rules.coverage import ChunkedRanges, measure_coverage
 from filmgate.pipelines.rulebook.rules.paragraphs import (
     MAX_CHARACTERS,
     MIN_CHARACTERS,
     Paragraph,
-    Placed,
+    PlacedLine,
     Shape,
-    is_chosen,
-    paragraphs,
-    typesetting,
+    find_paragraphs,
+    is_cut_point,
+    measure_typesetting,
 )
-from filmgate.pipelines.rulebook.rules.sections import breadcrumbs, short_id
-from filmgate.pipelines.rulebook.rules.tables import table_rows
-from filmgate.pipelines.rulebook.rules.text import cleaned, folded, key
+from filmgate.pipelines.rulebook.rules.sections import build_breadcrumbs, make_short_id
+from filmgate.pipelines.rulebook.rules.tables import split_table
+from filmgate.pipelines.rulebook.rules.text import clean_text, fold_text, match_key
 
 STATBLOCK = ("armor class", "hit points")
-"""What a block of a creature's numbers always has."""
+"""Words that every block of a creature's statistics contains."""
 
 
 @dataclass(frozen=True)
-class Piece:
+class ChunkDraft:
     """Paragraphs that become one chunk."""
 
     kind: ChunkKind
-    parts: tuple[Paragraph, ...]
+    paragraphs: tuple[Paragraph, ...]
 
     @property
-    def lines(self) -> tuple[Placed, ...]:
-        """All of its lines."""
-        return tuple(line for part in self.parts for line in part.lines)
+    def lines(self) -> tuple[PlacedLine, ...]:
+        """The lines of all its paragraphs."""
+        return tuple(line for paragraph in self.paragraphs for line in paragraph.lines)
 
     @cached_property
     def text(self) -> str:
-        """A paragraph a line."""
-        return "\n".join(text for part in self.parts if (text := part.text))
+        """The cleaned text, one paragraph per line."""
+        return "\n".join(text for paragraph in self.paragraphs if (text := paragraph.text))
 
 
-def chunks(
+def chunk_book(
     toc: Toc, pages: Sequence[Page], parts: Mapping[int, str]
 ) -> tuple[list[Chunk], Coverage]:
-    """The chunks of a book in order, rows behind the table that they stand in, and the account of
-    its characters. `parts`: the piece of the file that each page lies in."""
-    known = {each.section_id: each for each in (*toc.sections, *toc.unlisted)}
-    paths = breadcrumbs([*toc.sections, *toc.unlisted])
+    """Split a book into chunks, and count the characters in them.
+
+    Chunks have the order of the text; the rows of a table come after it. `parts` maps page numbers
+    to the part of the split file that contains the page.
+    """
+    sections = [*toc.sections, *toc.unlisted]
+    paths = build_breadcrumbs(sections)
     labels = {page.page: page.label for page in pages}
-    maker = _Maker(toc, paths, labels, parts)
-    for section_id, pieces in _pieces(known.values(), pages):
-        for piece in pieces:
-            maker.add(section_id, piece)
-    return maker.linked(), account(toc, pages, maker.taken)
+    builder = _ChunkBuilder(toc, paths, labels, parts)
+    by_id = {section.section_id: section for section in sections}
+    for section_id, drafts in _draft_chunks(by_id.values(), pages):
+        for draft in drafts:
+            builder.add(section_id, draft)
+    return builder.linked_chunks(), measure_coverage(toc, pages, builder.chunked)
 
 
-def _pieces(
-    known: Iterable[Section], pages: Sequence[Page]
-) -> Iterator[tuple[str | None, list[Piece]]]:
-    """Section by section, what becomes a chunk. The heading of a section without text of its own
-    goes to the one below."""
-    setting = typesetting(pages)
-    carried: list[Paragraph] = []
-    blocks = list(_blocks(known, pages))
+def _draft_chunks(
+    sections: Iterable[Section], pages: Sequence[Page]
+) -> Iterator[tuple[str | None, list[ChunkDraft]]]:
+    """Yield (section id, drafts of its chunks). The heading of a section without own text is put
+    before the text of the next section."""
+    typesetting = measure_typesetting(pages)
+    headings: list[Paragraph] = []
+    blocks = list(_split_at_headings(sections, pages))
     for section_id, heading, body in blocks:
         if heading:
-            carried.append(Paragraph(Shape.HEADING, tuple(heading)))
-        found = paragraphs(body, setting)
-        if not found:
+            headings.append(Paragraph(Shape.HEADING, tuple(heading)))
+        paragraphs = find_paragraphs(body, typesetting)
+        if not paragraphs:
             continue
-        yield section_id, _cut([*carried, *found])
-        carried = []
-    if carried:
-        yield blocks[-1][0], _cut(carried)
+        yield section_id, _group_paragraphs([*headings, *paragraphs])
+        headings = []
+    if headings:
+        yield blocks[-1][0], _group_paragraphs(headings)
 
 
-def _blocks(
-    known: Iterable[Section], pages: Sequence[Page]
-) -> Iterator[tuple[str | None, list[Placed], list[Placed]]]:
-    """(section, lines of its heading, lines of its text), in the order of the file."""
+def _split_at_headings(
+    sections: Iterable[Section], pages: Sequence[Page]
+) -> Iterator[tuple[str | None, list[PlacedLine], list[PlacedLine]]]:
+    """Yield (section id, lines of its heading, lines of its text), in the order of the file."""
     starts: dict[tuple[int, int], Section] = {}
-    for each in known:
-        if each.place is not None:
-            starts.setdefault((each.place.page, each.place.line), each)
+    for section in sections:
+        if section.place is not None:
+            starts.setdefault((section.place.page, section.place.line), section)
     section_id: str | None = None
-    heading: list[Placed] = []
-    body: list[Placed] = []
-    due = 0
+    heading: list[PlacedLine] = []
+    body: list[PlacedLine] = []
+    heading_lines = 0
     for page in pages:
         for number, line in enumerate(page.lines):
-            if line.role in LEFT_OUT or not line.text.strip():
+            if line.role in NON_TEXT_ROLES or not line.text.strip():
                 continue
-            begun = starts.get((page.page, number))
-            if begun is not None and begun.place is not None:
+            started = starts.get((page.page, number))
+            if started is not None and started.place is not None:
                 if heading or body:
                     yield section_id, heading, body
-                section_id, heading, body = begun.section_id, [], []
-                due = begun.place.lines if _is_alone(begun, line.text) else 0
-            if due:
-                heading.append(Placed(page.page, number, line))
-                due -= 1
+                section_id, heading, body = started.section_id, [], []
+                heading_lines = started.place.lines if _is_alone(started, line.text) else 0
+            if heading_lines:
+                heading.append(PlacedLine(page.page, number, line))
+                heading_lines -= 1
             else:
-                body.append(Placed(page.page, number, line))
+                body.append(PlacedLine(page.page, number, line))
     if heading or body:
         yield section_id, heading, body
 
 
 def _is_alone(section: Section, text: str) -> bool:
-    """Whether the heading has its line for itself, and does not run into a paragraph."""
-    return len(key(text)) <= len(key(section.name))
+    """Whether the heading is alone on its line, and not the start of a paragraph."""
+    return len(match_key(text)) <= len(match_key(section.name))
 
 
-def _cut(found: Sequence[Paragraph]) -> list[Piece]:
-    """Paragraphs in pieces of a good size: tables on their own, headings with what follows."""
-    pieces: list[Piece] = []
-    held: list[Paragraph] = []
-    for each in found:
-        is_table = each.shape is Shape.ROWS
-        if is_table and any(part.shape is not Shape.HEADING for part in held):
-            pieces.append(_piece(held))
-            held = []
+def _group_paragraphs(paragraphs: Sequence[Paragraph]) -> list[ChunkDraft]:
+    """Group paragraphs into chunks of limited size: tables are separate, and headings stay with
+    the text after them."""
+    drafts: list[ChunkDraft] = []
+    group: list[Paragraph] = []
+    for paragraph in paragraphs:
+        is_table = paragraph.shape is Shape.ROWS
+        if is_table and any(member.shape is not Shape.HEADING for member in group):
+            drafts.append(_make_draft(group))
+            group = []
         if is_table:
-            pieces += _tables(held, each)
-            held = []
+            drafts += _split_rows(group, paragraph)
+            group = []
             continue
-        if held and _is_full(held, each):
-            pieces.append(_piece(held))
-            held = []
-        held.append(each)
-    if held:
-        pieces.append(_piece(held))
-    return pieces
+        if group and _is_full(group, paragraph):
+            drafts.append(_make_draft(group))
+            group = []
+        group.append(paragraph)
+    if group:
+        drafts.append(_make_draft(group))
+    return drafts
 
 
-def _is_full(held: Sequence[Paragraph], following: Paragraph) -> bool:
-    if all(part.shape is Shape.HEADING for part in held):
+def _is_full(group: Sequence[Paragraph], following: Paragraph) -> bool:
+    if all(paragraph.shape is Shape.HEADING for paragraph in group):
         return False
-    size = sum(len(part.text) for part in held)
+    size = sum(len(paragraph.text) for paragraph in group)
     if size + len(following.text) > MAX_CHARACTERS:
         return True
-    return size >= MIN_CHARACTERS and is_chosen(following.text)
+    return size >= MIN_CHARACTERS and is_cut_point(following.text)
 
 
-def _tables(held: Sequence[Paragraph], rows: Paragraph) -> Iterator[Piece]:
-    """A table, in pieces where it is long."""
-    group: list[Placed] = []
-    lead = list(held)
+def _split_rows(headings: Sequence[Paragraph], table: Paragraph) -> Iterator[ChunkDraft]:
+    """Yield a table as one draft, or several if it is too long; the first has the headings."""
+    group: list[PlacedLine] = []
+    leading = list(headings)
     size = 0
-    for each in rows.lines:
-        if group and size + len(each.line.text) > MAX_CHARACTERS:
-            yield Piece(ChunkKind.TABLE, (*lead, Paragraph(Shape.ROWS, tuple(group))))
-            group, lead, size = [], [], 0
-        group.append(each)
-        size += len(each.line.text)
-    yield Piece(ChunkKind.TABLE, (*lead, Paragraph(Shape.ROWS, tuple(group))))
+    for placed in table.lines:
+        if group and size + len(placed.line.text) > MAX_CHARACTERS:
+            yield ChunkDraft(ChunkKind.TABLE, (*leading, Paragraph(Shape.ROWS, tuple(group))))
+            group, leading, size = [], [], 0
+        group.append(placed)
+        size += len(placed.line.text)
+    yield ChunkDraft(ChunkKind.TABLE, (*leading, Paragraph(Shape.ROWS, tuple(group))))
 
 
-def _piece(held: Sequence[Paragraph]) -> Piece:
-    shapes = Counter(part.shape for part in held if part.shape is not Shape.HEADING)
+def _make_draft(group: Sequence[Paragraph]) -> ChunkDraft:
+    shapes = Counter(member.shape for member in group if member.shape is not Shape.HEADING)
     kind = ChunkKind.LIST if shapes[Shape.ITEM] > shapes[Shape.PROSE] else ChunkKind.PROSE
-    piece = Piece(kind, tuple(held))
-    text = folded(piece.text)
+    draft = ChunkDraft(kind, tuple(group))
+    text = fold_text(draft.text)
     is_statblock = all(word in text for word in STATBLOCK)
-    return replace(piece, kind=ChunkKind.STATBLOCK) if is_statblock else piece
+    return replace(draft, kind=ChunkKind.STATBLOCK) if is_statblock else draft
 
 
-class _Maker:
-    """Gives pieces their names."""
+class _ChunkBuilder:
+    """Makes chunks of drafts, with ids and anchors that are unique in the book."""
 
     def __init__(
         self,
@@ -195,60 +200,61 @@ class _Maker:
         self._parts = parts
         self._ordinals: Counter[str] = Counter()
         self._texts: Counter[str] = Counter()
-        self._head: tuple[str, int, str] | None = None
-        """The section, the last page and the head of the table before."""
-        self._made: list[Chunk] = []
-        self.taken: Taken = defaultdict(list)
+        self._last_table: tuple[str, int, str] | None = None
+        """(scope, last page, header) of the previous table; the scope is a section or book id."""
+        self._chunks: list[Chunk] = []
+        self.chunked: ChunkedRanges = defaultdict(list)
 
-    def add(self, section_id: str | None, piece: Piece) -> None:
-        """One more, with the rows in it."""
-        within = section_id or self._toc.book_id
-        text = piece.text
+    def add(self, section_id: str | None, draft: ChunkDraft) -> None:
+        """Make a chunk of a draft, and one of each row of a table."""
+        scope = section_id or self._toc.book_id
+        text = draft.text
         if not text:
             return
-        self._ordinals[within] += 1
-        anchor = short_id("anchor", within, str(self._ordinals[within]))
-        chunk = self._chunk(section_id, anchor, piece.kind, piece.lines, text)
-        self._made.append(chunk)
-        for each in piece.lines:
-            self.taken[each.page, each.number].append((each.line.start, each.line.end))
-        if piece.kind is ChunkKind.TABLE:
-            self._add_rows(section_id, chunk, piece.parts[-1].lines)
+        self._ordinals[scope] += 1
+        anchor = make_short_id("anchor", scope, str(self._ordinals[scope]))
+        chunk = self._make_chunk(section_id, anchor, draft.kind, draft.lines, text)
+        self._chunks.append(chunk)
+        for placed in draft.lines:
+            self.chunked[placed.page, placed.number].append((placed.line.start, placed.line.end))
+        if draft.kind is ChunkKind.TABLE:
+            self._add_rows(section_id, chunk, draft.paragraphs[-1].lines)
 
-    def _add_rows(self, section_id: str | None, table: Chunk, lines: Sequence[Placed]) -> None:
-        """Each row with the head of its table above it; a table may go on behind a page break, or
-        behind a line across it."""
-        within = section_id or self._toc.book_id
-        heads, rows = table_rows(lines)
-        head = " ".join(cleaned(each.line.text) for each in heads)
-        if not head and self._head is not None and self._head[0] == within:
-            head = self._head[2] if lines[0].page - self._head[1] in {0, 1} else ""
-        self._head = (within, lines[-1].page, head)
+    def _add_rows(self, section_id: str | None, table: Chunk, lines: Sequence[PlacedLine]) -> None:
+        """Make a chunk of each row, with the header of the table as its first line. A table without
+        a header has that of the previous one in its section, on the same page or the page before:
+        it continues after a page break, or after a line across it."""
+        scope = section_id or self._toc.book_id
+        header_lines, rows = split_table(lines)
+        header = " ".join(clean_text(placed.line.text) for placed in header_lines)
+        if not header and self._last_table is not None and self._last_table[0] == scope:
+            header = self._last_table[2] if lines[0].page - self._last_table[1] in {0, 1} else ""
+        self._last_table = (scope, lines[-1].page, header)
         for row in rows:
-            told = " ".join(cleaned(each.line.text) for each in row)
-            if not told:
+            row_text = " ".join(clean_text(placed.line.text) for placed in row)
+            if not row_text:
                 continue
-            text = "\n".join(filter(None, (head, told)))
-            name = f"{table.anchor_id}\x1f{key(' '.join(told.split()[:2]))}"
+            text = "\n".join(filter(None, (header, row_text)))
+            name = f"{table.anchor_id}\x1f{match_key(' '.join(row_text.split()[:2]))}"
             self._ordinals[name] += 1
-            anchor = short_id("row", name, str(self._ordinals[name]))
-            made = self._chunk(section_id, anchor, ChunkKind.ROW, row, text)
-            self._made.append(made.model_copy(update={"view_of": table.chunk_id}))
+            anchor = make_short_id("row", name, str(self._ordinals[name]))
+            chunk = self._make_chunk(section_id, anchor, ChunkKind.ROW, row, text)
+            self._chunks.append(chunk.model_copy(update={"view_of": table.chunk_id}))
 
-    def _chunk(
+    def _make_chunk(
         self,
         section_id: str | None,
         anchor: str,
         kind: ChunkKind,
-        lines: Sequence[Placed],
+        lines: Sequence[PlacedLine],
         text: str,
     ) -> Chunk:
-        within = f"{section_id or self._toc.book_id}\x1f{kind.value}\x1f{text}"
-        self._texts[within] += 1
-        spans = tuple(_spans(lines))
+        name = f"{section_id or self._toc.book_id}\x1f{kind.value}\x1f{text}"
+        self._texts[name] += 1
+        spans = tuple(_find_spans(lines))
         page = spans[0].page
         return Chunk(
-            chunk_id=short_id("chunk", within, str(self._texts[within])),
+            chunk_id=make_short_id("chunk", name, str(self._texts[name])),
             anchor_id=anchor,
             content_sha=sha256_hex(text.encode("utf-8")),
             source_id=self._toc.source_id,
@@ -258,7 +264,7 @@ class _Maker:
             spans=spans,
             kind=kind,
             breadcrumb=self._paths.get(section_id or "", ()),
-            text_raw="\n".join(each.line.text for each in lines),
+            text_raw="\n".join(placed.line.text for placed in lines),
             text=text,
             prev=None,
             next=None,
@@ -267,48 +273,48 @@ class _Maker:
             ),
         )
 
-    def linked(self) -> list[Chunk]:
-        """All of them; each but rows knows its neighbours."""
-        order = [each.chunk_id for each in self._made if each.kind is not ChunkKind.ROW]
+    def linked_chunks(self) -> list[Chunk]:
+        """Return all chunks. Each one that is not a row has the ids of its neighbours."""
+        order = [chunk.chunk_id for chunk in self._chunks if chunk.kind is not ChunkKind.ROW]
         before = dict(zip(order[1:], order, strict=False))
         after = dict(pairwise(order))
         return [
-            each.model_copy(
-                update={"prev": before.get(each.chunk_id), "next": after.get(each.chunk_id)}
+            chunk.model_copy(
+                update={"prev": before.get(chunk.chunk_id), "next": after.get(chunk.chunk_id)}
             )
-            for each in self._made
+            for chunk in self._chunks
         ]
 
 
-def _spans(lines: Sequence[Placed]) -> Iterator[Span]:
-    """Runs of lines that follow each other on a page and down a column."""
-    run: list[Placed] = []
-    for each in lines:
-        if run and not _follows(run[-1], each):
-            yield _span(run)
+def _find_spans(lines: Sequence[PlacedLine]) -> Iterator[PageSpan]:
+    """Yield a span for each run of successive lines of one column of a page."""
+    run: list[PlacedLine] = []
+    for placed in lines:
+        if run and not _is_successor(run[-1], placed):
+            yield _make_span(run)
             run = []
-        run.append(each)
-    yield _span(run)
+        run.append(placed)
+    yield _make_span(run)
 
 
-def _follows(above: Placed, below: Placed) -> bool:
+def _is_successor(above: PlacedLine, below: PlacedLine) -> bool:
     if above.page != below.page or below.number - above.number not in {0, 1}:
         return False
     first, second = above.line.box, below.line.box
     return first is None or second is None or second[1] >= first[1] - 2.0
 
 
-def _span(run: Sequence[Placed]) -> Span:
-    boxes = [each.line.box for each in run if each.line.box is not None]
-    return Span(
+def _make_span(run: Sequence[PlacedLine]) -> PageSpan:
+    boxes = [placed.line.box for placed in run if placed.line.box is not None]
+    return PageSpan(
         page=run[0].page,
         char_start=run[0].line.start,
         char_end=run[-1].line.end,
-        bbox=_around(boxes),
+        bbox=_bounding_box(boxes),
     )
 
 
-def _around(boxes: Sequence[Box]) -> Box | None:
+def _bounding_box(boxes: Sequence[Box]) -> Box | None:
     if not boxes:
         return None
     x0, y0, x1, y1 = zip(*boxes, strict=True)

@@ -1,4 +1,4 @@
-"""Coverage: that no character of a book was lost, and none is in two chunks."""
+"""Coverage: check that every character of a book is in one chunk, or skipped for a reason."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -6,67 +6,74 @@ from typing import Literal
 
 from filmgate.core.books import Line, Page, Role
 from filmgate.core.errors import ContractBroken
-from filmgate.core.rulebook import Coverage, Skipped, Toc
-from filmgate.pipelines.rulebook.rules.text import cleaned
+from filmgate.core.rulebook import Coverage, SkippedText, Toc
+from filmgate.pipelines.rulebook.rules.text import clean_text
 
 Reason = Literal["furniture", "front matter", "invisible"]
 
-Taken = dict[tuple[int, int], list[tuple[int, int]]]
-"""By page and line: the characters of it that are in chunks."""
+ChunkedRanges = dict[tuple[int, int], list[tuple[int, int]]]
+"""(start, end) character ranges that are in chunks, by (page, line)."""
 
 
-def account(toc: Toc, pages: Sequence[Page], taken: Taken) -> Coverage:
-    """The account of a book's characters: what no chunk has, and has no reason to be in none, is in
-    neither sum. ContractBroken where one is in two."""
-    total = within = 0
-    skipped: list[Skipped] = []
+def measure_coverage(toc: Toc, pages: Sequence[Page], chunked: ChunkedRanges) -> Coverage:
+    """Count the characters of a book that are in chunks, and those skipped for a reason.
+
+    A character that is neither is in neither sum. Raises ContractBroken if one is in two chunks.
+    """
+    total = in_chunks = 0
+    skipped: list[SkippedText] = []
     for page in pages:
         for number, line in enumerate(page.lines):
-            count = _visible(line.text)
+            count = _count_visible(line.text)
             total += count
-            pieces = taken.get((page.page, number), [])
-            if pieces == [(line.start, line.end)]:
-                within += count
+            ranges = chunked.get((page.page, number), [])
+            if ranges == [(line.start, line.end)]:
+                in_chunks += count
                 continue
-            pieces = sorted(pieces)
-            within += sum(_visible(line.text[a - line.start : b - line.start]) for a, b in pieces)
-            if any(end > start for (_, end), (start, _) in pairwise(pieces)):
+            ranges = sorted(ranges)
+            in_chunks += sum(
+                _count_visible(line.text[start - line.start : end - line.start])
+                for start, end in ranges
+            )
+            if any(end > start for (_, end), (start, _) in pairwise(ranges)):
                 raise ContractBroken(
                     f"characters of {toc.file} are in two chunks",
-                    expected="each in one",
+                    expected="every character in one chunk",
                     got=f"page {page.page}: {line.text[:80]!r}",
                 )
-            if not pieces and (reason := _reason(line)) is not None:
-                skipped.append(_skipped(page, line, reason))
+            if not ranges and (reason := _skip_reason(line)) is not None:
+                skipped.append(_skipped_line(page, line, reason))
         if not page.lines:
             skipped.append(
-                Skipped(page=page.page, char_start=0, char_end=0, reason="no text layer", text="")
+                SkippedText(
+                    page=page.page, char_start=0, char_end=0, reason="no text layer", text=""
+                )
             )
     return Coverage(
         source_id=toc.source_id,
         book_id=toc.book_id,
         characters=total,
-        in_chunks=within,
-        in_skipped=sum(_visible(each.text) for each in skipped),
+        in_chunks=in_chunks,
+        in_skipped=sum(_count_visible(skip.text) for skip in skipped),
         skipped=tuple(skipped),
     )
 
 
-def _visible(text: str) -> int:
-    """How many characters are no white space."""
+def _count_visible(text: str) -> int:
+    """Return the number of characters that are not white space."""
     return len("".join(text.split()))
 
 
-def _reason(line: Line) -> Reason | None:
-    """Why a line may be in no chunk."""
-    if line.role is Role.FURNITURE:
+def _skip_reason(line: Line) -> Reason | None:
+    """Return why a line may be in no chunk; None for a line of text."""
+    if line.role is Role.PAGE_HEADER:
         return "furniture"
     if line.role is Role.FRONT_MATTER:
         return "front matter"
-    return None if cleaned(line.text) else "invisible"
+    return None if clean_text(line.text) else "invisible"
 
 
-def _skipped(page: Page, line: Line, reason: Reason) -> Skipped:
-    return Skipped(
+def _skipped_line(page: Page, line: Line, reason: Reason) -> SkippedText:
+    return SkippedText(
         page=page.page, char_start=line.start, char_end=line.end, reason=reason, text=line.text
     )

@@ -1,14 +1,14 @@
 """Page headers and footers: lines of the margins that repeat, and page numbers in sequence.
 
-A line is left out of the text only where one of these rules finds it in the margin of a page:
+A line in the margin of a page is left out of the text only if one of these rules applies:
 
-1. The same words on several pages that follow each other (or every second one), set apart from the
-   text, and never with other numbers in them elsewhere.
-2. A page number: alone in its line, or in a line whose other words repeat, counting on with the
-   pages.
+1. The line repeats word for word on several successive pages (or on every second page), is
+   separated from the text, and does not occur with other numbers in other margins.
+2. The line contains a page number: a number that increases with the pages, either alone in its
+   line or in a line whose other words repeat.
 
-Everything else is text: numbers that differ (armor classes, spell ranges, rows of a table) are
-what a rule says.
+Everything else is text. Numbers that differ otherwise (armor classes, spell ranges, rows of a
+table) are part of a rule.
 """
 
 import re
@@ -20,49 +20,50 @@ from statistics import median
 from typing import NamedTuple
 
 from filmgate.core.books import Line, Page, Role
-from filmgate.pipelines.rulebook.rules.styles import LARGER, body_size
-from filmgate.pipelines.rulebook.rules.text import cleaned, key
+from filmgate.pipelines.rulebook.rules.styles import LARGER, find_body_size
+from filmgate.pipelines.rulebook.rules.text import clean_text, match_key
 
 MARGIN = 0.1
-"""Share of the page's height, at its top and at its bottom, in which headers and footers stand.
-Typesetters' margins are 0.07 to 0.12 of it."""
+"""Height of the top and the bottom margin, as a share of the height of the page. Typesetters'
+margins are 0.07 to 0.12 of it."""
 
 MIN_PAGES = 3
-"""Pages on which a line must repeat; all pages, where there are fewer."""
+"""Number of pages on which a line must repeat; all pages if a book has fewer."""
 
 MIN_DENSITY = 0.4
-"""Share of the pages between its first and its last on which a header stands. One on every second
-page has 0.5, less where chapters open without it; fields of cards are scattered."""
+"""Share of the pages between its first and its last page that must have a header. A header on every
+second page has 0.5, or less if the first pages of chapters lack it. Fields of cards are scattered
+and have less."""
 
 MIN_SAME_NUMBERS = 0.9
-"""Share of the lines of equal words that have equal numbers too, from which another number is taken
-for an error of reading, not for content."""
+"""Share of the lines with equal words that must also have equal numbers. A rare other number is a
+reading error; frequent other numbers are content."""
 
 MAX_LARGER = 1.2
-"""Ratio to the smallest size in which the same words stand in margins: the title of a chapter is
-larger than its running head, and is text."""
+"""Ratio to the smallest size of the same words in margins up to which they are a page header. The
+title of a chapter is larger than its running head, and is text."""
 
 MIN_IN_SEQUENCE = 0.8
-"""Share of the numbers in lines of equal words that count on with the pages, from which they are
+"""Share of the numbers in lines with equal words that must increase with the pages for these to be
 page numbers."""
 
 MIN_WORDS = 2
-"""Words beside a page number that is not set apart from them. A single one (`Challenge 4`) may be a
-field that counts on by chance."""
+"""Number of words that a page number needs beside it if it is not separated from them. A single
+word (`Challenge 4`) may be a field whose value increases by chance."""
 
 MIN_AGREEING = 0.5
-"""Share of the numbered pages that must count as the file does for the offset to be known."""
+"""Share of the numbered pages that must have the same offset, for it to be that of the book."""
 
 ATTACHED = 1.3
-"""Ratio to the usual gap between lines up to which a line belongs to the text below or above."""
+"""Ratio to the usual gap between lines up to which a margin line belongs to the text beside it."""
 
 DIVISIONS = frozenset({"chapter", "part", "section", "book", "appendix", "volume", "act", "module"})
-"""Words whose number changes from one run of page headers to the next."""
+"""First words of page headers whose number changes with the chapter."""
 
 _NUMBER = re.compile(r"\d+")
 _PAGE_NUMBER = r"(?<![\w.,])(\d{1,4})(?![\w%°]|[.,]\d)"
 _OF_ALL = r"(?:\s*(?:/|of|von|de|sur)\s*\d{1,4})?"
-"""The number of all pages, behind a page number."""
+"""The total number of pages, after a page number."""
 
 _FIRST = re.compile(rf"^\W*{_PAGE_NUMBER}{_OF_ALL}(?P<rest>.*)$", re.DOTALL)
 _LAST = re.compile(rf"^(?P<rest>.*?){_PAGE_NUMBER}{_OF_ALL}\W*$", re.DOTALL)
@@ -71,20 +72,21 @@ _SEPARATOR = re.compile(r"[|•·∙/–—:~*-]\s*$|^\s*[|•·∙/–—:~*-]"
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
-class Repeated(NamedTuple):
-    """What was left out of the text as a page header or footer."""
+class PageHeader(NamedTuple):
+    """A page header or footer that was left out of the text."""
 
     text: str
-    """Page numbers are masked as `#`."""
+    """The text, with page numbers masked as `#`."""
     pages: int
+    """Number of pages on which it occurs."""
 
 
-class Marked(NamedTuple):
-    """Pages with their headers and footers marked, and what these were."""
+class MarkedPages(NamedTuple):
+    """Pages with their headers and footers marked, and the list of these."""
 
     pages: list[Page]
-    left_out: list[Repeated]
-    """The most frequent first."""
+    left_out: list[PageHeader]
+    """Page headers by descending frequency."""
 
 
 class _MarginLine(NamedTuple):
@@ -93,7 +95,9 @@ class _MarginLine(NamedTuple):
     page: int
     line: Line
     text: str
+    """The cleaned text in lower case."""
     is_large: bool
+    """Whether the line has the size of a heading."""
 
     @property
     def place(self) -> tuple[int, int]:
@@ -101,7 +105,7 @@ class _MarginLine(NamedTuple):
 
     @property
     def family(self) -> str:
-        """Its words, whatever its numbers are."""
+        """The text with all numbers masked as `#`."""
         return _NUMBER.sub("#", self.text)
 
     @property
@@ -109,18 +113,19 @@ class _MarginLine(NamedTuple):
         return tuple(_NUMBER.findall(self.text))
 
 
-class _Numbered(NamedTuple):
-    """A line of the margin with a number that may be the page's."""
+class _NumberedLine(NamedTuple):
+    """A line of the margin with a number that may be the page number."""
 
     line: _MarginLine
     number: int
     family: tuple[str, str]
-    """Where the number stands in the line, and the other words."""
+    """(position of the number in the line, the other words)."""
     is_apart: bool
-    """Whether the number is alone, marked as a page number, or set apart from the other words."""
+    """Whether the number is alone, marked as a page number, or separated from the other words."""
 
     @property
     def offset(self) -> int:
+        """The number minus the page of the file, from 1."""
         return self.number - self.line.page
 
     @property
@@ -129,66 +134,69 @@ class _Numbered(NamedTuple):
         text = self.line.line.text
         pattern = rf"(?<!\d){self.number}(?!\d)"
         places = [found.span() for found in re.finditer(pattern, text)]
-        if not places:  # written otherwise, such as 007
+        if not places:  # written differently, such as 007
             return text
         start, end = places[-1 if self.family[0] == "last" else 0]
         return f"{text[:start]}#{text[end:]}"
 
 
-def mark_page_headers(pages: Sequence[Page]) -> Marked:
-    """Give page headers and footers the role `furniture`, and pages without a label of their own
-    their printed number as label."""
-    lines = _margin_lines(pages)
-    due = min(MIN_PAGES, max(len(pages), 2))
-    numbered, possible = _page_numbers(lines, due)
-    texts = {each.place: each.line.text for each in _repeated(lines, due)}
-    texts |= {each.line.place: each.masked for each in numbered}
-    seen = Counter({(page, cleaned(text)) for (page, _), text in texts.items()})
+def mark_page_headers(pages: Sequence[Page]) -> MarkedPages:
+    """Set the role of page headers and footers to `furniture`, and the label of pages without one
+    to their printed number."""
+    lines = _find_margin_lines(pages)
+    min_pages = min(MIN_PAGES, max(len(pages), 2))
+    numbered, possible = _find_page_numbers(lines, min_pages)
+    texts = {line.place: line.line.text for line in _find_repeated(lines, min_pages)}
+    texts |= {number.line.place: number.masked for number in numbered}
+    seen = Counter({(page, clean_text(text)) for (page, _), text in texts.items()})
     counts = Counter(text for _, text in seen)
-    offset = _offset(numbered or possible)
-    return Marked(
-        [_labelled(_marked(page, texts.keys()), offset) for page in pages],
-        [Repeated(*each) for each in sorted(counts.items(), key=lambda each: (-each[1], each[0]))],
+    offset = _find_offset(numbered or possible)
+    return MarkedPages(
+        [_set_label(_set_roles(page, texts.keys()), offset) for page in pages],
+        [
+            PageHeader(*pair)
+            for pair in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        ],
     )
 
 
-def _margin_lines(pages: Sequence[Page]) -> list[_MarginLine]:
-    body = body_size(pages) or 0.0
+def _find_margin_lines(pages: Sequence[Page]) -> list[_MarginLine]:
+    body = find_body_size(pages) or 0.0
     found: list[_MarginLine] = []
     for page in pages:
         if page.size is None or page.size[1] <= 0:
             continue
-        margin = _Margins(page)
+        margins = _Margins(page)
         found += [
             _MarginLine(
-                page.page, line, cleaned(line.text).lower(), (line.size or 0.0) >= body * LARGER
+                page.page, line, clean_text(line.text).lower(), (line.size or 0.0) >= body * LARGER
             )
             for line in page.lines
-            if margin.has(line) and not margin.is_attached(line)
+            if margins.contains(line) and not margins.is_attached(line)
         ]
     return found
 
 
 class _Margins:
-    """The margins of one page, and which of their lines belong to the text."""
+    """The margins of a page, and the attachment of their lines to the text."""
 
     def __init__(self, page: Page) -> None:
         self._lines = [line for line in page.lines if line.box is not None]
         height = page.size[1] if page.size is not None else 0.0
         self._top, self._bottom = height * MARGIN, height * (1 - MARGIN)
 
-    def has(self, line: Line) -> bool:
+    def contains(self, line: Line) -> bool:
         return self._is_at_top(line) or self._is_at_bottom(line)
 
     def is_attached(self, line: Line) -> bool:
-        """Whether a line of a margin goes on into the text at the text's usual distance."""
+        """Whether a margin line is connected to the text by lines with the usual gap."""
         step = 1 if self._is_at_top(line) else -1
         seen = {line.start}
         while True:
             inner = self._neighbour(line, step)
             if inner is None or inner.start in seen or _gap(line, inner) > self._usual_gap:
                 return False
-            if not self.has(inner):
+            if not self.contains(inner):
                 return True
             seen.add(inner.start)
             line = inner
@@ -200,7 +208,7 @@ class _Margins:
         return line.box is not None and line.box[1] > self._bottom
 
     def _neighbour(self, line: Line, step: int) -> Line | None:
-        """The next line below (`step` 1) or above (-1) that overlaps horizontally."""
+        """Return the nearest line below (`step` 1) or above (-1) that overlaps horizontally."""
         beyond = [
             other
             for other in self._lines
@@ -234,128 +242,133 @@ def _is_beyond(line: Line, other: Line, step: int) -> bool:
 
 
 def _gap(one: Line, other: Line) -> float:
-    """The vertical distance between two lines; 0 where they overlap."""
+    """Return the vertical distance between two lines, in points; 0 if they overlap."""
     if one.box is None or other.box is None:
         return 0.0
     return max(0.0, other.box[1] - one.box[3], one.box[1] - other.box[3])
 
 
-def _repeated(lines: Sequence[_MarginLine], due: int) -> Iterator[_MarginLine]:
-    """Lines that repeat word for word, by rule 1."""
+def _find_repeated(lines: Sequence[_MarginLine], min_pages: int) -> Iterator[_MarginLine]:
+    """Yield the lines that repeat word for word (rule 1)."""
     families: dict[str, list[_MarginLine]] = defaultdict(list)
-    for each in lines:
-        families[each.family].append(each)
+    for line in lines:
+        families[line.family].append(line)
     for family in families.values():
-        equal: dict[tuple[str, ...], list[_MarginLine]] = defaultdict(list)
-        for each in family:
-            equal[each.numbers].append(each)
-        for group in equal.values():
+        groups: dict[tuple[str, ...], list[_MarginLine]] = defaultdict(list)
+        for line in family:
+            groups[line.numbers].append(line)
+        for group in groups.values():
             is_only = len(group) >= MIN_SAME_NUMBERS * len(family)
-            if (is_only or _is_division(group[0])) and _is_header(group, due):
-                smallest = min(each.line.size or 0.0 for each in group)
+            if (is_only or _is_division(group[0])) and _is_dense(group, min_pages):
+                smallest = min(line.line.size or 0.0 for line in group)
                 yield from (e for e in group if (e.line.size or 0.0) <= smallest * MAX_LARGER)
 
 
-def _is_header(group: Sequence[_MarginLine], due: int) -> bool:
-    numbers = sorted({each.page for each in group})
+def _is_dense(group: Sequence[_MarginLine], min_pages: int) -> bool:
+    """Whether equal lines are on enough pages, relative to the pages between the first and last."""
+    numbers = sorted({line.page for line in group})
     span = numbers[-1] - numbers[0] + 1
-    return len(numbers) >= due and len(numbers) >= MIN_DENSITY * span
+    return len(numbers) >= min_pages and len(numbers) >= MIN_DENSITY * span
 
 
 def _is_division(line: _MarginLine) -> bool:
     return line.text.split(" ", 1)[0] in DIVISIONS
 
 
-def _page_numbers(
-    lines: Sequence[_MarginLine], due: int
-) -> tuple[list[_Numbered], list[_Numbered]]:
-    """Numbers that count on with the pages, by rule 2; and others that do, whose lines stay."""
-    families: dict[tuple[str, str], list[_Numbered]] = defaultdict(list)
+def _find_page_numbers(
+    lines: Sequence[_MarginLine], min_pages: int
+) -> tuple[list[_NumberedLine], list[_NumberedLine]]:
+    """Return the page numbers (rule 2), and numbers that increase with the pages and are not
+    certain to be page numbers."""
+    families: dict[tuple[str, str], list[_NumberedLine]] = defaultdict(list)
     for line in lines:
-        for each in _numbers_of(line):
-            families[each.family].append(each)
-    sure: list[_Numbered] = []
-    unsure: list[list[_Numbered]] = []
+        for numbered in _find_numbers(line):
+            families[numbered.family].append(numbered)
+    certain: list[_NumberedLine] = []
+    uncertain: list[list[_NumberedLine]] = []
     for family in families.values():
-        counting = _in_sequence(family, due)
-        if len(counting) < MIN_IN_SEQUENCE * len(family):
+        sequence = _select_sequences(family, min_pages)
+        if len(sequence) < MIN_IN_SEQUENCE * len(family):
             continue
-        is_clear = any(each.is_apart for each in counting)
-        if is_clear or len(_WORD.findall(counting[0].line.text)) >= MIN_WORDS:
-            sure += counting
+        is_apart = any(numbered.is_apart for numbered in sequence)
+        if is_apart or len(_WORD.findall(sequence[0].line.text)) >= MIN_WORDS:
+            certain += sequence
         else:
-            unsure.append(counting)
-    sure += _confirmed(unsure, {each.line.page for each in sure})
-    return sure, [each for family in unsure for each in family]
+            uncertain.append(sequence)
+    certain += _confirm(uncertain, {numbered.line.page for numbered in certain})
+    return certain, [numbered for family in uncertain for numbered in family]
 
 
-def _confirmed(unsure: Sequence[list[_Numbered]], taken: set[int]) -> list[_Numbered]:
-    """Numbers beside a single word (`Spells 115`): page numbers where another word, on other
-    pages, counts in the same way, and no other number does on these."""
-    pages = [{each.line.page for each in family} for family in unsure]
-    confirmed: list[_Numbered] = []
-    for at, (family, own) in enumerate(zip(unsure, pages, strict=True)):
+def _confirm(uncertain: Sequence[list[_NumberedLine]], taken: set[int]) -> list[_NumberedLine]:
+    """Return the numbers beside a single word (`Spells 115`) that are page numbers: another word
+    on other pages has the same offset, and their own pages have no other number in sequence."""
+    page_sets = [{numbered.line.page for numbered in family} for family in uncertain]
+    confirmed: list[_NumberedLine] = []
+    for index, (family, pages) in enumerate(zip(uncertain, page_sets, strict=True)):
         others = [
-            (other, theirs)
-            for number, (other, theirs) in enumerate(zip(unsure, pages, strict=True))
-            if number != at
+            (other, other_pages)
+            for other_index, (other, other_pages) in enumerate(
+                zip(uncertain, page_sets, strict=True)
+            )
+            if other_index != index
         ]
-        is_contested = bool(own & taken) or any(own & theirs for _, theirs in others)
+        is_contested = bool(pages & taken) or any(pages & other_pages for _, other_pages in others)
         if not is_contested and any(other[0].offset == family[0].offset for other, _ in others):
             confirmed += family
     return confirmed
 
 
-def _numbers_of(line: _MarginLine) -> Iterator[_Numbered]:
-    """The numbers of a line that may be the page's: alone, first, last, or behind `page`."""
+def _find_numbers(line: _MarginLine) -> Iterator[_NumberedLine]:
+    """Yield the numbers of a line that may be page numbers: alone, first, last, or after `page`."""
     if named := _NAMED.search(line.text):
         rest = line.text[: named.start()] + line.text[named.end() :]
-        yield _Numbered(line, int(named[1]), ("named", _family(rest)), is_apart=True)
+        yield _NumberedLine(line, int(named[1]), ("named", _family_key(rest)), is_apart=True)
         return
     first, last = _FIRST.match(line.text), _LAST.match(line.text)
     if not _WORD.search(line.text):
         if first is not None and not _NUMBER.search(first["rest"]):
-            yield _Numbered(line, int(first[1]), ("alone", ""), is_apart=True)
+            yield _NumberedLine(line, int(first[1]), ("alone", ""), is_apart=True)
         return
     if line.is_large:
         return
-    for found, place in ((first, "first"), (last, "last")):
-        if found is not None:
-            is_apart = bool(_SEPARATOR.search(found["rest"])) or line.line.role is Role.ROW
-            number = found[1] if place == "first" else found[2]
-            yield _Numbered(line, int(number), (place, _family(found["rest"])), is_apart=is_apart)
+    for match, place in ((first, "first"), (last, "last")):
+        if match is not None:
+            rest = match["rest"]
+            is_apart = bool(_SEPARATOR.search(rest)) or line.line.role is Role.ROW
+            number = match[1] if place == "first" else match[2]
+            yield _NumberedLine(line, int(number), (place, _family_key(rest)), is_apart=is_apart)
 
 
-def _family(rest: str) -> str:
-    return key(rest) or rest.strip()
+def _family_key(rest: str) -> str:
+    return match_key(rest) or rest.strip()
 
 
-def _in_sequence(family: Sequence[_Numbered], due: int) -> list[_Numbered]:
-    """Those that count as the pages do together with their neighbours, `due` of them."""
-    ordered = sorted(family, key=lambda each: each.line.place)
-    runs: list[list[_Numbered]] = []
-    for each in ordered:
+def _select_sequences(family: Sequence[_NumberedLine], min_pages: int) -> list[_NumberedLine]:
+    """Return the lines in runs of at least `min_pages` whose numbers increase with the pages."""
+    ordered = sorted(family, key=lambda numbered: numbered.line.place)
+    runs: list[list[_NumberedLine]] = []
+    for numbered in ordered:
         before = runs[-1][-1] if runs else None
-        if before and before.offset == each.offset and before.line.page < each.line.page:
-            runs[-1].append(each)
+        if before and before.offset == numbered.offset and before.line.page < numbered.line.page:
+            runs[-1].append(numbered)
         else:
-            runs.append([each])
-    return [each for run in runs if len(run) >= due for each in run]
+            runs.append([numbered])
+    return [numbered for run in runs if len(run) >= min_pages for numbered in run]
 
 
-def _marked(page: Page, places: Collection[tuple[int, int]]) -> Page:
+def _set_roles(page: Page, places: Collection[tuple[int, int]]) -> Page:
     if not any((page.page, line.start) in places for line in page.lines):
         return page
     lines = tuple(
-        line._replace(role=Role.FURNITURE) if (page.page, line.start) in places else line
+        line._replace(role=Role.PAGE_HEADER) if (page.page, line.start) in places else line
         for line in page.lines
     )
     return page.model_copy(update={"lines": lines})
 
 
-def _offset(numbered: Sequence[_Numbered]) -> int | None:
-    """Printed number less place in the file, where most numbered pages agree on it."""
-    votes = Counter({(each.line.page, each.offset) for each in numbered})
+def _find_offset(numbers: Sequence[_NumberedLine]) -> int | None:
+    """Return the printed number minus the page of the file; None unless enough pages agree."""
+    votes = Counter({(numbered.line.page, numbered.offset) for numbered in numbers})
     by_offset = Counter(offset for _, offset in votes)
     if not by_offset:
         return None
@@ -364,13 +377,13 @@ def _offset(numbered: Sequence[_Numbered]) -> int | None:
     return offset if count >= max(2, MIN_AGREEING * len(pages)) else None
 
 
-def _labelled(page: Page, offset: int | None) -> Page:
-    """With its printed number; what the file itself says goes first."""
+def _set_label(page: Page, offset: int | None) -> Page:
+    """Set the label of a page to its printed number, unless the file has a label for it."""
     if page.label is not None or offset is None or page.page + offset < 1:
         return page
     return page.model_copy(update={"label": str(page.page + offset)})
 
 
-def printed_pages(pages: Sequence[Page]) -> Mapping[str, int]:
-    """Place in the file, by printed number."""
-    return {key(page.label): page.page for page in reversed(pages) if page.label is not None}
+def index_printed_pages(pages: Sequence[Page]) -> Mapping[str, int]:
+    """Map the match key of each page label to the first page of the file that has it."""
+    return {match_key(page.label): page.page for page in reversed(pages) if page.label is not None}

@@ -1,4 +1,4 @@
-"""Paragraphs: lines that belong together, of the order in which the file gives them."""
+"""Paragraphs: group the lines of a section, in the order of the file."""
 
 import re
 from collections import Counter
@@ -10,39 +10,48 @@ from typing import NamedTuple
 
 from filmgate.core.books import Line, Page, Role
 from filmgate.core.digest import sha256_hex
-from filmgate.pipelines.rulebook.rules.styles import body_size
-from filmgate.pipelines.rulebook.rules.text import cleaned, joined
+from filmgate.pipelines.rulebook.rules.styles import find_body_size
+from filmgate.pipelines.rulebook.rules.text import clean_text, join_lines
 
 INDENT = (3.0, 40.0)
-"""Points by which the first line of a paragraph is set in. Typesetters use 9 to 20; less is the
-difference between two letters, more another column."""
+"""Least and greatest indent of the first line of a paragraph, in points. Typesetters use 9 to 20; a
+smaller offset is the difference between two letters, a greater one is another column."""
 
 GAP = 0.6
-"""Of the size, between two lines; lines of one paragraph are 0.1 to 0.35 apart."""
+"""Gap between two lines from which a paragraph ends, as a share of the letter size; lines of one
+paragraph are 0.1 to 0.35 apart."""
 
 SHORT = 0.68
-"""Of the measure; a line that ends before that ends on purpose."""
+"""Width of a line below which it ends a paragraph, as a share of the width of full lines."""
 
 MAX_CHARACTERS = 1600
+"""Greatest number of characters in a chunk."""
+
 MIN_CHARACTERS = 500
+"""Number of characters from which a chunk may end before `MAX_CHARACTERS`."""
+
 CUT_ONE_IN = 4
-"""Between the least and the most, a piece ends before one paragraph in four, chosen by the
-paragraph's own words: a sentence that is added moves the cuts near it and no others
-(content-defined chunking)."""
+"""Between these sizes, a chunk ends before one paragraph in four. Which one follows from its own
+words, so that an added sentence moves only the cuts near it (content-defined chunking)."""
 
 CELLS = frozenset({Role.ROW, Role.HEAD})
+"""Roles of lines with table cells."""
 
 OTHER_SIZE = 0.6
-"""Points between the sizes of two paragraphs; less is rounding."""
+"""Difference in points from which the letter sizes of two paragraphs differ; less is rounding."""
 
 TOUCHING = 0.2
-"""Of the size, between two pieces of a word; a space is 0.25 of it."""
+"""Gap up to which two lines are parts of one word, as a share of the letter size. A space is 0.25
+of it."""
 
 MIN_ROWS = 3
-"""So many rows make a table."""
+"""Number of rows from which lines with cells are a table."""
 
 MIN_ITEMS = 3
+"""Number of successive short paragraphs from which they are a list."""
+
 MAX_ITEM_WORDS = 8
+"""Number of words up to which a paragraph may be a list item."""
 
 _BULLET = re.compile(r"[•●▪◦‣⁃*–—-]\s|\d{1,2}[.)]\s|\(?[a-z]\)\s")
 _SENTENCE_END = re.compile(r"[.!?…][”\"')\]]*\s+")
@@ -53,7 +62,7 @@ _STYLE = re.compile(
 
 
 class Shape(StrEnum):
-    """What a paragraph is."""
+    """The kind of a paragraph."""
 
     HEADING = "heading"
     PROSE = "prose"
@@ -61,43 +70,43 @@ class Shape(StrEnum):
     ROWS = "rows"
 
 
-class Placed(NamedTuple):
-    """A line of a book."""
+class PlacedLine(NamedTuple):
+    """A line with its position in the book."""
 
     page: int
     number: int
-    """Its place on the page, from 0."""
+    """Index of the line on the page, from 0."""
     line: Line
 
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Lines that belong together."""
+    """Successive lines of one kind."""
 
     shape: Shape
-    lines: tuple[Placed, ...]
+    lines: tuple[PlacedLine, ...]
 
     @cached_property
     def text(self) -> str:
-        """As people read it; rows and lines of headings each on their own."""
+        """The cleaned text: one line per table row, or one line in all."""
         if self.shape is Shape.ROWS:
-            return "\n".join(cleaned(each.line.text) for each in self.lines)
-        return joined(_whole_words(self.lines))
+            return "\n".join(clean_text(placed.line.text) for placed in self.lines)
+        return join_lines(_merge_touching(self.lines))
 
 
-def _whole_words(lines: Sequence[Placed]) -> list[str]:
-    """The texts of lines; those that touch on one base line are one."""
+def _merge_touching(lines: Sequence[PlacedLine]) -> list[str]:
+    """Return the texts of lines; lines that touch on one baseline are merged."""
     texts: list[str] = []
-    for number, each in enumerate(lines):
-        if number and _touch(lines[number - 1], each):
-            texts[-1] = texts[-1].rstrip() + each.line.text.lstrip()
+    for number, placed in enumerate(lines):
+        if number and _is_touching(lines[number - 1], placed):
+            texts[-1] = texts[-1].rstrip() + placed.line.text.lstrip()
         else:
-            texts.append(each.line.text)
+            texts.append(placed.line.text)
     return texts
 
 
-def _touch(left: Placed, right: Placed) -> bool:
-    """Whether a word goes on in another line of the file that is none on the page."""
+def _is_touching(left: PlacedLine, right: PlacedLine) -> bool:
+    """Whether two lines of the file are parts of one word on the page."""
     first, second, size = left.line.box, right.line.box, left.line.size or 0.0
     if first is None or second is None or left.page != right.page:
         return False
@@ -107,16 +116,17 @@ def _touch(left: Placed, right: Placed) -> bool:
 
 
 class Typesetting(NamedTuple):
-    """What most lines of a book have in common."""
+    """Properties of the body text of a book."""
 
     size: float | None
+    """Letter size in points."""
     measure: float | None
-    """How wide a full line is, in points."""
+    """Width of a full line in points."""
 
 
-def typesetting(pages: Sequence[Page]) -> Typesetting:
-    """The size and the measure of a book's body."""
-    size = body_size(pages)
+def measure_typesetting(pages: Sequence[Page]) -> Typesetting:
+    """Measure the letter size and the line width of a book's body text; None if unknown."""
+    size = find_body_size(pages)
     widths: Counter[int] = Counter()
     for page in pages:
         for line in page.lines:
@@ -130,107 +140,116 @@ def typesetting(pages: Sequence[Page]) -> Typesetting:
     return Typesetting(size, None)
 
 
-def paragraphs(lines: Iterable[Placed], setting: Typesetting) -> list[Paragraph]:
-    """The paragraphs of a section, its heading left out."""
-    groups: list[list[Placed]] = []
-    for each in _not_too_long(lines):
-        if groups and _belongs(groups[-1], each, setting):
-            groups[-1].append(each)
+def find_paragraphs(lines: Iterable[PlacedLine], typesetting: Typesetting) -> list[Paragraph]:
+    """Group the lines of a section, without its heading, into paragraphs."""
+    groups: list[list[PlacedLine]] = []
+    for placed in _split_long_lines(lines):
+        if groups and _is_continuation(groups[-1], placed, typesetting):
+            groups[-1].append(placed)
         else:
-            groups.append([each])
-    found = [Paragraph(_shape(group), tuple(group)) for group in groups]
-    return [short for each in _with_lists(found, setting) for short in _shortened(each)]
+            groups.append([placed])
+    paragraphs = [Paragraph(_find_shape(group), tuple(group)) for group in groups]
+    return [
+        part
+        for paragraph in _mark_lists(paragraphs, typesetting)
+        for part in _split_paragraph(paragraph)
+    ]
 
 
-def _belongs(group: Sequence[Placed], below: Placed, setting: Typesetting) -> bool:
-    """Whether a line goes on with the lines above it."""
+def _is_continuation(
+    group: Sequence[PlacedLine], below: PlacedLine, typesetting: Typesetting
+) -> bool:
+    """Whether a line belongs to the paragraph of the lines above it."""
     is_table = group[0].line.role in CELLS
-    return (is_table and _goes_on_in_a_table(group, below)) or not _parts(group[-1], below, setting)
+    return (is_table and _is_table_continuation(group, below)) or not _is_paragraph_break(
+        group[-1], below, typesetting
+    )
 
 
-def _not_too_long(lines: Iterable[Placed]) -> Iterator[Placed]:
-    """Lines, of which those of a book without pages are whole paragraphs: cut behind sentences."""
-    for each in lines:
-        text, at = each.line.text, 0
-        while len(text) - at > MAX_CHARACTERS:
-            cut = at + _behind_a_sentence(text[at : at + MAX_CHARACTERS])
-            yield _piece_of(each, at, cut)
-            at = cut
-        yield _piece_of(each, at, len(text))
+def _split_long_lines(lines: Iterable[PlacedLine]) -> Iterator[PlacedLine]:
+    """Split lines that are too long after sentences. In a book without pages, a line is a whole
+    paragraph."""
+    for placed in lines:
+        text, start = placed.line.text, 0
+        while len(text) - start > MAX_CHARACTERS:
+            end = start + _find_sentence_end(text[start : start + MAX_CHARACTERS])
+            yield _slice_line(placed, start, end)
+            start = end
+        yield _slice_line(placed, start, len(text))
 
 
-def _piece_of(whole: Placed, first: int, last: int) -> Placed:
-    """Some characters of a line, without white space around them."""
-    if (first, last) == (0, len(whole.line.text)):
-        return whole
-    text = whole.line.text[first:last]
-    start = whole.line.start + first + len(text) - len(text.lstrip())
-    return whole._replace(line=whole.line._replace(start=start, text=text.strip()))
+def _slice_line(placed: PlacedLine, first: int, last: int) -> PlacedLine:
+    """Return the characters first to last of a line, without white space around them."""
+    if (first, last) == (0, len(placed.line.text)):
+        return placed
+    text = placed.line.text[first:last]
+    start = placed.line.start + first + len(text) - len(text.lstrip())
+    return placed._replace(line=placed.line._replace(start=start, text=text.strip()))
 
 
-def _behind_a_sentence(text: str) -> int:
-    """Where to cut a text: behind its last sentence, else behind its last word."""
+def _find_sentence_end(text: str) -> int:
+    """Return where the last sentence in the second half of a text ends, else its last word."""
     half = len(text) // 2
-    ends = [found.end() for found in _SENTENCE_END.finditer(text, half)]
+    ends = [match.end() for match in _SENTENCE_END.finditer(text, half)]
     return ends[-1] if ends else text.rfind(" ", half) + 1 or len(text)
 
 
-def _shortened(paragraph: Paragraph) -> Iterator[Paragraph]:
-    """A paragraph of more than the limit in pieces, cut at the ends of lines: where a sentence ends
-    there and the next line's own words say so, that a word more or less moves one cut only."""
-    group: list[Placed] = []
+def _split_paragraph(paragraph: Paragraph) -> Iterator[Paragraph]:
+    """Split a paragraph that is too long, at the ends of lines: where a sentence ends and the next
+    line is a cut point, so that an added word moves only one cut; at the limit in any case."""
+    group: list[PlacedLine] = []
     size = 0
     is_long = len(paragraph.text) > MAX_CHARACTERS and paragraph.shape is not Shape.ROWS
-    for each in paragraph.lines if is_long else ():
-        length = len(each.line.text)
-        is_chosen = size >= MIN_CHARACTERS and group and _is_cut(group[-1].line, each.line)
+    for placed in paragraph.lines if is_long else ():
+        length = len(placed.line.text)
+        is_chosen = size >= MIN_CHARACTERS and group and _is_cut(group[-1].line, placed.line)
         if group and (is_chosen or size + length > MAX_CHARACTERS):
             yield Paragraph(paragraph.shape, tuple(group))
             group, size = [], 0
-        group.append(each)
+        group.append(placed)
         size += length
     yield Paragraph(paragraph.shape, tuple(group)) if is_long else paragraph
 
 
 def _is_cut(above: Line, below: Line) -> bool:
-    return bool(_ENDS.search(cleaned(above.text))) and is_chosen(cleaned(below.text))
+    return bool(_ENDS.search(clean_text(above.text))) and is_cut_point(clean_text(below.text))
 
 
-def is_chosen(text: str) -> bool:
-    """Whether a cut is made before a text: before one in four, by its first words."""
-    mark = sha256_hex(text[:48].encode("utf-8"))
-    return int(mark[:8], 16) % CUT_ONE_IN == 0
+def is_cut_point(text: str) -> bool:
+    """Whether a chunk may end before a text: before one in `CUT_ONE_IN`, by its first words."""
+    digest = sha256_hex(text[:48].encode("utf-8"))
+    return int(digest[:8], 16) % CUT_ONE_IN == 0
 
 
-def _shape(group: Sequence[Placed]) -> Shape:
+def _find_shape(group: Sequence[PlacedLine]) -> Shape:
     is_table = group[0].line.role in CELLS
-    if is_table and sum(each.line.role in CELLS for each in group) >= MIN_ROWS:
+    if is_table and sum(placed.line.role in CELLS for placed in group) >= MIN_ROWS:
         return Shape.ROWS
     first = group[0].line
-    is_item = first.role is Role.ITEM or _BULLET.match(cleaned(first.text))
+    is_item = first.role is Role.ITEM or _BULLET.match(clean_text(first.text))
     return Shape.ITEM if is_item else Shape.PROSE
 
 
-def _parts(above: Placed, below: Placed, setting: Typesetting) -> bool:
+def _is_paragraph_break(above: PlacedLine, below: PlacedLine, typesetting: Typesetting) -> bool:
     """Whether a new paragraph begins between two lines."""
     first, second = above.line, below.line
-    if _touch(above, below):
+    if _is_touching(above, below):
         return False
-    is_other = _family(first) != _family(second) or first.size != second.size
+    is_other = _font_family(first) != _font_family(second) or first.size != second.size
     are_cells = (first.role in CELLS, second.role in CELLS)
     if any(are_cells) and (all(are_cells) or is_other):
-        return _family(first) != _family(second)
+        return _font_family(first) != _font_family(second)
     if first.box is None or second.box is None:
         return first.level is not None or second.start - first.end > 1
-    if _BULLET.match(cleaned(second.text)) or _is_set_otherwise(first, second):
+    if _BULLET.match(clean_text(second.text)) or _has_other_style(first, second):
         return True
     if above.page != below.page or second.box[1] < first.box[1] - (first.size or 0):
         return not _is_broken_off(first, second)
-    return _begins_below(first, second, setting)
+    return _is_break_in_column(first, second, typesetting)
 
 
-def _goes_on_in_a_table(group: Sequence[Placed], below: Placed) -> bool:
-    """Whether a line is the rest of a cell, or the row behind such a rest."""
+def _is_table_continuation(group: Sequence[PlacedLine], below: PlacedLine) -> bool:
+    """Whether a line is the rest of a table cell, or the first row after such a rest."""
     above = group[-1]
     first, second = above.line, below.line
     if first.box is None or second.box is None or above.page != below.page:
@@ -238,40 +257,41 @@ def _goes_on_in_a_table(group: Sequence[Placed], below: Placed) -> bool:
     gap = second.box[1] - first.box[3]
     is_near = 0 - (second.size or 0) < gap <= GAP * (second.size or 10.0)
     if first.role in CELLS and second.role in CELLS:
-        return False  # two rows: what parts them is asked elsewhere
+        return False  # two rows: `_is_paragraph_break` decides
     left = group[0].line.box[0] if group[0].line.box is not None else 0.0
     is_rest = second.role in CELLS or second.box[0] > left + 1
-    return is_near and is_rest and not _is_set_otherwise(first, second)
+    return is_near and is_rest and not _has_other_style(first, second)
 
 
-def _is_set_otherwise(first: Line, second: Line) -> bool:
+def _has_other_style(first: Line, second: Line) -> bool:
     is_other_size = abs((first.size or 0) - (second.size or 0)) > OTHER_SIZE
-    return is_other_size or _family(first) != _family(second)
+    return is_other_size or _font_family(first) != _font_family(second)
 
 
-def _begins_below(first: Line, second: Line, setting: Typesetting) -> bool:
+def _is_break_in_column(first: Line, second: Line, typesetting: Typesetting) -> bool:
     assert first.box is not None
     assert second.box is not None
-    size = second.size or setting.size or 10.0
+    size = second.size or typesetting.size or 10.0
     if second.box[1] - first.box[3] > GAP * size:
         return True
     is_indented = INDENT[0] < second.box[0] - first.box[0] < INDENT[1]
-    if is_indented and _BULLET.match(cleaned(first.text)):
+    if is_indented and _BULLET.match(clean_text(first.text)):
         return False
     if is_indented:
         return not _is_broken_off(first, second)
     width = first.box[2] - min(first.box[0], second.box[0])
-    return setting.measure is not None and width < SHORT * setting.measure
+    return typesetting.measure is not None and width < SHORT * typesetting.measure
 
 
 def _is_broken_off(first: Line, second: Line) -> bool:
-    """Whether a sentence goes on in the next column, or on the next page."""
-    text, more = cleaned(first.text), cleaned(second.text)
-    return not _ENDS.search(text) and (more[:1].islower() or not text[-1:].isalnum())
+    """Whether a sentence continues in the second line, although that is elsewhere on the page, on
+    the next one, or indented."""
+    text, following = clean_text(first.text), clean_text(second.text)
+    return not _ENDS.search(text) and (following[:1].islower() or not text[-1:].isalnum())
 
 
-def _family(line: Line) -> str:
-    """A font without what is bold or slanted of it."""
+def _font_family(line: Line) -> str:
+    """Return the name of a line's font without weight and slant."""
     return _without_style(line.font or "")
 
 
@@ -280,24 +300,24 @@ def _without_style(font: str) -> str:
     return _STYLE.sub("", font)
 
 
-def _with_lists(found: list[Paragraph], setting: Typesetting) -> list[Paragraph]:
-    """Runs of short paragraphs without the end of a sentence are lists."""
-    made: list[Paragraph] = []
+def _mark_lists(paragraphs: list[Paragraph], typesetting: Typesetting) -> list[Paragraph]:
+    """Make list items of runs of short paragraphs that do not end a sentence."""
+    marked: list[Paragraph] = []
     run: list[Paragraph] = []
-    for each in [*found, None]:
-        if each is not None and _is_entry(each):
-            run.append(each)
+    for paragraph in [*paragraphs, None]:
+        if paragraph is not None and _is_list_entry(paragraph):
+            run.append(paragraph)
             continue
-        is_all = len(run) == len(found)
-        is_list = (len(run) >= MIN_ITEMS or is_all) and setting.size is not None
-        made += [replace(p, shape=Shape.ITEM) if is_list else p for p in run]
+        is_all = len(run) == len(paragraphs)
+        is_list = (len(run) >= MIN_ITEMS or is_all) and typesetting.size is not None
+        marked += [replace(entry, shape=Shape.ITEM) if is_list else entry for entry in run]
         run = []
-        if each is not None:
-            made.append(each)
-    return made
+        if paragraph is not None:
+            marked.append(paragraph)
+    return marked
 
 
-def _is_entry(paragraph: Paragraph) -> bool:
+def _is_list_entry(paragraph: Paragraph) -> bool:
     if paragraph.shape is not Shape.PROSE or len(paragraph.lines) > 2:  # noqa: PLR2004
         return False
     text = paragraph.text

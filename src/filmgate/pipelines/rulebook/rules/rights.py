@@ -1,20 +1,22 @@
-"""Rights: under which licence a book says it is, and whom it wants named."""
+"""Rights: find the licence and the attribution that a book states."""
 
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import groupby
 
-from filmgate.core.books import LEFT_OUT, Line, Page, Role
-from filmgate.pipelines.rulebook.rules.styles import LARGER, body_size
-from filmgate.pipelines.rulebook.rules.text import joined
+from filmgate.core.books import NON_TEXT_ROLES, Line, Page, Role
+from filmgate.pipelines.rulebook.rules.styles import LARGER, find_body_size
+from filmgate.pipelines.rulebook.rules.text import join_lines
 
 MAX_PAGES = 6
-"""In front, and at the end, where books state their rights."""
+"""Number of first pages that are searched, besides the last two."""
 
 MAX_WORDS = 90
-HEADING_HERE = "\x1e"
-"""Where a heading stood: no sentence goes on behind it."""
+"""Number of words to which an attribution is shortened."""
+
+BLOCK_SEPARATOR = "\x1e"
+"""Replaces headings in the searched text: no sentence continues after a heading."""
 
 _CC = re.compile(
     r"(?:CC[- ]|Creative Commons[- ])(?:BY|Attribution)"
@@ -22,40 +24,42 @@ _CC = re.compile(
     r"[- ]*(?:Licen[sc]e[- ]*)?(?P<version>\d\.\d)?",
     re.IGNORECASE,
 )
-_OTHERS = (
+_OTHER_LICENCES = (
     (re.compile(r"Open Game License[^.]{0,20}?(?P<version>\d\.\d)", re.I), "OGL"),
     (re.compile(r"\bMIT License(?P<version>)\b", re.I), "MIT"),
 )
 _TERMS = (("NC", "nc|noncommercial"), ("SA", "sa|sharealike"), ("ND", "nd|noderiv"))
-_NOT = re.compile(r"\b(not|never|no longer|except)\b[^.]{0,60}$", re.I)
-_ASKED_FOR = re.compile(
+_NEGATION = re.compile(r"\b(not|never|no longer|except)\b[^.]{0,60}$", re.I)
+_REQUESTED = re.compile(
     r"attribution (?:statement|notice|text)[^:]{0,80}:\s*(?P<words>[^\x1e]{20,900})", re.I
 )
 _QUOTED = re.compile(r"“(?P<words>[^“”]*(?:“[^“”]*”[^“”]*)*)”|\"(?P<plain>[^\"]*)\"")
-_GOES_ON = re.compile(r"(please|you|section|if|note)\b", re.I)
+_TO_READER = re.compile(r"(please|you|section|if|note)\b", re.I)
+"""Start of a sentence that addresses the reader, so is not part of an attribution."""
+
 _STATEMENT = re.compile(r"licen[sc]e|©|\(c\)|copyright|creative commons", re.I)
 
 
-def rights(pages: Sequence[Page]) -> tuple[str | None, str | None]:
-    """(licence, attribution) as the book words them; None where it does not say, or names several
-    licences."""
-    parts = [*pages[:MAX_PAGES], *pages[MAX_PAGES:][-2:]]
-    body = body_size(parts)
-    whole = HEADING_HERE.join(block for page in parts for block in _blocks(page, body))
-    named = _licences(whole)
-    licence = next(iter(named)) if len(named) == 1 else None
-    asked = _ASKED_FOR.search(whole)
-    if asked is not None:
-        return licence, _wanted(asked["words"])
-    return licence, _statement(whole)
+def find_rights(pages: Sequence[Page]) -> tuple[str | None, str | None]:
+    """Return (licence, attribution) as stated in the book. The licence is None if none is stated,
+    or several are; the attribution is None if none is stated."""
+    searched = [*pages[:MAX_PAGES], *pages[MAX_PAGES:][-2:]]
+    body = find_body_size(searched)
+    text = BLOCK_SEPARATOR.join(block for page in searched for block in _text_blocks(page, body))
+    licences = _find_licences(text)
+    licence = next(iter(licences)) if len(licences) == 1 else None
+    requested = _REQUESTED.search(text)
+    if requested is not None:
+        return licence, _extract_attribution(requested["words"])
+    return licence, _find_statement(text)
 
 
-def _blocks(page: Page, body: float | None) -> Iterator[str]:
-    """The text of a page, parted where a heading stands."""
-    lines = [line for line in page.lines if line.role not in LEFT_OUT]
+def _text_blocks(page: Page, body: float | None) -> Iterator[str]:
+    """Yield the text of a page in blocks, split at headings."""
+    lines = [line for line in page.lines if line.role not in NON_TEXT_ROLES]
     for is_heading, block in groupby(lines, key=partial(_is_heading, body=body)):
         if not is_heading:
-            yield joined([line.text for line in block])
+            yield join_lines([line.text for line in block])
 
 
 def _is_heading(line: Line, body: float | None) -> bool:
@@ -63,55 +67,59 @@ def _is_heading(line: Line, body: float | None) -> bool:
     return line.role is Role.HEADING or is_large
 
 
-def _licences(text: str) -> set[str]:
-    """Every licence that a text names, but for those of which it says that they are not its own."""
-    found = {_creative_commons(each) for each in _CC.finditer(text) if _is_meant(text, each)}
-    for pattern, name in _OTHERS:
+def _find_licences(text: str) -> set[str]:
+    """Return the names of all licences in a text, except negated ones (`not … under …`)."""
+    found = {
+        _creative_commons_name(match)
+        for match in _CC.finditer(text)
+        if not _is_negated(text, match)
+    }
+    for pattern, name in _OTHER_LICENCES:
         found |= {
-            f"{name}-{each['version']}".rstrip("-")
-            for each in pattern.finditer(text)
-            if _is_meant(text, each)
+            f"{name}-{match['version']}".rstrip("-")
+            for match in pattern.finditer(text)
+            if not _is_negated(text, match)
         }
     versioned = {name for name in found if name[-1:].isdigit()}
     return versioned | {n for n in found if not any(v.startswith(f"{n}-") for v in versioned)}
 
 
-def _is_meant(text: str, found: re.Match[str]) -> bool:
-    return _NOT.search(text[max(0, found.start() - 80) : found.start()]) is None
+def _is_negated(text: str, match: re.Match[str]) -> bool:
+    return _NEGATION.search(text[max(0, match.start() - 80) : match.start()]) is not None
 
 
-def _creative_commons(found: re.Match[str]) -> str:
-    plain = re.sub(r"[- ]+", " ", found["more"] or "").lower().replace("non commercial", "nc")
+def _creative_commons_name(match: re.Match[str]) -> str:
+    plain = re.sub(r"[- ]+", " ", match["more"] or "").lower().replace("non commercial", "nc")
     plain = plain.replace("share alike", "sharealike").replace("no deriv", "noderiv")
     terms = [name for name, words in _TERMS if re.search(rf"\b(?:{words})", plain)]
-    return "-".join(["CC", "BY", *terms, *filter(None, [found["version"]])])
+    return "-".join(["CC", "BY", *terms, *filter(None, [match["version"]])])
 
 
-def _wanted(text: str) -> str:
-    """The sentences that a book wants to see: what it quotes, or all up to where it speaks to the
-    reader again."""
+def _extract_attribution(text: str) -> str:
+    """Return the attribution that a text starts with: its quoted part, else all sentences up to one
+    that addresses the reader."""
     quoted = _QUOTED.match(text)
     if quoted is not None:
-        return _short(quoted["words"] or quoted["plain"] or "")
-    kept: list[str] = []
-    for sentence in _sentences(text):
-        if kept and _GOES_ON.match(sentence):
+        return _shorten(quoted["words"] or quoted["plain"] or "")
+    sentences: list[str] = []
+    for sentence in _split_sentences(text):
+        if sentences and _TO_READER.match(sentence):
             break
-        kept.append(sentence)
-    return _short(" ".join(kept))
+        sentences.append(sentence)
+    return _shorten(" ".join(sentences))
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     return " ".join(text.split()[:MAX_WORDS])
 
 
-def _sentences(text: str) -> list[str]:
+def _split_sentences(text: str) -> list[str]:
     return re.split(r"(?<=[\w)/”\"][.!?])\s+(?=[A-Z©“\"])", text)
 
 
-def _statement(text: str) -> str | None:
-    """The first sentence that speaks of rights."""
-    for sentence in (s for block in text.split(HEADING_HERE) for s in _sentences(block)):
+def _find_statement(text: str) -> str | None:
+    """Return the first sentence that mentions a licence or copyright."""
+    for sentence in (s for block in text.split(BLOCK_SEPARATOR) for s in _split_sentences(block)):
         if _STATEMENT.search(sentence):
-            return _short(sentence)
+            return _shorten(sentence)
     return None

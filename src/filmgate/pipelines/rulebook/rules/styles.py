@@ -1,86 +1,92 @@
-"""Styles: which lines look like headings."""
+"""Styles: find lines that look like headings."""
 
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from filmgate.core.books import LEFT_OUT, Line, Page, Role
-from filmgate.pipelines.rulebook.rules.text import cleaned, key
+from filmgate.core.books import NON_TEXT_ROLES, Line, Page, Role
+from filmgate.pipelines.rulebook.rules.text import clean_text, match_key
 
 LARGER = 1.15
-"""Times the size of the body, from which a line looks like a heading. Measured on the SRD: at
-1.05 its "Actions" of every monster come in, at 1.3 half of its headings are lost."""
+"""Ratio to the body size from which a line looks like a heading. Measured on the SRD: at 1.05 the
+label "Actions" of every monster is included, at 1.3 half of the headings are lost."""
 
 LARGER_ON_SCANS = 1.4
-"""Of lines read off pictures, whose sizes are guesses."""
+"""The same ratio for lines read by OCR, whose sizes are estimates."""
 
 MAX_WORDS = 14
+"""Number of words up to which a line is a heading; longer lines are sentences."""
+
 MAX_GAP = 0.75
-"""Of the size, between two lines of one heading."""
+"""Largest gap between two lines of one heading, as a share of the letter size."""
 
 SAME_SIZE = 0.3
-"""Points by which letters of one size differ, by rounding."""
+"""Difference in points up to which letter sizes are equal; it is due to rounding."""
 
 LABEL_LINES = 12
+"""Number of lines from which a style may be that of labels."""
+
 LABEL_SHARE = 0.34
-"""A style of at least so many lines in which no more than this share are different titles is used
-for labels that repeat under every heading, not for headings of a table of contents."""
+"""Share of different titles in a style up to which it is that of labels. Labels repeat under every
+heading and are not in a table of contents."""
 
 _BOLD = re.compile(r"bold|demi|black|heavy", re.IGNORECASE)
 
 
 class Heading(NamedTuple):
-    """A heading that was found by its looks."""
+    """A heading that was found by its style."""
 
     page: int
     line: int
-    """Place of its first line on the page, from 0."""
+    """Index of its first line on the page, from 0."""
     lines: int
-    """How many lines it takes."""
+    """Number of lines of the heading."""
     title: str
     size: float
+    """Letter size in points."""
     is_label: bool
-    """Whether its style repeats a few titles over and over."""
+    """Whether its style is that of labels, see `LABEL_SHARE`."""
 
 
-def body_size(pages: Sequence[Page]) -> float | None:
-    """The size that most letters of a book have; None where sizes are not known."""
+def find_body_size(pages: Sequence[Page]) -> float | None:
+    """Return the size of most letters of a book, in points; None if sizes are unknown."""
     letters: Counter[float] = Counter()
     for page in pages:
         for line in page.lines:
-            if line.size is not None and line.role not in LEFT_OUT:
+            if line.size is not None and line.role not in NON_TEXT_ROLES:
                 letters[line.size] += len(line.text)
     return max(letters, key=lambda size: (letters[size], -size)) if letters else None
 
 
-def headings(pages: Sequence[Page]) -> list[Heading]:
-    """Every heading by its looks, in the order of the file."""
-    body = body_size(pages)
+def find_headings(pages: Sequence[Page]) -> list[Heading]:
+    """Find all headings by their style, in the order of the file: large lines, or bold lines if no
+    line is large."""
+    body = find_body_size(pages)
     if body is None:
         return []
-    found = [each for page in pages for each in _on_page(page, body)]
+    found = [heading for page in pages for heading in _headings_on(page, body)]
     if not found:
-        found = [each for page in pages for each in _on_page(page, body, is_bold_enough=True)]
-    return _labelled(found, pages)
+        found = [h for page in pages for h in _headings_on(page, body, is_bold_enough=True)]
+    return _mark_labels(found, pages)
 
 
-def _on_page(page: Page, body: float, *, is_bold_enough: bool = False) -> Iterator[Heading]:
+def _headings_on(page: Page, body: float, *, is_bold_enough: bool = False) -> Iterator[Heading]:
     number, lines = 0, page.lines
     larger = body * (LARGER_ON_SCANS if page.is_ocr else LARGER)
     while number < len(lines):
         first = lines[number]
         is_large = first.size is not None and first.size >= larger
         may_be = is_bold_enough and first.role not in {Role.ROW, Role.HEAD} and is_bold(first)
-        if first.role in LEFT_OUT or not (is_large or may_be):
+        if first.role in NON_TEXT_ROLES or not (is_large or may_be):
             number += 1
             continue
         count = 1
-        while number + count < len(lines) and _goes_on(
+        while number + count < len(lines) and _is_continued(
             lines[number + count - 1], lines[number + count]
         ):
             count += 1
-        parts = [cleaned(line.text) for line in lines[number : number + count]]
+        parts = [clean_text(line.text) for line in lines[number : number + count]]
         title = " ".join(parts)
         if _is_title(title):
             yield Heading(page.page, number, count, title, first.size or body, is_label=False)
@@ -88,12 +94,12 @@ def _on_page(page: Page, body: float, *, is_bold_enough: bool = False) -> Iterat
 
 
 def is_bold(line: Line) -> bool:
-    """Whether its letters are, by the name of their font."""
+    """Whether the name of a line's font says that it is bold."""
     return bool(_BOLD.search(line.font or ""))
 
 
-def _goes_on(above: Line, below: Line) -> bool:
-    """Whether two lines are one heading: same letters, right below each other."""
+def _is_continued(above: Line, below: Line) -> bool:
+    """Whether two lines belong to one heading: same size and font, directly below each other."""
     if (above.size, above.font) != (below.size, below.font) or not above.box or not below.box:
         return False
     gap = below.box[1] - above.box[3]
@@ -107,29 +113,30 @@ def _is_title(text: str) -> bool:
     return has_letters and not is_sentence and len(text.split()) <= MAX_WORDS
 
 
-def _labelled(found: list[Heading], pages: Sequence[Page]) -> list[Heading]:
+def _mark_labels(found: list[Heading], pages: Sequence[Page]) -> list[Heading]:
     lines = {page.page: page.lines for page in pages}
     styles: dict[tuple[float, str | None], list[str]] = defaultdict(list)
-    for each in found:
-        styles[each.size, lines[each.page][each.line].font].append(key(each.title))
+    for heading in found:
+        font = lines[heading.page][heading.line].font
+        styles[heading.size, font].append(match_key(heading.title))
     labels = {
         style
         for style, titles in styles.items()
         if len(titles) >= LABEL_LINES and len(set(titles)) <= LABEL_SHARE * len(titles)
     }
     return [
-        each._replace(is_label=(each.size, lines[each.page][each.line].font) in labels)
-        for each in found
+        heading._replace(is_label=(heading.size, lines[heading.page][heading.line].font) in labels)
+        for heading in found
     ]
 
 
-def levels(found: Sequence[Heading]) -> list[int]:
-    """The depth of each heading, from 1: larger letters are higher up."""
-    sizes = sorted({each.size for each in found}, reverse=True)
+def rank_headings(found: Sequence[Heading]) -> list[int]:
+    """Return the level of each heading, from 1 for the largest letters."""
+    sizes = sorted({heading.size for heading in found}, reverse=True)
     ranks: dict[float, int] = {}
     rank, last = 0, None
     for size in sizes:
         if last is None or last - size > SAME_SIZE:
             rank += 1
         ranks[size], last = rank, size
-    return [ranks[each.size] for each in found]
+    return [ranks[heading.size] for heading in found]

@@ -1,0 +1,111 @@
+"""Endpoints for people: one-time links, the start page, and the list of endpoints as a page."""
+
+from datetime import timedelta
+from html import escape
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from filmgate.api.parameters import ServiceDep, add_audit_fields
+from filmgate.api.responses import json_response
+from filmgate.api.routes.access import set_cookie
+from filmgate.api.service import Service
+from filmgate.core.access import Caller
+from filmgate.core.access_answers import NewTokenAnswer
+
+router = APIRouter(tags=["login"])
+
+TOKEN_LIFETIME = timedelta(days=1)
+Code = Annotated[str, Query(min_length=1, max_length=100, description="Code of a one-time link.")]
+STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:3rem auto;padding:0 1rem;
+color:#1d2327;background:#fcfcfa}h1{font-weight:600}code{font:14px ui-monospace,monospace}
+td{padding:.25rem 1rem .25rem 0;vertical-align:top}h2{margin-top:2rem;font-size:1.1rem}
+.method{color:#666;font-variant:small-caps}a{color:#0a5ea8}
+@media(prefers-color-scheme:dark){body{color:#ddd;background:#16181a}a{color:#7db8ea}}"""
+
+
+@router.get("/enter", response_class=RedirectResponse, status_code=303)
+def enter(request: Request, service: ServiceDep, code: Code) -> Response:
+    """Use a one-time link in a browser: start a session."""
+    caller = _redeem_link(request, service, code)
+    secret, _ = service.access.begin_session(caller)
+    response = RedirectResponse("/", status_code=303, headers={"cache-control": "no-store"})
+    set_cookie(request, response, secret)
+    return response
+
+
+@router.post("/enter", response_model=NewTokenAnswer, status_code=201)
+def enter_with_token(request: Request, service: ServiceDep, code: Code) -> Response:
+    """Use a one-time link without a browser: create a token that is valid for a day."""
+    caller = _redeem_link(request, service, code)
+    note = "from a one-time link"
+    token = service.access.create_token(caller.user, caller.scope, note, TOKEN_LIFETIME)
+    response = json_response(request, token, 201)
+    response.headers["cache-control"] = "no-store"
+    return response
+
+
+@router.get("/", response_class=HTMLResponse)
+def first_page(request: Request) -> HTMLResponse:
+    """Return the start page: the signed-in user, or how to sign in."""
+    who: Caller | None = request.state.caller
+    if who is None:
+        body = (
+            "<p>You are not signed in. Ask an administrator of this service for a link, "
+            "or create one on the server:</p>"
+            "<p><code>filmgate tokens link</code></p>"
+        )
+    else:
+        body = (
+            f"<p>You are signed in as <b>{escape(who.user)}</b> ({who.scope.value}).</p>"
+            '<p><a href="/docs">HTTP API</a> · '
+            '<a href="/openapi.json">OpenAPI description</a> · '
+            '<a href="/v1/videos">videos</a> · <a href="/jobs">jobs</a></p>'
+        )
+    motto = "Nobody moves on until the gate is checked."
+    return _page("Filmgate", f"<p><i>{motto}</i> Filmgate does that for media.</p>{body}")
+
+
+@router.get("/docs", response_class=HTMLResponse)
+def reference(request: Request) -> HTMLResponse:
+    """Return a page with all endpoints."""
+    groups: dict[str, list[str]] = {}
+    for path, operations in request.app.openapi()["paths"].items():
+        for method, operation in operations.items():
+            parameters = operation.get("parameters", [])
+            names = [parameter["name"] for parameter in parameters if parameter["in"] == "query"]
+            description = operation.get("description") or operation.get("summary", "")
+            query = f"<br><code>?{escape(' & '.join(names))}</code>" if names else ""
+            groups.setdefault(operation["tags"][0], []).append(
+                f'<tr><td class="method">{method}</td><td><code>{escape(path)}</code>{query}</td>'
+                f"<td>{escape(description)}</td></tr>"
+            )
+    tables = "".join(
+        f"<h2>{escape(name)}</h2><table>{''.join(rows)}</table>" for name, rows in groups.items()
+    )
+    return _page("HTTP API", tables)
+
+
+@router.get("/favicon.ico", status_code=204, include_in_schema=False)
+def favicon() -> Response:
+    """Return no content: the service has no icon."""
+    return Response(status_code=204)
+
+
+def _redeem_link(request: Request, service: Service, code: str) -> Caller:
+    """Use up a link and return its caller; the audit log records it."""
+    caller = service.access.redeem_link(code)
+    request.state.caller = caller
+    add_audit_fields(request, user=caller.user, scope=caller.scope.value)
+    return caller
+
+
+def _page(title: str, body: str) -> HTMLResponse:
+    text = (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style>"
+        f"<h1>{escape(title)}</h1>{body}</html>"
+    )
+    return HTMLResponse(text, headers={"cache-control": "no-store"})

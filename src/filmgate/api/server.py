@@ -1,0 +1,192 @@
+"""Run the web server, with a worker process beside it."""
+
+import contextlib
+import errno
+import gc
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from filmgate.api.application import create_app
+from filmgate.api.protocol import ConnectionLimit, protocol_factory
+from filmgate.api.service import AuthMode, Service
+from filmgate.app.settings import Settings
+from filmgate.core.access import LOCAL_HOSTS, Scope
+from filmgate.core.errors import Interrupted, Unavailable
+
+BACKLOG = 512
+"""Number of connections that may wait to be accepted."""
+
+MAX_CONNECTIONS = 2000
+KEEP_ALIVE_S = 30
+"""Time after which an idle connection is closed, in seconds."""
+
+SHUTDOWN_S = 5
+"""Time that requests have to finish when the server stops, in seconds."""
+
+RESTART_S, MAX_RESTART_S = 1.0, 60.0
+"""Shortest and longest pause before a worker is restarted, in seconds; it doubles each time."""
+
+STEADY_S = 60.0
+"""Lifetime of a worker, in seconds, after which the next pause is `RESTART_S` again."""
+
+WORKER_SHUTDOWN_S = 3700.0
+"""Time after which a worker that was asked to stop is killed, in seconds. It exceeds the limit of
+the setting `worker_grace_s`."""
+
+
+class Server(uvicorn.Server):
+    """Calls `ready` once it serves, and ends the event streams when it is asked to stop."""
+
+    def __init__(self, config: uvicorn.Config, service: Service, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._service = service
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to serve."""
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Handle a signal to stop; event streams would otherwise never end."""
+        self._service.hub.close()
+        super().handle_exit(sig, frame)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerRunner:
+    """Parameters of the server, and how to run it."""
+
+    settings: Settings
+    host: str
+    port: int
+    workers: int
+    """Number of jobs that the worker runs at a time; 0: no worker."""
+    is_open: bool
+    """Whether requests from this machine need no authentication."""
+    proxies: str
+    """Addresses of trusted proxies, separated by commas; their X-Forwarded-* headers are used."""
+
+    def run(self, ready: Callable[[str, str | None], None]) -> None:
+        """Serve until SIGINT or SIGTERM.
+
+        `ready` is called with the URL, and with the code of a one-time link if the server is
+        local and requires authentication.
+        """
+        self._raise_open_file_limit()
+        is_local = self.host in LOCAL_HOSTS
+        names = tuple(name.strip().lower() for name in self.settings.hosts.split(",") if name)
+        hosts = (*LOCAL_HOSTS, *names) if is_local or names else ()
+        service = Service(
+            self.settings, AuthMode.OPEN if self.is_open else AuthMode.REQUIRED, hosts
+        )
+        with self._listen() as listening, service.opened():
+            port = listening.getsockname()[1]
+            url = f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{port}"
+
+            def on_ready() -> None:
+                needs_link = is_local and not self.is_open
+                code = service.access.create_link("local", Scope.ADMIN) if needs_link else None
+                ready(url, code)
+
+            with _Worker(self.workers) if self.workers else contextlib.nullcontext():
+                server = Server(self._config(create_app(service)), service, on_ready)
+                gc.collect()
+                gc.freeze()  # the loaded objects are permanent; later collections skip them
+                with contextlib.suppress(Interrupted):  # raised by the signal to stop
+                    server.run([listening])
+
+    @staticmethod
+    def _raise_open_file_limit() -> None:
+        """Raise the soft limit of open files to what the connections need, if it is lower."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        needed = 2 * MAX_CONNECTIONS
+        if soft != resource.RLIM_INFINITY and soft < needed:
+            limit = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+
+    def _config(self, app: FastAPI) -> uvicorn.Config:
+        limit = ConnectionLimit(self.settings.connections_per_address, self.proxies)
+        return uvicorn.Config(
+            app,
+            http=protocol_factory(limit),  # type: ignore[arg-type]  # called, never subclassed
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            backlog=BACKLOG,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=SHUTDOWN_S,
+            proxy_headers=bool(self.proxies),
+            forwarded_allow_ips=self.proxies,
+            ws="none",
+        )
+
+    def _listen(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        try:
+            return socket.create_server((self.host, self.port), family=family, backlog=BACKLOG)
+        except OSError as error:
+            is_taken = error.errno == errno.EADDRINUSE
+            hint = "Choose another --port, or 0 for any free one"
+            raise Unavailable(
+                f"{self.host}:{self.port} cannot be listened on",
+                got=error.strerror or str(error),
+                hint=hint if is_taken else "Set --host to an address of this machine",
+            ) from error
+
+
+class _Worker:
+    """A worker process that is restarted when it dies.
+
+    It ends with this process, even if this is killed: its standard input is then closed.
+    """
+
+    def __init__(self, concurrency: int) -> None:
+        command = [sys.executable, "-m", "filmgate", "worker", "--with-parent"]
+        self._command = [*command, "--concurrency", str(concurrency)]
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._supervise, name="worker", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_exc_info: object) -> None:
+        self._stopping.set()
+        with self._lock:
+            process = self._process
+        if process is not None:
+            process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(WORKER_SHUTDOWN_S)
+            process.kill()
+            process.wait()
+        self._thread.join(WORKER_SHUTDOWN_S)
+
+    def _supervise(self) -> None:
+        pause_s = RESTART_S
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            with self._lock:
+                if self._stopping.is_set():
+                    return
+                self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE)
+            self._process.wait()
+            lifetime_s = time.monotonic() - started
+            pause_s = RESTART_S if lifetime_s > STEADY_S else min(MAX_RESTART_S, pause_s * 2)
+            self._stopping.wait(pause_s)

@@ -1,0 +1,470 @@
+"""Runs: execute, plan, list, verify, adopt and ingest runs, for all user interfaces."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
+from datetime import datetime
+from functools import cached_property, partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from filmgate.app import exports, pipelines
+from filmgate.app.artifact_types import registry
+from filmgate.app.clock import utc_now
+from filmgate.app.database import Database
+from filmgate.app.executors import create_executor
+from filmgate.app.models import Models
+from filmgate.app.people import PeopleService
+from filmgate.app.rulebooks import Rulebooks
+from filmgate.app.run_choice import RunChoice, RunInput, check_plan, parse_job_dir, read_run_input
+from filmgate.app.run_notifier import with_notifications
+from filmgate.app.run_options import RunOptions, RunReport, frozen_settings, with_ancestors
+from filmgate.app.run_status import RunStatus, state_shown
+from filmgate.app.settings import Settings
+from filmgate.app.stores import create_opener
+from filmgate.core.answers import Receipt
+from filmgate.core.errors import FilmgateError, Invalid, NotFound, UsageError
+from filmgate.core.forecast import Forecast
+from filmgate.core.ids import AssetId, Layout, RunId, parse_asset_id, parse_env, parse_run_id
+from filmgate.core.jobs import JobState
+from filmgate.core.legacy import LegacyRun
+from filmgate.core.manifest import Manifest
+from filmgate.core.people import PEOPLE
+from filmgate.core.pipeline import DEFAULT_PROFILE, Pipeline
+from filmgate.core.plan import Plan
+from filmgate.core.ports import EventSink, Observer
+from filmgate.core.records import RunHead
+from filmgate.core.resources import Resource
+from filmgate.core.result_store import ResultStore
+from filmgate.core.rulebook import CORPUS
+from filmgate.core.states import RunState
+from filmgate.db.result_store import PostgresResults
+from filmgate.engine.adoption import adopt
+from filmgate.engine.invocation import Invocation
+from filmgate.engine.planning import forecast_new_run, forecast_run
+from filmgate.engine.runner import execute
+from filmgate.engine.verification import verify
+from filmgate.store.event_log import read_events
+from filmgate.store.home import Home
+from filmgate.store.legacy import legacy_runs
+from filmgate.store.run_directory import FolderRun
+from filmgate.store.uploads import Uploads
+from filmgate.sync.ingest import ingest_run
+
+ProgressCallback = Callable[[float, float], None]
+"""Called with the amount that is done and the total."""
+
+INGESTING = "ingest"
+
+
+def ignore_progress(_done: float, _total: float) -> None:
+    """Ignore a report of progress."""
+
+
+class SnapshotSource(Protocol):
+    """Data of the database that runs read as a resource, through snapshots in the home."""
+
+    def resource(self, head: RunHead) -> Resource | None:
+        """Save a snapshot of the current data for a run; None if it is empty."""
+
+    def snapshot(self, sha256: str) -> Resource | None:
+        """Return an earlier snapshot by its digest; None if it no longer exists."""
+
+
+class Runs:
+    """The runs of one home and one database."""
+
+    def __init__(self, settings: Settings, database: Database | None = None) -> None:
+        self._settings = settings
+        self._home = Home(settings.home.expanduser())
+        self._uploads = Uploads(self._home.root)
+        self._database = database or Database(settings)
+        self._models = Models(settings)
+        self._people = PeopleService(settings, self._database)
+        self._rulebooks = Rulebooks(settings, self._database)
+
+    @cached_property
+    def _log(self) -> Any:
+        import structlog  # slow, and not every command logs
+
+        return structlog.get_logger()
+
+    def run(
+        self,
+        name: str,
+        source: Path | None,
+        options: RunOptions,
+        observer: Observer,
+        report_hashed: ProgressCallback,
+        sinks: tuple[EventSink, ...] = (),
+    ) -> RunReport:
+        """Run a pipeline on an input: resume the run that `options` select, or start a new one.
+
+        `source` is optional for an existing run that `options` name. `report_hashed` is called with
+        the bytes of the input that were hashed and the total. An unavailable database does not fail
+        the run; it is reported in `ingest_error`.
+        """
+        pipeline = pipelines.load(name)
+        request = options.request(pipeline.plan)
+        sinks = (*sinks, *exports.create_sinks(self._settings.export, self._settings.metrics_file))
+        run_input, choice, options = self._select(pipeline, source, options, report_hashed)
+        run = choice.find_or_reserve()
+        asset = run.head.asset.id
+        notes = []
+        if run.head.layout is Layout.RUN and (others := choice.runs_on_other_inputs()):
+            notes.append(
+                f"asset {asset} has runs on another input ({', '.join(others)}); "
+                "set another --asset-id, unless this is a new version of the same asset"
+            )
+        self._log.info("run.started", asset=asset, run=run.head.run_id)
+        with (
+            self._database.keep_running() if options.ingest else nullcontext(),
+            with_notifications(self._database, run.head, observer, sinks, options) as observers,
+        ):
+            resources, warnings = self._resources(pipeline.plan, run)
+            notes += warnings
+            invocation = Invocation(
+                plan=pipeline.plan,
+                run=run,
+                inputs=run_input.inputs,
+                request=request,
+                registry=registry(),
+                resources=resources,
+                observer=observers.observer,
+                clock=utc_now,
+                executor=partial(create_executor, options, pipeline),
+                open_store=create_opener(self._settings),
+                sinks=observers.sinks,
+                is_detailed=options.is_detailed,
+            )
+            manifest = self._execute(invocation, run, options)
+            receipt, ingest_error = self._ingest_after(run, manifest, options, observer)
+        self._log.info("run.ended", run=manifest.run_id, status=manifest.status.value)
+        if ingest_error is not None:
+            command = f"filmgate ingest {run.folder}"
+            notes.append(f"the run was not ingested: {ingest_error}. To ingest it: {command}")
+        elif options.ingest and manifest.status is RunState.INCOMPLETE and not manifest.is_blocked:
+            notes.append("the run was not ingested: it is not complete")
+        return RunReport(
+            manifest=manifest,
+            folder=run.folder,
+            relevant_stages=with_ancestors(pipeline.plan, request.stages),
+            refused=pipeline.refused,
+            receipt=receipt,
+            ingest_error=ingest_error,
+            notes=tuple(notes),
+        )
+
+    def reserve(
+        self,
+        name: str,
+        source: Path | None,
+        options: RunOptions,
+        check: Callable[[RunHead], None],
+    ) -> RunHead:
+        """Return the head of the run that `run` would execute; create its folder if it is new.
+
+        `check` is called with the head of an existing run and may raise.
+        """
+        pipeline = pipelines.load(name)
+        options.request(pipeline.plan)
+        _, choice, _ = self._select(pipeline, source, options, ignore_progress)
+        found = choice.find()
+        if found is not None:
+            check(found.head)
+            return found.head
+        return choice.find_or_reserve().head
+
+    def plan(
+        self,
+        name: str,
+        source: Path | None,
+        options: RunOptions,
+        report_hashed: ProgressCallback,
+    ) -> Forecast:
+        """Forecast what `run` would do; nothing is executed or written."""
+        pipeline = pipelines.load(name)
+        request = options.request(pipeline.plan)
+        run_input, choice, _ = self._select(pipeline, source, options, report_hashed)
+        run = choice.find()
+        if run is None:
+            stages = forecast_new_run(pipeline.plan, request, run_input.config)
+        else:
+            resources, _ = self._resources(pipeline.plan, run)
+            stages = forecast_run(
+                pipeline.plan, run, run_input.inputs, request, registry(), resources
+            )
+        return Forecast(
+            pipeline=name,
+            asset_id=run_input.asset_id,
+            run_id=run.head.run_id if run else None,
+            stages=stages,
+        )
+
+    def adopt(self, stage: str, reference: str) -> RunReport:
+        """Commit the files of a stage that were edited by hand in the run's folder."""
+        run = self._home.find(reference)
+        plan = pipelines.load(run.head.pipeline).plan
+        check_plan(run.head, plan)
+        adopted = plan.find_stage(stage)
+        sinks = exports.create_sinks(self._settings.export)
+        manifest = adopt(
+            plan=plan,
+            run=run,
+            stage=adopted,
+            registry=registry(),
+            resources=self._resources(plan, run)[0],
+            clock=utc_now,
+            sinks=sinks,
+        )
+        note = f"the change was not ingested. To ingest it: filmgate ingest {run.folder}"
+        return RunReport(
+            manifest=manifest,
+            folder=run.folder,
+            relevant_stages=frozenset({adopted.name}),
+            notes=(note,),
+        )
+
+    def _execute(self, invocation: Invocation, run: FolderRun, options: RunOptions) -> Manifest:
+        """Execute the stages; record the start, and an interruption, in the database."""
+        try:
+            if options.ingest:
+                self._begin(run)
+            return execute(invocation)
+        except BaseException:
+            if options.ingest:
+                self._end(run)
+            raise
+
+    def _resources(self, plan: Plan, run: FolderRun) -> tuple[dict[str, Resource], list[str]]:
+        """Return the resources that stages may read, and notes on those that could not be read.
+
+        If the database fails, the snapshot that the run read before is used.
+        """
+        resources, notes = self._models.resources(plan.reads_resources), []
+        sources: dict[str, SnapshotSource] = {PEOPLE: self._people, CORPUS: self._rulebooks}
+        for name in sorted(sources.keys() & plan.reads_resources):
+            try:
+                resource = sources[name].resource(run.head)
+            except (FilmgateError, OSError) as error:
+                notes.append(f"resource {name} could not be read from the database: {error}")
+                resource = self._earlier_snapshot(run, name, sources[name])
+            if resource is not None:
+                resources[name] = resource
+        return resources, notes
+
+    def _earlier_snapshot(
+        self, run: FolderRun, name: str, source: SnapshotSource
+    ) -> Resource | None:
+        """Return the snapshot of a resource that a stage of the run read before."""
+        ledger = run.ledger()
+        records = (ledger.current_record(stage) for stage in run.head.stages)
+        fingerprints = (record.fingerprint for record in records if record and record.fingerprint)
+        digests = [each.resources[name] for each in fingerprints if name in each.resources]
+        return source.snapshot(digests[-1]) if digests else None
+
+    def _complete_options(
+        self, pipeline: Pipeline, source: Path | None, options: RunOptions
+    ) -> tuple[RunOptions, Path]:
+        """Return options and input; what is not given is taken from the run that they name.
+
+        That is its input, asset id, environment, and settings. Raises UsageError without an input.
+        """
+        if options.job_dir is None and options.run_id is None:
+            if source is None:
+                raise UsageError(
+                    f"the input of {pipeline.plan.pipeline} is missing",
+                    expected="an input, or an existing run",
+                    got="neither",
+                    hint="Give its files, or the folder of a run: --job-dir",
+                )
+            return options, source
+        if pipeline.layout is Layout.RUN and source is not None:
+            return options, source
+        if options.job_dir is not None:
+            named = FolderRun(parse_job_dir(options.job_dir))
+        else:
+            env = parse_env(options.env or self._settings.env)
+            named = self._home.locate_job(parse_run_id(str(options.run_id)), options.env, env)
+        try:
+            head = named.head
+        except NotFound:
+            if source is None:
+                raise
+            return options, source
+        uploads = source or Path(url2pathname(urlsplit(head.asset.uri).path))
+        env, asset_id = options.env or head.env, options.asset_id or head.asset.id
+        options = replace(options, env=env, asset_id=asset_id)
+        if not options.settings and options.profile == DEFAULT_PROFILE:
+            options = replace(options, settings=frozen_settings(head), profile=head.profile)
+        return options, uploads
+
+    def _select(
+        self,
+        pipeline: Pipeline,
+        source: Path | None,
+        options: RunOptions,
+        report_hashed: ProgressCallback,
+    ) -> tuple[RunInput, RunChoice, RunOptions]:
+        """Return the hashed input, the choice of the run, and the completed options."""
+        options, source = self._complete_options(pipeline, source, options)
+        run_input = read_run_input(
+            pipeline, source, options, report_hashed, self._uploads.sha256_of
+        )
+        choice = RunChoice(
+            self._home,
+            run_input,
+            options,
+            producer=self._settings.producer,
+            env=parse_env(options.env or self._settings.env),
+            now=utc_now(),
+        )
+        return run_input, choice, options
+
+    def legacy_runs(self) -> list[LegacyRun]:
+        """List runs that are recorded in an older layout only; they are not verified."""
+        from filmgate.pipelines.episode.plan import FORMER_NAMES  # imports every stage
+
+        return [*legacy_runs(self._home.root, FORMER_NAMES)]
+
+    def find_legacy_run(self, reference: str) -> LegacyRun | None:
+        """Return the legacy run `asset/run`, or the last one of an asset; None if none exists."""
+        asset, _, run_id = reference.partition("/")
+        of_asset = [run for run in self.legacy_runs() if run.asset_id == asset]
+        named = [run for run in of_asset if (run.run_id or "") == run_id]
+        return next(iter(named or ([] if run_id else of_asset[-1:])), None)
+
+    def recent(
+        self,
+        limit: int,
+        *,
+        asset: str | None = None,
+        state: str | None = None,
+        since: datetime | None = None,
+    ) -> tuple[list[RunStatus], list[str]]:
+        """List up to `limit` runs, the newest first, and describe those that cannot be read.
+
+        `state`: as `state_shown` gives it; `since`: earliest start of a run.
+        """
+        now = utc_now()
+        found: list[RunStatus] = []
+        faults = [f"{folder}/run.json cannot be read" for folder in self._home.unreadable_folders()]
+        wanted = self._home.runs(parse_asset_id(asset) if asset is not None else None)
+        for run in reversed(wanted):
+            if since is not None and run.head.created_at < since:
+                break
+            try:
+                status = self._with_job(RunStatus.of(run, now))
+            except Invalid as error:
+                faults.append(f"{run.folder}: {error}")
+                continue
+            if state in {None, state_shown(status)}:
+                found.append(status)
+            if len(found) == limit:
+                break
+        return found, faults
+
+    def status(self, reference: str) -> RunStatus:
+        """Read the state of a run from its records and its runner's last report."""
+        run = self._home.find(reference)
+        return self._with_job(RunStatus.of(run, utc_now()))
+
+    def _with_job(self, status: RunStatus) -> RunStatus:
+        """Note whether a run on which nothing was done yet waits in the queue of jobs."""
+        if not status.is_untouched or not self._database.exists():
+            return status
+        manifest = status.manifest
+        if find_spec("procrastinate") is None:  # without the extra `service` there are no jobs
+            return status
+        from filmgate.db.jobs import JobStore  # imports procrastinate
+
+        with suppress(FilmgateError), self._database.session() as connection:
+            job = JobStore(connection).latest(manifest.asset.id, manifest.run_id)
+            return replace(status, is_queued=job is not None and job.state is JobState.QUEUED)
+        return status
+
+    def verify(self, reference: str) -> tuple[Path, Manifest]:
+        """Read every byte of a run's files; return the run's folder and manifest.
+
+        If the pipeline is not installed here, altered files are reported without details.
+        """
+        run = self._home.find(reference)
+        try:
+            plan = pipelines.load(run.head.pipeline).plan
+        except FilmgateError:
+            plan = None
+        return run.folder, verify(run, plan, registry())
+
+    def rebuild_manifest(self, reference: str) -> tuple[Path, Manifest]:
+        """Write a run's manifest again from its records; return the run's folder and manifest."""
+        run = self._home.find(reference)
+        with run.acquire_lease(utc_now()) as lease:
+            return run.folder, run.close(lease)
+
+    def logs(self, reference: str, stage: str | None, *, follow: bool) -> Iterator[str]:
+        """Yield the events of a run, or of one stage, by time; with `follow`, until its end."""
+        run = self._home.find(reference)
+        if stage is not None and stage not in run.head.stages:
+            raise NotFound(
+                f"run {run.head.run_id} has no stage {stage!r}",
+                expected=f"one of {', '.join(run.head.stages)}",
+            )
+        return read_events(run, [stage] if stage else run.head.stages, follow=follow)
+
+    def find(self, reference: str) -> FolderRun:
+        """Find a run by `asset/run`, a run id, or an asset for its newest run; raises NotFound."""
+        return self._home.find(reference)
+
+    def find_by_id(self, asset_id: AssetId, run_id: RunId) -> FolderRun | None:
+        """Return an asset's run from the path that its ids give; None if it is not there.
+
+        Runs of layout JOB are elsewhere.
+        """
+        return self._home.find_by_id(asset_id, run_id)
+
+    def runs_of_asset(self, asset_id: AssetId) -> list[FolderRun]:
+        """List the runs of an asset in the home, oldest first."""
+        return self._home.runs(asset_id)
+
+    def ingest(self, reference: str, report_progress: ProgressCallback) -> Receipt:
+        """Ingest a run; to repeat it changes nothing."""
+        return self._ingest(self._home.find(reference), report_progress)
+
+    def _ingest_after(
+        self, run: FolderRun, manifest: Manifest, options: RunOptions, observer: Observer
+    ) -> tuple[Receipt | None, FilmgateError | None]:
+        """Ingest a complete run if `options` say so; return its receipt, or the error."""
+        if not options.ingest:
+            return None, None
+        if manifest.status is RunState.INCOMPLETE or manifest.is_blocked:
+            self._end(run)
+            return None, None
+        try:
+            return self._ingest(run, partial(observer.stage_progress, INGESTING)), None
+        except FilmgateError as error:
+            self._log.info("ingest.failed", run=manifest.run_id, error=str(error))
+            self._end(run)
+            return None, error
+
+    def _begin(self, run: FolderRun) -> None:
+        """Record the start of a run in the database; an error is ignored."""
+        with suppress(FilmgateError), self._results() as results:
+            results.begin(run.head)
+
+    def _end(self, run: FolderRun) -> None:
+        with suppress(FilmgateError), self._results() as results:
+            results.end(run.fold_manifest(None))
+
+    def _ingest(self, run: FolderRun, report_progress: ProgressCallback) -> Receipt:
+        with self._results() as results:
+            receipt = ingest_run(run, results, registry(), report_progress)
+        self._log.info("ingest.done", run=receipt.run_id, artifacts=receipt.artifacts)
+        return receipt
+
+    @contextmanager
+    def _results(self) -> Iterator[ResultStore]:
+        with self._database.session() as connection:
+            yield PostgresResults(connection, registry())

@@ -1,0 +1,131 @@
+"""Reference of a pipeline's stage settings, read from the models that declare them."""
+
+import ast
+import inspect
+import textwrap
+from itertools import pairwise
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from filmgate.core.answers import Answer
+from filmgate.core.pipeline import Pipeline
+
+
+class StageSetting(Answer):
+    """One setting of a stage."""
+
+    stage: str
+    name: str
+    type: str
+    """Type in Python's notation, such as `float` or `'native' | 'haystack'`."""
+    default: Any
+    """Value under the chosen profile."""
+    range: str
+    """Limits such as `>= 0, <= 1`; empty if there are none."""
+    meaning: str
+
+
+class StageSettingsAnswer(Answer):
+    """The settings of the stages of a pipeline."""
+
+    pipeline: str
+    profile: str
+    settings: tuple[StageSetting, ...]
+
+
+def describe_stage_settings(
+    pipeline: Pipeline, profile: str, stage: str | None
+) -> StageSettingsAnswer:
+    """List all settings of a pipeline, or of one of its stages, with defaults of a profile.
+
+    Raises Invalid for an unknown profile or stage.
+    """
+    defaults = pipeline.resolve(profile)
+    stages = pipeline.plan.stages if stage is None else (pipeline.plan.find_stage(stage),)
+    return StageSettingsAnswer(
+        pipeline=pipeline.plan.pipeline,
+        profile=profile,
+        settings=tuple(
+            StageSetting(
+                stage=each.name,
+                name=name,
+                type=_type_text(field),
+                default=defaults[each.name][name],
+                range=", ".join(_limits(field)),
+                meaning=_meanings(each.settings).get(name, ""),
+            )
+            for each in stages
+            for name, field in each.settings.model_fields.items()
+        ),
+    )
+
+
+def _type_text(field: FieldInfo) -> str:
+    return _annotation_text(field.annotation)
+
+
+def _annotation_text(annotation: Any) -> str:
+    """Write a type without its limits: `float | None`, `'native' | 'haystack'`."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return " | ".join(map(repr, parts))
+    if origin is Annotated:
+        return _annotation_text(parts[0])
+    if origin in {Union, UnionType}:
+        return " | ".join(map(_annotation_text, parts))
+    if origin is not None:
+        inside = ", ".join("…" if part is ... else _annotation_text(part) for part in parts)
+        return f"{origin.__name__}[{inside}]"
+    return "None" if annotation is type(None) else str(getattr(annotation, "__name__", annotation))
+
+
+def _all_limits(field: FieldInfo) -> list[Any]:
+    """The limits of a field: its own, and those of a part of a union."""
+    limits = list(field.metadata)
+    waiting = [field.annotation]
+    while waiting:
+        annotation = waiting.pop()
+        if get_origin(annotation) is Annotated:
+            for each in get_args(annotation)[1:]:
+                limits += each.metadata if isinstance(each, FieldInfo) else [each]
+        if get_origin(annotation) in {Union, UnionType}:
+            waiting += get_args(annotation)
+    return limits
+
+
+_SIGNS = {Ge: ("ge", ">="), Gt: ("gt", ">"), Le: ("le", "<="), Lt: ("lt", "<")}
+
+
+def _limits(field: FieldInfo) -> list[str]:
+    limits = []
+    for constraint in _all_limits(field):
+        if type(constraint) in _SIGNS:
+            attribute, sign = _SIGNS[type(constraint)]
+            limits.append(f"{sign} {getattr(constraint, attribute)}")
+        elif isinstance(constraint, MinLen):
+            limits.append(f"at least {constraint.min_length} long")
+        elif isinstance(constraint, MaxLen):
+            limits.append(f"at most {constraint.max_length} long")
+        elif (pattern := getattr(constraint, "pattern", None)) is not None:
+            limits.append(f"matches {pattern}")
+    return limits
+
+
+def _meanings(model: type[BaseModel]) -> dict[str, str]:
+    """Return the docstrings of a model's fields by name, with those of its base classes."""
+    found: dict[str, str] = {}
+    for each in reversed(model.__mro__):
+        if not issubclass(each, BaseModel) or each is BaseModel:
+            continue
+        body = ast.parse(textwrap.dedent(inspect.getsource(each))).body[0]
+        statements = body.body if isinstance(body, ast.ClassDef) else []
+        for field, text in pairwise(statements):
+            if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
+                continue
+            if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+                found[field.target.id] = " ".join(str(text.value.value).split())
+    return found

@@ -1,0 +1,259 @@
+"""The commands of `filmgate`: a table of names, summaries and the modules that implement them."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import typer
+import typer.core
+import typer.main
+
+from filmgate.cli.lazy_group import LazyGroup, Summary
+from filmgate.version import __version__
+
+ABOUT = "Run media pipelines behind gates, and query, trace and publish the results."
+
+RUN, QUERY, PEOPLE, EXCHANGE, SERVICE, MAINTENANCE = (
+    "Run",
+    "Query",
+    "People and models",
+    "Exchange",
+    "Service",
+    "Maintenance",
+)
+
+
+class Entry(NamedTuple):
+    """A command, and where its code is."""
+
+    section: str
+    summary: str
+    """At most 60 characters, in the imperative."""
+    target: str
+    """`module:attribute` in `filmgate.cli`: a function, a Typer app or a group."""
+    examples: tuple[str, ...]
+    """Shown at the end of the command's own help."""
+
+
+COMMANDS = {
+    "run": Entry(RUN, "Run a pipeline on an input, or resume a run", "run:group", ()),
+    "plan": Entry(RUN, "Show what a run would do, without running it", "plan:group", ()),
+    "status": Entry(
+        RUN,
+        "Show the state of a run, or list runs",
+        "status:status",
+        ("filmgate status", "filmgate status film --watch"),
+    ),
+    "logs": Entry(
+        RUN,
+        "Print the events of a run",
+        "logs:logs",
+        ("filmgate logs film", "filmgate logs film detect --follow"),
+    ),
+    "settings": Entry(
+        RUN,
+        "List the settings of a pipeline's stages",
+        "settings:settings",
+        ("filmgate settings episode", "filmgate settings episode detect"),
+    ),
+    "verify": Entry(
+        RUN,
+        "Verify every file of a run against its record",
+        "verify:verify",
+        ("filmgate verify film",),
+    ),
+    "adopt": Entry(
+        RUN,
+        "Commit files of a stage that were edited by hand",
+        "adopt:adopt",
+        ("filmgate adopt scenes film",),
+    ),
+    "demo": Entry(
+        RUN,
+        "Run a pipeline on a built-in sample and show results",
+        "demo:demo",
+        ("filmgate demo", "filmgate demo rulebook"),
+    ),
+    "videos": Entry(
+        QUERY, "List videos and how many runs each has", "videos:videos", ("filmgate videos",)
+    ),
+    "find": Entry(
+        QUERY,
+        "Find words in a video",
+        "find:find",
+        ("filmgate find film the words", "filmgate find film --source ocr title"),
+    ),
+    "search": Entry(
+        QUERY, "Find words in all videos", "find:search", ("filmgate search the words",)
+    ),
+    "jump": Entry(
+        QUERY,
+        "Jump to the next or previous artifact of a kind",
+        "jump:jump",
+        ("filmgate jump film --kind scene --from-ms 9000",),
+    ),
+    "screentime": Entry(
+        QUERY,
+        "Show screen time per person",
+        "screentime:screentime",
+        ("filmgate screentime film",),
+    ),
+    "artifacts": Entry(
+        QUERY,
+        "List artifacts of a video by time",
+        "artifacts:artifacts",
+        ("filmgate artifacts film --type scene --from-ms 0 --to-ms 60000",),
+    ),
+    "provenance": Entry(
+        QUERY,
+        "Show where an artifact comes from",
+        "artifacts:provenance",
+        ("filmgate provenance film:Attempt1_2026-11-21_002541_EST:scene:3",),
+    ),
+    "profiles": Entry(
+        QUERY,
+        "List the model profiles that a video was run with",
+        "select:profiles",
+        ("filmgate profiles film",),
+    ),
+    "select": Entry(
+        QUERY,
+        "Choose the run that answers are served from",
+        "select:select",
+        ("filmgate select film", "filmgate select film scene --profile high_quality"),
+    ),
+    "ask": Entry(
+        QUERY,
+        "Answer a question from the ingested rulebooks",
+        "ask:ask",
+        ('filmgate ask "how much damage does fireball do"',),
+    ),
+    "gameplay": Entry(
+        QUERY,
+        "Report on quality manifests of game sessions",
+        "gameplay:app",
+        ("filmgate gameplay report q.parquet --manifest-bucket ./pt",),
+    ),
+    "people": Entry(
+        PEOPLE,
+        "List, name, rename and remove known people",
+        "people:app",
+        ('filmgate people name c1 "Lisa" --in film',),
+    ),
+    "models": Entry(
+        PEOPLE, "List, add and check model weights", "models:app", ("filmgate models list",)
+    ),
+    "publish": Entry(
+        EXCHANGE,
+        "Publish a finished run to S3 or a folder",
+        "publish:publish",
+        ("filmgate publish film --to s3://bucket/results",),
+    ),
+    "sync": Entry(
+        EXCHANGE,
+        "Ingest runs that were published elsewhere",
+        "sync:app",
+        ("filmgate sync --source s3://bucket/results --follow",),
+    ),
+    "ingest": Entry(
+        EXCHANGE,
+        "Ingest a finished run into the database",
+        "ingest:ingest",
+        ("filmgate ingest film",),
+    ),
+    "receipts": Entry(
+        EXCHANGE,
+        "List the receipts of a run's ingests",
+        "receipts:receipts",
+        ("filmgate receipts film",),
+    ),
+    "serve": Entry(
+        SERVICE, "Serve the HTTP API, with a worker", "serve:serve", ("filmgate serve",)
+    ),
+    "worker": Entry(
+        SERVICE,
+        "Execute queued jobs",
+        "worker:worker",
+        ("filmgate worker --concurrency 2",),
+    ),
+    "tokens": Entry(
+        SERVICE,
+        "Create, list and revoke API tokens",
+        "tokens:app",
+        ("filmgate tokens create lisa --scope operator",),
+    ),
+    "db": Entry(
+        MAINTENANCE,
+        "Start, stop and maintain the database",
+        "db:app",
+        ("filmgate db start",),
+    ),
+    "manifest": Entry(
+        MAINTENANCE,
+        "Rebuild the manifest of a run from its records",
+        "manifest:app",
+        ("filmgate manifest rebuild film",),
+    ),
+}
+
+CONTEXT_SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "find": {"ignore_unknown_options": True},
+    "search": {"ignore_unknown_options": True},
+}
+"""Words such as `-without` are part of a query."""
+
+
+class Root(LazyGroup):
+    """The commands of the table."""
+
+    def summaries(self) -> Mapping[str, Summary]:
+        """All commands by name, in the order of the help."""
+        return {name: Summary(entry.section, entry.summary) for name, entry in COMMANDS.items()}
+
+    def load(self, name: str) -> Any:
+        """Import a command, and add its examples to its help."""
+        entry = COMMANDS[name]
+        module, _, attribute = entry.target.partition(":")
+        found = getattr(import_module(f"filmgate.cli.{module}"), attribute)
+        command = found if isinstance(found, LazyGroup) else _command(name, found)
+        if entry.examples:
+            lines = "\n".join(f"  {each}" for each in entry.examples)
+            command.epilog = f"\b\nExamples:\n{lines}"
+        return command
+
+
+def _command(name: str, found: Any) -> Any:
+    app = found
+    if not isinstance(found, typer.Typer):
+        app = typer.Typer(
+            add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+        )
+        app.command(name, context_settings=dict(CONTEXT_SETTINGS.get(name, {})))(found)
+    command = typer.main.get_command(app)
+    command.name = name
+    return command
+
+
+def root() -> Any:
+    """The command `filmgate`, whose commands are loaded when they run."""
+    app = typer.Typer(
+        cls=Root,
+        name="filmgate",
+        help=ABOUT,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback(invoke_without_command=True)(_options)
+    return typer.main.get_command(app)
+
+
+def _options(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+) -> None:
+    if version:
+        typer.echo(f"filmgate {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())

@@ -1,0 +1,68 @@
+"""Groups of commands that import a command's code only when that command runs."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import typer.core
+from typer._click.shell_completion import CompletionItem
+
+from filmgate.core.errors import UsageError, unknown_name
+
+
+class Summary(NamedTuple):
+    """A command as the help of its group shows it."""
+
+    section: str
+    text: str
+    """What the command does, in at most 60 characters."""
+
+
+class LazyGroup(typer.core.TyperGroup):
+    """A group that knows the summaries of its commands without importing them."""
+
+    @abstractmethod
+    def summaries(self) -> Mapping[str, Summary]:
+        """All commands by name, in the order of the help."""
+
+    @abstractmethod
+    def load(self, name: str) -> Any:
+        """Import and return the command of a name in `summaries`."""
+
+    def unknown(self, name: str) -> UsageError:
+        """The error for a command that does not exist."""
+        return unknown_name("command", name, self.summaries())
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - named by the library
+        """The names of all commands."""
+        return list(self.summaries())
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        """Return the command of a name, or None for an unknown one."""
+        return self.load(cmd_name) if cmd_name in self.summaries() else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
+        """Return the command that the arguments name. Raises UsageError for an unknown one."""
+        if args and not args[0].startswith("-") and args[0] not in self.summaries():
+            raise self.unknown(args[0])
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        """Write the commands by section."""
+        summaries = self.summaries()
+        width = max(map(len, summaries), default=0)
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name, (section, text) in summaries.items():
+            sections.setdefault(section, []).append((name.ljust(width), text))
+        for section, rows in sections.items():
+            with formatter.section(section):
+                formatter.write_dl(rows)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:  # noqa: ARG002
+        """Complete the name of a command."""
+        summaries = self.summaries()
+        return [
+            CompletionItem(name, help=text)
+            for name, (_, text) in summaries.items()
+            if name.startswith(incomplete)
+        ]

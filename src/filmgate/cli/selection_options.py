@@ -1,0 +1,59 @@
+"""Options that choose the run from which a command is answered."""
+
+from typing import Annotated
+
+import typer
+
+from filmgate.cli.completion import complete_runs
+from filmgate.cli.output import stderr_console
+from filmgate.core.answers import AssetAnswer
+from filmgate.core.envelope import parse_artifact_id
+from filmgate.core.errors import UsageError
+from filmgate.core.questions import SelectionMode
+from filmgate.core.selection import Selection
+
+Mode = Annotated[
+    SelectionMode | None,
+    typer.Option("--selection", help="Selection policy. Default: the stored one."),
+]
+Profile = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Use the latest run with this model profile."),
+]
+Run = Annotated[
+    str | None,
+    typer.Option("--run", metavar="RUN", help="Use this run only.", autocompletion=complete_runs),
+]
+Cursor = Annotated[
+    str | None,
+    typer.Option(metavar="CURSOR", help="Continue after a page: its `next_cursor`."),
+]
+Artifact = Annotated[
+    str | None, typer.Option("--artifact", metavar="ID", help="Use this artifact only.")
+]
+
+
+def selection_of(mode: SelectionMode | None, profile: str | None, run: str | None) -> Selection:
+    """Combine the options. Raises UsageError where they exclude each other."""
+    return Selection.of(mode, profile=profile, run_id=run)
+
+
+def artifact_selection(artifact: str, asset: str, artifact_type: str) -> Selection:
+    """Select one artifact. Raises UsageError where it has another asset or type."""
+    its_asset, run, its_type, ordinal = parse_artifact_id(artifact)
+    if (its_asset, its_type) != (asset, artifact_type):
+        raise UsageError(
+            "the artifact does not match the asset and type",
+            expected=f"a {artifact_type} of {asset}",
+            got=f"a {its_type} of {its_asset}",
+        )
+    return Selection.of(run_id=run, ordinal=ordinal)
+
+
+def warn_if_unserved(answer: AssetAnswer, selection: Selection) -> None:
+    """Warn that no completed run matches an explicit selection."""
+    if not answer.runs and selection.mode is not SelectionMode.DEFAULT:
+        stderr_console().print(
+            f"No completed run matches the selection. To list profiles: "
+            f"filmgate profiles {answer.asset_id}"
+        )

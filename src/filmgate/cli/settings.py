@@ -1,0 +1,61 @@
+"""`filmgate settings`: the settings of a pipeline's stages."""
+
+import json
+from textwrap import wrap
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from filmgate.app import pipelines
+from filmgate.app.stage_settings import StageSetting, describe_stage_settings
+from filmgate.cli.arguments import AsJson, OptionalStage
+from filmgate.cli.output import print_json, stdout_console
+from filmgate.core.pipeline import DEFAULT_PROFILE
+
+MAX_WIDTH = 100
+"""Width to which text is wrapped, also where the terminal is wider."""
+
+COMMON = "enabled"
+"""A setting that every stage has."""
+
+
+def settings(
+    pipeline: Annotated[
+        str, typer.Argument(metavar="PIPELINE", help="Name of the pipeline, such as episode.")
+    ],
+    stage: OptionalStage = None,
+    profile: Annotated[
+        str, typer.Option(metavar="NAME", help="Model profile whose defaults are listed.")
+    ] = DEFAULT_PROFILE,
+    as_json: AsJson = False,
+) -> None:
+    """List every stage setting with type, default, range and meaning.
+
+    To change one: filmgate run PIPELINE INPUT --set STAGE.SETTING=VALUE
+    """
+    answer = describe_stage_settings(pipelines.load(pipeline), profile, stage)
+    if as_json:
+        print_json(answer)
+        return
+    console = stdout_console()
+    console.print(f"Every stage has `{COMMON}` (true or false): false skips the stage.")
+    shown = None
+    for each in answer.settings:
+        if each.stage != shown:
+            console.print(f"\n[bold]{each.stage}[/]")
+            shown = each.stage
+        if each.name != COMMON:
+            _print_setting(each)
+
+
+def _print_setting(setting: StageSetting) -> None:
+    limits = f", {setting.range}" if setting.range else ""
+    head = f"{setting.stage}.{setting.name}={json.dumps(setting.default)}"
+    width = min(stdout_console().width, MAX_WIDTH)
+    for text, indent, style in (
+        (f"{head}  {setting.type}{limits}", 2, ""),
+        (setting.meaning, 6, "dim"),
+    ):
+        for line in wrap(text, width - indent, break_on_hyphens=False):
+            stdout_console().print(Text(" " * indent + line, style=style))

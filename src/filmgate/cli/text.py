@@ -1,0 +1,50 @@
+"""Text for a terminal: safe characters, plurals, compact times, examples."""
+
+from unicodedata import category
+
+
+def printable(text: str) -> str:
+    """Replace control characters, which could steer a terminal."""
+    return "".join(c if c in "\n\t" or category(c) != "Cc" else "\ufffd" for c in text)
+
+
+def examples(*lines: str) -> str:
+    """The epilog of a command's help, with command lines to copy."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def counted(count: int, plural: str) -> str:
+    """A count with its noun: `1 scene`, `7 scenes`, `1 character skipped`."""
+    return f"{count:,} {_singular(plural) if count == 1 else plural}"
+
+
+def _singular(plural: str) -> str:
+    words = plural.split(" ")
+    for at in range(len(words) - 1, -1, -1):
+        word = words[at]
+        if word in _IRREGULAR:
+            words[at] = _IRREGULAR[word]
+        elif word.endswith("ies"):
+            words[at] = f"{word[:-3]}y"
+        elif word.endswith(("ches", "shes", "xes", "sses")):
+            words[at] = word[:-2]
+        elif word.endswith("s") and not word.endswith("ss"):
+            words[at] = word[:-1]
+        else:
+            continue
+        break
+    return " ".join(words)
+
+
+_IRREGULAR = {"people": "person", "entities": "entity", "vertices": "vertex", "files": "file"}
+
+
+def short_clock(ms: int) -> str:
+    """A time in minutes, seconds and tenths: `0:10.0`, `1:02:03.4`; cut, not rounded."""
+    tenths = ms // 100
+    seconds, tenth = divmod(tenths, 10)
+    minutes, second = divmod(seconds, 60)
+    hours, minute = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minute:02}:{second:02}.{tenth}"
+    return f"{minute}:{second:02}.{tenth}"

@@ -1,0 +1,37 @@
+"""`filmgate videos`: the videos that the database contains."""
+
+from rich.markup import escape
+
+from filmgate.app import settings
+from filmgate.app.videos import VideoService
+from filmgate.cli.arguments import AsJson, Limit
+from filmgate.cli.output import print_json, print_table, stderr_console
+from filmgate.cli.selection_options import Cursor
+from filmgate.cli.text import printable
+
+MB = 1_000_000
+
+
+def videos(
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    as_json: AsJson = False,
+) -> None:
+    """List videos by id: those that were uploaded, and those with ingested runs."""
+    answer = VideoService(settings.load()).all(limit, cursor)
+    if as_json:
+        print_json(answer)
+        return
+    if not answer.videos:
+        stderr_console().print("No video exists yet. To add one: filmgate run episode VIDEO")
+        return
+    rows = []
+    for video in answer.videos:
+        size = f"{video.size_bytes / MB:,.1f}"
+        name = escape(printable(video.file_name))
+        runs, completed = str(video.runs), str(video.completed)
+        rows.append([escape(video.asset_id), runs, completed, size, name])
+    heads = ("video", "runs", "completed", "MB", "file")
+    print_table(heads, rows, right={"runs", "completed", "MB"})
+    if answer.next_cursor:
+        stderr_console().print(f"There are more: --limit, or --cursor {answer.next_cursor}")

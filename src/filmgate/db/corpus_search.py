@@ -1,0 +1,342 @@
+"""Search of the corpus by title, words and vectors, and one hop along the graph."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from filmgate.core.answers import AskAnswer, BookAnswer, Citation, Related
+from filmgate.core.errors import Invalid, NotFound
+from filmgate.core.rulebook import ChunkKind, PageSpan
+from filmgate.db.queries import queries
+from filmgate.db.sessions import DatabaseSession, Plans, compose
+
+K1 = 1.2
+B = 0.6
+"""Parameters of BM25: K1 limits the weight of repeated words, B is the weight of the length."""
+
+CANDIDATES = 200
+"""Most passages that each ranking returns."""
+
+MAX_NAMESAKES = 2
+"""A title that more nodes of a book have is ignored, because it is ambiguous."""
+
+TITLE_BONUS = 1.15
+"""Factor for the score of a passage whose title occurs in the question."""
+
+RRF = 60
+"""The constant of reciprocal rank fusion (Cormack, Clarke and Büttcher 2009)."""
+
+HOP_TYPES = ("lists", "refers to", "tabulates")
+"""Types of edges that connect a node with what belongs to it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusQuestion:
+    """A parsed question."""
+
+    question: str
+    words: tuple[str, ...]
+    """The stems of its words, without duplicates."""
+    names: Mapping[str, Sequence[tuple[int, int]]]
+    """Every sequence of its words, normalised as titles are, with its positions."""
+    is_for_several: bool
+    """Whether it asks for a list of things of a kind."""
+    vector: Sequence[float] | None
+    """Its embedding; None for a search without vectors."""
+
+
+Stemmer = Callable[[str], list[str]]
+"""Returns the stems of the words of a text."""
+
+
+class CorpusSearch:
+    """Searches books over one connection."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._session = DatabaseSession(connection, Plans.CUSTOM)
+
+    def books(self, env: str | None, book: str | None = None) -> tuple[BookAnswer, ...]:
+        """List the books of an environment, or of all environments."""
+        return tuple(map(_book, self._rows(env, book)))
+
+    def ask(
+        self,
+        question: CorpusQuestion,
+        *,
+        env: str,
+        book: str | None,
+        limit: int,
+        stem: Stemmer,
+        version: str,
+    ) -> AskAnswer:
+        """Return up to `limit` passages that answer best, the best first; either a row of a table
+        or the table, not both.
+
+        Raises NotFound where no book matches, Invalid where the words of a book were counted by
+        another version than those of the question.
+        """
+        books = self._scope(env, book)
+        for row in books:
+            _check_version(row, version)
+        scope = _SearchScope.of(books)
+        titled = self._titled(question, scope)
+        scores, similar = self._scores(question, scope, titled)
+        ranked = sorted(scores, key=lambda key: (-scores[key], key))
+        found = self._chunks(ranked)
+        how = {row["chunk_key"]: "title" for row in titled}
+        answers = list(self._hop(question, scope, titled, stem))
+        seen: set[str] = set()
+        for key in ranked:
+            chunk = found.get(key)  # None if its book was replaced in the meantime
+            if len(answers) >= limit or chunk is None:
+                continue
+            if (content_id := chunk["view_of"] or chunk["chunk_id"]) in seen:
+                continue
+            seen.add(content_id)
+            by = (
+                "row"
+                if chunk["kind"] == ChunkKind.ROW.value
+                else how.get(key, "likeness" if key in similar else "words")
+            )
+            answers.append(_citation(chunk, scores[key], by))
+        return AskAnswer(question=question.question, env=env, answers=tuple(answers[:limit]))
+
+    def scope(self, env: str, book: str | None) -> tuple[BookAnswer, ...]:
+        """Return the books that `book` names: by id, else by file name with or without suffix, else
+        by title. Without `book` all books of the environment. NotFound where none matches."""
+        return tuple(map(_book, self._scope(env, book)))
+
+    def _rows(self, env: str | None, book: str | None) -> list[dict[str, Any]]:
+        return self._session.all(queries("books")["books"], {"env": env, "book": book})
+
+    def _scope(self, env: str, book: str | None) -> list[dict[str, Any]]:
+        rows = self._rows(env, book)
+        for matches in (_has_id, _has_file_name, _has_title):
+            if matching := [row for row in rows if book is None or matches(row, book)]:
+                return matching
+        known = [f"{answer.book} ({answer.env})" for answer in self.books(None)]
+        raise NotFound(
+            f"book {book!r} does not exist in {env}" if book else f"the corpus {env} has no books",
+            expected=f"one of {', '.join(known)}" if known else "ingested books",
+            got=book or "none",
+            hint="Ingest books with `filmgate run rulebook --uploads DIR`, or choose another --env",
+        )
+
+    def _scores(
+        self, question: CorpusQuestion, scope: "_SearchScope", titled: Iterable[Mapping[str, Any]]
+    ) -> tuple[dict[int, float], set[int]]:
+        """Return the scores of passages by chunk key, and the keys found only by vectors."""
+        parameters = {
+            **scope.parameters,
+            "words": list(question.words),
+            "chunks": scope.chunks,
+            "mean": scope.mean_length,
+            "k1": K1,
+            "b": B,
+        }
+        rows = self._session.all(queries("ask")["by_words"], parameters)
+        scores = {row["chunk_key"]: float(row["score"]) for row in rows}
+        for key in {row["chunk_key"] for row in titled}:
+            scores[key] = scores.get(key, 0.0) * TITLE_BONUS
+        if question.vector is None:
+            return scores, set()
+        similar = self._similar(question.vector, scope)
+        return _fuse(scores, similar), similar.keys() - scores.keys()
+
+    def _similar(self, vector: Sequence[float], scope: "_SearchScope") -> dict[int, float]:
+        """Return the similarity of the passages whose vectors are nearest to the question's, by
+        chunk key; NotFound where no passage has a vector."""
+        if not self._session.one_required(queries("ask")["has_vectors"], scope.parameters)["found"]:
+            raise NotFound(
+                "the books have no vectors",
+                expected="books that were ingested with vectors",
+                got="none",
+                hint="Create them with `filmgate run rulebook --embeddings`",
+            )
+        has_pgvector = self._session.one_required(queries("ask")["has_pgvector"], {})["found"]
+        statement = _by_similarity("pgvector" if has_pgvector else "plain")
+        rows = self._session.all(statement, {**scope.parameters, "vector": list(vector)})
+        return {row["chunk_key"]: float(row["score"]) for row in rows}
+
+    def _titled(self, question: CorpusQuestion, scope: "_SearchScope") -> list[dict[str, Any]]:
+        """Return chunks of the nodes that the question names, without names inside longer names."""
+        parameters = {
+            **scope.parameters,
+            "names": list(question.names),
+            "namesakes": MAX_NAMESAKES,
+        }
+        rows = self._session.all(queries("ask")["by_title"], parameters)
+        positions = {row["spelling"]: question.names[row["spelling"]] for row in rows}
+        return [row for row in rows if not _is_inside_longer(row["spelling"], positions)]
+
+    def _hop(
+        self,
+        question: CorpusQuestion,
+        scope: "_SearchScope",
+        titled: Sequence[Mapping[str, Any]],
+        stem: Stemmer,
+    ) -> Iterable[Citation]:
+        """Answer a question such as `Which classes get Fireball`: nodes of a kind that the question
+        names, one edge away from a node that it names."""
+        if not titled or not question.is_for_several:
+            return
+        kinds = [
+            row["kind"]
+            for row in self._session.all(queries("ask")["kinds"], scope.parameters)
+            if (stems := set(stem(row["kind"]))) and stems <= set(question.words)
+        ]
+        titled_kinds = {row["kind"] for row in titled}
+        requested_kinds = [kind for kind in kinds if kind not in titled_kinds]
+        if not requested_kinds:
+            return
+        nodes = sorted({row["node_key"] for row in titled})
+        parameters = {"nodes": nodes, "types": list(HOP_TYPES), "kinds": requested_kinds}
+        grouped: dict[tuple[int, str, str], list[dict[str, Any]]] = defaultdict(list)
+        for row in self._session.all(queries("ask")["neighbours"], parameters):
+            grouped[row["node_key"], row["kind"], row["type"]].append(row)
+        found = self._chunks([rows[0]["chunk_key"] for rows in grouped.values()])
+        for (_, kind, _), rows in grouped.items():
+            if (chunk := found.get(rows[0]["chunk_key"])) is not None:
+                yield _related(chunk, kind, rows)
+
+    def _chunks(self, keys: Sequence[int]) -> dict[int, dict[str, Any]]:
+        rows = self._session.all(queries("ask")["chunks"], {"keys": list(keys)})
+        return {row["chunk_key"]: row for row in rows}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SearchScope:
+    """The searched books, and their size."""
+
+    parameters: Mapping[str, Any]
+    """Parameters of every statement: the keys of the books, and the number of ranked passages."""
+    chunks: float
+    """The number of chunks in all books."""
+    mean_length: float
+    """The mean length of a chunk in weighted words, at least 1."""
+
+    @classmethod
+    def of(cls, books: Sequence[Mapping[str, Any]]) -> "_SearchScope":
+        chunks = sum(book["chunks"] for book in books)
+        length = sum(book["length"] for book in books)
+        return cls(
+            parameters={
+                "books": [book["book_key"] for book in books],
+                "candidates": CANDIDATES,
+            },
+            chunks=float(chunks),
+            mean_length=max(length / max(chunks, 1), 1.0),
+        )
+
+
+def _book(row: Mapping[str, Any]) -> BookAnswer:
+    fields = (
+        "env",
+        "title",
+        "file",
+        "format",
+        "pages",
+        "words_version",
+        "chunks",
+        "licence",
+        "attribution",
+        "job_id",
+    )
+    return BookAnswer(book=row["book_id"], **{name: row[name] for name in fields})
+
+
+def _has_id(book: Mapping[str, Any], name: str) -> bool:
+    return bool(book["book_id"] == name)
+
+
+def _has_file_name(book: Mapping[str, Any], name: str) -> bool:
+    return name in {book["file"], book["file"].rpartition(".")[0]}
+
+
+def _has_title(book: Mapping[str, Any], name: str) -> bool:
+    return bool(book["title"].casefold() == name.casefold())
+
+
+Positions = Mapping[str, Sequence[tuple[int, int]]]
+"""First and last word of every occurrence of names in a question."""
+
+
+def _is_inside_longer(name: str, positions: Positions) -> bool:
+    """Whether a name occurs only inside longer names."""
+    others = [at for other, found in positions.items() if other != name for at in found]
+    return all(
+        any(a <= first and last <= b and b - a > last - first for a, b in others)
+        for first, last in positions[name]
+    )
+
+
+def _check_version(book: Mapping[str, Any], version: str) -> None:
+    if book["words_version"] != version:
+        raise Invalid(
+            f"the words of {book['book_id']} were counted by another version",
+            expected=version,
+            got=book["words_version"],
+            hint="Count them again with `filmgate db rebuild-projections`",
+        )
+
+
+def _fuse(one: Mapping[int, float], other: Mapping[int, float]) -> dict[int, float]:
+    """Fuse two rankings by reciprocal ranks."""
+    fused: dict[int, float] = defaultdict(float)
+    for scores in (one, other):
+        ranked = sorted(scores, key=lambda key: (-scores[key], key))
+        for rank, key in enumerate(ranked, start=1):
+            fused[key] += 1 / (RRF + rank)
+    return dict(fused)
+
+
+@cache
+def _by_similarity(implementation: str) -> str:
+    """Compose the whole statement, as the same text every time, so that the driver recognises the
+    prepared statement."""
+    parts = queries("ask")
+    similarity = sql.SQL(parts[f"fragment_similarity_{implementation}"])
+    return compose(parts["by_similarity"], similarity=similarity).as_string()
+
+
+def _citation(row: Mapping[str, Any], score: float, how: str) -> Citation:
+    return Citation(
+        book=row["book_id"],
+        title=row["title"],
+        format=row["format"],
+        pdf_page=row["page"],
+        printed_page=row["page_label"],
+        section=tuple(row["breadcrumb"]),
+        kind=row["kind"],
+        text=row["text"],
+        span=tuple(PageSpan.model_validate(span) for span in row["spans"]),
+        score=round(score, 4),
+        how=how,
+        chunk_id=row["chunk_id"],
+        attribution=row["attribution"],
+        licence=row["licence"],
+    )
+
+
+def _related(row: Mapping[str, Any], kind: str, near: Sequence[Mapping[str, Any]]) -> Citation:
+    """Build the citation of nodes of a kind that are one edge away from a named node."""
+    names = list(dict.fromkeys(node["name"] for node in near))
+    text = f"{near[0]['of']}, by {kind}: {', '.join(names)}"
+    related = tuple(
+        Related(
+            name=node["name"],
+            kind=node["kind"],
+            relation=node["type"],
+            rule=node["rule"],
+            pdf_page=node["page"],
+            printed_page=node["page_label"],
+        )
+        for node in near
+    )
+    cited = _citation(row, 1.0, "edge")
+    return cited.model_copy(update={"text": text, "related": related})

@@ -1,0 +1,128 @@
+"""The tables that Screenalytics reads: completed runs, their files, and people's screen time."""
+
+from collections.abc import Iterator
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from filmgate.core.answers import Receipt
+from filmgate.core.manifest import Manifest
+from filmgate.core.publishing import ManifestLocation, parse_manifest_key
+from filmgate.core.screentime import SCREENTIME, ScreenTime
+from filmgate.core.states import RunState
+from filmgate.db.queries import queries
+from filmgate.db.receipts import Intake, RowCounts, ingest_once
+from filmgate.db.rows import identity_of
+from filmgate.db.sessions import DatabaseSession
+
+STAGE = "sync_screenalytics"
+"""The consumer stage in receipts of summaries."""
+
+RUNS = "screenalytics.runs"
+PEOPLE = "screenalytics.person_metrics"
+ARTIFACTS = "screenalytics.run_artifacts"
+
+
+def ingest_summary(
+    connection: psycopg.Connection,
+    manifest: Manifest,
+    manifest_sha256: str,
+    origin: ManifestLocation,
+    screentime: ScreenTime | None,
+) -> Receipt:
+    """Ingest the summary of a completed run; the same manifest again changes nothing.
+
+    The caller opens the transaction. Raises Conflict where the run was ingested with other bytes
+    before.
+    """
+    session = DatabaseSession(connection)
+    ref = manifest.first_file_with_schema(SCREENTIME)
+    intake = Intake(
+        stage=STAGE,
+        manifest=manifest,
+        manifest_sha256=manifest_sha256,
+        origin=origin,
+        files={ref.path: ref.sha256} if ref else {},
+    )
+
+    def write(is_new: bool) -> RowCounts:
+        counts = put(session, manifest, manifest_sha256, origin, screentime, is_new=is_new)
+        return RowCounts(counts=counts, artifacts={})
+
+    with connection.pipeline():  # sends statements without waiting for each response
+        return ingest_once(session, intake, write)
+
+
+def put(
+    session: DatabaseSession,
+    manifest: Manifest,
+    manifest_sha256: str,
+    origin: ManifestLocation,
+    screentime: ScreenTime | None,
+    *,
+    is_new: bool,
+) -> dict[str, int]:
+    """Replace the rows of a run; return how many it has, by table.
+
+    Without `screentime` the run has no rows of people; a run that is not completed has no rows.
+    The rows depend only on the manifest, the screen time and where these were read. Rows that were
+    read from a store stay when the same manifest is ingested from a run's own folder.
+    """
+    is_current = False
+    if not is_new:
+        stored = session.one(queries("screenalytics")["run"], identity_of(manifest)) or {}
+        is_same = stored.get("manifest_sha256") == manifest_sha256
+        is_current = is_same and parse_manifest_key(stored["manifest_key"]) is not None
+        if not is_current:
+            session.execute(queries("screenalytics")["drop_run"], identity_of(manifest))
+    if manifest.status is not RunState.SUCCESS:
+        return {}
+    if not is_current:
+        for statement, values in statements(manifest, manifest_sha256, origin, screentime):
+            session.execute(statement, values)
+    people = {PEOPLE: len(screentime.people)} if screentime else {}
+    return {RUNS: 1, ARTIFACTS: len(manifest.artifact_refs)} | people
+
+
+def statements(
+    manifest: Manifest,
+    manifest_sha256: str,
+    origin: ManifestLocation,
+    screentime: ScreenTime | None,
+) -> Iterator[tuple[LiteralString, dict[str, Any]]]:
+    """Yield the statements that insert a run's rows, one per table, with their parameters."""
+    sql = queries("screenalytics")
+    run = identity_of(manifest)
+    yield sql["add_run"], run | _run_columns(manifest, manifest_sha256, origin)
+    artifacts = [
+        {"stage": stage, **ref.model_dump(mode="json")} for stage, _, ref in manifest.artifact_refs
+    ]
+    yield sql["add_artifacts"], run | {"artifacts": Jsonb(artifacts)}
+    if screentime and screentime.people:
+        people = [person.model_dump(mode="json") for person in screentime.people]
+        yield sql["add_people"], run | _source(manifest) | {"people": Jsonb(people)}
+
+
+def _run_columns(
+    manifest: Manifest, manifest_sha256: str, origin: ManifestLocation
+) -> dict[str, Any]:
+    return {
+        "source": origin.source,
+        "manifest_key": origin.manifest_key,
+        "manifest_sha256": manifest_sha256,
+        "schema_version": manifest.schema_version,
+        "pipeline": manifest.pipeline,
+        "model_profile": manifest.profile,
+        "config_hash": manifest.config_hash,
+        "input_hash": manifest.asset.input_hash,
+        "created_at": manifest.created_at,
+        "finished_at": manifest.updated_at,
+    }
+
+
+def _source(manifest: Manifest) -> dict[str, Any]:
+    """Return the columns of the file that contains the screen times."""
+    ref = manifest.first_file_with_schema(SCREENTIME)
+    assert ref is not None
+    return {"artifact_key": ref.key, "artifact_schema_version": ref.schema_version}

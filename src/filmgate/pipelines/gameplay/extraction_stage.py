@@ -1,0 +1,153 @@
+"""Extraction: extracts each archive of a task list to a `.pt` file of sampled frames."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from filmgate.core.errors import Invalid, NotFound, Unavailable
+from filmgate.core.gameplay import ExtractionTask, GameItem
+from filmgate.core.objects import NO_STORE, ObjectStore
+from filmgate.core.plan import Done, Outcome, Producer, stage
+from filmgate.core.ports import Mapped, StageContext
+from filmgate.core.records import StageError
+from filmgate.pipelines.gameplay.archive_worker import (
+    ExtractionCosts,
+    ExtractionResult,
+    extract_archive,
+    make_failed_item,
+)
+from filmgate.pipelines.gameplay.files import ITEMS
+from filmgate.pipelines.gameplay.rules.tasks import MAX_LIST_BYTES, parse_tasks
+from filmgate.pipelines.gameplay.settings import EXTRACTED_VERSION, ExtractionSettings
+
+
+@stage(makes=[ITEMS], settings=ExtractionSettings, tools=["av", "numpy"], version=EXTRACTED_VERSION)
+def extraction(context: StageContext, settings: ExtractionSettings) -> Outcome:
+    """Extract each archive; one that fails leaves a failure record, and the others continue."""
+    tasks = parse_tasks(read_task_list(context.source))
+    source = context.open_store(settings.source_bucket)
+    context.open_store(settings.manifest_bucket, make=True)
+    _require_store(source, settings.source_bucket)
+    work = partial(extract_archive, open_store=context.open_store, settings=settings)
+    item_counts = _ExtractionCounts(context)
+    context.write_records(
+        ITEMS,
+        item_counts.items(context.map(work, tasks, name=_key, may_all_fail=True)),
+    )
+    version = metadata.version("av")
+    return Done(
+        producer=Producer(name="filmgate-extraction", version=f"{EXTRACTED_VERSION}, av {version}"),
+        counts=item_counts.counts(),
+        metrics=item_counts.metrics(),
+    )
+
+
+def _key(task: ExtractionTask) -> str:
+    return task.key
+
+
+def read_task_list(path: Path) -> bytes:
+    """Read a task list; raises Invalid if it is too large."""
+    with path.open("rb") as file:
+        data = file.read(MAX_LIST_BYTES + 1)
+    if len(data) > MAX_LIST_BYTES:
+        raise Invalid("the task list is too large", expected=f"at most {MAX_LIST_BYTES:,} bytes")
+    return data
+
+
+def _require_store(source: ObjectStore, place: str) -> None:
+    """Raise NotFound if the source does not exist, instead of one error for each archive."""
+    try:
+        source.read(PROBE_KEY, 0, 1)
+    except NotFound as error:
+        if error.extra.get("reason") != NO_STORE:
+            return
+        raise NotFound(
+            f"the source of the archives cannot be reached: {error.message}",
+            expected=f"a folder or a bucket {place}",
+            got=error.got,
+            hint=error.hint or "Name it with --source-bucket",
+        ) from error
+
+
+PROBE_KEY = "connection-test"
+"""A key that is read to test the store. It need not exist: a missing key gives another error than
+a missing bucket."""
+STORE_ERROR_CODES = frozenset({"unavailable", "not_permitted", "disk_full"})
+"""Codes of errors that are caused by a store, not by an archive."""
+MAX_STORE_FAILURES = 3
+"""Number of items that may fail with a store error before any succeeds, until the stage fails."""
+
+
+class _ExtractionCounts:
+    """Counts and costs of all archives."""
+
+    def __init__(self, context: StageContext) -> None:
+        self._context = context
+        self._started_s = time.monotonic()
+        self._counts: Counter[str] = Counter()
+        self._costs = ExtractionCosts()
+        self._failures: dict[str, dict[str, Any]] = {}
+
+    def items(
+        self, outcomes: Iterator[Mapped[ExtractionTask, ExtractionResult]]
+    ) -> Iterator[GameItem]:
+        """Yield the records of all items, and count them."""
+        for outcome in outcomes:
+            result = outcome.value
+            if result is None:
+                assert outcome.error is not None
+                self._stop_if_stores_fail(outcome.error)
+                failed = make_failed_item(outcome.item.key, outcome.error)
+                result = ExtractionResult((failed,), 0, ExtractionCosts())
+            self._counts["archives"] += 1
+            self._counts["reused"] += result.reused
+            self._costs = self._costs.plus(result.costs)
+            for item in result.items:
+                self._counts[item.status] += 1
+                if item.error is not None:
+                    first = {"count": 0, "example": item.s3_key, "message": item.error.message}
+                    self._failures.setdefault(item.error.code, first)["count"] += 1
+                yield item
+            failures = {code: failure["count"] for code, failure in self._failures.items()}
+            self._context.measure(self._rates(), failures)
+
+    def _stop_if_stores_fail(self, error: StageError) -> None:
+        """Raise Unavailable if items fail repeatedly by errors of the stores, not of archives."""
+        self._counts["store_failures"] += error.code in STORE_ERROR_CODES
+        if self._counts["extracted"] == 0 and self._counts["store_failures"] >= MAX_STORE_FAILURES:
+            raise Unavailable(
+                "the object stores cannot be read or written",
+                got=error.message,
+                hint="Repair the stores, then run the same command again",
+            )
+
+    def counts(self) -> dict[str, int]:
+        """Counts of the stage."""
+        names = ("archives", "extracted", "reused")
+        return {name: self._counts[name] for name in names}
+
+    def metrics(self) -> dict[str, Any]:
+        """Rates, seconds by phase summed over workers, and failures by kind."""
+        return {"failures": dict(sorted(self._failures.items())), **self._rates()}
+
+    def _rates(self) -> dict[str, float]:
+        """Sums so far, and rates since the stage started. `workers_busy`: mean number of workers
+        that were busy."""
+        costs, wall_s = self._costs, time.monotonic() - self._started_s
+        busy = costs.fetch_s + costs.decode_s + costs.write_s
+        return {
+            "archive_bytes": costs.archive_bytes,
+            "frames_sampled": costs.frames,
+            "store_requests": costs.requests,
+            "fetch_s": round(costs.fetch_s, 3),
+            "decode_s": round(costs.decode_s, 3),
+            "write_s": round(costs.write_s, 3),
+            "workers_busy": round(busy / wall_s, 2) if wall_s else 0.0,
+            "archives_per_s": round(self._counts["archives"] / wall_s, 3) if wall_s else 0.0,
+            "bytes_per_s": round(costs.archive_bytes / wall_s) if wall_s else 0,
+        }
