@@ -77,7 +77,7 @@ def test_data() -> Path:
     folder = os.environ.get("FILMGATE_TEST_DATA")
     if not folder or not Path(folder).is_dir():
         pytest.skip("real media are missing: set FILMGATE_TEST_DATA to their folder")
-    return Path(folder)
+    return Path(folder).resolve()
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def test_search_covers_all_films_and_artifacts_have_a_provenance(
     assert [link["stage"] for link in provenance["chain"]] == ["transcript", "probe"]
     assert provenance["chain"][0]["stands_on"] == ["probe"]
     assert provenance["is_served"]
-    for text in ("made by", "sha256:", "probe"):
+    for text in ("producer", "sha256:", "probe"):
         assert text in filmgate("provenance", hit["artifact"]["artifact_id"]).stdout
     counts = filmgate.json("db", "rebuild-projections")["projections"]
     assert counts["transcript_fts"] == 4

@@ -1,10 +1,14 @@
-"""The contract of executors, tested with outcome implementation."""
+"""The contract of executors, tested with every implementation."""
 
 import itertools
+import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -49,7 +53,7 @@ def _importable_in_workers() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Callable[[str], Executor]]:
-    """One executor of outcome kind, for all tests that do not damage it."""
+    """One executor of every kind, for all tests that do not damage it."""
     executors: dict[str, Executor] = {}
 
     def get(name: str) -> Executor:
@@ -118,6 +122,24 @@ def test_an_item_that_kills_every_worker_has_an_error(
     assert [outcome.value for outcome in mapped] == [0, 1, None, 3, 4]
     assert mapped[2].error is not None
     assert mapped[2].error.code == "worker_died"
+
+
+def test_a_pool_that_is_closed_while_a_worker_starts_leaves_no_process() -> None:
+    others = set(multiprocessing.active_children())
+    pool = ProcessPool(1)
+
+    def consume() -> None:
+        with suppress(CancelledError, RuntimeError):  # the pool is closed under it
+            list(pool.map(double, [1, 2, 3]))
+
+    consumer = threading.Thread(target=consume)
+    consumer.start()
+    while not set(multiprocessing.active_children()) - others:
+        assert consumer.is_alive()
+    pool.close()
+    assert set(multiprocessing.active_children()) <= others
+    consumer.join(30)
+    assert not consumer.is_alive()
 
 
 def test_in_process_a_worker_that_dies_ends_the_runner(tmp_path: Path) -> None:

@@ -143,6 +143,7 @@ NO_FRONT_MATTER = [
     "----\ntitle: altar\n----\n",
     " ---\ntitle: altar\n---\n",
     "+++\nThe altar\n+++\n",
+    "+++\naltar = " + "1" * 5000 + "\n+++\n",
     "***\nThe altar\n***\n",
     "The altar\n---\ntitle: x\n---\n",
 ]
@@ -183,6 +184,29 @@ def test_text_that_begins_like_front_matter_is_text(tmp_path: Path, front: str, 
 def test_front_matter_and_text_concatenated_are_the_file(text: str) -> None:
     front, rest = split_front_matter(text)
     assert front + rest == text
+
+
+def test_a_table_row_keeps_the_cells_beyond_its_header(tmp_path: Path) -> None:
+    book = tmp_path / "book.md"
+    table = "| Weapon | Damage |\n|---|---|\n| Sword | 1d8 | **versatile** |\n| Club | 1d4 |\n"
+    quoted = "".join(f"> {line}\n" for line in table.splitlines())
+    book.write_text(f"# Weapons\n\n{table}\n{quoted}", encoding="utf-8")
+    (page,), _ = read(book)
+    rows = [line.text.split() for line in page.lines if line.role is Role.ROW]
+    expected = [["Sword", "1d8", "versatile"], ["Club", "1d4"]]
+    assert rows == expected * 2
+
+
+@pytest.mark.parametrize("block", ["> ", "- "])
+def test_nested_markdown_is_read_completely_or_refused(tmp_path: Path, block: str) -> None:
+    book = tmp_path / "book.md"
+    for depth in (9, 20, 40, 110, 1000):
+        book.write_text(block * depth + "innermost", encoding="utf-8")
+        if depth <= 40:
+            assert "innermost" in lines(book)[-1].text
+        else:
+            with pytest.raises(Invalid, match="nested too deeply"):
+                read(book)
 
 
 def test_a_pdf_with_an_owner_password_is_read_and_gets_a_remark(tmp_path: Path) -> None:

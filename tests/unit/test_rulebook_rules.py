@@ -1,5 +1,6 @@
 """Rules of books: text, page headers, tables of contents, paragraphs, chunks and graph."""
 
+import sys
 from collections import Counter
 from typing import Any
 
@@ -184,6 +185,24 @@ def test_chapter_names_beside_page_numbers_of_one_sequence_are_not_text() -> Non
     assert len(find_left_out(pages)) == 15
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "Save DC {}",
+        "Hit dice: {}",
+        "Spell slot level {}",
+        "{} nothing happens",
+        "See page {}, table",
+    ],
+)
+def test_a_number_that_differs_from_the_page_number_of_its_page_is_text(rule: str) -> None:
+    pages = [margins(n, top=rule.format(n), bottom=str(n + 4)) for n in range(1, 11)]
+    assert find_left_out(pages) == {str(n + 4) for n in range(1, 11)}
+    assert [each.label for each in mark_page_headers(pages).pages] == [
+        str(n + 4) for n in range(1, 11)
+    ]
+
+
 def test_a_running_head_is_not_text_and_may_change_with_the_chapter() -> None:
     heads = ["Chapter 3: Combat"] * 4 + ["Chapter 4: Combat"] * 4 + ["The Weir"] * 4
     pages = [margins(n, top=head) for n, head in enumerate(heads, start=1)]
@@ -200,6 +219,59 @@ def test_a_header_on_every_second_page_is_not_text_but_words_on_scattered_pages_
     assert find_left_out(pages) == {"The Weir"}
     pages = [margins(n, top="Cantrip" if n % 4 == 1 else "") for n in range(1, 12)]
     assert find_left_out(pages) == set()
+
+
+@pytest.mark.parametrize("across", [(50.0, 50.0), (50.0, 300.0)], ids=["overprinted", "two sides"])
+def test_a_page_number_that_is_printed_twice_is_not_text(across: tuple[float, float]) -> None:
+    pages = []
+    for number in range(1, 8):
+        made = margins(number)
+        twice = [
+            Line(start=900 + n, text=str(number), box=(x, 770.0, x + 10, 780.0), size=BODY)
+            for n, x in enumerate(across)
+        ]
+        pages.append(made.model_copy(update={"lines": (*made.lines, *twice)}))
+    marked = mark_page_headers(pages)
+    assert [each.label for each in marked.pages] == [str(n) for n in range(1, 8)]
+    assert marked.left_out == [("#", 7)]
+    assert all(
+        sum(line.role is Role.PAGE_HEADER for line in each.lines) == 2 for each in marked.pages
+    )
+
+
+def test_a_page_number_beside_the_number_of_pages_is_listed_once() -> None:
+    pages = [margins(n, bottom=f"My Book {n} of 10") for n in range(1, 11)]
+    assert mark_page_headers(pages).left_out == [("My Book # of 10", 10)]
+
+
+def test_a_large_title_on_both_pages_of_a_handout_is_text() -> None:
+    pages = [margins(n, top="Goblin Ambush") for n in (1, 2)]
+    large = [
+        each.model_copy(update={"lines": (each.lines[0]._replace(size=LARGER), *each.lines[1:])})
+        for each in pages
+    ]
+    assert find_left_out(large) == set()
+    assert find_left_out(pages) == {"Goblin Ambush"}
+
+
+def test_a_page_whose_whole_text_is_in_its_margin_is_read_in_reasonable_time() -> None:
+    lines = [
+        Line(start=n * 50, text=f"line {n}", box=(50.0, n * 1.4, 200.0, n * 1.4 + 1.2), size=1.2)
+        for n in range(800)
+    ]
+    poster = Page(page=1, size=(600.0, 14400.0), lines=tuple(lines))
+    compared = 0
+
+    def count(frame: Any, event: str, _argument: Any) -> None:
+        nonlocal compared
+        compared += event == "call" and frame.f_code.co_name == "_overlap"
+
+    sys.setprofile(count)
+    try:
+        assert find_left_out([poster]) == set()
+    finally:
+        sys.setprofile(None)
+    assert compared <= 2 * 800 * 800
 
 
 def test_the_header_of_a_table_over_several_pages_is_text_on_every_page() -> None:

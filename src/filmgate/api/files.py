@@ -168,7 +168,7 @@ def _parse_range(range_header: str, size: int) -> ByteRange | None:
     if "," in range_header or not range_header.startswith("bytes="):
         return None
     found = _RANGE.match(range_header.replace(" ", ""))
-    if found is None:
+    if found is None or (found[2] and int(found[2]) < int(found[1])):
         return None
     if found[3] is not None:
         part = ByteRange(start=max(0, size - int(found[3])), end=size)

@@ -23,6 +23,7 @@ from filmgate.core.errors import (
     Invalid,
     TooMany,
     TooSlow,
+    Unavailable,
     UsageError,
     error_body,
 )
@@ -39,8 +40,14 @@ HEADER_FIELDS = 100
 HEADER_S = 10.0
 """Seconds within which a connection must deliver a whole request head, once it is due."""
 
+BODY_FIELDS = frozenset({b"content-length", b"transfer-encoding"})
+
 PIPELINED = 64
 """Limit of pipelined requests: those that wait on one connection for an earlier response."""
+
+MAX_CONNECTIONS = 2000
+"""Limit of open connections of all addresses together: below the limit of open files, so that
+accepting connections and opening files do not fail."""
 
 LINGER_S = 1.0
 """Seconds during which input after a refusal is read and dropped. A close with unread input makes
@@ -56,14 +63,22 @@ Address = str
 class ConnectionLimit:
     """Counts open connections by client address. Used on one event loop."""
 
-    def __init__(self, per_address: int, trusted_proxies: str = "") -> None:
+    def __init__(
+        self, per_address: int, trusted_proxies: str = "", in_total: int = MAX_CONNECTIONS
+    ) -> None:
         """`per_address`: 0 means no limit. `trusted_proxies`: addresses or networks, separated by
-        commas, that are exempt; `*` exempts all. Raises UsageError for anything else."""
+        commas, that are exempt from it; `*` alone exempts all. Raises UsageError for anything
+        else."""
         self._per_address = per_address
+        self._in_total = in_total
         self._open: Counter[Address] = Counter()
         names = [name.strip() for name in trusted_proxies.split(",") if name.strip()]
-        self._exempts_all = "*" in names
-        self._exempt = tuple(_parse_network(name) for name in names if name != "*")
+        self._exempts_all = names == ["*"]
+        self._exempt = () if self._exempts_all else tuple(map(_parse_network, names))
+
+    def is_full(self) -> bool:
+        """Whether all addresses together have as many connections as the server serves."""
+        return self._open.total() >= self._in_total
 
     def open(self, address: str) -> bool:
         """Count a connection; return False, and do not count it, if its address has too many."""
@@ -92,11 +107,11 @@ class ConnectionLimit:
 
 def _parse_network(name: str) -> IPv4Network | IPv6Network:
     try:
-        return ip_network(name, strict=False)
+        return ip_network(name)
     except ValueError as error:
         raise UsageError(
             "an address in --proxies is invalid",
-            expected="IP addresses or networks, separated by commas, or *",
+            expected="IP addresses or networks, such as 10.0.0.0/8, with commas; or * alone",
             got=repr(name),
         ) from error
 
@@ -139,6 +154,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._limit = limit
         self._counted_address: str | None = None
         self._refusal: FilmgateError | None = None
+        self._is_postponed = False  # the refusal waits for the responses to earlier requests
         self._is_closing = False
         self._dropped = 0
         self._awaits_head = True
@@ -153,6 +169,9 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         address = self.client[0] if self.client else None
         if address is not None:
+            if self._limit.is_full():
+                self._refuse(Unavailable("the server has too many connections"), lingers=False)
+                return
             if not self._limit.open(address):
                 self._refuse(TooMany("too many connections from this address"), lingers=False)
                 return
@@ -216,9 +235,19 @@ class LimitedProtocol(HttpToolsProtocol):
         """Hand the request to the app."""
         if len(self.pipeline) >= PIPELINED:
             self._stop_parsing(TooMany("too many requests wait on this connection"))
+        is_upgrade = bool(self.parser.should_upgrade())
+        if is_upgrade and any(name in BODY_FIELDS for name, _ in self.headers):
+            # The parser takes the body for the other protocol: it would be read as a next request.
+            self._stop_parsing(Invalid("a request to upgrade cannot have a body"))
         self._awaits_head = False
         self._unparsed = 0
         super().on_headers_complete()
+        if is_upgrade:  # answered as plain HTTP; what follows is not HTTP/1.1
+            self.cycle.keep_alive = False
+            self._is_closing = True
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Log nothing: any client could fill the log."""
 
     def on_chunk_header(self) -> None:
         """Note progress in a chunked body."""
@@ -234,6 +263,13 @@ class LimitedProtocol(HttpToolsProtocol):
         self._awaits_head = True
         self._unparsed = 0
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Start the next request; after the last one, send a refusal that waited for it."""
+        super().on_response_complete()
+        if self._is_postponed and self._refusal is not None and not self._has_open_response():
+            self._is_postponed = False
+            self._refuse(self._refusal)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse input at which the parser stopped (called by `data_received` of the parent)."""
@@ -279,11 +315,15 @@ class LimitedProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _refuse(self, error: FilmgateError, *, lingers: bool = True) -> None:
-        """Send the error and close; abort without a response while another one is being sent."""
+        """Send the error and close, after the responses to earlier requests. Abort if the body of
+        an earlier request is incomplete: its response may never end."""
         self._is_closing = True
         self._stop_deadline()
         if self._has_open_response():
-            self.transport.abort()
+            if self._awaits_head:
+                self._refusal, self._is_postponed = error, True
+            else:
+                self.transport.abort()
             return
         body = json.dumps(error_body(error, utc_now())).encode()
         head = [

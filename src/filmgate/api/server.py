@@ -18,7 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from filmgate.api.application import create_app
-from filmgate.api.protocol import ConnectionLimit, protocol_factory
+from filmgate.api.protocol import MAX_CONNECTIONS, ConnectionLimit, protocol_factory
 from filmgate.api.service import AuthMode, Service
 from filmgate.app.settings import Settings
 from filmgate.core.access import LOCAL_HOSTS, Scope
@@ -27,7 +27,6 @@ from filmgate.core.errors import Interrupted, Unavailable
 BACKLOG = 512
 """Number of connections that may wait to be accepted."""
 
-MAX_CONNECTIONS = 2000
 KEEP_ALIVE_S = 30
 """Time after which an idle connection is closed, in seconds."""
 

@@ -1,5 +1,6 @@
 """Runs: execute, plan, list, verify, adopt and ingest runs, for all user interfaces."""
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -144,7 +145,7 @@ class Runs:
             receipt, ingest_error = self._ingest_after(run, manifest, options, observer)
         self._log.info("run.ended", run=manifest.run_id, status=manifest.status.value)
         if ingest_error is not None:
-            command = f"filmgate ingest {run.folder}"
+            command = f"filmgate ingest {shlex.quote(str(run.folder))}"
             notes.append(f"the run was not ingested: {ingest_error}. To ingest it: {command}")
         elif options.ingest and manifest.status is RunState.INCOMPLETE and not manifest.is_blocked:
             notes.append("the run was not ingested: it is not complete")
@@ -220,7 +221,8 @@ class Runs:
             clock=utc_now,
             sinks=sinks,
         )
-        note = f"the change was not ingested. To ingest it: filmgate ingest {run.folder}"
+        command = f"filmgate ingest {shlex.quote(str(run.folder))}"
+        note = f"the change was not ingested. To ingest it: {command}"
         return RunReport(
             manifest=manifest,
             folder=run.folder,
@@ -374,15 +376,16 @@ class Runs:
 
     def _with_job(self, status: RunStatus) -> RunStatus:
         """Note whether a run on which nothing was done yet waits in the queue of jobs."""
-        if not status.is_untouched or not self._database.exists():
-            return status
-        manifest = status.manifest
-        if find_spec("procrastinate") is None:  # without the extra `service` there are no jobs
+        is_possible = status.is_untouched and self._database.exists()
+        if not is_possible or find_spec("procrastinate") is None:  # jobs need the extra `service`
             return status
         from filmgate.db.jobs import JobStore  # imports procrastinate
 
-        with suppress(FilmgateError), self._database.session() as connection:
-            job = JobStore(connection).latest(manifest.asset.id, manifest.run_id)
+        manifest = status.manifest
+        with suppress(FilmgateError):
+            self._database.url()  # an embedded database that does not run has no worker either
+            with self._database.session() as connection:
+                job = JobStore(connection).latest(manifest.asset.id, manifest.run_id)
             return replace(status, is_queued=job is not None and job.state is JobState.QUEUED)
         return status
 

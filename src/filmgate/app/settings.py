@@ -117,7 +117,7 @@ def load() -> Settings:
         raise Invalid(
             "the settings are invalid",
             got=faults,
-            hint="Correct the variable FILMGATE_{NAME} or the line in filmgate.toml",
+            hint="Correct the environment variable FILMGATE_… or the line in filmgate.toml",
         ) from error
     except ValueError as error:
         raise Invalid("filmgate.toml cannot be read", got=str(error)) from error

@@ -8,7 +8,8 @@ import typer
 import typer.core
 import typer.main
 
-from filmgate.cli.lazy_group import LazyGroup, Summary
+from filmgate.cli.lazy_group import LazyGroup, Summary, make_command
+from filmgate.cli.text import examples
 from filmgate.version import __version__
 
 ABOUT = "Run media pipelines behind gates, and query, trace and publish the results."
@@ -215,23 +216,12 @@ class Root(LazyGroup):
         entry = COMMANDS[name]
         module, _, attribute = entry.target.partition(":")
         found = getattr(import_module(f"filmgate.cli.{module}"), attribute)
-        command = found if isinstance(found, LazyGroup) else _command(name, found)
+        command = found
+        if not isinstance(found, LazyGroup):
+            command = make_command(name, found, CONTEXT_SETTINGS.get(name, {}))
         if entry.examples:
-            lines = "\n".join(f"  {each}" for each in entry.examples)
-            command.epilog = f"\b\nExamples:\n{lines}"
+            command.epilog = examples(*entry.examples)
         return command
-
-
-def _command(name: str, found: Any) -> Any:
-    app = found
-    if not isinstance(found, typer.Typer):
-        app = typer.Typer(
-            add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
-        )
-        app.command(name, context_settings=dict(CONTEXT_SETTINGS.get(name, {})))(found)
-    command = typer.main.get_command(app)
-    command.name = name
-    return command
 
 
 def root() -> Any:

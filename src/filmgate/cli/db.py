@@ -10,9 +10,10 @@ from filmgate.app.database import Database
 from filmgate.app.queries import Queries
 from filmgate.app.rulebooks import Rulebooks
 from filmgate.cli.arguments import AsJson, Asset, Environment
+from filmgate.cli.lazy_group import command_group
 from filmgate.cli.text import examples
 
-app = typer.Typer(help="Start, stop and maintain the database.", no_args_is_help=True)
+app = command_group("Start, stop and maintain the database.")
 
 
 @app.command("start", epilog=examples("filmgate db start"))

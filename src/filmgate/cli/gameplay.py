@@ -9,11 +9,12 @@ from rich.markup import escape
 from filmgate.app import settings
 from filmgate.app.quality_reports import write_report
 from filmgate.cli.arguments import AsJson
+from filmgate.cli.lazy_group import command_group
 from filmgate.cli.output import print_json, stdout_console
 from filmgate.cli.text import counted, examples, printable
 from filmgate.core.answers import QualityReportAnswer
 
-app = typer.Typer(help="Report on quality manifests of game sessions.", no_args_is_help=True)
+app = command_group("Report on quality manifests of game sessions.")
 
 
 @app.callback()

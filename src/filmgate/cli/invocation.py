@@ -92,9 +92,7 @@ def _translate_click_error(error: ClickException) -> UsageError:
         message = f"option {error.option_name} does not exist"
         return UsageError(message, hint=_suggestion(error.possibilities or []) or hint)
     message = " ".join(error.format_message().split()).rstrip(".")
-    found = re.fullmatch(
-        r"Invalid value for '(.*?)': (?:Value error, )?'(.*)' is not one of (.*)", message
-    )
+    found = _INVALID_CHOICE.fullmatch(message)
     if found is not None:
         names = re.findall(r"'([^']*)'", found[3])
         return UsageError(
@@ -114,7 +112,8 @@ def _with_similar_asset(error: NotFound, arguments: Sequence[str]) -> NotFound:
     """Suggest an asset whose id is like an argument that names none."""
     known = asset_ids()
     for argument in arguments[1:]:
-        if not argument.startswith("-") and argument not in known:
+        is_named = argument in error.message and argument not in known
+        if is_named and not argument.startswith("-"):
             similar = similar_names(argument, known)
             if similar:
                 error.hint = _suggestion(similar)

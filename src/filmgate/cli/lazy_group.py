@@ -4,7 +4,9 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import typer
 import typer.core
+import typer.main
 from typer._click.shell_completion import CompletionItem
 
 from filmgate.core.errors import UsageError, unknown_name
@@ -58,11 +60,35 @@ class LazyGroup(typer.core.TyperGroup):
             with formatter.section(section):
                 formatter.write_dl(rows)
 
-    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:  # noqa: ARG002
-        """Complete the name of a command."""
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Complete the name of a command, or an option."""
+        if incomplete.startswith("-"):
+            return [*super().shell_complete(ctx, incomplete)]
         summaries = self.summaries()
         return [
             CompletionItem(name, help=text)
             for name, (_, text) in summaries.items()
             if name.startswith(incomplete)
         ]
+
+
+def command_group(about: str, *, needs_command: bool = True) -> typer.Typer:
+    """A group of commands in one file, whose help looks like that of all other commands."""
+    return typer.Typer(
+        help=about,
+        no_args_is_help=needs_command,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+
+
+def make_command(name: str, found: Any, context_settings: Mapping[str, Any] | None = None) -> Any:
+    """Make a command of a function, or of a group from `command_group`."""
+    app = found
+    if not isinstance(found, typer.Typer):
+        app = command_group("", needs_command=False)
+        app.command(name, context_settings=dict(context_settings or {}))(found)
+    command = typer.main.get_command(app)
+    command.name = name
+    return command

@@ -5,10 +5,11 @@ import typer
 from filmgate.app import settings
 from filmgate.app.runs import Runs
 from filmgate.cli.arguments import AsJson, RunReference
+from filmgate.cli.lazy_group import command_group
 from filmgate.cli.output import print_json
 from filmgate.cli.text import examples
 
-app = typer.Typer(help="Rebuild the manifest of a run.", no_args_is_help=True)
+app = command_group("Rebuild the manifest of a run.")
 
 
 @app.callback()

@@ -10,13 +10,12 @@ from rich.markup import escape
 from filmgate.app import settings
 from filmgate.app.models import ModelReport, Models
 from filmgate.cli.arguments import AsJson
+from filmgate.cli.lazy_group import command_group
 from filmgate.cli.output import print_json, print_table
 from filmgate.cli.text import examples, printable
 from filmgate.core.errors import ExitCode
 
-app = typer.Typer(
-    help="List, add and check model weights. Nothing is downloaded.", no_args_is_help=True
-)
+app = command_group("List, add and check model weights. Nothing is downloaded.")
 
 Name = Annotated[
     str, typer.Argument(metavar="MODEL", help="Model name, as `filmgate models list` prints it.")

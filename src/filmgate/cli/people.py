@@ -9,11 +9,12 @@ from filmgate.app import settings
 from filmgate.app.people import PeopleService
 from filmgate.cli.arguments import AsJson
 from filmgate.cli.completion import complete_runs
+from filmgate.cli.lazy_group import command_group
 from filmgate.cli.output import print_json, print_table, stderr_console
 from filmgate.cli.text import counted, examples, printable
 from filmgate.core.answers import PersonAnswer
 
-app = typer.Typer(help="List, name, rename and remove known people.", no_args_is_help=True)
+app = command_group("List, name, rename and remove known people.")
 
 Cluster = Annotated[
     str,

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import typer.main
 
 from filmgate.app import pipelines
 from filmgate.app.run_options import RunOptions
 from filmgate.cli.arguments import AsJson, Environment
 from filmgate.cli.completion import complete_runs, complete_stages
-from filmgate.cli.lazy_group import LazyGroup, Summary
+from filmgate.cli.lazy_group import LazyGroup, Summary, make_command
 from filmgate.cli.pipeline_options import flags_of
 from filmgate.cli.text import examples
 from filmgate.core.errors import UsageError, unknown_name
@@ -135,12 +134,8 @@ class PipelineGroup(LazyGroup):
 
     def load(self, name: str) -> Any:
         """The command of a pipeline."""
-        app = typer.Typer(
-            add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
-        )
-        app.command(name)(_command(name, self._handle, f"{self._summary.format(name=name)}."))
-        command = typer.main.get_command(app)
-        command.name = name
+        about = f"{self._summary.format(name=name)}."
+        command = make_command(name, _command(name, self._handle, about))
         command.help = f"{command.help}\n\n{self.help}"
         example = EXAMPLES.get(name, f"{name} INPUT")
         command.epilog = examples(f"filmgate {self.name} {example}")

@@ -172,11 +172,10 @@ def _list(
     wanted_state = _parse_state(state) if state is not None else None
     earliest = _parse_since(since) if since is not None else None
     found, faults = runs.recent(limit, asset=asset, state=wanted_state, since=earliest)
-    legacy = [
-        run
-        for run in runs.legacy_runs()
-        if asset in {None, run.asset_id} and earliest is None and wanted_state is None
-    ]
+    legacy = []
+    if earliest is None and wanted_state is None:
+        legacy = [run for run in runs.legacy_runs() if asset in {None, run.asset_id}]
+        legacy = legacy[: max(0, limit - len(found))]
     for fault in faults:
         stderr_console().print(f"[red]unreadable[/]  {escape(printable(fault))}")
     if as_json:

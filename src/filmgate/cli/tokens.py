@@ -10,12 +10,13 @@ from rich.markup import escape
 from filmgate.app import settings
 from filmgate.app.access import AccessService
 from filmgate.cli.arguments import AsJson
+from filmgate.cli.lazy_group import command_group
 from filmgate.cli.output import print_json, print_table, stderr_console
 from filmgate.cli.text import examples
 from filmgate.core.access import Scope, parse_user
 from filmgate.core.errors import UsageError
 
-app = typer.Typer(help="Create, list and revoke API tokens.", no_args_is_help=True)
+app = command_group("Create, list and revoke API tokens.")
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 

@@ -9,6 +9,7 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequest
 
 from filmgate.core.errors import Unavailable
 from filmgate.db.connection import CONNECT_TIMEOUT_S, prepare_connection, translate_error
+from filmgate.db.sessions import Plans, use_plans
 
 MAX_WAIT_S = 3.0
 """How long a caller waits for a connection before Unavailable is raised."""
@@ -37,6 +38,7 @@ class Pool:
             max_waiting=size * 16,
             reconnect_timeout=RECONNECT_TIMEOUT_S,
             configure=_prepare,
+            reset=_reset,
             check=_check_alive,
             open=False,
             name="filmgate",
@@ -71,6 +73,11 @@ class Pool:
 def _prepare(connection: psycopg.Connection) -> None:
     prepare_connection(connection)
     connection.execute(f"set statement_timeout = '{STATEMENT_TIMEOUT_S}s'")
+
+
+def _reset(connection: psycopg.Connection) -> None:
+    """Restore the default plan mode; nothing is sent where it did not change."""
+    use_plans(connection, Plans.AUTO)
 
 
 def _check_alive(connection: psycopg.Connection) -> None:

@@ -2,20 +2,23 @@
 -- the frequency of the words.
 
 -- name: by_words
--- BM25F (Robertson and Zaragoza 2009): occurrences are weighted by their field, then saturate.
+-- BM25F (Robertson and Zaragoza 2009): occurrences are weighted by their field, then saturate. The
+-- lists are unnested in the select list, which passes on row by row. In the from clause, PostgreSQL
+-- would store each list first: the statement took 1.5 times as long.
 with found as materialized (
     select term, chunk_keys, frequencies, lengths
       from corpus.posting_lists
      where book_key = any (%(books)s) and term = any (%(words)s)),
-     spread as (
-    select term, sum(cardinality(chunk_keys))::float8 as chunks from found group by term)
+     weighted as materialized (
+    select term, ln(1 + (%(chunks)s - chunks + 0.5) / (chunks + 0.5)) * (%(k1)s + 1) as weight
+      from (select term, sum(cardinality(chunk_keys))::float8 as chunks from found group by term) as t)
 select p.chunk_key,
-       sum(ln(1 + (%(chunks)s - s.chunks + 0.5) / (s.chunks + 0.5))
-           * p.frequency * (%(k1)s + 1)
-           / (p.frequency + %(k1)s * (1 - %(b)s + %(b)s * p.length / %(mean)s))) as score
-  from spread s
-  join found f using (term)
- cross join unnest(f.chunk_keys, f.frequencies, f.lengths) as p (chunk_key, frequency, length)
+       sum(p.weight * p.frequency
+           / (p.frequency + %(k1)s * (1 - %(b)s) + %(k1)s * %(b)s / %(mean)s * p.length)) as score
+  from (select w.weight, unnest(f.chunk_keys) as chunk_key, unnest(f.frequencies) as frequency,
+               unnest(f.lengths) as length
+          from found f
+          join weighted w using (term)) as p
  group by p.chunk_key
  order by score desc, p.chunk_key
  limit %(candidates)s;

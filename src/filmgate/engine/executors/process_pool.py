@@ -80,6 +80,8 @@ class ProcessPool:
             self._threads.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             self._close_process(process)
+        if self._threads is not None:  # a thread may be starting a worker, and kills it then
+            self._threads.shutdown(wait=True)
 
     def _start(self) -> ThreadPoolExecutor:
         with self._state_lock:

@@ -70,5 +70,5 @@ def _is_yaml(block: str) -> bool:
 def _is_toml(block: str) -> bool:
     try:
         return bool(tomllib.loads(block.replace("\r\n", "\n").replace("\r", "\n")))
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # an int of over 4,300 digits is a plain ValueError
         return False

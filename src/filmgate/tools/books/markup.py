@@ -13,6 +13,8 @@ from filmgate.tools.books.front_matter import split_front_matter
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 IGNORED_ELEMENTS = frozenset(
@@ -34,6 +36,11 @@ _DOCTYPE = re.compile(r"<!DOCTYPE[^>\[]{0,500}\[[^\]]*\]\s*>", re.IGNORECASE)
 """A doctype with an internal subset. HTML does not know these, and parsers take its rest for text.
 """
 
+_LINE_BREAK = re.compile(r"\r\n?|\n")
+
+MAX_NESTING = 100
+"""Greatest depth of Markdown blocks; a list and its item are two levels."""
+
 BLOCK_SEPARATOR = "\n\n"
 CELL_SEPARATOR = "\t"
 
@@ -46,11 +53,8 @@ def open_html(path: Path) -> Book:
 
 def open_markdown(path: Path) -> Book:
     """Open a Markdown file (CommonMark with tables) as a book of one page."""
-    from markdown_it import MarkdownIt
-
     front, text = split_front_matter(decode_text(path.read_bytes()))
-    html = MarkdownIt("commonmark").enable("table").render(_ATTRIBUTES.sub("", text))
-    lines, _ = parse_blocks(html.encode("utf-8"))
+    lines, _ = parse_blocks(_render_markdown(_ATTRIBUTES.sub("", text)).encode("utf-8"))
     remarks: tuple[Remark, ...] = ()
     if front and lines:
         offset = len(front) + len(BLOCK_SEPARATOR)
@@ -59,6 +63,45 @@ def open_markdown(path: Path) -> Book:
         message = f"{len(front):,} characters of front matter were left out"
         remarks = (Remark(code="front_matter", message=message),)
     return make_book(BookFormat.MARKDOWN, "markdown-it-py", [lines], None, remarks)
+
+
+def _render_markdown(text: str) -> str:
+    """Return the text as HTML; raise Invalid if it is nested too deeply."""
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"maxNesting": MAX_NESTING}).enable("table")
+    tokens = _add_surplus_cells(parser, text)
+    if any(token.level >= MAX_NESTING - 1 for token in tokens):  # the parser drops what is deeper
+        raise Invalid(
+            "the Markdown is nested too deeply; text would be lost",
+            expected=f"at most {MAX_NESTING // 2} levels of lists or quotes",
+            got="more",
+        )
+    return str(parser.renderer.render(tokens, parser.options, {}))
+
+
+def _add_surplus_cells(parser: "MarkdownIt", text: str) -> "list[Token]":
+    """Parse the text, and add the cells that a table row has beyond its header: the parser follows
+    GitHub's rule for tables, which drops them."""
+    from markdown_it.rules_block.table import escapedSplit
+    from markdown_it.token import Token
+
+    lines = _LINE_BREAK.split(text)
+    complete: list[Token] = []
+    row: list[str] = []
+    for token in parser.parse(text):
+        if token.type == "tr_open" and token.map:
+            inner = lines[token.map[0]].lstrip(" \t>").rstrip().removeprefix("|")
+            row = escapedSplit(inner)
+            row = row if row[-1] else row[:-1]
+        elif token.type in {"td_open", "th_open"}:
+            row = row[1:]
+        elif token.type == "tr_close":
+            for cell in row:
+                opening, closing = Token("td_open", "td", 1), Token("td_close", "td", -1)
+                complete += [opening, *parser.parseInline(cell.strip()), closing]
+        complete.append(token)
+    return complete
 
 
 def open_text(path: Path) -> Book:

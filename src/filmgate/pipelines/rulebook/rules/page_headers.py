@@ -5,7 +5,8 @@ A line in the margin of a page is left out of the text only if one of these rule
 1. The line repeats word for word on several successive pages (or on every second page), is
    separated from the text, and does not occur with other numbers in other margins.
 2. The line contains a page number: a number that increases with the pages, either alone in its
-   line or in a line whose other words repeat.
+   line or in a line whose other words repeat. If numbers that are alone increase on a page, a
+   number beside words is a page number of that page only if it is the same.
 
 Everything else is text. Numbers that differ otherwise (armor classes, spell ranges, rows of a
 table) are part of a rule.
@@ -122,6 +123,13 @@ class _NumberedLine(NamedTuple):
     """(position of the number in the line, the other words)."""
     is_apart: bool
     """Whether the number is alone, marked as a page number, or separated from the other words."""
+    span: tuple[int, int]
+    """Position of the number in the clean text of the line."""
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other words are in the line, except `page`."""
+        return not _WORD.search(self.family[1])
 
     @property
     def offset(self) -> int:
@@ -131,22 +139,19 @@ class _NumberedLine(NamedTuple):
     @property
     def masked(self) -> str:
         """The text of the line with `#` in place of the page number."""
-        text = self.line.line.text
-        pattern = rf"(?<!\d){self.number}(?!\d)"
-        places = [found.span() for found in re.finditer(pattern, text)]
-        if not places:  # written differently, such as 007
-            return text
-        start, end = places[-1 if self.family[0] == "last" else 0]
+        text, (start, end) = clean_text(self.line.line.text), self.span
         return f"{text[:start]}#{text[end:]}"
 
 
 def mark_page_headers(pages: Sequence[Page]) -> MarkedPages:
-    """Set the role of page headers and footers to `furniture`, and the label of pages without one
+    """Set the role of page headers and footers to `PAGE_HEADER`, and the label of pages without one
     to their printed number."""
     lines = _find_margin_lines(pages)
     min_pages = min(MIN_PAGES, max(len(pages), 2))
     numbered, possible = _find_page_numbers(lines, min_pages)
-    texts = {line.place: line.line.text for line in _find_repeated(lines, min_pages)}
+    few = len(pages) < MIN_PAGES  # a title on both pages of a handout is no running head
+    small = [line for line in lines if not (few and line.is_large)]
+    texts = {line.place: line.line.text for line in _find_repeated(small, min_pages)}
     texts |= {number.line.place: number.masked for number in numbered}
     seen = Counter({(page, clean_text(text)) for (page, _), text in texts.items()})
     counts = Counter(text for _, text in seen)
@@ -172,7 +177,7 @@ def _find_margin_lines(pages: Sequence[Page]) -> list[_MarginLine]:
                 page.page, line, clean_text(line.text).lower(), (line.size or 0.0) >= body * LARGER
             )
             for line in page.lines
-            if margins.contains(line) and not margins.is_attached(line)
+            if margins.contains(line) and not margins.is_attached_once(line)
         ]
     return found
 
@@ -184,22 +189,40 @@ class _Margins:
         self._lines = [line for line in page.lines if line.box is not None]
         height = page.size[1] if page.size is not None else 0.0
         self._top, self._bottom = height * MARGIN, height * (1 - MARGIN)
+        self._attached: dict[tuple[int, int], bool] = {}
 
     def contains(self, line: Line) -> bool:
         return self._is_at_top(line) or self._is_at_bottom(line)
 
-    def is_attached(self, line: Line) -> bool:
+    def is_attached_once(self, line: Line) -> bool:
+        """The same as `_is_attached`, computed once for each line of a chain."""
+        known = [
+            self._attached[key]
+            for key in ((line.start, 1), (line.start, -1))
+            if key in self._attached
+        ]
+        return known[0] if known else self._is_attached(line)
+
+    def _is_attached(self, line: Line) -> bool:
         """Whether a margin line is connected to the text by lines with the usual gap."""
         step = 1 if self._is_at_top(line) else -1
-        seen = {line.start}
+        chain: dict[tuple[int, int], None] = {}
         while True:
+            chain[line.start, step] = None
             inner = self._neighbour(line, step)
-            if inner is None or inner.start in seen or _gap(line, inner) > self._usual_gap:
-                return False
-            if not self.contains(inner):
-                return True
-            seen.add(inner.start)
-            line = inner
+            if inner is None or _gap(line, inner) > self._usual_gap:
+                is_attached = False
+            elif not self.contains(inner):
+                is_attached = True
+            elif (inner.start, step) in self._attached:
+                is_attached = self._attached[inner.start, step]
+            elif (inner.start, step) in chain:
+                is_attached = False
+            else:
+                line = inner
+                continue
+            self._attached |= dict.fromkeys(chain, is_attached)
+            return is_attached
 
     def _is_at_top(self, line: Line) -> bool:
         return line.box is not None and line.box[3] < self._top
@@ -295,8 +318,24 @@ def _find_page_numbers(
             certain += sequence
         else:
             uncertain.append(sequence)
+    certain = _drop_contradicted(certain)
     certain += _confirm(uncertain, {numbered.line.page for numbered in certain})
     return certain, [numbered for family in uncertain for numbered in family]
+
+
+def _drop_contradicted(certain: Sequence[_NumberedLine]) -> list[_NumberedLine]:
+    """Return the numbers without those beside words that differ from one that is alone on the same
+    page: such a number (`Save DC 11`, `continues on p. 12`) is content."""
+    offsets: dict[int, set[int]] = defaultdict(set)
+    for numbered in certain:
+        if numbered.is_alone:
+            offsets[numbered.line.page].add(numbered.offset)
+    contradicted = {
+        numbered.family
+        for numbered in certain
+        if numbered.offset not in offsets.get(numbered.line.page, {numbered.offset})
+    }
+    return [numbered for numbered in certain if numbered.family not in contradicted]
 
 
 def _confirm(uncertain: Sequence[list[_NumberedLine]], taken: set[int]) -> list[_NumberedLine]:
@@ -322,12 +361,12 @@ def _find_numbers(line: _MarginLine) -> Iterator[_NumberedLine]:
     """Yield the numbers of a line that may be page numbers: alone, first, last, or after `page`."""
     if named := _NAMED.search(line.text):
         rest = line.text[: named.start()] + line.text[named.end() :]
-        yield _NumberedLine(line, int(named[1]), ("named", _family_key(rest)), is_apart=True)
+        yield _NumberedLine(line, int(named[1]), ("named", _family_key(rest)), True, named.span(1))
         return
     first, last = _FIRST.match(line.text), _LAST.match(line.text)
     if not _WORD.search(line.text):
         if first is not None and not _NUMBER.search(first["rest"]):
-            yield _NumberedLine(line, int(first[1]), ("alone", ""), is_apart=True)
+            yield _NumberedLine(line, int(first[1]), ("alone", ""), True, first.span(1))
         return
     if line.is_large:
         return
@@ -335,8 +374,9 @@ def _find_numbers(line: _MarginLine) -> Iterator[_NumberedLine]:
         if match is not None:
             rest = match["rest"]
             is_apart = bool(_SEPARATOR.search(rest)) or line.line.role is Role.ROW
-            number = match[1] if place == "first" else match[2]
-            yield _NumberedLine(line, int(number), (place, _family_key(rest)), is_apart=is_apart)
+            group = 1 if place == "first" else 2
+            key = (place, _family_key(rest))
+            yield _NumberedLine(line, int(match[group]), key, is_apart, match.span(group))
 
 
 def _family_key(rest: str) -> str:
@@ -345,15 +385,20 @@ def _family_key(rest: str) -> str:
 
 def _select_sequences(family: Sequence[_NumberedLine], min_pages: int) -> list[_NumberedLine]:
     """Return the lines in runs of at least `min_pages` whose numbers increase with the pages."""
-    ordered = sorted(family, key=lambda numbered: numbered.line.place)
+    ordered = sorted(family, key=lambda numbered: (numbered.line.page, numbered.offset))
     runs: list[list[_NumberedLine]] = []
     for numbered in ordered:
         before = runs[-1][-1] if runs else None
-        if before and before.offset == numbered.offset and before.line.page < numbered.line.page:
+        if before and before.offset == numbered.offset:
             runs[-1].append(numbered)
         else:
             runs.append([numbered])
-    return [numbered for run in runs if len(run) >= min_pages for numbered in run]
+    return [
+        numbered
+        for run in runs
+        if len({each.line.page for each in run}) >= min_pages
+        for numbered in run
+    ]
 
 
 def _set_roles(page: Page, places: Collection[tuple[int, int]]) -> Page:
