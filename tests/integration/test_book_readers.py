@@ -209,6 +209,41 @@ def test_nested_markdown_is_read_completely_or_refused(tmp_path: Path, block: st
                 read(book)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Roll <skill> plus <attribute modifier>.", "Roll <skill> plus <attribute modifier>."),
+        ("![Map: room one is trapped](map.png)", "Map: room one is trapped"),
+        ("Roll\n{: The keeper rolls first }", "Roll {: The keeper rolls first }"),
+        ("The <b>bold</b> <mark>one</mark>.\n{: .note #id key='a b'}", "The bold one."),
+    ],
+)
+def test_words_that_a_web_page_would_not_show_are_read(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    book = tmp_path / "book.md"
+    book.write_text(text, encoding="utf-8")
+    assert [" ".join(line.text.split()) for line in lines(book)] == [words]
+
+
+@pytest.mark.parametrize("opening", ["<!-- ", "<script>", "<STYLE>", "<?php "])
+def test_an_html_block_that_would_hide_the_rest_of_a_book_is_refused(
+    tmp_path: Path, opening: str
+) -> None:
+    book = tmp_path / "book.md"
+    book.write_text(f"Start.\n\n{opening}\n\n# The rest\n", encoding="utf-8")
+    with pytest.raises(Invalid, match="not closed"):
+        read(book)
+
+
+def test_text_that_html_hides_is_counted_in_a_remark(tmp_path: Path) -> None:
+    book = tmp_path / "book.md"
+    book.write_text("Shown.\n\n<!-- to do -->\n\n<nav>Home</nav>\n", encoding="utf-8")
+    pages, codes = read(book)
+    assert [line.text for line in pages[0].lines] == ["Shown."]
+    assert codes == ["hidden_html"]
+
+
 def test_a_pdf_with_an_owner_password_is_read_and_gets_a_remark(tmp_path: Path) -> None:
     plain = books.lanterns(tmp_path / "lanterns.pdf")
     restricted = books.encrypt(plain, tmp_path / "restricted.pdf", user="", owner="secret")

@@ -27,7 +27,7 @@ InRun = Annotated[
     typer.Option(
         "--in",
         metavar="RUN",
-        help="Asset id or ASSET/RUN. Needed where several videos have the cluster.",
+        help="Asset id or ASSET/RUN. Needed if several videos have the cluster.",
         autocompletion=complete_runs,
     ),
 ]

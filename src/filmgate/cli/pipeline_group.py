@@ -79,9 +79,11 @@ Stages = Annotated[
         autocompletion=complete_stages,
     ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Run stages that are up to date again.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Run the stages again even if they are up to date.")
+]
 Repair = Annotated[
-    bool, typer.Option("--repair", help="Run the producers of missing or altered files again.")
+    bool, typer.Option("--repair", help="Run the stages whose files are missing or altered again.")
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail a stage if one of its items fails.")]
 VerifyMode = Annotated[Verify, typer.Option(help="full: hash every file again at every gate.")]
@@ -91,14 +93,16 @@ Jobs = Annotated[
         "--jobs", "--workers", metavar="N", min=1, max=256, help="Run N stages or items at a time."
     ),
 ]
-ExecutorOption = Annotated[ExecutorName, typer.Option(help="Where stages work on many items.")]
+ExecutorOption = Annotated[
+    ExecutorName, typer.Option(help="Process items on this machine or on Ray.")
+]
 NoIngest = Annotated[bool, typer.Option("--no-ingest", help="Do not ingest the finished run.")]
 LogLevelOption = Annotated[
     LogLevel | None,
-    typer.Option(case_sensitive=False, help="Least severe events that are logged on stderr."),
+    typer.Option(case_sensitive=False, help="Log events of at least this severity on stderr."),
 ]
 LogFile = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Append every event to this file too.")
+    Path | None, typer.Option(metavar="FILE", help="Also append all events to this file.")
 ]
 
 

@@ -96,16 +96,25 @@ PIPELINE_FLAGS = {
             ],
             "parser": Annotated[
                 str | None,
-                typer.Option(metavar="NAME", help="native (default) or unstructured."),
+                typer.Option(
+                    metavar="NAME",
+                    help="Splits books into chunks: native (default) or unstructured.",
+                ),
             ],
             "enricher": Annotated[
-                str | None, typer.Option(metavar="NAME", help="native (default) or haystack.")
+                str | None,
+                typer.Option(
+                    metavar="NAME", help="Finds entities in chunks: native (default) or haystack."
+                ),
             ],
             "embeddings": Annotated[
                 bool | None, typer.Option("--embeddings", help="Embed every chunk as a vector.")
             ],
             "graph": Annotated[
-                str | None, typer.Option(metavar="NAME", help="native (default) or llamaindex.")
+                str | None,
+                typer.Option(
+                    metavar="NAME", help="Builds the graph: native (default) or llamaindex."
+                ),
             ],
         },
         parse=_settings_by_name(
@@ -150,7 +159,7 @@ PIPELINE_FLAGS = {
             ],
             "output_path": Annotated[
                 str | None,
-                typer.Option(metavar="PATH", help="Write the Parquet manifest here too."),
+                typer.Option(metavar="PATH", help="Also write the Parquet manifest here."),
             ],
             "prefix": Annotated[
                 str | None,

@@ -14,7 +14,7 @@ from filmgate.core.selection import Selection
 
 Mode = Annotated[
     SelectionMode | None,
-    typer.Option("--selection", help="Selection policy. Default: the stored one."),
+    typer.Option("--selection", help="Selection policy. Default: that of `filmgate select`."),
 ]
 Profile = Annotated[
     str | None,
@@ -26,7 +26,7 @@ Run = Annotated[
 ]
 Cursor = Annotated[
     str | None,
-    typer.Option(metavar="CURSOR", help="Continue after a page: its `next_cursor`."),
+    typer.Option(metavar="CURSOR", help="Show the next page: `next_cursor` of this one."),
 ]
 Artifact = Annotated[
     str | None, typer.Option("--artifact", metavar="ID", help="Use this artifact only.")

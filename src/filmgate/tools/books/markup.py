@@ -1,20 +1,17 @@
-"""Read HTML, Markdown and plain text as blocks of text in file order, with heading levels."""
+"""Read HTML and plain text as blocks of text in file order, with heading levels."""
 
 import re
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from filmgate.core.books import Book, BookFacts, BookFormat, Line, Page, Remark, Role
 from filmgate.core.errors import Invalid
 from filmgate.core.plan import Producer
-from filmgate.tools.books.front_matter import split_front_matter
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
-    from markdown_it import MarkdownIt
-    from markdown_it.token import Token
 
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 IGNORED_ELEMENTS = frozenset(
@@ -29,17 +26,9 @@ BLOCK_ELEMENTS = frozenset(
     | {"thead", "tr", "ul", *HEADINGS}
 )
 ROLES = {"li": Role.ITEM, "dt": Role.ITEM, "tr": Role.ROW}
-_ATTRIBUTES = re.compile(r"^[ \t]*\{:[^}\n]*\}[ \t]*$|^- TOC$(?=\n\{:toc\})", re.MULTILINE)
-"""Lines with attributes of a neighbouring block, in kramdown and similar dialects."""
-
 _DOCTYPE = re.compile(r"<!DOCTYPE[^>\[]{0,500}\[[^\]]*\]\s*>", re.IGNORECASE)
 """A doctype with an internal subset. HTML does not know these, and parsers take its rest for text.
 """
-
-_LINE_BREAK = re.compile(r"\r\n?|\n")
-
-MAX_NESTING = 100
-"""Greatest depth of Markdown blocks; a list and its item are two levels."""
 
 BLOCK_SEPARATOR = "\n\n"
 CELL_SEPARATOR = "\t"
@@ -47,61 +36,8 @@ CELL_SEPARATOR = "\t"
 
 def open_html(path: Path) -> Book:
     """Open an HTML file as a book of one page."""
-    lines, title = parse_blocks(path.read_bytes())
-    return make_book(BookFormat.HTML, "lxml", [lines], title)
-
-
-def open_markdown(path: Path) -> Book:
-    """Open a Markdown file (CommonMark with tables) as a book of one page."""
-    front, text = split_front_matter(decode_text(path.read_bytes()))
-    lines, _ = parse_blocks(_render_markdown(_ATTRIBUTES.sub("", text)).encode("utf-8"))
-    remarks: tuple[Remark, ...] = ()
-    if front and lines:
-        offset = len(front) + len(BLOCK_SEPARATOR)
-        lines = [line._replace(start=line.start + offset) for line in lines]
-        lines.insert(0, Line(start=0, text=front, role=Role.FRONT_MATTER))
-        message = f"{len(front):,} characters of front matter were left out"
-        remarks = (Remark(code="front_matter", message=message),)
-    return make_book(BookFormat.MARKDOWN, "markdown-it-py", [lines], None, remarks)
-
-
-def _render_markdown(text: str) -> str:
-    """Return the text as HTML; raise Invalid if it is nested too deeply."""
-    from markdown_it import MarkdownIt
-
-    parser = MarkdownIt("commonmark", {"maxNesting": MAX_NESTING}).enable("table")
-    tokens = _add_surplus_cells(parser, text)
-    if any(token.level >= MAX_NESTING - 1 for token in tokens):  # the parser drops what is deeper
-        raise Invalid(
-            "the Markdown is nested too deeply; text would be lost",
-            expected=f"at most {MAX_NESTING // 2} levels of lists or quotes",
-            got="more",
-        )
-    return str(parser.renderer.render(tokens, parser.options, {}))
-
-
-def _add_surplus_cells(parser: "MarkdownIt", text: str) -> "list[Token]":
-    """Parse the text, and add the cells that a table row has beyond its header: the parser follows
-    GitHub's rule for tables, which drops them."""
-    from markdown_it.rules_block.table import escapedSplit
-    from markdown_it.token import Token
-
-    lines = _LINE_BREAK.split(text)
-    complete: list[Token] = []
-    row: list[str] = []
-    for token in parser.parse(text):
-        if token.type == "tr_open" and token.map:
-            inner = lines[token.map[0]].lstrip(" \t>").rstrip().removeprefix("|")
-            row = escapedSplit(inner)
-            row = row if row[-1] else row[:-1]
-        elif token.type in {"td_open", "th_open"}:
-            row = row[1:]
-        elif token.type == "tr_close":
-            for cell in row:
-                opening, closing = Token("td_open", "td", 1), Token("td_close", "td", -1)
-                complete += [opening, *parser.parseInline(cell.strip()), closing]
-        complete.append(token)
-    return complete
+    blocks = parse_blocks(path.read_bytes())
+    return make_book(BookFormat.HTML, "lxml", [blocks.lines], blocks.title)
 
 
 def open_text(path: Path) -> Book:
@@ -162,8 +98,17 @@ def decode_text(data: bytes) -> str:
     return text
 
 
-def parse_blocks(data: bytes) -> tuple[list[Line], str | None]:
-    """Return the blocks of an HTML document, and its title.
+class Blocks(NamedTuple):
+    """An HTML document as blocks of text."""
+
+    lines: list[Line]
+    title: str | None
+    hidden: int
+    """Number of characters of text in `IGNORED_ELEMENTS` and comments."""
+
+
+def parse_blocks(data: bytes) -> Blocks:
+    """Return the blocks of an HTML document.
 
     The start of a block counts the characters of the blocks before it, with `BLOCK_SEPARATOR`
     between them. Raises Invalid if the document has no text or is nested too deeply.
@@ -186,17 +131,21 @@ def parse_blocks(data: bytes) -> tuple[list[Line], str | None]:
         )
     lines: list[Line] = []
     start = 0
-    for text, role, level in _BlockParser().parse(root):
+    block_parser = _BlockParser()
+    for text, role, level in block_parser.parse(root):
         lines.append(Line(start=start, text=text, role=role, level=level))
         start += len(text) + len(BLOCK_SEPARATOR)
     title = root.findtext(".//title")
-    return lines, " ".join(title.split()) if title and title.strip() else None
+    title = " ".join(title.split()) if title and title.strip() else None
+    return Blocks(lines, title, block_parser.hidden)
 
 
 class _BlockParser:
     """Splits a tree of elements into blocks, without recursion: malicious trees are deep."""
 
     def __init__(self) -> None:
+        self.hidden = 0
+        """Number of characters of text in elements that are not displayed, and in comments."""
         self._parts: list[str] = []
         self._role: tuple[Role, int | None] = (Role.TEXT, None)
 
@@ -214,6 +163,10 @@ class _BlockParser:
                 stack.append(("close", element))
                 for child in reversed(element):
                     stack += [("tail", child), ("open", child)]
+            elif isinstance(element.tag, str):
+                self.hidden += sum(len(text.strip()) for text in element.itertext())
+            else:
+                self.hidden += len((element.text or "").strip())
         yield from self._flush()
 
     def _open(self, element: "_Element") -> Iterator[tuple[str, Role, int | None]]:

@@ -12,7 +12,8 @@ from typing import Any
 from filmgate.core.books import Book, BookFormat, BookReader, Page
 from filmgate.core.errors import Invalid
 from filmgate.tools.books.epub import open_epub
-from filmgate.tools.books.markup import open_html, open_markdown, open_text
+from filmgate.tools.books.markdown import open_markdown
+from filmgate.tools.books.markup import open_html, open_text
 from filmgate.tools.books.pdf import open_pdf
 from filmgate.tools.books.sandbox import (
     MAX_MEMORY_BYTES,
