@@ -35,7 +35,7 @@ def jobs(connection: psycopg.Connection) -> JobStore:
 
 
 def submit(jobs: JobStore, run_id: str = "r1") -> int:
-    return jobs.submit(
+    job = jobs.submit(
         JobRequest(asset_id="film"),
         pipeline="episode",
         asset_id="film",
@@ -43,6 +43,8 @@ def submit(jobs: JobStore, run_id: str = "r1") -> int:
         source="/film",
         submitted_by="lisa",
     )
+    assert job == jobs.get(job.job_id)
+    return job.job_id
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ class JobService:
         # Reads the whole input; no database connection is held meanwhile.
         head = self._runs.reserve(pipeline, source, parse_options(request), check_owner)
         with self._store() as store:
-            job_id = store.submit(
+            return store.submit(
                 request,
                 pipeline=pipeline,
                 asset_id=head.asset.id,
@@ -67,7 +67,6 @@ class JobService:
                 source=str(source),
                 submitted_by=caller.user,
             )
-            return store.get(job_id)
 
     def get(self, job_id: int) -> JobAnswer:
         """Return a job; raises NotFound."""

@@ -99,8 +99,8 @@ class JobStore:
         run_id: str,
         source: str,
         submitted_by: str,
-    ) -> int:
-        """Put a job into the queue; return its id.
+    ) -> JobAnswer:
+        """Put a job into the queue; return it as it is queued, even if a worker starts it at once.
 
         Raises Conflict where another job on the run has not ended yet.
         """
@@ -121,6 +121,8 @@ class JobStore:
                 self._connection.execute("set local search_path = queue, public")
                 with _driver_errors():
                     job_id = _manager().defer_job(queued, connection=self._connection).id
+                if job_id is None:
+                    raise RuntimeError("the queue returned no id")
                 row = {
                     "job_id": job_id,
                     "pipeline": pipeline,
@@ -131,12 +133,10 @@ class JobStore:
                 }
                 self._session.execute(self._sql["add"], row)
                 self._session.one(self._sql["notify"], run)
+                return self.get(job_id)
         except (psycopg.errors.UniqueViolation, AlreadyEnqueued):
             found = self._session.one(self._sql["open_of_run"], run)
             raise _open_job_error(run, found["job_id"] if found else None) from None
-        if job_id is None:
-            raise RuntimeError("the queue returned no id")
-        return job_id
 
     def get(self, job_id: int) -> JobAnswer:
         """Return a job; NotFound where it does not exist."""
