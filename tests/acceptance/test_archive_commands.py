@@ -125,7 +125,7 @@ def test_artifacts_of_an_older_product_are_labelled(filmgate: Filmgate, tmp_path
         (("select", "film", "--profile", "fast"), 2, "a choice is for one type"),
         (("select", "film", "scene", "--profile", "balanced"), 5, "under profile 'balanced'"),
         (("select", "film", "scene", "--selection", "pinned"), 2, "needs a run"),
-        (("select", "film", "--runs", "nope.json"), 4, "names no runs of film"),
+        (("select", "film", "--runs", "nope.json"), 4, "does not name any runs of film"),
         (
             ("select", "film", "scene", "--artifact", "b:r:scene:0"),
             2,

@@ -38,7 +38,8 @@ HEADER_FIELDS = 100
 """Limit of the number of header fields of a request."""
 
 HEADER_S = 10.0
-"""Seconds within which a connection must deliver a whole request head, once it is due."""
+"""Seconds within which a whole request head must arrive, from the start of the connection or from
+the first byte of a later request."""
 
 BODY_FIELDS = frozenset({b"content-length", b"transfer-encoding"})
 
@@ -77,7 +78,7 @@ class ConnectionLimit:
         self._exempt = () if self._exempts_all else tuple(map(_parse_network, names))
 
     def is_full(self) -> bool:
-        """Whether all addresses together have as many connections as the server serves."""
+        """Whether the connections of all addresses together have reached the limit."""
         return self._open.total() >= self._in_total
 
     def open(self, address: str) -> bool:
@@ -237,12 +238,13 @@ class LimitedProtocol(HttpToolsProtocol):
             self._stop_parsing(TooMany("too many requests wait on this connection"))
         is_upgrade = bool(self.parser.should_upgrade())
         if is_upgrade and any(name in BODY_FIELDS for name, _ in self.headers):
-            # The parser takes the body for the other protocol: it would be read as a next request.
+            # The parser mistakes the body for data of the other protocol; it would then be read as
+            # the next request.
             self._stop_parsing(Invalid("a request to upgrade cannot have a body"))
         self._awaits_head = False
         self._unparsed = 0
         super().on_headers_complete()
-        if is_upgrade:  # answered as plain HTTP; what follows is not HTTP/1.1
+        if is_upgrade:  # answered as plain HTTP; what follows may be the other protocol
             self.cycle.keep_alive = False
             self._is_closing = True
 
@@ -280,8 +282,8 @@ class LimitedProtocol(HttpToolsProtocol):
         raise _RefusedError
 
     def _is_due(self) -> bool:
-        """Whether the client must send more: the rest of a head, or of a body that was answered
-        before it arrived."""
+        """Whether the client must send more: the rest of a head, or of a body whose request was
+        answered before all of it arrived."""
         if self._awaits_head:
             return self._unparsed > 0
         return not self._has_open_response()

@@ -118,8 +118,8 @@ class Worker:
     ) -> None:
         """Execute jobs over one connection to the queue.
 
-        Running jobs are awaited also when the connection fails; after a request to stop, for up to
-        `worker_grace_s`.
+        When the connection fails or the worker is asked to stop, running jobs are awaited for up to
+        `worker_grace_s`, then cancelled.
         """
         async with self._queue() as queue:
             worker = QueueWorker(
@@ -220,8 +220,8 @@ class Worker:
     async def _end_or_retry(self, task: JobTask, outcome: JobOutcome) -> None:
         """Record the end of a job, or raise RetryJob.
 
-        A job is retried if a service was unavailable or its process died, up to `job_tries` times
-        with doubling pauses, and if its run is held, without limit.
+        A job is retried if a service was unavailable or its process died: with doubling pauses,
+        until `job_tries` attempts have failed. If its run is held, it is retried without limit.
         """
         code = outcome.error["error"] if outcome.error is not None else None
         is_held = code == Held.code
@@ -287,7 +287,7 @@ class Worker:
         """Stop jobs whose cancellation is requested and that the queue did not abort.
 
         After a lost connection the queue does not abort jobs that are still running. A job is
-        stopped only when its request is seen twice, so that the queue has the time to do it.
+        stopped only when a second check finds the request too: the queue may abort it first.
         """
         requested = await self._call_store(lambda jobs: jobs.cancel_requested(self._running))
         for job_id in requested & self._cancel_requested:
@@ -299,9 +299,9 @@ class Worker:
     async def _take_over(self, worker_id: int, unknown: set[int]) -> set[int]:
         """Return abandoned jobs to the queue, or end those that failed too often.
 
-        Abandoned are jobs of silent workers, and jobs that the queue gave to this worker in an
-        answer that was lost. The latter must be seen twice, since they may have just arrived:
-        `unknown` holds those of the previous call; those of this call are returned.
+        Jobs are abandoned if their worker is silent, or if the queue gave them to this worker in an
+        answer that was lost. The latter are taken over only if two calls in a row find them, since
+        they may have just arrived: `unknown` is what the previous call returned.
         """
         found = await self._call_store(lambda jobs: jobs.abandoned(worker_id, self._silence_s))
         not_running = {job.job_id for job in found if job.is_own} - self._running.keys()

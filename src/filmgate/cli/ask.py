@@ -27,7 +27,8 @@ def ask(
         int, typer.Option(metavar="N", min=1, max=50, help="Print at most N passages.")
     ] = 3,
     vectors: Annotated[
-        bool, typer.Option("--vectors", help="Also search by embedding, where books have one.")
+        bool,
+        typer.Option("--vectors", help="Also search by embedding, in books that have embeddings."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -27,7 +27,7 @@ InRun = Annotated[
     typer.Option(
         "--in",
         metavar="RUN",
-        help="Asset id or ASSET/RUN. Needed if several videos have the cluster.",
+        help="Asset id or ASSET/RUN. Needed if several videos have a cluster of this name.",
         autocompletion=complete_runs,
     ),
 ]
@@ -62,7 +62,7 @@ def name(
 ) -> None:
     """Name the person of a cluster.
 
-    The run shows the name at once; later runs recognise the face.
+    The results of the run show the name at once; later runs recognise the face.
     """
     _print_person(PeopleService(settings.load()).name(cluster, person, in_run), as_json=as_json)
 

@@ -83,7 +83,7 @@ Force = Annotated[
     bool, typer.Option("--force", help="Run the stages again even if they are up to date.")
 ]
 Repair = Annotated[
-    bool, typer.Option("--repair", help="Run the stages whose files are missing or altered again.")
+    bool, typer.Option("--repair", help="Run again the stages whose files are missing or altered.")
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail a stage if one of its items fails.")]
 VerifyMode = Annotated[Verify, typer.Option(help="full: hash every file again at every gate.")]

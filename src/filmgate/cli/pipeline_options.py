@@ -174,7 +174,9 @@ PIPELINE_FLAGS = {
             ],
             "compress": Annotated[
                 bool | None,
-                typer.Option("--compress", help="Compress .pt files; not for mmap=True."),
+                typer.Option(
+                    "--compress", help="Compress .pt files. They cannot be loaded with mmap=True."
+                ),
             ],
             "cache_dir": Annotated[
                 str | None, typer.Option(metavar="DIR", help="Keep fetched .pt files here.")

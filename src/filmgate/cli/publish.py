@@ -30,7 +30,7 @@ def publish(
     ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Publish a completed run, its manifest last, and seal it.
+    """Seal a completed run and publish it, its manifest last.
 
     If it is interrupted, the same command completes it. Existing objects are never overwritten.
     """

@@ -33,7 +33,7 @@ def select(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Choose the run that each artifact type is served from; without a choice, show it."""
+    """Choose the run that each artifact type is served from. Without options, show the choice."""
     queries = Queries(settings.load())
     is_chosen = any(given is not None for given in (selection, profile, run))
     choices = [is_chosen, artifact is not None, pin, runs is not None]
@@ -109,7 +109,7 @@ def _read_runs(path: Path, asset: str) -> tuple[dict[str, str], dict[str, dict[s
         answer, runs, cited, is_valid = {}, {}, {}, False
     if not is_valid or answer.get("asset_id") != asset:
         raise Invalid(
-            f"{path} names no runs of {asset}",
+            f"{path} does not name any runs of {asset}",
             expected=f'an answer about {asset} in JSON, with "runs": {{type: run}}',
             got="no such file" if not path.exists() else f"one of {answer.get('asset_id')!r}",
         )

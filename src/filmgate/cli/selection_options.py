@@ -14,7 +14,9 @@ from filmgate.core.selection import Selection
 
 Mode = Annotated[
     SelectionMode | None,
-    typer.Option("--selection", help="Selection policy. Default: that of `filmgate select`."),
+    typer.Option(
+        "--selection", help="Selection policy. Default: the one stored by `filmgate select`."
+    ),
 ]
 Profile = Annotated[
     str | None,
@@ -26,7 +28,9 @@ Run = Annotated[
 ]
 Cursor = Annotated[
     str | None,
-    typer.Option(metavar="CURSOR", help="Show the next page: `next_cursor` of this one."),
+    typer.Option(
+        metavar="CURSOR", help="Show the next page: the `next_cursor` of the previous one."
+    ),
 ]
 Artifact = Annotated[
     str | None, typer.Option("--artifact", metavar="ID", help="Use this artifact only.")

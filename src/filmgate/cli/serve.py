@@ -49,7 +49,7 @@ def serve(
     if no_auth and not is_local:
         raise UsageError(
             "--no-auth is allowed only on this machine",
-            expected=f"--host 127.0.0.1, or no --no-auth, with --host {host}",
+            expected=f"--host 127.0.0.1 with --no-auth, or --host {host} without --no-auth",
             got="--no-auth",
         )
     loaded = settings.load()

@@ -35,7 +35,7 @@ def sync(
         typer.Option(
             "--as",
             metavar="KIND",
-            help="screenalytics: people, files and runs as product rows; archive: whole runs "
+            help="screenalytics: people, files and runs in product tables; archive: whole runs "
             "with all artifacts.",
         ),
     ] = "screenalytics",

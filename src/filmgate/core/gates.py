@@ -230,7 +230,7 @@ def check_run(expected: str, got: str) -> list[Reason]:
 
 
 class ForeignRecord(NamedTuple):
-    """A file in `commits/` that is not a valid record of this run: torn, altered or of another."""
+    """A file in `commits/` that is no valid record of this run: torn, altered or of another run."""
 
     stage: str
     attempt: int

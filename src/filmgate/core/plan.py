@@ -113,8 +113,8 @@ def stage(
     """Declare a function (context, settings) → Outcome as a stage.
 
     `name`: name of the stage; by default that of the function. The other parameters are those of
-    `Stage`. `welcomes`, `consults` and `tells` are deprecated names of `uses_if_run`,
-    `reads_resources` and `reads_upstream_records`, from version 0.1.0.
+    `Stage`. `welcomes`, `consults` and `tells` are the names that version 0.1.0 had for
+    `uses_if_run`, `reads_resources` and `reads_upstream_records`; they are deprecated.
     """
 
     def declare(work: Callable[[Any, Any], Outcome]) -> Stage:
@@ -144,7 +144,7 @@ class Plan:
     pipeline: str
     stages: tuple[Stage, ...]
     packages: str | None = None
-    """Requirement that pip installs for all tools of the stages, such as `filmgate[episode]`."""
+    """Requirement with which pip installs all tools of the stages, such as `filmgate[episode]`."""
 
     def __post_init__(self) -> None:
         if not self.stages:

@@ -20,10 +20,10 @@ B = 0.6
 """Parameters of BM25: K1 limits the weight of repeated words, B is the weight of the length."""
 
 CANDIDATES = 200
-"""Most passages that each ranking returns."""
+"""Maximum number of passages that each ranking returns."""
 
 MAX_NAMESAKES = 2
-"""A title that more nodes of a book have is ignored, because it is ambiguous."""
+"""A title is ignored as ambiguous if more nodes of a book than this have it."""
 
 TITLE_BONUS = 1.15
 """Factor for the score of a passage whose title occurs in the question."""
@@ -164,7 +164,7 @@ class CorpusSearch:
         return {row["chunk_key"]: float(row["score"]) for row in rows}
 
     def _titled(self, question: CorpusQuestion, scope: "_SearchScope") -> list[dict[str, Any]]:
-        """Return chunks of the nodes that the question names, without names inside longer names."""
+        """Return chunks of the nodes that the question names; not for a name in a longer one."""
         parameters = {
             **scope.parameters,
             "names": list(question.names),
@@ -278,7 +278,7 @@ def _is_inside_longer(name: str, positions: Positions) -> bool:
 def _check_version(book: Mapping[str, Any], version: str) -> None:
     if book["words_version"] != version:
         raise Invalid(
-            f"the words of {book['book_id']} were counted by another version",
+            f"the word index of {book['book_id']} was made by another version of Filmgate",
             expected=version,
             got=book["words_version"],
             hint="Count them again with `filmgate db rebuild-projections`",

@@ -59,7 +59,7 @@ class PostgresResults:
         screentime: ScreenTime | None = None,
         corpus: IndexedBooks | None = None,
     ) -> Receipt:
-        """Ingest a run: all of it or, where anything raises, nothing.
+        """Ingest a run: all of it or, if an exception is raised, nothing.
 
         Refreshes the planner's statistics afterwards, unless the caller has a transaction open:
         then the caller refreshes them.
@@ -126,7 +126,7 @@ class PostgresResults:
                 f"{file.artifact_type} artifacts that a program added to this run already exist",
                 expected="no added artifacts of a type that the run makes",
                 got="some",
-                hint="Delete them, or run it again under another run id (--new)",
+                hint="Delete these artifacts, or run the pipeline again as a new run (--new)",
             ) from error
         total = 0
         with self._connection.cursor() as cursor, cursor.copy(sql["copy_rows"]) as copy:

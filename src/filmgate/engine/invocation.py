@@ -23,7 +23,7 @@ def refuse_store(place: str, *, make: bool = False) -> ObjectStore:  # noqa: ARG
     """Raise Unavailable: the default if the invocation cannot open object stores."""
     raise Unavailable(
         "object stores are not available",
-        expected="a function open_store in the invocation",
+        expected="an invocation with the function open_store",
         got=place,
     )
 

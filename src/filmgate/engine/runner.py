@@ -17,7 +17,7 @@ def execute(invocation: Invocation) -> Manifest:
 
     Each stage runs after those it depends on; one that fails or is blocked stops only those that
     depend on it. Raises Held if another runner works on the run, Conflict if the run is sealed.
-    KeyboardInterrupt and Interrupted are raised again after the open attempts got their records.
+    KeyboardInterrupt and Interrupted are raised again, once every open attempt has a record.
     """
     run = invocation.run
     journal = Journal(

@@ -50,8 +50,8 @@ STARTS = {
     "timestamp_s": 1,
 }
 ENDS = {"span_end_ms": 1000, "end_ms": 1000, "end_s": 1}
-"""Columns with start and end times, with their units per second. Without an end, the end is the
-start."""
+"""Columns with start and end times, with their units per second. If it has no
+    end time, its start is its end."""
 
 TEXT_COLUMNS = frozenset(
     {"text", "label", "speaker", "language", "cluster_id", "track_id", "method"}
@@ -198,7 +198,7 @@ def _parse_row(row: Mapping[str, Any], name: str, number: int) -> LegacyRow:
     end = _find_time(row, ENDS, name, number)
     end = start if end is None else end
     if not 0 <= start <= end <= MAX_MS:
-        raise _row_error(name, number, "a span that starts before it ends", f"{start} to {end} ms")
+        raise _row_error(name, number, "0 <= start <= end", f"{start} to {end} ms")
     payload_cell = row.get("payload")
     excluded = {*STARTS, *ENDS, *ID_COLUMNS}
     payload = (

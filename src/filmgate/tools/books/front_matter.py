@@ -17,7 +17,7 @@ hundreds of characters."""
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _CLOSING = {"---": ("---", "..."), "+++": ("+++",)}
 _IDENTIFIER = re.compile(r"[a-z_$][\w.-]*")
-"""Form of the keys of settings, unlike prose such as `Armor Class: 14` and `Note: …`."""
+"""Form of the key of a setting. Prose such as `Armor Class: 14` and `Note: …` does not match."""
 
 _KNOWN_KEYS = frozenset(
     {"title", "subtitle", "author", "authors", "date", "tags", "aliases", "license", "licence"}

@@ -74,7 +74,7 @@ class ScreentimeSettings(ConfessionalSettings):
     """What counts as on screen, speaking and confessional."""
 
     bridge_ms: Annotated[int, Field(ge=0)] = 1000
-    """Greatest gap inside a shot that is bridged; bridged time is reported separately."""
+    """Longest gap inside one shot that counts as on screen; it is reported as bridged."""
     speaking: Literal["speaker_names", "sole_face", "off"] = "speaker_names"
     """How speech is attributed to people. `speaker_names`: subtitles name a known person as the
     speaker. `sole_face`: the only visible face speaks, which is wrong wherever the voice belongs
