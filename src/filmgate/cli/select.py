@@ -29,7 +29,9 @@ def select(
     ] = False,
     runs: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Pin to the runs of an earlier answer in JSON."),
+        typer.Option(
+            metavar="FILE", help="Pin to the runs of an earlier answer, saved with --json."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -14,10 +14,10 @@ A gate is open when no rule is broken; otherwise the verdict lists every reason 
 5. Every such file has the schema version that the plan reads: `schema_version_unsupported`.
 6. No record of these stages is torn, altered or of another run, unless a later attempt of the
    stage has a valid record: `digest_mismatch`, `run_id_mismatch`.
-7. The stage's own outputs may contain manual edits. Unless `--repair`, `--force` or `adopt`
-   overwrites them, rules 4 and 6 also apply to the stage itself, no file without a record has
-   the path of one of its outputs, and every record that the run's current records depend on
-   exists: `missing_artifact`.
+7. The stage's own outputs may contain manual edits. Unless `--repair`, `--force` or `adopt` is
+   given, rules 4 and 6 also apply to the stage itself. No file exists at the path of one of its
+   outputs without a record, and every record that the run's current records depend on exists:
+   `missing_artifact`.
 8. A stage selected by name is enabled, and its input and provider are available:
    `stage_disabled`, `provider_unavailable`.
 """
@@ -196,7 +196,7 @@ def check_lineage(record: StageRecord, known: Container[str]) -> list[Reason]:
 
 
 def check_untracked(stage: str, paths: Iterable[str]) -> list[Reason]:
-    """Return every file at an output path of the stage that no record names (rule 7).
+    """Return a reason for every file at an output path of the stage without a record (rule 7).
 
     Either its record was lost, or the file was not made by Filmgate. `paths`: those files.
     """
@@ -230,7 +230,7 @@ def check_run(expected: str, got: str) -> list[Reason]:
 
 
 class ForeignRecord(NamedTuple):
-    """A file in `commits/` that is no valid record of this run: torn, altered or of another run."""
+    """A file in `commits/` that holds no intact record of this run: torn, altered or of another."""
 
     stage: str
     attempt: int

@@ -74,11 +74,11 @@ class CorpusSearch:
         stem: Stemmer,
         version: str,
     ) -> AskAnswer:
-        """Return up to `limit` passages that answer best, the best first; either a row of a table
-        or the table, not both.
+        """Return up to `limit` passages that answer best, the best first. If a table and one of its
+        rows match, only the better one is returned.
 
-        Raises NotFound where no book matches, Invalid where the words of a book were counted by
-        another version than those of the question.
+        Raises NotFound if no book matches, and Invalid if the word index of a book was made by
+        another version of Filmgate.
         """
         books = self._scope(env, book)
         for row in books:

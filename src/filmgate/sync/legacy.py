@@ -218,7 +218,7 @@ def _parse_row(row: Mapping[str, Any], name: str, number: int) -> LegacyRow:
 
 
 NUL = re.compile(rb"(?<!\\)(\\\\)*\\u0000")
-"""An unescaped NUL escape in JSON text."""
+"""The escape sequence of NUL in JSON text, unless its backslash is escaped."""
 
 MAX_DEPTH = 50
 """Greatest depth of nested objects and lists in a payload."""
