@@ -58,7 +58,7 @@ LINGER_BYTES = 256 * 1024
 """Limit of the input that is dropped after a refusal."""
 
 Address = str
-"""What connections are counted by: an IPv4 address, or the /64 network of an IPv6 address."""
+"""The key by which connections are counted: an IPv4 address, or the /64 network of an IPv6 one."""
 
 
 class ConnectionLimit:
@@ -90,7 +90,7 @@ class ConnectionLimit:
         return True
 
     def close(self, address: str) -> None:
-        """Count down a connection that `open` counted."""
+        """Subtract a connection that `open` counted."""
         key = _count_key(address)
         self._open[key] -= 1
         if self._open[key] <= 0:
@@ -180,7 +180,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._deadline = self.loop.call_later(HEADER_S, self._expire)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count the connection down."""
+        """Subtract the connection from the count."""
         if self._counted_address is not None:
             self._limit.close(self._counted_address)
             self._counted_address = None
@@ -292,7 +292,7 @@ class LimitedProtocol(HttpToolsProtocol):
         return self._is_closing or self.transport.is_closing()
 
     def _has_open_response(self) -> bool:
-        cycle: Any = self.cycle  # None before the first request, against its annotation
+        cycle: Any = self.cycle  # None before the first request, though its type excludes it
         return cycle is not None and not cycle.response_complete
 
     def _expire(self) -> None:

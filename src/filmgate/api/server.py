@@ -109,7 +109,7 @@ class ServerRunner:
 
     @staticmethod
     def _raise_open_file_limit() -> None:
-        """Raise the soft limit of open files to what the connections need, if it is lower."""
+        """If the soft limit of open files is lower than the connections need, raise it."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         needed = 2 * MAX_CONNECTIONS
         if soft != resource.RLIM_INFINITY and soft < needed:
@@ -151,7 +151,7 @@ class ServerRunner:
 class _Worker:
     """A worker process that is restarted when it dies.
 
-    It ends with this process, even if this is killed: its standard input is then closed.
+    It ends with this process, even if this one is killed: its standard input is then closed.
     """
 
     def __init__(self, concurrency: int) -> None:

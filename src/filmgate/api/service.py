@@ -31,7 +31,7 @@ class AuthMode(StrEnum):
     REQUIRED = "required"
     """Requests with a token or a session."""
     OPEN = "open"
-    """Requests from this machine, too, without authentication."""
+    """Also requests from this machine without authentication."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Service:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Open the connection pool, prepare the queue and remove stale uploads; for a block."""
+        """Prepare the queue, remove stale uploads, and open the connection pool for a block."""
         with self.database.pooled(CONNECTIONS):
             self.jobs.prepare()
             self.videos.sweep()

@@ -100,7 +100,7 @@ class AccessService:
         return caller
 
     def begin_session(self, caller: Caller) -> tuple[str, str]:
-        """Start a session; return its secret, and the CSRF token that its changes must carry."""
+        """Start a session; return its secret, and the CSRF token that its changes need."""
         secret, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
         lifetime_s = SESSION_LIFETIME.total_seconds()
         with self._store() as store:

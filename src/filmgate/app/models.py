@@ -28,7 +28,7 @@ class ModelReport:
     model: InstalledModel | None
     """None if no weights are installed."""
     fault: str | None = None
-    """Error of the check of the weights."""
+    """Why the check of the weights failed; None if it did not."""
 
 
 class Models:

@@ -133,7 +133,7 @@ def _int_items(value: Any) -> list[int]:
 
 
 def _select_indices(numbers: list[int], named: set[int]) -> list[int]:
-    """Return sorted indices of up to `FRAMES` frames: of the named ones, then evenly of all."""
+    """Return sorted indices of up to `FRAMES` frames: the named, then evenly spread ones."""
     first = [index for index, number in enumerate(numbers) if number in named]
     first = (
         [first[k * len(first) // FRAMES] for k in range(FRAMES)] if len(first) > FRAMES else first

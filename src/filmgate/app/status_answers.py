@@ -10,7 +10,7 @@ from filmgate.core.manifest import Manifest
 from filmgate.core.runs import RunEntry, StageStatus, StatusAnswer
 
 STOPPED = frozenset({"interrupted", "abandoned"})
-"""Error codes of stages that were stopped and did not fail otherwise."""
+"""Error codes of stages that were stopped from outside; they did not fail by themselves."""
 
 RESUME_ACTION = "The run was stopped. To resume it, run it again under its run_id"
 

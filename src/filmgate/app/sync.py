@@ -98,7 +98,7 @@ class Sync:
                 f"the run was published to {published.source}, but could not be announced",
                 expected=error.expected,
                 got=error.got or error.message,
-                hint="Publish it again when the database is available; only that remains to do",
+                hint="Publish it again when the database is available; only this is missing",
             ) from error
         return published.model_copy(update={"is_announced": True})
 

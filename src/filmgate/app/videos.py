@@ -134,7 +134,7 @@ class VideoService:
 
 
 def _input_file(head: RunHead) -> MediaFile:
-    """Return the input file of a run, if it has its size and was not written after the start.
+    """Return the input file of a run, if its size is that of the run and it was not written since.
 
     Else raise NotFound or Conflict.
     """

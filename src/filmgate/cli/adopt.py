@@ -31,7 +31,7 @@ def adopt(
 ) -> None:
     """Commit the edited files of a stage as a new attempt by the producer `human`.
 
-    Every file is validated first. Stages that depend on the stage are due again.
+    Every file is validated first. Stages that depend on this one then run again.
     """
     with results_only():
         report = Runs(settings.load()).adopt(stage, run)

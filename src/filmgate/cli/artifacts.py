@@ -75,7 +75,7 @@ def provenance(
     installation: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Installation of the run, where two have one with this id."
+            metavar="NAME", help="The run's installation, if two have a run with this id."
         ),
     ] = None,
     as_json: AsJson = False,

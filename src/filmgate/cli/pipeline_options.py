@@ -175,7 +175,8 @@ PIPELINE_FLAGS = {
             "compress": Annotated[
                 bool | None,
                 typer.Option(
-                    "--compress", help="Compress .pt files. They cannot be loaded with mmap=True."
+                    "--compress",
+                    help="Compress .pt files. Compressed ones cannot be loaded with mmap=True.",
                 ),
             ],
             "cache_dir": Annotated[
@@ -183,7 +184,9 @@ PIPELINE_FLAGS = {
             ],
             "checks": Annotated[
                 str | None,
-                typer.Option(metavar="NAMES", help="v1, v2 (default), or check names: a,b."),
+                typer.Option(
+                    metavar="NAMES", help="Set of checks v1 or v2 (default), or names: a,b."
+                ),
             ],
             "ocr": Annotated[
                 bool | None, typer.Option("--ocr", help="Read on-screen text to detect menus.")

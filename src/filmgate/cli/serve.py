@@ -27,7 +27,7 @@ def serve(
     ] = 1,
     no_auth: Annotated[
         bool,
-        typer.Option("--no-auth", help="Require no token. Only on an address of this machine."),
+        typer.Option("--no-auth", help="Require no token. Only with a loopback --host."),
     ] = False,
     proxies: Annotated[
         str,
@@ -39,10 +39,10 @@ def serve(
 ) -> None:
     """Serve the HTTP API and execute the jobs that are submitted.
 
-    On an address of this machine, a link is printed that signs a browser in once. On any other
+    On a loopback address (127.0.0.1), a link is printed that signs a browser in once. On any other
     address, at least one admin token is required: filmgate tokens create NAME --scope admin.
 
-    On SIGTERM or Ctrl-C, running jobs get a short time to end; then they go back to the queue.
+    On SIGTERM or Ctrl-C, running jobs get a short time to end; the others go back to the queue.
     """
     require_service()
     is_local = host in LOCAL_HOSTS

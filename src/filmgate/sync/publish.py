@@ -30,7 +30,7 @@ ProgressCallback = Callable[[float, float], None]
 """Called with (uploaded bytes, total bytes)."""
 
 LARGE_BYTES = 32 << 20
-"""Size above which a file is uploaded in parts, and never completely in memory."""
+"""Size in bytes above which a file is uploaded in parts; it is never completely in memory."""
 
 PROBE_KEY = ".filmgate/create-only"
 PROBE = b"Filmgate tests with this object whether the store refuses to overwrite objects.\n"
@@ -73,8 +73,8 @@ def publish_run(
     same call completes the upload. Nothing in the store is ever overwritten or deleted.
 
     Raises Invalid if the run is not completed or a file does not match the manifest, Conflict if
-    the store has other bytes at one of its keys, Held if a runner holds its lease, and the errors
-    of the store. The caller must announce the run.
+    the store has other bytes at one of the run's keys, Held if a runner holds the run's lease, and
+    the errors of the store. The caller must announce the run.
     """
     with run.acquire_lease(clock()) as lease:
         manifest = run.close(lease)
@@ -200,8 +200,8 @@ def _check_completed(run: RunDirectory, manifest: Manifest) -> None:
 
 
 def _check_records(run: RunDirectory, manifest: Manifest) -> None:
-    """Raise Invalid if a record that the manifest names is missing or changed. The manifest may
-    have been sealed long ago."""
+    """Raise Invalid if a record that the manifest names is missing, or has changed since the
+    manifest was sealed."""
     digests = run.ledger().record_digests
     for name, entry in manifest.stages.items():
         if entry.record_sha256 is not None and entry.record_sha256 not in digests:

@@ -95,7 +95,7 @@ class Subscription:
         return self._deliveries.count(self._source)
 
     def retry(self) -> int:
-        """Make refused manifests, and those whose run was deleted, due again; return how many."""
+        """Make refused manifests due again, and those whose run was deleted; return how many."""
         return self._deliveries.retry(self._source)
 
     def listen(self) -> None:

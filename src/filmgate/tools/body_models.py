@@ -16,12 +16,12 @@ WINDOW = (64, 128)
 """Width and height in pixels of the detection window, the smallest body that is found."""
 
 MARGIN_X, MARGIN_Y = 0.125, 0.0625
-"""Share of a window, at each side, outside the body: 8 of 64 and 128 pixels, as in training
-(Dalal and Triggs 2005: 16 pixels on a 96 × 160 crop, of which 8 are left)."""
+"""Margin between the window's edge and the body, on each side, as a share of the window: 8 of 64
+and 8 of 128 pixels, as in training (Dalal and Triggs 2005)."""
 
 HIT_THRESHOLD = 0.2
-"""Smallest distance from the classifier's plane. On a street scene with known truth, 0.2 counted
-people within one on 97 % of the pictures; 0 found more, but also more false ones."""
+"""Smallest distance from the classifier's plane. On an annotated street scene, the number of people
+found with 0.2 was wrong by at most one in 97 % of the pictures; 0 found more, true and false."""
 
 STRIDE, SCALE_STEP = (8, 8), 1.05
 
@@ -31,8 +31,8 @@ class HogBodies:
     2005)."""
 
     def __init__(self, *, longest: int) -> None:
-        """`longest`: the longer side in pixels to which pictures are scaled first, because people
-        in them are often small."""
+        """`longest`: pictures are first scaled so that their longer side has this many pixels:
+        people in them are often small."""
         import cv2  # heavy
 
         self._longest = longest

@@ -41,7 +41,7 @@ def draw_sessions(folder: Path, on_progress: Callable[[float, float], None]) -> 
     """Draw the sample sessions into a folder: one without faults, one with a frozen picture, one
     with a menu for 40 % of the time, one with bars at its sides, and an empty archive.
 
-    `on_progress` is called with the number of frames drawn before and their total.
+    `on_progress` is called with the number of frames drawn so far and of all frames.
     """
     total = len(SESSIONS) * RATE * SECONDS
     with TemporaryDirectory() as drafts:

@@ -23,7 +23,7 @@ _KNOWN_KEYS = frozenset(
     {"title", "subtitle", "author", "authors", "date", "tags", "aliases", "license", "licence"}
     | {"rights", "description", "layout", "language", "lang", "publisher", "version", "keywords"}
 )
-"""Keys, in lower case, that are settings regardless of case."""
+"""Keys that are always settings; keys are compared in lower case."""
 
 
 def split_front_matter(text: str) -> tuple[str, str]:

@@ -79,7 +79,9 @@ def _open_document(path: Path) -> "pypdfium2.PdfDocument":
         ) from error
     if not 0 < len(document) <= MAX_PAGES:
         raise Invalid(
-            "the PDF cannot be read", expected=f"1 to {MAX_PAGES} pages", got=str(len(document))
+            "the PDF has no pages, or too many",
+            expected=f"1 to {MAX_PAGES} pages",
+            got=str(len(document)),
         )
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - TAIL_BYTES))
