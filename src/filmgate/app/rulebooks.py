@@ -122,5 +122,4 @@ class Rulebooks:
 
     @cached_property
     def _embedder(self) -> SentenceEmbedder:
-
         return MiniLm()

@@ -145,8 +145,7 @@ class Runs:
             receipt, ingest_error = self._ingest_after(run, manifest, options, observer)
         self._log.info("run.ended", run=manifest.run_id, status=manifest.status.value)
         if ingest_error is not None:
-            command = f"filmgate ingest {shlex.quote(str(run.folder))}"
-            notes.append(f"the run was not ingested: {ingest_error}. To ingest it: {command}")
+            notes.append(f"the run was not ingested: {ingest_error}. {_ingest_hint(run)}")
         elif options.ingest and manifest.status is RunState.INCOMPLETE and not manifest.is_blocked:
             notes.append("the run was not ingested: it is not complete")
         return RunReport(
@@ -221,13 +220,11 @@ class Runs:
             clock=utc_now,
             sinks=sinks,
         )
-        command = f"filmgate ingest {shlex.quote(str(run.folder))}"
-        note = f"the change was not ingested. To ingest it: {command}"
         return RunReport(
             manifest=manifest,
             folder=run.folder,
             relevant_stages=frozenset({adopted.name}),
-            notes=(note,),
+            notes=(f"the change was not ingested. {_ingest_hint(run)}",),
         )
 
     def _execute(self, invocation: Invocation, run: FolderRun, options: RunOptions) -> Manifest:
@@ -471,3 +468,7 @@ class Runs:
     def _results(self) -> Iterator[ResultStore]:
         with self._database.session() as connection:
             yield PostgresResults(connection, registry())
+
+
+def _ingest_hint(run: FolderRun) -> str:
+    return f"To ingest it: filmgate ingest {shlex.quote(str(run.folder))}"

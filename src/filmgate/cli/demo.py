@@ -153,7 +153,6 @@ def _demo_episode(*, as_json: bool) -> None:
 
 
 def _print_results(report: DemoReport) -> None:
-
     asset = report.run.manifest.asset.id
     print_report(report.run, as_json=False)
     stdout_console().print(f"\n[bold]{len(report.scenes)} scenes[/]")

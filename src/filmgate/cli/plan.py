@@ -27,7 +27,6 @@ ACTION_STYLES = {
 
 
 def _plan(request: PipelineRequest) -> None:
-
     with results_only(), stage_progress() as progress:
         forecast = Runs(settings.load()).plan(
             request.pipeline, request.source, request.options, progress.hashed

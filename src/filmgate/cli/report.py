@@ -83,7 +83,7 @@ def _print_refused(manifest: Manifest) -> None:
 
 def _print_kinds(stage: str, kinds: Mapping[str, Mapping[str, Any]]) -> set[str]:
     """Print how many items failed by kind, the most frequent first, each with an example."""
-    by_count = sorted(kinds.items(), key=lambda each: (-int(each[1]["count"]), each[0]))
+    by_count = sorted(kinds.items(), key=lambda item: (-int(item[1]["count"]), item[0]))
     for code, seen in by_count:
         example = f"{seen['example']}: {seen['message']}"
         stdout_console().print(

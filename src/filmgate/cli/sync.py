@@ -1,5 +1,6 @@
 """`filmgate sync`: ingest runs that were published elsewhere."""
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -56,29 +57,29 @@ def sync(
     """Ingest runs that were published elsewhere, each exactly once."""
     if context.invoked_subcommand is not None:
         return
-
     if follow and (once or dry_run):
         raise UsageError(
             "--follow cannot be combined with --once or --dry-run",
             expected="--follow alone, or --once, or --dry-run",
-            got="both",
+            got=f"--follow and {'--once' if once else '--dry-run'}",
         )
     logs.configure("WARNING")
-    work = Sync(settings.load())
     if follow:
-        stderr_console().print("Waiting for runs. Ctrl-C ends it.")
-        try:
-            work.follow(
-                source,
-                kind,
-                _print_line if as_json else _print_outcome,
-                _print_trouble,
-                retry=retry,
-            )
-        except (Interrupted, KeyboardInterrupt):
-            return
+        _follow(source, kind, retry=retry, as_json=as_json)
+    else:
+        _run_once(source, kind, retry=retry, dry_run=dry_run, as_json=as_json)
+
+
+def _follow(source: str | None, kind: str, *, retry: bool, as_json: bool) -> None:
+    stderr_console().print("Waiting for runs. Ctrl-C ends it.")
+    report = _print_line if as_json else _print_outcome
+    with suppress(Interrupted, KeyboardInterrupt):
+        Sync(settings.load()).follow(source, kind, report, _print_trouble, retry=retry)
+
+
+def _run_once(source: str | None, kind: str, *, retry: bool, dry_run: bool, as_json: bool) -> None:
     report = (lambda _: None) if as_json else _print_outcome
-    answer = work.run_once(source, kind, report, retry=retry, dry_run=dry_run)
+    answer = Sync(settings.load()).run_once(source, kind, report, retry=retry, dry_run=dry_run)
     if as_json:
         print_json(answer)
     elif not answer.known and not dry_run:
@@ -93,7 +94,6 @@ def sync(
 
 
 def _code(outcomes: tuple[SyncOutcome, ...]) -> ExitCode:
-
     refused = [each for each in outcomes if each.refusal is not None]
     if any(each.next_attempt_at is None for each in refused):
         return ExitCode.BAD_INPUT
@@ -105,7 +105,6 @@ def _print_line(outcome: SyncOutcome) -> None:
 
 
 def _print_outcome(outcome: SyncOutcome) -> None:
-
     place = printable(f"{outcome.source}/{outcome.manifest_key}")
     if (receipt := outcome.receipt) is not None:
         how = ("unchanged", "dim") if receipt.is_replay else ("ingested", "green")
@@ -139,7 +138,6 @@ def rows_text(counts: dict[str, int]) -> str:
 
 
 def _print_trouble(error: FilmgateError, seconds: float) -> None:
-
     stderr_console().print(f"{printable(str(error))} Retrying in {seconds:.0f} s.", markup=False)
 
 
