@@ -13,6 +13,7 @@ from filmgate.api import protocol
 from filmgate.api.protocol import (
     HEADER_BYTES,
     HEADER_FIELDS,
+    MAX_CONNECTIONS,
     PIPELINED,
     TARGET_BYTES,
     ConnectionLimit,
@@ -71,7 +72,13 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"ok"})
 
 
-def run_exchange(exchange: Exchange, *, per_address: int = 0, proxies: str = "") -> None:
+def run_exchange(
+    exchange: Exchange,
+    *,
+    per_address: int = 0,
+    proxies: str = "",
+    in_total: int = MAX_CONNECTIONS,
+) -> None:
     """Start a server with the limits, make the exchange with it, and stop it."""
 
     async def run() -> None:
@@ -80,7 +87,7 @@ def run_exchange(exchange: Exchange, *, per_address: int = 0, proxies: str = "")
             port=0,
             lifespan="off",
             log_config=None,
-            http=protocol_factory(ConnectionLimit(per_address, proxies)),  # type: ignore[arg-type]
+            http=protocol_factory(ConnectionLimit(per_address, proxies, in_total)),  # type: ignore[arg-type]
         )
         server = uvicorn.Server(config)
         config.load()
@@ -333,6 +340,19 @@ def test_an_upgrade_request_is_answered_as_plain_http_and_the_connection_closed(
         writer.close()
 
     run_exchange(exchange)
+
+
+def test_connections_over_the_total_are_refused_and_open_ones_still_answered() -> None:
+    async def exchange(peer: Peer) -> None:
+        reader, writer = await peer.open("127.0.0.2")
+        other = (await peer.open("127.0.0.3"))[1]
+        assert status(await peer.ask()) == b"503"
+        writer.write(head(b"connection: close"))
+        assert status(await reader.read()) == b"200"
+        writer.close()
+        other.close()
+
+    run_exchange(exchange, in_total=2)
 
 
 def test_all_addresses_together_have_so_many_connections() -> None:

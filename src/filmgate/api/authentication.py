@@ -34,9 +34,9 @@ class Authenticator:
 
     A secret is always looked up before anything is counted, so that invalid ones never lock out
     valid ones from the same address. Only failures count, by client address and by token id
-    separately; beyond the limit of either a failure is TooMany (429) instead of 401. The database
-    is protected from many guesses by the limit of `LOOKUPS` concurrent lookups that all secrets
-    share which are not cached as valid.
+    separately; beyond the limit of either a failure is TooMany (429) instead of 401. At most
+    `LOOKUPS` secrets that are not cached as valid are looked up at a time, which protects the
+    database from many guesses.
     """
 
     def __init__(self, access: AccessService) -> None:

@@ -138,7 +138,8 @@ class LimitedProtocol(HttpToolsProtocol):
     """uvicorn's httptools protocol with the limits of this module.
 
     Refusals: 431 for a request head that is too large, 408 for one that is late, 429 for an address
-    with too many connections, 400 for input that is not HTTP. A connection that sent nothing is
+    with too many connections, 503 if all addresses together have too many, 400 for input that is
+    not HTTP. A connection that sent nothing is
     closed without a response.
     """
 

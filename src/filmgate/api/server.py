@@ -126,7 +126,6 @@ class ServerRunner:
             server_header=False,
             date_header=True,
             backlog=BACKLOG,
-            limit_concurrency=MAX_CONNECTIONS,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=SHUTDOWN_S,
             proxy_headers=bool(self.proxies),
