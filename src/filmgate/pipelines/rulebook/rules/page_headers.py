@@ -149,7 +149,7 @@ def mark_page_headers(pages: Sequence[Page]) -> MarkedPages:
     lines = _find_margin_lines(pages)
     min_pages = min(MIN_PAGES, max(len(pages), 2))
     numbered, possible = _find_page_numbers(lines, min_pages)
-    few = len(pages) < MIN_PAGES  # a title on both pages of a handout is no running head
+    few = len(pages) < MIN_PAGES  # a title on both pages of a handout is text
     small = [line for line in lines if not (few and line.is_large)]
     texts = {line.place: line.line.text for line in _find_repeated(small, min_pages)}
     texts |= {number.line.place: number.masked for number in numbered}
@@ -177,7 +177,7 @@ def _find_margin_lines(pages: Sequence[Page]) -> list[_MarginLine]:
                 page.page, line, clean_text(line.text).lower(), (line.size or 0.0) >= body * LARGER
             )
             for line in page.lines
-            if margins.contains(line) and not margins.is_attached_once(line)
+            if margins.contains(line) and not margins.is_attached(line)
         ]
     return found
 
@@ -189,40 +189,30 @@ class _Margins:
         self._lines = [line for line in page.lines if line.box is not None]
         height = page.size[1] if page.size is not None else 0.0
         self._top, self._bottom = height * MARGIN, height * (1 - MARGIN)
-        self._attached: dict[tuple[int, int], bool] = {}
+        self._attached: dict[int, bool] = {}
 
     def contains(self, line: Line) -> bool:
         return self._is_at_top(line) or self._is_at_bottom(line)
 
-    def is_attached_once(self, line: Line) -> bool:
-        """The same as `_is_attached`, computed once for each line of a chain."""
-        known = [
-            self._attached[key]
-            for key in ((line.start, 1), (line.start, -1))
-            if key in self._attached
-        ]
-        return known[0] if known else self._is_attached(line)
+    def is_attached(self, line: Line) -> bool:
+        """Whether a margin line is connected to the text by lines with the usual gap.
 
-    def _is_attached(self, line: Line) -> bool:
-        """Whether a margin line is connected to the text by lines with the usual gap."""
+        The result is stored for every line on the way to the text.
+        """
         step = 1 if self._is_at_top(line) else -1
-        chain: dict[tuple[int, int], None] = {}
-        while True:
-            chain[line.start, step] = None
+        way: list[int] = []
+        while line.start not in self._attached:
+            self._attached[line.start] = False
+            way.append(line.start)
             inner = self._neighbour(line, step)
             if inner is None or _gap(line, inner) > self._usual_gap:
-                is_attached = False
-            elif not self.contains(inner):
-                is_attached = True
-            elif (inner.start, step) in self._attached:
-                is_attached = self._attached[inner.start, step]
-            elif (inner.start, step) in chain:
-                is_attached = False
-            else:
-                line = inner
-                continue
-            self._attached |= dict.fromkeys(chain, is_attached)
-            return is_attached
+                return False
+            if not self.contains(inner):
+                self._attached |= dict.fromkeys(way, True)
+                return True
+            line = inner
+        self._attached |= dict.fromkeys(way, self._attached[line.start])
+        return self._attached[line.start]
 
     def _is_at_top(self, line: Line) -> bool:
         return line.box is not None and line.box[3] < self._top
