@@ -86,6 +86,26 @@ def test_a_run_has_one_job_at_a_time(jobs: JobStore) -> None:
         jobs.get(10**6)
 
 
+def test_a_submission_is_answered_as_queued_even_if_a_worker_starts_it_at_once(
+    jobs: JobStore, connection: psycopg.Connection
+) -> None:
+    connection.execute(
+        """
+        create function start_at_once() returns trigger language plpgsql as $$ begin
+            update queue.procrastinate_jobs set status = 'doing' where id = new.job_id;
+            return null;
+        end $$;
+        create constraint trigger start_at_once after insert on pipeline.jobs
+            deferrable initially deferred for each row execute function start_at_once();
+        """
+    )
+    request = JobRequest(asset_id="film")
+    run = {"pipeline": "episode", "asset_id": "film", "run_id": "r1", "source": "/film"}
+    job = jobs.submit(request, **run, submitted_by="lisa")
+    assert job.state is JobState.QUEUED
+    assert jobs.get(job.job_id).state is JobState.RUNNING
+
+
 def test_the_second_of_two_concurrent_submissions_of_a_run_fails(
     jobs: JobStore, connection: psycopg.Connection, database_url: str
 ) -> None:
