@@ -228,6 +228,17 @@ def test_events_are_streamed_while_a_run_is_executed(
     assert logged.count("stage.ended") == logged.count("stage.started") > 3
 
 
+def test_the_status_of_a_run_of_chosen_stages_names_the_others(client: Client, film: Path) -> None:
+    client.upload(film, "partly")
+    job = client.run("episode", asset_id="partly", stages=["probe"], settings=LIGHT)
+    client.wait(job, 60)
+    status = client.status("partly")
+    assert status.status == "INCOMPLETE"
+    assert len(status.suggested_actions) == 1
+    pending = [name for name, stage in status.stages.items() if stage.status == "PENDING"]
+    assert f"Not run yet: {', '.join(pending)}." in status.suggested_actions[0]
+
+
 def test_a_second_job_on_a_run_is_refused_until_the_first_has_ended(
     client: Client, film: Path
 ) -> None:
@@ -248,13 +259,14 @@ def test_a_job_that_is_queued_or_running_is_cancelled(client: Client, film: Path
     running = client.run("episode", asset_id="one", settings={"ocr.enabled": False})
     queued = client.run("episode", asset_id="two", settings=LIGHT)
     assert client.cancel(queued.job_id).state is JobState.CANCELLED
+    assert "run it again under its run_id" in client.status("two").suggested_actions[0]
     until(lambda: client.job(running.job_id).state is JobState.RUNNING)
     until(lambda: client.status("one").is_at_work)
     client.cancel(running.job_id)
     stopped = until(lambda: (job := client.job(running.job_id)).state.is_over and job)
     assert stopped.state is JobState.CANCELLED
     assert not client.status("one").is_at_work
-    assert "To resume it" in client.status("one").suggested_actions[0]
+    assert "run it again under its run_id" in client.status("one").suggested_actions[0]
     resumed = client.run("episode", asset_id="one", settings={"ocr.enabled": False})
     assert resumed.run_id == running.run_id
     assert client.cancel(resumed.job_id).job_id == resumed.job_id

@@ -8,11 +8,14 @@ from filmgate.core.jobs import JobAnswer
 from filmgate.core.legacy import LegacyRun
 from filmgate.core.manifest import Manifest
 from filmgate.core.runs import RunEntry, StageStatus, StatusAnswer
+from filmgate.core.states import RunState, StageState
 
 STOPPED = frozenset({"interrupted", "abandoned"})
 """Error codes of stages that were stopped from outside; they did not fail by themselves."""
 
 RESUME_ACTION = "The run was stopped. To resume it, run it again under its run_id"
+
+COMPLETE_ACTION = "Not run yet: {stages}. To complete the run, run it again under its run_id"
 
 EPISODE = "episode"
 """Pipeline of all runs of older layouts."""
@@ -47,6 +50,10 @@ def status_answer(status: RunStatus, job: JobAnswer | None) -> StatusAnswer:
         )
     if status.has_died:
         actions.append(RESUME_ACTION)
+    is_incomplete = manifest.status is RunState.INCOMPLETE and (job is None or job.state.is_over)
+    if is_incomplete and not actions:
+        pending = [n for n, entry in manifest.stages.items() if entry.status is StageState.PENDING]
+        actions.append(COMPLETE_ACTION.format(stages=", ".join(pending)))
     return StatusAnswer(
         asset_id=manifest.asset.id,
         run_id=manifest.run_id,
