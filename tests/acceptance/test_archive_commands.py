@@ -121,8 +121,8 @@ def test_artifacts_of_an_older_product_are_labelled(filmgate: Filmgate, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("select", "film", "scene"), 2, "a choice is for one type"),
-        (("select", "film", "--profile", "fast"), 2, "a choice is for one type"),
+        (("select", "film", "scene"), 2, "a selection is for one type"),
+        (("select", "film", "--profile", "fast"), 2, "a selection is for one type"),
         (("select", "film", "scene", "--profile", "balanced"), 5, "under profile 'balanced'"),
         (("select", "film", "scene", "--selection", "pinned"), 2, "needs a run"),
         (("select", "film", "--runs", "nope.json"), 4, "does not name any runs of film"),
@@ -136,7 +136,11 @@ def test_artifacts_of_an_older_product_are_labelled(filmgate: Filmgate, tmp_path
             2,
             "does not match the asset and type",
         ),
-        (("select", "film", "scene", "--artifact", "film:r:scene:0", "--run", "r"), 2, "a choice"),
+        (
+            ("select", "film", "scene", "--artifact", "film:r:scene:0", "--run", "r"),
+            2,
+            "a selection",
+        ),
         (("find", "film", "x" * 10_001), 2, "the query is too long"),
         (("find", "film", "--limt", "1", "x"), 2, "option --limt does not exist"),
         (("db", "import-legacy", "film", ""), 2, "the source is missing"),

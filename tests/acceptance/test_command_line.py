@@ -180,7 +180,7 @@ def test_a_run_of_chosen_stages_says_why_it_is_not_served(
     filmgate("run", "episode", film, "--stages", "probe,scenes")
     shown = filmgate("status", "part").stdout
     assert shown.startswith("INCOMPLETE")
-    assert "Not served and not published" in shown
+    assert "neither served nor published" in shown
 
 
 def test_assets_runs_and_stages_are_completed(filmgate: Filmgate) -> None:

@@ -432,9 +432,9 @@ def test_the_audit_log_records_every_change_with_its_user(
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["--host", "0.0.0.0"], "no admin token exists"),
-        (["--host", "0.0.0.0", "--no-auth"], "allowed only on this machine"),
-        (["--host", "203.0.113.7", "--no-auth"], "allowed only on this machine"),
+        (["--host", "0.0.0.0"], "an admin token is missing"),
+        (["--host", "0.0.0.0", "--no-auth"], "allowed only with a loopback address"),
+        (["--host", "203.0.113.7", "--no-auth"], "allowed only with a loopback address"),
     ],
 )
 def test_other_machines_are_not_served_without_authentication(

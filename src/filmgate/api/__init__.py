@@ -1,1 +1,1 @@
-"""HTTP API: the functions of the command line for teams and other programs."""
+"""HTTP API: offers the functions of the command line to teams and other programs."""

@@ -36,7 +36,7 @@ API_DESCRIPTION = """Run media pipelines, follow their progress, and query the a
 
 Authenticate with `Authorization: Bearer TOKEN`. Lists are paged: repeat the request with the
 response's `next_cursor` as `cursor` to get the next page. All errors have the same body. GET
-responses carry an `ETag`; a request whose `If-None-Match` matches it is answered with 304.
+responses have an `ETag`; a request whose `If-None-Match` matches it is answered with 304.
 """
 STATUS_DESCRIPTIONS = {
     400: "Invalid parameter or body",
@@ -44,7 +44,7 @@ STATUS_DESCRIPTIONS = {
     403: "Not permitted",
     404: "Unknown id, or no artifact in that direction",
     408: "Request body did not arrive in time",
-    409: "Run is held or sealed, or the request conflicts with stored data",
+    409: "Run is in use or sealed, or the request conflicts with stored data",
     413: "Request body is too large",
     415: "Unsupported media type",
     416: "Range not satisfiable",
@@ -56,7 +56,7 @@ STATUS_DESCRIPTIONS = {
 
 
 def create_app(service: Service) -> FastAPI:
-    """Create the application for an open service."""
+    """Create the application for a service whose connection pool is open."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -182,7 +182,7 @@ async def handle_http_error(request: Request, error: Exception) -> Response:
 
 
 async def handle_os_error(_request: Request, error: Exception) -> Response:
-    """Return 503 if disk space or file descriptors are exhausted; raise any other error."""
+    """Return 503 if disk space or file descriptors are exhausted; raise any other error again."""
     if getattr(error, "errno", None) not in {ENOSPC, EDQUOT, EMFILE, ENFILE}:
         raise error
     return error_response(
@@ -195,12 +195,13 @@ async def handle_os_error(_request: Request, error: Exception) -> Response:
 
 
 async def handle_client_disconnect(_request: Request, _error: Exception) -> Response:
-    """Return a response for a client that disconnected within its body; it is never received."""
+    """Return a response for a client that disconnected while it sent the body.
+    The framework requires a response, although the client cannot receive it."""
     return error_response(Invalid("the client disconnected before the body was complete"))
 
 
 class MethodNotAllowed(UsageError):
-    """The path does not support the method."""
+    """Error for a path that does not support the HTTP method."""
 
     code = "method_not_allowed"
     http_status_override = 405

@@ -15,16 +15,16 @@ from filmgate.core.digest import sha256_hex
 
 COOKIE = "filmgate_session"
 CACHE_S = 15.0
-"""How long a lookup result is cached, in seconds. A revocation empties the cache at once."""
+"""Time for which a lookup result is cached, in seconds. A revocation clears the cache at once."""
 
 MAX_CACHED = 10_000
-"""Number of cached results of each kind, valid and invalid; the oldest are dropped first."""
+"""Maximum number of cached valid results, and of invalid ones; the oldest are dropped first."""
 
 LOOKUPS = 4
-"""Number of concurrent lookups of secrets that are not cached as valid."""
+"""Maximum number of concurrent lookups of secrets that are not cached as valid."""
 
 MAX_SECRET = 200
-"""Number of characters of a secret that are looked up; the rest is ignored."""
+"""Number of characters of a secret that are used in the lookup; the rest is ignored."""
 
 Kind = Literal["token", "session"]
 
@@ -32,11 +32,10 @@ Kind = Literal["token", "session"]
 class Authenticator:
     """Looks up tokens and sessions. Used within one process, on its event loop.
 
-    A secret is always looked up before anything is counted, so that invalid ones never lock out
-    valid ones from the same address. Only failures count, by client address and by token id
-    separately; beyond the limit of either a failure is TooMany (429) instead of 401. At most
-    `LOOKUPS` secrets that are not cached as valid are looked up at a time, which protects the
-    database from many guesses.
+    Failures are counted per client address and per token id. When either count exceeds its limit,
+    a failure is answered with 429 (TooMany) instead of 401. Each secret is looked up before it is
+    counted, so that invalid secrets never lock out valid secrets from the same address. The number
+    of concurrent lookups (`LOOKUPS`) is limited, which protects the database from many guesses.
     """
 
     def __init__(self, access: AccessService) -> None:
@@ -47,10 +46,10 @@ class Authenticator:
         self._by_token = limits.failure_buckets()
         self._lookups = CapacityLimiter(LOOKUPS)
         self.generation = 0
-        """Number of times the cache was emptied because a caller lost a permission."""
+        """Number of times the cache was cleared because a caller lost a permission."""
 
     def clear_cache(self) -> None:
-        """Empty the cache, so that every secret is looked up again."""
+        """Clear the cache, so that every secret is looked up again."""
         self._valid.clear()
         self._invalid.clear()
         self.generation += 1
@@ -58,9 +57,9 @@ class Authenticator:
     async def find_caller(self, kind: Kind, secret: str, address: str | None) -> Caller | None:
         """Return the caller that a secret belongs to, or None if it is invalid.
 
-        Raises TooMany for an invalid secret if its address, or the token id it names, has failed
-        too often. An invalid secret that is repeated counts once in `CACHE_S`. Without an address
-        nothing is counted.
+        Raises TooMany for an invalid secret if its client address or its token id has failed too
+        often. A repeated invalid secret is counted once per `CACHE_S`. If `address` is None,
+        failures are not counted.
         """
         key, now = sha256_hex(f"{kind} {secret}".encode()), time.monotonic()
         cached = self._valid.get(key)
@@ -102,9 +101,9 @@ def _shrink(cache: OrderedDict[str, Any]) -> None:
 
 
 def _cache_lifetime_s(caller: Caller | None) -> float:
-    """Return how long a result may be cached: never past the end of a token or session.
+    """Return how long a result may be cached: at most until the token or session expires.
 
-    An invalid secret never becomes valid.
+    Invalid results can be cached too, because an invalid secret never becomes valid.
     """
     if caller is None or caller.expires_at is None:
         return CACHE_S

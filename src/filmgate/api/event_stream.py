@@ -1,8 +1,8 @@
 """Event streams: send the progress of a run to all clients that watch it.
 
-Events are read from the run's logs and records in the home. The database only notifies that there
-is something new (LISTEN/NOTIFY), so that nothing is polled often: a run is read once for all its
-watchers, on a notification, and every ten seconds in case a notification was lost.
+Events are read from the logs and records of the run in the home. The database only sends
+notifications that a run has changed (LISTEN/NOTIFY). A run is read once for all its watchers: after
+a notification, and every ten seconds in case a notification was lost.
 """
 
 import asyncio
@@ -30,22 +30,22 @@ from filmgate.store.event_log import EventReader, LoggedLine, format_position
 from filmgate.store.run_directory import FolderRun
 
 REFRESH_ALL_S = 10.0
-"""How often every watched run is read without a notification, in seconds."""
+"""Interval at which watched runs are read without a notification, in seconds."""
 
 MIN_REFRESH_S = 0.25
 """Shortest time between two reads of a run, in seconds."""
 
 BUFFERED_LINES = 1000
-"""Number of log lines of a run in memory; a stream that is further behind reads the log files."""
+"""Number of log lines of a run in memory; a stream that needs older lines reads the log files."""
 
 READ_BYTES = 64 * 1024
 """Number of bytes to read from each log at a time."""
 
 KEEP_ALIVE_S = 15.0
-"""Time without an event after which a comment is sent, in seconds."""
+"""Time without an event after which a keep-alive comment is sent, in seconds."""
 
 MAX_STREAMS, MAX_STREAMS_PER_USER = 1000, 500
-"""Limits of open streams."""
+"""Maximum number of open streams, in total and per user."""
 
 IsPermitted = Callable[[], Awaitable[bool]]
 """Returns whether the client is still permitted to watch."""
@@ -58,33 +58,33 @@ class WatchedRun:
     run: FolderRun
     reader: EventReader
     watchers: int = 0
-    """Number of streams."""
+    """Number of open streams of the run."""
     first_number: int = 0
     """Number of the oldest line in `recent`."""
     recent: deque[LoggedLine] = field(default_factory=deque)
     latest: dict[str, str] = field(default_factory=dict)
-    """JSON of the latest `status` and `progress` event, by kind."""
+    """JSON of the latest `status` and `progress` events, by kind."""
     has_ended: bool = False
     updated: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set, and replaced by a new event, at every update."""
+    """Set at every update, and then replaced by a new event."""
     refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
     is_stale: bool = True
     """Whether there was a notification since the last read."""
 
     @property
     def next_number(self) -> int:
-        """Number of the next line."""
+        """Number of the next log line."""
         return self.first_number + len(self.recent)
 
     def lines_from(self, number: int) -> list[LoggedLine] | None:
-        """Return the lines from a number on; None if some are no longer in memory."""
+        """Return the log lines from this number on; None if some are no longer in memory."""
         if number < self.first_number:
             return None
         return list(self.recent)[number - self.first_number :]
 
 
 class Hub:
-    """All watched runs. Used on one event loop."""
+    """Reads all watched runs and wakes their streams. Use it on one event loop only."""
 
     def __init__(self, database: Database, jobs: JobService) -> None:
         self._database = database
@@ -93,7 +93,7 @@ class Hub:
         self._streams_of_user: Counter[str] = Counter()
         self._closing = asyncio.Event()
         self._generation = 0
-        """Number of times streams must check their permission again."""
+        """Counter of permission changes; after each, all streams check their permission again."""
         self._log: Any = structlog.get_logger()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -106,7 +106,7 @@ class Hub:
     async def listen(self, on_access: Callable[[], None]) -> None:
         """Receive notifications until cancelled; reconnect after a failure.
 
-        `on_access` is called when a caller lost a permission, or may have lost one.
+        `on_access` is called when a caller may have lost a permission.
         """
 
         def on_access_change() -> None:
@@ -154,7 +154,9 @@ class Hub:
             name, WatchedRun(run=run, reader=EventReader(run, run.head.stages))
         )
         stream = self._counted_stream(watched, name, position, user, is_permitted)
-        await anext(stream)  # counts the stream, which keeps the run in `_watched`
+        await anext(
+            stream
+        )  # starts the generator, which counts the stream and so keeps the run in `_watched`
         try:
             if not watched.latest:
                 await self._refresh(watched)
@@ -301,9 +303,9 @@ class Hub:
 
 
 def _status_events(answer: StatusAnswer) -> dict[str, str]:
-    """Return the JSON of the `status` event and, while stages are at work, the `progress` event.
+    """Return the JSON of the `status` event and, while stages run, of the `progress` event.
 
-    `status` holds nothing that changes with the progress of a stage alone.
+    The `status` event contains no fields that change with the progress of a stage.
     """
     progress = {
         name: {"done": stage.done, "total": stage.total}
@@ -331,12 +333,12 @@ def _notification_name(run: FolderRun) -> str:
 
 
 def _lines_after(lines: list[LoggedLine], position: list[int]) -> Iterator[LoggedLine]:
-    """Yield the lines after a position, which may advance meanwhile."""
+    """Yield the lines after a position, which may advance during the iteration."""
     return (logged for logged in lines if logged.end > position[logged.stage])
 
 
 def _log_event(logged: LoggedLine, position: list[int]) -> bytes:
-    """Format a line as an event, and advance the position of the stream past it."""
+    """Format a log line as an event, and advance the position of the stream past the line."""
     position[logged.stage] = logged.end
     line = logged.line.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return format_sse_event(event="log", data_str=line, id=format_position(position))

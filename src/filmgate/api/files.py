@@ -1,7 +1,7 @@
-"""Files as responses: whole, or one range of them (RFC 9110, 14).
+"""Responses with a file or one byte range of it (RFC 9110, section 14).
 
-Files of the types in `INLINE_TYPES` are shown in the browser, under a policy that lets its own
-viewers load the file and allows no script. Files of other types are downloaded.
+Browsers display files of the types in `INLINE_TYPES`, under a content security policy that allows
+their viewers to load the file but allows no scripts. Files of other types are downloaded.
 """
 
 import os
@@ -21,7 +21,7 @@ from filmgate.api.responses import is_cached_by_client
 from filmgate.core.errors import NotFound, RangeUnsatisfiable
 
 CHUNK_BYTES = 256 * 1024
-"""Size of one read of a file that is sent, in bytes."""
+"""Number of bytes to read at a time from a file that is sent."""
 
 BINARY = "application/octet-stream"
 
@@ -53,8 +53,8 @@ INLINE_TYPES = frozenset(
         "application/pdf",
     }
 )
-"""Media types that a browser may show at our origin. None of them can run script there: that
-excludes HTML, SVG and every other XML type."""
+"""Media types that a browser may display at the origin of the service. They exclude types that can
+run scripts: HTML, SVG and all other XML types."""
 
 MEDIA_TYPES = {
     ".3gp": "video/3gpp",
@@ -87,20 +87,20 @@ MEDIA_TYPES = {
     ".png": "image/png",
     ".webp": "image/webp",
 }
-"""Media types by file suffix. An uploader chooses the suffix, so only inline types belong here."""
+"""Media types by file suffix. Uploaders choose the suffix, so only inline types are listed."""
 
 _RESTRICTIONS = "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 INLINE_POLICY = (
     "default-src 'none'; media-src 'self'; img-src 'self'; object-src 'self'; "
     f"style-src 'unsafe-inline'; {_RESTRICTIONS}"
 )
-"""Policy of inline files. The browser's viewers request the file again from the same origin and
-style the page around it. `sandbox` would prevent that: an opaque origin sends no session cookie and
-may not read the response."""
+"""Content security policy of inline files. A browser's viewer requests the file again from the same
+origin and styles the page around it. `sandbox` would prevent that: an opaque origin sends no
+session cookie and may not read the response."""
 
 ATTACHMENT_POLICY = f"default-src 'none'; {_RESTRICTIONS}; sandbox"
-"""Policy of downloads: a browser that shows one in spite of its headers runs no script in it and
-gives it an opaque origin."""
+"""Content security policy of downloads. A browser that displays one in spite of its headers runs
+none of its scripts and gives it an opaque origin."""
 
 _RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))\Z")
 
@@ -121,7 +121,7 @@ def media_type_of(path: Path) -> str:
 def file_response(
     request: Request, path: Path, *, size: int, sha256: str, media_type: str, name: str
 ) -> Response:
-    """Return a file of known size and digest; symbolic links are not followed.
+    """Return a response with a file of known size and digest; symbolic links are not followed.
 
     A media type outside `INLINE_TYPES` is sent as a sandboxed attachment of type
     `application/octet-stream`. Several ranges in one request are answered with the whole file, as
@@ -160,9 +160,9 @@ def file_response(
 
 
 def _parse_range(range_header: str, size: int) -> ByteRange | None:
-    """Return the requested range; None if the whole file is to be sent.
+    """Return the requested range; None if the whole file must be sent.
 
-    That is for several ranges, other units than bytes and malformed ranges. Raises
+    The whole file is sent for several ranges, units other than bytes, and malformed ranges. Raises
     RangeUnsatisfiable for a range outside the file.
     """
     if "," in range_header or not range_header.startswith("bytes="):

@@ -1,4 +1,4 @@
-"""Limits of requests: rate by caller, size of a body, and time in which it must arrive."""
+"""Limits of requests: rate per caller, size of a body, and time until the body has arrived."""
 
 import asyncio
 import time
@@ -13,27 +13,27 @@ BODY_BYTES = 256 * 1024
 """Size limit of the body of any request but an upload, in bytes."""
 
 BODY_S = 10.0
-"""Time in which all of such a body must arrive, in seconds."""
+"""Time within which the whole body of any request but an upload must arrive, in seconds."""
 
 IDLE_S = 30.0
-"""Time in which the next chunk of an upload must arrive, in seconds."""
+"""Time within which the next chunk of an upload must arrive, in seconds."""
 
 BURST_S = 2.0
-"""Default burst of a bucket: the requests that its rate allows in this many seconds."""
+"""Default size of a bucket, as the time in seconds in which its rate allows as many requests."""
 
 MAX_CALLERS = 10_000
-"""Number of callers with a bucket; those with the oldest requests are dropped first."""
+"""Maximum number of buckets; those of callers with the oldest requests are dropped first."""
 
 FAILURES_PER_MINUTE = 20
-"""Limit of failed authentications per address and per token id, a minute."""
+"""Maximum number of failed authentications per minute, per address and per token id."""
 
 
 class Buckets:
-    """A token bucket for each caller. Used within one process, on its event loop."""
+    """Token buckets that limit the request rate of each caller. Use them on one event loop only."""
 
     def __init__(self, rate_per_s: float, burst: float | None = None) -> None:
-        """`rate_per_s`: requests a second on average; 0 means no limit. `burst`: size of a bucket,
-        in requests."""
+        """`rate_per_s`: average number of requests per second; 0 means no limit. `burst`: size of a
+        bucket, in requests."""
         self._rate = rate_per_s
         self._burst = burst if burst is not None else max(1.0, rate_per_s * BURST_S)
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
@@ -69,7 +69,7 @@ def failure_buckets() -> Buckets:
 
 
 async def buffer_body(scope: ASGIScope, receive: Receive) -> Receive:
-    """Read a small body whole; return a `receive` that delivers it.
+    """Read a whole small body; return a `receive` function that delivers it.
 
     Raises TooLarge and TooSlow.
     """

@@ -1,9 +1,9 @@
-"""Middleware around the application: checks of each request, and records of each response.
+"""Middleware that checks each request and records each response.
 
-Checks, in this sequence: the Host header, authentication, the rate limit, the origin of a change
-and the size of its body. Every authenticated caller may read; endpoints that change something
-check the caller's scope themselves. Each response gets security headers, a line in the access log
-and metrics; a change also gets a row in the audit log.
+The checks are, in this sequence: Host header, authentication and rate limit; for a change, also its
+origin and the size of its body. Every authenticated caller may read; endpoints that change data
+check the scope of the caller. Each response gets security headers and is recorded in the access log
+and the metrics; a change is also recorded in the audit log.
 """
 
 import time
@@ -29,14 +29,14 @@ PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/enter", "/", "/favicon.ico"})
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 UPLOAD_PATHS = frozenset({"/v1/videos"})
-"""Paths whose bodies are streamed, not buffered; they have a limit of their own."""
+"""Paths whose request bodies are streamed, not buffered; a separate limit applies to them."""
 
 SINGLE_USE_PATHS = frozenset({"/enter"})
-"""Paths whose links a GET uses up. They do not support HEAD, so that a program that fetches a
-preview of a link does not use it up."""
+"""Paths of one-time links, which a GET request uses up. They do not support HEAD, so that a program
+that checks a link does not use it up."""
 
 PROXY_HEADERS = frozenset({"forwarded", "x-forwarded-for", "x-real-ip", "via"})
-"""Headers that proxies add; the client of such a request may be on another machine."""
+"""Headers that proxies add; a request with one may come from another machine."""
 
 LOCAL_CALLER = Caller(user="local", scope=Scope.ADMIN, auth_method=AuthMethod.OPEN)
 """The caller of a request without authentication under `--no-auth`."""
@@ -52,7 +52,7 @@ HEADERS = {
 
 
 class RequestMiddleware:
-    """Checks and records every request, see the module's docstring."""
+    """Checks and records every request as the module's docstring describes."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app = app
@@ -118,10 +118,10 @@ class RequestMiddleware:
         await self._app(scope, receive, send)
 
     def _check_host(self, headers: dict[str, str]) -> None:
-        """Raise Invalid for a host name that is not the service's.
+        """Raise Invalid if the Host header is not a name of this service.
 
-        This prevents DNS rebinding: a foreign page that points its own name at our address sends
-        that name as Host.
+        This prevents DNS rebinding: a page of another site whose host name resolves to the address
+        of this service sends that host name in the Host header.
         """
         hosts = self._service.hosts
         host = _split_url(f"//{headers.get('host', '')}").hostname or ""
@@ -136,7 +136,7 @@ class RequestMiddleware:
     async def _authenticate(self, scope: ASGIScope, headers: dict[str, str]) -> Caller | None:
         """Return the caller; None for an unauthenticated request to a public path.
 
-        Raises Unauthenticated for any other, and TooMany after too many failures.
+        Raises Unauthenticated for other unauthenticated requests, TooMany after too many failures.
         """
         address, secret = _client_address(scope), secret_in(headers)
         if secret is not None:
@@ -171,7 +171,7 @@ class RequestMiddleware:
         audit_fields = scope["state"].get("audit")
         is_change = scope["method"] not in SAFE_METHODS and caller is not None
         if audit_fields is None and not is_change:
-            return  # unauthenticated requests could fill the audit log
+            return  # unauthenticated requests are left out, because they could fill the audit log
         entry = {
             "user": user,
             "token_id": caller.token_id if caller else None,
@@ -206,17 +206,18 @@ def _split_url(url: str) -> SplitResult:
 
 
 def _bucket_key(scope: ASGIScope, caller: Caller | None) -> str:
-    """Return the key under which a request is counted: its user, else its address."""
+    """Return the key under which a request is counted: its user, or else its client address."""
     if caller is None or caller.auth_method is AuthMethod.OPEN:
         return f"address {_client_address(scope)}"
     return f"user {caller.user}"
 
 
 def _check_origin(headers: dict[str, str], caller: Caller | None) -> None:
-    """Raise NotPermitted if a page of another site may have sent a change (CSRF).
+    """Raise NotPermitted if a page of another site may have sent this change (CSRF).
 
-    A browser names the origin of a request (`Origin`, `Sec-Fetch-Site`) and attaches our cookie by
-    itself. It does not attach a token by itself, nor a header whose value only our pages know.
+    A browser states the origin of a request (`Origin`, `Sec-Fetch-Site`) and attaches the session
+    cookie automatically. It does not automatically attach a bearer token or the CSRF header, whose
+    value only pages of this service know.
     """
     if caller is not None and caller.auth_method is AuthMethod.TOKEN:
         return

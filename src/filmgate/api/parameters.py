@@ -60,7 +60,7 @@ def get_service(request: Request) -> Service:
 
 
 async def provide_service(request: Request) -> Service:
-    """Return the service, as a dependency; a coroutine, since a function would need a thread."""
+    """Return the service; a coroutine, because FastAPI runs plain functions in a thread."""
     return get_service(request)
 
 
@@ -97,7 +97,7 @@ async def parse_selection(
     ] = None,
     run_id: Annotated[str | None, Query(description="Select this run.", pattern=ID)] = None,
 ) -> Selection:
-    """Return the selection that the query parameters describe together."""
+    """Combine the query parameters to a selection."""
     return Selection.of(selection, profile=profile, run_id=run_id)
 
 
@@ -105,5 +105,5 @@ SelectionDep = Annotated[Selection, Depends(parse_selection)]
 
 
 def add_audit_fields(request: Request, **fields: object) -> None:
-    """Set the details of a change in its audit log entry; None values are left out."""
+    """Set the details of the audit log entry of a change; None values are left out."""
     request.state.audit = {name: value for name, value in fields.items() if value is not None}

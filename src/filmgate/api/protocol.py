@@ -1,8 +1,8 @@
-"""The HTTP/1.1 protocol of the server, with limits that hold before a request reaches the app.
+"""HTTP/1.1 protocol of the server, with limits that apply before a request reaches the app.
 
-uvicorn's parser buffers request headers without a limit, and its protocol waits for them without a
-deadline. This subclass adds both, and a limit of connections per client address. A refused
-connection costs one small response; it is not logged by us and does not reach authentication.
+uvicorn buffers request headers without a limit and waits for them without a deadline. The subclass
+of its protocol adds a limit, a deadline, and a limit of connections per client address. A refused
+connection costs one small response; it is not logged and does not reach authentication.
 """
 
 import asyncio
@@ -29,47 +29,47 @@ from filmgate.core.errors import (
 )
 
 HEADER_BYTES = 64 * 1024
-"""Limit of a request's target and header fields together (trailer fields count too)."""
+"""Limit of a request's target, header fields and trailer fields together, in bytes."""
 
 TARGET_BYTES = 16 * 1024
-"""Limit of the request target."""
+"""Limit of the request target, in bytes."""
 
 HEADER_FIELDS = 100
 """Limit of the number of header fields of a request."""
 
 HEADER_S = 10.0
-"""Seconds within which a whole request head must arrive, from the start of the connection or from
-the first byte of a later request."""
+"""Time within which a whole request head must arrive, in seconds. It starts with the connection;
+for later requests, with their first byte."""
 
 BODY_FIELDS = frozenset({b"content-length", b"transfer-encoding"})
 
 PIPELINED = 64
-"""Limit of pipelined requests: those that wait on one connection for an earlier response."""
+"""Limit of pipelined requests: requests that wait for an earlier response on one connection."""
 
 MAX_CONNECTIONS = 2000
-"""Limit of open connections of all addresses together: below the limit of open files, so that
-accepting connections and opening files do not fail."""
+"""Limit of open connections of all addresses together. It is below the limit of open files, so that
+connections can be accepted and files can be opened."""
 
 LINGER_S = 1.0
-"""Seconds during which input after a refusal is read and dropped. A close with unread input makes
-the kernel send RST, and the client may then lose the response (RFC 9112, 9.6)."""
+"""Time in which input after a refusal is read and dropped, in seconds. If a connection is closed
+with unread input, the kernel sends RST, and the client may lose the response (RFC 9112, 9.6)."""
 
 LINGER_BYTES = 256 * 1024
-"""Limit of the input that is dropped after a refusal."""
+"""Limit of the input that is dropped after a refusal, in bytes."""
 
 Address = str
 """The key by which connections are counted: an IPv4 address, or the /64 network of an IPv6 one."""
 
 
 class ConnectionLimit:
-    """Counts open connections by client address. Used on one event loop."""
+    """Counts open connections by client address. Use it on one event loop only."""
 
     def __init__(
         self, per_address: int, trusted_proxies: str = "", in_total: int = MAX_CONNECTIONS
     ) -> None:
-        """`per_address`: 0 means no limit. `trusted_proxies`: addresses or networks, separated by
-        commas, that are exempt from it; `*` alone exempts all. Raises UsageError for anything
-        else."""
+        """`per_address`: limit per address; 0 means no limit. `trusted_proxies`: exempt addresses
+        or networks, separated by commas; `*` alone exempts all. Raises UsageError if
+        `trusted_proxies` is invalid."""
         self._per_address = per_address
         self._in_total = in_total
         self._open: Counter[Address] = Counter()
@@ -118,7 +118,7 @@ def _parse_network(name: str) -> IPv4Network | IPv6Network:
 
 
 def _count_key(address: str) -> Address:
-    """Return the address; for IPv6 its /64 network, which usually belongs to one host."""
+    """Return the address, or the /64 network of an IPv6 address, which usually is one host."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:
@@ -131,16 +131,15 @@ def _count_key(address: str) -> Address:
 
 
 class _RefusedError(Exception):
-    """Raised in a callback of the parser to stop parsing; the reason is `_refusal`."""
+    """Raised in a callback of the parser to stop it; the attribute `_refusal` has the reason."""
 
 
 class LimitedProtocol(HttpToolsProtocol):
     """uvicorn's httptools protocol with the limits of this module.
 
-    Refusals: 431 for a request head that is too large, 408 for one that is late, 429 for an address
-    with too many connections, 503 if all addresses together have too many, 400 for input that is
-    not HTTP. A connection that sent nothing is
-    closed without a response.
+    Refusals: 431 for a request head that is too large, 408 for a late request head, 429 for an
+    address with too many connections, 503 if all addresses together have too many connections, 400
+    for input that is not HTTP. A connection that sent nothing is closed without a response.
     """
 
     def __init__(
@@ -161,7 +160,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._dropped = 0
         self._awaits_head = True
         self._unparsed = 0  # bytes since the parser last reported progress
-        self._head_bytes = 0  # of the target and the complete fields of this request
+        self._head_bytes = 0  # size of the target and the complete fields of this request
         self._head_fields = 0
         self._target_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
@@ -239,21 +238,21 @@ class LimitedProtocol(HttpToolsProtocol):
             self._stop_parsing(TooMany("too many requests wait on this connection"))
         is_upgrade = bool(self.parser.should_upgrade())
         if is_upgrade and any(name in BODY_FIELDS for name, _ in self.headers):
-            # The parser mistakes the body for data of the other protocol; it would then be read as
-            # the next request.
+            # The parser would treat the body as data of the other protocol, and the server would
+            # then read the body as the next request.
             self._stop_parsing(Invalid("a request to upgrade cannot have a body"))
         self._awaits_head = False
         self._unparsed = 0
         super().on_headers_complete()
-        if is_upgrade:  # answered as plain HTTP; what follows may be the other protocol
+        if is_upgrade:  # answered as plain HTTP; later bytes may belong to the other protocol
             self.cycle.keep_alive = False
             self._is_closing = True
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Log nothing: any client could fill the log."""
+        """Do not log the warning, because any client could fill the log with it."""
 
     def on_chunk_header(self) -> None:
-        """Note progress in a chunked body."""
+        """Record that the parser made progress in a chunked body."""
         self._unparsed = 0
 
     def on_body(self, body: bytes) -> None:
@@ -262,20 +261,20 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """End the request; the head of the next one is awaited."""
+        """End the request, and expect the head of the next request."""
         self._awaits_head = True
         self._unparsed = 0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Start the next request; after the last one, send a refusal that waited for it."""
+        """Start the next request; after the last response, send a refusal that was postponed."""
         super().on_response_complete()
         if self._is_postponed and self._refusal is not None and not self._has_open_response():
             self._is_postponed = False
             self._refuse(self._refusal)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse input at which the parser stopped (called by `data_received` of the parent)."""
+        """Refuse input at which the parser stopped; the base class's `data_received` calls this."""
         self._refuse(self._refusal or Invalid("the request is not HTTP/1.1", got=msg))
 
     def _stop_parsing(self, error: FilmgateError) -> None:
@@ -283,8 +282,8 @@ class LimitedProtocol(HttpToolsProtocol):
         raise _RefusedError
 
     def _is_due(self) -> bool:
-        """Whether the client must send more: the rest of a head, or of a body whose request was
-        answered before all of it arrived."""
+        """Whether the client must send more bytes: the rest of a request head, or the rest of a
+        body whose request was answered before the whole body arrived."""
         if self._awaits_head:
             return self._unparsed > 0
         return not self._has_open_response()
@@ -318,8 +317,8 @@ class LimitedProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _refuse(self, error: FilmgateError, *, lingers: bool = True) -> None:
-        """Send the error and close, after the responses to earlier requests. Abort if the body of
-        an earlier request is incomplete: its response may never end."""
+        """Send the error after the responses to earlier requests, then close the connection. If the
+        body of an earlier request is incomplete, abort: its response may never end."""
         self._is_closing = True
         self._stop_deadline()
         if self._has_open_response():

@@ -1,7 +1,7 @@
-"""Models of the query parameters of the most frequent requests: jump and find.
+"""Models of the query parameters of jump and find, which are the most frequent requests.
 
-FastAPI parses parameters one by one, which takes longer than the answer of a jump. Here one model
-parses them all; their OpenAPI description is taken from the same model.
+FastAPI parses parameters one by one, which takes longer than to answer a jump. Here one model
+parses all parameters; their OpenAPI description comes from the same model.
 """
 
 from collections.abc import Awaitable, Callable
@@ -44,7 +44,7 @@ class TimelineQuery(BaseModel):
 
     @property
     def run_selection(self) -> Selection:
-        """The selection that `selection`, `profile` and `run_id` describe together."""
+        """The selection that results from `selection`, `profile` and `run_id`."""
         return Selection.of(self.selection, profile=self.profile, run_id=self.run_id)
 
 
@@ -131,7 +131,7 @@ def openapi_parameters(model: type[TimelineQuery]) -> dict[str, Any]:
 def _inline_refs(node: Any, definitions: dict[str, Any]) -> Any:
     """Return a JSON schema without references and without the alternative `null`.
 
-    An optional query parameter is left out, never null.
+    An optional query parameter can be left out but cannot be null.
     """
     if isinstance(node, list):
         return [_inline_refs(item, definitions) for item in node]

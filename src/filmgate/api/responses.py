@@ -1,4 +1,4 @@
-"""Responses: JSON bodies with an ETag, and errors."""
+"""JSON responses with an ETag, and error responses."""
 
 from datetime import timedelta
 from typing import Any
@@ -12,11 +12,11 @@ from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import FilmgateError, RangeUnsatisfiable, Unauthenticated, error_body
 
 RETRY_AFTER = timedelta(seconds=2)
-"""Default of the Retry-After header of a 429 or 503 response."""
+"""Default value of the Retry-After header in a 429 or 503 response."""
 
 
 def json_response(request: Request, answer: BaseModel, status: int = 200) -> Response:
-    """Return an answer as JSON; a GET whose client has it cached gets 304 without a body."""
+    """Return an answer as JSON, or 304 without a body if the client of a GET has cached it."""
     body = answer.model_dump_json(by_alias=True).encode()
     tag = f'"{sha256_hex(body)[:32]}"'
     headers = {"etag": tag, "cache-control": "private, no-cache"}
@@ -48,8 +48,8 @@ def error_response(error: FilmgateError) -> Response:
 
 
 def unexpected_error_response(error: Exception) -> Response:
-    """Return 500 with the name of the exception only; the log has the trace, by request id."""
-    hint = "This is a bug of Filmgate; search its log for the request id"
+    """Return 500 with only the name of the exception; the log has the traceback by request id."""
+    hint = "This is a bug in Filmgate; search the service's log for the X-Request-ID"
     return error_response(FilmgateError(type(error).__name__, hint=hint))
 
 
@@ -61,5 +61,5 @@ class ErrorBody(BaseModel):
     message: str
     """Text for a person: what is wrong, what was expected, what was received, what to do."""
     details: dict[str, Any]
-    """The parts of the message (`expected`, `got`, `hint`), and fields of the error."""
+    """The parts of the message (`expected`, `got`, `hint`) and additional fields of the error."""
     timestamp: str

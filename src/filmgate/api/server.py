@@ -1,4 +1,4 @@
-"""Run the web server, with a worker process beside it."""
+"""Run the web server and a worker process."""
 
 import contextlib
 import errno
@@ -34,18 +34,18 @@ SHUTDOWN_S = 5
 """Time that requests have to finish when the server stops, in seconds."""
 
 RESTART_S, MAX_RESTART_S = 1.0, 60.0
-"""Shortest and longest pause before a worker is restarted, in seconds; it doubles each time."""
+"""Shortest and longest pause before a worker restart, in seconds; it doubles at each restart."""
 
 STEADY_S = 60.0
 """Lifetime of a worker, in seconds, after which the next pause is `RESTART_S` again."""
 
 WORKER_SHUTDOWN_S = 3700.0
-"""Time after which a worker that was asked to stop is killed, in seconds. It exceeds the limit of
-the setting `worker_grace_s`."""
+"""Time after which a worker that was asked to stop is killed, in seconds. It is longer than the
+largest valid `worker_grace_s`."""
 
 
 class Server(uvicorn.Server):
-    """Calls `ready` once it serves, and ends the event streams when it is asked to stop."""
+    """Server that calls `ready` when it serves, and ends event streams when it is asked to stop."""
 
     def __init__(self, config: uvicorn.Config, service: Service, ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -53,20 +53,20 @@ class Server(uvicorn.Server):
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to serve."""
+        """Start to serve, then call `ready`."""
         await super().startup(sockets)
         if self.started:
             self._ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Handle a signal to stop; event streams would otherwise never end."""
+        """End the event streams, which would never end otherwise, then handle the stop signal."""
         self._service.hub.close()
         super().handle_exit(sig, frame)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerRunner:
-    """Parameters of the server, and how to run it."""
+    """Runs the server with its parameters."""
 
     settings: Settings
     host: str
@@ -81,8 +81,8 @@ class ServerRunner:
     def run(self, ready: Callable[[str, str | None], None]) -> None:
         """Serve until SIGINT or SIGTERM.
 
-        `ready` is called with the URL, and with the code of a one-time link if the server is
-        local and requires authentication.
+        `ready` is called with the URL and the code of a one-time link. The code is None unless the
+        server listens on a loopback address and requires authentication.
         """
         self._raise_open_file_limit()
         is_local = self.host in LOCAL_HOSTS
@@ -109,7 +109,7 @@ class ServerRunner:
 
     @staticmethod
     def _raise_open_file_limit() -> None:
-        """If the soft limit of open files is lower than the connections need, raise it."""
+        """Raise the soft limit of open files if it is too low for the maximum of connections."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         needed = 2 * MAX_CONNECTIONS
         if soft != resource.RLIM_INFINITY and soft < needed:
@@ -141,7 +141,7 @@ class ServerRunner:
             is_taken = error.errno == errno.EADDRINUSE
             hint = "Choose another --port, or 0 for any free one"
             raise Unavailable(
-                f"{self.host}:{self.port} cannot be listened on",
+                f"the server cannot listen on {self.host}:{self.port}",
                 got=error.strerror or str(error),
                 hint=hint if is_taken else "Set --host to an address of this machine",
             ) from error
@@ -150,7 +150,8 @@ class ServerRunner:
 class _Worker:
     """A worker process that is restarted when it dies.
 
-    It ends with this process, even if this one is killed: its standard input is then closed.
+    The worker also ends when this process ends or is killed, because that closes the worker's
+    standard input.
     """
 
     def __init__(self, concurrency: int) -> None:

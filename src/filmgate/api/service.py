@@ -22,26 +22,26 @@ from filmgate.app.settings import Settings
 from filmgate.app.videos import VideoService
 
 CONNECTIONS = 12
-"""Size of the pool of database connections. More are not faster on two processor cores."""
+"""Size of the pool of database connections. A larger pool is not faster on two CPU cores."""
 
 
 class AuthMode(StrEnum):
-    """Which requests are accepted."""
+    """Rule that decides which requests are accepted."""
 
     REQUIRED = "required"
-    """Requests with a token or a session."""
+    """Accept requests with a token or a session."""
     OPEN = "open"
-    """Also requests from this machine without authentication."""
+    """Also accept requests from this machine without authentication."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """Objects that endpoints use; each is created when it is first needed."""
+    """Objects that the endpoints use; each is created at its first use."""
 
     settings: Settings
     auth_mode: AuthMode
     hosts: tuple[str, ...]
-    """Accepted host names; empty: all."""
+    """Accepted host names; if empty, all are accepted."""
     database: Database = field(init=False)
 
     def __post_init__(self) -> None:

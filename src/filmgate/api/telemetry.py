@@ -22,13 +22,13 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 """Upper bounds of the buckets of request durations, in seconds."""
 
 REFRESH_S = 5.0
-"""How long values from the database are cached, in seconds."""
+"""Time for which values from the database are cached, in seconds."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
 
 class Metrics:
-    """Metrics for Prometheus: counters of this process, and gauges with values of the database."""
+    """Metrics for Prometheus: counters of this process, gauges with values from the database."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -88,7 +88,7 @@ DATABASE_GAUGES: dict[str, tuple[str, list[str]]] = {
 
 
 def request_id_of(scope: ASGIScope) -> str:
-    """Return the request's X-Request-ID if it is valid and holds no secret; else a new id."""
+    """Return the request's X-Request-ID if it is valid and contains no secret; else a new id."""
     for name, value in scope["headers"]:
         if name == b"x-request-id":
             request_id = value.decode("latin-1")
@@ -98,15 +98,15 @@ def request_id_of(scope: ASGIScope) -> str:
 
 
 class AccessLog:
-    """Writes one line of JSON for each request.
+    """Writes one JSON line for each request to stderr.
 
-    Paths are logged without their queries, which hold search texts and codes of one-time links.
+    Paths are logged without their queries, which contain search texts and codes of one-time links.
     Lines go to stderr without structlog, for speed; only the parts that a client controls are
     redacted.
     """
 
     def write(self, scope: ASGIScope, *, status: int, started: float, **fields: str | None) -> None:
-        """Log a request that was answered; `started`: when, by `time.perf_counter`."""
+        """Log an answered request; `started` is its start according to `time.perf_counter`."""
         line = {
             "event": "http.request",
             "level": "info",
@@ -121,7 +121,7 @@ class AccessLog:
 
 
 class Spans:
-    """OpenTelemetry spans of requests; without effect if they are not exported."""
+    """OpenTelemetry spans of requests; they have no effect if spans are not exported."""
 
     def __init__(self, *, is_on: bool) -> None:
         self._tracer: Any = None

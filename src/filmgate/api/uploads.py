@@ -18,13 +18,13 @@ from filmgate.core.errors import Invalid, TooSlow, UnsupportedMedia
 from filmgate.store.uploads import Draft
 
 NO_FILES = {b"application/x-www-form-urlencoded", b"application/json"}
-"""Content types of bodies that are not a file."""
+"""Content types of bodies that do not contain a file."""
 
 FIELDS = ("asset_id",)
-"""Fields that a form may have besides its file."""
+"""Fields that a form may contain in addition to its file."""
 
 MAX_FIELD_BYTES = 1000
-"""Number of bytes of a form field that are read; the rest is dropped."""
+"""Maximum number of bytes of a form field that are read; the rest is dropped."""
 
 MIN_BYTES_PER_S, GRACE_S = 1000, 60.0
 """Lowest average rate of an upload, and the time after which it is enforced, in seconds."""
@@ -32,13 +32,14 @@ MIN_BYTES_PER_S, GRACE_S = 1000, 60.0
 D = TypeVar("D")
 
 BUFFER_BYTES = 1 << 20
-"""Number of bytes to collect before a write: a thread for every small chunk would be slow."""
+"""Number of bytes to collect before a write; one thread call per small chunk would be slow."""
 
 
 async def body_chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
     """Yield the chunks of a request body of up to about `limit` bytes.
 
-    Raises TooLarge, and TooSlow if the body pauses for `IDLE_S` or is below `MIN_BYTES_PER_S`.
+    Raises TooLarge, and TooSlow if no chunk arrives for `IDLE_S` or the average rate is below
+    `MIN_BYTES_PER_S`.
     """
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit + BUFFER_BYTES:
@@ -71,12 +72,12 @@ class IncomingFile:
     """Extracts the file from a body: the whole body, or the first file of a multipart form."""
 
     def __init__(self, content_type: str, *, is_named: bool) -> None:
-        """`is_named`: whether the file's name is known from the query; then the content type that
-        curl sends by default is accepted for plain bytes."""
+        """`is_named`: whether the query contains the file name. If so, plain bytes may have the
+        content type that curl sends by default."""
         media_type, options = parse_options_header(content_type)
         self.file_name: str | None = None
         self.is_complete = False
-        """Whether the file of a form has arrived to its end."""
+        """Whether the file of a form has arrived completely."""
         self._buffer = bytearray()
         self._form: MultipartParser | None = None
         self._headers: list[tuple[bytearray, bytearray]] = []
@@ -115,7 +116,7 @@ class IncomingFile:
             raise Invalid("the form cannot be read", got=str(error)[:200]) from error
 
     def finish(self) -> None:
-        """Check, at the end of the body, that the file is complete; else raise Invalid."""
+        """Check at the end of the body that the file is complete; raise Invalid if it is not."""
         if self._form is not None and not self.is_complete:
             raise Invalid(
                 "the file in the form is missing or incomplete",
@@ -198,7 +199,7 @@ class IncomingFile:
 
 @asynccontextmanager
 async def in_thread(context: AbstractContextManager[D]) -> AsyncIterator[D]:
-    """Enter and exit a context manager that does disk I/O in a worker thread."""
+    """Enter and exit a context manager in a worker thread, because it does disk I/O."""
     value = await to_thread.run_sync(context.__enter__)
     try:
         yield value
@@ -214,7 +215,7 @@ async def receive_into(
     limit: int,
     count: Callable[[int], object],
 ) -> None:
-    """Write the file in a body of up to `limit` bytes to a draft.
+    """Write the file in a request body to a draft; the file may have up to `limit` bytes.
 
     `count` is called with the number of bytes of each chunk. Raises TooLarge, TooSlow, Invalid.
     """
@@ -236,9 +237,9 @@ async def receive_into(
 
 
 async def read_file_name(request: Request, incoming: IncomingFile, query_name: str | None) -> str:
-    """Return the file's name from the query, else the form, else the header Content-Disposition.
+    """Return the file name from the query, the form, or the header Content-Disposition.
 
-    A form is read up to the headers of its file. Raises Invalid if the name is missing.
+    A form is read up to the headers of its file part. Raises Invalid if all three lack a name.
     """
     if incoming.is_form:
         async for chunk in request.state.body_chunks:

@@ -1,1 +1,1 @@
-"""Services that the command line and the HTTP API call, wired from settings and adapters."""
+"""Application services for the command line and the HTTP API; they connect engine and adapters."""

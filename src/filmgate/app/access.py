@@ -1,4 +1,4 @@
-"""Access over HTTP: tokens, one-time links, sessions and the audit log."""
+"""Access control of the HTTP API: tokens, one-time links, sessions and the audit log."""
 
 import getpass
 import secrets
@@ -26,7 +26,7 @@ MAX_TOKEN_LIFETIME = timedelta(days=3650)
 
 
 class AccessService:
-    """Tokens, links, sessions and the audit log. Each call opens a database session."""
+    """Manages tokens, links, sessions and the audit log. Each call opens a database session."""
 
     def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self._database = database or Database(settings)
@@ -34,7 +34,7 @@ class AccessService:
     def create_token(
         self, user: str, scope: Scope, note: str = "", lifetime: timedelta | None = None
     ) -> NewTokenAnswer:
-        """Create a token for a user; only this answer has its secret.
+        """Create a token for a user; only this answer contains the token's secret.
 
         Without `lifetime` the token does not expire. Raises Invalid for an invalid user, note or
         lifetime.
@@ -63,7 +63,7 @@ class AccessService:
             return store.tokens()
 
     def revoke_token(self, token_id: str) -> TokenAnswer:
-        """End a token and its sessions at once, on all servers; raises NotFound."""
+        """Revoke a token and its sessions on all servers at once; raises NotFound."""
         with self._store() as store:
             return store.revoke(token_id)
 
@@ -88,7 +88,7 @@ class AccessService:
         return code
 
     def redeem_link(self, code: str) -> Caller:
-        """Use up the code of a link; raises Unauthenticated if it is no longer valid."""
+        """Use up the code of a link; raises Unauthenticated if the link is no longer valid."""
         with self._store() as store:
             caller = store.use_link(sha256_hex(code.encode()))
         if caller is None:
@@ -100,7 +100,7 @@ class AccessService:
         return caller
 
     def begin_session(self, caller: Caller) -> tuple[str, str]:
-        """Start a session; return its secret, and the CSRF token that its changes need."""
+        """Start a session; return its secret and the CSRF token that changes must send."""
         secret, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
         lifetime_s = SESSION_LIFETIME.total_seconds()
         with self._store() as store:

@@ -1,4 +1,4 @@
-"""Artifact types: those of Filmgate, and those of installed packages."""
+"""Registry of artifact types: those built in, and those of installed packages."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -15,7 +15,7 @@ ENTRY_POINTS = "filmgate.artifact_types"
 
 @cache
 def registry() -> Registry:
-    """Return all artifact types; raises Unavailable or Invalid naming a broken package."""
+    """Return all artifact types; raises Unavailable or Invalid if a package is broken."""
     return BUILT_IN.with_types(_package_types())
 
 

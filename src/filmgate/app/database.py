@@ -1,4 +1,4 @@
-"""The database of the settings: a PostgreSQL server, or the embedded one."""
+"""The configured database: a PostgreSQL server, or the embedded PostgreSQL."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -38,8 +38,8 @@ class Database:
 
     @contextmanager
     def pooled(self, size: int) -> Iterator[None]:
-        """Use a pool of up to `size` connections in a block, in which an embedded server that dies
-        is restarted."""
+        """Use a pool of up to `size` connections in a block. If an embedded server dies during the
+        block, it is restarted."""
         from filmgate.db.pool import Pool  # psycopg_pool comes with the extra `service`
 
         with self._running(), self.session():  # applies migrations
@@ -52,10 +52,10 @@ class Database:
                 self._pool = None
 
     def reachable_url(self) -> str:
-        """Return the URL of the database; starts an embedded server that is not running.
+        """Return the URL of the database; start the embedded server if it is not running.
 
-        For use in a block of `pooled` or `keep_running`, which keep that server running. Raises
-        Unavailable if the files of the embedded database no longer exist.
+        Call this inside a block of `pooled` or `keep_running`, which keeps the server running.
+        Raises Unavailable if the files of the embedded database no longer exist.
         """
         if self._settings.database_url:
             return self._settings.database_url
@@ -82,7 +82,7 @@ class Database:
     def keep_running(self) -> Iterator[None]:
         """Keep the embedded server running for a block with several sessions.
 
-        An error of the start is suppressed; the sessions then raise it.
+        An error at the start is suppressed here; the first session raises it again.
         """
         with ExitStack() as stack:
             with suppress(FilmgateError, OSError):
@@ -90,13 +90,13 @@ class Database:
             yield
 
     def exists(self) -> bool:
-        """Whether a database exists: a server is configured, or the embedded one was created."""
+        """Whether a server is configured or the embedded database was created."""
         if self._settings.database_url:
             return True
         return (self._settings.home.expanduser() / "pg").is_dir()
 
     def start(self) -> str:
-        """Start the embedded server, to run until `stop`; return its URL."""
+        """Start the embedded server so that it runs until `stop`; return its URL."""
         return self._embedded().keep()
 
     def stop(self) -> bool:
@@ -104,7 +104,7 @@ class Database:
         return self._embedded().stop()
 
     def url(self) -> str:
-        """Return the URL of the database; raises Unavailable if an embedded one is stopped."""
+        """Return the URL of the database; raises Unavailable if the embedded server is stopped."""
         if self._settings.database_url:
             return self._settings.database_url
         embedded = self._embedded()
@@ -124,14 +124,14 @@ class Database:
         else:
             embedded = self._embedded()
             if not embedded.exists():
-                notify("Creating the embedded database. This is done once and takes some seconds.")
+                notify("Creating the embedded database. This happens once and takes some seconds.")
             with embedded.running() as url:
                 yield url
 
     def _embedded(self) -> EmbeddedPostgres:
         if self._settings.database_url:
             raise Invalid(
-                "the database is not the embedded one",
+                "the configured database is not the embedded one",
                 expected="FILMGATE_DATABASE_URL to be unset",
                 got="the URL of a server",
                 hint="Start and stop that server with its own tools",

@@ -1,4 +1,4 @@
-"""The demo: write sample inputs, run a pipeline on the sample film, query its artifacts."""
+"""The demo: write sample inputs, run a pipeline on the sample film, query the artifacts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +58,7 @@ def ensure_book(home: Path) -> Path:
 
 
 def ensure_sessions(home: Path, report_progress: ProgressCallback) -> Path:
-    """Return the task list of the sample sessions in this home; write both if missing.
+    """Return the task list of the sample sessions in this home; create both if they are missing.
 
     The sessions are in the folder `game-data` beside the task list.
     """
@@ -79,7 +79,7 @@ def run_demo(
     observer: Observer,
     report_hashed: ProgressCallback,
 ) -> DemoReport:
-    """Run the pipeline on the film as a new run, ingest it, then query it."""
+    """Run the episode pipeline on the film as a new run, ingest the run, then query it."""
     report = runs.run("episode", film, RunOptions(new=True, jobs=2), observer, report_hashed)
     asset = report.manifest.asset.id
     with queries.keep_running():

@@ -31,7 +31,7 @@ def list_entry_points(group: str) -> "list[EntryPoint]":
 def load_entry_point(entry: "EntryPoint", what: str) -> Any:
     """Return the object of an entry point; raises Unavailable if it cannot be imported.
 
-    `what`: the kind of object, for the message.
+    `what`: the kind of object, for the error message.
     """
     try:
         with redirect_stdout(sys.stderr):  # standard output is for results

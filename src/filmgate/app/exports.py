@@ -12,9 +12,9 @@ NAMES = ("openlineage", "opentelemetry")
 
 
 def create_sinks(names: str, metrics_file: Path | None = None) -> tuple[EventSink, ...]:
-    """Create a sink for each of the comma-separated names, and one for the file of metrics.
+    """Create an event sink for each comma-separated name, and one for the metrics file.
 
-    Raises Invalid for an unknown name, Unavailable if its library is not installed.
+    Raises Invalid for an unknown name, and Unavailable if the library of a sink is not installed.
     """
     named = tuple(_create_sink(name.strip()) for name in names.split(",") if name.strip())
     if metrics_file is None:

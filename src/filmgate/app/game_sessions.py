@@ -23,7 +23,7 @@ LISTS = "task_lists"
 
 @dataclass(frozen=True, kw_only=True)
 class GameplayOptions:
-    """Command line options; None if an option was not given."""
+    """Command line options of the gameplay pipeline; None means that an option was not given."""
 
     stage: str = BOTH
     source_bucket: str | None = None
@@ -92,8 +92,8 @@ def store_address(name: str, *, is_folder: bool = False) -> str:
 def find_task_list(options: GameplayOptions, given: Path | None, settings: Settings) -> Path:
     """Return the path of the task list: `given`, else `task_list.txt`.
 
-    For stage `manifest` alone, if neither exists, a list of all extracted sessions is written to
-    the home. Raises NotFound if none were extracted.
+    If neither exists and only stage `manifest` is selected, a list of all extracted sessions is
+    written to the home. Raises NotFound if no sessions were extracted.
     """
     if given is not None or Path(TASK_LIST).is_file() or options.stage != STAGES[1]:
         return given or Path(TASK_LIST)
@@ -102,7 +102,7 @@ def find_task_list(options: GameplayOptions, given: Path | None, settings: Setti
     keys = _pt_keys(open_store(settings, target), options.prefix or "")
     if not keys:
         raise NotFound(
-            f"there are no .pt files in {target}",
+            f"extracted sessions (.pt files) are missing in {target}",
             expected="extracted sessions" + (f" below {options.prefix}" * bool(options.prefix)),
             got="none",
             hint="Extract first: filmgate run gameplay --stage extraction --task-list FILE",

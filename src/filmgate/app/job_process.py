@@ -1,7 +1,8 @@
 """Execution of a job in a separate process, so that a crash affects no other job.
 
-Worker and process share a pipe. The process stops on a message, and also when the worker's end is
-closed, even by the worker's death. It sends the outcome of the job back over the pipe.
+The worker and the process share a pipe. The process stops when it receives a message, or when the
+worker's end of the pipe is closed, which also happens if the worker dies. The process sends the
+outcome of the job back over the pipe.
 """
 
 import asyncio
@@ -39,7 +40,7 @@ POLL_S = 0.2
 """Time between two checks of a job's process and its memory, in seconds."""
 
 STOP_S = 20.0
-"""Time that a job has to stop by itself before it is killed, in seconds."""
+"""Time after a request to stop, in seconds, after which a job's process is killed."""
 
 MB = 1_000_000
 
@@ -60,7 +61,7 @@ class JobProcess:
     """The process of a job, as seen by the worker."""
 
     def __init__(self, spec: JobSpec, memory_mb: int) -> None:
-        """`memory_mb`: limit of the resident memory of all its processes, in MB."""
+        """`memory_mb`: limit of the resident memory of all processes of the job, in MB."""
         self._context = get_context("forkserver")
         self._context.set_forkserver_preload(["filmgate.app.job_process", "filmgate.app.runs"])
         self._pipe, self._child_pipe = self._context.Pipe()
@@ -72,8 +73,9 @@ class JobProcess:
     async def run(self) -> JobOutcome:
         """Start the process, wait for its end and return its outcome.
 
-        If cancelled, the process is stopped first. A process that exceeds the memory limit is
-        killed, and the outcome says so. Raises ProcessDied if it ended without an outcome.
+        If this call is cancelled, the process is stopped first. A process that exceeds the memory
+        limit is killed, and the outcome contains that error. Raises ProcessDied if the process
+        ended without an outcome.
         """
         starting = asyncio.create_task(asyncio.to_thread(self._process.start))
         try:
@@ -117,7 +119,7 @@ class JobProcess:
                     self._kill()
             await asyncio.sleep(POLL_S)
         self._process.join()
-        self._kill()  # child processes that it left running
+        self._kill()  # also kills child processes that the process left running
         return True
 
     async def _stop(self, starting: asyncio.Task[None]) -> None:
@@ -140,7 +142,7 @@ class JobProcess:
     def _resident_bytes(self) -> int:
         """Return the resident memory of the process and its children, in bytes.
 
-        Memory that they share is counted for each.
+        Shared memory is counted once per process.
         """
         try:
             process = psutil.Process(self._process.pid)
@@ -173,7 +175,7 @@ class ProcessDied(FilmgateError):
 
 
 def _main(spec: JobSpec, pipe: Connection) -> None:
-    """Execute the job, in its process."""
+    """Execute a job; the entry point of the job's process."""
     with contextlib.suppress(OSError):
         os.setsid()
     install_signal_handlers()
@@ -181,13 +183,13 @@ def _main(spec: JobSpec, pipe: Connection) -> None:
     try:
         outcome = _execute(spec)
     except Interrupted:
-        outcome = failed_outcome(Stopped("interrupted", hint="Run it again to resume"))
+        outcome = failed_outcome(Stopped("interrupted", hint="To resume, submit the run again"))
     with contextlib.suppress(OSError):
         pipe.send_bytes(outcome.model_dump_json().encode())
 
 
 def _wait_for_stop(pipe: Connection) -> None:
-    """Interrupt this process on a message, or when the worker's end of the pipe is closed.
+    """Interrupt this process when a message arrives or the worker's end of the pipe is closed.
 
     After `STOP_S` the process group is killed.
     """

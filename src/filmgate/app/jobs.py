@@ -22,11 +22,11 @@ from filmgate.store.home import Home
 from filmgate.store.uploads import Uploads
 
 SOURCE_ONLY = frozenset({"gameplay", "rulebook"})
-"""Pipelines that need a `source`: an uploaded video is not an input of theirs."""
+"""Pipelines whose jobs need a `source`, because they do not accept an uploaded video."""
 
 
 class JobService:
-    """The queue of jobs. Each call opens a database session."""
+    """Submits, lists and cancels jobs. Each call opens a database session."""
 
     def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self._settings = settings
@@ -35,28 +35,28 @@ class JobService:
         self._uploads = Uploads(Home(settings.home.expanduser()).root)
 
     def prepare(self) -> None:
-        """Create the queue, or update it to the installed version of the library."""
+        """Create the queue's tables, or migrate them to the installed version of the library."""
         with self._store() as store:
             store.prepare()
 
     def submit(self, pipeline: str, request: JobRequest, caller: Caller) -> JobAnswer:
         """Reserve the run of a request, and add a job to the queue.
 
-        Raises Invalid or NotFound for an unusable input, NotPermitted for paths outside
-        FILMGATE_SOURCES and for a run that another user submitted, Conflict if the run has a job
-        that has not ended.
+        Raises Invalid or NotFound if the input is unusable, NotPermitted if a path is outside
+        FILMGATE_SOURCES or another user submitted the run, and Conflict if the run has a job that
+        has not ended.
         """
         self._check_setting_paths(pipeline, request)
         source = self._source_path(pipeline, request)
         with self._store():
-            pass  # fails early: without a database nothing is reserved
+            pass  # fails early: no run is reserved if the database is unavailable
 
         def check_owner(head: RunHead) -> None:
             previous = self.latest(head.asset.id, head.run_id)
             if previous is not None:
                 caller.require_owner(previous.submitted_by, f"run {head.run_id} of {head.asset.id}")
 
-        # Reads the whole input; no database connection is held meanwhile.
+        # This reads the whole input, so no database connection is held during the call.
         head = self._runs.reserve(pipeline, source, parse_options(request), check_owner)
         with self._store() as store:
             return store.submit(
@@ -105,12 +105,12 @@ class JobService:
             return store.counts()
 
     def cancel(self, job_id: int) -> JobAnswer:
-        """Remove a job from the queue, or ask it to stop; one that has ended stays unchanged."""
+        """Remove a job from the queue, or ask it to stop if it runs; an ended job is unchanged."""
         with self._store() as store:
             return store.cancel(job_id)
 
     def _source_path(self, pipeline: str, request: JobRequest) -> Path:
-        """Return the path of the job's input: its source, or the uploaded video."""
+        """Return the path of a job's input: the source, or the uploaded video."""
         if request.source is not None:
             return self._permitted_path(request.source, "source")
         if request.asset_id is None:
@@ -128,8 +128,8 @@ class JobService:
         return self._uploads.require(parse_asset_id(request.asset_id)).path
 
     def _permitted_path(self, path: str, what: str) -> Path:
-        """Return a path inside one of the folders of FILMGATE_SOURCES, with symbolic links resolved
-        before the check; else raise NotPermitted. `what`: the parameter, for the message."""
+        """Resolve the symbolic links of a path and return it; raise NotPermitted if the result is
+        not in a folder of FILMGATE_SOURCES. `what`: name of the parameter, for the message."""
         roots = [root.expanduser().resolve() for root in self._settings.source_folders]
         if "\0" not in path:
             for root in roots:
@@ -147,9 +147,10 @@ class JobService:
         )
 
     def _check_setting_paths(self, pipeline: str, request: JobRequest) -> None:
-        """Raise NotPermitted if a setting is a path outside those folders (a bucket is not a path).
+        """Raise NotPermitted if a setting is a path outside the folders of FILMGATE_SOURCES.
 
-        The check is made on the values that the pipeline parses from the request, not on its text.
+        Buckets are not paths. The check uses the values that the pipeline parsed from the request,
+        not the text of the request.
         """
         options, loaded = parse_options(request), pipelines.load(pipeline)
         config = loaded.resolve(options.profile, options.settings)
@@ -167,7 +168,7 @@ class JobService:
 
 
 def parse_options(request: JobRequest) -> RunOptions:
-    """Return a request as options of a run, the same as the command line makes."""
+    """Convert a job request to the run options that the command line would create."""
     fields = {
         name: value
         for name, value in request.model_dump().items()

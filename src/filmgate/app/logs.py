@@ -1,4 +1,4 @@
-"""Logging to stderr with structlog: text on a terminal, else JSON lines."""
+"""Logging to stderr with structlog: text if stderr is a terminal, else JSON lines."""
 
 import logging
 import sys
@@ -37,7 +37,7 @@ class StructlogHandler(logging.Handler):
     """Logs the records of libraries with structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log a record as the event `library`, with its trace if it has one."""
+        """Log a record as the event `library`, with its traceback if it has one."""
         fields: dict[str, Any] = {"logger": record.name, "message": record.getMessage()[:2000]}
         if record.exc_info is not None:
             fields["trace"] = logging.Formatter().formatException(record.exc_info)[-4000:]
@@ -45,7 +45,7 @@ class StructlogHandler(logging.Handler):
 
 
 def capture_library_warnings() -> None:
-    """Log the warnings of libraries in the same log and form, for long-running programs."""
+    """Log warnings of libraries through structlog too; for long-running programs."""
     root = logging.getLogger()
     root.handlers[:] = [StructlogHandler()]
     root.setLevel(logging.WARNING)
@@ -53,7 +53,7 @@ def capture_library_warnings() -> None:
 
 
 class LogFile:
-    """Sink for events: a file of JSON lines, to which several processes may append."""
+    """Event sink that writes JSON lines to a file; several processes may append to the file."""
 
     def __init__(self, path: Path, level: str) -> None:
         """Create the file if it is missing; raises NotPermitted if it cannot be written."""
@@ -71,7 +71,7 @@ class LogFile:
             ) from error
 
     def __call__(self, event: Mapping[str, Any]) -> None:
-        """Append an event of at least the file's level; an OSError is only logged."""
+        """Append an event if its level is high enough; an OSError is logged, not raised."""
         if getattr(logging, str(event["level"]).upper()) >= self._min_level:
             try:
                 append_line(str(self._path), canonical_json(dict(event)) + b"\n")

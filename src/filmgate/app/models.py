@@ -1,4 +1,4 @@
-"""Model weights in the model folder: add, list, check, remove, and supply them to stages."""
+"""Model weights in the model folder: add, list, check and remove them, supply them to stages."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -22,17 +22,17 @@ UNKNOWN = "not stated"
 
 @dataclass(frozen=True, kw_only=True)
 class ModelReport:
-    """A kind of model, and its installed weights."""
+    """A kind of model, with its installed weights and the result of their check."""
 
     kind: ModelKind
     model: InstalledModel | None
     """None if no weights are installed."""
     fault: str | None = None
-    """Why the check of the weights failed; None if it did not."""
+    """Why the check of the weights failed; None if it did not fail."""
 
 
 class Models:
-    """The model folder of these settings."""
+    """Manages the model folder of the installation."""
 
     def __init__(self, settings: Settings) -> None:
         folder = settings.models or settings.home / "models"
@@ -46,10 +46,10 @@ class Models:
     def add(
         self, name: str, source: Path, *, licence: str | None, version: str | None, replace: bool
     ) -> InstalledModel:
-        """Copy weights into the model folder, after they were loaded and tried.
+        """Load and try weights, then copy them into the model folder.
 
-        Weights whose library is not installed are not tried. `licence` and `version` have defaults:
-        `UNKNOWN`, and the name of the file without its suffix.
+        Weights are not tried if their library is not installed. The default of `licence` is
+        `UNKNOWN`; the default of `version` is the file name without its suffix.
         """
         kind = find_model_kind(name)
 
@@ -76,9 +76,10 @@ class Models:
         return [self._report(kind) for kind in KINDS]
 
     def check(self, name: str | None) -> list[ModelReport]:
-        """Hash the weights of one model, or of all, load them and try them on a black image.
+        """Hash, load and try the weights of one model, or of all installed models.
 
-        A Whisper model is only loaded. Raises NotFound if the named model is not installed.
+        Image models are tried on a black image; a Whisper model is only loaded. Raises NotFound if
+        the named model is not installed.
         """
         if name is None:
             return [self._try(report) for report in self.all() if report.model or report.fault]

@@ -1,10 +1,10 @@
-"""Notices to the person who waits for a command, such as that a database is being created."""
+"""Notices about slow operations, for a user who waits for a command."""
 
 from collections.abc import Callable
 
 
 def _ignore(_message: str) -> None:
-    """Drop a notice: no person is waiting."""
+    """Drop a notice, because no user waits for it."""
 
 
 _shown_by: list[Callable[[str], None]] = [_ignore]
@@ -16,5 +16,5 @@ def show_notices(show: Callable[[str], None]) -> None:
 
 
 def notify(message: str) -> None:
-    """Say what takes long."""
+    """Send a notice about a slow operation."""
     _shown_by[0](message)

@@ -16,10 +16,10 @@ UPLOADS = "uploads"
 
 
 def _uploads_of(job_dir: Path, manifest: Manifest | Mapping[str, Any]) -> Path | None:
-    """Return the folder of uploads for a new job; None if the manifest is one of the job.
+    """Return the folder of uploads for a new job; None if `manifest` is the manifest of the job.
 
-    For a new job the manifest is a mapping with the single key `uploads`. Raises Invalid if it
-    is the manifest of another job.
+    For a new job, `manifest` is a mapping with the single key `uploads`. Raises Invalid if
+    `manifest` belongs to another job.
     """
     if not isinstance(manifest, Manifest) and set(manifest) == {UPLOADS}:
         return Path(manifest[UPLOADS])

@@ -1,4 +1,4 @@
-"""Known people: faces that a user named, to be recognised in later runs."""
+"""Known people: faces that a user named and that later runs recognise."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +33,7 @@ MAX_NAME = 200
 
 
 class PeopleService:
-    """Known people. Each call opens a database session."""
+    """Manages known people. Each call opens a database session."""
 
     def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self._home = Home(settings.home.expanduser())
@@ -48,9 +48,9 @@ class PeopleService:
     def name(self, cluster: str, name: str, reference: str | None) -> PersonAnswer:
         """Name the person of a cluster.
 
-        `reference`: a run, or an asset for the run from which its screen time is served; default:
-        the only asset in the home. Raises Invalid for an invalid name, NotFound for an unknown
-        cluster.
+        `reference` names a run, or an asset, which means the run from which its screen time is
+        served. The default is the only video that has runs in the home. Raises Invalid for an
+        invalid name, NotFound for an unknown cluster.
         """
         name = _normalise_name(name)
         run, identity, model = self._find_identity(cluster, reference)
@@ -66,7 +66,7 @@ class PeopleService:
             )
 
     def unname(self, cluster: str, reference: str | None) -> None:
-        """Remove the name of a cluster; `reference` as for `name`."""
+        """Remove the name of a cluster. `reference` is described at `name`."""
         run, identity, _ = self._find_identity(cluster, reference)
         with self._store() as store:
             store.unname(run.head.asset.id, run.head.run_id, identity.identity_id)
@@ -92,7 +92,7 @@ class PeopleService:
     def resource(self, _head: RunHead | None = None) -> Resource | None:
         """Save a snapshot of all known people in the home, as a resource for a run.
 
-        Returns None if there are none, and if no embedded database was created yet.
+        Returns None if no people are known or no database exists yet.
         """
         if not self._database.exists():
             return None
@@ -103,7 +103,7 @@ class PeopleService:
         return self._snapshots.save(known.to_bytes())
 
     def _find_identity(self, cluster: str, reference: str | None) -> tuple[FolderRun, Any, Any]:
-        """Return the run, the identity of a cluster and the face model, from the run's files."""
+        """Return the run, the cluster's identity and the face model, read from the run's files."""
         run = self._find_run(reference or self._only_asset())
         manifest = run.fold_manifest(None)
         lines = _read_verified(run, manifest, IDENTITIES.path).splitlines()
@@ -120,8 +120,8 @@ class PeopleService:
         )
 
     def _find_run(self, reference: str) -> FolderRun:
-        """Return a run; for an asset, the run from which its screen time is served, else its newest
-        run."""
+        """Return the run that `reference` names. For an asset, return the run from which its screen
+        time is served, or else its newest run."""
         newest = self._home.find(reference)
         if reference != newest.head.asset.id:
             return newest
@@ -138,7 +138,7 @@ class PeopleService:
         assets = sorted({r.head.asset.id for r in self._home.runs() if r.head.pipeline == EPISODE})
         if len(assets) != 1:
             raise Invalid(
-                "the video of the cluster is missing",
+                "the video of the cluster is not specified",
                 expected="--in ASSET, or --in ASSET/RUN",
                 got=f"{len(assets)} videos: {', '.join(assets[:5])}" if assets else "none",
             )
@@ -153,8 +153,8 @@ class PeopleService:
 def _normalise_name(name: str) -> str:
     """Return a name with normalised white space.
 
-    Raises Invalid for one that is empty, too long or has unprintable characters, which could
-    control a terminal.
+    Raises Invalid if the name is empty, too long, or contains unprintable characters, which a
+    terminal could interpret.
     """
     normalised = " ".join(name.split())
     if not normalised or len(normalised) > MAX_NAME or not normalised.isprintable():
@@ -167,7 +167,7 @@ def _normalise_name(name: str) -> str:
 
 
 def _read_verified(run: FolderRun, manifest: Manifest, path: str) -> bytes:
-    """Read a file of a run; raises Invalid if its digest is not the recorded one."""
+    """Read a file of a run; raises Invalid if its digest does not match the record."""
     for _, _, ref in manifest.artifact_refs:
         if ref.path == path:
             data = Path(run.path_of(path)).read_bytes() if run.facts(path) else b""

@@ -1,4 +1,4 @@
-"""Pipelines: those of Filmgate, and those of installed packages."""
+"""Registry of pipelines: those built in, and those of installed packages."""
 
 import re
 from importlib import import_module
@@ -14,8 +14,7 @@ BUILT_IN = {
     "gameplay": "filmgate.pipelines.gameplay.pipeline:GAMEPLAY",
     "rulebook": "filmgate.pipelines.rulebook.pipeline:RULEBOOK",
 }
-"""Module and attribute of each built-in pipeline, by name; a module is imported when its pipeline
-is first loaded."""
+"""Module and attribute of each built-in pipeline, by name. `load` imports the module."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
@@ -31,8 +30,8 @@ def names() -> list[str]:
 def load(name: str) -> Pipeline:
     """Load a pipeline by name.
 
-    Raises UsageError for an unknown name, Invalid if several packages supply it or its entry
-    point is invalid, Unavailable if the package cannot be loaded.
+    Raises UsageError if the name is unknown, Invalid if several packages supply the pipeline or its
+    entry point is invalid, and Unavailable if the package cannot be loaded.
     """
     if name in BUILT_IN:
         module, _, attribute = BUILT_IN[name].partition(":")

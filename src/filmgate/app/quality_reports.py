@@ -31,8 +31,9 @@ def write_report(
 ) -> QualityReportAnswer:
     """Write the report of a quality manifest as one HTML file; return its counts.
 
-    Frames are read from the `.pt` files in `bucket`; missing ones are reported on the page.
-    `worst`: number of sessions to show. Raises NotFound or Invalid for an unusable table.
+    Frames are read from the `.pt` files in `bucket`; the page reports missing files. `worst` is the
+    maximum number of sessions to show per check. Raises NotFound or Invalid if the table is
+    unusable.
     """
     report = summarise_table(table.name, _rows(table), worst=worst)
     store = _store(settings, bucket)
@@ -111,9 +112,10 @@ def _store(settings: Settings, bucket: str | None) -> ObjectStore | None:
 
 
 def _contact_sheet(store: ObjectStore, flagged: FlaggedSession) -> str | None:
-    """Return a contact sheet of a session, as an image, with its times; None if unreadable.
+    """Return a contact sheet of a session: an image of frames with their times.
 
-    Frames that the checks named are preferred; the others are spread evenly over the video.
+    Frames that the checks named come first; other frames are spread evenly over the video. Returns
+    None if the session cannot be read.
     """
     try:
         extracted = ExtractedFile(PtFile(open_byte_ranges(store, flagged.pt_key)))
@@ -133,7 +135,7 @@ def _int_items(value: Any) -> list[int]:
 
 
 def _select_indices(numbers: list[int], named: set[int]) -> list[int]:
-    """Return sorted indices of up to `FRAMES` frames: the named, then evenly spread ones."""
+    """Select up to `FRAMES` frames, named ones before evenly spread ones; return sorted indices."""
     first = [index for index, number in enumerate(numbers) if number in named]
     first = (
         [first[k * len(first) // FRAMES] for k in range(FRAMES)] if len(first) > FRAMES else first

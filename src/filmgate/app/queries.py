@@ -39,7 +39,7 @@ from filmgate.tools.words import version
 
 
 class Queries:
-    """Queries of ingested runs. Each call opens a database session."""
+    """Queries ingested runs. Each call opens a database session."""
 
     def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self._database = database or Database(settings)
@@ -76,7 +76,7 @@ class Queries:
         cursor: str | None = None,
         selection: Selection = DEFAULT,
     ) -> FindAnswer:
-        """Search a text in a video; see `ArtifactQueries.find`."""
+        """Search for a text in a video; see `ArtifactQueries.find`."""
         asset_id = parse_asset_id(asset)
         with self._artifacts() as artifacts:
             return artifacts.find(
@@ -93,7 +93,7 @@ class Queries:
     def search(
         self, query: str, *, source: TextSource, limit: int, cursor: str | None
     ) -> SearchAnswer:
-        """Search a text in all videos; see `ArtifactQueries.search`."""
+        """Search for a text in all videos; see `ArtifactQueries.search`."""
         with self._artifacts() as artifacts:
             return artifacts.search(query, source=source, limit=limit, cursor=cursor)
 
@@ -146,12 +146,12 @@ class Queries:
         return snapshot.unserved.get(artifact_type, served.selection if served else DEFAULT)
 
     def counts(self) -> dict[str, dict[tuple[str, ...], int]]:
-        """Return the numbers of runs, stages and receipts, by name and labels of their metric."""
+        """Return the numbers of runs, stages and receipts, by metric name and label values."""
         with self._database.session() as connection:
             return counts(connection)
 
     def select(self, asset: str, artifact_type: str, selection: Selection) -> SnapshotAnswer:
-        """Store the selection for an artifact type; return the snapshot after it."""
+        """Store the selection for an artifact type; return the resulting snapshot."""
         asset_id = parse_asset_id(asset)
         with self._selections() as selections:
             selections.select(asset_id, artifact_type, selection)
@@ -181,7 +181,7 @@ class Queries:
     def provenance(self, artifact: str, installation: str | None = None) -> ProvenanceAnswer:
         """Return the provenance of an artifact."""
         with self._database.session() as connection:
-            artifacts = Artifacts(connection, BUILT_IN)  # provenance parses no payload
+            artifacts = Artifacts(connection, BUILT_IN)  # a provenance query parses no payload
             return artifacts.provenance(artifact, installation=installation)
 
     def rebuild_projections(self) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The report of a run."""
+"""Lookup of the report file of a run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ class ReportFile:
 
 
 def find_report(run: FolderRun) -> ReportFile:
-    """Return a run's report.
+    """Return the report of a run.
 
     Raises NotFound with the reason if there is none, Conflict if the file was changed after
     the run.

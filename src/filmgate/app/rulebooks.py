@@ -1,4 +1,4 @@
-"""The corpus of rulebooks: books, snapshots of earlier editions, and questions."""
+"""Service of the rulebook corpus: books, snapshots of earlier editions, and questions."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -30,7 +30,7 @@ MAX_QUESTION = 1000
 
 
 class Rulebooks:
-    """The corpus of rulebooks. Each call opens a database session."""
+    """Manages and searches the corpus of rulebooks. Each call opens a database session."""
 
     def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self._settings = settings
@@ -43,7 +43,7 @@ class Rulebooks:
         return self._database.keep_running()
 
     def remove(self, book: str, env: str | None) -> BookAnswer:
-        """Remove a book from the corpus; raises NotFound, and Invalid for an ambiguous name."""
+        """Remove a book; raises NotFound if it does not exist, Invalid if the name is ambiguous."""
         with self._database.session() as connection:
             found = CorpusSearch(connection).scope(env or self._settings.env, book)
             if len(found) > 1:
@@ -56,13 +56,13 @@ class Rulebooks:
         return found[0]
 
     def snapshot(self, sha256: str) -> Resource | None:
-        """Return the snapshot of editions that a job read; None if it no longer exists."""
+        """Return the snapshot of editions that an earlier run read; None if it no longer exists."""
         return self._snapshots.find(sha256)
 
     def resource(self, head: RunHead) -> Resource | None:
-        """Save a snapshot of earlier editions of a job's books in the home, as a resource.
+        """Save a snapshot of the earlier editions of a run's books in the home, as a resource.
 
-        Returns None if there are none, and if no embedded database was created yet.
+        Returns None if no earlier edition or no database exists.
         """
         if not self._database.exists():
             return None
@@ -77,7 +77,7 @@ class Rulebooks:
         return self._snapshots.save(canonical_json(earlier.model_dump(mode="json")))
 
     def books(self, env: str | None = None) -> BooksAnswer:
-        """List the books of the corpus, or of one environment."""
+        """List the books of one environment, or of the whole corpus."""
         with self._database.session() as connection:
             return BooksAnswer(books=CorpusSearch(connection).books(env))
 
@@ -86,8 +86,8 @@ class Rulebooks:
     ) -> AskAnswer:
         """Return the passages that answer a question best, each with its page.
 
-        `vectors`: rank by vector similarity, too. Raises Invalid for an invalid question, NotFound
-        for an unknown book.
+        With `vectors`, passages are also ranked by the similarity of embeddings. Raises Invalid for
+        an invalid question, NotFound for an unknown book.
         """
         parsed = self.parse_question(question, vectors=vectors)
         with self._database.session() as connection:

@@ -1,4 +1,4 @@
-"""Selection of the run for an invocation: the named one, the newest unfinished, or a new one."""
+"""Choice of the run of an invocation: the named run, the newest unfinished run, or a new run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from filmgate.store.run_directory import HEAD, FolderRun, reserve
 
 @dataclass(frozen=True, kw_only=True)
 class RunInput:
-    """An input whose files were admitted and hashed, and the settings of its run."""
+    """An input whose files were checked and hashed, and the settings of its run."""
 
     pipeline: Pipeline
     source: Path
@@ -48,8 +48,8 @@ def read_run_input(
 ) -> RunInput:
     """Check and hash the input of a run; raises Invalid or NotFound if it is unusable.
 
-    `report_hashed` is called with the bytes hashed and the total. `known_digest` returns the digest
-    of a file that need not be read.
+    `report_hashed` is called with the number of hashed bytes and the total. `known_digest` returns
+    the digest of a file if it is known; such a file is not read.
     """
     config = pipeline.resolve(options.profile, options.settings)
     admitted = (pipeline.admit or admit_file)(source)
@@ -74,14 +74,14 @@ def read_run_input(
 
 
 def _default_asset_id(source: Path) -> AssetId:
-    """Derive an asset id from the name of a file without its suffix, or the name of a folder."""
+    """Derive an asset id from the name of a folder, or of a file without its suffix."""
     if source.is_dir():
         return asset_id_from_name(f"{source.resolve().name}.d")
     return asset_id_from_name(source.name)
 
 
 def admit_file(source: Path) -> InputFiles:
-    """Admit a single regular file; raises NotFound or Invalid."""
+    """Accept a single regular file; raises NotFound if it is missing, Invalid if it is a folder."""
     if not source.exists():
         raise NotFound(f"file {str(source)!r} does not exist", expected="a file", got="nothing")
     if not source.is_file():
@@ -102,7 +102,7 @@ def parse_job_dir(job_dir: str) -> Path:
 
 
 class RunChoice:
-    """Finds or creates the run of an invocation."""
+    """Finds the existing run of an invocation, or creates a new one."""
 
     def __init__(
         self,
@@ -146,7 +146,7 @@ class RunChoice:
         return self._open(reserved.folder)
 
     def runs_on_other_inputs(self) -> list[str]:
-        """List the ids of runs of the pipeline on the same asset id whose input has other bytes."""
+        """List the ids of the pipeline's runs that have the same asset id but another input."""
         head = self._head(RunId("any"))
         return [
             run.head.run_id
@@ -168,7 +168,7 @@ class RunChoice:
         return None
 
     def _job_folder(self, job_dir: str) -> Path:
-        """Return the folder of a run that `--job-dir` names; its base name is the run's id."""
+        """Return the folder that `--job-dir` names; its base name is the run id."""
         folder = parse_job_dir(job_dir)
         folder_id, given = parse_run_id(folder.name), self._options.run_id
         if given is not None and parse_run_id(given) != folder_id:
@@ -198,8 +198,8 @@ class RunChoice:
     def _check_resumable(self, run: FolderRun) -> FolderRun:
         """Return the run if it was started with the same settings; else raise Invalid.
 
-        Different input bytes and a renamed folder are not checked here: the gates report them for
-        every stage.
+        Changed input bytes and a renamed folder are not checked here; the gates of all stages
+        report them.
         """
         frozen, wanted = run.head, self._head(RunId("any"))
         if self._options.new:
@@ -233,9 +233,9 @@ class RunChoice:
         return run
 
     def _newest_unfinished(self) -> FolderRun | None:
-        """Return the newest run of the same pipeline, asset, input and config without success.
+        """Return the newest run with equal pipeline, asset, input and config that did not succeed.
 
-        If there is none, and the options target an existing run, return the newest of all.
+        If all such runs succeeded and the options target an existing run, return the newest one.
         """
         key = _resume_key(self._head(RunId("any")))
         matching = [
@@ -250,7 +250,7 @@ class RunChoice:
 
 
 def _asset(run_input: RunInput) -> Asset:
-    """Return the asset of an input: its first file, or for a collection all files together."""
+    """Return the asset of an input: its first file, or all files if it is a collection."""
     files, digests = run_input.admitted.files, run_input.inputs.digests
     first = next(iter(files))
     is_collection = run_input.admitted.is_collection
@@ -265,14 +265,14 @@ def _asset(run_input: RunInput) -> Asset:
 
 
 def _settings(head: RunHead) -> dict[str, Any]:
-    """Return the profile, and all settings by `stage.setting`."""
+    """Return the profile and all stage settings, with the keys `profile` and `stage.setting`."""
     stages = head.config.items()
     settings = {f"{stage}.{name}": value for stage, own in stages for name, value in own.items()}
     return {"profile": head.profile, **settings}
 
 
 def _resume_key(head: RunHead) -> tuple[Any, ...]:
-    """Return the fields that must be equal for an invocation to resume a run."""
+    """Return the fields that must be equal so that an invocation resumes a run."""
     plan = (head.pipeline, head.stages, head.stands_on, head.makes)
     env = head.env if head.layout is Layout.JOB else None
     return (
@@ -287,7 +287,7 @@ def _resume_key(head: RunHead) -> tuple[Any, ...]:
 
 
 def check_plan(head: RunHead, plan: Plan) -> None:
-    """Raise Invalid if the run was started with another plan than the installed one."""
+    """Raise Invalid if the plan of the run differs from the installed plan."""
     now = {"pipeline": plan.pipeline, "stages": plan.names} | {
         "stands_on": plan.depends_on,
         "makes": plan.makes,
@@ -310,7 +310,7 @@ def _is_readable(run: FolderRun) -> bool:
 
 
 def _is_unfinished(run: FolderRun) -> bool:
-    """Whether a run is not a success yet; False for a run whose records are broken."""
+    """Whether a run has not succeeded; False for a run whose records are broken."""
     try:
         return run.fold_manifest(None).status is not RunState.SUCCESS
     except Invalid:

@@ -1,4 +1,4 @@
-"""Notification of other processes, through the database, of the progress of a run."""
+"""Notifications about the progress of a run, sent to other processes through the database."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from filmgate.db.notifications import RunNotifier
 
 @dataclass(frozen=True)
 class NotifyingObserver:
-    """Passes calls on to an observer and then triggers a notification."""
+    """Forwards calls to an observer, and then triggers a notification."""
 
     observer: Observer
     notifier: RunNotifier
@@ -51,7 +51,7 @@ def with_notifications(
     sinks: tuple[EventSink, ...],
     options: RunOptions,
 ) -> Iterator[RunObservers]:
-    """Add notifications through the database to an observer and sinks, in a block.
+    """Add database notifications to an observer and event sinks for a block.
 
     Without `options.ingest` the database is not used, and both are returned unchanged.
     """

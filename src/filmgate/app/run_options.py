@@ -41,21 +41,21 @@ class RunOptions:
 
     @property
     def targets_existing_run(self) -> bool:
-        """Whether the options only make sense for an existing run.
+        """Whether the options apply only to an existing run.
 
-        In a new run there is nothing to repair or to run again, and the gates of later stages are
-        closed.
+        A new run has no stages to repair or to run again, and the gates of its later stages are
+        blocked.
         """
         return self.repair or self.force or bool(self.stages) or self.resume_from is not None
 
     def request(self, plan: Plan) -> Request:
-        """Return which stages may run, and how; raises Invalid if no stage is left."""
+        """Return the stages that may run, and how; raises Invalid if no stage is selected."""
         chosen = plan.select(self.stages)
         if self.resume_from is not None:
             chosen &= plan.from_stage(self.resume_from)
         if not chosen:
             raise Invalid(
-                "no stage is left to run",
+                "the options select no stage to run",
                 expected=f"a stage of {', '.join(self.stages)} from {self.resume_from} on",
                 got="none",
             )
@@ -76,21 +76,21 @@ class RunReport:
     manifest: Manifest
     folder: Path
     relevant_stages: frozenset[str]
-    """The requested stages and those they depend on."""
+    """The requested stages, and the stages that they depend on."""
     refused: ExitCode = ExitCode.DONE
     """Exit code of a run whose stages left out invalid items."""
     receipt: Receipt | None = None
     ingest_error: FilmgateError | None = None
-    """Why the run was not ingested, if it should have been."""
+    """The error if the ingest of the run failed; None if it succeeded or was not requested."""
     notes: tuple[str, ...] = ()
-    """Further facts for a person, such as why the run was not ingested."""
+    """Messages for the user, such as why the run was not ingested."""
 
     @property
     def exit_code(self) -> ExitCode:
         """The exit code of the command.
 
-        A failure counts in the relevant stages, a broken file in any stage. A failed ingest counts
-        after failed and blocked stages, and before refused items.
+        A failed stage counts only if it is relevant; a broken file counts in any stage. Failed and
+        blocked stages take precedence over a failed ingest, and that over refused items.
         """
         code = self._stages_exit_code()
         if self.ingest_error is None or code in {ExitCode.STAGE_FAILED, ExitCode.BLOCKED}:
@@ -126,12 +126,12 @@ def frozen_settings(head: RunHead) -> tuple[str, ...]:
 
 
 def _is_by_input(entry: StageEntry) -> bool:
-    """Whether a stage failed because all its failed items are invalid input."""
+    """Whether a stage failed only because items of its input are invalid."""
     is_invalid = entry.error is not None and entry.error.code == Invalid.code
     items = entry.item_errors
     return is_invalid and bool(items) and all(item.code == Invalid.code for item in items)
 
 
 def with_ancestors(plan: Plan, stages: frozenset[str]) -> frozenset[str]:
-    """Return stages together with all stages that they depend on."""
+    """Return stages and all stages that they depend on."""
     return frozenset(stages).union(*(plan.ancestors(name) for name in stages))

@@ -1,4 +1,4 @@
-"""Status of a run: its manifest, derived from its records, and its runner's last report."""
+"""Status of a run: its manifest, derived from its records, and the last report of its runner."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ class RunStatus:
     folder: Path
     manifest: Manifest
     progress: Mapping[str, Mapping[str, Any]]
-    """`done` and `total` of each stage at work, from the runner's last report."""
+    """`done` and `total` of each running stage, from the runner's last report."""
     silence_s: float | None
     """Seconds since the runner's last heartbeat; None if there was none."""
     is_suspect: bool
     is_queued: bool = False
-    """Whether a job waits to execute the run."""
+    """Whether a queued job will execute the run."""
     seal: Seal | None
     """The seal of a published run; None if the run may still change."""
 
@@ -48,13 +48,13 @@ class RunStatus:
 
     @property
     def has_died(self) -> bool:
-        """Whether a stage was started, and no runner holds the run."""
+        """Whether a stage was started but no runner has the lease of the run."""
         is_open = any(e.status is StageState.RUNNING for e in self.manifest.stages.values())
         return is_open and not self._is_at_work(self.manifest)
 
     @property
     def is_at_work(self) -> bool:
-        """Whether a runner holds the run."""
+        """Whether a runner has the lease of the run."""
         return self._is_at_work(self.manifest)
 
     @staticmethod
@@ -63,20 +63,20 @@ class RunStatus:
 
     @property
     def is_untouched(self) -> bool:
-        """Whether no stage was ever started, and no runner holds the run."""
+        """Whether no stage was ever started and no runner has the lease of the run."""
         states = {entry.status for entry in self.manifest.stages.values()}
         return states == {StageState.PENDING} and not self.is_at_work
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether the run ended before its stages, by a signal or with its process."""
+        """Whether a signal or the end of its process stopped the run before its stages ended."""
         errors = [e.error.code for e in self.manifest.stages.values() if e.error is not None]
         is_stopped = bool(errors) and set(errors) == {"interrupted"}
         return self.has_died or (is_stopped and self.manifest.status is RunState.FAILED)
 
 
 def state_shown(status: RunStatus) -> str:
-    """The state of a run as a person sees it: its manifest's, or INTERRUPTED or QUEUED."""
+    """Return the state to display: INTERRUPTED, QUEUED, or the status in the manifest."""
     if status.is_interrupted:
         return "INTERRUPTED"
     if status.is_queued:

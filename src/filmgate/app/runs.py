@@ -1,4 +1,4 @@
-"""Runs: execute, plan, list, verify, adopt and ingest runs, for all user interfaces."""
+"""Service that executes, plans, lists, verifies, adopts and ingests runs."""
 
 import shlex
 from collections.abc import Callable, Iterator
@@ -56,27 +56,27 @@ from filmgate.store.uploads import Uploads
 from filmgate.sync.ingest import ingest_run
 
 ProgressCallback = Callable[[float, float], None]
-"""Called with the amount that is done and the total."""
+"""Called with the amount that has been processed and the total."""
 
 INGESTING = "ingest"
 
 
 def ignore_progress(_done: float, _total: float) -> None:
-    """Ignore a report of progress."""
+    """Ignore reported progress."""
 
 
 class SnapshotSource(Protocol):
-    """Data of the database that runs read as a resource, through snapshots in the home."""
+    """Data in the database that runs read as a resource, through snapshots in the home."""
 
     def resource(self, head: RunHead) -> Resource | None:
-        """Save a snapshot of the current data for a run; None if it is empty."""
+        """Save a snapshot of the current data for a run; return None if the data are empty."""
 
     def snapshot(self, sha256: str) -> Resource | None:
         """Return an earlier snapshot by its digest; None if it no longer exists."""
 
 
 class Runs:
-    """The runs of one home and one database."""
+    """Executes and manages the runs of one home and one database."""
 
     def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self._settings = settings
@@ -102,11 +102,11 @@ class Runs:
         report_hashed: ProgressCallback,
         sinks: tuple[EventSink, ...] = (),
     ) -> RunReport:
-        """Run a pipeline on an input: resume the run that `options` select, or start a new one.
+        """Run a pipeline on an input: resume the run that `options` select, or start a new run.
 
-        `source` is optional for an existing run that `options` name. `report_hashed` is called with
-        the bytes of the input that were hashed and the total. An unavailable database does not fail
-        the run; it is reported in `ingest_error`.
+        `source` is optional if `options` name an existing run. `report_hashed` is called with the
+        number of hashed bytes of the input and the total. An unavailable database does not fail the
+        run; the error is returned in `ingest_error`.
         """
         pipeline = pipelines.load(name)
         request = options.request(pipeline.plan)
@@ -117,8 +117,8 @@ class Runs:
         notes = []
         if run.head.layout is Layout.RUN and (others := choice.runs_on_other_inputs()):
             notes.append(
-                f"asset {asset} has runs on another input ({', '.join(others)}); "
-                "set another --asset-id, unless this is a new version of the same asset"
+                f"asset {asset} already has runs on another input ({', '.join(others)}); "
+                "set another --asset-id, unless this input is a new version of the same asset"
             )
         self._log.info("run.started", asset=asset, run=run.head.run_id)
         with (
@@ -165,7 +165,7 @@ class Runs:
         options: RunOptions,
         check: Callable[[RunHead], None],
     ) -> RunHead:
-        """Return the head of the run that `run` would execute; create its folder if it is new.
+        """Return the head of the run that `run` would execute; create the folder of a new run.
 
         `check` is called with the head of an existing run and may raise.
         """
@@ -228,7 +228,7 @@ class Runs:
         )
 
     def _execute(self, invocation: Invocation, run: FolderRun, options: RunOptions) -> Manifest:
-        """Execute the stages; record the start, and an interruption, in the database."""
+        """Execute the stages; record the start and any interruption in the database."""
         try:
             if options.ingest:
                 self._begin(run)
@@ -239,9 +239,9 @@ class Runs:
             raise
 
     def _resources(self, plan: Plan, run: FolderRun) -> tuple[dict[str, Resource], list[str]]:
-        """Return the resources that stages may read, and notes on those that could not be read.
+        """Return the resources that stages may read, and notes about resources that are unreadable.
 
-        If the database fails, the snapshot that the run read before is used.
+        If the database is unavailable, the snapshot that the run used before is returned.
         """
         resources, notes = self._models.resources(plan.reads_resources), []
         sources: dict[str, SnapshotSource] = {PEOPLE: self._people, CORPUS: self._rulebooks}
@@ -258,7 +258,7 @@ class Runs:
     def _earlier_snapshot(
         self, run: FolderRun, name: str, source: SnapshotSource
     ) -> Resource | None:
-        """Return the snapshot of a resource that a stage of the run read before."""
+        """Return the snapshot of a resource that a stage of the run used before."""
         ledger = run.ledger()
         records = (ledger.current_record(stage) for stage in run.head.stages)
         fingerprints = (record.fingerprint for record in records if record and record.fingerprint)
@@ -268,9 +268,10 @@ class Runs:
     def _complete_options(
         self, pipeline: Pipeline, source: Path | None, options: RunOptions
     ) -> tuple[RunOptions, Path]:
-        """Return options and input; what is not given is taken from the run that they name.
+        """Return the options and the input, completed from the run that the options name.
 
-        That is its input, asset id, environment, and settings. Raises UsageError without an input.
+        Input, asset id, environment and settings are completed. Raises UsageError if the input is
+        missing.
         """
         if options.job_dir is None and options.run_id is None:
             if source is None:
@@ -278,7 +279,7 @@ class Runs:
                     f"the input of {pipeline.plan.pipeline} is missing",
                     expected="an input, or an existing run",
                     got="neither",
-                    hint="Give its files, or the folder of a run: --job-dir",
+                    hint="Add the input, or the folder of a run with --job-dir",
                 )
             return options, source
         if pipeline.layout is Layout.RUN and source is not None:
@@ -308,7 +309,7 @@ class Runs:
         options: RunOptions,
         report_hashed: ProgressCallback,
     ) -> tuple[RunInput, RunChoice, RunOptions]:
-        """Return the hashed input, the choice of the run, and the completed options."""
+        """Return the hashed input, the `RunChoice` and the completed options."""
         options, source = self._complete_options(pipeline, source, options)
         run_input = read_run_input(
             pipeline, source, options, report_hashed, self._uploads.sha256_of
@@ -324,13 +325,13 @@ class Runs:
         return run_input, choice, options
 
     def legacy_runs(self) -> list[LegacyRun]:
-        """List runs that are recorded in an older layout only; they are not verified."""
+        """List runs that exist only in an older layout; they are not verified."""
         from filmgate.pipelines.episode.plan import FORMER_NAMES  # imports every stage
 
         return [*legacy_runs(self._home.root, FORMER_NAMES)]
 
     def find_legacy_run(self, reference: str) -> LegacyRun | None:
-        """Return the legacy run `asset/run`, or the last one of an asset; None if none exists."""
+        """Return the legacy run `asset/run`, or the last one of an asset; None if it is missing."""
         asset, _, run_id = reference.partition("/")
         of_asset = [run for run in self.legacy_runs() if run.asset_id == asset]
         named = [run for run in of_asset if (run.run_id or "") == run_id]
@@ -344,9 +345,9 @@ class Runs:
         state: str | None = None,
         since: datetime | None = None,
     ) -> tuple[list[RunStatus], list[str]]:
-        """List up to `limit` runs, the newest first, and describe those that cannot be read.
+        """List up to `limit` runs, the newest first, and describe the runs that cannot be read.
 
-        `state`: as `state_shown` gives it; `since`: earliest start of a run.
+        `state` is compared with the result of `state_shown`; `since` is the earliest start.
         """
         now = utc_now()
         found: list[RunStatus] = []
@@ -367,12 +368,12 @@ class Runs:
         return found, faults
 
     def status(self, reference: str) -> RunStatus:
-        """Read the state of a run from its records and its runner's last report."""
+        """Read the status of a run from its records and the last report of its runner."""
         run = self._home.find(reference)
         return self._with_job(RunStatus.of(run, utc_now()))
 
     def _with_job(self, status: RunStatus) -> RunStatus:
-        """Note whether a run on which nothing was done yet waits in the queue of jobs."""
+        """Set `is_queued` if no stage of the run was started and its latest job is queued."""
         is_possible = status.is_untouched and self._database.exists()
         if not is_possible or find_spec("procrastinate") is None:  # jobs need the extra `service`
             return status
@@ -380,14 +381,14 @@ class Runs:
 
         manifest = status.manifest
         with suppress(FilmgateError):
-            self._database.url()  # an embedded database that does not run has no worker either
+            self._database.url()  # raises if the embedded database is stopped
             with self._database.session() as connection:
                 job = JobStore(connection).latest(manifest.asset.id, manifest.run_id)
             return replace(status, is_queued=job is not None and job.state is JobState.QUEUED)
         return status
 
     def verify(self, reference: str) -> tuple[Path, Manifest]:
-        """Read every byte of a run's files; return the run's folder and manifest.
+        """Hash all files of a run; return the run's folder and manifest.
 
         If the pipeline is not installed here, altered files are reported without details.
         """
@@ -399,13 +400,13 @@ class Runs:
         return run.folder, verify(run, plan, registry())
 
     def rebuild_manifest(self, reference: str) -> tuple[Path, Manifest]:
-        """Write a run's manifest again from its records; return the run's folder and manifest."""
+        """Rebuild a run's manifest from its records; return the run's folder and manifest."""
         run = self._home.find(reference)
         with run.acquire_lease(utc_now()) as lease:
             return run.folder, run.close(lease)
 
     def logs(self, reference: str, stage: str | None, *, follow: bool) -> Iterator[str]:
-        """Yield the events of a run, or of one stage, by time; with `follow`, until its end."""
+        """Yield the events of a run or stage, sorted by time; with `follow`, until the run ends."""
         run = self._home.find(reference)
         if stage is not None and stage not in run.head.stages:
             raise NotFound(
@@ -415,13 +416,13 @@ class Runs:
         return read_events(run, [stage] if stage else run.head.stages, follow=follow)
 
     def find(self, reference: str) -> FolderRun:
-        """Find a run by `asset/run`, a run id, or an asset for its newest run; raises NotFound."""
+        """Find a run by `asset/run`, run id, or asset id (its newest run); raises NotFound."""
         return self._home.find(reference)
 
     def find_by_id(self, asset_id: AssetId, run_id: RunId) -> FolderRun | None:
-        """Return an asset's run from the path that its ids give; None if it is not there.
+        """Return the run in the folder that its asset id and run id determine; None if missing.
 
-        Runs of layout JOB are elsewhere.
+        Runs of layout JOB are stored in other folders and are not found.
         """
         return self._home.find_by_id(asset_id, run_id)
 
@@ -430,13 +431,13 @@ class Runs:
         return self._home.runs(asset_id)
 
     def ingest(self, reference: str, report_progress: ProgressCallback) -> Receipt:
-        """Ingest a run; to repeat it changes nothing."""
+        """Ingest a run; a repeated ingest changes nothing."""
         return self._ingest(self._home.find(reference), report_progress)
 
     def _ingest_after(
         self, run: FolderRun, manifest: Manifest, options: RunOptions, observer: Observer
     ) -> tuple[Receipt | None, FilmgateError | None]:
-        """Ingest a complete run if `options` say so; return its receipt, or the error."""
+        """Ingest a complete run if `options.ingest` is set; return its receipt or the error."""
         if not options.ingest:
             return None, None
         if manifest.status is RunState.INCOMPLETE or manifest.is_blocked:

@@ -16,7 +16,7 @@ from filmgate.core.ids import ENV_PATTERN
 
 
 class Settings(BaseSettings):
-    """Each field can be set as `FILMGATE_{NAME}` or in `filmgate.toml` in the current folder."""
+    """Each setting can be set as `FILMGATE_{NAME}`, or in `filmgate.toml` in the current folder."""
 
     model_config = SettingsConfigDict(
         env_prefix="FILMGATE_",
@@ -29,11 +29,11 @@ class Settings(BaseSettings):
     home: Path = Path(".filmgate")
     """Folder of runs, uploads and the embedded database."""
     models: Path | None = None
-    """Folder of added models; default: `models` in the home."""
+    """Folder of model weights; default: `models` in the home."""
     database_url: Annotated[str, Field(pattern=r"^postgres(ql)?://")] | None = None
     """URL of a PostgreSQL server; default: the embedded one."""
     producer: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")] = "local"
-    """Name of this installation in runs that others ingest."""
+    """Name of this installation in the runs that it publishes."""
     env: Annotated[str, Field(pattern=ENV_PATTERN)] = "dev"
     """Name of the environment, such as `dev` or `prod`; written to every manifest."""
 
@@ -47,14 +47,14 @@ class Settings(BaseSettings):
     sync_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
     """Number of files to upload, or manifests to ingest, at the same time."""
     sync_lease_s: Annotated[float, Field(ge=1, le=3600)] = 30.0
-    """Time for which a consumer claims a manifest, in seconds; if the consumer is killed, others
-    ingest the manifest after that."""
+    """Time for which a consumer claims a manifest, in seconds. If the consumer is killed, another
+    consumer can ingest the manifest after this time."""
     s3_endpoint: Annotated[str, Field(pattern=r"^https?://")] | None = None
     """URL of an S3 server; default: `AWS_ENDPOINT_URL`, else Amazon's."""
     s3_region: str | None = None
     """Region of the S3 server; default: `AWS_REGION`, else us-east-1."""
     s3_path_style: bool = True
-    """Whether URLs have the bucket in the path, not in the host name."""
+    """Whether S3 URLs contain the bucket in the path instead of the host name."""
     s3_auth: Literal["auto", "environment", "profile", "anonymous"] = "auto"
     """Source of S3 credentials: `environment` (variables and roles of the machine), `profile` (of
     the shared AWS configuration), `anonymous` (none), or `auto` (`profile` if one is named, else
@@ -69,18 +69,19 @@ class Settings(BaseSettings):
     upload_limit_mb: Annotated[int, Field(ge=1)] = 20_000
     """Size limit of an uploaded video, in MB."""
     rate_per_s: Annotated[float, Field(ge=0)] = 100.0
-    """Average number of requests a second that a caller may make; 0: no limit."""
+    """Limit of a caller's average number of requests per second; 0: no limit."""
     connections_per_address: Annotated[int, Field(ge=0)] = 500
     """Limit of open connections per client address; 0: no limit. Trusted proxies are exempt."""
     job_memory_mb: Annotated[int, Field(ge=128)] | None = None
     """Memory limit of a job with all its processes, in MB; default: 80 % of the machine's memory,
     divided by the number of concurrent jobs."""
     job_tries: Annotated[int, Field(ge=1, le=100)] = 5
-    """Number of attempts at a job whose process dies or that finds a service unavailable."""
+    """Maximum number of attempts at a job if its process dies or a service is unavailable."""
     worker_silence_s: Annotated[float, Field(ge=2, le=3600)] = 30.0
     """Time without a heartbeat after which other workers take over a worker's jobs, in seconds."""
     worker_grace_s: Annotated[float, Field(ge=0, le=3600)] = 10.0
-    """Time that a stopping worker waits for its jobs before it hands them back, in seconds."""
+    """Time that a stopping worker waits for its jobs before it returns them to the queue, in
+    seconds."""
 
     metrics_file: Path | None = None
     """File to which metrics of running stages are written, for Prometheus' textfile collector."""
@@ -101,12 +102,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - named by the library
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Give arguments priority over the environment, and that over the file."""
+        """Set the priority of sources: arguments, then the environment, then the file."""
         return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
 
 
 def load() -> Settings:
-    """Read the settings; raises Invalid with the name of each invalid one."""
+    """Read the settings; raises Invalid with the names of the invalid settings."""
     try:
         settings = Settings()
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Handlers of SIGINT and SIGTERM that lose no signal."""
+"""Handlers of SIGINT and SIGTERM that do not lose a signal."""
 
 import os
 import signal
@@ -15,9 +15,10 @@ RESEND_AFTER_S = 0.05
 def install_signal_handlers() -> None:
     """Make SIGINT and SIGTERM raise `Interrupted` in the main thread.
 
-    Python reports and drops an exception that is raised in a finaliser or in the callback of a weak
-    reference (every import has some of those):
-    https://docs.python.org/3/library/sys.html#sys.unraisablehook. So such a signal is sent again.
+    If the exception is raised in a finaliser or in the callback of a weak reference (every import
+    executes some), Python only reports it and drops it:
+    https://docs.python.org/3/library/sys.html#sys.unraisablehook. In that case the process sends
+    the signal to itself again.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)

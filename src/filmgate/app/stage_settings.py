@@ -1,4 +1,4 @@
-"""Reference of a pipeline's stage settings, read from the models that declare them."""
+"""Descriptions of a pipeline's stage settings, read from the models that declare them."""
 
 import ast
 import inspect
@@ -24,7 +24,7 @@ class StageSetting(Answer):
     type: str
     """Type in Python's notation, such as `float` or `'native' | 'haystack'`."""
     default: Any
-    """Value under the chosen profile."""
+    """Default value in the chosen profile."""
     range: str
     """Limits such as `>= 0, <= 1`; empty if there are none."""
     meaning: str
@@ -41,7 +41,7 @@ class StageSettingsAnswer(Answer):
 def describe_stage_settings(
     pipeline: Pipeline, profile: str, stage: str | None
 ) -> StageSettingsAnswer:
-    """List all settings of a pipeline, or of one of its stages, with defaults of a profile.
+    """List the settings of a pipeline, or of one stage, with their defaults in a profile.
 
     Raises Invalid for an unknown profile or stage.
     """
@@ -70,7 +70,7 @@ def _type_text(field: FieldInfo) -> str:
 
 
 def _annotation_text(annotation: Any) -> str:
-    """Write a type without its limits: `float | None`, `'native' | 'haystack'`."""
+    """Format a type without its limits, as `float | None` or `'native' | 'haystack'`."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return " | ".join(map(repr, parts))
@@ -85,7 +85,7 @@ def _annotation_text(annotation: Any) -> str:
 
 
 def _all_limits(field: FieldInfo) -> list[Any]:
-    """The limits of a field: its own, and those of a part of a union."""
+    """Return the limits of a field, including those of the members of a union."""
     limits = list(field.metadata)
     waiting = [field.annotation]
     while waiting:
@@ -118,7 +118,7 @@ def _limits(field: FieldInfo) -> list[str]:
 
 @cache
 def _meanings(model: type[BaseModel]) -> dict[str, str]:
-    """Return the docstrings of a model's fields by name, with those of its base classes."""
+    """Return the docstrings of a model's fields by name, including inherited fields."""
     found: dict[str, str] = {}
     for each in reversed(model.__mro__):
         if not issubclass(each, BaseModel) or each is BaseModel:

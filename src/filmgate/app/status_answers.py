@@ -11,7 +11,7 @@ from filmgate.core.runs import RunEntry, StageStatus, StatusAnswer
 from filmgate.core.states import RunState, StageState
 
 STOPPED = frozenset({"interrupted", "abandoned"})
-"""Error codes of stages that were stopped from outside; they did not fail by themselves."""
+"""Error codes of stages that were stopped from outside and did not fail themselves."""
 
 RESUME_ACTION = "The run was stopped. To resume it, run it again under its run_id"
 
@@ -22,7 +22,7 @@ EPISODE = "episode"
 
 
 def status_answer(status: RunStatus, job: JobAnswer | None) -> StatusAnswer:
-    """Return the answer with the status of a run: each stage, every reason for a closed gate."""
+    """Convert the status of a run to an answer with all stages and the reasons of blocked gates."""
     manifest = status.manifest
     stages = {}
     actions: list[str] = []
@@ -77,7 +77,7 @@ def status_answer(status: RunStatus, job: JobAnswer | None) -> StatusAnswer:
 
 
 def legacy_status(run: LegacyRun) -> StatusAnswer:
-    """Return the answer with the status of a run of an older layout; it is not verified."""
+    """Convert a run of an older layout, which is not verified, to a status answer."""
     return StatusAnswer(
         asset_id=run.asset_id,
         run_id=run.run_id,
@@ -112,7 +112,7 @@ def legacy_status(run: LegacyRun) -> StatusAnswer:
 
 
 def run_entry(manifest: Manifest) -> RunEntry:
-    """Return the entry of a run in a list."""
+    """Convert a manifest to the entry of its run in a list of runs."""
     return RunEntry(
         asset_id=manifest.asset.id,
         run_id=manifest.run_id,
@@ -126,7 +126,7 @@ def run_entry(manifest: Manifest) -> RunEntry:
 
 
 def legacy_entry(run: LegacyRun) -> RunEntry:
-    """Return the entry of a run of an older layout in a list."""
+    """Convert a run of an older layout to an entry in a list of runs."""
     moments: list[datetime] = [
         moment
         for stage in run.stages.values()

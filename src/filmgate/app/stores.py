@@ -19,8 +19,8 @@ def open_store(settings: Settings, place: str, *, make: bool = False) -> ObjectS
 class Opener:
     """Implementation of the port `OpenStore`, in this process or another.
 
-    It contains no credentials; they are looked up in the process that calls it. No heavy library is
-    loaded before the call.
+    An opener contains no credentials: the process that calls it looks them up. S3 libraries are
+    loaded only when it is called.
     """
 
     endpoint: str | None

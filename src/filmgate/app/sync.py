@@ -1,4 +1,4 @@
-"""Publish runs, and ingest runs that were published elsewhere."""
+"""Service that publishes runs and ingests runs that were published elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -43,21 +43,21 @@ from filmgate.sync.screenalytics import ScreenalyticsIngestor
 from filmgate.sync.subscription import Subscription
 
 ProgressCallback = Callable[[float, float], None]
-"""Called with the amount that is done and the total."""
+"""Called with the amount that has been processed and the total."""
 
 OutcomeCallback = Callable[[SyncOutcome], None]
 """Called with the outcome of each manifest."""
 
 OUTBOX = "outbox"
 MAX_PAUSE_S = 60.0
-"""Longest pause after an error, in seconds; pauses double up to it."""
+"""Longest pause after an error, in seconds; each pause is twice as long as the one before."""
 
 STAGES = {"screenalytics": "sync_screenalytics", "archive": "ingest"}
-"""Stage name by kind of consumer."""
+"""Name of the consumer stage, by kind of consumer."""
 
 
 class Sync:
-    """Publishes and ingests runs of one installation."""
+    """Publishes runs of this installation, and ingests published runs into its database."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -74,9 +74,9 @@ class Sync:
     ) -> PublishedAnswer:
         """Copy a completed run to a store, seal it, and announce it in the outbox.
 
-        To repeat it completes an interrupted copy. `to`: address of the store; default: the setting
-        `publish_to`. Raises Unavailable also if the run is complete in the store but could not
-        be announced.
+        A repeated call completes an interrupted copy. `to` is the address of the store; the default
+        is the setting `publish_to`. Raises Unavailable also if the run was copied completely but
+        could not be announced.
         """
         place = to or self._settings.publish_to
         if place is None:
@@ -98,7 +98,7 @@ class Sync:
                 f"the run was published to {published.source}, but could not be announced",
                 expected=error.expected,
                 got=error.got or error.message,
-                hint="Publish it again when the database is available; only this is missing",
+                hint="Publish the run again when the database is available; its files are complete",
             ) from error
         return published.model_copy(update={"is_announced": True})
 
@@ -113,8 +113,8 @@ class Sync:
     ) -> SyncAnswer:
         """Ingest all runs that are published now.
 
-        With `dry_run` each run is ingested in a transaction that is rolled back. With `retry`
-        refused manifests are tried again.
+        With `dry_run`, each run is ingested in a transaction that is rolled back. With `retry`,
+        refused manifests are ingested again.
         """
         noticed, outcomes = 0, []
         with (
@@ -148,11 +148,11 @@ class Sync:
         *,
         retry: bool,
     ) -> None:
-        """Ingest published runs, and further ones as they are published, until interrupted.
+        """Ingest published runs, and later runs when they are published, until interrupted.
 
-        An unavailable database is retried; so is a store that is unavailable, refuses access or no
-        longer exists, if it was read before. `report_error` is called with each such error and the
-        seconds until the next attempt.
+        If the database or the store is unavailable, the call retries. A store that refuses access
+        or no longer exists is retried only if it was read before. `report_error` is called with
+        each such error and the seconds until the next attempt.
         """
         pause = self._settings.sync_poll_s
         retryable: tuple[type[FilmgateError], ...] = (Unavailable, Conflict)
@@ -179,12 +179,12 @@ class Sync:
                 pause = min(pause * 2, MAX_PAUSE_S)
 
     def status(self) -> SyncStatusAnswer:
-        """Summarise which manifests were ingested, are due, or were refused."""
+        """Summarise the manifests that were ingested, are due, or were refused."""
         with self._database.session() as connection:
             return deliveries.status(connection)
 
     def receipts(self, reference: str) -> ReceiptsAnswer:
-        """List the receipts and refusals of a run: `asset/run`, a run id, an asset, or a folder.
+        """List the receipts and refusals of a run, an asset, or the run in a folder.
 
         Raises NotFound if there are none.
         """
@@ -201,7 +201,8 @@ class Sync:
         return answer
 
     def _parse_reference(self, reference: str) -> tuple[str | None, str]:
-        """Return asset id and run id; the asset is None if `reference` is the id of either."""
+        """Return asset id and run id; the asset id is None if `reference` is a single id.
+        That id may be a run id or an asset id."""
         if (Path(reference) / HEAD).is_file():
             head = self._home.find(reference).head
             return head.asset.id, head.run_id
@@ -209,7 +210,7 @@ class Sync:
         return (parse_asset_id(asset) if asset else None, parse_run_id(run))
 
     def _announce(self, run: FolderRun, published: PublishedAnswer) -> None:
-        """Record the run as published, with a row if it was never ingested, and announce it."""
+        """Announce a published run; create its row in the database if it was never ingested."""
         with self._database.session() as connection, connection.transaction():
             results = PostgresResults(connection, registry())
             results.begin(run.head)

@@ -1,4 +1,4 @@
-"""Videos, those uploaded over HTTP and those of runs, with their files."""
+"""Service of videos that were uploaded over HTTP or have runs, and of their files."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -25,7 +25,7 @@ EPISODE = "episode"
 
 @dataclass(frozen=True, kw_only=True)
 class MediaFile:
-    """The file of a video in this home or in the place that a run's head names."""
+    """The file of a video, in this home or at the path in a run's head."""
 
     path: Path
     sha256: str
@@ -33,7 +33,7 @@ class MediaFile:
 
 
 class VideoService:
-    """Videos and their files. Each call opens a database session."""
+    """Manages videos and their files. Each call opens a database session."""
 
     def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self._database = database or Database(settings)
@@ -46,7 +46,7 @@ class VideoService:
             return store.all(limit, cursor)
 
     def get(self, asset: str) -> VideoAnswer:
-        """Return a video, and whether its file is here and unchanged; raises NotFound."""
+        """Return a video, and whether its file exists here unchanged; raises NotFound."""
         asset_id = parse_asset_id(asset)
         with self._store() as store:
             video = store.get(asset_id)
@@ -62,10 +62,10 @@ class VideoService:
             return store.runs(parse_asset_id(asset), limit, cursor)
 
     def media(self, asset: str) -> MediaFile:
-        """Return a video's file: the upload, else the input of a run in this home.
+        """Return the file of a video: the upload, or else the input of a run in this home.
 
-        Raises NotFound if there is none, Conflict if the file has changed. Only records of
-        this home are used, since the path in a manifest from elsewhere could name any file here.
+        Raises NotFound if the file is missing, Conflict if it has changed. Only records of this
+        home are used: the path in a manifest from another installation could name any file here.
         """
         asset_id = parse_asset_id(asset)
         upload = self._uploads.find(asset_id)
@@ -92,9 +92,9 @@ class VideoService:
         self._uploads.remove_stale_drafts(utc_now())
 
     def store(self, draft: Draft, asset: str | None, user: str) -> UploadAnswer:
-        """Store a draft as a video under the given id, or one derived from its file name.
+        """Store a draft as a video under the given id, or under an id derived from its file name.
 
-        Raises Invalid if it is not a video, Conflict if another video has that id.
+        Raises Invalid if the draft is not a video, Conflict if another video has the id.
         """
         asset_id = parse_asset_id(asset) if asset else asset_id_from_name(draft.path.name)
         sha256 = draft.finish()
@@ -110,7 +110,9 @@ class VideoService:
         with self._store() as store:
             store.check(video)
             is_new = self._uploads.save(draft, asset_id, sha256, user, utc_now())
-            path = self._uploads.require(asset_id).path  # has its first name if it existed before
+            path = self._uploads.require(
+                asset_id
+            ).path  # an existing video keeps its first file name
             store.add(video.model_copy(update={"uri": path.as_uri()}))
         return UploadAnswer(
             asset_id=asset_id,
@@ -134,9 +136,9 @@ class VideoService:
 
 
 def _input_file(head: RunHead) -> MediaFile:
-    """Return the input file of a run, if its size is that of the run and it was not written since.
+    """Return the input file of a run if its size is unchanged and it was not written since.
 
-    Else raise NotFound or Conflict.
+    Raises NotFound if the file no longer exists, Conflict if it has changed.
     """
     asset = head.asset
     path = Path(url2pathname(urlsplit(asset.uri).path))

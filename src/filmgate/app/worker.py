@@ -1,8 +1,8 @@
-"""Worker: takes jobs from the queue and executes each in a separate process.
+"""Worker that takes jobs from the queue and executes each in a separate process.
 
-The jobs of a worker that dies are not lost: another worker, or the same one after a restart, takes
-them over when its heartbeat has been missing for `worker_silence_s`, and the engine resumes the
-runs.
+The jobs of a worker that dies are not lost. When the worker has sent no heartbeat for
+`worker_silence_s`, another worker (or the same one after a restart) takes over its jobs, and the
+engine resumes their runs.
 """
 
 import asyncio
@@ -34,17 +34,17 @@ TRANSIENT = frozenset({ExitCode.UNAVAILABLE, ExitCode.INTERRUPTED})
 """Exit codes of a job's process after which the job is retried."""
 
 HELD_RETRY_S = 3
-"""Pause before a job whose run is held is retried, in seconds."""
+"""Pause before a job is retried if another process has the lease of its run, in seconds."""
 
 MAX_PAUSE_S = 300
-"""Longest pause before a failed job is retried, in seconds; pauses double up to it."""
+"""Longest pause before a failed job is retried, in seconds; the pause doubles at each failure."""
 
 RECONNECT_S = 1.0
 """Pause before a failed call of the database or the queue is repeated, in seconds."""
 
 
 class RetryJob(Exception):
-    """Raised in a job's task: retry the job after a pause."""
+    """Raised in the task of a job so that the job is retried after a pause."""
 
     def __init__(self, after_s: float) -> None:
         super().__init__(f"retry in {after_s:g} s")
@@ -52,14 +52,14 @@ class RetryJob(Exception):
 
 
 class JobHandedBack(asyncio.CancelledError):
-    """Raised in a job's task when the worker stops: return the job to the queue."""
+    """Raised in the task of a job when the worker stops, so that the job returns to the queue."""
 
 
 class RetryPolicy(BaseRetryStrategy):
     """Retries jobs that end with `RetryJob` or `JobHandedBack`."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
-        """Return when to retry a job; None if it is not retried."""
+        """Return when to retry a job; None if the job must not be retried."""
         del job
         if isinstance(exception, JobHandedBack):
             return RetryDecision()
@@ -88,7 +88,7 @@ class Worker:
     def run(self, ready: Callable[[], None], *, drain: bool = False) -> None:
         """Execute jobs until SIGTERM or SIGINT, or with `drain` until the queue is empty.
 
-        `ready` is called once jobs can be taken.
+        `ready` is called each time the worker has connected to the queue.
         """
         with self._database.pooled(self._concurrency + 2):
             with self._database.session() as connection:
@@ -96,7 +96,7 @@ class Worker:
             asyncio.run(self._work(ready, drain=drain))
 
     async def _work(self, ready: Callable[[], None], *, drain: bool) -> None:
-        """Execute jobs; reconnect after a failure of the queue or the database."""
+        """Execute jobs; if the queue or the database fails, connect again."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -118,8 +118,8 @@ class Worker:
     ) -> None:
         """Execute jobs over one connection to the queue.
 
-        When the connection fails or the worker is asked to stop, running jobs are awaited for up to
-        `worker_grace_s`, then cancelled.
+        If the connection fails or the worker is asked to stop, it waits up to `worker_grace_s` for
+        running jobs, then cancels them.
         """
         async with self._queue() as queue:
             worker = QueueWorker(
@@ -154,7 +154,7 @@ class Worker:
 
     @contextlib.asynccontextmanager
     async def _queue(self) -> AsyncIterator[procrastinate.App]:
-        """Connect to the queue, with the task that executes jobs."""
+        """Connect to the queue, and register the task that executes jobs."""
         url = await asyncio.to_thread(self._database.reachable_url)
         connector = procrastinate.PsycopgConnector(
             conninfo=url,
@@ -220,8 +220,9 @@ class Worker:
     async def _end_or_retry(self, task: JobTask, outcome: JobOutcome) -> None:
         """Record the end of a job, or raise RetryJob.
 
-        A job is retried if a service was unavailable or its process died: with doubling pauses,
-        until `job_tries` attempts have failed. If its run is held, it is retried without limit.
+        A job is retried if a service was unavailable or its process died. The pause doubles at
+        each failure, and the job ends after `job_tries` failed attempts. If another process has the
+        lease of the run, the job is retried without limit.
         """
         code = outcome.error["error"] if outcome.error is not None else None
         is_held = code == Held.code
@@ -247,7 +248,7 @@ class Worker:
         )
 
     async def _call_store_until_available(self, call: Callable[[JobStore], T]) -> T:
-        """Call the store of jobs; repeat while the database is unavailable."""
+        """Call the store of jobs; repeat the call while the database is unavailable."""
         while True:
             try:
                 return await self._call_store(call)
@@ -265,7 +266,7 @@ class Worker:
         return await asyncio.to_thread(call_in_session)
 
     async def _maintain(self, worker: QueueWorker) -> None:
-        """Record heartbeats of running jobs, stop cancelled ones and take over abandoned ones."""
+        """Record heartbeats of running jobs, stop cancelled jobs, take over abandoned jobs."""
         unknown: set[int] = set()
         while True:
             await asyncio.sleep(self._silence_s / 4)
@@ -284,10 +285,11 @@ class Worker:
                 self._log.warning("worker.cannot_look", error=str(error))
 
     async def _stop_cancelled(self) -> None:
-        """Stop jobs whose cancellation is requested and that the queue did not abort.
+        """Stop running jobs whose cancellation was requested but that the queue did not abort.
 
-        After a lost connection the queue does not abort jobs that are still running. A job is
-        stopped only when a second check finds the request too: the queue may abort it first.
+        After its connection was lost, the queue library does not abort jobs that are still running.
+        A job is stopped at the second check that finds the request, so that the queue can abort it
+        first.
         """
         requested = await self._call_store(lambda jobs: jobs.cancel_requested(self._running))
         for job_id in requested & self._cancel_requested:
@@ -297,11 +299,12 @@ class Worker:
         self._cancel_requested |= requested & self._running.keys()
 
     async def _take_over(self, worker_id: int, unknown: set[int]) -> set[int]:
-        """Return abandoned jobs to the queue, or end those that failed too often.
+        """Return abandoned jobs to the queue, or end them if they failed too often.
 
-        Jobs are abandoned if their worker is silent, or if the queue gave them to this worker in an
-        answer that was lost. The latter are taken over only if two calls in a row find them, since
-        they may have just arrived: `unknown` is what the previous call returned.
+        A job is abandoned if its worker sends no heartbeats, or if the queue assigned it to this
+        worker but the response was lost. In the second case the job may also have just arrived.
+        Therefore it is taken over only if two successive calls find it: `unknown` is the result of
+        the previous call.
         """
         found = await self._call_store(lambda jobs: jobs.abandoned(worker_id, self._silence_s))
         not_running = {job.job_id for job in found if job.is_own} - self._running.keys()
@@ -322,8 +325,8 @@ STOPPED = JobOutcome(exit_code=int(ExitCode.INTERRUPTED))
 
 DEADLY = failed_outcome(
     FilmgateError(
-        "the workers of this job died, or were killed, too often",
-        hint="See the log of its run; FILMGATE_JOB_TRIES is the number of attempts",
+        "the workers of this job died or were killed too often",
+        hint="See the log of the run; FILMGATE_JOB_TRIES is the maximum number of attempts",
     )
 )
-"""Outcome of a job that was taken over too often."""
+"""Outcome of a job whose workers died too often."""

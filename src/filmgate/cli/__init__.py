@@ -1,1 +1,1 @@
-"""The command line: a file per command that parses, calls the System, and prints."""
+"""Command line: each module parses a command's arguments, calls `filmgate.app` and prints."""

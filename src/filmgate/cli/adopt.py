@@ -23,7 +23,7 @@ def adopt(
         str,
         typer.Argument(
             metavar="RUN",
-            help="Asset id, ASSET/RUN, run id, or folder. Default: the current folder.",
+            help="Asset id (its newest run), ASSET/RUN, run id or folder. Default: this folder.",
             autocompletion=complete_runs,
         ),
     ] = ".",
@@ -31,7 +31,7 @@ def adopt(
 ) -> None:
     """Commit the edited files of a stage as a new attempt by the producer `human`.
 
-    Every file is validated first. Stages that depend on this one then run again.
+    Every file is validated first. The next `filmgate run` runs the dependent stages again.
     """
     with results_only():
         report = Runs(settings.load()).adopt(stage, run)

@@ -20,9 +20,13 @@ RunReference = Annotated[
 ]
 OptionalStage = Annotated[
     str | None,
-    typer.Argument(metavar="STAGE", help="Only this stage.", autocompletion=complete_stages),
+    typer.Argument(
+        metavar="STAGE", help="Name of one stage. Default: all.", autocompletion=complete_stages
+    ),
 ]
-Limit = Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="List at most N.")]
+Limit = Annotated[
+    int, typer.Option(metavar="N", min=1, max=1000, help="Maximum number of results.")
+]
 Environment = Annotated[
     str | None, typer.Option(metavar="NAME", help="Environment of the run, such as dev or prod.")
 ]

@@ -21,33 +21,44 @@ def artifacts(
     asset: Asset,
     artifact_type: Annotated[
         list[str] | None,
-        typer.Option("--type", metavar="TYPE", help="Type, such as scene; repeatable."),
+        typer.Option("--type", metavar="TYPE", help="Artifact type, such as scene; repeatable."),
     ] = None,
     from_ms: Annotated[
-        int | None, typer.Option(metavar="MS", min=0, max=MAX_MS, help="Start of the time span.")
+        int | None,
+        typer.Option(
+            metavar="MS", min=0, max=MAX_MS, help="Start of the time span, in milliseconds."
+        ),
     ] = None,
     to_ms: Annotated[
-        int | None, typer.Option(metavar="MS", min=0, max=MAX_MS, help="End of the time span.")
+        int | None,
+        typer.Option(
+            metavar="MS", min=0, max=MAX_MS, help="End of the time span, in milliseconds."
+        ),
     ] = None,
     producer: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only from this model or program.")
+        str | None,
+        typer.Option(metavar="NAME", help="List only artifacts that this model or program made."),
     ] = None,
     producer_version: Annotated[
-        str | None, typer.Option(metavar="VERSION", help="Only from this version of it.")
+        str | None,
+        typer.Option(
+            metavar="VERSION", help="List only artifacts that this producer version made."
+        ),
     ] = None,
     config_hash: Annotated[
-        str | None, typer.Option(metavar="HASH", help="Only from runs with this config.")
+        str | None,
+        typer.Option(metavar="HASH", help="List only artifacts of runs with this config hash."),
     ] = None,
     selection: selection_options.Mode = None,
     profile: selection_options.Profile = None,
     run: selection_options.Run = None,
     limit: Annotated[
-        int, typer.Option(metavar="N", min=1, max=10_000, help="List at most N.")
+        int, typer.Option(metavar="N", min=1, max=10_000, help="Maximum number of results.")
     ] = 100,
     cursor: selection_options.Cursor = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the artifacts that overlap a time span, in order of time."""
+    """List the artifacts that overlap a time span, sorted by time."""
     chosen = selection_options.selection_of(selection, profile, run)
     answer = Queries(settings.load()).artifacts(
         asset,
@@ -75,12 +86,13 @@ def provenance(
     installation: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="The run's installation, if two have a run with this id."
+            metavar="NAME",
+            help="Installation of the run; required if several have a run with this id.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the model, weights, config, input and all stages behind an artifact."""
+    """Show the model, weights, config, input and stages that produced an artifact."""
     answer = Queries(settings.load()).provenance(artifact, installation)
     if as_json:
         print_json(answer)

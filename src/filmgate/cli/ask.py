@@ -13,22 +13,25 @@ from filmgate.cli.text import printable
 from filmgate.core.answers import AskAnswer, BooksAnswer, Citation
 
 MAX_CHARACTERS = 700
-"""Length to which a passage is cut on the terminal."""
+"""Maximum length of a printed passage, in characters; a longer passage is cut."""
 
 
 def ask(
     question: Annotated[
         list[str] | None,
-        typer.Argument(metavar="QUESTION", help="The question. Without it, the books are listed."),
+        typer.Argument(metavar="QUESTION", help="Question about rules. Default: list the books."),
     ] = None,
-    book: Annotated[str | None, typer.Option(metavar="BOOK", help="Search only this book.")] = None,
+    book: Annotated[
+        str | None,
+        typer.Option(metavar="BOOK", help="Id, file name or title of the book to search."),
+    ] = None,
     env: Environment = None,
     limit: Annotated[
-        int, typer.Option(metavar="N", min=1, max=50, help="Print at most N passages.")
+        int, typer.Option(metavar="N", min=1, max=50, help="Maximum number of passages.")
     ] = 3,
     vectors: Annotated[
         bool,
-        typer.Option("--vectors", help="Also search by embedding, in books that have embeddings."),
+        typer.Option("--vectors", help="Also rank by embeddings, in books that have them."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -46,7 +49,7 @@ def ask(
 
 
 def print_answer(answer: AskAnswer) -> None:
-    """Print passages with their places, then the attributions of the books."""
+    """Print each passage with its section, book and page, then the attributions of the books."""
     if not answer.answers:
         stderr_console().print("No passage contains these words.")
     for number, citation in enumerate(answer.answers, start=1):
@@ -78,7 +81,7 @@ def _shortened(text: str) -> str:
 def _print_books(answer: BooksAnswer) -> None:
     if not answer.books:
         stderr_console().print(
-            "No book is ingested yet. To ingest some: filmgate run rulebook --uploads DIR"
+            "No book has been ingested yet. To ingest books: filmgate run rulebook --uploads DIR"
         )
         return
     rows = []

@@ -25,15 +25,15 @@ RUN, QUERY, PEOPLE, EXCHANGE, SERVICE, MAINTENANCE = (
 
 
 class Entry(NamedTuple):
-    """A command, and where its code is."""
+    """Summary, implementation and examples of a command."""
 
     section: str
     summary: str
-    """At most 60 characters, in the imperative."""
+    """Imperative phrase of at most 60 characters, for the list of commands."""
     target: str
     """`module:attribute` in `filmgate.cli`: a function, a Typer app or a group."""
     examples: tuple[str, ...]
-    """Shown at the end of the command's own help."""
+    """Command lines that are shown at the end of the command's help."""
 
 
 COMMANDS = {
@@ -65,7 +65,7 @@ COMMANDS = {
     ),
     "adopt": Entry(
         RUN,
-        "Commit files of a stage that were edited by hand",
+        "Commit manually edited files of a stage",
         "adopt:adopt",
         ("filmgate adopt scenes film",),
     ),
@@ -113,13 +113,13 @@ COMMANDS = {
     ),
     "profiles": Entry(
         QUERY,
-        "List the model profiles that a video was run with",
+        "List the model profiles of a video's runs",
         "select:profiles",
         ("filmgate profiles film",),
     ),
     "select": Entry(
         QUERY,
-        "Choose the run that answers are served from",
+        "Choose the run that query results come from",
         "select:select",
         ("filmgate select film", "filmgate select film scene --profile high_quality"),
     ),
@@ -164,12 +164,15 @@ COMMANDS = {
     ),
     "receipts": Entry(
         EXCHANGE,
-        "List the receipts of a run's ingests",
+        "List the ingest receipts of a run",
         "receipts:receipts",
         ("filmgate receipts film",),
     ),
     "serve": Entry(
-        SERVICE, "Serve the HTTP API, with a worker", "serve:serve", ("filmgate serve",)
+        SERVICE,
+        "Serve the HTTP API and execute submitted jobs",
+        "serve:serve",
+        ("filmgate serve",),
     ),
     "worker": Entry(
         SERVICE,
@@ -201,14 +204,14 @@ CONTEXT_SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "find": {"ignore_unknown_options": True},
     "search": {"ignore_unknown_options": True},
 }
-"""Words such as `-without` are part of a query."""
+"""Click settings by command: `find` and `search` accept query words such as `-without`."""
 
 
 class Root(LazyGroup):
-    """The commands of the table."""
+    """Group of all commands in `COMMANDS`."""
 
     def summaries(self) -> Mapping[str, Summary]:
-        """All commands by name, in the order of the help."""
+        """Return the summaries of all commands, in the order of the help."""
         return {name: Summary(entry.section, entry.summary) for name, entry in COMMANDS.items()}
 
     def load(self, name: str) -> Any:
@@ -225,7 +228,7 @@ class Root(LazyGroup):
 
 
 def root() -> Any:
-    """The command `filmgate`, whose commands are loaded when they run."""
+    """Return the command `filmgate`, which imports a subcommand only when it runs."""
     app = typer.Typer(
         cls=Root,
         name="filmgate",

@@ -1,6 +1,6 @@
-"""Shell completion of assets, runs and stages, from the folders of the home alone.
+"""Shell completion of assets, runs and stages. Only folders in the home are read.
 
-It must be quick and must never fail: what cannot be read completes to nothing.
+Completion must be fast and must not fail: files that cannot be read yield no suggestions.
 """
 
 import json
@@ -14,18 +14,18 @@ HEAD = "run.json"
 
 
 def complete_assets(incomplete: str) -> list[str]:
-    """Assets that have runs in the home."""
+    """Complete the id of an asset that has runs in the home."""
     return _matching(asset_ids(), incomplete)
 
 
 def complete_runs(incomplete: str) -> list[str]:
-    """Assets, and runs as `asset/run`; rulebook jobs by their id."""
+    """Complete an asset id, a run as `asset/run`, or the id of a rulebook run."""
     names = [f"{path.parent.parent.name}/{path.name}" for path in _run_folders()]
     return _matching([*asset_ids(), *names, *(path.name for path in _job_folders())], incomplete)
 
 
 def complete_stages(incomplete: str) -> list[str]:
-    """The stages of all runs in the home."""
+    """Complete the name of a stage of any run in the home."""
     names: dict[str, None] = {}
     for folder in [*_run_folders(), *_job_folders()]:
         with suppress(OSError, ValueError, TypeError, AttributeError):
@@ -34,7 +34,7 @@ def complete_stages(incomplete: str) -> list[str]:
 
 
 def asset_ids() -> list[str]:
-    """The ids of all assets that have runs in the home."""
+    """Return the ids of all assets that have runs in the home."""
     return sorted({folder.parent.parent.name for folder in _run_folders()})
 
 

@@ -20,7 +20,7 @@ app = command_group("Start, stop and maintain the database.")
 def start(as_json: AsJson = False) -> None:
     """Start the embedded database and print its URL.
 
-    It runs until `filmgate db stop`.
+    The database runs until `filmgate db stop`.
     """
     address = Database(settings.load()).start()
     typer.echo(json.dumps({"url": address}) if as_json else address)
@@ -30,7 +30,7 @@ def start(as_json: AsJson = False) -> None:
 def stop(as_json: AsJson = False) -> None:
     """Stop the embedded database.
 
-    Refused while another command uses it.
+    The command fails while another process uses the database.
     """
     was_running = Database(settings.load()).stop()
     message = "stopped" if was_running else "was not running"
@@ -41,7 +41,7 @@ def stop(as_json: AsJson = False) -> None:
 def url(as_json: AsJson = False) -> None:
     """Print the URL of the database.
 
-    The embedded one has a URL only while it runs.
+    The embedded database has a URL only while it is running.
     """
     address = Database(settings.load()).url()
     typer.echo(json.dumps({"url": address}) if as_json else address)
@@ -66,7 +66,7 @@ def remove_book(
     env: Environment = None,
     as_json: AsJson = False,
 ) -> None:
-    """Remove a rulebook from the corpus; its jobs stay."""
+    """Remove a rulebook from the corpus; its runs are not deleted."""
     removed = Rulebooks(settings.load()).remove(book, env)
     if as_json:
         typer.echo(removed.model_dump_json())
@@ -80,20 +80,20 @@ def import_legacy(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SOURCE", help="JSONL or CSV file, folder of them, or table:schema.name."
+            metavar="SOURCE", help="JSONL or CSV file, folder of such files, or table:schema.name."
         ),
     ],
     artifact_type: Annotated[
         str | None,
         typer.Option(
-            "--type", metavar="TYPE", help="Type of the artifacts. Default: from the file's name."
+            "--type", metavar="TYPE", help="Artifact type. Default: derived from the file name."
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Import artifacts of an older product.
 
-    They are served, labelled as legacy, where the video has no run.
+    Queries return them, labelled as legacy, for artifact types that no run of the video serves.
     """
     receipts = Queries(settings.load()).import_legacy(asset, source, artifact_type)
     if as_json:

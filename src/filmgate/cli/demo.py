@@ -33,7 +33,7 @@ from filmgate.cli.screentime import print_screentime
 
 
 class DemoSample(StrEnum):
-    """The sample to run on."""
+    """Sample input of the demo."""
 
     EPISODE = "episode"
     FILM = "film"
@@ -52,8 +52,8 @@ def demo(
     sample: Annotated[
         DemoSample,
         typer.Argument(
-            help="episode: a film with people; film: make that film only; rulebook: a book of "
-            "rules; gameplay: recorded game sessions."
+            help="Sample to process: episode (a film with people), rulebook (a book of rules) or "
+            "gameplay (recorded game sessions); film makes the film without running a pipeline."
         ),
     ] = DemoSample.EPISODE,
     as_json: AsJson = False,
@@ -112,7 +112,7 @@ def _demo_gameplay(*, as_json: bool) -> None:
 
 
 def _demo_rulebook(*, as_json: bool) -> None:
-    """Make the sample book, run the six passes on it, and ask it three questions."""
+    """Make the sample book, run the six passes on it, and ask three questions about it."""
 
     logs.configure("WARNING")
     chosen = settings.load()
@@ -171,5 +171,5 @@ def _print_results(report: DemoReport) -> None:
         f'\n[bold]name a person[/]    filmgate people name c1 "Eileen Collins" --in {asset}'
         "\n[bold]your own video[/]  filmgate run episode VIDEO"
         "\n[bold]all your runs[/]   filmgate status"
-        "\n[dim]filmgate is .venv/bin/filmgate; add --json to any command for scripts[/]"
+        "\n[dim]filmgate is .venv/bin/filmgate; for scripts, most commands have --json[/]"
     )

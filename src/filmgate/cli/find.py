@@ -1,4 +1,4 @@
-"""`filmgate find` and `filmgate search`: words in one video, or in all."""
+"""`filmgate find` and `filmgate search`: find words in one video or in all videos."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ from filmgate.core.questions import Direction, TextSource
 
 Words = Annotated[
     list[str],
-    typer.Argument(metavar="WORDS", help='Query: words, "a phrase", this or that, -without.'),
+    typer.Argument(metavar="WORDS", help='Words to find; also "a phrase", this or that, -without.'),
 ]
 Source = Annotated[TextSource, typer.Option(help="Search speech, on-screen text, or both.")]
 
@@ -26,13 +26,14 @@ def find(
     words: Words,
     source: Source = TextSource.TRANSCRIPT,
     direction: Annotated[
-        Direction, typer.Option(help="List results forwards or backwards in time.")
+        Direction,
+        typer.Option(help="next lists results by ascending time, prev by descending time."),
     ] = Direction.NEXT,
     from_ms: Annotated[
         int | None,
         typer.Option(
             metavar="MS",
-            help="Only results that start after (with prev: before) this time. Default: all.",
+            help="List results that start after this time (before it with prev). Default: all.",
             min=-1,
             max=MAX_MS,
         ),
@@ -44,7 +45,7 @@ def find(
     run: selection_options.Run = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find words in a video, in order of time."""
+    """Find words in a video; the results are sorted by time."""
     chosen = selection_options.selection_of(selection, profile, run)
     answer = Queries(settings.load()).find(
         asset,
@@ -70,7 +71,7 @@ def search(
     cursor: selection_options.Cursor = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find words in all videos: a few results of each, the newest video first."""
+    """Find words in all videos: up to 3 results per video, the newest video first."""
     answer = Queries(settings.load()).search(
         _query_of(words), source=source, limit=limit, cursor=cursor
     )
@@ -81,7 +82,7 @@ def search(
 
 
 def _query_of(words: list[str]) -> str:
-    """Join the words. Raises UsageError for one that looks like an option."""
+    """Join words to a query; raises UsageError if a word starts with `--`."""
     unknown = [word for word in words if word.startswith("--")]
     if unknown:
         raise UsageError(

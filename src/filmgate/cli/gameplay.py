@@ -42,10 +42,10 @@ def report(
     ] = 12,
     as_json: AsJson = False,
 ) -> None:
-    """Write an HTML page of flagged sessions with frames.
+    """Write an HTML report of a quality manifest.
 
-    The page has shares, errors and the frames of flagged sessions, worst first. It is one file that
-    opens without a server.
+    The report shows how many sessions each check flagged, the errors, and frames of the flagged
+    sessions, worst first. It is one file, which a browser opens without a server.
     """
     place = output or manifest.with_suffix(".html")
     answer = write_report(manifest, place, settings.load(), bucket=manifest_bucket, worst=worst)
@@ -56,7 +56,7 @@ def report(
 
 
 def print_counts(answer: QualityReportAnswer) -> None:
-    """Print how many sessions each check flagged, the failures, and the path of the page."""
+    """Print the number of sessions that each check flagged, the failures, and the report's path."""
     console = stdout_console()
     console.print(f"{counted(answer.sessions, 'sessions')}, {answer.clean:,} without a flag")
     for check in answer.checks:
@@ -67,6 +67,6 @@ def print_counts(answer: QualityReportAnswer) -> None:
     if answer.without_frames:
         console.print(
             f"[yellow]{counted(answer.without_frames, 'sessions')} without frames[/]: set "
-            "--manifest-bucket to the place of the .pt files"
+            "--manifest-bucket to the bucket or folder of the .pt files"
         )
     console.print(f"page       {escape(answer.page)}")

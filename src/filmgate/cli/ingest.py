@@ -10,7 +10,7 @@ from filmgate.cli.progress import stage_progress
 
 
 def ingest(run: RunReference, as_json: AsJson = False) -> None:
-    """Ingest a run in one transaction. Repeating it changes nothing."""
+    """Ingest a run into the database. A repeated ingest changes nothing."""
     logs.configure("WARNING")
     with stage_progress(quiet=True) as progress:
         report = partial(progress.stage_progress, INGESTING)

@@ -34,8 +34,8 @@ from filmgate.core.errors import (
 def call(arguments: Sequence[str], *, handles_signals: bool = False) -> int:
     """Run one command and return its exit code.
 
-    Errors are printed on stderr, or with --json on stdout. `handles_signals`: whether SIGINT and
-    SIGTERM shut the command down cleanly from now on.
+    Errors are printed on stderr, or with --json on stdout. If `handles_signals`, SIGINT and SIGTERM
+    interrupt the command, which then shuts down cleanly.
     """
     if handles_signals:
         install_signal_handlers()
@@ -61,7 +61,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _translate(raised: BaseException, arguments: Sequence[str]) -> FilmgateError:
-    """Translate what a command raised into an error of the product."""
+    """Translate an exception that a command raised to a FilmgateError."""
     match raised:
         case NotFound():
             return _with_similar_asset(raised, arguments)
@@ -70,12 +70,12 @@ def _translate(raised: BaseException, arguments: Sequence[str]) -> FilmgateError
         case ClickException():
             return _translate_click_error(raised)
         case Interrupted() | typer.Abort():
-            return Stopped("interrupted", hint="The same command resumes")
+            return Stopped("interrupted", hint="To resume, run the same command again")
         case OSError():
             return _translate_os_error(raised)
     traceback.print_exception(raised)
     return FilmgateError(
-        f"{type(raised).__name__}: {raised}", hint="This is an error in Filmgate itself"
+        f"{type(raised).__name__}: {raised}", hint="This is a bug in Filmgate; report the traceback"
     )
 
 
@@ -85,7 +85,7 @@ _INVALID_CHOICE = re.compile(
 
 
 def _translate_click_error(error: ClickException) -> UsageError:
-    """Translate what the command line parser refused; suggest a similar option or value."""
+    """Translate an error of the command line parser; suggest a similar option or value."""
     command = getattr(getattr(error, "ctx", None), "command_path", "filmgate")
     hint = f"See: {command} --help"
     if isinstance(error, NoSuchOption):
@@ -109,7 +109,7 @@ def _suggestion(similar: Sequence[str]) -> str | None:
 
 
 def _with_similar_asset(error: NotFound, arguments: Sequence[str]) -> NotFound:
-    """Suggest an asset whose id is like an argument that names none."""
+    """Add a hint with similar asset ids if an argument is an unknown asset id."""
     known = asset_ids()
     for argument in arguments[1:]:
         is_named = argument in error.message and argument not in known
@@ -122,7 +122,7 @@ def _with_similar_asset(error: NotFound, arguments: Sequence[str]) -> NotFound:
 
 
 def _translate_os_error(error: OSError) -> FilmgateError:
-    """Translate what the operating system refused into an error with a hint."""
+    """Translate an OSError to an error with a hint."""
     what = str(error.filename or "the system")
     reason = error.strerror or str(error)
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
@@ -134,7 +134,7 @@ def _translate_os_error(error: OSError) -> FilmgateError:
             "the disk is full",
             expected=f"space to write {error.filename or 'the files of the run'}",
             got=reason,
-            hint="Free some space; then run it again",
+            hint="Free disk space, then run the command again",
         )
     return Invalid(f"{what} cannot be used", got=reason, hint="Check the path and FILMGATE_HOME")
 

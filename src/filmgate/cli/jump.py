@@ -1,4 +1,4 @@
-"""`filmgate jump`: the next or previous artifact of a kind."""
+"""`filmgate jump`: jump to the next or previous artifact of a kind."""
 
 from typing import Annotated
 
@@ -25,13 +25,14 @@ def jump(
         int | None,
         typer.Option(
             metavar="MS",
-            help="Time to jump from. Default: before the start (with prev: after the end).",
+            help="Time to jump from. Default: before the start; with prev, after the end.",
             min=-1,
             max=MAX_MS,
         ),
     ] = None,
     label: Annotated[
-        str | None, typer.Option(metavar="LABEL", help="Label of an object or place.")
+        str | None,
+        typer.Option(metavar="LABEL", help="Jump to an object or place with this label."),
     ] = None,
     face_cluster_id: Annotated[
         str | None,
@@ -39,15 +40,16 @@ def jump(
             "--cluster",
             "--face-cluster-id",
             metavar="ID",
-            help="Cluster of a face or person, such as c1.",
+            help="Jump to a face or person of this cluster, such as c1.",
         ),
     ] = None,
     text: Annotated[
-        str | None, typer.Option(metavar="WORDS", help="Words in speech or on screen.")
+        str | None,
+        typer.Option(metavar="WORDS", help="Jump to speech or on-screen text with these words."),
     ] = None,
     min_confidence: Annotated[
         float | None,
-        typer.Option(metavar="0..1", help="Skip artifacts with less confidence.", min=0, max=1),
+        typer.Option(metavar="0..1", help="Skip artifacts of lower confidence.", min=0, max=1),
     ] = None,
     selection: selection_options.Mode = None,
     profile: selection_options.Profile = None,

@@ -13,7 +13,7 @@ from filmgate.core.errors import UsageError, unknown_name
 
 
 class Summary(NamedTuple):
-    """A command as the help of its group shows it."""
+    """Section and summary of a command in the help of its group."""
 
     section: str
     text: str
@@ -25,32 +25,32 @@ class LazyGroup(typer.core.TyperGroup):
 
     @abstractmethod
     def summaries(self) -> Mapping[str, Summary]:
-        """All commands by name, in the order of the help."""
+        """Return the summaries of all commands by name, in the order of the help."""
 
     @abstractmethod
     def load(self, name: str) -> Any:
-        """Import and return the command of a name in `summaries`."""
+        """Import and return the command with this name, a key of `summaries`."""
 
     def unknown(self, name: str) -> UsageError:
-        """The error for a command that does not exist."""
+        """Return the error for a command that does not exist."""
         return unknown_name("command", name, self.summaries())
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - named by the library
-        """The names of all commands."""
+        """Return the names of all commands."""
         return list(self.summaries())
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
-        """Return the command of a name, or None for an unknown one."""
+        """Return the command with this name; None if it does not exist."""
         return self.load(cmd_name) if cmd_name in self.summaries() else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
-        """Return the command that the arguments name. Raises UsageError for an unknown one."""
+        """Return the command that the arguments name; raises UsageError if it does not exist."""
         if args and not args[0].startswith("-") and args[0] not in self.summaries():
             raise self.unknown(args[0])
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
-        """Write the commands by section."""
+        """Write the names and summaries of all commands, grouped by section."""
         summaries = self.summaries()
         width = max(map(len, summaries), default=0)
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -73,7 +73,7 @@ class LazyGroup(typer.core.TyperGroup):
 
 
 def command_group(about: str, *, needs_command: bool = True) -> typer.Typer:
-    """A group of commands in one file, whose help looks like that of all other commands."""
+    """Create a Typer group with the help settings that all commands share."""
     return typer.Typer(
         help=about,
         no_args_is_help=needs_command,
@@ -84,7 +84,7 @@ def command_group(about: str, *, needs_command: bool = True) -> typer.Typer:
 
 
 def make_command(name: str, found: Any, context_settings: Mapping[str, Any] | None = None) -> Any:
-    """Make a command of a function, or of a group from `command_group`."""
+    """Create a command from a function, or from a group that `command_group` created."""
     app = found
     if not isinstance(found, typer.Typer):
         app = command_group("", needs_command=False)

@@ -1,4 +1,4 @@
-"""`filmgate logs`: the events of a run."""
+"""`filmgate logs`: print the events of a run."""
 
 from typing import Annotated
 
@@ -16,6 +16,6 @@ def logs(
         bool, typer.Option("--follow", "-f", help="Print new events until the run ends.")
     ] = False,
 ) -> None:
-    """Print the events of a run in order of time, one JSON object per line."""
+    """Print the events of a run, sorted by time, as one JSON object per line."""
     for line in Runs(settings.load()).logs(run, stage, follow=follow):
         typer.echo(line)

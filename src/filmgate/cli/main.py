@@ -6,9 +6,9 @@ from filmgate.version import __version__
 
 
 def main() -> None:
-    """Run the command line of this process, and end with its exit code."""
+    """Run the command that this process's arguments name, then exit with its exit code."""
     if sys.argv[1:] == ["--version"]:
-        print(f"filmgate {__version__}")  # noqa: T201 - before Typer, which takes longer to load
+        print(f"filmgate {__version__}")  # noqa: T201 - without loading Typer, which is slow
         return
     from filmgate.cli.invocation import call  # loads Typer
 

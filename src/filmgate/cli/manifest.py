@@ -1,4 +1,4 @@
-"""`filmgate manifest`: the index of a run."""
+"""`filmgate manifest`: rebuild the manifest of a run."""
 
 import typer
 
@@ -19,7 +19,7 @@ def _manifest() -> None:
 
 @app.command("rebuild", epilog=examples("filmgate manifest rebuild film"))
 def rebuild(run: RunReference, as_json: AsJson = False) -> None:
-    """Write manifest.json again from the records."""
+    """Rebuild manifest.json from the records of the run."""
     folder, manifest = Runs(settings.load()).rebuild_manifest(run)
     if as_json:
         print_json(manifest)

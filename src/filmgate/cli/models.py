@@ -1,4 +1,4 @@
-"""`filmgate models`: the local folder of model weights. Nothing is downloaded."""
+"""`filmgate models`: manage the local folder of model weights. Nothing is downloaded."""
 
 import json
 from pathlib import Path
@@ -39,17 +39,17 @@ def add(
     model_version: Annotated[
         str | None,
         typer.Option(
-            "--model-version", metavar="VERSION", help="Version. Default: from the file's name."
+            "--model-version", metavar="VERSION", help="Version. Default: file name without suffix."
         ),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Replace weights of the same name.")
+        bool, typer.Option("--replace", help="Replace the installed weights.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Copy weights into the model folder.
 
-    Stages use them from the next run on.
+    Stages of later runs use these weights.
     """
     model = Models(settings.load()).add(
         name, source, licence=licence, version=model_version, replace=replace
@@ -58,7 +58,7 @@ def add(
         print_json(model)
     else:
         typer.echo(f"{model.name}: sha256 {model.sha256}, {model.licence}")
-        typer.echo(f"To load and try it: filmgate models check {model.name}")
+        typer.echo(f"To test the weights: filmgate models check {model.name}")
 
 
 @app.command("check", epilog=examples("filmgate models check", "filmgate models check yunet"))
@@ -68,7 +68,7 @@ def check(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Hash, load and try the weights of models."""
+    """Check model weights: hash them, load them and try them."""
     models = Models(settings.load())
     reports = models.check(name)
     _print_models(reports, models.root, as_json=as_json)

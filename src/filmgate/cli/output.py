@@ -1,4 +1,4 @@
-"""Output that commands share: results on stdout, messages on stderr, tables, runs."""
+"""Shared output functions: results on stdout, messages on stderr, tables, states of runs."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ from filmgate.core.records import UNEXPECTED
 from filmgate.core.states import StageState
 
 PIPE_WIDTH = 200
-"""Width of console output that goes to a file or a program."""
+"""Width of console output that is written to a file or a pipe, in characters."""
 
 STATE_STYLES = {
     "PENDING": "dim",
@@ -38,8 +38,8 @@ STATE_STYLES = {
 
 @contextmanager
 def results_only() -> Iterator[None]:
-    """Redirect stdout to stderr for a block, for child processes too: stdout is for the result."""
-    if cast("TextIO | None", sys.stdout) is None:  # closed before the process started
+    """Redirect stdout to stderr in a block, also for child processes; only results use stdout."""
+    if cast("TextIO | None", sys.stdout) is None:  # stdout was closed before the process started
         yield
         return
     sys.stdout.flush()
@@ -55,7 +55,7 @@ def results_only() -> Iterator[None]:
 
 @cache
 def stdout_console() -> Console:
-    """The console for results."""
+    """Return the console for results, which writes to stdout."""
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = PIPE_WIDTH
@@ -64,18 +64,18 @@ def stdout_console() -> Console:
 
 @cache
 def stderr_console() -> Console:
-    """The console for messages."""
+    """Return the console for messages, which writes to stderr."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def print_table(
     heads: Iterable[str], rows: Iterable[Iterable[str]], right: Container[str] = ()
 ) -> None:
-    """Print rows of markup under heads.
+    """Print a table with column headings; the cells contain Rich markup.
 
-    On a terminal the columns are aligned, those in `right` to the right, and only the last one is
-    wrapped, so that no number and no date is split. Elsewhere the cells are separated by tabs and
-    not padded.
+    On a terminal the columns are aligned; those in `right` are right-aligned. Only the last column
+    is wrapped, so that numbers and dates are not split. If stdout is not a terminal, the cells are
+    separated by tabs, without padding.
     """
     heads, rows = list(heads), [list(row) for row in rows]
     if not stdout_console().is_terminal:
@@ -89,7 +89,7 @@ def print_table(
 def table_of(
     heads: Iterable[str], rows: Iterable[Iterable[str]], right: Container[str] = ()
 ) -> Table:
-    """A table without lines, whose last column is wrapped where it must be."""
+    """Create a table without lines; only its last column is wrapped."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     heads = list(heads)
     for number, head in enumerate(heads):
@@ -111,7 +111,7 @@ def print_json(value: BaseModel) -> None:
 
 
 def styled(state: str) -> str:
-    """Markup of the state of a run or stage in its colour."""
+    """Return the state of a run or stage as markup in the colour of the state."""
     return f"[{STATE_STYLES[state]}]{state}[/]"
 
 
@@ -121,7 +121,7 @@ STAGE_HEADS = ("stage", "state", "seconds", "result")
 def stage_rows(
     manifest: Manifest, progress: Mapping[str, Mapping[str, Any]] | None = None
 ) -> list[tuple[str, ...]]:
-    """A row per stage: state, duration, counts or cause; for a running stage, its progress."""
+    """Return a row per stage: name, state, duration and result; a running stage has progress."""
     rows: list[tuple[str, ...]] = []
     for name, entry in manifest.stages.items():
         has_run = entry.duration_s is not None and entry.blocked is None
@@ -146,8 +146,8 @@ def _progress_text(progress: Mapping[str, Any]) -> str:
 
 
 def print_reasons(manifest: Manifest) -> None:
-    """Print why gates are blocked: each cause once, then the stages that it blocks; and where the
-    traceback of an unexpected failure is."""
+    """Print each cause of blocked gates once, then the blocked stages, then the commands that show
+    the tracebacks of unexpected errors."""
     causes: dict[str, list[Reason]] = {}
     blocked: list[str] = []
     for name, entry in manifest.stages.items():
@@ -168,7 +168,7 @@ def print_reasons(manifest: Manifest) -> None:
 
 
 def _follows_from_another(reason: Reason, manifest: Manifest) -> bool:
-    """Whether a reason only says that a stage is blocked, whose own reasons are printed."""
+    """Whether a reason names only another blocked stage, whose reasons are printed anyway."""
     entry = manifest.stages.get(reason.stage or "")
     return reason.path is None and entry is not None and entry.blocked is not None
 
@@ -185,7 +185,7 @@ def _print_cause(subject: str, reasons: list[Reason]) -> None:
 
 
 def result_of(entry: StageEntry) -> str:
-    """The result of a stage in a few words: its cause, its error, or its counts and warnings."""
+    """Return the result of a stage as text: blocking reasons, error, or counts and warnings."""
     if entry.blocked is not None:
         return ", ".join(dict.fromkeys(reason.code.value for reason in entry.blocked.reasons))
     if entry.error is not None:
@@ -195,7 +195,7 @@ def result_of(entry: StageEntry) -> str:
 
 
 def _counts_text(entry: StageEntry) -> str:
-    """Counts other than zero: the records of its files first, failed items next, then the rest."""
+    """Return nonzero counts as text: records in files first, then failed items, then others."""
     records = {ref.records for ref in entry.artifacts}
 
     def rank(name: str) -> tuple[bool, bool, str]:

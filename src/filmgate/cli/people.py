@@ -1,4 +1,4 @@
-"""`filmgate people`: known people, and the clusters of faces that they are."""
+"""`filmgate people`: known people, and the face clusters that show them."""
 
 from typing import Annotated
 
@@ -19,7 +19,7 @@ app = command_group("List, name, rename and remove known people.")
 Cluster = Annotated[
     str,
     typer.Argument(
-        metavar="CLUSTER", help="Cluster, such as c1: see `filmgate screentime` or the report."
+        metavar="CLUSTER", help="Face cluster, such as c1, as `filmgate screentime` lists it."
     ),
 ]
 InRun = Annotated[
@@ -27,7 +27,7 @@ InRun = Annotated[
     typer.Option(
         "--in",
         metavar="RUN",
-        help="Asset id or ASSET/RUN. Needed if several videos have a cluster of this name.",
+        help="Asset id or ASSET/RUN of the cluster. Required if several videos have runs.",
         autocompletion=complete_runs,
     ),
 ]
@@ -60,7 +60,7 @@ def name(
     in_run: InRun = None,
     as_json: AsJson = False,
 ) -> None:
-    """Name the person of a cluster.
+    """Name the person that a face cluster shows.
 
     The results of the run show the name at once; later runs recognise the face.
     """
@@ -88,7 +88,7 @@ def rename(
 def remove(person: Known, as_json: AsJson = False) -> None:
     """Remove a known person with all face vectors.
 
-    Runs keep what they recognised.
+    The artifacts of existing runs do not change.
     """
     removed = PeopleService(settings.load()).remove(person)
     if as_json:

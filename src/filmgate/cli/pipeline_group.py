@@ -20,7 +20,7 @@ from filmgate.core.errors import UsageError, unknown_name
 
 
 class LogLevel(StrEnum):
-    """Least severe events that are logged."""
+    """Minimum severity of logged events."""
 
     DEBUG = "DEBUG"
     INFO = "INFO"
@@ -29,14 +29,14 @@ class LogLevel(StrEnum):
 
 
 class Verify(StrEnum):
-    """How gates verify files while a run goes on."""
+    """How often gates hash files during a run."""
 
     FAST = "fast"
     FULL = "full"
 
 
 class ExecutorName(StrEnum):
-    """Where stages work on many items."""
+    """Executor of stages that process many items."""
 
     LOCAL = "local"
     RAY = "ray"
@@ -44,7 +44,7 @@ class ExecutorName(StrEnum):
 
 AssetId = Annotated[
     str | None,
-    typer.Option(metavar="ID", help="Asset id. Default: from the name of the input."),
+    typer.Option(metavar="ID", help="Asset id. Default: derived from the name of the input."),
 ]
 RunId = Annotated[
     str | None,
@@ -66,7 +66,7 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="STAGE.SETTING=VALUE",
-        help="Change a setting; repeatable. See `filmgate settings`.",
+        help="Change a stage setting; repeatable. `filmgate settings` lists all.",
     ),
 ]
 Stages = Annotated[
@@ -80,17 +80,25 @@ Stages = Annotated[
     ),
 ]
 Force = Annotated[
-    bool, typer.Option("--force", help="Run the stages again even if they are up to date.")
+    bool, typer.Option("--force", help="Run stages again even if they are up to date.")
 ]
 Repair = Annotated[
-    bool, typer.Option("--repair", help="Run again the stages whose files are missing or altered.")
+    bool, typer.Option("--repair", help="Run stages again if their files are missing or altered.")
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail a stage if one of its items fails.")]
-VerifyMode = Annotated[Verify, typer.Option(help="full: hash every file again at every gate.")]
+VerifyMode = Annotated[
+    Verify,
+    typer.Option(help="fast: hash files once, again if their times change; full: at every gate."),
+]
 Jobs = Annotated[
     int,
     typer.Option(
-        "--jobs", "--workers", metavar="N", min=1, max=256, help="Run N stages or items at a time."
+        "--jobs",
+        "--workers",
+        metavar="N",
+        min=1,
+        max=256,
+        help="Number of stages, and of items of a stage, to process at a time.",
     ),
 ]
 ExecutorOption = Annotated[
@@ -102,13 +110,14 @@ LogLevelOption = Annotated[
     typer.Option(case_sensitive=False, help="Log events of at least this severity on stderr."),
 ]
 LogFile = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Also append all events to this file.")
+    Path | None,
+    typer.Option(metavar="FILE", help="Also append the run's events to this file."),
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineRequest:
-    """A parsed command line: pipeline, input, options of the run, and how to report."""
+    """A parsed command line: pipeline, input, options of the run, and output options."""
 
     pipeline: str
     source: Path | None
@@ -124,20 +133,20 @@ class PipelineGroup(LazyGroup):
     def __init__(
         self, name: str, about: str, summary: str, handle: Callable[[PipelineRequest], None]
     ) -> None:
-        """`summary` has a place `{name}` for the pipeline's name; `handle` executes a request."""
+        """`summary` contains the placeholder `{name}`; `handle` executes a parsed request."""
         super().__init__(name=name, help=about, no_args_is_help=True, rich_markup_mode=None)
         self._summary = summary
         self._handle = handle
 
     def summaries(self) -> Mapping[str, Summary]:
-        """The pipelines that ship, and those of installed packages."""
+        """Return the summaries of the built-in pipelines and of those in installed packages."""
         return {
             name: Summary("Pipelines", self._summary.format(name=name))
             for name in pipelines.names()
         }
 
     def load(self, name: str) -> Any:
-        """The command of a pipeline."""
+        """Create the command of a pipeline."""
         about = f"{self._summary.format(name=name)}."
         command = make_command(name, _command(name, self._handle, about))
         command.help = f"{command.help}\n\n{self.help}"
@@ -146,7 +155,7 @@ class PipelineGroup(LazyGroup):
         return command
 
     def unknown(self, name: str) -> UsageError:
-        """The error for a pipeline that does not exist, or was left out before an input."""
+        """Return the error for an unknown pipeline, or for an input without a pipeline name."""
         if not Path(name).suffix and not Path(name).exists():
             return unknown_name("pipeline", name, pipelines.names())
         return UsageError(
@@ -168,7 +177,7 @@ EXAMPLES = {
 def _command(
     pipeline: str, handle: Callable[[PipelineRequest], None], about: str
 ) -> Callable[..., None]:
-    """The function of a pipeline's command, with a signature that Typer reads options off."""
+    """Return the function of a pipeline's command; Typer reads the options from its signature."""
 
     def command(
         source: Path | None = None,
@@ -232,13 +241,13 @@ def _command(
 
 
 def _add_own_options(command: Callable[..., None], pipeline: str) -> None:
-    """Give the command's signature the options of its pipeline."""
+    """Add the options of a pipeline to the signature of its command."""
     signature = inspect.signature(command)
     options = dict(signature.parameters)
     own = flags_of(pipeline)
     default = inspect.Parameter.empty if own.needs_source else None
     options["source"] = options["source"].replace(annotation=own.source, default=default)
-    stage_help = f"Start from this stage{own.stage_names}; later ones follow."
+    stage_help = f"Run this stage{own.stage_names} and the stages after it."
     options["resume_from"] = options["resume_from"].replace(
         annotation=Annotated[
             str | None,

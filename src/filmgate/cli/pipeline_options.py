@@ -1,4 +1,4 @@
-"""Options that only one pipeline has. No pipeline is imported to show them in --help."""
+"""Options of single pipelines, declared here so that --help does not import the pipelines."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -14,10 +14,10 @@ from filmgate.app.game_sessions import GameplayOptions, find_task_list
 from filmgate.core.errors import UsageError
 
 ParsedFlags = tuple[Path | None, tuple[str, ...]]
-"""The input, and settings of stages as `STAGE.SETTING=VALUE`."""
+"""The input, and stage settings as `STAGE.SETTING=VALUE`."""
 
 Parser = Callable[[Path | None, Mapping[str, Any]], ParsedFlags]
-"""Turns the input and the given options of a command line into an input and settings."""
+"""Converts the input and options of a command line to an input and stage settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +31,13 @@ class PipelineFlags:
     """Annotations of the other options, by parameter name."""
     parse: Parser
     missing: str = ""
-    """What to add to a command line without an input; empty where a pipeline has a default."""
+    """Input that the error for a missing input asks for; empty if the pipeline has a default."""
     stage_names: str = ""
-    """The names of its stages, for the help of --resume-from."""
+    """Names of the pipeline's stages, for the help of --resume-from."""
 
 
 def _settings_by_name(names: Mapping[str, str], missing: str) -> Parser:
-    """Parse options that are one setting each, by parameter name."""
+    """Return a parser of options that each set one stage setting, by parameter name."""
 
     def parse(source: Path | None, given: Mapping[str, Any]) -> ParsedFlags:
         values = {name: value for name, value in given.items() if value is not None}
@@ -55,7 +55,7 @@ def _settings_by_name(names: Mapping[str, str], missing: str) -> Parser:
 
 
 def _parse_gameplay(source: Path | None, given: Mapping[str, Any]) -> ParsedFlags:
-    """Parse the options of the gameplay pipeline, whose places and stages depend on each other."""
+    """Parse the options of the gameplay pipeline; its default input depends on the stages."""
     known = {field.name for field in fields(GameplayOptions)}
     values = {name: value for name, value in given.items() if value is not None}
     options = GameplayOptions(**{name: values[name] for name in values if name in known})
@@ -63,7 +63,7 @@ def _parse_gameplay(source: Path | None, given: Mapping[str, Any]) -> ParsedFlag
 
 
 class GameStage(StrEnum):
-    """Which of the two stages of the gameplay pipeline run."""
+    """Stages of the gameplay pipeline to run."""
 
     EXTRACTION = "extraction"
     MANIFEST = "manifest"
@@ -78,7 +78,7 @@ ANY = PipelineFlags(
     flags={},
     parse=_settings_by_name({}, "a file on this machine"),
 )
-"""Options of a pipeline that adds none."""
+"""Options of a pipeline without additional options."""
 
 PIPELINE_FLAGS = {
     "rulebook": PipelineFlags(
@@ -98,22 +98,26 @@ PIPELINE_FLAGS = {
                 str | None,
                 typer.Option(
                     metavar="NAME",
-                    help="Splits books into chunks: native (default) or unstructured.",
+                    help="Parser that splits books into chunks: native (default) or unstructured.",
                 ),
             ],
             "enricher": Annotated[
                 str | None,
                 typer.Option(
-                    metavar="NAME", help="Finds entities in chunks: native (default) or haystack."
+                    metavar="NAME",
+                    help="Enricher that finds entities in chunks: native (default) or haystack.",
                 ),
             ],
             "embeddings": Annotated[
-                bool | None, typer.Option("--embeddings", help="Embed every chunk as a vector.")
+                bool | None,
+                typer.Option(
+                    "--embeddings", help="Compute embeddings, for `filmgate ask --vectors`."
+                ),
             ],
             "graph": Annotated[
                 str | None,
                 typer.Option(
-                    metavar="NAME", help="Builds the graph: native (default) or llamaindex."
+                    metavar="NAME", help="Builder of the graph: native (default) or llamaindex."
                 ),
             ],
         },
@@ -136,8 +140,8 @@ PIPELINE_FLAGS = {
             typer.Option(
                 "--task-list",
                 metavar="FILE",
-                help="Keys of archives, one per line. Default: task_list.txt; for the manifest "
-                "stage alone, everything that was extracted.",
+                help="File of archive keys, one per line. Default: task_list.txt; if missing, "
+                "--stage manifest uses all extracted sessions.",
             ),
         ],
         flags={
@@ -159,7 +163,7 @@ PIPELINE_FLAGS = {
             ],
             "output_path": Annotated[
                 str | None,
-                typer.Option(metavar="PATH", help="Also write the Parquet manifest here."),
+                typer.Option(metavar="PATH", help="Also write the Parquet manifest to this path."),
             ],
             "prefix": Annotated[
                 str | None,
@@ -169,7 +173,7 @@ PIPELINE_FLAGS = {
                 bool | None,
                 typer.Option(
                     "--skip-existing/--no-skip-existing",
-                    help="Skip archives that are extracted already. Default: skip.",
+                    help="Skip archives that were extracted before. Default: skip.",
                 ),
             ],
             "compress": Annotated[
@@ -180,12 +184,13 @@ PIPELINE_FLAGS = {
                 ),
             ],
             "cache_dir": Annotated[
-                str | None, typer.Option(metavar="DIR", help="Keep fetched .pt files here.")
+                str | None,
+                typer.Option(metavar="DIR", help="Folder that caches fetched .pt files."),
             ],
             "checks": Annotated[
                 str | None,
                 typer.Option(
-                    metavar="NAMES", help="Set of checks v1 or v2 (default), or names: a,b."
+                    metavar="NAMES", help="Checks to run: v1, v2 (default), or names such as a,b."
                 ),
             ],
             "ocr": Annotated[
@@ -199,5 +204,5 @@ PIPELINE_FLAGS = {
 
 
 def flags_of(pipeline: str) -> PipelineFlags:
-    """The options of a pipeline."""
+    """Return the options of a pipeline."""
     return PIPELINE_FLAGS.get(pipeline, ANY)

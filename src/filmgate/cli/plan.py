@@ -1,4 +1,4 @@
-"""`filmgate plan`: what a run would do, without running it."""
+"""`filmgate plan`: show what a run would do, without running it."""
 
 import typer
 from rich.markup import escape
@@ -13,7 +13,7 @@ from filmgate.core.errors import ExitCode
 from filmgate.core.forecast import Forecast, PlannedAction, StageForecast
 
 ABOUT = (
-    """Prints which stages would be reused, run or blocked, and why. Nothing is run or written."""
+    """Print which stages would be reused, run or blocked, and why. Nothing is run or written."""
 )
 
 ACTION_STYLES = {
@@ -50,7 +50,7 @@ def _print(forecast: Forecast) -> None:
 
 
 def _lines(stage: StageForecast) -> list[str]:
-    """Why, then each changed part of the fingerprint, then each reason of a blocked gate."""
+    """Return the explanation, the changed parts of the fingerprint and the blocking reasons."""
     lines = [stage.why]
     lines += [f"  {each.part}: {_short(each.was)} → {_short(each.now)}" for each in stage.changes]
     lines += [f"  {reason}" for reason in stage.reasons]

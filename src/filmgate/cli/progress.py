@@ -14,7 +14,7 @@ READING = "hashing the input"
 
 
 class StageProgress:
-    """The port `Observer`, on stderr."""
+    """Implementation of the port `Observer` that shows progress on stderr."""
 
     def __init__(self, progress: Progress, *, quiet: bool) -> None:
         self._progress = progress
@@ -28,18 +28,18 @@ class StageProgress:
             self._drop(READING)
 
     def stage_started(self, stage: str) -> None:
-        """Add a bar."""
+        """Add a progress bar for a stage."""
         self._drop(stage)
         self._tasks[stage] = self._progress.add_task(stage, total=None)
 
     def stage_progress(self, stage: str, done: float, total: float | None) -> None:
-        """Move the stage's bar."""
+        """Update the progress bar of a stage."""
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(stage, total=total)
         self._progress.update(self._tasks[stage], completed=done, total=total)
 
     def stage_ended(self, stage: str, state: StageState, note: str, *, reused: bool) -> None:
-        """Replace the bar with one line that has the result."""
+        """Replace the progress bar of a stage with a line that states the result."""
 
         self._drop(stage)
         if not self._quiet:
@@ -55,7 +55,7 @@ class StageProgress:
 
 @contextmanager
 def stage_progress(*, quiet: bool = False) -> Iterator[StageProgress]:
-    """Show progress during a block; bars only where stderr is a terminal."""
+    """Show progress during a block; bars are shown only if stderr is a terminal."""
 
     columns = (
         TextColumn("  {task.description:18}"),

@@ -26,13 +26,14 @@ def publish(
     ] = None,
     announce: Annotated[
         bool,
-        typer.Option("--announce/--no-announce", help="Write an event to the database's outbox."),
+        typer.Option("--announce/--no-announce", help="Announce the run in the database's outbox."),
     ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Seal a completed run and publish it, its manifest last.
+    """Seal a completed run and publish it; the manifest is written last.
 
-    If it is interrupted, the same command completes it. Existing objects are never overwritten.
+    To complete an interrupted publication, run the same command again. Existing objects are never
+    overwritten.
     """
     logs.configure("WARNING")
     with stage_progress(quiet=True) as progress:

@@ -9,7 +9,7 @@ from filmgate.core.answers import ReceiptEntry, RefusalEntry
 
 
 def receipts(run: RunReference, as_json: AsJson = False) -> None:
-    """List when a run was ingested, from which bytes and into how many rows; or why not."""
+    """List the ingests of a run: time, source, digests and rows; or why an ingest was refused."""
     answer = Sync(settings.load()).receipts(run)
     if as_json:
         print_json(answer)

@@ -1,4 +1,4 @@
-"""Text for the answers of find, search, artifacts and jump."""
+"""Print the answers of find, search, artifacts and jump."""
 
 from itertools import groupby
 
@@ -30,12 +30,14 @@ def print_find(answer: FindAnswer) -> None:
     for hit in answer.hits:
         _print_hit(hit, names_source=answer.source is TextSource.ALL)
     if answer.next_cursor:
-        stderr_console().print(f"There are more: --limit, or --cursor {answer.next_cursor}")
+        stderr_console().print(
+            f"More results exist: increase --limit, or use --cursor {answer.next_cursor}"
+        )
     _print_data_source(answer)
 
 
 def print_search(answer: SearchAnswer) -> None:
-    """Print the time and text of every result, by video."""
+    """Print the time and text of every result, grouped by video."""
     if not answer.hits:
         stderr_console().print("No result.")
     for asset, hits in groupby(answer.hits, key=lambda hit: hit.artifact.asset_id):
@@ -59,7 +61,7 @@ def print_artifacts(answer: ArtifactPage) -> None:
 
 
 def print_jump(answer: JumpAnswer) -> None:
-    """Print the artifact that was jumped to, and its producer."""
+    """Print the artifact that a jump found, and its producer."""
     artifact = answer.artifact
     stdout_console().print(
         f"{span_of(artifact)}  {answer.kind.value}  {escape(printable(facts_of(artifact)))}"
@@ -86,12 +88,12 @@ def _print_data_source(answer: AssetAnswer) -> None:
 
 
 def span_of(artifact: Envelope | LegacyArtifact) -> str:
-    """Markup of an artifact's time span."""
+    """Return the time span of an artifact as markup."""
     start, end = format_clock(artifact.span_start_ms), format_clock(artifact.span_end_ms)
     return f"[cyan]{start} – {end}[/]"
 
 
 def facts_of(artifact: Envelope | LegacyArtifact) -> str:
-    """The payload in one line, without unknown fields."""
+    """Return the payload as one line, without fields whose value is None."""
     known = {name: value for name, value in artifact.payload.items() if value is not None}
     return "  ".join(f"{name}={value}" for name, value in known.items())

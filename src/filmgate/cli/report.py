@@ -1,4 +1,4 @@
-"""What `filmgate run` prints: the state of the run, and what to do next."""
+"""Report that `filmgate run` prints: the state of the run, and the next steps."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,7 @@ from filmgate.core.states import RunState
 
 
 def print_report(report: RunReport, *, as_json: bool) -> None:
-    """Print the manifest, or the table of stages, the folder, what was ingested and next steps."""
+    """Print the manifest as JSON, or a report of stages, folder, ingested rows and next steps."""
     for note in report.notes:
         stderr_console().print(f"[yellow]note[/]  {escape(printable(note))}")
     if as_json:
@@ -52,11 +52,11 @@ MAX_REFUSED = 20
 QUALITY = "gameplay.quality"
 """The schema of a quality manifest."""
 FAILURES = "failures"
-"""The metric of a stage that counts what failed by kind."""
+"""Name of the stage metric that counts failed items by kind."""
 
 
 def _corpus_counts(counts: Mapping[str, int]) -> dict[str, int]:
-    """Rows that were added to the corpus, by kind."""
+    """Return the number of rows that were written to the corpus, by kind."""
     return {
         name.removeprefix(CORPUS): count
         for name, count in counts.items()
@@ -65,7 +65,7 @@ def _corpus_counts(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _print_refused(manifest: Manifest) -> None:
-    """Print the items that stages refused, and why: by kind where a stage counts kinds."""
+    """Print refused items with their reasons, or by kind if the stage counts failures by kind."""
     bad = []
     shown: set[str] = set()
     for name, entry in manifest.stages.items():

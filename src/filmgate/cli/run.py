@@ -9,8 +9,8 @@ from filmgate.cli.pipeline_group import LogLevel, PipelineGroup, PipelineRequest
 from filmgate.cli.progress import stage_progress
 from filmgate.cli.report import print_report
 
-ABOUT = """Without --run-id, the newest unfinished run on the same input is resumed, else a new run
-is started. Prints the state of the run; with --json, its manifest."""
+ABOUT = """Without --run-id, resume the newest unfinished run on the same input, or start a new run
+if there is none. Print the state of the run; with --json, print its manifest."""
 
 
 def _run(request: PipelineRequest) -> None:

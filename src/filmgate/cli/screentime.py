@@ -1,4 +1,4 @@
-"""`filmgate screentime`: screen time per person."""
+"""`filmgate screentime`: show screen time per person."""
 
 from rich.markup import escape
 
@@ -23,7 +23,7 @@ def screentime(
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show screen time per person with its evidence, the longest first."""
+    """Show screen time per person, by visible face, body and bridged gap, longest first."""
     chosen = selection_options.selection_of(selection, profile, run)
     answer = Queries(settings.load()).screentime(asset, chosen)
     if as_json:
@@ -33,7 +33,7 @@ def screentime(
 
 
 def print_screentime(answer: ScreentimeAnswer, *, is_wide: bool = False) -> None:
-    """Print a row per person: times as minutes, seconds and tenths."""
+    """Print one row per person; times are in minutes, seconds and tenths of a second."""
     if not answer.people:
         stderr_console().print("No person is on screen.")
     else:

@@ -1,4 +1,4 @@
-"""`filmgate select` and `filmgate profiles`: which run is served, and what else exists."""
+"""`filmgate select` and `filmgate profiles`: choose the served run, list the alternatives."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,8 @@ from filmgate.core.errors import Invalid, UsageError
 def select(
     asset: Asset,
     artifact_type: Annotated[
-        str | None, typer.Argument(metavar="TYPE", help="Artifact type to choose for: scene, …")
+        str | None,
+        typer.Argument(metavar="TYPE", help="Artifact type to choose a run for, such as scene."),
     ] = None,
     selection: selection_options.Mode = None,
     profile: selection_options.Profile = None,
@@ -30,19 +31,19 @@ def select(
     runs: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Pin to the runs of an earlier answer, saved with --json."
+            metavar="FILE", help="Pin every type to its run in an answer saved with --json."
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Choose the run that each artifact type is served from. Without options, show the choice."""
+    """Choose the run that each artifact type is served from; without options, show the choice."""
     queries = Queries(settings.load())
     is_chosen = any(given is not None for given in (selection, profile, run))
     choices = [is_chosen, artifact is not None, pin, runs is not None]
     is_for_one_type = is_chosen or artifact is not None
     if sum(choices) > 1 or is_for_one_type != (artifact_type is not None):
         raise UsageError(
-            "the options do not fit together: a choice is for one type, pinning for all",
+            "the options cannot be combined: a selection is for one type, a pin for all types",
             expected="ASSET; ASSET TYPE with --selection, --profile, --run or --artifact; "
             "ASSET --pin; or ASSET --runs FILE",
             hint="`filmgate select ASSET` lists the types",
@@ -69,7 +70,8 @@ def select(
 def profiles(
     asset: Asset,
     artifact_type: Annotated[
-        str | None, typer.Argument(metavar="TYPE", help="Only this artifact type, such as scene.")
+        str | None,
+        typer.Argument(metavar="TYPE", help="Artifact type, such as scene. Default: all."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -79,7 +81,7 @@ def profiles(
         print_json(answer)
         return
     if not answer.profiles:
-        stderr_console().print("No run is completed.")
+        stderr_console().print("No run of this video is completed.")
         return
     rows = [
         [
@@ -97,7 +99,7 @@ def profiles(
 
 
 def _read_runs(path: Path, asset: str) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
-    """Read the runs that an answer in a file names, and what a snapshot says of each."""
+    """Read the runs in a saved answer, with the producer, ordinal and digest it gives for each."""
     try:
         answer = json.loads(path.read_bytes())
         runs: dict[str, str] = answer["runs"]
@@ -113,7 +115,7 @@ def _read_runs(path: Path, asset: str) -> tuple[dict[str, str], dict[str, dict[s
         raise Invalid(
             f"{path} does not name any runs of {asset}",
             expected=f'an answer about {asset} in JSON, with "runs": {{type: run}}',
-            got="no such file" if not path.exists() else f"one of {answer.get('asset_id')!r}",
+            got="no such file" if not path.exists() else f"one about {answer.get('asset_id')!r}",
         )
     return runs, cited
 
@@ -129,4 +131,4 @@ def _print_snapshot(answer: SnapshotAnswer) -> None:
     if rows:
         print_table(("type", "policy", "profile", "served from"), rows)
     else:
-        stderr_console().print("Served from a legacy product.")
+        stderr_console().print("All artifacts of this video come from a legacy product.")

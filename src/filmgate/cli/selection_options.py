@@ -1,4 +1,4 @@
-"""Options that choose the run from which a command is answered."""
+"""Options that select the run whose artifacts a query returns."""
 
 from typing import Annotated
 
@@ -28,9 +28,7 @@ Run = Annotated[
 ]
 Cursor = Annotated[
     str | None,
-    typer.Option(
-        metavar="CURSOR", help="Show the next page: the `next_cursor` of the previous one."
-    ),
+    typer.Option(metavar="CURSOR", help="Cursor of a page: the `next_cursor` of the page before."),
 ]
 Artifact = Annotated[
     str | None, typer.Option("--artifact", metavar="ID", help="Use this artifact only.")
@@ -38,12 +36,12 @@ Artifact = Annotated[
 
 
 def selection_of(mode: SelectionMode | None, profile: str | None, run: str | None) -> Selection:
-    """Combine the options. Raises UsageError where they exclude each other."""
+    """Combine the options; raises UsageError if they exclude each other."""
     return Selection.of(mode, profile=profile, run_id=run)
 
 
 def artifact_selection(artifact: str, asset: str, artifact_type: str) -> Selection:
-    """Select one artifact. Raises UsageError where it has another asset or type."""
+    """Select one artifact; raises UsageError if it has another asset or type."""
     its_asset, run, its_type, ordinal = parse_artifact_id(artifact)
     if (its_asset, its_type) != (asset, artifact_type):
         raise UsageError(

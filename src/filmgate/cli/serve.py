@@ -1,4 +1,4 @@
-"""`filmgate serve`: the HTTP API, with a worker in a process beside it."""
+"""`filmgate serve`: serve the HTTP API, with a worker in a child process."""
 
 from typing import Annotated
 
@@ -23,42 +23,51 @@ def serve(
     ] = PORT,
     workers: Annotated[
         int,
-        typer.Option(metavar="N", min=0, max=64, help="Execute N jobs at a time; 0 starts none."),
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=64,
+            help="Number of jobs to execute at a time; 0 starts no worker.",
+        ),
     ] = 1,
     no_auth: Annotated[
         bool,
-        typer.Option("--no-auth", help="Require no token. Only with a loopback --host."),
+        typer.Option(
+            "--no-auth", help="Accept requests without a token; only with a loopback --host."
+        ),
     ] = False,
     proxies: Annotated[
         str,
         typer.Option(
             metavar="ADDRESSES",
-            help="Trusted proxies, separated by commas, whose X-Forwarded-* headers are used.",
+            help="Addresses or networks of trusted proxies, separated by commas; only their "
+            "X-Forwarded-* headers are used.",
         ),
     ] = "",
 ) -> None:
-    """Serve the HTTP API and execute the jobs that are submitted.
+    """Serve the HTTP API and execute submitted jobs.
 
-    On a loopback address (127.0.0.1), a link is printed that signs a browser in once. On any other
-    address, at least one admin token is required: filmgate tokens create NAME --scope admin.
+    On a loopback address (127.0.0.1), a one-time link that signs in a browser is printed. Any other
+    address requires an admin token: filmgate tokens create NAME --scope admin.
 
-    On SIGTERM or Ctrl-C, running jobs get a short time to end; the others go back to the queue.
+    On SIGTERM or Ctrl-C, the server waits a short time for running jobs to end. Jobs that are still
+    running then are stopped and returned to the queue.
     """
     require_service()
     is_local = host in LOCAL_HOSTS
     if no_auth and not is_local:
         raise UsageError(
-            "--no-auth is allowed only on this machine",
+            "--no-auth is allowed only with a loopback address",
             expected=f"--host 127.0.0.1 with --no-auth, or --host {host} without --no-auth",
             got="--no-auth",
         )
     loaded = settings.load()
     if not is_local and not AccessService(loaded).has_admin():
         raise UsageError(
-            f"{host} would serve no user: no admin token exists",
-            expected="at least one admin token",
+            f"an admin token is missing, which serving on {host} requires",
+            expected="at least one valid admin token",
             got="none",
-            hint="filmgate tokens create NAME --scope admin",
+            hint="Create one with `filmgate tokens create NAME --scope admin`",
         )
     from filmgate.api.server import ServerRunner  # FastAPI comes with the extra `service`
 
@@ -71,11 +80,15 @@ def serve(
 
 
 def _print_address(url: str, code: str | None) -> None:
-    """Print where the service is, and the one-time link, if any."""
+    """Print the URL of the service, and the one-time link if `code` is given."""
     console = stderr_console()
-    console.print(f"Serving on {url}. Ctrl-C stops.")
+    console.print(f"Serving on {url}. Press Ctrl-C to stop.")
     if not any(f"//{name}:" in url or f"[{name}]" in url for name in LOCAL_HOSTS):
-        console.print("Plain HTTP under any host name: add a TLS proxy, and set FILMGATE_HOSTS.")
+        console.print(
+            "Connections are not encrypted: use a TLS proxy, and set FILMGATE_HOSTS to its name."
+        )
     if code is not None:
-        console.print("Open this link in a browser (valid once, ten minutes); POST gets a token:")
+        console.print(
+            "Open this one-time link in a browser within ten minutes, or POST to it for a token:"
+        )
         typer.echo(f"{url}/enter?code={code}")

@@ -1,4 +1,4 @@
-"""`filmgate settings`: the settings of a pipeline's stages."""
+"""`filmgate settings`: list the settings of a pipeline's stages."""
 
 import json
 from textwrap import wrap
@@ -14,10 +14,10 @@ from filmgate.cli.output import print_json, stdout_console
 from filmgate.core.pipeline import DEFAULT_PROFILE
 
 MAX_WIDTH = 100
-"""Width to which text is wrapped, also where the terminal is wider."""
+"""Maximum width of wrapped text, in characters, even if the terminal is wider."""
 
 COMMON = "enabled"
-"""A setting that every stage has."""
+"""Name of the setting that every stage has."""
 
 
 def settings(

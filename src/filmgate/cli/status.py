@@ -1,4 +1,4 @@
-"""`filmgate status`: the state of a run, or a list of runs."""
+"""`filmgate status`: show the state of a run, or list runs."""
 
 import json
 import re
@@ -59,11 +59,13 @@ def status(
         ),
     ] = None,
     state: Annotated[
-        str | None, typer.Option(metavar="STATE", help="List runs in this state: FAILED, …")
+        str | None, typer.Option(metavar="STATE", help="List runs in this state, such as FAILED.")
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="List runs since a date (UTC), or the last 12h, 7d, 2w."),
+        typer.Option(
+            metavar="TIME", help="List runs started since a date (UTC), or in the last 12h, 7d, 2w."
+        ),
     ] = None,
     wide: Wide = False,
     as_json: AsJson = False,
@@ -140,21 +142,25 @@ def _print_status(found: RunStatus) -> None:
 
 
 def _notes(found: RunStatus) -> list[str]:
-    """The folder of a run, and what a person should know about its state."""
+    """Return lines about the folder, the seal and the problems of a run, with what to do."""
     manifest = found.manifest
     notes = [f"\nfiles      {found.folder}"]
     if found.seal is not None:
         since = f"{found.seal.sealed_at:%Y-%m-%d %H:%M:%S} UTC"
         notes.append(f"sealed     since {since}, published to {found.seal.to}")
     if found.is_suspect:
-        notes.append(f"suspect    no heartbeat for {found.silence_s:.0f} s: it may be stopped")
+        notes.append(
+            f"suspect    no heartbeat for {found.silence_s:.0f} s; the run may have stopped"
+        )
     if found.has_died:
-        notes.append("The process of the run no longer exists. The same command resumes the run.")
+        notes.append(
+            "The process of the run no longer exists. To resume the run, repeat the same command."
+        )
     if manifest.status is RunState.INCOMPLETE and not found.has_died:
         pending = [n for n, e in manifest.stages.items() if e.status is StageState.PENDING]
         notes.append(
-            f"Not served and not published: {', '.join(pending)} did not run. "
-            "To run them: the same command without --stages"
+            f"The run is incomplete, so it is neither served nor published: {', '.join(pending)} "
+            "did not run. To run them, repeat the same command without --stages."
         )
     return notes
 
@@ -238,6 +244,6 @@ def _parse_since(text: str) -> datetime:
         parsed = datetime.fromisoformat(text)
     except ValueError as error:
         raise UsageError(
-            "the time is invalid", expected="such as 2026-11-30, 12h, 7d or 2w", got=repr(text)
+            "the time is invalid", expected="2026-11-30, 12h, 7d or 2w, for example", got=repr(text)
         ) from error
     return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)

@@ -27,8 +27,8 @@ def sync(
         typer.Option(
             "--source",
             metavar="PLACE",
-            help="outbox, s3://bucket/prefix, a folder, or postgresql://… (the outbox of another "
-            "database). Default: FILMGATE_SYNC_SOURCE.",
+            help="Source of runs: outbox, s3://bucket/prefix, a folder, or postgresql://… (the "
+            "outbox of another database). Default: FILMGATE_SYNC_SOURCE.",
         ),
     ] = None,
     kind: Annotated[
@@ -36,15 +36,16 @@ def sync(
         typer.Option(
             "--as",
             metavar="KIND",
-            help="screenalytics: people, files and runs in product tables; archive: whole runs "
-            "with all artifacts.",
+            help="What to ingest: screenalytics (runs, files and screen times, in the tables of "
+            "Screenalytics) or archive (runs with all artifacts).",
         ),
     ] = "screenalytics",
     once: Annotated[
-        bool, typer.Option("--once", help="Ingest what there is, then end. This is the default.")
+        bool,
+        typer.Option("--once", help="Ingest the runs published so far, then exit (the default)."),
     ] = False,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Wait for new runs until Ctrl-C.")
+        bool, typer.Option("--follow", help="Also ingest later runs, until Ctrl-C.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be ingested; write nothing.")
@@ -71,7 +72,7 @@ def sync(
 
 
 def _follow(source: str | None, kind: str, *, retry: bool, as_json: bool) -> None:
-    stderr_console().print("Waiting for runs. Ctrl-C ends it.")
+    stderr_console().print("Waiting for runs. Press Ctrl-C to stop.")
     report = _print_line if as_json else _print_outcome
     with suppress(Interrupted, KeyboardInterrupt):
         Sync(settings.load()).follow(source, kind, report, _print_trouble, retry=retry)
@@ -133,7 +134,7 @@ PEOPLE = "screenalytics.person_metrics"
 
 
 def rows_text(counts: dict[str, int]) -> str:
-    """Row counts by table."""
+    """Return row counts by table as text."""
     return ", ".join(f"{count:,} {name.rpartition('.')[2]}" for name, count in counts.items())
 
 
@@ -143,7 +144,7 @@ def _print_trouble(error: FilmgateError, seconds: float) -> None:
 
 @app.command("status", epilog=examples("filmgate sync status", "filmgate sync status --wide"))
 def status(wide: Wide = False, as_json: AsJson = False) -> None:
-    """List sources: ingested, waiting and refused runs."""
+    """List sources with their ingested, waiting and refused runs."""
     answer = Sync(settings.load()).status()
     if as_json:
         print_json(answer)
@@ -167,7 +168,7 @@ def _print_status(answer: SyncStatusAnswer, *, is_wide: bool) -> None:
         rows.append([*row, escape(printable(each.source))])
     print_table(("as", *counts, *times, "source"), rows, right=set(counts))
     if answer.refusals:
-        stdout_console().print("\nRefused, the latest first:")
+        stdout_console().print("\nRefused runs, the latest first:")
         refused = []
         for refusal in answer.refusals:
             why = refusal.error_details

@@ -4,17 +4,17 @@ from unicodedata import category
 
 
 def printable(text: str) -> str:
-    """Replace control characters, which could steer a terminal."""
+    """Replace control characters, which a terminal would interpret."""
     return "".join(c if c in "\n\t" or category(c) != "Cc" else "\ufffd" for c in text)
 
 
 def examples(*lines: str) -> str:
-    """The epilog of a command's help, with command lines to copy."""
+    """Return the epilog of a command's help, with example command lines."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def counted(count: int, plural: str) -> str:
-    """A count with its noun: `1 scene`, `7 scenes`, `1 character skipped`."""
+    """Return a count with its noun: `1 scene`, `7 scenes`, `1 character skipped`."""
     return f"{count:,} {_singular(plural) if count == 1 else plural}"
 
 
@@ -40,7 +40,7 @@ _IRREGULAR = {"people": "person", "entities": "entity", "vertices": "vertex", "f
 
 
 def short_clock(ms: int) -> str:
-    """A time in minutes, seconds and tenths: `0:10.0`, `1:02:03.4`; cut, not rounded."""
+    """Return a time with tenths of a second, such as `0:10.0` or `1:02:03.4`; not rounded up."""
     tenths = ms // 100
     seconds, tenth = divmod(tenths, 10)
     minutes, second = divmod(seconds, 60)

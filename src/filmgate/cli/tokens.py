@@ -1,4 +1,4 @@
-"""`filmgate tokens`: API tokens and one-time links."""
+"""`filmgate tokens`: manage API tokens, and create one-time links."""
 
 import re
 from datetime import timedelta
@@ -26,12 +26,14 @@ def create(
     user: Annotated[str, typer.Argument(metavar="USER", help="Name of the user.")],
     scope: Annotated[
         Scope,
-        typer.Option(help="viewer can query; operator can also run; admin can do everything."),
+        typer.Option(
+            help="viewer: read; operator: also upload, run and select; admin: everything."
+        ),
     ] = Scope.VIEWER,
     lifetime: Annotated[
         str,
         typer.Option(
-            "--expires", metavar="TIME", help="Lifetime: such as 30m, 12h, 90d, 2w; or never."
+            "--expires", metavar="TIME", help="Lifetime, such as 30m, 12h, 90d or 2w; or never."
         ),
     ] = "90d",
     note: Annotated[str, typer.Option(metavar="TEXT", help="Purpose of the token.")] = "",
@@ -39,7 +41,7 @@ def create(
 ) -> None:
     """Create a token and print it once.
 
-    Only its digest is stored.
+    Only the digest of the token is stored.
     """
     access = _access()
     made = access.create_token(user, scope, note, _parse_lifetime(lifetime))
@@ -49,7 +51,7 @@ def create(
         return
     end = f"expires {made.expires_at:%Y-%m-%d %H:%M} UTC" if made.expires_at else "never expires"
     stderr_console().print(
-        f"Token {made.token_id} of {user} ({scope.value}, {end}). It is printed this once:"
+        f"Token {made.token_id} of {user} ({scope.value}, {end}). It is printed only once:"
     )
     typer.echo(made.token)
 
@@ -100,12 +102,12 @@ def link(
     user: Annotated[str, typer.Argument(metavar="USER", help="Name of the user.")] = "local",
     scope: Annotated[Scope, typer.Option(help="Scope of the session.")] = Scope.ADMIN,
     url: Annotated[
-        str, typer.Option(metavar="URL", help="Address of the service.")
+        str, typer.Option(metavar="URL", help="URL of the service.")
     ] = "http://127.0.0.1:8321",
 ) -> None:
-    """Print a link that signs a browser in once.
+    """Print a one-time link that signs in a browser.
 
-    It is valid for ten minutes. `curl -X POST LINK` gets a token instead of a session.
+    The link is valid for ten minutes. `curl -X POST LINK` returns a token instead.
     """
     access = _access()
     code = access.create_link(parse_user(user), scope)
@@ -124,7 +126,7 @@ def _parse_lifetime(text: str) -> timedelta | None:
     if found is None:
         raise UsageError(
             "the lifetime is invalid",
-            expected="such as 30m, 12h, 90d, 2w, or never",
+            expected="30m, 12h, 90d or 2w, for example, or never",
             got=repr(text),
         )
     return timedelta(**{_UNITS[found[2]]: int(found[1])})

@@ -12,7 +12,7 @@ from filmgate.core.states import StageState
 
 
 def verify(run: RunReference, as_json: AsJson = False) -> None:
-    """Hash every file of a run and compare it with the records. Nothing is run or written."""
+    """Hash every file of a run and compare the digests with the records; nothing is written."""
     _, manifest = Runs(settings.load()).verify(run)
     blocked = [e for e in manifest.stages.values() if e.status is StageState.BLOCKED]
     if as_json:

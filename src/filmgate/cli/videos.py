@@ -1,4 +1,4 @@
-"""`filmgate videos`: the videos that the database contains."""
+"""`filmgate videos`: list the videos in the database."""
 
 from rich.markup import escape
 
@@ -17,7 +17,7 @@ def videos(
     cursor: Cursor = None,
     as_json: AsJson = False,
 ) -> None:
-    """List videos by id: those that were uploaded, and those with ingested runs."""
+    """List uploaded videos and videos with ingested runs, sorted by id."""
     answer = VideoService(settings.load()).all(limit, cursor)
     if as_json:
         print_json(answer)
@@ -34,4 +34,6 @@ def videos(
     heads = ("video", "runs", "completed", "MB", "file")
     print_table(heads, rows, right={"runs", "completed", "MB"})
     if answer.next_cursor:
-        stderr_console().print(f"There are more: --limit, or --cursor {answer.next_cursor}")
+        stderr_console().print(
+            f"More results exist: increase --limit, or use --cursor {answer.next_cursor}"
+        )

@@ -7,8 +7,8 @@
             print(event.kind, event.data)
         hit = filmgate.jump(video.asset_id, "scene", from_ms=9000)
 
-Answers are the values that `filmgate … --json` prints. Errors of the service are raised as the same
-classes that the command line reports (`filmgate.core.errors`).
+Methods return the values that `filmgate … --json` prints. Errors of the service are raised as the
+classes in `filmgate.core.errors`, which the command line also uses.
 """
 
 from filmgate.client.client import Client

@@ -1,4 +1,4 @@
-"""The client: a method for each operation of the service."""
+"""HTTP client with one method for each operation of the service."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -45,19 +45,19 @@ STREAM_TIMEOUT_S = 60.0
 """Timeout of a stream; the service sends a keep-alive every 15 seconds."""
 
 MAX_ATTEMPTS = 4
-"""Number of attempts of a GET request if the service is unavailable."""
+"""Maximum number of attempts of a GET request if the service is unavailable."""
 
 MAX_STREAM_ATTEMPTS = 7
-"""Number of successive attempts to open a stream; with the pauses between them, half a minute."""
+"""Maximum number of successive attempts to open a stream; their pauses add up to half a minute."""
 
 LONGEST_PAUSE_S = 10.0
 POLL_S = 0.5
 NO_MORE_EVENTS = 204
-"""HTTP status of a stream whose end the client has received before."""
+"""HTTP status of the response if the client has already received the end of the stream."""
 
 
 class Client:
-    """A client of one service with one token. Not thread-safe; use one client per thread."""
+    """Client of one service with one token. It is not thread-safe; use one client per thread."""
 
     def __init__(
         self, url: str, token: str | None = None, *, transport: httpx.BaseTransport | None = None
@@ -135,9 +135,9 @@ class Client:
         return self._post(f"/jobs/{job_id}/cancel", None, JobAnswer)
 
     def wait(self, job: JobAnswer, timeout_s: float = 3600.0) -> JobAnswer:
-        """Wait for the end of a job by its events, also while the service is unavailable.
+        """Wait until a job has ended; keep waiting while the service is unavailable.
 
-        Raises Unavailable after `timeout_s`.
+        Raises Unavailable if the job has not ended after `timeout_s`.
         """
         deadline = time.monotonic() + timeout_s
         after: str | None = None
@@ -157,7 +157,7 @@ class Client:
     def events(
         self, asset_id: str, run_id: str | None = None, after: str | None = None
     ) -> Iterator[ServerEvent]:
-        """Yield the events of a run until its end. An interrupted stream is resumed.
+        """Yield the events of a run until the run ends; resume the stream if it is interrupted.
 
         Raises Unavailable if the service is unavailable for more than half a minute.
         """
@@ -177,7 +177,7 @@ class Client:
                         if event.kind == "end":
                             return
                 if after is not None:
-                    self.status(asset_id, run_id)  # raises if the stream ended for this reason
+                    self.status(asset_id, run_id)  # raises the error if access was revoked
             except (httpx.TransportError, Unavailable) as error:
                 failed += 1
                 if failed >= MAX_STREAM_ATTEMPTS:
@@ -195,7 +195,7 @@ class Client:
     def logs(
         self, asset_id: str, stage: str, run_id: str | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Yield the events in the log of a stage, up to now."""
+        """Yield the events that the log of a stage contains now."""
         cursor: str | None = None
         while True:
             params = {"run_id": run_id, "cursor": cursor}
@@ -214,7 +214,7 @@ class Client:
         return self._save(f"/v1/videos/{asset_id}/media", Path(to))
 
     def jump(self, asset_id: str, kind: str, **params: Any) -> JumpAnswer:
-        """Find the next artifact of a kind, or the previous one (`direction="prev"`).
+        """Find the next artifact of a kind, or with `direction="prev"` the previous one.
 
         Raises NotFound if there is none.
         """
@@ -229,8 +229,8 @@ class Client:
         return self._get("/v1/search", {"q": q, **params}, SearchAnswer)
 
     def artifacts(self, asset_id: str, **params: Any) -> Iterator[Envelope | LegacyArtifact]:
-        """List the artifacts of a video sorted by time, one page at a time. `type` is a type or a
-        list of types."""
+        """List the artifacts of a video, sorted by time, one page at a time. The parameter `type`
+        is an artifact type or a list of types."""
         for page in self._pages(f"/v1/videos/{asset_id}/artifacts", params, ArtifactPage):
             yield from page.artifacts
 
@@ -243,7 +243,7 @@ class Client:
         return self._get(f"/v1/videos/{asset_id}/profiles", {}, ProfilesAnswer)
 
     def selections(self, asset_id: str) -> SnapshotAnswer:
-        """Get the selections of a video: from which run each artifact type is served."""
+        """Get the run from which each artifact type of a video is served."""
         return self._get(f"/v1/videos/{asset_id}/selections", {}, SnapshotAnswer)
 
     def select(self, asset_id: str, artifact_type: str, selection: Selection) -> SnapshotAnswer:
@@ -361,14 +361,14 @@ def _unavailable(error: Exception) -> Unavailable:
 
 
 def _parse_error(response: httpx.Response) -> FilmgateError:
-    """Return the error in a response, as an instance of its class in the service."""
+    """Convert an error response to an instance of the error class that the service raised."""
     try:
         body = response.json()
         code, details = str(body["error"]), dict(body["details"])
         message = str(body["message"])
     except (ValueError, KeyError, TypeError):
         return Unavailable(
-            f"HTTP {response.status_code} is not an answer of Filmgate",
+            f"the response with HTTP status {response.status_code} is not from Filmgate",
             got=response.text[:200],
             hint="Check the URL",
         )

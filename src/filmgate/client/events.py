@@ -1,4 +1,4 @@
-"""Parse the server-sent events of a response (WHATWG HTML, 9.2.6)."""
+"""Parser of server-sent events (WHATWG HTML, 9.2.6)."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -11,15 +11,15 @@ class ServerEvent:
     """An event of a run."""
 
     kind: str
-    """`log`: a line of a log; `status`: a change of the run's status; `progress`: the progress of
-    its stages; `end`: the run has ended."""
+    """`log`: a log line; `status`: a change of the run's status; `progress`: the progress of its
+    stages; `end`: the run has ended."""
     data: dict[str, Any]
     event_id: str | None
     """Position in the logs after this event, from which the stream can be resumed."""
 
 
 def split_lines(blocks: Iterable[bytes]) -> Iterator[str]:
-    """Yield the lines of a stream, which end with LF or CRLF only."""
+    """Yield the lines of a stream; only LF and CRLF end a line."""
     rest = b""
     for block in blocks:
         *lines, rest = (rest + block).split(b"\n")

@@ -13,11 +13,11 @@ class Scope(StrEnum):
     """Permissions of a caller; each scope includes those before it."""
 
     VIEWER = "viewer"
-    """Query results."""
+    """Permission to query results."""
     OPERATOR = "operator"
-    """Upload videos, start runs, change selection policies and cancel own jobs."""
+    """Permission to upload videos, start runs, change selection policies and cancel own jobs."""
     ADMIN = "admin"
-    """Everything, including the runs and jobs of other users."""
+    """Permission for everything, including the runs and jobs of other users."""
 
     def includes(self, other: "Scope") -> bool:
         """Whether this scope permits everything that `other` permits."""
@@ -28,10 +28,10 @@ class Scope(StrEnum):
 class AuthMethod(StrEnum):
     """How a caller was authenticated."""
 
-    TOKEN = "token"  # noqa: S105 - a word, not a secret
+    TOKEN = "token"  # noqa: S105 - the name of a method, not a secret
     SESSION = "session"
     OPEN = "open"
-    """Without authentication; only for requests from this machine."""
+    """No authentication; accepted only for requests from this machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,18 +43,18 @@ class Caller:
     auth_method: AuthMethod
     token_id: str | None = None
     csrf: str | None = None
-    """CSRF token of a session, which every change must carry; None without a session."""
+    """CSRF token of the session, required in every request that changes data; None without one."""
     expires_at: datetime | None = None
-    """When the token or the session ends; None: never."""
+    """Time when the token or the session expires; None if it never expires."""
 
     def require(self, scope: Scope) -> None:
         """Raise NotPermitted if the caller's scope does not include `scope`."""
         if not self.scope.includes(scope):
             raise NotPermitted(
-                f"this request is not permitted to {self.user}",
+                f"user {self.user} is not permitted to send this request",
                 expected=f"scope {scope.value}",
                 got=f"scope {self.scope.value}",
-                hint="Ask an admin for a token with that scope",
+                hint=f"Ask an admin for a token with scope {scope.value}",
             )
 
     def require_owner(self, owner: str, what: str) -> None:
@@ -77,7 +77,7 @@ _TOKEN = re.compile(r"fg_([a-z0-9]{12})_([A-Za-z0-9_-]{43})\Z")
 
 
 def parse_user(text: str) -> str:
-    """Return `text` as a user name. Raises Invalid if it is not one."""
+    """Return `text` as a user name. Raises Invalid if it is not a valid one."""
     if not _USER.match(text):
         raise Invalid(
             "user name is invalid",

@@ -22,7 +22,7 @@ class TokenAnswer(Answer):
 
 
 class NewTokenAnswer(TokenAnswer):
-    """A new token with its secret, which is shown only once."""
+    """A new token with its secret; the secret is shown only once."""
 
     token: str
 
@@ -40,7 +40,8 @@ class WhoAnswer(Answer):
     scope: Scope
     way: AuthMethod
     csrf: str | None
-    """CSRF token of a session, to be sent as `X-CSRF-Token` with every change; None without one."""
+    """CSRF token of the session, to be sent as header `X-CSRF-Token` in every request that changes
+    data; None without a session."""
 
 
 class AuditEntry(Answer):

@@ -19,7 +19,7 @@ class DataSource(StrEnum):
     """Origin of a response's data."""
 
     ARTIFACT = "artifact"
-    """Runs; every artifact has a complete envelope."""
+    """Results of runs; every artifact has a complete envelope."""
     LEGACY = "legacy"
     """Results of an older product, without provenance."""
 
@@ -35,7 +35,7 @@ class AssetAnswer(Answer):
 
     asset_id: str
     runs: dict[str, str]
-    """Run from which the response was served, by artifact type; these runs can be pinned."""
+    """Ids of the runs from which the response was served, by artifact type; a run can be pinned."""
     data_source: DataSource = DataSource.ARTIFACT
 
 
@@ -50,7 +50,7 @@ class JumpAnswer(AssetAnswer):
 
 
 class Hit(Answer):
-    """A matching artifact of a text query."""
+    """An artifact that matches a text query."""
 
     artifact: Envelope | LegacyArtifact
     snippet: str
@@ -60,7 +60,7 @@ class Hit(Answer):
 
 
 class FindAnswer(AssetAnswer):
-    """Matches of a text query in one asset, in order of time from `from_ms` in `direction`."""
+    """Matches of a text query in one asset, sorted by time, from `from_ms` in `direction`."""
 
     query: str
     source: TextSource
@@ -72,20 +72,20 @@ class FindAnswer(AssetAnswer):
 
 
 class SearchAnswer(Answer):
-    """Matches of a text query in all videos, newest video first; in each, in order of time."""
+    """Matches of a text query in all videos: newest video first, sorted by time within a video."""
 
     query: str
     source: TextSource
     hits: tuple[Hit, ...]
-    """A few matches of each video; each names its run. Only artifacts that are served by default
-    are searched."""
+    """A few matches of each video; each match names its run. The query searches only artifacts that
+    are served by default."""
     next_cursor: str | None
-    """Cursor of the next page; None on the last page. A page before it may have fewer hits than
+    """Cursor of the next page; None on the last page. An earlier page may have fewer hits than
     the limit, because a page covers a limited number of videos."""
 
 
 class ArtifactPage(AssetAnswer):
-    """A page of artifacts, in order of time."""
+    """A page of artifacts, sorted by time."""
 
     artifacts: tuple[Envelope | LegacyArtifact, ...]
     next_cursor: str | None
@@ -148,7 +148,7 @@ class ChainLink(Answer):
     weights_sha256: str | None
     ended_at: datetime | None
     stands_on: tuple[str, ...]
-    """Stages in the lineage of the record."""
+    """Stages whose records are in the lineage of this record."""
 
 
 class ProvenanceAnswer(Answer):
@@ -188,9 +188,9 @@ class Receipt(Answer):
     artifacts: dict[str, int]
     """Number of artifacts in the database now, by type."""
     counts: dict[str, int]
-    """Number of rows made, by table."""
+    """Number of rows written, by table."""
     is_replay: bool
-    """Whether the same manifest was ingested before, so that nothing changed."""
+    """Whether the same manifest had been ingested before, so that this ingest changed nothing."""
 
 
 class ReceiptEntry(Answer):
@@ -209,12 +209,12 @@ class ReceiptEntry(Answer):
     artifacts: dict[str, int]
     """Number of artifacts, by type."""
     counts: dict[str, int]
-    """Number of rows made, by table."""
+    """Number of rows written, by table."""
     files: dict[str, str]
-    """SHA-256 of the files whose records became rows, by file."""
+    """SHA-256 of each file whose records were written as rows, by file."""
     received_at: datetime
     is_current: bool
-    """Whether the rows in the database are of this receipt, not of a later revision of the run."""
+    """Whether the rows in the database come from this receipt, not from a later revision."""
 
 
 class RefusalEntry(Answer):
@@ -284,7 +284,7 @@ class PublishedAnswer(Answer):
     """Number of objects of the run, including its manifest."""
     size_bytes: int
     uploaded: int
-    """Number of objects created now; the others existed already."""
+    """Number of objects that this call created; the others already existed."""
     is_announced: bool
     """Whether the run was announced in an outbox."""
 
@@ -308,7 +308,7 @@ class SyncAnswer(Answer):
     noticed: int
     """Number of newly found manifests."""
     known: int
-    """Number of manifests ever found in the source."""
+    """Total number of manifests found in the source so far."""
     outcomes: tuple[SyncOutcome, ...]
     is_dry_run: bool
 
@@ -350,11 +350,11 @@ class PersonTimeAnswer(Answer):
     """One person's screen time; None for values that were not measured."""
 
     identity_id: str
-    """Face cluster, as used by `jump --cluster`."""
+    """Id of the face cluster, as accepted by `jump --cluster`."""
     person_id: str | None
     name: str | None
     is_named: bool
-    """Whether the name was given by hand in this run; otherwise it was recognised."""
+    """Whether a user named the person in this run; otherwise the person was recognised."""
     onscreen_ms: int
     face_visible_ms: int
     body_only_ms: int
@@ -367,17 +367,17 @@ class PersonTimeAnswer(Answer):
     share: float
     is_singleton: bool
     unsure: tuple[Likeness, ...]
-    """Known people who resemble the person."""
+    """Known people whose faces resemble this person's."""
 
 
 class ScreentimeAnswer(AssetAnswer):
-    """The screen time of all people in a video, by falling screen time."""
+    """The screen time of all people in a video, longest screen time first."""
 
     people: tuple[PersonTimeAnswer, ...]
 
 
 class Related(Answer):
-    """A subject that is related to the subject of the question, and the source of the relation."""
+    """A subject that is related to the subject of a question, and where the relation was found."""
 
     name: str
     kind: str
@@ -405,7 +405,7 @@ class Citation(Answer):
     span: tuple[PageSpan, ...]
     score: float
     how: str
-    """How the passage was found: title, words, table row, edge of the graph, or similarity."""
+    """How the passage was found: by title, words, table row, edge of the graph, or similarity."""
     chunk_id: str
     related: tuple[Related, ...] = ()
     attribution: str | None

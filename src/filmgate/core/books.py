@@ -12,10 +12,11 @@ from filmgate.core.plan import Producer
 from filmgate.core.records import Record
 
 Box = tuple[float, float, float, float]
-"""x0, y0, x1, y1 in points from the top left of the page."""
+"""A rectangle: x0, y0, x1, y1, in points from the top left corner of the page."""
 
 PageNumber = Annotated[int, Field(ge=1, le=1_000_000)]
-"""Number of a page in the file, from 1; for a book without pages, of a document in it."""
+"""Number of a page in the file, from 1. For a book without pages: number of a document in the
+file."""
 
 
 class BookFormat(StrEnum):
@@ -55,11 +56,12 @@ class Role(StrEnum):
     PAGE_HEADER = "furniture"
     """Page header, page footer or page number."""
     FRONT_MATTER = "front_matter"
-    """Settings before the text, for the program that renders it."""
+    """Metadata before the text, for the program that renders the book."""
 
 
 NON_TEXT_ROLES = frozenset({Role.PAGE_HEADER, Role.FRONT_MATTER})
-"""Roles of lines outside the book's text. They are in no chunk, but in the coverage file."""
+"""Roles of lines outside the book's text. Such lines are in no chunk; the coverage file lists
+them."""
 
 
 class Line(NamedTuple):
@@ -89,18 +91,18 @@ class OutlineEntry(Record):
     level: Annotated[int, Field(ge=0)]
     title: str
     page: PageNumber | None
-    """Target page; None without one."""
+    """Target page; None if the entry has none."""
 
 
 class Remark(Record):
-    """A note on a book for its later readers."""
+    """A note about a peculiarity of a book, with a code for programs and a message for people."""
 
     code: str
     message: str
 
 
 class BookFacts(Record):
-    """Facts about a book from its file."""
+    """Facts about a book, as read from its file."""
 
     format: BookFormat
     pages: Annotated[int, Field(ge=0)]
@@ -114,12 +116,12 @@ class Page(Record):
 
     page: PageNumber
     label: str | None = None
-    """Printed page number; None without one."""
+    """Printed page number; None if the page has none."""
     size: tuple[float, float] | None = None
     """Width and height, in points."""
     lines: tuple[Line, ...] = ()
     is_image: bool = False
-    """Whether the page is an image, with at most a stamp of text."""
+    """Whether the page is an image with no text, or with only a short stamp of text."""
     is_ocr: bool = False
     """Whether the lines were recognised in an image."""
 
@@ -134,6 +136,6 @@ class Book:
 
 
 BookReader = Callable[[Path], Book]
-"""Opens a book. Raises Invalid, also during iteration over pages, if a file is broken, locked,
-hostile or of another format than its name says. Never returns an empty book for an unreadable
-file."""
+"""Function that opens a book. It raises Invalid if the file is broken, locked or hostile, or if its
+format is not the one that its name suggests; iterating over the pages may raise Invalid, too. It
+never returns an empty book for an unreadable file."""

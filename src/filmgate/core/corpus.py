@@ -17,9 +17,9 @@ class WordCounts(NamedTuple):
 
 TITLE_WEIGHT = 5.0
 CRUMB_WEIGHT = 2.0
-"""Weights of an occurrence in the title and in the titles above it, relative to one in the text
-(BM25F, Robertson and Zaragoza 2009). The test questions were answered equally well with any title
-weight from 3 to 8 and any crumb weight from 1 to 3."""
+"""Weights of a word in the title and in the titles above it (the crumb), relative to a word in the
+text (BM25F, Robertson and Zaragoza 2009). The test questions were answered equally well with
+any title weight from 3 to 8 and any crumb weight from 1 to 3."""
 
 
 def weighted_frequency(word: WordCounts) -> float:
@@ -43,7 +43,7 @@ class IndexedChunk:
 
 @dataclass(frozen=True, kw_only=True)
 class IndexedBook:
-    """A book with everything that is searched."""
+    """A book with all data that a search uses."""
 
     toc: Toc
     edition: Edition

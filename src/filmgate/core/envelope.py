@@ -29,7 +29,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 Milliseconds = Annotated[int, Field(ge=0, le=MAX_MS)]
-"""A time in milliseconds on the asset's time line, which is 0 where a player starts."""
+"""A time in milliseconds on the asset's time line; 0 is where a player starts playback."""
 
 
 class _Spanned(BaseModel):
@@ -100,12 +100,18 @@ class LegacyArtifact(_Spanned):
 
 
 def artifact_id(asset_id: str, run_id: str, artifact_type: str, ordinal: int) -> str:
-    """Format an artifact id: `{asset_id}:{run_id}:{artifact_type}:{ordinal}`, stable on replay."""
+    """Format an artifact id: `{asset_id}:{run_id}:{artifact_type}:{ordinal}`.
+
+    Ingesting the same run again gives the same ids.
+    """
     return f"{asset_id}:{run_id}:{artifact_type}:{ordinal}"
 
 
 def parse_artifact_id(text: str) -> tuple[str, str, str, int]:
-    """Return asset id, run id, type and ordinal. Raises Invalid if `text` is not an id."""
+    """Parse an artifact id into asset id, run id, artifact type and ordinal.
+
+    Raises Invalid if `text` is not an artifact id.
+    """
     parts = text.split(":")
     is_valid = len(parts) == ID_PARTS and all(parts) and parts[-1].isascii() and parts[-1].isdigit()
     if not is_valid or len(parts[-1]) > MAX_ORDINAL_DIGITS:

@@ -1,4 +1,4 @@
-"""Errors, grouped by what the reader should do, with exit codes and HTTP statuses.
+"""Errors, grouped by what the user should do, with exit codes and HTTP statuses.
 
     FilmgateError                                      exit 1    HTTP 500
     ├── Invalid            correct the input           exit 4    HTTP 400
@@ -63,14 +63,14 @@ HTTP_STATUS = {
 class FilmgateError(Exception):
     """Base of all errors.
 
-    `expected`: the correct value; `got`: the actual value; `hint`: what the reader should do;
+    `expected`: the correct value; `got`: the actual value; `hint`: what the user should do;
     `details`: more fields for machines.
     """
 
     code: ClassVar[str] = "error"
     exit_code: ClassVar[ExitCode] = ExitCode.STAGE_FAILED
     http_status_override: ClassVar[int | None] = None
-    """HTTP status to use instead of the exit code's; None for the exit code's."""
+    """HTTP status of the error class; None for the status of its exit code in `HTTP_STATUS`."""
 
     def __init__(
         self,
@@ -200,7 +200,7 @@ class TooMany(Unavailable):
 
 
 class NotPermitted(FilmgateError):
-    """The caller lacks the permission."""
+    """The caller does not have the required permission."""
 
     code = "not_permitted"
     exit_code = ExitCode.NOT_PERMITTED
@@ -228,7 +228,7 @@ class Stopped(FilmgateError):
 
 
 class Interrupted(BaseException):
-    """A signal asks the program to end. Like KeyboardInterrupt, not an `Exception`."""
+    """A signal requested the program to end. Like KeyboardInterrupt, it is not an `Exception`."""
 
 
 def first_fault(error: ValueError) -> str:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 
 class FileKind(StrEnum):
-    """Layout of a file."""
+    """Format of a file."""
 
     JSON = "json"
     """One JSON document."""
@@ -57,7 +57,7 @@ class FileContract:
 
     @property
     def artifact_type(self) -> str | None:
-        """Artifact type of its records; None if they are not artifacts."""
+        """Artifact type of the file's records; None if they are not artifacts."""
         return self.schema if self.kind is FileKind.ARTIFACTS else None
 
 
@@ -136,7 +136,7 @@ def parquet(
     counted_as: str | None = None,
     key: str | None = None,
 ) -> FileContract:
-    """Declare a Parquet table with at least these columns: Arrow type (`int64`) by name."""
+    """Declare a Parquet table that has at least `columns`: Arrow type, such as `int64`, by name."""
     return _contract(
         FileKind.PARQUET,
         path,

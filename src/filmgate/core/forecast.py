@@ -13,7 +13,7 @@ class PlannedAction(StrEnum):
     """The stage is up to date."""
     RUN = "run"
     DEPENDS_ON_UPSTREAM = "perhaps"
-    """A stage that it depends on will run; this one runs too, unless the new bytes are equal."""
+    """An upstream stage will run. This stage runs too, unless the upstream files stay the same."""
     SKIP = "skip"
     """The stage is disabled."""
     BLOCKED = "blocked"
@@ -30,7 +30,7 @@ class StageForecast(Record):
     changes: tuple[Change, ...] = ()
     """Parts of the stage's fingerprint that differ from its last success."""
     reasons: tuple[Reason, ...] = ()
-    """Why the stage's gate is closed."""
+    """Reasons why the stage's gate is closed; empty if it is open."""
 
 
 class Forecast(Record):

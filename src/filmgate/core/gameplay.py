@@ -11,8 +11,8 @@ STRIDE = "stride-{stride}_chw"
 """Names of series of sampled frames in `sampled_frames`."""
 
 MENU_FLAG_THRESHOLD = 0.1
-"""Share of menu frames above which a video is flagged; from the public quality pass whose columns
-the manifest has."""
+"""Share of menu frames above which a video is flagged. The value is that of the public quality
+pass whose columns the manifest uses."""
 
 
 class Sampling(BaseModel):
@@ -21,22 +21,22 @@ class Sampling(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     strides: dict[Annotated[int, Field(ge=1, le=10_000)], Annotated[int, Field(ge=1, le=1000)]]
-    """Number of frames by stride: every stride-th frame from the first one."""
+    """Number of frames to sample, by stride. Every stride-th frame is sampled, from the first."""
     uniform: Annotated[int, Field(ge=0, le=1000)]
-    """Number of frames spread evenly over the video, each from the middle of its share."""
+    """Number of frames to sample evenly: one from the middle of each of as many equal parts."""
     shorter_side: Annotated[int, Field(ge=16, le=2160)]
-    """Length of the upright frame's shorter side, in pixels; the other side keeps the aspect,
-    rounded to an even number."""
+    """Length of the upright frame's shorter side, in pixels; the other side keeps the aspect
+    ratio, rounded to an even number."""
 
     @property
     def series(self) -> tuple[str, ...]:
-        """Names of the series: strides by size, then the uniform one."""
+        """Names of the series: one per stride, smallest stride first, then the uniform series."""
         names = [STRIDE.format(stride=stride) for stride in sorted(self.strides)]
         return (*names, UNIFORM.format(count=self.uniform)) if self.uniform else tuple(names)
 
 
 class Failure(BaseModel):
-    """Why an item failed: an error record."""
+    """The error of an item that failed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,7 +51,7 @@ class Failure(BaseModel):
 
 
 class GameItem(BaseModel):
-    """`items.jsonl`: the result of one video of one archive."""
+    """A line of `items.jsonl`: the result of one video in one archive."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,7 +59,7 @@ class GameItem(BaseModel):
     """Key of the archive in the task list."""
     status: Literal["extracted", "failed"]
     video_id: Text | None = None
-    """Name of the archive without its suffix; with the sample's name if it has several."""
+    """Name of the archive without its suffix, and the sample's name if the archive has several."""
     pt_key: Text | None = None
     pt_digest: Sha256 | None = None
     """Digest of the uncompressed contents of the `.pt` file, as stored in its seal."""
@@ -91,7 +91,7 @@ class ExtractionTask(BaseModel):
 
 ARCHIVE_SUFFIX, PT_SUFFIX = ".tar", ".pt"
 ERROR_SUFFIX = ".error.json"
-"""Suffix of the file, a `GameItem`, that a failed archive leaves in place of its `.pt` file."""
+"""Suffix of the file that replaces the `.pt` file of a failed archive; it contains a `GameItem`."""
 
 
 def to_plain_json(value: Any) -> Any:

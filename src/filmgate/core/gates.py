@@ -15,8 +15,8 @@ A gate is open when no rule is broken; otherwise the verdict lists every reason 
 6. No record of these stages is torn, altered or of another run, unless a later attempt of the
    stage has a valid record: `digest_mismatch`, `run_id_mismatch`.
 7. The stage's own outputs may contain manual edits. Unless `--repair`, `--force` or `adopt` is
-   given, rules 4 and 6 also apply to the stage itself. No file exists at the path of one of its
-   outputs without a record, and every record that the run's current records depend on exists:
+   given, rules 4 and 6 also apply to the stage itself. In addition, every file at one of its
+   output paths has a record, and every record that the run's current records depend on exists:
    `missing_artifact`.
 8. A stage selected by name is enabled, and its input and provider are available:
    `stage_disabled`, `provider_unavailable`.
@@ -88,7 +88,7 @@ class FileFacts(NamedTuple):
 
 
 class Examination(NamedTuple):
-    """What was found when a file was read under its contract."""
+    """The result of checking the contents of a file against its contract."""
 
     records: int | None
     """Number of records; None if the file could not be read to its end."""
@@ -97,12 +97,12 @@ class Examination(NamedTuple):
 
 
 Examine = Callable[[str], Examination | None]
-"""Read the file at a path under its contract; None if the contract is unknown. Called only for
-files whose digest does not match."""
+"""Function that checks the file at a path against its contract; it returns None if the contract is
+unknown. It is called only for files whose digest does not match."""
 
 
 def skip_examination(path: str) -> None:
-    """Examine no file: for callers without contracts."""
+    """Return None for every path: an `Examine` function for callers without contracts."""
 
 
 class UpstreamState(NamedTuple):
@@ -196,9 +196,9 @@ def check_lineage(record: StageRecord, known: Container[str]) -> list[Reason]:
 
 
 def check_untracked(stage: str, paths: Iterable[str]) -> list[Reason]:
-    """Return a reason for every file at an output path of the stage without a record (rule 7).
+    """Return a reason for every file without a record at an output path of the stage (rule 7).
 
-    Either its record was lost, or the file was not made by Filmgate. `paths`: those files.
+    `paths`: paths of those files. Either the record was lost, or Filmgate did not make the file.
     """
     return [
         Reason(
@@ -214,7 +214,7 @@ def check_untracked(stage: str, paths: Iterable[str]) -> list[Reason]:
 
 
 def check_run(expected: str, got: str) -> list[Reason]:
-    """Return a reason if the run's folder has the id of another run as its name (rule 1)."""
+    """Return a reason if the name of the run's folder is not the id of the run (rule 1)."""
     if expected == got:
         return []
     return [
@@ -230,7 +230,10 @@ def check_run(expected: str, got: str) -> list[Reason]:
 
 
 class ForeignRecord(NamedTuple):
-    """A file in `commits/` that holds no intact record of this run: torn, altered or of another."""
+    """A file in `commits/` that is not an intact record of this run.
+
+    It is torn, altered, or the record of another run.
+    """
 
     stage: str
     attempt: int
@@ -316,7 +319,7 @@ def _digest_mismatch(stage: str, ref: ArtifactRef, facts: FileFacts) -> Reason:
 
 
 def _content_faults(stage: str, ref: ArtifactRef, found: Examination | None) -> list[Reason]:
-    """Return the faults in the contents of a file with another digest."""
+    """Return the faults in the contents of a file whose digest does not match."""
     reasons = []
     if found is not None and found.fault is not None:
         reasons.append(

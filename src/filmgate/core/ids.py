@@ -57,10 +57,11 @@ def parse_env(text: str) -> str:
 
 
 def asset_id_from_name(file_name: str) -> AssetId:
-    """Derive an asset id from a file name: its stem without accents, other characters as `-`.
+    """Derive an asset id from the stem of a file name.
 
-    Where letters are lost (another script), eight digits of the name's SHA-256 keep the ids of
-    two films distinct.
+    Accents are removed, and other characters that an id cannot contain become `-`. If letters of
+    another script are lost, eight digits of the name's SHA-256 are appended, so that two films do
+    not get the same id.
     """
     stem = file_name.rsplit(".", 1)[0] or file_name
     unaccented = "".join(c for c in normalize("NFKD", stem) if not combining(c))
@@ -86,14 +87,14 @@ def parse_run_id(text: str) -> RunId:
 def attempt_run_id(number: int, moment: datetime) -> RunId:
     """Format the id of an asset's N-th run: `AttemptN_YYYY-MM-DD_HHMMSS_EST`.
 
-    `moment`: when the run was started (aware). The time is that of America/New_York; the
-    suffix is `EST` in summer too.
+    `moment`: when the run was started, timezone-aware. The id contains the time in
+    America/New_York; its suffix is `EST` in summer, too.
     """
     local = moment.astimezone(ATTEMPT_ZONE)
     return RunId(f"Attempt{number}_{local:%Y-%m-%d_%H%M%S}_EST")
 
 
 def attempt_number(run_id: str) -> int | None:
-    """Parse N of `AttemptN_…_EST`; None for any other run id."""
+    """Return N of the run id `AttemptN_…_EST`; None for any other run id."""
     found = re.fullmatch(_ATTEMPT, run_id)
     return int(found.group(1)) if found else None

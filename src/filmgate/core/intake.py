@@ -16,12 +16,14 @@ from filmgate.core.publishing import ManifestLocation
 from filmgate.core.records import Record
 
 MISSING = "missing_artifact"
-"""Code of a refusal for a file that may still arrive: stores are copied in any order."""
+"""Code of a refusal because of a missing file. The file may still arrive, because the files of a
+store can be copied in any order."""
 
 FIRST_RETRY_S = 2
 LONGEST_RETRY_S = 3600
 MOST_ATTEMPTS = 16
-"""Attempts until a missing file is given up: with the waits above, after about five hours."""
+"""Maximum number of attempts for a manifest with a missing file: with the waits above, the last
+one is after about five hours."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,19 +36,20 @@ class Delivery:
     attempt: int
     """Number of this attempt, from 1."""
     last_ended_attempt: int = 0
-    """Number of the last attempt that ended with a result; later ones ended with their process."""
+    """Number of the last attempt that ended with a result; in later attempts, the process died."""
     claims: int = 0
-    """Number of times that the delivery was claimed; only the last claimant may write."""
+    """Number of times that the delivery was claimed; only the consumer that claimed it last may
+    write its outcome."""
 
     @property
     def is_poison(self) -> bool:
-        """Whether more than `MOST_ATTEMPTS` attempts in succession ended with their process."""
+        """Whether the process died in each of the last `MOST_ATTEMPTS` attempts before this one."""
         return self.attempt - self.last_ended_attempt > MOST_ATTEMPTS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """A manifest that a source has found."""
+    """A manifest that was found in a source."""
 
     origin: ManifestLocation
     mark: str | None = None
@@ -76,7 +79,7 @@ class Refusal(Record):
 
     @classmethod
     def from_error(cls, error: FilmgateError, manifest_key: str) -> "Refusal":
-        """Make the refusal of a manifest; its texts are short and storable in any database."""
+        """Make the refusal of a manifest; a database can store its texts, which are shortened."""
         details = error.extra
         code = details.get("reason", error.code)
         is_unavailable = isinstance(error, STORE_ERRORS) and not isinstance(
@@ -85,7 +88,7 @@ class Refusal(Record):
         retryable = is_unavailable or code == MISSING
         hint = error.hint
         if not retryable and not isinstance(error, Conflict):
-            hint = f"{hint or 'Correct it'}. Then run `filmgate sync --retry`"
+            hint = f"{hint or 'Correct the manifest'}. Then run `filmgate sync --retry`"
         return cls(
             code=code,
             message=_storable_text(error.message),
@@ -109,7 +112,7 @@ LONGEST_TEXT = 500
 
 
 def _storable_text(text: Any) -> Any:
-    """Shorten a text, and replace characters that a database or terminal cannot hold."""
+    """Shorten a text, and replace characters that a database or terminal cannot represent."""
     if text is None:
         return None
     plain = str(text).encode("utf-8", "replace").decode().replace("\0", "\ufffd")
@@ -128,7 +131,7 @@ def _storable_value(value: Any) -> Any:
 def retry_after(refusal: Refusal, attempt: int) -> timedelta | None:
     """Return the time to wait after `attempt` attempts; None if no attempt should follow.
 
-    A missing file is given up after `MOST_ATTEMPTS`; an unavailable store never is.
+    A missing file is retried up to `MOST_ATTEMPTS` times; an unavailable store, without limit.
     """
     if not refusal.retryable or (refusal.code == MISSING and attempt >= MOST_ATTEMPTS):
         return None

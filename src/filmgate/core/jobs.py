@@ -10,7 +10,7 @@ from filmgate.core.answers import Answer
 from filmgate.core.pipeline import DEFAULT_PROFILE
 
 PRIORITIES = 100
-"""Highest priority; the lowest is its negative. Jobs of higher priority are taken first."""
+"""Highest priority of a job; the lowest is the same number with a minus sign."""
 
 
 class JobState(StrEnum):
@@ -35,7 +35,7 @@ SettingName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}\.[A-Za
 
 
 class JobRequest(BaseModel):
-    """A request for a run, with the options of `filmgate run`; absent options have its defaults."""
+    """A request for a run, with the options of `filmgate run` and the same defaults."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -75,7 +75,7 @@ class JobRequest(BaseModel):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     """Number of stages, and of items, that run in parallel."""
     priority: Annotated[int, Field(ge=-PRIORITIES, le=PRIORITIES)] = 0
-    """Jobs of higher priority are taken first."""
+    """Jobs of higher priority are started first."""
 
 
 class JobOutcome(BaseModel):
@@ -112,7 +112,7 @@ class JobAnswer(Answer):
     worker: str | None
     """Worker that runs the job or ran it last."""
     is_cancel_asked: bool
-    """Whether cancellation was requested and the job still runs."""
+    """Whether cancellation of the job was requested while the job still runs."""
     outcome: JobOutcome | None
     """Outcome of the last try."""
     request: JobRequest

@@ -9,18 +9,18 @@ from filmgate.core.questions import JumpKind
 
 
 class JumpFilters(BaseModel):
-    """The filters of a jump query; None for no filter."""
+    """The filters of a jump query; a filter that is None is not applied."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     label: str | None = None
-    """The exact label."""
+    """Label that an artifact must have, exactly."""
     face_cluster_id: str | None = None
-    """The exact face cluster of the served run."""
+    """Id of the face cluster in the served run."""
     text: str | None = None
-    """Words, in web search syntax."""
+    """Words that the text must contain, in web search syntax."""
     min_confidence: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Least confidence; artifacts without a confidence are excluded too."""
+    """Minimum confidence; artifacts without a confidence are excluded, too."""
 
     def for_kind(self, kind: JumpKind) -> dict[str, Any]:
         """Return the filters that are set. Raises UsageError if `kind` does not support one."""

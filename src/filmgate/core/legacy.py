@@ -28,7 +28,8 @@ WORDS = {
     "stale": StageState.PENDING,
     "unknown": StageState.PENDING,
 }
-"""Known status words of marker files. They are unverified; no gate depends on them."""
+"""Stage states by the status words of marker files. The words are not verified, and no gate depends
+on them."""
 
 
 class LegacyStage(Record):

@@ -55,7 +55,7 @@ class StageEntry(Record):
     record_sha256: str | None = None
     """Digest of the record that this entry is derived from."""
     lineage: tuple[Lineage, ...] = ()
-    """Records that the record depends on."""
+    """Records that the record of this entry depends on."""
     artifacts: tuple[ArtifactRef, ...] = ()
     producer: Producer | None = None
     counts: dict[str, int] = Field(default_factory=dict)
@@ -131,7 +131,7 @@ class Manifest(Record):
 
     @property
     def is_blocked(self) -> bool:
-        """Whether a gate blocked a stage last, and no stage failed."""
+        """Whether a gate blocked a stage in the last invocation, and no stage failed."""
         states = {entry.status for entry in self.stages.values()}
         return StageState.BLOCKED in states and StageState.FAILED not in states
 
@@ -146,12 +146,12 @@ class Manifest(Record):
         ]
 
     def first_file_with_schema(self, schema: str) -> ArtifactRef | None:
-        """Return the first file with a schema that a successful stage made; None without one."""
+        """Return the first file of a successful stage that has a given schema; None without one."""
         return next((ref for _, _, ref in self.artifact_refs if ref.schema_name == schema), None)
 
 
 class _VersionField(BaseModel, defer_build=True):
-    """The field that a manifest of any version has."""
+    """The field that manifests of all versions have."""
 
     schema_version: Any = None
 
@@ -179,7 +179,7 @@ class UnrecordedAttempt(NamedTuple):
     epoch: int
     started: datetime
     has_files: bool = False
-    """Whether files that it made are still in its staging folder, not at the run's root."""
+    """Whether files of the attempt are still in the staging folder, not at the run's root."""
 
     @property
     def view(self) -> StageView:
@@ -200,7 +200,10 @@ class Ledger:
     """Verdicts of the last invocation."""
 
     def current_record(self, stage: str) -> StageRecord | None:
-        """Return the record that decides a stage's state; None before one or during an attempt."""
+        """Return the record that determines a stage's state.
+
+        None if the stage has no record, or a later attempt is in progress or was interrupted.
+        """
         return self._current[stage]
 
     def last_success(self, stage: str) -> StageRecord | None:
@@ -214,7 +217,7 @@ class Ledger:
     def has_files_in_place(self, record: StageRecord) -> bool:
         """Whether the record's files are at the run's root.
 
-        They are not after a crash between the commit and the renaming of the files.
+        They are still in staging after a crash between the commit and the renaming of the files.
         """
         attempt = (record.stage, record.attempt)
         return all(
@@ -235,7 +238,7 @@ class Ledger:
     def state(self, stage: str) -> StageState:
         """Return the stage's state according to its records and attempts, before any verdict.
 
-        A success is PENDING again once a file that it depends on has another digest.
+        A successful stage is PENDING again once a file that it depends on has another digest.
         """
         return self._states[stage]
 
@@ -268,7 +271,7 @@ class Ledger:
     def revision(self) -> int:
         """Revision of the manifest: the number of records plus their highest epoch.
 
-        It rises with every record, also if a lost record is replaced by a later lease holder.
+        It rises with every record, even if a lost record is replaced by a later lease holder.
         """
         return len(self.records) + max((record.epoch for record in self.records), default=0)
 
@@ -391,7 +394,8 @@ def _entry(ledger: Ledger, name: str, verdicts: Mapping[str, Verdict]) -> StageE
 def _totals(entries: Iterable[StageEntry]) -> dict[str, Any]:
     """Sum metrics over the stages.
 
-    `wall_s` adds the durations of parallel stages; `tokens` is None if no stage measured any.
+    `wall_s` is the sum of all durations, also of stages that ran in parallel; `tokens` is None if
+    no stage measured any.
     """
     stages = list(entries)
     tokens = [n for entry in stages if isinstance(n := entry.metrics.get("tokens"), int)]

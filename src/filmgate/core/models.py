@@ -19,13 +19,13 @@ class ModelKind:
     source: str
     """Name of the weights, and where their authors publish them."""
     licence: str
-    """Licence according to the authors; the licence of installed weights is given on adding."""
+    """Licence according to the authors; users state the licence of weights that they install."""
 
 
 KINDS = (
     ModelKind(
         name="yunet",
-        task="detects faces, including small and turned ones (stage detect)",
+        task="detects faces, including small and rotated ones (stage detect)",
         form="file",
         source="face_detection_yunet_2023mar.onnx of the OpenCV Zoo",
         licence="MIT",
@@ -85,7 +85,7 @@ class InstalledModel(BaseModel):
 
 
 def find_model_kind(name: str) -> ModelKind:
-    """Return the model kind with a name. Raises NotFound, listing the names, without one."""
+    """Return the model kind with a name. Raises NotFound, which lists all names, without one."""
     for kind in KINDS:
         if kind.name == name:
             return kind

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 MAX_MS = 10 * 366 * 24 * 3600 * 1000
-"""Largest time in a film: ten years, in milliseconds. A larger value has the wrong unit."""
+"""Largest time in a film: ten years, in milliseconds. A larger value is in the wrong unit."""
 
 
 def parse_moment(value: Any) -> datetime | None:

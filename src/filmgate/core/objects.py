@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
 NO_STORE = "no_store"
-"""`reason` of a NotFound if the store itself, a bucket or folder, does not exist."""
+"""Detail `reason` of a NotFound error if the store itself, a bucket or folder, does not exist."""
 
 
 class ObjectEntry(NamedTuple):
@@ -14,15 +14,15 @@ class ObjectEntry(NamedTuple):
     key: str
     size_bytes: int
     mark: str
-    """Value that changes with the bytes: an entity tag, or size and time of change."""
+    """Value that changes with the bytes: an entity tag, or a file's inode, time and size."""
 
 
 class ObjectStore(Protocol):
     """Objects by key, under one address.
 
-    A key is a relative path of `/`-separated names. Every call may be repeated after an unknown
-    outcome. All calls raise Unavailable if the store is unreachable or too slow, NotPermitted
-    if it denies access, and Invalid for an invalid key.
+    A key is a relative path of `/`-separated names. Every call is safe to repeat if its outcome is
+    unknown. All calls raise Unavailable if the store is unreachable or too slow, NotPermitted if it
+    denies access, and Invalid for an invalid key.
     """
 
     @property
@@ -67,7 +67,7 @@ class ObjectStore(Protocol):
 
 
 class OpenStore(Protocol):
-    """Opens stores; picklable."""
+    """Function that opens stores; it is picklable."""
 
     def __call__(self, place: str, *, make: bool = False) -> ObjectStore:
         """Open the store at an address or path; with `make`, create a missing folder.

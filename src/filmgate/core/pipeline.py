@@ -24,7 +24,7 @@ class InputFiles:
     media: Mapping[str, Any] = field(default_factory=dict)
     """Facts about the asset that are known before any stage; stored in the manifest."""
     is_collection: bool = False
-    """Whether all files together are the asset; otherwise the first one is."""
+    """Whether the asset consists of all files; otherwise it is only the first file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,8 @@ class Pipeline:
 
     plan: Plan
     admit: Callable[[Path], InputFiles] | None = None
-    """Check an input before a run is made; raises Invalid or NotFound for an unusable one. Without
-    this function, any single file is accepted."""
+    """Function that checks an input before a run is created; it raises Invalid or NotFound for an
+    unusable input. Without this function, any single file is accepted."""
     profiles: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(
         default_factory=lambda: {DEFAULT_PROFILE: {}}
     )
@@ -45,7 +45,7 @@ class Pipeline:
     """Whether items are processed in separate processes even with one worker, because a hostile
     item may crash the process that reads it."""
     refused: ExitCode = ExitCode.DONE
-    """Exit code of a successful run in which a stage left out bad items."""
+    """Exit code of a run that succeeded although a stage left out bad items."""
 
     def __post_init__(self) -> None:
         unknown = {stage for values in self.profiles.values() for stage in values}
@@ -57,7 +57,8 @@ class Pipeline:
     def resolve(self, profile: str, overrides: Iterable[str] = ()) -> dict[str, Any]:
         """Resolve the config of every stage from a profile and `STAGE.SETTING=VALUE` overrides.
 
-        Raises Invalid for an unknown profile, stage or setting, or a value of another type.
+        Raises Invalid for an unknown profile or setting, or a value of the wrong type; UsageError
+        for an unknown stage.
         """
         if profile not in self.profiles:
             known = ", ".join(self.profiles)
@@ -106,7 +107,7 @@ def _settings_text(stage: Stage) -> str:
 def _parse_value(text: str) -> Any:
     """Parse a list, object, quoted text or null as JSON; return other text as it is.
 
-    The setting's own type parses such text.
+    Other text is parsed later, according to the type of the setting.
     """
     if text[:1] in {"[", "{", '"'} or text == "null":
         try:

@@ -63,10 +63,10 @@ class Stage:
     requires: tuple[str, ...]
     """Stages that must be SUCCESS. If one is SKIPPED, this stage is skipped too."""
     uses: tuple[str, ...]
-    """Stages whose files are verified and read when SUCCESS; optional when SKIPPED."""
+    """Stages whose files are verified and read if they are SUCCESS; they may also be SKIPPED."""
     uses_if_run: tuple[str, ...]
-    """Stages whose files are verified and read when SUCCESS; optional in any other state. Once
-    such a stage succeeds, this stage is due again."""
+    """Stages whose files are verified and read if they are SUCCESS; they may be in any other state,
+    too. Once such a stage succeeds, this stage is due again."""
     aliases: tuple[str, ...]
     """Former names of the stage, which are still accepted."""
     tools: tuple[str, ...]
@@ -75,9 +75,9 @@ class Stage:
     """Optional distributions; their versions are part of the fingerprint if installed."""
     reads_upstream_records: bool
     """Whether the result shows the outcomes of the stages that it depends on: producer, counts and
-    warnings. Their records, without clocks and ids, are then part of the fingerprint."""
+    warnings. Their records, without times and ids, are then part of the fingerprint."""
     reads_resources: tuple[str, ...]
-    """Optional resources outside the run that the stage reads: weights, known people."""
+    """Optional resources outside the run that the stage reads, such as weights or known people."""
     version: int
     """Version of the stage; raise it whenever the same input and settings give another result."""
 
@@ -203,7 +203,10 @@ class Plan:
         }
 
     def find_stage(self, name: str) -> Stage:
-        """Return the stage with a name or alias. Raises UsageError, with similar names, if none."""
+        """Return the stage with a name or alias.
+
+        Raises UsageError, which suggests similar names, if there is none.
+        """
         if (found := self._by_name.get(name)) is not None:
             return found
         raise unknown_name(f"{self.pipeline} stage", name, self.names)
@@ -238,7 +241,7 @@ class Plan:
     def config(self, overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """Resolve the settings of every stage, as JSON values by stage.
 
-        `overrides`: values by stage and setting. Raises pydantic.ValidationError for a bad one.
+        `overrides`: values by stage and setting. Raises pydantic.ValidationError if one is invalid.
         """
         return {
             stage.name: stage.settings(**overrides.get(stage.name, {})).model_dump(mode="json")
@@ -272,29 +275,32 @@ def _check_file(stage: str, contract: FileContract, others: Iterable[FileContrac
     is_plain = all(part and part[0] != "." and "\0" not in part for part in parts)
     if not is_plain or len(path.encode()) > MAX_PATH_BYTES:
         raise ValueError(
-            f"stage {stage!r} makes {path!r}: expected a relative path of at most "
+            f"path {path!r} of stage {stage!r} is invalid: expected a relative path of at most "
             f"{MAX_PATH_BYTES} bytes, no part of which starts with a dot"
         )
     if parts[0] in _RESERVED_NAMES:
-        raise ValueError(f"stage {stage!r} makes {path!r}, which is reserved for the engine")
+        raise ValueError(f"path {path!r} of stage {stage!r} is reserved for the engine")
     folded = path.casefold()
     for other in others:
         other_folded = other.path.casefold()
         is_inside = folded.startswith(f"{other_folded}/") or other_folded.startswith(f"{folded}/")
         if is_inside or folded == other_folded:
-            raise ValueError(f"stage {stage!r} makes {path!r}, but {other.path!r} is made already")
+            raise ValueError(
+                f"path {path!r} of stage {stage!r} conflicts with {other.path!r}, which is already "
+                "declared in the plan"
+            )
         if contract.artifact_type is not None and contract.artifact_type == other.artifact_type:
             raise ValueError(
-                f"stage {stage!r} makes {path!r}, but artifacts of type {contract.artifact_type!r} "
-                f"are made already in {other.path!r}"
+                f"artifact type {contract.artifact_type!r} of {path!r} in stage {stage!r} is "
+                f"already used for {other.path!r}"
             )
         if contract.key == other.key:
             raise ValueError(
-                f"stage {stage!r} makes {path!r}, but {other.path!r} is made already with the "
-                f"same key {contract.key!r}: set another key"
+                f"key {contract.key!r} of {path!r} in stage {stage!r} is already used for "
+                f"{other.path!r}: set another key"
             )
 
 
 MAX_PATH_BYTES = 60
-"""Longest path of a file, in bytes. Percent-encoded and with the stage's name, it still fits one
-file name in `attempts/`."""
+"""Maximum length of the path of a file, in bytes. Percent-encoded and with the stage's name, such a
+path still fits in one file name in `attempts/`."""

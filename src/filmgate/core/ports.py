@@ -1,4 +1,4 @@
-"""The ports: interfaces that the core needs, with the obligations of their implementations."""
+"""The ports: interfaces that the core needs, and what their implementations must guarantee."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -23,14 +23,15 @@ if TYPE_CHECKING:
     from filmgate.core.publishing import Seal
 
 Clock = Callable[[], datetime]
-"""Return the current time, aware and in UTC."""
+"""Function that returns the current time, timezone-aware and in UTC."""
 
 Document = TypeVar("Document", bound=BaseModel)
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 EventSink = Callable[[Mapping[str, Any]], None]
-"""Receives every event of a run, redacted, from any thread. Must not raise."""
+"""Function that receives every event of a run, redacted. It is called in any thread, and must not
+raise."""
 
 
 class Timed(NamedTuple):
@@ -68,14 +69,14 @@ class Executor(Protocol):
     ) -> Iterator[Mapped[Item, Value]]:
         """Yield the result of every item, in the order of the items.
 
-        What `work` raises is the error of that item only. A worker that dies is replaced and its
-        item started again; after three deaths the item has the error `worker_died`. Reads at most
-        a few items ahead of the results taken, and holds no more values than that. Interrupted
-        and KeyboardInterrupt are raised.
+        An exception that `work` raises is stored as the error of that item only. If a worker dies,
+        it is replaced and its item is started again; after three deaths, the item has the error
+        `worker_died`. At most a few items are read, and a few values stored, ahead of the results
+        that the caller has consumed. Interrupted and KeyboardInterrupt are raised.
         """
 
     def close(self) -> None:
-        """Stop the workers. May be called twice."""
+        """Stop the workers. Can be called twice."""
 
 
 class StageContext(Protocol):
@@ -91,23 +92,23 @@ class StageContext(Protocol):
 
     @property
     def head(self) -> RunHead:
-        """Head of the run. Its id and times must not get into a file, unless the file's contract
-        names them."""
+        """Head of the run. A stage must not write the run's id or times to a file unless the file's
+        contract has fields for them."""
 
     def record(self, stage: str) -> StageRecord | None:
         """Return the current record of a stage that this one depends on; None without one."""
 
     def has(self, contract: FileContract) -> bool:
-        """Whether a file of an optional upstream stage exists; it does not if that was skipped."""
+        """Whether a file of an optional upstream stage exists; False if the stage was skipped."""
 
     def read_document(self, contract: FileContract, model: type[Document]) -> Document:
-        """Read a document of a stage that this one depends on, verified."""
+        """Read and verify a document of a stage that this one depends on."""
 
     def read_artifacts(self, contract: FileContract) -> Iterator[ArtifactLine]:
-        """Read the artifacts of a file that this stage depends on, in file order, verified."""
+        """Read and verify the artifacts of a file that this stage depends on, in file order."""
 
     def read_records(self, contract: FileContract, model: type[Document]) -> Iterator[Document]:
-        """Read the records of a file that this stage depends on, in file order, verified."""
+        """Read and verify the records of a file that this stage depends on, in file order."""
 
     def path(self, contract: FileContract) -> Path:
         """Return the path of an upstream file, for programs that open files themselves.
@@ -120,28 +121,28 @@ class StageContext(Protocol):
 
     @property
     def open_store(self) -> OpenStore:
-        """Opens object stores, for stages whose items are in one. Raises Unavailable if the
-        invocation has none."""
+        """Function that opens object stores, for stages whose items are stored in one. Raises
+        Unavailable if the invocation cannot open stores."""
 
     def write_document(self, contract: FileContract, value: BaseModel) -> None:
-        """Write a document, once. Raises ContractBroken if the contract forbids it."""
+        """Write a document, once. Raises ContractBroken if it breaks the contract."""
 
     def write_artifacts(self, contract: FileContract, artifacts: Iterable[Timed]) -> int:
         """Write a file of artifacts, once, sorted by span, then payload; return their number.
 
-        Raises ContractBroken if the contract forbids it.
+        Raises ContractBroken if one of them breaks the contract.
         """
 
     def write_records(self, contract: FileContract, records: Iterable[BaseModel]) -> int:
         """Write a file of JSON lines, once, in the given order; return their number.
 
-        Raises ContractBroken if the contract forbids it.
+        Raises ContractBroken if one of them breaks the contract.
         """
 
     def create(self, contract: FileContract) -> AbstractContextManager[IO[bytes]]:
         """Open a table or binary file for writing, once, from start to end.
 
-        Raises ContractBroken at the end of the block if the contract forbids the contents.
+        Raises ContractBroken at the end of the block if the contents break the contract.
         """
 
     def map(
@@ -153,7 +154,7 @@ class StageContext(Protocol):
         name: Callable[[Item], str] = str,
         may_all_fail: bool = False,
     ) -> Iterator[Mapped[Item, Value]]:
-        """Apply `work` to every item; yield all results in the order of items, also failed ones.
+        """Apply `work` to every item; yield all results, including failed ones, in item order.
 
         `work` may run in another process: it must be a module-level function, and its values must
         be picklable. Failed items are stored in the stage's record under `name(item)` and counted
@@ -176,7 +177,7 @@ class StageContext(Protocol):
 
 
 class Observer(Protocol):
-    """Receives the progress of a run. Must not raise."""
+    """Receiver of the progress of a run. Implementations must not raise."""
 
     def stage_started(self, stage: str) -> None:
         """The stage's gate was open and its work begins."""
@@ -197,7 +198,7 @@ class Lease(Protocol):
 
     @property
     def lock(self) -> int:
-        """File descriptor of the lock; the run stays held while a process that inherits it runs."""
+        """File descriptor of the lock; a process that inherits it keeps the lease held."""
 
     def check(self) -> None:
         """Raise Held if another runner has taken the lease."""
@@ -226,13 +227,13 @@ class Attempt(Protocol):
         """When the attempt was started."""
 
     def create(self, path: str) -> AbstractContextManager[FileWriter]:
-        """Create a file, once; it is removed if the block raises. Durable once committed."""
+        """Create a file; it is removed if the block raises, and durable after the commit."""
 
     def facts(self, path: str) -> FileFacts | None:
         """Return the size and digest of a file of this attempt; None if absent."""
 
     def staging_path(self, path: str) -> Path:
-        """Return where a file is stored before the attempt is committed."""
+        """Return the path at which a file is stored before the attempt is committed."""
 
 
 class RunFiles(Protocol):
@@ -257,13 +258,13 @@ class RunDirectory(RunFiles, Protocol):
         """Head of the run."""
 
     def acquire_lease(self, now: datetime) -> AbstractContextManager[Lease]:
-        """Take the lease. Raises Held, with its holder and since when, if it is taken."""
+        """Take the lease. Raises Held, with its holder and start time, if another runner has it."""
 
     def is_held(self) -> bool:
         """Whether a runner holds the lease now."""
 
     def ledger(self) -> Ledger:
-        """Read all records, attempts and verdicts in the directory anew."""
+        """Read the current records, attempts and verdicts from the directory."""
 
     def begin(self, lease: Lease, stage: str, attempt: int, now: datetime) -> Attempt:
         """Open an attempt. Raises Conflict if the run is sealed."""
@@ -279,7 +280,7 @@ class RunDirectory(RunFiles, Protocol):
         """
 
     def remove(self, lease: Lease, paths: Iterable[str]) -> None:
-        """Remove files from the run's root that no current record names."""
+        """Remove files that no current record names from the run's root."""
 
     def recover(self, lease: Lease) -> tuple[Attempt, ...]:
         """Finish the commits of an interrupted runner; return its attempts without a record."""
@@ -288,7 +289,7 @@ class RunDirectory(RunFiles, Protocol):
         """Derive the manifest; with a lease, write it too."""
 
     def close(self, lease: Lease) -> Manifest:
-        """Make all file names durable; derive and write the manifest as of the lease's end."""
+        """Make all file names durable; write the manifest of the run as no longer held."""
 
     def seal(self, lease: Lease, seal: "Seal") -> None:
         """Close the run for good. Raises Conflict if it is sealed already."""
@@ -305,12 +306,12 @@ class RunDirectory(RunFiles, Protocol):
     def facts(self, path: str) -> FileFacts | None:
         """Return the size and digest of a file at the run's root; None if absent.
 
-        The file is read in full, unless its device, inode, size and change times are those of an
-        earlier reading by this object.
+        The file is read in full, unless its device, inode, size and times are the same as when this
+        object last read it.
         """
 
     def path_of(self, path: str) -> Path:
-        """Return where a file at the run's root is stored. Raises Invalid if that is outside."""
+        """Return the path of a file at the run's root. Raises Invalid if it is outside the root."""
 
     def save_verdicts(self, lease: Lease, verdicts: Iterable[Verdict]) -> None:
         """Replace the verdicts of the last invocation."""

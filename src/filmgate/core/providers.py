@@ -1,6 +1,7 @@
 """The ports of models: one interface per task, implemented by several models.
 
-Pictures are arrays (h, w, 3) uint8, blue green red, upright. Boxes are in pixels of the picture.
+Pictures are upright arrays (h, w, 3) of uint8 with the channels blue, green and red. Boxes are in
+pixels of the picture.
 All implementations are deterministic, own their weights and are used by one thread at a time.
 """
 
@@ -36,10 +37,10 @@ class FaceDetector(Protocol):
 
     @property
     def producer(self) -> Producer:
-        """The model."""
+        """Name, version and weights of the model."""
 
     def detect(self, image: "Image") -> list[DetectedFace]:
-        """Return all faces, by falling confidence."""
+        """Return all faces, highest confidence first."""
 
 
 class FaceEmbedder(Protocol):
@@ -47,7 +48,7 @@ class FaceEmbedder(Protocol):
 
     @property
     def producer(self) -> Producer:
-        """The model. Embeddings of different producers cannot be compared."""
+        """Name, version and weights; only embeddings of the same producer can be compared."""
 
     @property
     def same_person(self) -> float:
@@ -77,10 +78,10 @@ class ObjectDetector(Protocol):
 
     @property
     def producer(self) -> Producer:
-        """The model."""
+        """Name, version and weights of the model."""
 
     def detect(self, image: "Image") -> list[DetectedObject]:
-        """Return all objects of known labels, by falling confidence, without duplicates."""
+        """Return all objects of known labels, highest confidence first, without duplicates."""
 
 
 class PlaceClassifier(Protocol):
@@ -88,7 +89,7 @@ class PlaceClassifier(Protocol):
 
     @property
     def producer(self) -> Producer:
-        """The model."""
+        """Name, version and weights of the model."""
 
     @property
     def labels(self) -> Sequence[str]:
@@ -112,7 +113,7 @@ class TextReader(Protocol):
 
     @property
     def producer(self) -> Producer:
-        """The model."""
+        """Name, version and weights of the model."""
 
     def read(self, image: "Image") -> list[TextLine]:
         """Return all lines, from top to bottom."""
@@ -135,7 +136,7 @@ class Recogniser(Protocol):
 
     @property
     def producer(self) -> Producer:
-        """The model."""
+        """Name, version and weights of the model."""
 
     def recognise(self, blocks: "Iterable[NDArray[np.int16]]") -> Iterator[RecognisedSpeech]:
         """Yield the recognised speech in order of time; nothing for audio without speech."""
@@ -148,7 +149,7 @@ class BoxFollower(Protocol):
         """Start to follow the object in `box`."""
 
     def follow(self, image: "Image") -> tuple[Box, float]:
-        """Return the object's box and its certainty: the correlation's peak-to-sidelobe ratio."""
+        """Return the object's box and its certainty, the peak-to-sidelobe ratio of correlation."""
 
 
 class TermFinder(Protocol):
@@ -163,7 +164,7 @@ class SentenceEmbedder(Protocol):
 
     @property
     def producer(self) -> Producer:
-        """The model."""
+        """Name, version and weights of the model."""
 
     def embed(self, texts: Sequence[str]) -> "Vectors":
         """Return one vector of length 1 per text: (n, d) float32. Long texts are truncated."""
@@ -174,7 +175,7 @@ class Normaliser(Protocol):
 
     @property
     def producer(self) -> Producer:
-        """The model or program."""
+        """Name and version of the model or program."""
 
     def normalise(self, texts: Sequence[str]) -> list[str]:
         """Return the normalised texts, in the order of `texts`."""

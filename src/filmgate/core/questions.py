@@ -66,7 +66,7 @@ class Direction(StrEnum):
 
     @property
     def initial_ms(self) -> int:
-        """Position of a query without one, in milliseconds: before all artifacts, or after all."""
+        """Default start of a query, in milliseconds: before or after all artifacts."""
         return -1 if self is Direction.NEXT else MAX_MS + 1
 
 
@@ -109,7 +109,7 @@ class Cursor:
 
     @staticmethod
     def encode(query: Any, position: list[Any]) -> str:
-        """Return the cursor of `query` after a result at `position`."""
+        """Return the cursor of the results of `query` that follow `position`."""
         data = json.dumps([_query_hash(query), *position]).encode()
         return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
@@ -119,13 +119,14 @@ class Cursor:
     ) -> str | None:
         """Return the cursor after the first `limit` results; None on the last page.
 
-        `found`: the results of a query for `limit` + 1; `position`: position of a result.
+        `found`: up to `limit` + 1 results; `position`: function that returns the position of a
+        result.
         """
         return Cursor.encode(query, position(found[limit - 1])) if len(found) > limit else None
 
     @staticmethod
     def decode(cursor: str, query: Any, shape: tuple[type, ...]) -> list[Any]:
-        """Return the position in a cursor, whose values have the types `shape`.
+        """Return the position in a cursor; `shape`: the expected types of its values.
 
         Raises UsageError for an invalid cursor, or one of another query.
         """

@@ -1,4 +1,4 @@
-"""The immutable files of a run: its head, and one self-hashed record per attempt's outcome."""
+"""The immutable files of a run: its head, and one self-hashed record for every attempt."""
 
 import json
 from datetime import datetime
@@ -45,7 +45,7 @@ class ArtifactRef(Record):
     records: Int64
     """Number of records in the file; 1 for a document."""
     artifact_type: StorableText | None
-    """Artifact type of its records; None if they are not artifacts."""
+    """Artifact type of the file's records; None if they are not artifacts."""
 
 
 class Asset(Record):
@@ -114,7 +114,7 @@ class Change(Record):
 
 
 class Fingerprint(Record):
-    """Hashes of everything that a stage's result depends on; without clock, host and run id."""
+    """Hashes of everything that a stage's result depends on; no times, host names or run ids."""
 
     stage: Text
     version: int
@@ -127,7 +127,7 @@ class Fingerprint(Record):
     resources: dict[str, Sha256] = Field(default_factory=dict)
     """Digests of the available resources outside the run, by name: weights, known people."""
     records: dict[str, Digest] = Field(default_factory=dict)
-    """For a stage that reads upstream records: their digests without clocks and ids, by stage."""
+    """For a stage that reads upstream records: their digests by stage, without times and ids."""
 
     @cached_property
     def digest(self) -> str:
@@ -177,10 +177,10 @@ UNEXPECTED = "unexpected"
 """Error code of an exception that is not a FilmgateError; its traceback is in the stage's log."""
 
 EVERY_ITEM_FAILED = "every_item_failed"
-"""Warning code of a successful stage all of whose items failed."""
+"""Code of the warning that every item of a successful stage failed."""
 
 MAX_ITEM_ERRORS = 1000
-"""Most item errors in one record; `counts.failed` and the stage's log cover all of them."""
+"""Maximum number of item errors in a record; the log and `counts.failed` include all errors."""
 
 
 class StageRecord(Record):
@@ -215,7 +215,7 @@ class StageRecord(Record):
 
     @property
     def report_digest(self) -> str:
-        """`sha256:{hex}` of the fields that a report may show: without clocks and ids."""
+        """`sha256:{hex}` of the fields that a report may show: without times and ids."""
         included = {
             "status",
             "fingerprint",
@@ -253,7 +253,7 @@ class StageRecord(Record):
         `name`: name of its file.
         """
         record, digest = decode_with_digest(cls, data, name)
-        record.__dict__["digest"] = digest  # as on disk, also if a newer version added fields
+        record.__dict__["digest"] = digest  # as on disk, even if a newer version added fields
         if record.name != name:
             raise Invalid(f"{name} was altered", expected=record.name, got=name, hint=RESTORE_HINT)
         return record

@@ -19,7 +19,7 @@ _CONFIDENTIAL = (
 )
 _PERSONAL_WORDS = r"e?[_-]?mail(?:[_-]?address)?|phone(?:[_-]?number)?|ssn|ip[_-]?address"
 _KEY = rf"(?i)(?:^|[_.\s-])(?:{_CONFIDENTIAL}|{_PERSONAL_WORDS})$"
-"""Names of fields whose text is redacted, matched at their end. Numbers are kept: `tokens`."""
+"""Pattern of the names of fields whose text is redacted. Numbers in such fields are kept."""
 
 _CAMEL = r"(?<=[a-z0-9])(?=[A-Z])"
 
@@ -79,10 +79,10 @@ def redact_text(text: str) -> str:
 
 
 def to_json_value(value: Any, depth: int = 0) -> Any:
-    """Convert a value to one that JSON in UTF-8 can hold.
+    """Convert a value to one that can be written as JSON in UTF-8.
 
     Text is cut to `MAX_TEXT` characters, and undecodable bytes of file names are escaped.
-    Numbers that JSON lacks and other types become text. Values deeper than `MAX_DEPTH` become
+    NaN, infinities and values of other types become text. Values deeper than `MAX_DEPTH` become
     `…`.
     """
     if depth > MAX_DEPTH:

@@ -9,13 +9,13 @@ from filmgate.core.envelope import Sha256
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """A file or folder outside the run; its digest is part of the fingerprints of its readers."""
+    """A file or folder outside the run; its digest is in the fingerprint of stages that read it."""
 
     name: str
     sha256: Sha256
     """SHA-256 of the file's bytes; for a folder, of its sorted listing of names and digests."""
     path: Path
-    """The file or folder. Readers must verify what they read against `sha256`."""
+    """The file or folder. A stage that reads it must verify its bytes against `sha256`."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """Further facts, such as version and licence."""
 

@@ -33,17 +33,17 @@ class ArtifactRows(NamedTuple):
     producer: Producer
     created_at: datetime
     rows: Iterable[ArtifactRow]
-    """Rows in file order; raises Invalid at its end if the bytes do not match `ref`."""
+    """Rows in file order; at the end, iteration raises Invalid if the bytes do not match `ref`."""
 
 
 class ResultStore(Protocol):
     """Stores the results of runs."""
 
     def begin(self, head: RunHead) -> None:
-        """Store that a run is running; a run that was ingested as completed is not changed."""
+        """Store that a run is running, unless the run was already ingested as completed."""
 
     def end(self, manifest: Manifest) -> None:
-        """Store the final state of a run that is not ingested, or not yet."""
+        """Store the final state of a run that is not ingested, or not ingested yet."""
 
     def ingest(
         self,

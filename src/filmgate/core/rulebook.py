@@ -27,7 +27,7 @@ Characters = Annotated[int, Field(ge=0)]
 
 
 class Method(StrEnum):
-    """How a section was found, by falling certainty."""
+    """How a section was found; the most certain method is first."""
 
     OUTLINE = "outline"
     MARKUP = "markup"
@@ -125,7 +125,7 @@ class Part(Record):
     page_from: PageNumber
     page_to: PageNumber
     page_offset: Annotated[int, Field(ge=0)]
-    """Difference between a page number of the book and of the part."""
+    """Number to add to a page number of the part to get the page number of the book."""
     section_ids: tuple[StorableText, ...]
     """Ids of the sections that start in the part."""
 
@@ -279,7 +279,7 @@ class Node(Record):
 
 
 class Edge(Record):
-    """A relation of two nodes, the rule that found it, and its source in the book."""
+    """A relation between two nodes, the rule that found it, and its source in the book."""
 
     edge_id: StorableText
     type: StorableText
@@ -301,7 +301,7 @@ class Unresolved(Record):
 
 
 class Graph(Record):
-    """`passE_graph.json`."""
+    """`passE_graph.json`: the graph of all books."""
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
@@ -314,7 +314,7 @@ class StaleChunk(Record):
     chunk_id: StorableText
     book_id: Id
     reason: Literal["changed", "gone"]
-    """`changed`: the same place has another text now; `gone`: it does not exist now."""
+    """`changed`: the same place has another text now; `gone`: the place no longer exists."""
 
 
 class CorpusCheck(Record):
@@ -338,9 +338,9 @@ class BookChange(Record):
     source_id: Sha256
     book_id: Id
     edition: Sha256
-    """Digest of the chunks and the graph; equal if nothing differs."""
+    """Digest of the chunks and the graph; equal to `before` if nothing changed."""
     before: Sha256 | None
-    """Edition that the book is compared with; None for a new book."""
+    """Digest of the edition that the book is compared with; None for a new book."""
     kept: Int32
     added: Int32
     changed: Int32
@@ -357,7 +357,7 @@ class Cleanup(Record):
     added: Int32
     changed: Int32
     orphans_removed: tuple[StorableText, ...]
-    """Ids of nodes that no chunk describes now."""
+    """Ids of the removed nodes, which no chunk describes."""
     books: tuple[BookChange, ...]
     fixes: tuple[Fix, ...]
     """Corrections made by the earlier passes."""
@@ -386,7 +386,7 @@ def group_by_book(items: Iterable[BookItem]) -> dict[str, list[BookItem]]:
 
 
 def group_edges_by_book(graph: Graph) -> dict[str, list[Edge]]:
-    """Group edges by the `source_id` of the book of their source node, or else target node."""
+    """Group edges by the `source_id` of their source node's book, or else target node's book."""
     books = {node.node_id: node.source_id for node in graph.nodes}
     found: dict[str, list[Edge]] = {}
     for edge in graph.edges:

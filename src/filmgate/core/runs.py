@@ -33,7 +33,7 @@ class StageStatus(Answer):
     """Whether the state differs from that of the record, or no record exists."""
     derived_from: str
     done: float | None = None
-    """While running: completed amount of `total`, according to the runner's last report."""
+    """Completed amount of `total` while the stage runs, according to the runner's last report."""
     total: float | None = None
 
 
@@ -49,13 +49,13 @@ class StatusAnswer(Answer):
     revision: int | None
     stages: dict[str, StageStatus]
     suggested_actions: tuple[str, ...]
-    """Actions for the closed gates, each once."""
+    """Actions that open the closed gates or resume the run, without duplicates."""
     is_at_work: bool
     """Whether a runner holds the run."""
     is_suspect: bool
     """Whether a runner holds the run but has sent no heartbeat for `SUSPECT_AFTER_S`."""
     has_died: bool
-    """Whether a stage was started and no runner holds the run."""
+    """Whether a stage was started but not ended, and no runner holds the run."""
     silence_s: float | None
     """Seconds since the runner's last heartbeat; None without one."""
     sealed_to: str | None
@@ -65,7 +65,7 @@ class StatusAnswer(Answer):
     derived_from: str
     data_source: DataSource
     job: JobAnswer | None
-    """The latest job on the run; None without one."""
+    """The latest job of the run; None if the run has no job."""
 
 
 class RunEntry(Answer):
@@ -104,7 +104,7 @@ class LogsAnswer(Answer):
     def from_lines(
         cls, asset_id: str, run_id: str, stage: str, lines: Iterable[str], next_cursor: str
     ) -> "LogsAnswer":
-        """Parse the lines of a log; a line that a crash tore becomes the event `{"torn": line}`."""
+        """Parse the lines of a log; a line that a crash cut becomes the event `{"torn": line}`."""
         events = []
         for line in lines:
             try:

@@ -1,4 +1,4 @@
-"""Screen time per person: the file of an episode's run that products ingest."""
+"""Screen time per person: the file of an episode run that other products ingest."""
 
 from typing import Annotated, Literal
 
@@ -36,22 +36,23 @@ class PersonTime(_ScreenTimeValue):
 
     identity_id: Label
     vector_sha256: Sha256
-    """Digest of the embedding by which the identity was clustered; names are given to it."""
+    """Digest of the embedding of the identity's cluster; a person's name is assigned to it."""
     person_id: Label | None
-    """The known person, if one is near and no other is nearly as near."""
+    """Id of the known person whose embedding is near, if no other person's is nearly as near."""
     name: Label | None
     unsure: tuple[Likeness, ...]
     """Known people who resemble the identity, if it was not recognised; nearest first."""
     onscreen_ms: Ms
     face_visible_ms: Ms
     body_only_ms: Ms
-    """Time of a fused body or a followed head without a visible face."""
+    """Time in which only the person's body or followed head is visible, without the face."""
     gap_bridged_ms: Ms
     """Time in gaps that are short enough to bridge."""
     speaking_ms: Ms | None
-    """None if speakers are unknown."""
+    """Time in which the person speaks; None if speakers are unknown."""
     confessional_ms: Ms | None
-    """Time alone, frontal, large and centred, for a while; None if faces have no landmarks."""
+    """Time in which the person is alone, frontal, large and centred for a while, as in a
+    confessional interview; None if faces have no landmarks."""
     first_ms: Ms
     last_ms: Ms
     appearances: Count
@@ -74,7 +75,7 @@ class ScreenTime(_ScreenTimeValue):
     """`screentime.json`: the screen time of all people in a video."""
 
     people: tuple[PersonTime, ...]
-    """Sorted by falling screen time."""
+    """All people, longest screen time first."""
     duration_ms: Ms
     speaking_by: Literal["speaker names", "sole face"] | None
     """How speech was assigned to people; None if it was not."""

@@ -48,7 +48,7 @@ class StageView:
 
     @property
     def precedence(self) -> tuple[int, int, int, str]:
-        """Sort key; the greatest view wins. The name only breaks the tie of FAILED and SKIPPED."""
+        """Sort key; the greatest key wins. The state's name only orders FAILED and SKIPPED."""
         return (self.attempt, self.epoch, _RANK[self.state], self.state.value)
 
 
@@ -56,7 +56,7 @@ UNSEEN = StageView(state=StageState.PENDING, attempt=0, epoch=0)
 
 
 def merge(views: Iterable[StageView]) -> StageView:
-    """Merge views into one; independent of their order and repetition (a semilattice join)."""
+    """Merge views of a stage; their order and repetition do not matter (a semilattice join)."""
     return max(views, key=lambda view: view.precedence, default=UNSEEN)
 
 

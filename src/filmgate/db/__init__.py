@@ -1,1 +1,1 @@
-"""PostgreSQL, embedded or a server: connections, migrations, SQL queries and stores."""
+"""PostgreSQL adapters: connections, migrations, SQL queries, stores and the embedded server."""

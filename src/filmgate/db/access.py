@@ -1,4 +1,4 @@
-"""HTTP access in the database: tokens, login links, sessions and the audit log."""
+"""Store of tokens, login links, sessions and the audit log."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ LATEST = Cursor.MAX_INT
 
 
 class AccessStore:
-    """Stores access data over one connection; digests of secrets, never the secrets."""
+    """Stores access data over one connection. It stores digests of secrets, never the secrets."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self._session = DatabaseSession(connection, Plans.GENERIC)
@@ -41,7 +41,7 @@ class AccessStore:
         return _token(row)
 
     def token_holder(self, token_id: str, secret_sha256: str) -> Caller | None:
-        """Return the holder of a token that is valid now; None where it is not."""
+        """Return the holder of a token that is valid now; None if it is not."""
         row = self._session.one(self._sql["token"], {"token_id": token_id})
         if row is None or not row["is_good"] or row["secret_sha256"] != secret_sha256:
             return None
@@ -65,7 +65,7 @@ class AccessStore:
     def revoke(self, token_id: str) -> TokenAnswer:
         """Revoke a token and all sessions that were started with it.
 
-        Raises NotFound where the token does not exist.
+        Raises NotFound if the token does not exist.
         """
         row = self._session.one(self._sql["revoke"], {"token_id": token_id})
         if row is None:
@@ -85,7 +85,7 @@ class AccessStore:
         )
 
     def use_link(self, code_sha256: str) -> Caller | None:
-        """Use up a login link and return its user; None where no valid link has this code."""
+        """Use up a login link and return its user; None if no valid link has this code."""
         row = self._session.one(self._sql["use_link"], {"code_sha256": code_sha256})
         if row is None or not row["is_good"]:
             return None
@@ -109,7 +109,7 @@ class AccessStore:
         )
 
     def session(self, session_sha256: str) -> Caller | None:
-        """Return the user of a session; None where it expired or its token was revoked."""
+        """Return the user of a session; None if it expired or its token was revoked."""
         row = self._session.one(self._sql["session"], {"session_sha256": session_sha256})
         if row is None or not row["is_good"]:
             return None

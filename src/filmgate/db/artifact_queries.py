@@ -1,4 +1,4 @@
-"""Queries on served artifacts: jump, find, search and lists."""
+"""Queries of served artifacts: jump, find, search, list and screen time."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
@@ -43,7 +43,7 @@ from filmgate.db.sessions import DatabaseSession, Plans, storable_parameters, st
 
 
 class ArtifactQueries:
-    """Queries over one connection. A selection chooses the run that each type is served from."""
+    """Queries artifacts over one connection. A selection chooses the run that serves each type."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self._session = DatabaseSession(connection, Plans.GENERIC)
@@ -60,8 +60,8 @@ class ArtifactQueries:
     ) -> JumpAnswer:
         """Return the artifact with the nearest start before or after `from_ms`.
 
-        Of several that start together, the first by ordinal, in both directions. Raises NotFound
-        where no such artifact exists.
+        If several start at the same time, the one with the lowest ordinal is returned, in both
+        directions. Raises NotFound if the artifact does not exist.
         """
         check_limits(1, from_ms)
         conditions = {
@@ -111,9 +111,9 @@ class ArtifactQueries:
     ) -> FindAnswer:
         """Find spoken or displayed texts that match `query`, in web search syntax.
 
-        Any text is a valid query. An asset without texts has no hits. Raises NotFound for an
+        Any text is a valid query. An asset without texts yields no hits. Raises NotFound for an
         unknown asset, UsageError for a query of over 10,000 characters or a cursor of another
-        query, and Conflict where what is served changed since the page before.
+        query, and Conflict if what is served changed since the page before.
         """
         query = storable_query(query)
         check_limits(limit, from_ms)
@@ -169,10 +169,10 @@ class ArtifactQueries:
         return searching.search(self._session, query, source=source, limit=limit, cursor=cursor)
 
     def screentime(self, asset_id: AssetId, selection: Selection = DEFAULT) -> ScreentimeAnswer:
-        """Return the screen time of all people, in the run that appearances are served from.
+        """Return the screen time of all people, from the run that serves their appearances.
 
         A name given by hand takes precedence over a recognised one. Raises NotFound for an unknown
-        asset, and where no completed run matches the selection.
+        asset, and if no completed run matches the selection.
         """
         kind = JumpKind.PERSON
         parameters: dict[str, Any] = {"asset_id": asset_id, "artifact_type": kind.artifact_type}
@@ -205,11 +205,11 @@ class ArtifactQueries:
     ) -> ArtifactPage:
         """List the artifacts of an asset that overlap [from_ms, to_ms), sorted by time.
 
-        An artifact overlaps where it starts before the end and ends after the start; an instant
-        where from_ms <= start < to_ms. With a producer, a version or a config, the selection
-        chooses among the runs that have those. Without types, all types of the asset. Raises
-        NotFound for an unknown asset, UsageError for a cursor of another query or a span that ends
-        before it starts, and Conflict where what is served changed since the page before.
+        An artifact overlaps if it starts before the end and ends after the start; an artifact
+        without duration overlaps if from_ms <= start < to_ms. With a producer, a version or a
+        config, the selection applies only to runs that have them. Without types, all are listed.
+        Raises NotFound for an unknown asset, UsageError for a cursor of another query or a span
+        that ends before it starts, and Conflict if the served runs changed since the page before.
         """
         if from_ms is not None and to_ms is not None and from_ms > to_ms:
             raise UsageError(
@@ -259,9 +259,9 @@ class ArtifactQueries:
         )
 
     def check_asset(self, asset_id: AssetId) -> DataSource:
-        """Return `legacy` where an asset has legacy artifacts, else `artifact`.
+        """Return `legacy` if an asset has legacy artifacts, else `artifact`.
 
-        Raises NotFound where the asset is unknown.
+        Raises NotFound if the asset is unknown.
         """
         found = self._session.one_required(queries("serve")["asset"], {"asset_id": asset_id})
         if found["asset_key"] is None and not found["has_legacy"]:
@@ -273,7 +273,7 @@ class ArtifactQueries:
         return DataSource.LEGACY if found["has_legacy"] else DataSource.ARTIFACT
 
     def _has_legacy(self, asset_id: AssetId, rows: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether the asset has legacy artifacts; raises NotFound where the asset is unknown."""
+        """Whether the asset has legacy artifacts; raises NotFound if the asset is unknown."""
         if rows:
             return bool(rows[0]["has_legacy"])
         return self.check_asset(asset_id) is DataSource.LEGACY
@@ -299,7 +299,7 @@ def _as_dict(selection: Selection) -> dict[str, Any]:
 
 
 def _selection_params(selection: Selection) -> dict[str, Any]:
-    """Return the SQL parameters of a selection; a mode of None means the stored selection."""
+    """Return the SQL parameters of a selection; mode None means the stored selection."""
     is_stored = selection.mode is SelectionMode.DEFAULT
     return {
         "mode": None if is_stored else selection.mode.value,

@@ -14,9 +14,9 @@ def prepare(
 ) -> None:
     """Create the keys of artifact types and the tables of their projections, before any write.
 
-    `known` are all registered projections. Runs in short separate transactions, one session at a
-    time: two sessions with new types would otherwise wait for each other. A new table waits for the
-    runs that are being ingested.
+    `known` contains all registered projections. The function uses short separate transactions, and
+    only one session at a time executes them: two sessions with new types would otherwise wait for
+    each other. Before it creates a table, it waits for the runs that are being ingested.
     """
     sql, type_names = queries("ingest"), sorted(set(names))
     needed = [projection for projection in known if projection.artifact_type in type_names]

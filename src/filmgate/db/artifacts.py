@@ -30,7 +30,7 @@ RUN_COLUMNS = ("model_profile", "config_hash", "input_hash")
 
 
 class Artifacts:
-    """Artifacts over one connection. Each call is one transaction."""
+    """Stores and reads single artifacts over one connection. Each call is one transaction."""
 
     def __init__(self, connection: psycopg.Connection, registry: Registry) -> None:
         self._connection = connection
@@ -47,11 +47,11 @@ class Artifacts:
         """Add artifacts to existing runs. Each gets the next ordinal of its type and the creation
         time of the first artifact of its type.
 
-        All are validated before any is written. `installation` chooses the run where two
-        installations have one of the same id. Raises Invalid where a payload breaks its contract,
-        SchemaNotFoundError where no contract exists, NotFound where a run does not exist, and
-        Conflict where the provenance differs from that of the run or of the other artifacts added
-        of this type, or where a stage of the run makes this type.
+        All are validated before any is written. `installation` chooses the run if two
+        installations have one of the same id. Raises Invalid if a payload breaks its contract,
+        SchemaNotFoundError if no contract exists, NotFound if a run does not exist, and
+        Conflict if the provenance differs from that of the run or of the other artifacts added
+        of this type, or if a stage of the run makes this type.
         """
         checked = [self._validate(artifact) for artifact in artifacts]
         created: dict[int, Envelope] = {}
@@ -68,7 +68,7 @@ class Artifacts:
     def get_by_id(self, text: str, *, installation: str | None = None) -> Envelope:
         """Return the artifact with the id `text`, of any run, served or not.
 
-        Raises NotFound where it does not exist, Conflict where two installations have this id.
+        Raises NotFound if it does not exist, Conflict if two installations have this id.
         """
         return envelope_of(self._row(text, installation))
 
@@ -82,9 +82,9 @@ class Artifacts:
     def get_by_span(
         self, asset_id: AssetId, from_ms: int, to_ms: int, **filters: Any
     ) -> ArtifactPage:
-        """Return those of `get_by_asset` that overlap [from_ms, to_ms), in milliseconds.
+        """Return the artifacts of `get_by_asset` that overlap [from_ms, to_ms), in milliseconds.
 
-        An instant overlaps where from_ms <= start < to_ms.
+        An artifact without duration overlaps if from_ms <= start < to_ms.
         """
         return self.get_by_asset(asset_id, from_ms=from_ms, to_ms=to_ms, **filters)
 
@@ -97,7 +97,7 @@ class Artifacts:
     def delete(self, text: str, *, installation: str | None = None) -> None:
         """Delete one artifact; its id is not reused in this revision of its run.
 
-        Raises NotFound where it does not exist, Conflict where it is pinned.
+        Raises NotFound if it does not exist, Conflict if it is pinned.
         """
         sql = queries("artifacts")
         asset_id, _, kind, _ = parse_artifact_id(text)
@@ -120,7 +120,7 @@ class Artifacts:
     def delete_run(self, asset_id: str, run_id: str, *, installation: str | None = None) -> None:
         """Delete a run with all its rows; it can be ingested again.
 
-        Raises NotFound where it does not exist, Conflict where it is pinned.
+        Raises NotFound if it does not exist, Conflict if it is pinned.
         """
         sql = queries("artifacts")
         with self._connection.transaction():
@@ -207,13 +207,13 @@ class Artifacts:
         ]
 
     def _refresh_served(self, keys: Mapping[str, Any], artifact_type: str) -> None:
-        """Derive again what is served and, for a type with text, its index of words."""
+        """Update which run serves a type and, for a type with text, its word index."""
         if artifact_type in TextSource.ALL.artifact_types:
             self._session.execute(queries("artifacts")["delete_words"], keys)
         self._session.execute(queries("ingest")["refresh_served"], keys)
 
     def _lock(self, asset_id: str) -> None:
-        """Keep other sessions from changing what is served of the asset in this transaction."""
+        """Prevent other sessions from changing the served runs of an asset in this transaction."""
         self._session.one(queries("ingest")["lock_asset"], {"asset_id": asset_id})
 
     def _run(self, asset_id: str, run_id: str, installation: str | None) -> dict[str, Any]:
@@ -249,7 +249,7 @@ def _file_key(artifact: NewArtifact) -> tuple[str, str, str]:
 
 
 def _row_without_file(artifact: NewArtifact) -> dict[str, Any]:
-    """Build the row of `artifact_files` for artifacts that no stage made and no file contains."""
+    """Build the row of `artifact_files` for artifacts that a program added without a file."""
     return {
         "stage": None,
         "artifact_key": None,

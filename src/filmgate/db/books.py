@@ -28,13 +28,13 @@ LATER = "corpus.books kept, which a later job brought"
 """Keys of the counts in a receipt."""
 
 MAX_EDITIONS = 8
-"""How many editions of a book are stored, to compare the next one with."""
+"""Number of stored editions of a book, with which the next edition is compared."""
 
 
 def editions(
     session: DatabaseSession, env: str, asset_id: str, job_id: str, books: Sequence[str]
 ) -> Editions:
-    """Return the last two editions of each book, without those of this job."""
+    """Return the last two editions of each book that other jobs wrote."""
     found: dict[str, list[Edition]] = {}
     parameters = {"env": env, "asset_id": asset_id, "job_id": job_id, "books": list(books)}
     for row in session.all(queries("books")["editions"], parameters):
@@ -44,11 +44,11 @@ def editions(
 
 
 def put(session: DatabaseSession, manifest: Manifest, corpus: IndexedBooks) -> dict[str, int]:
-    """Replace books by a new edition; return how many rows were written and removed.
+    """Replace books with new editions; return the numbers of written and removed rows.
 
-    The caller opens the transaction. Chunks that are in both editions keep their rows. Removed
-    chunks are removed with all references to them, and nodes with their last reference. A book of
-    which a later job wrote an edition does not change, and is counted under LATER.
+    The caller opens the transaction. Chunks that both editions contain keep their rows. A removed
+    chunk is removed with all references to it, and a node with its last reference. If a later job
+    wrote an edition of a book, the book does not change and is counted under LATER.
     """
     counts = dict.fromkeys((CHUNKS, NODES, EDGES, STALE, ORPHANS, LATER), 0)
     for book in corpus.books:
@@ -94,12 +94,12 @@ def _put_book(
 
 
 def remove(session: DatabaseSession, env: str, book_id: str) -> bool:
-    """Remove a book and its editions from the corpus; return False where it does not exist."""
+    """Remove a book and its editions from the corpus; return False if it does not exist."""
     return bool(session.execute(queries("books")["remove_book"], {"env": env, "book_id": book_id}))
 
 
 Count = Callable[[str, Sequence[str], str], Mapping[str, WordCounts]]
-"""Counts the words of a passage, given its kind, the titles around it and its text."""
+"""Counts the words of a passage; its arguments are kind, surrounding titles and text."""
 
 
 def has_books(session: DatabaseSession) -> bool:

@@ -14,17 +14,17 @@ from filmgate.db.migrations import HEAD
 
 CONNECT_TIMEOUT_S = 10
 LIMIT_ERRORS = (psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex)
-"""Errors of input that exceeds a limit; the driver files them under OperationalError."""
+"""Errors for input that exceeds a limit; the driver derives them from OperationalError."""
 
 _MIGRATION_LOCK = 0x46494C4D
-"""Advisory lock number: only one process migrates at a time."""
+"""Number of the advisory lock that lets only one process migrate at a time."""
 
 
 @contextmanager
 def connected(url: str, *, should_migrate: bool = True) -> Iterator[psycopg.Connection]:
     """Open a connection to a database and migrate it to the current schema.
 
-    Without `should_migrate` the schema is left as it is. Raises Unavailable where the server does
+    Without `should_migrate` the schema is not changed. Raises Unavailable if the server does
     not answer. The driver's errors inside the block are translated, see `translate_error`.
     """
     try:
@@ -65,7 +65,7 @@ def is_server_error(error: psycopg.Error) -> bool:
 def translate_error(error: psycopg.Error) -> FilmgateError:
     """Translate an error of the driver.
 
-    NotPermitted where the user lacks a right, Conflict for a deadlock, Unavailable where the
+    NotPermitted if the user lacks a right, Conflict for a deadlock, Unavailable if the
     connection was lost, Invalid for everything else.
     """
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
@@ -102,7 +102,7 @@ def _first_line(error: Exception) -> str:
 
 
 def migrate(connection: psycopg.Connection, url: str) -> None:
-    """Migrate the schema to the current version; one query where it already is."""
+    """Migrate the schema to the current version; if it is current, only one query is sent."""
     if _revision(connection) == HEAD:
         return
     import sqlalchemy  # takes 0.5 s, and only a migration needs it

@@ -1,4 +1,4 @@
-"""Search of the corpus by title, words and vectors, and one hop along the graph."""
+"""Search in the corpus by titles, words and embeddings, and along edges of the graph."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,13 +17,13 @@ from filmgate.db.sessions import DatabaseSession, Plans, compose
 
 K1 = 1.2
 B = 0.6
-"""Parameters of BM25: K1 limits the weight of repeated words, B is the weight of the length."""
+"""Parameters of BM25: K1 limits the effect of repeated words, B sets the length normalisation."""
 
 CANDIDATES = 200
 """Maximum number of passages that each ranking returns."""
 
 MAX_NAMESAKES = 2
-"""A title is ignored as ambiguous if more nodes of a book than this have it."""
+"""Maximum number of nodes in a book with the same title; more make the title ambiguous."""
 
 TITLE_BONUS = 1.15
 """Factor for the score of a passage whose title occurs in the question."""
@@ -32,7 +32,7 @@ RRF = 60
 """The constant of reciprocal rank fusion (Cormack, Clarke and Büttcher 2009)."""
 
 HOP_TYPES = ("lists", "refers to", "tabulates")
-"""Types of edges that connect a node with what belongs to it."""
+"""Types of edges that connect a node with the nodes that it lists, mentions or tabulates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,21 +41,21 @@ class CorpusQuestion:
 
     question: str
     words: tuple[str, ...]
-    """The stems of its words, without duplicates."""
+    """Stems of the question's words, without duplicates."""
     names: Mapping[str, Sequence[tuple[int, int]]]
-    """Every sequence of its words, normalised as titles are, with its positions."""
+    """Word sequences of the question, normalised like titles, with their positions."""
     is_for_several: bool
-    """Whether it asks for a list of things of a kind."""
+    """Whether the question asks for a list, such as `Which classes get Fireball`."""
     vector: Sequence[float] | None
-    """Its embedding; None for a search without vectors."""
+    """Embedding of the question; None for a search without embeddings."""
 
 
 Stemmer = Callable[[str], list[str]]
-"""Returns the stems of the words of a text."""
+"""Function that returns the stems of the words in a text."""
 
 
 class CorpusSearch:
-    """Searches books over one connection."""
+    """Searches the corpus over one connection."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self._session = DatabaseSession(connection, Plans.CUSTOM)
@@ -74,8 +74,8 @@ class CorpusSearch:
         stem: Stemmer,
         version: str,
     ) -> AskAnswer:
-        """Return up to `limit` passages that answer best, the best first. If a table and one of its
-        rows match, only the better one is returned.
+        """Return up to `limit` passages that match the question, the best first. If a table and one
+        of its rows match, only the better of the two is returned.
 
         Raises NotFound if no book matches, and Invalid if the word index of a book was made by
         another version of Filmgate.
@@ -92,7 +92,7 @@ class CorpusSearch:
         answers = list(self._hop(question, scope, titled, stem))
         seen: set[str] = set()
         for key in ranked:
-            chunk = found.get(key)  # None if its book was replaced in the meantime
+            chunk = found.get(key)  # None if another session replaced the book in the meantime
             if len(answers) >= limit or chunk is None:
                 continue
             if (content_id := chunk["view_of"] or chunk["chunk_id"]) in seen:
@@ -107,8 +107,9 @@ class CorpusSearch:
         return AskAnswer(question=question.question, env=env, answers=tuple(answers[:limit]))
 
     def scope(self, env: str, book: str | None) -> tuple[BookAnswer, ...]:
-        """Return the books that `book` names: by id, else by file name with or without suffix, else
-        by title. Without `book` all books of the environment. NotFound where none matches."""
+        """Return the books that match `book`: by id, or else by file name with or without suffix,
+        or else by title. Without `book`, return all books of the environment. Raises NotFound if no
+        book matches."""
         return tuple(map(_book, self._scope(env, book)))
 
     def _rows(self, env: str | None, book: str | None) -> list[dict[str, Any]]:
@@ -130,7 +131,7 @@ class CorpusSearch:
     def _scores(
         self, question: CorpusQuestion, scope: "_SearchScope", titled: Iterable[Mapping[str, Any]]
     ) -> tuple[dict[int, float], set[int]]:
-        """Return the scores of passages by chunk key, and the keys found only by vectors."""
+        """Return the scores of passages by chunk key, and the keys that only embeddings found."""
         parameters = {
             **scope.parameters,
             "words": list(question.words),
@@ -149,12 +150,12 @@ class CorpusSearch:
         return _fuse(scores, similar), similar.keys() - scores.keys()
 
     def _similar(self, vector: Sequence[float], scope: "_SearchScope") -> dict[int, float]:
-        """Return the similarity of the passages whose vectors are nearest to the question's, by
-        chunk key; NotFound where no passage has a vector."""
+        """Return the similarities of the passages whose embeddings are nearest to that of the
+        question, by chunk key. Raises NotFound if no passage has an embedding."""
         if not self._session.one_required(queries("ask")["has_vectors"], scope.parameters)["found"]:
             raise NotFound(
-                "the books have no vectors",
-                expected="books that were ingested with vectors",
+                "the books have no embeddings",
+                expected="books that were ingested with embeddings",
                 got="none",
                 hint="Create them with `filmgate run rulebook --embeddings`",
             )
@@ -164,7 +165,8 @@ class CorpusSearch:
         return {row["chunk_key"]: float(row["score"]) for row in rows}
 
     def _titled(self, question: CorpusQuestion, scope: "_SearchScope") -> list[dict[str, Any]]:
-        """Return chunks of the nodes that the question names; not for a name in a longer one."""
+        """Return the chunks of nodes whose titles occur in the question. A title that occurs only
+        inside a longer title is ignored."""
         parameters = {
             **scope.parameters,
             "names": list(question.names),
@@ -181,8 +183,8 @@ class CorpusSearch:
         titled: Sequence[Mapping[str, Any]],
         stem: Stemmer,
     ) -> Iterable[Citation]:
-        """Answer a question such as `Which classes get Fireball`: nodes of a kind that the question
-        names, one edge away from a node that it names."""
+        """Answer a question such as `Which classes get Fireball`. The answer lists nodes of a kind
+        in the question (classes) that an edge connects with a node in the question (Fireball)."""
         if not titled or not question.is_for_several:
             return
         kinds = [
@@ -211,14 +213,14 @@ class CorpusSearch:
 
 @dataclass(frozen=True, kw_only=True)
 class _SearchScope:
-    """The searched books, and their size."""
+    """The searched books, and the numbers that BM25 needs about them."""
 
     parameters: Mapping[str, Any]
-    """Parameters of every statement: the keys of the books, and the number of ranked passages."""
+    """Parameters of all statements: keys of the books, and `CANDIDATES`."""
     chunks: float
-    """The number of chunks in all books."""
+    """Number of chunks in all books."""
     mean_length: float
-    """The mean length of a chunk in weighted words, at least 1."""
+    """Mean length of a chunk, in weighted words; at least 1."""
 
     @classmethod
     def of(cls, books: Sequence[Mapping[str, Any]]) -> "_SearchScope":
@@ -263,11 +265,11 @@ def _has_title(book: Mapping[str, Any], name: str) -> bool:
 
 
 Positions = Mapping[str, Sequence[tuple[int, int]]]
-"""First and last word of every occurrence of names in a question."""
+"""Index of the first and the last word of each occurrence of a name in a question."""
 
 
 def _is_inside_longer(name: str, positions: Positions) -> bool:
-    """Whether a name occurs only inside longer names."""
+    """Whether all occurrences of a name are inside longer names."""
     others = [at for other, found in positions.items() if other != name for at in found]
     return all(
         any(a <= first and last <= b and b - a > last - first for a, b in others)
@@ -281,12 +283,12 @@ def _check_version(book: Mapping[str, Any], version: str) -> None:
             f"the word index of {book['book_id']} was made by another version of Filmgate",
             expected=version,
             got=book["words_version"],
-            hint="Count them again with `filmgate db rebuild-projections`",
+            hint="Rebuild the index with `filmgate db rebuild-projections`",
         )
 
 
 def _fuse(one: Mapping[int, float], other: Mapping[int, float]) -> dict[int, float]:
-    """Fuse two rankings by reciprocal ranks."""
+    """Combine two rankings by reciprocal rank fusion."""
     fused: dict[int, float] = defaultdict(float)
     for scores in (one, other):
         ranked = sorted(scores, key=lambda key: (-scores[key], key))
@@ -297,8 +299,8 @@ def _fuse(one: Mapping[int, float], other: Mapping[int, float]) -> dict[int, flo
 
 @cache
 def _by_similarity(implementation: str) -> str:
-    """Compose the whole statement, as the same text every time, so that the driver recognises the
-    prepared statement."""
+    """Compose the statement. Its text is always the same, so that the driver can reuse the prepared
+    statement."""
     parts = queries("ask")
     similarity = sql.SQL(parts[f"fragment_similarity_{implementation}"])
     return compose(parts["by_similarity"], similarity=similarity).as_string()
@@ -324,7 +326,7 @@ def _citation(row: Mapping[str, Any], score: float, how: str) -> Citation:
 
 
 def _related(row: Mapping[str, Any], kind: str, near: Sequence[Mapping[str, Any]]) -> Citation:
-    """Build the citation of nodes of a kind that are one edge away from a named node."""
+    """Build one citation for all nodes of a kind that an edge connects with a named node."""
     names = list(dict.fromkeys(node["name"] for node in near))
     text = f"{near[0]['of']}, by {kind}: {', '.join(names)}"
     related = tuple(

@@ -7,7 +7,7 @@ from filmgate.db.sessions import DatabaseSession
 
 
 def counts(connection: psycopg.Connection) -> dict[str, dict[tuple[str, ...], int]]:
-    """Count `runs` (by pipeline and status), `stages` (by stage and status) and
+    """Count the rows of `runs` (by pipeline and status), `stages` (by stage and status) and
     `ingest_receipts` (by consumer)."""
     session = DatabaseSession(connection)
     found: dict[str, dict[tuple[str, ...], int]] = {}

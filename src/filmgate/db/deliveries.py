@@ -1,4 +1,4 @@
-"""Deliveries: the manifests that a consumer stage was notified of, with their status."""
+"""Deliveries: manifests that a source listed for a consumer stage, with their status."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from filmgate.db.queries import queries
 from filmgate.db.sessions import DatabaseSession
 
 OVERVIEW_LIMIT = 20
-"""Most refusals, and most receipts, in an overview."""
+"""Maximum number of refusals, and of receipts, in an overview."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class Settled:
 
 
 class Deliveries:
-    """The deliveries of one consumer stage, over one connection."""
+    """Stores the deliveries of one consumer stage, over one connection."""
 
     def __init__(self, connection: psycopg.Connection, stage: str) -> None:
         self._session = DatabaseSession(connection)
@@ -93,11 +93,11 @@ class Deliveries:
     def claim(
         self, limit: int, source: str | None, *, lease_s: float, until: datetime | None
     ) -> list[Delivery]:
-        """Claim up to `limit` due deliveries for `lease_s` seconds, and count an attempt of each.
+        """Claim up to `limit` due deliveries for `lease_s` seconds; count an attempt at each.
 
-        From one source, or without `source` of all announced manifests. Deliveries that were
-        attempted before must have been due at `until`. A delivery whose last attempt did not end
-        is claimed alone, and only if no others are due.
+        The deliveries are those of `source`, or without `source` those of all announced manifests.
+        Deliveries that were attempted before must have been due at `until`. A delivery whose last
+        attempt did not end is claimed alone, and only if no other delivery is due.
         """
         sql = queries("sync")["claim_announced" if source is None else "claim_of_source"]
         waits = {"lease": lease_s, "first": FIRST_RETRY_S, "longest": LONGEST_RETRY_S}
@@ -125,7 +125,7 @@ class Deliveries:
         }
 
     def succeed(self, settled: Sequence[Settled]) -> None:
-        """Record that deliveries were ingested, now or before."""
+        """Record that deliveries were ingested, in this call or an earlier one."""
         if not settled:
             return
         rows = [
@@ -146,7 +146,7 @@ class Deliveries:
         run: Mapping[str, str] | None,
         manifest_sha256: str | None,
     ) -> datetime | None:
-        """Record that a delivery was refused; return when it is due again, None for never."""
+        """Record that a delivery was refused; return when it is due again, or None for never."""
         row = self._session.one_required(
             queries("sync")["fail"],
             self._row(delivery)

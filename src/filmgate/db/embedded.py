@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: the server from the pip package, running while processes use it.
+"""Embedded PostgreSQL server, installed by a pip package; it runs while processes use it.
 
 Every process that uses the server holds a shared lock on `users.lock`; the kernel releases it
 however the process ends. The server is started and stopped under `start.lock`. The last user stops
@@ -52,7 +52,7 @@ READY_LINE = 8
 LINGER_TIMEOUT_S = 30
 START_TRIES = 4
 RETRY_AFTER_S = 0.25
-"""The last children of a killed server need a moment to release the shared memory."""
+"""Time that the last children of a killed server may take to release the shared memory."""
 
 SERVER_OPTIONS = {
     "listen_addresses": "",
@@ -88,13 +88,13 @@ class EmbeddedPostgres:
                     self._await_supervisor_exit()
 
     def keep(self) -> str:
-        """Start the server if necessary and let it run on without users; return its URL."""
+        """Start the server if necessary, and keep it running without users; return its URL."""
         with self.running() as url:
             self._keep_mark.touch()
             return url
 
     def stop(self) -> bool:
-        """Stop the server; return False where it was not running. Raises Held while it is used."""
+        """Stop the server; return False if it was not running. Raises Held while it is used."""
         if not self.folder.is_dir():
             return False
         with self._lock("start.lock"):
@@ -167,13 +167,14 @@ class EmbeddedPostgres:
 
     @contextmanager
     def _lock(self, name: str, *, wait_s: float | None = None) -> Iterator[bool]:
-        """Hold a lock file. Yields False where it is still locked after `wait_s` seconds; None
+        """Hold a lock file. Yields False if it is still locked after `wait_s` seconds; None
         waits without limit."""
         with (self.folder / name).open("a+b") as file:
             yield _acquire(file, wait_s)
 
     def _ensure_running(self) -> None:
-        """Create and start what is missing. The caller holds the start lock and is a user."""
+        """Create the cluster and start the server if necessary. The caller holds the start lock and
+        counts as a user."""
         programs = programs_folder()
         identity = self._identity()
         if not self._data.exists():
@@ -213,7 +214,7 @@ class EmbeddedPostgres:
         raise unavailable("the embedded database does not start", read_log(log))
 
     def _make_socket_folder(self, identity: ProcessIdentity) -> None:
-        """Create the socket folder; raises Unavailable where another user's file has its name."""
+        """Create the socket folder; raises Unavailable if another user's file has its name."""
         sockets = self._socket_folder
         sockets.mkdir(mode=0o700, exist_ok=True)
         found = sockets.lstat()
@@ -227,7 +228,7 @@ class EmbeddedPostgres:
         identity.own(sockets)
 
     def _is_ready_under(self, pid: int) -> bool:
-        """Wait until the server accepts connections; False where its process ended before."""
+        """Wait until the server accepts connections; False if its process ended before."""
         pid_file = self._data / "postmaster.pid"
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
@@ -304,7 +305,7 @@ class EmbeddedPostgres:
     def _await_supervisor_exit(self) -> None:
         """Wait until the supervisor has ended, which takes moments once the server is stopped.
 
-        Returns early where another process has started the server again.
+        Returns early if another process has started the server again.
         """
         deadline = time.monotonic() + SUPERVISOR_EXIT_TIMEOUT_S
         while time.monotonic() < deadline and not self.is_running():

@@ -32,7 +32,7 @@ TASK = "filmgate.run"
 QUEUE = "runs"
 LATEST = Cursor.MAX_INT
 _LOCK = 0x46494C4E
-"""Advisory lock number: only one process creates the queue's tables at a time."""
+"""Number of the advisory lock that lets only one process create the queue's tables at a time."""
 
 _RELEASE = re.compile(r"\d\d\.\d\d\.\d\d_\d\d_.+\.sql\Z")
 
@@ -48,19 +48,19 @@ class JobTask:
     source: str
     request: JobRequest
     tries: int
-    """How often it was begun, this attempt included."""
+    """Number of attempts at the job, including this one."""
     failures: int
-    """How often its process died before, or a service was unavailable."""
+    """Number of earlier attempts in which its process died or a service was unavailable."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AbandonedJob:
-    """A job that runs according to the queue, and whose worker sends no heartbeats."""
+    """A job that runs according to the queue, but may have no worker that executes it."""
 
     job_id: int
     worker_id: int | None
     is_own: bool
-    """Whether it belongs to the worker that asks."""
+    """Whether the queue assigned the job to the worker that called `abandoned`."""
 
 
 class JobStore:
@@ -100,9 +100,9 @@ class JobStore:
         source: str,
         submitted_by: str,
     ) -> JobAnswer:
-        """Put a job into the queue; return it as it is queued, even if a worker starts it at once.
+        """Add a job to the queue; return its queued state, even if a worker starts it at once.
 
-        Raises Conflict where another job on the run has not ended yet.
+        Raises Conflict if another job on the run has not ended yet.
         """
         run = {"asset_id": asset_id, "run_id": run_id}
         lock = f"{asset_id}/{run_id}"
@@ -139,7 +139,7 @@ class JobStore:
             raise _open_job_error(run, found["job_id"] if found else None) from None
 
     def get(self, job_id: int) -> JobAnswer:
-        """Return a job; NotFound where it does not exist."""
+        """Return a job; NotFound if it does not exist."""
         row = None
         if 0 < job_id < LATEST:
             row = self._session.one(_with_job("job"), {"job_id": job_id})
@@ -148,7 +148,7 @@ class JobStore:
         return _job(row)
 
     def latest(self, asset_id: str, run_id: str) -> JobAnswer | None:
-        """Return the latest job on a run; None where it had no job."""
+        """Return the latest job on a run; None if it had no job."""
         parameters = {"asset_id": asset_id, "run_id": run_id}
         row = self._session.one(_with_job("latest_of_run"), parameters)
         return _job(row) if row is not None else None
@@ -199,7 +199,7 @@ class JobStore:
         return self.get(job_id)
 
     def begin(self, job_id: int, worker: str) -> JobTask | None:
-        """Record that a worker begins a job; return None where the job has ended."""
+        """Record that a worker begins a job; return None if the job has ended."""
         row = self._session.one(self._sql["begin"], {"job_id": job_id, "worker": worker})
         if row is None:
             return None
@@ -215,8 +215,8 @@ class JobStore:
         tries: int | None = None,
         is_cancelled: bool = False,
     ) -> None:
-        """Record the end of a job. Nothing changes where it had ended before, or where a later
-        attempt than number `tries` has begun."""
+        """Record the end of a job. Nothing changes if the job has already ended, or if an attempt
+        after number `tries` has begun."""
         with self._connection.transaction():
             self._end(job_id, outcome, tries=tries, is_cancelled=is_cancelled)
 
@@ -247,9 +247,9 @@ class JobStore:
     def take_over(
         self, abandoned: AbandonedJob, *, most_failures: int, died: JobOutcome
     ) -> str | None:
-        """Put a job back into the queue, or end it with the outcome `died`: where its cancellation
-        was requested, or it has failed `most_failures` times. Return its new status in the queue;
-        None where another worker took it over first."""
+        """Return a job to the queue. End it with the outcome `died` instead if its cancellation was
+        requested or it has failed `most_failures` times. Return its new status in the queue; None
+        if another worker took it over first."""
         job_id, status = abandoned.job_id, None
         with self._connection.transaction() as transaction:
             self._connection.execute("set local search_path = queue, public")
@@ -320,8 +320,8 @@ def _manager() -> JobManager:
 
 @cache
 def _with_job(name: str) -> str:
-    """Return a query for whole jobs, as the same text every time, so that the driver recognises
-    the prepared statement."""
+    """Return a query for complete jobs. Its text is always the same, so that the driver can
+    reuse the prepared statement."""
     statements = queries("jobs")
     job = sql.SQL(statements["fragment_job"])
     return compose(statements[name], job=job).as_string()

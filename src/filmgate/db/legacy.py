@@ -1,4 +1,4 @@
-"""Legacy artifacts of older products: imported unchanged, labelled, served where no run is."""
+"""Legacy artifacts of older products: stored unchanged, served for types that no run serves."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ LegacyRow = tuple[int, int, dict[str, Any]]
 
 
 class LegacyArtifacts:
-    """Artifacts without a run, over one connection."""
+    """Stores and queries artifacts that have no run, over one connection."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection
@@ -51,7 +51,7 @@ class LegacyArtifacts:
     def rows_of_table(self, name: str, asset_id: AssetId) -> list[dict[str, Any]]:
         """Read the rows of an asset in a table of an older product, which does not change.
 
-        Raises NotFound where the table does not exist or has no row of the asset, Invalid where no
+        Raises NotFound if the table does not exist or has no row of the asset, Invalid if no
         column contains asset ids.
         """
         try:
@@ -91,7 +91,7 @@ class LegacyArtifacts:
         from_ms: int,
         filters: Mapping[str, Any],
     ) -> LegacyArtifact | None:
-        """Return the artifact with the nearest start before or after `from_ms`; None where none
+        """Return the artifact with the nearest start before or after `from_ms`; None if none
         passes the filters."""
         parameters = dict.fromkeys(FILTERS) | dict(filters) | {"from_ms": from_ms}
         parameters |= {"asset_id": asset_id, "artifact_type": kind.artifact_type}
@@ -101,7 +101,7 @@ class LegacyArtifacts:
     def find(
         self, direction: Direction, parameters: Mapping[str, Any]
     ) -> list[tuple[LegacyArtifact, str]]:
-        """Return matches and their texts with marks; parameters as in `ArtifactQueries.find`."""
+        """Return matches with marked texts; the parameters are those of `ArtifactQueries.find`."""
         rows = self._session.all(_directional("find", direction), parameters)
         return [(_artifact(parameters["asset_id"], row), row["marked"]) for row in rows]
 

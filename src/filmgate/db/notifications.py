@@ -1,4 +1,4 @@
-"""Notifications over PostgreSQL's `NOTIFY`: a run has changed, or an access right has."""
+"""Notifications through PostgreSQL's `NOTIFY` about changed runs and changed access rights."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -19,8 +19,8 @@ ACCESS = "filmgate_access"
 """The channel of revoked tokens and ended sessions; the payload is empty."""
 
 MIN_INTERVAL_S = 0.25
-"""The least time between two notifications of a run. More frequent ones give no listener more
-information."""
+"""Minimum time between two notifications of a run. Listeners read the whole state, so more
+frequent notifications would not help them."""
 
 
 class RunNotifier:
@@ -59,7 +59,7 @@ class RunNotifier:
         self._changed.set()
 
     def touch(self) -> None:
-        """Report progress without an event."""
+        """Trigger a notification without an event."""
         self._changed.set()
 
     def _notify(self) -> None:

@@ -27,7 +27,7 @@ class Outbox:
         self._session = DatabaseSession(connection)
 
     def announce(self, announcement: Announcement) -> bool:
-        """Mark a run as published and announce it, in one transaction; return False where it was
+        """Mark a run as published and announce it, in one transaction; return False if it was
         announced before."""
         sql = queries("sync")
         row = {
@@ -59,7 +59,7 @@ class Outbox:
         ]
 
     def newest(self) -> int:
-        """Return the number of the last event; 0 where the outbox is empty."""
+        """Return the number of the last event; 0 if the outbox is empty."""
         row = self._session.one_required(queries("sync")["newest"], {})
         return int(row["event_id"])
 

@@ -1,4 +1,4 @@
-"""Paging: cursors, and the check that all pages of a list are of the same runs."""
+"""Paging: cursors, and the check that all pages of a list come from the same runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -29,7 +29,7 @@ def served_runs(
 ) -> tuple[dict[str, str], str]:
     """Return the run of each type, and a digest of the served runs.
 
-    Raises Conflict where the digest differs from that of the page before, `expected`.
+    Raises Conflict if the digest differs from that of the page before, `expected`.
     """
     runs = {row["artifact_type"]: row["run_id"] for row in rows}
     served = sorted(
@@ -58,7 +58,7 @@ def served_runs(
 def next_cursor(
     found: Sequence[Envelope | LegacyArtifact], limit: int, question: Any, digest: str
 ) -> str | None:
-    """Return the cursor after a page of `limit` artifacts; None where no more were found."""
+    """Return the cursor after a page of `limit` artifacts; None if no more were found."""
     return Cursor.after_page(found, limit, question, lambda artifact: [digest, *sort_key(artifact)])
 
 
@@ -71,8 +71,8 @@ def sort_key(artifact: Envelope | LegacyArtifact) -> list[Any]:
 def data_source_of(
     artifacts: Iterable[Envelope | LegacyArtifact], runs: Mapping[str, str], *, has_legacy: bool
 ) -> DataSource:
-    """Return `legacy` where any of the artifacts is, or where the asset has legacy artifacts and no
-    runs: then not all of the answer is equally trustworthy."""
+    """Return `legacy` if any artifact is a legacy artifact, or if the asset has legacy artifacts
+    and no runs; else return `artifact`."""
     is_legacy = any(isinstance(artifact, LegacyArtifact) for artifact in artifacts)
     is_all = has_legacy and not runs
     return DataSource.LEGACY if is_legacy or is_all else DataSource.ARTIFACT

@@ -1,4 +1,4 @@
-"""Known people in the database, and the clusters that were named after them."""
+"""Store of known people and of the clusters that were named after them."""
 
 import re
 import unicodedata
@@ -103,7 +103,7 @@ class PeopleStore:
         return self._answer(person["person_id"])
 
     def unname(self, asset_id: str, run_id: str, cluster_id: str) -> None:
-        """Remove the name of a cluster; NotFound where it has none."""
+        """Remove the name of a cluster; NotFound if it has none."""
         keys = {"asset_id": asset_id, "run_id": run_id, "cluster_id": cluster_id}
         if not self._session.execute(queries("people")["unname_cluster"], keys):
             raise NotFound(
@@ -112,7 +112,7 @@ class PeopleStore:
             )
 
     def rename(self, person: str, name: str) -> PersonAnswer:
-        """Rename the person with this name or id; Conflict where the new name is taken."""
+        """Rename the person with this name or id; Conflict if the new name is taken."""
         sql = queries("people")
         with self._connection.transaction():
             self._session.execute(sql["lock"], {})
@@ -123,14 +123,14 @@ class PeopleStore:
                     f"another person named {name!r} already exists",
                     expected="a name that is free",
                     got=other["person_id"],
-                    hint="To merge two people, name the clusters of one after the other, then "
-                    "remove the one",
+                    hint="To merge two people, give the clusters of one person the name of the "
+                    "other, then remove the first person",
                 )
             self._session.execute(sql["rename"], known | {"new_name": name})
         return self._answer(known["person_id"])
 
     def remove(self, person: str) -> PersonAnswer:
-        """Delete the person with this name or id, with all references; return who it was."""
+        """Delete the person with this name or id and all references; return that person."""
         known = self._person(person)
         answer = self._answer(known["person_id"])
         self._session.execute(queries("people")["remove"], known)
@@ -149,7 +149,7 @@ class PeopleStore:
         return next(person for person in self.all().people if person.person_id == person_id)
 
     def _free_id(self, name: str) -> str:
-        """Return a free id for a name, as `lisa-vanderpump`; with a number where that is taken."""
+        """Return an unused id for a name, such as `lisa-vanderpump`; add a number if necessary."""
         slug = slug_of(name)
         rows = self._session.all(queries("people")["ids_like"], {"slug": slug})
         taken = {row["person_id"] for row in rows}
@@ -160,7 +160,8 @@ class PeopleStore:
 def slug_of(name: str) -> str:
     """Return a name as lower-case ASCII letters and digits with hyphens between.
 
-    `person` where none is left; with `person-` in front where it looks like a cluster id (`c1`).
+    Return `person` if no character is left. Add the prefix `person-` if the result looks like a
+    cluster id (`c1`).
     """
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:MAX_SLUG_LENGTH].strip("-")

@@ -12,17 +12,17 @@ from filmgate.db.connection import CONNECT_TIMEOUT_S, prepare_connection, transl
 from filmgate.db.sessions import Plans, use_plans
 
 MAX_WAIT_S = 3.0
-"""How long a caller waits for a connection before Unavailable is raised."""
+"""Time that a caller waits for a connection before Unavailable is raised, in seconds."""
 
 RECONNECT_TIMEOUT_S = 30.0
-"""How long the pool tries to replace a lost connection."""
+"""Time for which the pool tries to replace a lost connection, in seconds."""
 
 STATEMENT_TIMEOUT_S = 30
-"""The server cancels longer statements: no client waits longer, and the connection is needed."""
+"""Time limit of a statement, in seconds; the server cancels it then and frees the connection."""
 
 
 class Pool:
-    """Connections that stay open. Thread-safe."""
+    """Thread-safe pool of open connections."""
 
     def __init__(self, url: Callable[[], str], size: int) -> None:
         self._pool: ConnectionPool[psycopg.Connection] = ConnectionPool(
@@ -76,12 +76,12 @@ def _prepare(connection: psycopg.Connection) -> None:
 
 
 def _reset(connection: psycopg.Connection) -> None:
-    """Restore the default plan mode; nothing is sent where it did not change."""
+    """Restore the default plan mode; no statement is sent if the mode did not change."""
     use_plans(connection, Plans.AUTO)
 
 
 def _check_alive(connection: psycopg.Connection) -> None:
-    """Raise where the server closed the connection: then its socket is readable before any query.
+    """Raise if the server closed the connection, which makes its socket readable before a query.
 
     The check costs no round trip to the server, which would double the time of a short query.
     """

@@ -1,4 +1,4 @@
-"""PostgreSQL's programs: where pip installed them and which user runs them."""
+"""PostgreSQL's programs: their folder in the pip package, and the user that runs them."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ UNPRIVILEGED_UID = 65534
 owns no other files."""
 
 LAST_LINES = 3
-"""How many lines of a failing program's output an error shows."""
+"""Number of lines of a failed program's output that an error contains."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def programs_folder() -> Path:
 
 
 def process_name(pid: int) -> str:
-    """Return the name of a process, zombies included. Raises ProcessLookupError where no process
+    """Return the name of a process, zombies included. Raises ProcessLookupError if no process
     has this number."""
     return _process(pid)[0]
 
@@ -160,7 +160,7 @@ def unavailable(message: str, output: str) -> Unavailable:
 
 
 def read_log(log: Path) -> str:
-    """Return the text of a log file; empty where the file cannot be read."""
+    """Return the text of a log file; empty if the file cannot be read."""
     try:
         return log.read_text(errors="replace")
     except OSError:

@@ -16,7 +16,7 @@ COMMENT_PREFIX = "projection of "
 
 
 def missing(connection: psycopg.Connection, projections: Iterable[Projection]) -> list[Projection]:
-    """Return the projections without a table. Raises Invalid where a table of that name exists
+    """Return the projections without a table. Raises Invalid if a table of that name exists
     and is not the same projection."""
     lacking = []
     for projection in projections:
@@ -52,7 +52,7 @@ def fill(
     """Write the rows of artifacts in every projection; return how many.
 
     `keys` choose the artifacts of an asset (`asset_key`), of one of its runs (`run_key`), or with
-    given `ordinals`. Raises Invalid where a declared expression fails.
+    given `ordinals`. Raises Invalid if a declared expression fails.
     """
     count = 0
     for projection in projections:
@@ -80,7 +80,7 @@ def clear(
 
 
 def rebuild(connection: psycopg.Connection, projections: Iterable[Projection]) -> dict[str, int]:
-    """Rebuild every projection and what is served; return how many rows each projection has.
+    """Rebuild every projection and the served runs; return the number of rows per projection.
 
     Each asset has its own transaction: queries meanwhile see either the old or the new rows of an
     asset, and runs of other assets can be ingested.

@@ -10,7 +10,7 @@ MAX_LIMIT = 100_000
 
 
 def storable_query(query: str) -> str:
-    """Return the query as PostgreSQL can store it; UsageError where it is too long."""
+    """Return the query as PostgreSQL can store it; UsageError if it is too long."""
     if len(query) > LONGEST_QUERY:
         raise UsageError(
             "the query is too long",
@@ -21,7 +21,7 @@ def storable_query(query: str) -> str:
 
 
 def check_limits(limit: int, *moments: int | None) -> None:
-    """Raise UsageError where the page size, or a moment in milliseconds, is out of range."""
+    """Raise UsageError if the page size, or a moment in milliseconds, is out of range."""
     if not 1 <= limit <= MAX_LIMIT:
         raise UsageError(
             "the limit is out of range", expected=f"1 to {MAX_LIMIT:,}", got=str(limit)

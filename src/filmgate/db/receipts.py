@@ -52,7 +52,7 @@ def ingest_once(
     """Ingest a manifest with `write`, unless this consumer stage did so before; store a receipt.
 
     `write` receives whether no stage has ingested anything of the run before. The caller opens the
-    transaction, for which the run is locked. Raises Conflict where the run was ingested with other
+    transaction, for which the run is locked. Raises Conflict if the run was ingested with other
     bytes: any other bytes if a published manifest was ingested, else those of an earlier revision.
     """
     sql = queries("receipts")
@@ -108,7 +108,7 @@ def _receipt(
 
 
 def _check_successor(intake: Intake, earlier: Mapping[str, Any], *, is_own: bool) -> None:
-    """Raise Conflict where a manifest may not replace that of an earlier receipt.
+    """Raise Conflict if a manifest may not replace that of an earlier receipt.
 
     A published run keeps its manifest; in an unpublished run only a later revision may follow.
     """

@@ -33,7 +33,7 @@ def ingest_summary(
 ) -> Receipt:
     """Ingest the summary of a completed run; the same manifest again changes nothing.
 
-    The caller opens the transaction. Raises Conflict where the run was ingested with other bytes
+    The caller opens the transaction. Raises Conflict if the run was ingested with other bytes
     before.
     """
     session = DatabaseSession(connection)

@@ -22,7 +22,7 @@ from filmgate.db.sessions import DatabaseSession
 
 
 class Selections:
-    """Stored selections over one connection."""
+    """Stores and reads selections over one connection."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection
@@ -30,7 +30,7 @@ class Selections:
         self._artifact_queries = ArtifactQueries(connection)
 
     def snapshot(self, asset_id: AssetId) -> SnapshotAnswer:
-        """Return what an asset is served from; NotFound where the asset is unknown."""
+        """Return the runs that serve an asset's types; raises NotFound if the asset is unknown."""
         sql = queries("selections")
         asset = self._artifact_queries.check_asset(asset_id)
         selections = {
@@ -67,8 +67,8 @@ class Selections:
     ) -> None:
         """Store a selection; the mode `default` deletes it.
 
-        `installation` chooses the run to pin where two installations have one of the same id.
-        Raises NotFound where the asset has no such type, or no completed run matches the selection:
+        `installation` chooses the run to pin if two installations have a run of the same id.
+        Raises NotFound if the asset has no such type, or no completed run matches the selection:
         such a selection would serve nothing, which would be noticed only later.
         """
         sql = queries("selections")
@@ -148,7 +148,7 @@ class Selections:
         selection: Selection,
         installation: str | None,
     ) -> dict[str, Any]:
-        """Build the row of a selection; NotFound where no completed run matches it."""
+        """Build the row of a selection; NotFound if no completed run matches it."""
         row = {
             "mode": selection.mode.value,
             "profile": selection.profile,

@@ -65,7 +65,7 @@ class DatabaseSession:
             ).fetchall()
 
     def one(self, statement: Statement, parameters: Parameters) -> dict[str, Any] | None:
-        """Return the first row; None where the result is empty."""
+        """Return the first row; None if the result is empty."""
         use_plans(self.connection, self._plans)
         with self.connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(
@@ -91,20 +91,20 @@ def compose(template: LiteralString, **parts: sql.Composable) -> sql.Composed:
 
 
 def storable_parameters(parameters: Parameters) -> dict[str, Any]:
-    """Replace what PostgreSQL cannot store in the parameters: NUL characters and halves of
-    surrogate pairs."""
+    """Replace characters that PostgreSQL cannot store in the parameters: NUL and lone
+    surrogates."""
     return {name: storable_value(value) for name, value in parameters.items()}
 
 
 def storable_value(value: Any) -> Any:
-    """Replace what PostgreSQL cannot store in a value or a list of values."""
+    """Replace characters that PostgreSQL cannot store in a value or a list of values."""
     if isinstance(value, str):
         return storable_text(value)
     return [storable_value(item) for item in value] if isinstance(value, list) else value
 
 
 def storable_text(text: str) -> str:
-    """Replace what PostgreSQL cannot store in a text."""
+    """Replace characters that PostgreSQL cannot store in a text."""
     if text.isascii() and "\0" not in text:
         return text
     return text.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")

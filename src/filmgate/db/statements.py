@@ -101,8 +101,8 @@ def artifacts(*, is_default: bool) -> str:
 
 
 def _compose_text(name: str, *, is_default: bool, **parts: sql.Composable) -> str:
-    """Compose a whole statement, as the same text every time, so that the driver recognises the
-    prepared statement."""
+    """Compose a statement. Its text is always the same, so that the driver can reuse the prepared
+    statement."""
     sources = _compose("fragment_served" if is_default else "fragment_selected")
     for fragment in ("envelope", "has_legacy"):
         parts[fragment] = _compose(f"fragment_{fragment}")

@@ -31,7 +31,7 @@ class VideoStore:
         self._session.execute(queries("ingest")["add_asset"], rows.of_asset(asset))
 
     def check(self, asset: Asset) -> None:
-        """Raise Conflict where a video with the same id and other bytes exists."""
+        """Raise Conflict if a video with the same id and other bytes exists."""
         stored = self._session.one(_with_video("video"), {"asset_id": asset.id})
         if stored is None or stored["is_legacy"]:
             return
@@ -52,7 +52,7 @@ class VideoStore:
         return VideosAnswer(videos=tuple(videos[:limit]), next_cursor=following)
 
     def get(self, asset_id: str) -> VideoAnswer:
-        """Return a video; NotFound where none has this id."""
+        """Return a video; NotFound if none has this id."""
         row = self._session.one(_with_video("video"), {"asset_id": asset_id})
         if row is None:
             raise NotFound(

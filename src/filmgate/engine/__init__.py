@@ -1,1 +1,1 @@
-"""The engine executes a plan: check the gate, do the work, validate, commit, report."""
+"""Execute a plan: check each stage's gate, do its work, validate its files, commit and report."""

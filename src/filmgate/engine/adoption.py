@@ -39,11 +39,11 @@ def adopt(
     """Commit the stage's files at the run's root as a new attempt; return the manifest.
 
     The gate is checked as for a normal execution: the files that the stage depends on must be
-    intact. Each file is copied, validated and committed, so that the stages that depend on it
-    are due again. If the files are already recorded, nothing is written.
+    intact. Each file is copied, validated and committed; then the stages that depend on it are
+    due again. If the files are already recorded, nothing is written.
 
     Raises NotFound if a file is missing, ContractBroken if a file does not match its contract,
-    Held if a runner is working on the run; nothing is changed then.
+    Held if a runner is working on the run; in these cases, nothing is adopted.
     """
     journal = Journal(run, NullObserver(), clock, sinks=sinks)
     inputs = Inputs(files={}, digests=run.head.source_sha_map, identities={})
@@ -102,7 +102,7 @@ def _copy_file(
             f"{contract.path} is missing",
             expected=f"the file to adopt, {contract.path}, in the run's folder",
             got="no file",
-            hint="Put it in the run's folder first",
+            hint="Put the file in the run's folder, then adopt the stage again",
         ) from error
     with source, attempt.create(contract.path) as file:
         while chunk := source.read(CHUNK_BYTES):

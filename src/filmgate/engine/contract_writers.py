@@ -1,4 +1,4 @@
-"""Writing the files of an attempt: lines of records, raw bytes, and the reference to the file."""
+"""Write the files of an attempt: encode records, append bytes, and make references to files."""
 
 import io
 from typing import Any
@@ -21,7 +21,7 @@ class AttemptFileIO(io.RawIOBase):
         self._position = 0
 
     def writable(self) -> bool:
-        """Always True."""
+        """Return True: the file can be written."""
         return True
 
     def write(self, data: Any) -> int:
@@ -58,7 +58,8 @@ def make_artifact_ref(
 def encode_line(contract: FileContract, value: BaseModel) -> bytes:
     """Encode a document or record as one line of canonical JSON.
 
-    Raises ContractBroken if its model is not the contract's, or cannot read the line back.
+    Raises ContractBroken if the value is not of the contract's model, or its model cannot parse the
+    line.
     """
     if contract.model is not None and not isinstance(value, contract.model):
         raise ContractBroken(

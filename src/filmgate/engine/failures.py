@@ -10,7 +10,7 @@ from filmgate.core.redaction import redact, to_json_value
 
 
 def make_stage_error(error: BaseException) -> StageError:
-    """Make the record of an exception that a stage or an item raised.
+    """Make the error in a record from an exception that a stage or an item raised.
 
     The result can be stored as JSON and contains no secrets.
     """

@@ -1,4 +1,4 @@
-"""Fan-out: the work of one stage on many items; failed items are collected, not raised."""
+"""Fan-out: do the work of one stage on many items, and collect the errors of failed items."""
 
 from collections.abc import Callable, Iterable, Iterator, Sized
 
@@ -20,7 +20,7 @@ class FanOut:
         self.succeeded = 0
         """Number of items that succeeded."""
         self.failed: int | None = None
-        """Number of items that failed; None if nothing was fanned out."""
+        """Number of items that failed; None if the stage did not call `map`."""
         self.started = 0
         """Number of items that were given to the executor."""
         self.done = 0
@@ -41,7 +41,7 @@ class FanOut:
         progress: Callable[[int, int | None], None],
         may_all_fail: bool,
     ) -> Iterator[Mapped[Item, Value]]:
-        """Yield the outcomes in the order of the items; raise Invalid if one fails under strict."""
+        """Yield the outcomes in item order; if strict, raise Invalid when an item has failed."""
         self.failed = self.failed or 0
         self._may_all_fail &= may_all_fail
         if total is None and isinstance(items, Sized):
@@ -57,7 +57,7 @@ class FanOut:
 
     @property
     def gauges(self) -> dict[str, float]:
-        """Current number of items by state. Items in flight are started and not consumed yet."""
+        """Current number of items by state. Items in flight are started, but not consumed yet."""
         return {
             "items_done": self.done,
             "items_failed": self.failed or 0,

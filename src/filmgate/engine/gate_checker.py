@@ -1,4 +1,4 @@
-"""The gate checker: collects the facts that decide gates, staleness and reuse of stages."""
+"""The gate checker: determines which gates are open, and which stages are up to date."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -44,11 +44,11 @@ class GateChecker:
     def check(self, stage: Stage, ledger: Ledger, *, protect_own: bool) -> Verdict:
         """Return every reason against running `stage` now.
 
-        Verified are the inputs, and the files and records of all stages that this one depends
-        on, directly or indirectly. With `protect_own`, the stage's own committed files and
-        records are verified too: if a file is missing or altered, someone may have edited it by
-        hand, and only repair, force and adopt overwrite it. A missing record that another
-        record depends on closes every gate then.
+        This verifies the inputs, and the files and records of all stages that this one depends
+        on, directly or indirectly. With `protect_own`, it also verifies the stage's own committed
+        files and records: if a file is missing or altered, someone may have edited it by hand,
+        and only repair, force and adopt may overwrite it. With `protect_own`, a missing record
+        that another record depends on also closes the gate.
         """
         reasons = check_run(self.run.folder.name, ledger.head.run_id)
         reasons += check_inputs(ledger.head.source_sha_map, self.inputs.digests)
@@ -73,7 +73,7 @@ class GateChecker:
         return Verdict(stage=stage.name, reasons=tuple(reasons))
 
     def verify(self, stage: Stage, ledger: Ledger) -> Verdict:
-        """Return every reason against trusting the stage's current success."""
+        """Return every fault in the files and records of the stage's current success."""
         reasons = check_foreign_records(ledger.foreign_records(stage.name))
         reasons += self._file_faults(stage.name, ledger)
         return Verdict(stage=stage.name, reasons=tuple(reasons))
@@ -90,12 +90,12 @@ class GateChecker:
         return is_success and self.is_sound(record, ledger) and self.has_intact_files(record)
 
     def is_sound(self, record: StageRecord, ledger: Ledger) -> bool:
-        """Whether all records that it depends on exist, and no foreign record takes its place."""
+        """Whether all records that `record` depends on exist, and no foreign record is newer."""
         lost = check_lineage(record, ledger.record_digests)
         return not lost and not ledger.foreign_records(record.stage)
 
     def has_intact_files(self, record: StageRecord) -> bool:
-        """Whether every file that it names exists with the recorded digest."""
+        """Whether every file that `record` names exists with the recorded digest."""
         own = UpstreamState(stage=record.stage, state=record.status, artifacts=record.artifacts)
         return not check_files(own, self._file_facts([own]))
 
@@ -124,7 +124,7 @@ class GateChecker:
         return required | installed_versions(stage.optional_tools)
 
     def will_be_skipped(self, stage: Stage, ledger: Ledger) -> bool:
-        """Whether the stage is disabled or requires a skipped stage, and so needs no tools."""
+        """Whether the stage is disabled, or requires a skipped stage; it needs no tools then."""
         is_disabled = not ledger.head.config[stage.name]["enabled"]
         return is_disabled or any(
             ledger.state(name) is StageState.SKIPPED for name in stage.requires

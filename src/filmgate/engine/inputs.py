@@ -13,7 +13,7 @@ StatIdentity = tuple[int, ...]
 
 
 class Inputs(NamedTuple):
-    """The asset and its side-car files, as they were when they were read."""
+    """The asset and its side-car files, as of the time when they were read."""
 
     files: Mapping[str, Path]
     """Path by file name; the asset is the first."""
@@ -39,8 +39,8 @@ def read_inputs(
 ) -> Inputs:
     """Compute the digest of every file.
 
-    `progress` is called with the number of bytes read and the total. `known_digest` gives the
-    sha256 of a file that need not be read, or None.
+    `progress` is called with the number of bytes read and the total. `known_digest`
+    returns the sha256 of a file that need not be read, or None for other files.
     """
     files = {name: path.absolute() for name, path in files.items()}
     identities = {name: _identity(path) for name, path in files.items()}

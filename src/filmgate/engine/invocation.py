@@ -39,14 +39,14 @@ class Request:
     force: bool = False
     """Run the selected stages again even if they are up to date."""
     repair: bool = False
-    """Make missing or altered files again, including those of the stages that these depend on."""
+    """Make missing or altered files of the selected stages and their upstream stages again."""
     strict: bool = False
-    """One failed item fails its stage."""
+    """Fail a stage if one of its items fails."""
     jobs: int = 1
-    """Maximum number of stages that run in parallel; they do not depend on each other."""
+    """Maximum number of stages that run in parallel, if they do not depend on each other."""
 
     def selects(self, plan: Plan, stage: Stage) -> bool:
-        """Whether the stage is selected; under repair, also if a selected stage depends on it."""
+        """Whether the stage is selected; with `repair`, also if a selected stage depends on it."""
         if stage.name in self.stages:
             return True
         return self.repair and any(stage.name in plan.ancestors(name) for name in self.stages)
@@ -74,9 +74,9 @@ class Invocation:
     resources: Resources = field(default_factory=dict)
     """Resources outside the run that stages may read, by name."""
     executor: Callable[[int], Executor] = in_process_executor
-    """Makes the executor for items, given the file descriptor of the lease's lock."""
+    """Function that makes the executor for items from the file descriptor of the lease's lock."""
     open_store: OpenStore = refuse_store
-    """Opens object stores, for stages whose items are stored in one."""
+    """Function that opens object stores, for stages whose items are stored in one."""
     sinks: tuple[EventSink, ...] = ()
     """Receivers of every event of the run."""
     is_detailed: bool = False

@@ -38,7 +38,7 @@ class NullObserver:
 
 
 class Journal:
-    """Reports one invocation. It is advisory: no decision depends on it. Thread-safe."""
+    """Reports the progress of one invocation; no decision depends on the reports. Thread-safe."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Journal:
             self._write_status(lease)
 
     def log_run_event(self, event: str, *, level: str = "info", **fields: Any) -> None:
-        """Send an event about the run as a whole to the sinks; it belongs to no stage's log."""
+        """Send an event about the run as a whole to the sinks; no stage's log contains it."""
         base = {"at": self._clock().isoformat(), "level": level, "event": event}
         self._send(base | redact(to_json_value(fields)))
 

@@ -1,4 +1,4 @@
-"""An attempt that is in progress, and what its outcome adds to its record."""
+"""An attempt in progress, and the fields that its outcome adds to its record."""
 
 import operator
 from collections.abc import Mapping
@@ -28,12 +28,12 @@ class OpenAttempt:
     fan_out: FanOut
     fingerprint: Fingerprint
     ledger: Ledger
-    """The run at the time of the gate check."""
+    """State of the run at the time of the gate check."""
     started_s: float
     """Time when the work started, in seconds of `time.perf_counter`."""
 
     def run(self) -> Outcome:
-        """Do the stage's work; skip it if a required stage was skipped or it is disabled."""
+        """Do the stage's work; skip it if the stage is disabled or a required stage was skipped."""
         skipped = [
             name for name in self.stage.requires if self.ledger.state(name) is StageState.SKIPPED
         ]
@@ -49,7 +49,7 @@ class OpenAttempt:
     def common_fields(self, ended_s: float) -> dict[str, Any]:
         """Fields of the record that do not depend on how the work ended.
 
-        `ended_s`: time when it ended, in seconds of `time.perf_counter`.
+        `ended_s`: time when the work ended, in seconds of `time.perf_counter`.
         """
         return {
             "duration_s": round(ended_s - self.started_s, 6),
@@ -63,7 +63,7 @@ class OpenAttempt:
     def result_fields(self, outcome: Outcome, ended_s: float) -> dict[str, Any]:
         """Fields of the record for an outcome.
 
-        Raises ContractBroken if the stage returned something else than an outcome, did not make
+        Raises ContractBroken if the stage returned something other than an outcome, did not make
         its files, or reported wrong counts; Invalid if every item failed.
         """
         fields = self.common_fields(ended_s)
@@ -92,7 +92,7 @@ class OpenAttempt:
                 )
 
     def is_unchanged_skip(self, record: StageRecord) -> bool:
-        """Whether the stage was skipped before too, for the same reason and on the same records."""
+        """Whether the last attempt was skipped, too, for the same reason and on equal records."""
         earlier = self.ledger.current_record(self.stage.name)
         return (
             earlier is not None

@@ -156,14 +156,14 @@ class _Forecaster:
         return StageForecast(stage=stage.name, fate=PlannedAction.REUSE, why="up to date")
 
     def _running_upstream(self, stage: Stage) -> list[str]:
-        """Stages that it directly depends on and that may run."""
+        """Stages that `stage` directly depends on and that may run."""
         return [name for name in stage.depends_on if self._actions[name] in MAY_RUN]
 
     def _reasons(self, stage: Stage) -> list[Reason]:
         """Reasons that close the gate, without those that are resolved before it is checked.
 
-        Resolved are faults of stages that run before it, and files of a committed attempt that
-        a crash left in staging.
+        Two kinds of faults are resolved: faults of stages that run before this one, and files of
+        a committed attempt that a crash left in staging.
         """
         protect = self._request.protects(stage)
         current = self._gate.check(stage, self._ledger, protect_own=protect).reasons
@@ -192,7 +192,7 @@ class _Forecaster:
         return is_of_file and record is not None and not self._ledger.has_files_in_place(record)
 
     def _changes(self, stage: Stage, fingerprint: Fingerprint) -> tuple[Change, ...]:
-        """Changed parts of the fingerprint, without parts that an upstream stage may still set."""
+        """Changed parts of the fingerprint, without those that upstream stages may still change."""
         record = self._ledger.current_record(stage.name)
         if record is None or record.fingerprint is None:
             return ()

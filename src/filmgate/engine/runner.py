@@ -15,9 +15,9 @@ from filmgate.engine.scheduler import Scheduler
 def execute(invocation: Invocation) -> Manifest:
     """Execute the stages that have to run; return the manifest of the closed run.
 
-    Each stage runs after those it depends on; one that fails or is blocked stops only those that
-    depend on it. Raises Held if another runner works on the run, Conflict if the run is sealed.
-    KeyboardInterrupt and Interrupted are raised again, once every open attempt has a record.
+    Each stage runs after the stages that it depends on. A failed or blocked stage stops only the
+    stages that depend on it. Raises Held if another runner works on the run, Conflict if the run is
+    sealed. KeyboardInterrupt and Interrupted are raised again once every open attempt has a record.
     """
     run = invocation.run
     journal = Journal(

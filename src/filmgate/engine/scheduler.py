@@ -126,7 +126,7 @@ class Scheduler:
         self._threads.submit(stage.name, opened.run)
 
     def _open_attempt(self, stage: Stage, ledger: Ledger, fingerprint: Fingerprint) -> OpenAttempt:
-        """Open an attempt, and make the context that its stage works with."""
+        """Open an attempt, and make the context that is passed to the stage."""
         name, journal = stage.name, self._journal
         number = ledger.next_attempt(name)
         attempt = self._run.begin(self._lease, name, number, self._invocation.clock())
@@ -199,7 +199,7 @@ class Scheduler:
                 "an input changed during the run",
                 expected=f"{', '.join(changed)} to stay unchanged",
                 got="another file, or another modification time",
-                hint="Wait until it is completely written, then run again with --new",
+                hint="Wait until the input is completely written, then run again with --new",
             )
 
     def _fail(self, opened: OpenAttempt, error: StageError, ended_s: float | None = None) -> None:
@@ -207,7 +207,7 @@ class Scheduler:
         fields = opened.common_fields(ended_s if ended_s is not None else time.perf_counter())
         try:
             record = self._writer.commit_failure(opened.attempt, error, **fields)
-        except ValueError:  # some field is invalid: record the failure without the fields
+        except ValueError:  # a field is invalid: record the failure without the fields
             record = self._writer.commit_failure(opened.attempt, error, fields["duration_s"])
         self._journal.log_record(record, warnings=len(opened.context.warnings))
 

@@ -105,26 +105,26 @@ class EngineStageContext:
         return contract.path in self._readable
 
     def read_document(self, contract: FileContract, model: type[Document]) -> Document:
-        """Read a document that a stage upstream made."""
+        """Read a document that an upstream stage made."""
         return model.model_validate_json(b"".join(self._verified_lines(contract)))
 
     def read_records(self, contract: FileContract, model: type[Document]) -> Iterator[Document]:
-        """Yield the records of a file that a stage upstream made."""
+        """Yield the records of a file that an upstream stage made."""
         for line in self._verified_lines(contract):
             yield model.model_validate_json(line)
 
     def read_artifacts(self, contract: FileContract) -> Iterator[ArtifactLine]:
-        """Yield the records of an artifact file that a stage upstream made."""
+        """Yield the records of an artifact file that an upstream stage made."""
         return self.read_records(contract, ArtifactLine)
 
     def path(self, contract: FileContract) -> Path:
-        """Path of a file that a stage upstream made; verified now, and again at the end."""
+        """Path of an upstream stage's file; it is verified now, and again when the stage ends."""
         self._check_unchanged(contract.path, self._readable_ref(contract))
         self._paths_read.add(contract.path)
         return self._run.path_of(contract.path)
 
     def resource(self, name: str) -> Resource | None:
-        """A declared resource of the stage; None if it is not available."""
+        """Return a resource that the stage declares; None if it is not available."""
         if name not in self._stage.reads_resources:
             raise ContractBroken(
                 f"stage {self._stage.name} reads a resource that it did not declare",
@@ -208,7 +208,7 @@ class EngineStageContext:
             self.measure({}, {})
 
     def measure(self, gauges: Mapping[str, float], failures: Mapping[str, int]) -> None:
-        """Report current measurements; values reported before and not given now stay valid."""
+        """Report current measurements; earlier values that are not given now stay valid."""
         self._gauges.update({name: float(value) for name, value in gauges.items()})
         self._failures.update(failures)
         self._on_metrics(self._gauges | self._fan_out.gauges, self._failures)
@@ -221,7 +221,7 @@ class EngineStageContext:
         self._on_warning(warning)
 
     def finish(self) -> tuple[ArtifactRef, ...]:
-        """Verify that files read are unchanged; return the files made, in the order of contracts.
+        """Verify that the files read are unchanged; return the files made, in contract order.
 
         Raises Invalid if a file changed, ContractBroken if a declared file was not made.
         """
@@ -238,7 +238,7 @@ class EngineStageContext:
 
     @contextmanager
     def _create(self, contract: FileContract, *kinds: FileKind) -> Iterator[FileWriter]:
-        """Create a declared file of one of `kinds`; ContractBroken for any other file."""
+        """Create a declared file of one of `kinds`; raise ContractBroken for any other file."""
         if contract not in self._stage.makes:
             raise ContractBroken(
                 f"stage {self._stage.name} writes a file that it did not declare",
@@ -255,7 +255,7 @@ class EngineStageContext:
             yield file
 
     def _finish_file(self, contract: FileContract, *, records: int) -> int:
-        """Add the reference to a written file; ContractBroken if it has too few records."""
+        """Add the reference to a written file; raise ContractBroken if it has too few records."""
         facts = self._attempt.facts(contract.path)
         if facts is None:
             raise ContractBroken(f"{contract.path} was not written", got="no file")
@@ -289,7 +289,7 @@ class EngineStageContext:
             raise _file_changed(ref, facts.sha256 if facts else None)
 
     def _verified_lines(self, contract: FileContract) -> Iterator[bytes]:
-        """Yield the file's lines; raise Invalid at its end if it is not the verified file."""
+        """Yield the file's lines; at the end, raise Invalid if the file changed since its check."""
         ref = self._readable_ref(contract)
         self._paths_read.add(contract.path)
         digest = hashlib.sha256()

@@ -9,8 +9,8 @@ from filmgate.core.errors import Unavailable
 def required_versions(names: Iterable[str], *, packages: str | None) -> dict[str, str]:
     """Read the version of every distribution, without importing any.
 
-    `packages`: what pip installs to bring all of them, for the hint. Raises Unavailable naming
-    the first distribution that is not installed.
+    `packages`: the requirement with which pip installs all of them, for the hint. Raises
+    Unavailable, which names the first distribution that is not installed.
     """
     from importlib import metadata  # slow, and not every stage has tools
 

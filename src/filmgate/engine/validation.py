@@ -37,9 +37,9 @@ def next_artifact(
     line: ArtifactLine,
     model: type[BaseModel],
 ) -> ArtifactLine:
-    """Validate a record of an artifact file; return it with its payload in its stored form.
+    """Validate a record of an artifact file; return it with the payload as it is stored.
 
-    Raises ValueError if it may not follow `previous`, or its payload breaks its contract.
+    Raises ValueError if the record must not follow `previous`, or its payload breaks its contract.
     """
     ordinal = 0 if previous is None else previous.ordinal + 1
     if line.ordinal != ordinal:
@@ -118,9 +118,12 @@ def _count_rows(contract: FileContract, file: Path) -> int:
         found = {column.name: str(column.type) for column in table.schema_arrow}
         for name, kind in contract.columns.items():
             if found.get(name) != kind:
-                raise ValueError(f"column {name!r}: expected {kind}; got {found.get(name)}")
+                raise ValueError(
+                    f"column {name!r} does not match its contract: expected {kind}; "
+                    f"got {found.get(name, 'no such column')}"
+                )
         rows = sum(batch.num_rows for batch in table.iter_batches())
         if rows != table.metadata.num_rows:
             declared = table.metadata.num_rows
-            raise ValueError(f"row count: expected {declared}, by its footer; got {rows}")
+            raise ValueError(f"row count differs from the footer: expected {declared}; got {rows}")
         return int(rows)

@@ -22,7 +22,7 @@ from filmgate.engine.validation import examine
 
 
 def verify(run: RunDirectory, plan: Plan | None = None, registry: Registry = BUILT_IN) -> Manifest:
-    """Verify every file of a run; return the manifest with the verdicts of now. Writes nothing.
+    """Verify every file of a run; return the manifest with the current verdicts. Writes nothing.
 
     Reads every byte of every artifact file. Needs neither the input nor the pipeline's code;
     if `plan` is given, altered files are validated against their contracts too. Raises Invalid

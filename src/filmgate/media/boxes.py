@@ -1,10 +1,10 @@
-"""Axis-aligned boxes in a picture, and how far two of them overlap."""
+"""Axis-aligned boxes in a picture, and the overlap of two boxes."""
 
 from typing import NamedTuple
 
 
 class Box(NamedTuple):
-    """A box given by its top-left corner (x right, y down), in pixels of its picture."""
+    """A box: its top-left corner (x to the right, y down) and its size, in pixels."""
 
     x: float
     y: float
@@ -18,7 +18,7 @@ class Box(NamedTuple):
 
     @property
     def centre(self) -> tuple[float, float]:
-        """Centre of the box: x, y."""
+        """Centre of the box, as (x, y)."""
         return self.x + self.width / 2, self.y + self.height / 2
 
     def scaled(self, factor: float) -> "Box":

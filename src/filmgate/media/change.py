@@ -28,7 +28,7 @@ class FrameChanges:
     """Mean absolute change of blue, green and red since the previous frame, 0–255."""
     bridge: "array[float]" = field(default_factory=_floats)
     """For a frame of great change: the difference between the pictures shortly before and
-    shortly after it, divided by the change itself. Near 1 at a cut, near 0 if the old
-    picture comes back (a flash). 1 for all other frames."""
+    shortly after it, divided by the change itself. The value is near 1 at a cut, and
+    near 0 if the old picture comes back (a flash). 1 for all other frames."""
     luma: "array[float]" = field(default_factory=_floats)
     """Mean brightness, 0–255."""

@@ -21,7 +21,7 @@ class MediaFacts:
 
     format: str
     origin: Fraction
-    """Container time, in seconds, that is 0 on the asset's time line: the earliest start of any
+    """Container time, in seconds, of time 0 on the asset's time line: the earliest start of any
     video or audio stream, which is where players start."""
     duration: Fraction | None
     """Duration according to the header, in seconds; None if the header has none."""
@@ -29,4 +29,4 @@ class MediaFacts:
     """Video stream; cover art does not count."""
     audio: tuple[MediaStream, ...]
     subtitles: tuple[MediaStream, ...]
-    """Text subtitles; bitmap subtitles are left to text recognition."""
+    """Text subtitle streams; bitmap subtitles are not listed, as text recognition reads them."""

@@ -1,4 +1,4 @@
-"""Time spans in whole milliseconds, and when two of them overlap."""
+"""Time spans in whole milliseconds, and their overlap."""
 
 from dataclasses import dataclass
 

@@ -19,9 +19,9 @@ class TimeBaseCertificate:
     end_pts: int
     """End of the last frame's display, in ticks."""
     shortest_frame: int
-    """Smallest step between two timestamps, in ticks; 0 for a single frame."""
+    """Smallest step between consecutive timestamps, in ticks; 0 for a single frame."""
     longest_frame: int
-    """Largest step between two timestamps, in ticks; 0 for a single frame."""
+    """Largest step between consecutive timestamps, in ticks; 0 for a single frame."""
     is_variable_rate: bool
     """Whether a frame is more than one tick off an even grid from the first to the last frame."""
     pts_sha256: str
@@ -40,9 +40,9 @@ def certify(
 ) -> TimeBaseCertificate:
     """Certify timestamps in presentation order.
 
-    `last_duration`: declared duration of the last frame, in ticks; without one, the average
-    frame duration is used (one tick for a single frame).
-    Raises ValueError without a frame, or if timestamps do not increase.
+    `last_duration`: declared duration of the last frame, in ticks; if it is None, the average frame
+    duration is used (one tick for a single frame). Raises ValueError without a frame, or if the
+    timestamps do not increase.
     """
     stamps = array("q", pts)
     if not stamps:
@@ -68,7 +68,7 @@ def certify(
 
 
 def _steps(stamps: "array[int]") -> tuple[int, int]:
-    """Smallest and largest step between timestamps, in ticks; zeros for a single frame."""
+    """Smallest and largest step between consecutive timestamps, in ticks; 0, 0 for one frame."""
     smallest = largest = None
     for before, after in pairwise(stamps):
         step = after - before

@@ -1,1 +1,1 @@
-"""Pipelines: the plan of each, and its stages as functions of values."""
+"""The pipelines, one folder each: a plan, and stages that do not depend on the engine."""

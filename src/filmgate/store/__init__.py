@@ -1,1 +1,1 @@
-"""The store keeps run directories and objects: on disk, and in buckets that speak S3."""
+"""Store run directories and objects: on disk, and in S3-compatible buckets."""

@@ -43,7 +43,7 @@ class S3Options:
     endpoint: str | None = None
     region: str | None = None
     path_style: bool = True
-    """Whether the bucket is named in the path of a URL, instead of in its host name."""
+    """Whether the name of the bucket is in the path of a URL, instead of in the host name."""
     auth: Auth = "auto"
     """Source of the credentials. `environment`: keys in variables, web identity, container or
     instance role; `profile`: a profile of the shared configuration files; `anonymous`: none;
@@ -86,8 +86,8 @@ def _raise_invalid(place: str) -> Any:
 def open_store(place: str, options: S3Options, *, make: bool = False) -> ObjectStore:
     """Open the store at an address or path.
 
-    With `make`, a missing folder is made; otherwise it raises NotFound. A missing bucket is
-    noticed only at the first request. Raises Invalid if the address is invalid.
+    With `make`, a missing folder is created; otherwise, NotFound is raised for it. A missing bucket
+    is noticed only at the first request. Raises Invalid if the address is invalid.
     """
     url = normalize_address(place)
     if url.startswith("s3://"):
@@ -137,7 +137,7 @@ def _endpoint_from_environment() -> str | None:
 
 
 def _virtual_hosted_url(endpoint: str, bucket: str) -> str:
-    """URL of a bucket that is named in the host name."""
+    """URL of a bucket whose name is in the host name."""
     parts = urlsplit(endpoint)
     return parts._replace(netloc=f"{bucket}.{parts.netloc}").geturl()
 
@@ -153,7 +153,7 @@ def _read_profile(name: str | None) -> tuple[Any, str | None]:
             "boto3, which reads profiles, is not installed",
             expected="the packages of the extra 'aws'",
             got="no boto3",
-            hint="pip install 'filmgate[aws]', or set keys in AWS_ACCESS_KEY_ID",
+            hint="pip install 'filmgate[aws]', or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         ) from error
     try:
         session = botocore.session.Session(profile=name)

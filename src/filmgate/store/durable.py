@@ -15,9 +15,9 @@ CHUNK_BYTES = 1 << 20
 
 
 class HashingWriter:
-    """Writes to a new file, and computes the digest of the bytes that were given.
+    """Writes to a new file, and computes the digest of the bytes that are passed to `write`.
 
-    A digest computed from a second read would certify a lost write.
+    A digest of bytes that are read back from the file would not detect a lost write.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -26,7 +26,7 @@ class HashingWriter:
         self._size = 0
 
     def write(self, data: bytes) -> None:
-        """Append all of `data`, also if the system writes only a part per call."""
+        """Append all of `data`, even if the system writes only a part of it per call."""
         view = memoryview(data)
         while view:
             view = view[os.write(self._descriptor, view) :]
@@ -40,19 +40,19 @@ class HashingWriter:
 
     @property
     def facts(self) -> FileFacts:
-        """Size and digest of the bytes that were given."""
+        """Size and digest of the bytes that were written."""
         return FileFacts(size_bytes=self._size, sha256=self._hash.hexdigest())
 
     def finish(self, *, durable: bool) -> None:
         """Check the size of the file; with `durable`, flush it first.
 
-        Raises OSError if it does not have as many bytes as were given.
+        Raises OSError if the file does not have as many bytes as were written.
         """
         if durable:
             os.fsync(self._descriptor)
         size = os.fstat(self._descriptor).st_size
         if size != self._size:
-            raise OSError(f"expected {self._size} bytes on disk, found {size}")
+            raise OSError(f"file size is wrong: expected {self._size} bytes; got {size}")
 
 
 @contextmanager
@@ -183,7 +183,7 @@ def make_folders(folder: Path) -> None:
 
 
 def stat_identity(path: "str | Path | os.DirEntry[str]") -> tuple[int, ...]:
-    """Device, inode, size, modification and change time of a file; differs if its bytes do.
+    """Device, inode, size, modification and change time of a file; new bytes change them.
 
     The change time cannot be set by a program. Raises OSError if the file does not exist.
     """
@@ -192,13 +192,13 @@ def stat_identity(path: "str | Path | os.DirEntry[str]") -> tuple[int, ...]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a file, without the buffer of `Path.read_bytes`, which costs more than a small file."""
+    """Read a file without a buffer; that of `Path.read_bytes` costs more than a small file."""
     with path.open("rb", buffering=0) as file:
         return file.read()
 
 
 def read_facts(path: Path) -> FileFacts | None:
-    """Read a regular file, and return its size and sha256; None if there is none."""
+    """Read a regular file, and return its size and sha256; None if the file does not exist."""
     try:
         return read_stream_facts(path.open("rb", buffering=0))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):

@@ -1,6 +1,6 @@
-"""Reading the event logs of a run, `logs/{stage}.ndjson`, also while they are written.
+"""Read the event logs of a run, `logs/{stage}.ndjson`, even while they are written.
 
-Each line is written with a single write.
+A runner writes each line with a single system call.
 """
 
 import heapq
@@ -45,9 +45,9 @@ class LoggedLine:
 
 
 class EventReader:
-    """Reads a run's logs in parts, from a position on.
+    """Reads a run's logs in parts, from a given position.
 
-    A position is the list of the byte offsets in the log of each stage.
+    A position is a list of byte offsets, one in the log of each stage.
     """
 
     def __init__(self, run: FolderRun, stages: Iterable[str], after: str | None = None) -> None:
@@ -61,7 +61,7 @@ class EventReader:
 
     @property
     def position(self) -> list[int]:
-        """Number of bytes read of the log of each stage."""
+        """Number of bytes that were read from the log of each stage."""
         return [tail.offset for tail in self._tails]
 
     def read(self, max_bytes: int) -> list[LoggedLine]:
@@ -106,7 +106,7 @@ def format_position(position: Iterable[int]) -> str:
 
 
 class _Tail:
-    """Reads the lines appended to a file since the last read; an incomplete last line is kept."""
+    """Reads the lines appended to a file since the last read; an incomplete line is read later."""
 
     def __init__(self, path: Path, offset: int = 0) -> None:
         self._path = path
@@ -128,12 +128,12 @@ class _Tail:
 
 
 def _to_printable(line: str) -> str:
-    """Replace each byte of the line that is not text by the replacement character."""
+    """Replace each byte that is not valid UTF-8 with the replacement character."""
     return line.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _event_time(line: str) -> str:
-    """Time of the event in a line; empty, so that it sorts first, if a crash cut the line."""
+    """Time of the event in a line. If a crash cut the line: an empty text, which sorts first."""
     try:
         return str(json.loads(line)["at"])
     except (ValueError, KeyError, TypeError):

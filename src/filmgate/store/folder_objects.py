@@ -18,7 +18,7 @@ from filmgate.store.objects import PAGE_KEYS, read_verified_parts
 
 
 class FolderObjects:
-    """Objects in a folder. Links are not listed, and are refused if they point outside it."""
+    """Objects in a folder. Links are not listed; links to places outside it are refused."""
 
     def __init__(self, folder: Path) -> None:
         self.url = folder.as_uri()
@@ -102,7 +102,7 @@ class FolderObjects:
             yield wanted[start : start + PAGE_KEYS]
 
     def _check_folder(self) -> None:
-        """Raise NotFound if the folder does not exist: it may be unmounted, which is not empty."""
+        """Raise NotFound if the folder is missing: an unmounted store must not look empty."""
         if not self._folder.is_dir():
             raise NotFound(
                 f"folder {self._folder} does not exist",
@@ -117,7 +117,7 @@ class FolderObjects:
         target = safe_join(self._folder, key)
         if not os.path.realpath(target).startswith(f"{self._root}{os.sep}"):
             raise Invalid(
-                "a link points outside the store", expected="an object in it", got=repr(key)
+                "a link points outside the store", expected="an object in the store", got=repr(key)
             )
         return target
 
@@ -147,7 +147,7 @@ def _parts(data: bytes | Path, sha256: str | None) -> Iterable[bytes]:
 
 
 def _files(folder: Path, prefix: str) -> Iterator[ObjectEntry]:
-    """Yield the regular files below a folder, without links and names that no store accepts."""
+    """Yield the regular files below a folder, except links and names that are not valid keys."""
     try:
         found = os.scandir(folder)
     except FileNotFoundError:

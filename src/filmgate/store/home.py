@@ -1,4 +1,4 @@
-"""The home: the folders of all runs, how a run is found, and how a new one is created."""
+"""The home: the folder of all runs; finds runs and creates new ones."""
 
 import fcntl
 from collections.abc import Callable, Iterator
@@ -36,14 +36,14 @@ class Home:
                 return self.root / "artifacts" / "ingest" / env
 
     def runs(self, asset_id: AssetId | None = None) -> list[FolderRun]:
-        """All runs, or those of one asset, whose head can be read; the oldest is first."""
+        """All runs, or those of one asset, whose head can be read; oldest first."""
         readable = [run for run in self._list_runs(asset_id) if _is_readable(run)]
         return sorted(readable, key=lambda run: (run.head.created_at, run.head.run_id))
 
     def find_by_id(self, asset_id: AssetId, run_id: RunId) -> FolderRun | None:
-        """The run of an asset in the folder named by its id; None if there is none.
+        """Return the run of an asset with a run id; None if there is none.
 
-        Jobs are not found, because they are stored elsewhere.
+        Jobs are not found, because they are stored in another folder.
         """
         folder = self.runs_folder(Layout.RUN, asset_id, "") / run_id
         exists = (folder / HEAD).is_file() and _is_readable(FolderRun(folder))
@@ -68,7 +68,7 @@ class Home:
         return [FolderRun(path.parent) for path in paths if not path.parent.name.startswith(".")]
 
     def find(self, reference: str) -> FolderRun:
-        """Find the run that a person refers to.
+        """Find the run to which a user refers.
 
         `reference`: a run's folder or its manifest, `asset/run`, a run id that only one asset
         has, or an asset id, which means the asset's newest run. Raises NotFound if there is no
@@ -108,9 +108,9 @@ class Home:
         return matches[0]
 
     def locate_job(self, run_id: RunId, env: str | None, default: str) -> FolderRun:
-        """The job with that id, in the environment `env`, or in any if that is None.
+        """Return the job with a run id, in the environment `env`, or in any if `env` is None.
 
-        If there is none, the run that it would have in the environment `default`.
+        If there is none, return the run that a new job would have in the environment `default`.
         """
         jobs = [job for job in self._list_jobs() if job.folder.name == run_id]
         matches = [job for job in jobs if env in {None, job.folder.parent.name}]
@@ -125,9 +125,9 @@ class Home:
     ) -> FolderRun:
         """Create a run's directory, with the head that `make_head` makes for its run id.
 
-        Without a run id, it gets the next attempt id of the asset. The ids of jobs are unique
-        over all environments. Attempts are counted under a lock, so that two callers never get
-        the same number. Raises Invalid if the directory exists, Conflict if a job in another
+        Without `run_id`, the run gets the next attempt id of the asset. The ids of jobs are unique
+        in all environments together. Attempts are counted under a lock, so that two callers never
+        get the same number. Raises Invalid if the directory exists, Conflict if a job in another
         environment has the id.
         """
         template = make_head(RunId("any"))
@@ -147,14 +147,14 @@ class Home:
 
 
 def _run_names(folder: Path, layout: Layout) -> list[str]:
-    """Folder names of the runs of an asset; of jobs, those in all environments."""
+    """Names of the run folders of an asset, or of the job folders in all environments."""
     parents = folder.parent.iterdir() if layout is Layout.JOB else [folder]
     paths = [path for parent in parents if parent.is_dir() for path in parent.iterdir()]
     return [path.name for path in paths if not path.name.startswith(".")]
 
 
 def _check_free(run_id: RunId, folder: Path) -> None:
-    """Raise Conflict if a job in another environment than this folder's has the id."""
+    """Raise Conflict if a job outside the environment's folder `folder` has the id."""
     others = folder.parent.glob(f"*/{run_id}/{HEAD}")
     taken = [path.parent.parent.name for path in others if path.parent.parent != folder]
     if taken:

@@ -40,7 +40,7 @@ class FolderLease:
         self._identity = self._read_identity()
 
     def check(self) -> None:
-        """Raise Held if another holder has taken the lease since."""
+        """Raise Held if another runner has taken the lease meanwhile."""
         with suppress(OSError):
             if self._read_identity() == self._identity:
                 return
@@ -60,10 +60,10 @@ class FolderLease:
 
 @contextmanager
 def acquire_lease(folder: Path, now: datetime, above: int = 0) -> Iterator[FolderLease]:
-    """Hold the lease during a block; raise Held at once if another runner has it.
+    """Hold the lease during a block; raise Held, after a short wait, if another runner has it.
 
-    `above`: an epoch that is known to have been used, in case `lease.json` is lost: it is not
-    flushed, because a power loss ends every holder.
+    `above`: the highest epoch that is known to have been used. It is needed if `lease.json` is lost
+    in a power loss: the file is not flushed to disk, because a power loss ends every holder.
     """
     with _locked(folder) as lock:
         epoch = max(epoch_in(read_info(folder / INFO_NAME)), above) + 1

@@ -1,4 +1,4 @@
-"""Runs of older layouts, which are read and never written.
+"""Runs of older layouts, which Filmgate reads but never writes.
 
     manifests/{asset}/runs/{phase}.json                 one marker per phase, of the only run
     manifests/{asset}/runs/{run_id}/{phase}.json        one marker per phase, of one run
@@ -25,13 +25,13 @@ RUN_FILES = frozenset({HEAD, MANIFEST, STATUS, VERDICTS, INFO_NAME})
 """JSON files of a run of the current layout; they are not markers."""
 
 MAX_BYTES = 1 << 20
-"""Maximum size of a marker, in bytes; a larger file is something else."""
+"""Maximum size of a marker, in bytes; a larger file is not a marker."""
 
 
 def legacy_runs(root: Path, names: Mapping[str, str]) -> Iterator[LegacyRun]:
     """Yield every run under `root` that exists only in an older layout, by asset and run.
 
-    `names`: current stage name by the name in markers; other names are not changed.
+    `names`: current stage names by the names in markers; other names are not changed.
     """
     for asset in sorted(_folders(root / "manifests")):
         runs = asset / "runs"
@@ -49,7 +49,7 @@ def legacy_runs(root: Path, names: Mapping[str, str]) -> Iterator[LegacyRun]:
 
 
 def _stages(paths: Iterable[Path], names: Mapping[str, str]) -> dict[str, LegacyStage]:
-    """State of each stage in the files; a later file overrides an earlier one."""
+    """State of each stage according to the files; a later file overrides an earlier one."""
     found: dict[str, LegacyStage] = {}
     for path in paths:
         contents = _read(path)
@@ -82,7 +82,7 @@ def _stage(entry: Any, path: Path) -> LegacyStage | None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Read a JSON object; empty if the file is too large or is not one."""
+    """Read a JSON object from a file; empty if the file is too large or is not a JSON object."""
     try:
         if path.stat().st_size > MAX_BYTES:
             return {}

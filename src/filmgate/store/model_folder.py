@@ -20,7 +20,7 @@ UNREADABLE_DIGEST = "0" * 64
 
 
 class ModelFolder:
-    """The files `{root}/{name}/model.json`; the weights beside each are named by their digest."""
+    """The files `{root}/{name}/model.json`; weights are stored beside them, named by digest."""
 
     def __init__(self, root: Path, digest: Callable[[Path], str]) -> None:
         """`digest` computes the sha256 of a file's bytes, or of a folder's listing."""
@@ -37,7 +37,7 @@ class ModelFolder:
         replace: bool,
         check: Callable[[Resource], None],
     ) -> InstalledModel:
-        """Copy weights into the folder, all of them or none, after `check` accepted them.
+        """Copy weights into the folder, all of them or none, after `check` has accepted them.
 
         Adding the same weights again changes nothing. Raises NotFound if the source does not
         exist, Invalid if it has the wrong form or contains broken links, Conflict if other
@@ -103,7 +103,7 @@ class ModelFolder:
                 f"{self.root / name / MODEL_FILE} cannot be read",
                 expected="a file that `filmgate models add` wrote",
                 got=first_fault(error),
-                hint=f"filmgate models add {name} FILE --replace",
+                hint=f"Install the model again: filmgate models add {name} FILE --replace",
             ) from error
         if model.name != name or model.weights != Path(model.weights).name:
             raise Invalid(
@@ -113,7 +113,7 @@ class ModelFolder:
         return model
 
     def resources(self, names: Iterable[str]) -> dict[str, Resource]:
-        """The named models that are installed, as resources by name.
+        """Return the installed models among `names`, as resources by name.
 
         A model with an unreadable `model.json` is included: only a stage that loads it fails.
         """
@@ -128,7 +128,7 @@ class ModelFolder:
         return found
 
     def resource(self, model: InstalledModel) -> Resource:
-        """The resource that stages read for a model."""
+        """Return the resource that represents a model to stages."""
         return Resource(
             name=model.name,
             sha256=model.sha256,
@@ -137,21 +137,24 @@ class ModelFolder:
         )
 
     def _find_same(self, model: InstalledModel) -> InstalledModel | None:
-        """The installed model with the same, intact weights; Conflict if they are others."""
+        """Return the installed model if its weights are the same and intact; else None.
+
+        Raises Conflict if the installed model has other weights.
+        """
         existing = self.model(model.name)
         if existing is not None and existing.sha256 != model.sha256:
             raise Conflict(
                 f"model {model.name} already exists",
                 expected="a free name, or --replace",
                 got=f"sha256 {existing.sha256}",
-                hint="Use --replace to replace it; runs made with it keep its digest",
+                hint="Use --replace to replace the model; earlier runs keep its digest",
             )
         weights = self.root / model.name / existing.weights if existing else None
         is_intact = weights and weights.exists() and self._digest(weights) == model.sha256
         return existing if is_intact else None
 
     def _install(self, draft: Path, folder: Path, model: InstalledModel) -> None:
-        """Install the weights under their digest first; then, atomically, the facts naming them."""
+        """Install the weights under their digest, then replace `model.json`, which names them."""
         weights = folder / model.weights
         if draft.is_dir():
             _remove(weights)  # the same weights, or remains of them

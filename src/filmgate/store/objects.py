@@ -1,4 +1,4 @@
-"""Implementation of the port `ObjectStore` on obstore, for buckets that speak S3."""
+"""Implementation of the port `ObjectStore` with obstore, for S3-compatible buckets."""
 
 import hashlib
 import io
@@ -42,7 +42,7 @@ DENIED = (PermissionDeniedError, UnauthenticatedError, PermissionError)
 
 
 class BucketObjects:
-    """Objects below a prefix of a bucket that speaks S3."""
+    """Objects below a prefix of an S3-compatible bucket."""
 
     def __init__(self, url: str, store: S3Store) -> None:
         self.url = url
@@ -81,7 +81,7 @@ class BucketObjects:
             with self._translate_errors(key):
                 return bytes(obstore.get_range(self._store, key, start=start, length=size))
         except Unavailable:
-            entry = self.entry(key)  # servers refuse a range that starts after the end
+            entry = self.entry(key)  # servers refuse a range that starts after the last byte
             if entry is not None and start >= entry.size_bytes:
                 return b""
             raise
@@ -92,7 +92,7 @@ class BucketObjects:
             obstore.delete(self._store, key)
 
     def path(self, key: str) -> Path | None:  # noqa: ARG002 - signature of the port
-        """Return None: the objects are not on this machine."""
+        """Return None: no object of a bucket is a file on this machine."""
         return None
 
     def entry(self, key: str) -> ObjectEntry | None:
@@ -212,7 +212,7 @@ class _ChunkReader(io.RawIOBase):
         self._rest = memoryview(b"")
 
     def readable(self) -> bool:
-        """Always True."""
+        """Return True: the file can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
@@ -228,7 +228,7 @@ class _ChunkReader(io.RawIOBase):
 _RETRY_INFO = re.compile(
     r" in [\d.]+m?s(, after \d+ retries, max_retries: \d+, retry_timeout: \d+s)?"
 )
-"""Duration and retries in the library's message; they are removed from it."""
+"""Pattern of duration and retries in the library's message; they are removed from it."""
 
 
 def _status(message: str) -> str | None:

@@ -80,7 +80,7 @@ class FolderRun:
             ) from error
 
     def acquire_lease(self, now: datetime) -> AbstractContextManager[FolderLease]:
-        """Take the lease, or raise Held with its holder and the time since when it is held."""
+        """Take the lease; raise Held, with its holder and start time, if another runner has it."""
         above = max((record.epoch for record in self._records()[0]), default=0)
         return lease.acquire_lease(self.folder, now, above)
 
@@ -143,7 +143,7 @@ class FolderRun:
             self.path_of(path).unlink(missing_ok=True)
 
     def recover(self, lease: Lease) -> tuple[FolderAttempt, ...]:
-        """Finish the commits of a dead holder; return its attempts that have no record."""
+        """Finish the commits of a runner that died; return its attempts that have no record."""
         lease.check()
         for folder in (self.folder, self._commits):
             remove_drafts(folder)
@@ -165,7 +165,7 @@ class FolderRun:
 
     def fold_manifest(self, lease: Lease | None) -> Manifest:
         """Derive the manifest; with a lease, also write it."""
-        # Read before the records, because a runner may end meanwhile.
+        # `is_held` is read before the records, because a runner may end meanwhile.
         is_held = lease is not None or self.is_held()
         manifest = self._fold(is_held=is_held)
         if lease is not None:
@@ -174,7 +174,7 @@ class FolderRun:
         return manifest
 
     def close(self, lease: Lease) -> Manifest:
-        """Make all names durable; write the manifest of the run without a runner."""
+        """Make all file names durable; write the manifest of the run as no longer held."""
         lease.check()
         self._make_names_durable()
         manifest = self._fold(is_held=False)
@@ -294,7 +294,7 @@ class FolderRun:
         return Staging(self.folder / ATTEMPTS, self.head.stages, self.head.created_at)
 
     def _records(self) -> tuple[list[StageRecord], list[ForeignRecord]]:
-        """The records of the run, and the files among them that are not valid records of it."""
+        """Read the valid records of the run, and the files that are not valid records of it."""
         head = self.head
         records: list[StageRecord] = []
         foreign_records: list[ForeignRecord] = []
@@ -302,7 +302,7 @@ class FolderRun:
             try:
                 record = self._record(name, identity)
             except Invalid as error:
-                expected = error.expected or "a sealed record"
+                expected = error.expected or "a record with a valid digest"
                 foreign_records.append(
                     _foreign_record(name, expected, str(error), is_of_another_run=False)
                 )
@@ -331,7 +331,7 @@ class FolderRun:
         return sorted(entries)
 
     def _record(self, name: str, identity: tuple[int, ...]) -> StageRecord:
-        """A record; its file is parsed again only if its identity changed."""
+        """Return a record; its file is parsed again only if the file's identity changed."""
         known = self._known_records.get(name)
         if known is None or known[0] != identity:
             data = read_bytes(self._commits / name)
@@ -347,7 +347,7 @@ class FolderRun:
             return ()
 
     def _prepare_paths(self, record: StageRecord) -> None:
-        """Create the folders of the files; raise Invalid if something else blocks their paths."""
+        """Create the folders of the record's files; raise Invalid if a path is blocked."""
         for ref in record.artifacts:
             target = self.path_of(ref.path)
             depth = ref.path.count("/")
@@ -367,8 +367,9 @@ class FolderRun:
     def _install(self, record: StageRecord) -> None:
         """Move a successful attempt's files from staging to the root. Can be repeated.
 
-        A file that is still in staging was not moved yet; one that is not there was, even if it
-        was removed since. A power loss leaves each file under the old name or the new one.
+        A file that is still in staging was not moved yet. A file that is no longer in staging was
+        moved, even if it was removed later. After a power loss, each file has either its old name
+        or its new one.
         """
         if record.attempt > 1:
             self._remove_superseded(record)
@@ -411,7 +412,10 @@ def _foreign_record(
 
 
 def reserve(folder: Path, head: RunHead) -> FolderRun:
-    """Create a run's directory with its head, atomically; raise Invalid if it is not empty."""
+    """Create a run's directory with its head, atomically.
+
+    Raises Invalid if the directory exists and is not empty.
+    """
     make_folders(folder.parent)
     draft = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(draft, ignore_errors=True)

@@ -15,13 +15,13 @@ class Snapshots:
         self._name = name
 
     def find(self, sha256: str) -> Resource | None:
-        """The snapshot with that digest; None if it does not exist or was altered."""
+        """Return the snapshot with a digest; None if it does not exist or was altered."""
         path = self.folder / f"{sha256}.json"
         is_intact = path.is_file() and sha256_hex(path.read_bytes()) == sha256
         return Resource(name=self._name, sha256=sha256, path=path) if is_intact else None
 
     def save(self, data: bytes) -> Resource:
-        """Store the data as a snapshot, unless it is stored already."""
+        """Store data as a snapshot unless it is already stored; return the snapshot."""
         sha256 = sha256_hex(data)
         existing = self.find(sha256)
         if existing is not None:

@@ -3,8 +3,9 @@
     attempts/{stage}.a{n}           the marker of an open attempt: a link to its runner's lease.json
     attempts/{stage}.a{n}.{path}    a file of the attempt, with its path percent-encoded
 
-It is one flat folder, so that one sync makes all names of an attempt durable. The marker is a
-link, because file systems are slow to create files where many were removed shortly before.
+All entries are in one flat folder, so that one sync makes all names of an attempt durable. The
+marker is a link, because file systems are slow to create a file in a folder from which many files
+were removed shortly before.
 """
 
 import os
@@ -43,7 +44,7 @@ class FolderAttempt:
 
     @contextmanager
     def create(self, path: str) -> Iterator[HashingWriter]:
-        """Create a file; it is removed if the block fails, and durable after the commit."""
+        """Create a file; it is removed if the block raises, and durable after the commit."""
         safe_join(self._staging.folder, path)
         with new_file(self.staging_path(path), durable=False) as writer:
             yield writer
@@ -67,7 +68,7 @@ class Staging:
         self._default_start = default_start
 
     def begin(self, opened: UnrecordedAttempt, lease: Path) -> FolderAttempt:
-        """Add the marker of an attempt opened under a lease; Conflict if there is one already."""
+        """Add the marker of an attempt, a link to `lease`; raise Conflict if the marker exists."""
         if not self.folder.is_dir():
             self.folder.mkdir()
             sync_folder(self.folder.parent)
@@ -101,7 +102,7 @@ class Staging:
         ]
 
     def resume(self, opened: UnrecordedAttempt) -> FolderAttempt:
-        """Open an attempt that another runner left behind."""
+        """Open an attempt that an interrupted runner left without a record."""
         return FolderAttempt(self, opened)
 
     def drop(self, stage: str, number: int) -> None:
@@ -116,10 +117,11 @@ class Staging:
     def _start(self, stage: str, number: int) -> dict[str, Any]:
         """Epoch of an attempt, and the time when its runner took the lease, which is not later.
 
-        If the marker is lost or cannot be read (power loss): epoch 1, at the creation of the run.
+        If the marker was lost in a power loss or cannot be read: epoch 1, and the time when the run
+        was created.
         """
         info = read_info(self._marker(stage, number))
-        since = "started" if "started" in info else "since"  # the name in an earlier version
+        since = "started" if "started" in info else "since"  # earlier versions have `started`
         try:
             return {"epoch": int(info["epoch"]), "started": datetime.fromisoformat(info[since])}
         except (ValueError, KeyError, TypeError, OverflowError):

@@ -23,11 +23,11 @@ MAX_NAME_BYTES = 200
 """Maximum length of a file name, in bytes."""
 
 STALE_S = 24 * 3600.0
-"""Age in seconds, since its last change, after which a draft is removed as abandoned."""
+"""Number of seconds after its last change when a draft is removed as abandoned."""
 
 
 class UploadNote(BaseModel):
-    """`upload.json`: the facts of the uploaded file in the same folder, when it was received."""
+    """`upload.json`: facts about the uploaded file in the same folder, as it was received."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -38,9 +38,9 @@ class UploadNote(BaseModel):
     uploaded_by: str
     uploaded_at: datetime
     modified_ns: int
-    """Modification time of the file, in nanoseconds since the epoch; survives `cp -p`."""
+    """Modification time of the file, in nanoseconds since the epoch; `cp -p` preserves it."""
     mark: tuple[int, ...]
-    """Device, inode, size, modification and change time: equal means unchanged bytes."""
+    """Device, inode, size, modification and change time of the file; equal if it is unchanged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +106,8 @@ class Uploads:
     def save(self, draft: Draft, asset_id: AssetId, sha256: str, by: str, now: datetime) -> bool:
         """Save a finished draft as an upload, atomically.
 
-        Returns False if the same bytes were uploaded under that id before. Raises Conflict if
-        other bytes were.
+        Returns False if the same bytes were already uploaded with this asset id. Raises Conflict if
+        other bytes were uploaded with it.
         """
         note = UploadNote(
             asset_id=asset_id,
@@ -144,7 +144,7 @@ class Uploads:
         return (self._root / asset_id / file_name).absolute()
 
     def find(self, asset_id: AssetId) -> Upload | None:
-        """The upload with that id; None if there is none, or its folder was altered."""
+        """Return the upload with an asset id; None if there is none, or its folder was altered."""
         folder = self._root / asset_id
         try:
             if folder.is_symlink() or (folder / NOTE).is_symlink():
@@ -158,7 +158,7 @@ class Uploads:
         return Upload(note=note, path=path)
 
     def require(self, asset_id: AssetId) -> Upload:
-        """The upload with that id; raise NotFound if there is none."""
+        """Return the upload with an asset id; raise NotFound if there is none."""
         upload = self.find(asset_id)
         if upload is None:
             raise NotFound(
@@ -169,7 +169,7 @@ class Uploads:
         return upload
 
     def sha256_of(self, path: Path) -> str | None:
-        """Recorded digest of an uploaded file that is unchanged; None for any other file."""
+        """Return the recorded digest of an unchanged uploaded file; None for any other file."""
         if path.parent.parent != self._root:
             return None
         upload = self.find(AssetId(path.parent.name))
@@ -186,7 +186,7 @@ class Uploads:
 
 
 def clean_file_name(file_name: str) -> str:
-    """Reduce a path to a valid file name, its last part; raise Invalid if that is not one."""
+    """Return the last part of a path; raise Invalid if it is not a valid file name."""
     last = unicodedata.normalize("NFC", file_name).replace("\\", "/").rpartition("/")[2].strip()
     is_valid = bool(last) and last.isprintable() and not last.startswith(".") and last != NOTE
     if not is_valid or len(last.encode("utf-8", "replace")) > MAX_NAME_BYTES:

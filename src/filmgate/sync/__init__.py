@@ -1,1 +1,1 @@
-"""Publish finished runs, and ingest published ones: the code that needs store and database."""
+"""Publish finished runs, and ingest published ones; this code uses both store and database."""

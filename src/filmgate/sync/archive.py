@@ -10,8 +10,10 @@ from filmgate.sync.published_run import VerifiedManifest
 
 
 class ArchiveIngestor:
-    """Port `Ingestor` for complete runs. Files are streamed into the database and verified on the
-    way."""
+    """Implementation of the port `Ingestor` for complete runs.
+
+    Files are streamed into the database, and are verified while they are read.
+    """
 
     name = STAGE
     is_small = False
@@ -20,7 +22,7 @@ class ArchiveIngestor:
         self._registry = registry
 
     def fetch(self, verified: VerifiedManifest) -> VerifiedManifest:
-        """Check that every file exists and has its size. Contents are too large to be fetched."""
+        """Check that every file exists with its size. The contents are too large to be fetched."""
         verified.run.check_presence(verified.manifest)
         return verified
 
@@ -29,7 +31,7 @@ class ArchiveIngestor:
         PostgresResults(connection, self._registry).prepare(fetched.manifest)
 
     def ingest(self, connection: psycopg.Connection, fetched: VerifiedManifest) -> Receipt:
-        """Ingest the run like one of this installation."""
+        """Ingest the run in the same way as a run of this installation."""
         results = PostgresResults(connection, self._registry)
         return ingest_manifest(
             fetched.manifest,

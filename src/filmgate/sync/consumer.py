@@ -22,12 +22,12 @@ from filmgate.sync.published_run import VerifiedManifest, read_manifest
 Fetched = TypeVar("Fetched")
 
 BATCH_FACTOR = 4
-"""Ratio of the manifests that one transaction ingests to those that are fetched concurrently: a
-commit costs as much as the rows of a run."""
+"""Number of manifests that one transaction ingests, for each manifest that is fetched concurrently.
+A transaction ingests several, because a commit costs as much as the rows of a run."""
 
 
 class Ingestor(Protocol[Fetched]):
-    """Port for one kind of ingest: what is read of a run, and which rows are made of it."""
+    """Port for one kind of ingest: which data of a run is read, and which rows are written."""
 
     @property
     def name(self) -> str:
@@ -35,8 +35,10 @@ class Ingestor(Protocol[Fetched]):
 
     @property
     def is_small(self) -> bool:
-        """Whether the fetched data of several runs fits in memory, so that one transaction may
-        ingest several runs."""
+        """Whether the fetched data of several runs fits in memory.
+
+        If it does, one transaction may ingest several runs.
+        """
 
     def fetch(self, verified: VerifiedManifest) -> Fetched:
         """Read the data of a run without the database; called in several threads."""
@@ -61,8 +63,7 @@ class DeliveryAttempt:
 
     @property
     def sort_key(self) -> tuple[str, ...]:
-        """Order of the runs in a transaction; equal in all consumers, so that they do not
-        deadlock."""
+        """Sort key of the runs in a transaction; the same in all consumers, to avoid deadlocks."""
         run = identity_of(self.verified.manifest) if self.verified else {}
         return (*run.values(), self.delivery.origin.manifest_key)
 
@@ -79,10 +80,13 @@ class Consumer:
         concurrency: int,
         lease_s: float,
     ) -> None:
-        """`store_at` opens the store at a URL. `concurrency` is the number of manifests that are
+        """Create a consumer.
+
+        `store_at` opens the store at a URL. `concurrency` is the number of manifests that are
         fetched at once; a transaction ingests `BATCH_FACTOR` times as many if they are small, else
-        one. `lease_s` must exceed the time to read a batch; after it, the deliveries of a consumer
-        that died are claimed by others."""
+        one. `lease_s` must exceed the time to read a batch; after that time, other consumers claim
+        the deliveries of a consumer that died.
+        """
         self._connection = connection
         self._ingestor = ingestor
         self._store_at = store_at
@@ -101,14 +105,14 @@ class Consumer:
     def process_batch(
         self, source: str | None, until: datetime | None = None
     ) -> list[SyncOutcome] | None:
-        """Ingest a batch of due deliveries, from one store, or of all announced ones if `source` is
-        None. Retries are due if they were due at `until` (None: now).
+        """Ingest a batch of due deliveries.
 
-        Returns the outcomes of all deliveries that no other consumer has claimed meanwhile, or None
-        if no delivery is due.
+        `source` is the store whose deliveries are ingested; None for all announced deliveries. A
+        retry is due if it was due at the time `until` (None: now). Returns the outcomes, without
+        those of deliveries that another consumer has claimed meanwhile; None if no delivery is due.
 
-        An attempt is counted before it is made. A refused run leaves no rows except the reason. If
-        the database fails, nothing is changed, and the same deliveries are soon due again.
+        An attempt is counted before it is made. Of a refused run, only the reason is stored. If the
+        database fails, nothing is changed, and the same deliveries are soon due again.
         """
         batch = self._next_batch or self._start_batch(source, until)
         if not batch:
@@ -125,7 +129,7 @@ class Consumer:
         return outcomes
 
     def dry_run(self, delivery: Delivery) -> SyncOutcome:
-        """Return the outcome that a delivery would have: ingest it, and roll that back."""
+        """Return the outcome that a delivery would have: ingest it, then roll back."""
         attempt = self._start_attempt(delivery)
         with self._connection.transaction(force_rollback=True):
             self._prepare(attempt)
@@ -134,8 +138,11 @@ class Consumer:
     def _settle_batch(
         self, attempts: Sequence[DeliveryAttempt], *, in_savepoints: bool
     ) -> list[SyncOutcome]:
-        """Settle the deliveries that this consumer can lock, in one transaction; each in its own
-        savepoint, or all without, which is quicker as long as none fails."""
+        """Settle the deliveries that this consumer can lock, in one transaction.
+
+        With `in_savepoints`, each delivery has its own savepoint; without, the transaction is
+        faster, but fails if one delivery fails.
+        """
         with self._connection.transaction():
             locked = self._deliveries.lock([attempt.delivery for attempt in attempts])
             locked_attempts = [attempt for attempt in attempts if attempt.delivery.origin in locked]
@@ -170,8 +177,11 @@ class Consumer:
         attempt.fetched = self._ingestor.fetch(attempt.verified)
 
     def _try(self, attempt: DeliveryAttempt, work: Callable[[DeliveryAttempt], None]) -> bool:
-        """Do one step of an attempt; return whether it succeeded. An error is stored in the attempt
-        unless the database server failed: one bad manifest must not stop the others."""
+        """Do one step of an attempt; return whether it succeeded.
+
+        An error is stored in the attempt, so that one bad manifest does not stop the others. Only
+        an error of the database server is raised.
+        """
         try:
             work(attempt)
         except FilmgateError as error:
@@ -193,7 +203,7 @@ class Consumer:
     ) -> SyncOutcome:
         """Write the rows of a run, or the reason of its refusal.
 
-        Raises BatchFailed on an error without a savepoint, as it aborts the whole transaction.
+        Without a savepoint, an error raises BatchFailed, because it aborts the whole transaction.
         """
         receipts: list[Receipt] = []
         attempt.settled = None
@@ -235,7 +245,7 @@ def _sorted(attempts: Iterable[DeliveryAttempt]) -> list[DeliveryAttempt]:
 def _poison_error(delivery: Delivery) -> FilmgateError:
     died = delivery.attempt - delivery.last_ended_attempt - 1
     return FilmgateError(
-        f"{died} consumers ended while they ingested this manifest",
+        f"{died} consumers died while they ingested this manifest",
         expected="a manifest that can be read with the available memory and time",
         got="no result of any attempt",
         hint="Check the logs of the consumers, and the files that the manifest names",

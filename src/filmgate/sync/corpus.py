@@ -1,4 +1,4 @@
-"""Read the books of a finished job, verified, with their words counted."""
+"""Read and verify the books of a finished job, and count their words."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -32,10 +32,10 @@ from filmgate.sync.verified_files import read_document
 from filmgate.tools.words import normalise_name, version, words
 
 MAX_CELL_WORDS = 4
-"""Number of words up to which the first cell of a row is its title; longer cells are sentences."""
+"""Maximum number of words in the title of a row; longer cells are sentences and are cut."""
 
 MAX_COUNT = 32_767
-"""Greatest count of a word, that of a two-byte integer."""
+"""Maximum count of a word: the largest signed integer of two bytes."""
 
 CORPUS_FILES = (TOC, CHUNKS, ENRICHED, GRAPH, CLEANUP)
 
@@ -106,8 +106,11 @@ def _index_book(
 
 
 def count_words(kind: str, breadcrumb: Sequence[str], text: str) -> dict[str, WordCounts]:
-    """Count each word of a chunk in its title, in the titles above it and in its text. The title of
-    a row is its text before the first number."""
+    """Count each word of a chunk in its title, in the titles above it and in its text.
+
+    The title of a row consists of the words before its first number, at most `MAX_CELL_WORDS`. If
+    the row has no number, the title is its first word.
+    """
     above = tuple(breadcrumb)
     if kind != ChunkKind.ROW.value:
         name, above = (above[-1] if above else ""), above[:-1]

@@ -37,7 +37,7 @@ PROGRESS_INTERVAL = 5000
 """Number of records between two reports of progress."""
 
 LONGEST_LINE_BYTES = 16 << 20
-"""Greatest size of a record. A longer one is read in parts, which are not valid records."""
+"""Maximum size of a record, in bytes. A longer line is read in parts, which are invalid records."""
 
 
 def ignore_progress(_done: float, _total: float) -> None:
@@ -52,7 +52,7 @@ def ingest_run(
 ) -> Receipt:
     """Ingest a run in its current state; artifacts only if the run is SUCCESS.
 
-    Raises Held while the run is worked on, Invalid if a gate is closed or a file does not match
+    Raises Held while a runner has the run, Invalid if a gate is closed or a file does not match
     the manifest (nothing is written then), and the errors of the result store.
     """
     manifest = run.fold_manifest(None)
@@ -61,7 +61,7 @@ def ingest_run(
             f"run {manifest.run_id} is not ready to be ingested",
             expected="a run that has ended",
             got="a run in state RUNNING",
-            hint="Wait until it ends; it is then ingested",
+            hint="Wait until the run ends, then ingest it",
         )
     if manifest.is_blocked:
         raise Invalid(
@@ -143,10 +143,10 @@ def _with_progress(
 
 
 def verified_rows(run: RunFiles, ref: ArtifactRef, registry: Registry) -> Iterator[ArtifactRow]:
-    """Yield the records of a file, each verified against its contract; at the end, verify digest
-    and number of records.
+    """Yield the records of a file, each verified against its contract.
 
-    Raises Invalid; the caller must then discard all rows that it has received.
+    At the end, the digest and the number of records are verified. If anything does not match, this
+    raises Invalid; the caller must then discard all rows that it has received.
     """
     parse_line = _make_line_parser(_payload_model(registry, ref))
     digest, count = hashlib.sha256(), 0
@@ -199,8 +199,10 @@ def _payload_model(registry: Registry, ref: ArtifactRef) -> type[Payload]:
 
 
 def _make_line_parser(model: type[Payload]) -> Callable[[bytes], Any]:
-    """Return a function that parses a line together with its payload: several times faster than
-    parsing the line first."""
+    """Return a function that parses a line together with its payload.
+
+    This is several times faster than parsing first the line, then the payload.
+    """
     line = create_model("Line", __base__=ArtifactLine, payload=(model, ...))
     return TypeAdapter(line).validator.validate_json
 

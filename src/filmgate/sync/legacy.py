@@ -1,6 +1,6 @@
 """Legacy import: copy rows of an older product, from files or tables, to the database unchanged.
 
-They are not verified; every answer that contains them says so.
+The rows are not verified; every response that contains them says so.
 """
 
 import csv
@@ -50,8 +50,8 @@ STARTS = {
     "timestamp_s": 1,
 }
 ENDS = {"span_end_ms": 1000, "end_ms": 1000, "end_s": 1}
-"""Columns with start and end times, with their units per second. If it has no
-    end time, its start is its end."""
+"""Columns with start and end times, and their units per second. A row without an end time ends at
+its start."""
 
 TEXT_COLUMNS = frozenset(
     {"text", "label", "speaker", "language", "cluster_id", "track_id", "method"}
@@ -102,7 +102,9 @@ def _find_sources(
         yield artifact_type or _type_of(path.stem), path.name, _read_rows(path)
         return
     if not path.is_dir():
-        raise NotFound(f"{source} does not exist", expected="JSONL, CSV, or a folder of them")
+        raise NotFound(
+            f"{source} does not exist", expected="a JSONL or CSV file, or a folder of them"
+        )
     files = [
         file
         for file in sorted(path.iterdir())
@@ -175,8 +177,10 @@ def _parse_csv(file: Iterable[str]) -> Iterator[dict[str, Any]]:
 
 
 def _parse_cell(column: str, text: str) -> Any:
-    """Return the value of a cell that is a number, an object or a list in JSON, and not in a text
-    column; else its text."""
+    """Parse a cell that contains a number, an object or a list in JSON; return other cells as text.
+
+    Cells in `TEXT_COLUMNS` are always returned as text.
+    """
     try:
         value = text if column in TEXT_COLUMNS else json.loads(text)
     except (ValueError, RecursionError):
@@ -207,7 +211,7 @@ def _parse_row(row: Mapping[str, Any], name: str, number: int) -> LegacyRow:
         else {column: value for column, value in row.items() if column not in excluded}
     )
     try:
-        text = canonical_json(payload)  # refuses NaN, and halves of surrogate pairs
+        text = canonical_json(payload)  # refuses NaN and single surrogates
     except (ValueError, RecursionError) as error:
         raise _row_error(name, number, "values that are valid in JSON", str(error)) from error
     if NUL.search(text):
@@ -221,7 +225,7 @@ NUL = re.compile(rb"(?<!\\)(\\\\)*\\u0000")
 """The escape sequence of NUL in JSON text, unless its backslash is escaped."""
 
 MAX_DEPTH = 50
-"""Greatest depth of nested objects and lists in a payload."""
+"""Maximum depth of nested objects and lists in a payload."""
 
 
 def _is_shallow(value: Any, levels: int) -> bool:
@@ -247,8 +251,10 @@ def _find_time(
 
 
 def _parse_number(value: Any) -> Fraction:
-    """Return the exact value of a number. Raises ValueError if it is not one, or too large or too
-    precise for a time."""
+    """Return the exact value of a number.
+
+    Raises ValueError if the value is not a number, or is too large or too precise for a time.
+    """
     number = Decimal(str(value))
     exponent = number.as_tuple().exponent
     if not isinstance(exponent, int) or abs(exponent) > MAX_EXPONENT or not abs(number) <= MAX_MS:
@@ -257,7 +263,7 @@ def _parse_number(value: Any) -> Fraction:
 
 
 MAX_EXPONENT = 30
-"""Greatest decimal exponent of a number, positive or negative."""
+"""Maximum absolute value of the decimal exponent of a number."""
 
 
 def _row_error(name: str, number: int, expected: str, got: str) -> Invalid:

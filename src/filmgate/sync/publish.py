@@ -30,7 +30,7 @@ ProgressCallback = Callable[[float, float], None]
 """Called with (uploaded bytes, total bytes)."""
 
 LARGE_BYTES = 32 << 20
-"""Size in bytes above which a file is uploaded in parts; it is never completely in memory."""
+"""Size in bytes above which a file is uploaded in parts, never completely read into memory."""
 
 PROBE_KEY = ".filmgate/create-only"
 PROBE = b"Filmgate tests with this object whether the store refuses to overwrite objects.\n"
@@ -68,8 +68,8 @@ def publish_run(
 ) -> PublishedAnswer:
     """Copy a completed run to a store: its files, then its records, then its manifest.
 
-    Every file is first verified against the manifest. An object that exists in the store already is
-    verified too. The run is sealed before its first byte is in a store. After an interruption, the
+    Every file is first verified against the manifest. An object that already exists in the store is
+    verified, too. The run is sealed before its first byte is in a store. After an interruption, the
     same call completes the upload. Nothing in the store is ever overwritten or deleted.
 
     Raises Invalid if the run is not completed or a file does not match the manifest, Conflict if
@@ -124,9 +124,9 @@ def make_announcement(published: PublishedAnswer) -> Announcement:
 
 
 def create_or_verify(store: ObjectStore, key: str, data: bytes | Path, sha256: str) -> bool:
-    """Create an object, or verify the one that exists; return whether it was created.
+    """Create an object, or verify the existing one; return whether the object was created.
 
-    Raises Conflict if the one that exists has other bytes.
+    Raises Conflict if the existing object has other bytes.
     """
     if store.create(key, data, sha256):
         return True
@@ -154,8 +154,10 @@ class RunUpload:
         self._lock = Lock()
 
     def put_all(self, files: list[FileToPublish], concurrency: int) -> int:
-        """Upload files concurrently; return how many were created. The first error cancels the
-        remaining uploads."""
+        """Upload files concurrently; return how many objects were created.
+
+        The first error cancels the remaining uploads.
+        """
         with ThreadPoolExecutor(concurrency, thread_name_prefix="publish") as pool:
             try:
                 return sum(pool.map(self._put, files))
@@ -200,8 +202,7 @@ def _check_completed(run: RunDirectory, manifest: Manifest) -> None:
 
 
 def _check_records(run: RunDirectory, manifest: Manifest) -> None:
-    """Raise Invalid if a record that the manifest names is missing, or has changed since the
-    manifest was sealed."""
+    """Raise Invalid if a record that the sealed manifest names is missing or was changed."""
     digests = run.ledger().record_digests
     for name, entry in manifest.stages.items():
         if entry.record_sha256 is not None and entry.record_sha256 not in digests:

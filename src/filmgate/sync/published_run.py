@@ -17,11 +17,11 @@ from filmgate.store.durable import read_stream_facts, safe_join
 from filmgate.sync.verified_files import mismatch_error, missing_file_error
 
 LARGEST_MANIFEST_BYTES = 64 << 20
-"""Greatest size of a manifest; one of a thousand files has half a megabyte."""
+"""Maximum size of a manifest, in bytes; one with a thousand files has half a megabyte."""
 
 
 class PublishedRun:
-    """Port `RunFiles` for a run in an object store."""
+    """Implementation of the port `RunFiles` for a run in an object store."""
 
     def __init__(self, store: ObjectStore, origin: ManifestLocation) -> None:
         self.origin = origin
@@ -58,7 +58,7 @@ class PublishedRun:
                 "the manifest is missing",
                 expected=self.origin.manifest_key,
                 got=error.got or "nothing",
-                hint="Wait until it is copied, or publish the run again",
+                hint="Wait until the manifest is copied, or publish the run again",
                 reason=MISSING,
             ) from error
         if len(data) > LARGEST_MANIFEST_BYTES:
@@ -66,14 +66,17 @@ class PublishedRun:
                 "the manifest is too large",
                 expected=f"at most {LARGEST_MANIFEST_BYTES} bytes",
                 got="more",
-                hint="Check the program that wrote it",
+                hint="Check the program that wrote the manifest",
                 reason=ReasonCode.SCHEMA_INVALID.value,
             )
         return data
 
     def check_presence(self, manifest: Manifest) -> None:
-        """Compare a listing of the run's folder with the manifest. Raises Invalid unless every file
-        exists and has its size. Cheaper than reading all files; digests are verified on reading."""
+        """Check that every file of the manifest exists with its size; raise Invalid if not.
+
+        One listing of the run's folder is cheaper than reading all files. Digests are verified when
+        the files are read.
+        """
         sizes = {
             entry.key: entry.size_bytes
             for page in self._store.pages(self.origin.folder)
@@ -100,8 +103,8 @@ class VerifiedManifest:
 def read_manifest(store: ObjectStore, delivery: Delivery) -> VerifiedManifest:
     """Read and verify the manifest of a delivery.
 
-    Raises Invalid unless it is complete, of a supported version, of a completed run, and at the key
-    of that run; and the errors of the store.
+    Raises Invalid unless the manifest is complete, has a supported version, belongs to a completed
+    run and is stored at the key of that run. Raises the errors of the store, too.
     """
     run = PublishedRun(store, delivery.origin)
     data = run.manifest_bytes()
@@ -135,7 +138,7 @@ def _check_place(manifest: Manifest, origin: ManifestLocation) -> None:
     if expected != (manifest.asset.id, manifest.run_id):
         raise Invalid(
             "the manifest belongs to another run",
-            expected=f"that of {' / '.join(expected)}" if expected else run_prefix("ASSET", "RUN"),
+            expected=f"run {' / '.join(expected)}" if expected else run_prefix("ASSET", "RUN"),
             got=f"{manifest.asset.id} / {manifest.run_id}",
             hint="Publish the run again from the installation that made it",
             reason=ReasonCode.RUN_ID_MISMATCH.value,
@@ -146,7 +149,7 @@ def _check_place(manifest: Manifest, origin: ManifestLocation) -> None:
 
 
 def _check_names(manifest: Manifest) -> None:
-    """Raise Invalid if a key or a path occurs twice, or a path is not below the manifest."""
+    """Raise Invalid if a key or path occurs twice, or a path is outside the manifest's folder."""
     keys: set[str] = set()
     paths: set[str] = set()
     for stage, entry in manifest.stages.items():

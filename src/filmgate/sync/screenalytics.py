@@ -1,4 +1,4 @@
-"""Consumer stage `sync_screenalytics`: ingest the manifest and summaries that a product reads."""
+"""Consumer stage `sync_screenalytics`: ingest manifests and summaries for another product."""
 
 from dataclasses import dataclass
 
@@ -20,14 +20,16 @@ class RunSummary:
 
 
 class ScreenalyticsIngestor:
-    """Port `Ingestor` for the tables of the schema `screenalytics`."""
+    """Implementation of the port `Ingestor` for the tables of the schema `screenalytics`."""
 
     name = STAGE
     is_small = True
 
     def fetch(self, verified: VerifiedManifest) -> RunSummary:
-        """Check that every file exists, and read the summaries. Raises Invalid if a file does not
-        match the manifest."""
+        """Check that every file exists, and read the summaries.
+
+        Raises Invalid if a file does not match the manifest.
+        """
         verified.run.check_presence(verified.manifest)
         screentime = read_screentime(verified.run, verified.manifest)
         return RunSummary(verified=verified, screentime=screentime)
@@ -36,7 +38,7 @@ class ScreenalyticsIngestor:
         """Do nothing: the tables exist."""
 
     def ingest(self, connection: psycopg.Connection, fetched: RunSummary) -> Receipt:
-        """Write the rows that a product reads."""
+        """Write the rows of the run to the schema `screenalytics`."""
         verified = fetched.verified
         return ingest_summary(
             connection, verified.manifest, verified.sha256, verified.run.origin, fetched.screentime

@@ -31,13 +31,13 @@ class RunSource(Protocol):
     def poll(self) -> Iterator[DeliveryPage]:
         """Yield all manifests that exist now and are after the stored position, in pages.
 
-        The caller stores each page and its position in one transaction; it can then be killed at
-        any point without a loss.
+        The caller stores each page and its position in one transaction; if it is then killed at any
+        point, no manifest is lost.
         """
 
 
 class OutboxSource:
-    """The events of an outbox, each once."""
+    """Source that reads every event of an outbox once."""
 
     def __init__(self, deliveries: Deliveries, outbox: Outbox, name: str) -> None:
         self.name = name
@@ -45,8 +45,11 @@ class OutboxSource:
         self._outbox = outbox
 
     def poll(self) -> Iterator[DeliveryPage]:
-        """Yield the events after the stored position. If the newest event is before it, the outbox
-        was recreated, and is read from its start; no run is ingested twice."""
+        """Yield the events after the stored position.
+
+        If the newest event is before that position, the outbox was recreated. It is then read from
+        its start; no run is ingested twice.
+        """
         after = int(self._deliveries.position(self.name) or 0)
         if self._outbox.newest() < after:
             after = 0
@@ -60,7 +63,10 @@ class OutboxSource:
 
 
 class StoreSource:
-    """The manifests in a store. Each poll lists all of them, as keys are not sorted by time."""
+    """Source that lists the manifests in a store.
+
+    Each poll lists all of them, because keys are not sorted by time.
+    """
 
     def __init__(self, deliveries: Deliveries, store: ObjectStore) -> None:
         self.name = store.url
@@ -68,8 +74,11 @@ class StoreSource:
         self._store = store
 
     def poll(self) -> Iterator[DeliveryPage]:
-        """List the whole store. An interrupted listing is resumed at its position up to the end,
-        then continued from the start to that position, so that no key is left out."""
+        """List the whole store.
+
+        After an interruption, the listing first resumes at its position and runs to the end. Then
+        it runs from the start to that position, so that no key is left out.
+        """
         start = self._deliveries.position(self.name)
         for entries in self._store.pages(RUNS, start):
             yield DeliveryPage(notices=self._find_manifests(entries), position=entries[-1].key)

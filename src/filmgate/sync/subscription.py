@@ -1,4 +1,4 @@
-"""A subscription: one source of runs, and the consumer that ingests what it finds."""
+"""A subscription: one source of runs, and the consumer that ingests the runs from it."""
 
 import time
 from collections.abc import Iterator
@@ -32,8 +32,11 @@ class Subscription:
         source: str | None = None,
         outbox: Outbox | None = None,
     ) -> None:
-        """`source` is the URL of the only store whose manifests are ingested; None for all
-        announced manifests. `outbox` ends a `wait` when it announces a run."""
+        """Create a subscription.
+
+        `source` is the URL of the only store whose manifests are ingested; None for all announced
+        manifests. `outbox` ends a `wait` when it announces a run.
+        """
         self.name = run_source.name
         self._connection = connection
         self._run_source = run_source
@@ -52,7 +55,7 @@ class Subscription:
         consumer: Consumer,
         name: str,
     ) -> "Subscription":
-        """Subscribe to an outbox. `events` is a connection to its database, this one or another."""
+        """Subscribe to an outbox; `events` is a connection to the database that contains it."""
         outbox = Outbox(events)
         run_source = OutboxSource(deliveries, outbox, name)
         return cls(connection, run_source, consumer, deliveries, outbox=outbox)
@@ -91,28 +94,31 @@ class Subscription:
             yield 0, self._consumer.dry_run(delivery)
 
     def count_known(self) -> int:
-        """Return the number of manifests that were ever found."""
+        """Return the total number of manifests that were found so far."""
         return self._deliveries.count(self._source)
 
     def retry(self) -> int:
-        """Make refused manifests due again, and those whose run was deleted; return how many."""
+        """Make refused manifests, and manifests of deleted runs, due again; return their number."""
         return self._deliveries.retry(self._source)
 
     def listen(self) -> None:
-        """From now on, let an announcement end a `wait`."""
+        """Start to listen for announcements; from then on, an announcement ends a `wait`."""
         if self._outbox is not None:
             self._outbox.listen()
 
     def wait(self, timeout_s: float) -> None:
-        """Wait until a run is announced, at most `timeout_s`. For a store, wait at least as long as
-        its last listing took, up to `LONGEST_WAIT_S`."""
+        """Wait until a run is announced, at most `timeout_s` seconds.
+
+        A store announces nothing: wait `timeout_s` seconds, or as long as its last listing took if
+        that is longer. The time of the listing counts only up to `LONGEST_WAIT_S`.
+        """
         if self._outbox is not None:
             self._outbox.wait(timeout_s)
         else:
             time.sleep(max(timeout_s, min(self._poll_s, LONGEST_WAIT_S)))
 
     def _next_page(self, pages: Iterator[DeliveryPage]) -> DeliveryPage | None:
-        """Return the next page, None at the end. Measures the time of polling only."""
+        """Return the next page, or None at the end; add the time of this poll to `_poll_s`."""
         began = time.monotonic()
         page = next(pages, None)
         self._poll_s += time.monotonic() - began

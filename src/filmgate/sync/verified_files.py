@@ -1,4 +1,4 @@
-"""Read files of a run, each verified against the manifest: first its bytes, then its contract."""
+"""Read files of a run; verify their bytes against the manifest, then their contents."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,11 +18,11 @@ Value = TypeVar("Value")
 Document = TypeVar("Document", bound=BaseModel)
 
 LARGEST_SUMMARY_BYTES = 64 << 20
-"""Greatest size of a summary, which is read into memory; one of 1000 people has a megabyte."""
+"""Maximum size of a summary, in bytes, as it is read into memory; 1000 people need a megabyte."""
 
 LARGEST_DOCUMENT_BYTES = 1 << 30
-"""Greatest size of a document of the corpus, which is read into memory; the chunks of a book of 400
-pages have seven megabytes."""
+"""Maximum size of a document of the corpus, in bytes, as it is read into memory. The chunks of a
+book of 400 pages have seven megabytes."""
 
 SCREENTIME_VERSIONS = (1,)
 """Supported schema versions of the screen-time summary."""
@@ -50,7 +50,7 @@ def read_screentime(files: RunFiles, manifest: Manifest) -> ScreenTime | None:
 
 
 def read_document(files: RunFiles, ref: ArtifactRef, model: type[Document]) -> Document:
-    """Read a document of the corpus. Raises Invalid if it does not match manifest or contract."""
+    """Read a document of the corpus. Raises Invalid unless it matches manifest and contract."""
     data = read_file(files, ref, largest_bytes=LARGEST_DOCUMENT_BYTES)
     return _parse(ref, data, model.model_validate_json)
 
@@ -58,8 +58,10 @@ def read_document(files: RunFiles, ref: ArtifactRef, model: type[Document]) -> D
 def read_file(
     files: RunFiles, ref: ArtifactRef, *, largest_bytes: int = LARGEST_SUMMARY_BYTES
 ) -> bytes:
-    """Return the bytes of a file. Raises Invalid if it is missing, too large, or does not match the
-    manifest."""
+    """Return the bytes of a file.
+
+    Raises Invalid if the file is missing, is too large, or does not match the manifest.
+    """
     if ref.size_bytes > largest_bytes:
         raise mismatch_error(
             ref,
@@ -117,7 +119,7 @@ def mismatch_error(
         f"{ref.path} does not match the manifest",
         expected=expected,
         got=got,
-        hint="Restore the file, or make it again by a new run; nothing was ingested",
+        hint="Restore the file, or make it again in a new run; nothing was ingested",
         reason=reason.value,
         path=ref.path,
         artifact_key=ref.key,

@@ -1,5 +1,7 @@
-"""The built-in body detector: OpenCV's HOG with its people classifier. It is weak, but needs no
-extra package."""
+"""The built-in body detector: OpenCV's HOG with its people classifier.
+
+It is weak, but needs no extra package.
+"""
 
 from functools import cached_property
 from importlib import metadata
@@ -20,20 +22,26 @@ MARGIN_X, MARGIN_Y = 0.125, 0.0625
 and 8 of 128 pixels, as in training (Dalal and Triggs 2005)."""
 
 HIT_THRESHOLD = 0.2
-"""Smallest distance from the classifier's plane. On an annotated street scene, the number of people
-found with 0.2 was wrong by at most one in 97 % of the pictures; 0 found more, true and false."""
+"""Minimum distance from the classifier's plane. With 0.2, the number of people found in an
+annotated street scene was wrong by at most one in 97 % of the pictures; with 0, more people and
+more false alarms were found."""
 
 STRIDE, SCALE_STEP = (8, 8), 1.05
 
 
 class HogBodies:
-    """Detects whole, upright bodies that are at least as large as the window (Dalal and Triggs
-    2005)."""
+    """Detects whole, upright bodies that are at least as large as the window.
+
+    The method is that of Dalal and Triggs (2005).
+    """
 
     def __init__(self, *, longest: int) -> None:
-        """`longest`: pictures are first scaled so that their longer side has this many pixels:
-        people in them are often small."""
-        import cv2  # heavy
+        """Load the detector.
+
+        `longest`: length in pixels to which the longer side of a picture is scaled before
+        detection, because people in pictures are often small.
+        """
+        import cv2  # slow to import
 
         self._longest = longest
         self._hog: Any = cv2.HOGDescriptor()
@@ -47,7 +55,7 @@ class HogBodies:
 
     def detect(self, image: "Image") -> list[DetectedObject]:
         """Return every body, the most confident first."""
-        import cv2  # heavy
+        import cv2  # slow to import
 
         scale = self._longest / max(image.shape[:2])
         size = (round(image.shape[1] * scale), round(image.shape[0] * scale))

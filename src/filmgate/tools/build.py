@@ -14,8 +14,11 @@ COMMIT = "FILMGATE_COMMIT"
 
 @cache
 def commit_hash() -> str | None:
-    """Return the commit from the environment, from the git checkout of this file, or from the
-    record of an installation from git; None for a release."""
+    """Return the commit of the running code; None for a release.
+
+    It comes from the environment, from the git checkout of this file, or from the record of an
+    installation from git.
+    """
     if commit := os.environ.get(COMMIT):
         return commit
     return _commit_of_checkout() or _commit_of_installation()

@@ -17,7 +17,8 @@ MAX_CACHED_BLOCKS = 8
 END_BYTES = 1 << 17
 """Size of the ranges at the start and the end of an object that are fetched whole, in bytes."""
 MAX_READ_BYTES = 64 << 20
-"""Most bytes that a parser may read at once; a header that requires more is invalid."""
+"""Maximum number of bytes that a parser may read at once; a header that requires more is
+invalid."""
 
 
 class ByteRanges(Protocol):
@@ -99,7 +100,7 @@ class ObjectByteRanges:
                 f"{self._key} changed while it was read",
                 expected=f"{size} bytes from {start}",
                 got=f"{len(data)}",
-                hint="Run it again",
+                hint="Run the same command again",
                 reason="changed_meanwhile",
             )
         return data
@@ -114,7 +115,7 @@ def _check(start: int, size: int, end: int) -> None:
             "the file is truncated",
             expected=f"{size} bytes from {start}",
             got=f"{end} bytes in all",
-            hint="Fetch the file or make it again",
+            hint="Fetch the file again, or make it again",
             reason="truncated",
         )
 

@@ -19,7 +19,7 @@ GAP = 3
 
 def contact_sheet(frames: "NDArray[np.uint8]", captions: Sequence[str]) -> str:
     """Draw frames (n, 3, h, w) with a caption each, six per row; return a JPEG as `data:` URL."""
-    import cv2  # heavy
+    import cv2  # slow to import
     import numpy as np
 
     height = max(1, round(frames.shape[2] * WIDTH / frames.shape[3]))

@@ -24,8 +24,8 @@ TEXT_SUBTITLES = frozenset(
     {"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text", "microdvd", "subviewer"}
 )
 MAX_BROKEN_PACKETS = 500
-"""Most packets at the start of a file that may be undecodable; a recording may begin in the middle
-of a group of pictures."""
+"""Maximum number of packets at the start of a file that cannot be decoded; a recording may begin in
+the middle of a group of pictures."""
 
 FETCH_AGAIN = "Fetch the file again: the copy or recording may be incomplete"
 TEXT, PICTURE = "plain text", "a still picture"
@@ -66,7 +66,7 @@ def open_embedded_media(file: BinaryIO, name: str, size_bytes: int) -> Iterator[
 def _container(
     source: "str | BinaryIO", name: str, size_bytes: int, head: bytes
 ) -> Iterator["InputContainer"]:
-    import av  # heavy
+    import av  # slow to import
 
     options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
     try:
@@ -142,7 +142,7 @@ def inspect(path: Path) -> MediaFacts:
 
 def decode_stream(container: Any, stream: Any) -> Iterator[Any]:
     """Yield decoded frames, and an exception in place of each packet that cannot be decoded."""
-    import av  # heavy
+    import av  # slow to import
 
     packets = container.demux(stream)
     while True:

@@ -104,7 +104,7 @@ def pixels(frame: Frame, size: tuple[int, int]) -> "NDArray[np.uint8]":
     noise to pixels near black that looks like a cut (measured on two clips: 101 and 110 of 255
     instead of 4 and 1).
     """
-    import av  # heavy
+    import av  # slow to import
 
     width, height = size
     area = av.video.reformatter.Interpolation.AREA
@@ -116,8 +116,10 @@ def pixels(frame: Frame, size: tuple[int, int]) -> "NDArray[np.uint8]":
 
 
 def fitted_size(frame: Frame, *, longest: int) -> tuple[int, int]:
-    """Return (width, height) of the stored frame scaled down so that neither side is longer than
-    `longest` pixels, with the same aspect ratio, both even."""
+    """Return (width, height) of the frame scaled down to at most `longest` pixels on each side.
+
+    The aspect ratio is preserved, and both numbers are even. The frame is as stored, not rotated.
+    """
     picture = frame.picture
     scale = min(1.0, longest / max(picture.width, picture.height))
     return (
@@ -132,7 +134,7 @@ def upright(frame: Frame, size: tuple[int, int]) -> "NDArray[np.uint8]":
     `size`: (width, height) before rotation. Of an interlaced frame only the upper field is used,
     because the two fields show different moments.
     """
-    import numpy as np  # heavy
+    import numpy as np  # slow to import
 
     image = _field(frame, size) if frame.picture.interlaced_frame else pixels(frame, size)
     quarters = round(frame.picture.rotation / 90) % 4
@@ -141,7 +143,7 @@ def upright(frame: Frame, size: tuple[int, int]) -> "NDArray[np.uint8]":
 
 
 def _field(frame: Frame, size: tuple[int, int]) -> "NDArray[np.uint8]":
-    import cv2  # heavy
+    import cv2  # slow to import
 
     whole: NDArray[np.uint8] = frame.picture.to_ndarray(format="bgr24")
     field = cv2.resize(whole[::2], size, interpolation=cv2.INTER_AREA)
@@ -162,8 +164,10 @@ class _VideoTimeline:
         self.restarts = 0
 
     def place(self, pts: int | None) -> int | None:
-        """Return the frame's presentation time in ticks; None if its timestamp is missing or
-        invalid."""
+        """Return the frame's presentation time in ticks.
+
+        None if its timestamp is missing or invalid.
+        """
         if pts is None:
             return None
         if self._last is None:
@@ -192,12 +196,13 @@ class SoundReader:
         self.decode_errors = 0
 
     def __iter__(self) -> Iterator["NDArray[np.int16]"]:
-        """Yield blocks of samples, (n,) int16. The sample with index k, counted over all blocks, is
-        at k / rate seconds. Gaps in the timestamps are filled with silence, overlaps are cut.
+        """Yield blocks of samples, (n,) int16.
 
-        Raises Invalid if a timestamp is far beyond the end of the file.
+        The sample with index k, counted over all blocks, is at k / rate seconds. Gaps in the
+        timestamps are filled with silence, and overlaps are cut. Raises Invalid if a timestamp is
+        far beyond the end of the file.
         """
-        import av  # heavy
+        import av  # slow to import
 
         with open_media(self._path) as container:
             facts = read_media_facts(container)
@@ -225,7 +230,7 @@ class SoundReader:
 
 def channel_correlation(path: Path, *, rate: int) -> float:
     """Return the correlation of the left and right channel, −1 to 1; 1 if one of them is silent."""
-    import numpy as np  # heavy
+    import numpy as np  # slow to import
 
     sums = np.zeros(3)
     channels = (SoundReader(path, rate=rate, channel=channel) for channel in (0, 1))
@@ -263,7 +268,7 @@ class _AudioTimeline:
             yield samples
 
     def _silence(self, count: int, start: Fraction) -> Iterator["NDArray[np.int16]"]:
-        import numpy as np  # heavy
+        import numpy as np  # slow to import
 
         if self._limit_s is not None and start > self._limit_s + self._offset:
             raise Invalid(

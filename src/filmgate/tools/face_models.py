@@ -28,16 +28,15 @@ CROP = 150
 
 SAME_PERSON = 0.42
 """Largest distance between the mean embeddings of two tracks of the same person. dlib's threshold
-for single pictures is 0.6; means over tracks are closer. On a known clip, any value from .252 to
-.494 separates its three people; on portraits, different people are more than .8 apart."""
+for single pictures is 0.6; means over tracks are closer. On a known clip, any value from 0.252
+to 0.494 separates its three people; on portraits, different people are more than 0.8 apart."""
 
 
 class DlibFaceDetector:
-    """Detects faces of 70 pixels and more, with HOG and a linear classifier over a pyramid of
-    scales."""
+    """Detects faces of 70 pixels and more with HOG and a linear classifier, at several scales."""
 
     def __init__(self, *, min_score: float) -> None:
-        import dlib  # heavy
+        import dlib  # slow to import
 
         self._detector: Any = dlib.get_frontal_face_detector()
         self._predictor: Any = dlib.shape_predictor(str(weights_path(LANDMARKS)))
@@ -45,14 +44,18 @@ class DlibFaceDetector:
 
     @cached_property
     def producer(self) -> Producer:
-        """dlib's version, and the digest of its landmark weights; the detector's weights are part
-        of the program."""
+        """dlib's version, and the digest of its landmark weights.
+
+        The weights of the detector are part of the program.
+        """
         return _producer("dlib-frontal", LANDMARKS)
 
     def detect(self, image: "Image") -> list[DetectedFace]:
-        """Return every face, the most confident first. The detector runs on brightness, which is a
-        quarter faster than on colour."""
-        import cv2  # heavy
+        """Return every face, the most confident first.
+
+        The detector runs on brightness, which is a quarter faster than on colour.
+        """
+        import cv2  # slow to import
 
         grey: Any = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         rectangles, scores, _ = self._detector.run(grey, 0, self._min_score)
@@ -70,14 +73,16 @@ class DlibFaceDetector:
 
 
 class DlibFaceEmbedder:
-    """Computes vectors of 128 numbers with a ResNet of 29 layers; accuracy according to dlib:
-    99.38 % on Labeled Faces in the Wild."""
+    """Computes vectors of 128 numbers with a ResNet of 29 layers.
+
+    Accuracy according to dlib: 99.38 % on Labeled Faces in the Wild.
+    """
 
     same_person = SAME_PERSON
     is_unit = False
 
     def __init__(self) -> None:
-        import dlib  # heavy
+        import dlib  # slow to import
 
         self._dlib: Any = dlib
         self._predictor: Any = dlib.shape_predictor(str(weights_path(LANDMARKS)))
@@ -112,7 +117,7 @@ class DlibFollower:
     """The discriminative scale-space tracker of Danelljan et al. (2014), as implemented by dlib."""
 
     def __init__(self) -> None:
-        import dlib  # heavy
+        import dlib  # slow to import
 
         self._dlib: Any = dlib
         self._tracker: Any = dlib.correlation_tracker()
@@ -130,8 +135,10 @@ class DlibFollower:
 
 
 def weights_path(name: str) -> Path:
-    """Return the path of a file in face_recognition_models, whose module cannot be imported with
-    new setuptools; raise Unavailable if it is missing."""
+    """Return the path of a file in face_recognition_models; raise Unavailable if it is missing.
+
+    The package is not imported, because that fails with new versions of setuptools.
+    """
     spec = find_spec("face_recognition_models")
     for folder in (spec.submodule_search_locations if spec else None) or ():
         if (path := Path(folder) / "models" / name).is_file():

@@ -12,12 +12,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 THUMBNAIL = (64, 36)
-"""Width and height of the thumbnails that are compared to detect that an earlier picture returns.
-"""
+"""Width and height of thumbnails, which are compared to detect that an earlier picture returns."""
 
 MIN_STEP = 0.5
-"""Smallest difference by which others are divided, in grey levels: the bridge stays finite if two
-pictures are equal."""
+"""Minimum divisor of the bridge, in grey levels, so that it stays finite if two pictures are
+equal."""
 
 RED, GREEN, BLUE = 0.299, 0.587, 0.114
 """Weights of the luma, ITU-R BT.601."""
@@ -38,14 +37,14 @@ class ChangeMeter:
     changes: FrameChanges = field(default_factory=FrameChanges)
     _recent: "deque[tuple[int, NDArray[np.uint8]]]" = field(default_factory=deque)
     _open: "list[tuple[int, NDArray[np.uint8], float]]" = field(default_factory=list)
-    """Large changes of the last `flash_ms`: (index in `changes`, thumbnail before the change, its
-    difference to the one after)."""
+    """Large changes of the last `flash_ms`: (index in `changes`, thumbnail before the change,
+    difference between that thumbnail and the one after the change)."""
     _previous: "tuple[NDArray[np.uint8], NDArray[np.uint8]] | None" = None
     """The preceding frame, as BGR and as HSV."""
 
     def measure(self, number: int, ms: int, picture: "NDArray[np.uint8]") -> None:
         """Add a frame: (h, w, 3) uint8, blue green red. All frames have the same size."""
-        import cv2  # heavy
+        import cv2  # slow to import
 
         hsv: Any = cv2.cvtColor(picture, cv2.COLOR_BGR2HSV)
         thumbnail: Any = cv2.resize(picture, THUMBNAIL, interpolation=cv2.INTER_AREA)
@@ -76,7 +75,8 @@ class ChangeMeter:
             bridges[index] = min(bridges[index], _difference(picture, thumbnail) / step)
 
     def _measure_bridge(self, thumbnail: "NDArray[np.uint8]") -> float:
-        """Open the bridge of a large change, and compare its picture with the earlier ones."""
+        """Start to measure the bridge of a large change, and return its value from earlier
+        pictures."""
         earlier = list(self._recent)
         last_ms, last = earlier.pop()
         step = max(_difference(last, thumbnail), MIN_STEP)
@@ -97,6 +97,6 @@ def measure_changes(
 
 def _difference(one: "NDArray[np.uint8]", other: "NDArray[np.uint8]") -> float:
     """Return the mean absolute difference of all values, 0 to 255."""
-    import cv2  # heavy
+    import cv2  # slow to import
 
     return float(cv2.norm(one, other, cv2.NORM_L1)) / one.size

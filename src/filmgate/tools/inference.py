@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 EXTERNAL = "session.model_external_initializers_file_folder_path"
 """ONNX Runtime option: the folder of a model's external weights. The default is the working
-directory, whose files no digest covers."""
+directory, whose files are not verified by a digest."""
 
 THREADS = 2
-"""Number of threads per model; more only help if nothing else runs."""
+"""Number of threads per model; more threads only help if nothing else runs."""
 
 
 class OnnxModel:
@@ -26,7 +26,7 @@ class OnnxModel:
 
         `data`: the model file's bytes, if they were read already; else they are read and verified.
         """
-        import onnxruntime as ort  # heavy
+        import onnxruntime as ort  # slow to import
 
         options = ort.SessionOptions()
         options.intra_op_num_threads = THREADS
@@ -72,9 +72,11 @@ class OnnxModel:
 def letterbox(
     image: "NDArray[np.uint8]", width: int, height: int, fill: int
 ) -> "tuple[NDArray[np.uint8], float]":
-    """Scale a picture to fit into the top left of (height, width), and fill the rest with the grey
-    level `fill`; return the result and the scale factor."""
-    import cv2  # heavy
+    """Scale a picture to fit into (height, width); return the result and the scale factor.
+
+    The picture is at the top left; the rest has the grey level `fill`.
+    """
+    import cv2  # slow to import
     import numpy as np
 
     scale = min(width / image.shape[1], height / image.shape[0])
@@ -85,9 +87,11 @@ def letterbox(
 
 
 def suppress_non_maxima(boxes: "NDArray[Any]", scores: "NDArray[Any]", iou: float) -> list[int]:
-    """Return the indices of the boxes (n, 4: x y width height) that remain after non-maximum
-    suppression, the highest score first."""
-    import cv2  # heavy
+    """Return the indices of the boxes that remain after non-maximum suppression, best first.
+
+    `boxes`: (n, 4), x y width height.
+    """
+    import cv2  # slow to import
 
     if not len(boxes):
         return []

@@ -1,5 +1,4 @@
-"""Adapters to LlamaIndex: pass the graph through an ingestion pipeline, or export it as a property
-graph store."""
+"""Adapters to LlamaIndex: run the graph through an ingestion pipeline, or export it as a store."""
 
 from collections.abc import Sequence
 from importlib import metadata
@@ -40,7 +39,8 @@ class LlamaIndexGraph:
         return Producer(name=PACKAGE, version=metadata.version(PACKAGE))
 
     def transform(self, chunks: Sequence[Chunk], graph: Graph) -> Graph:
-        """Return the graph that an ingestion pipeline over the chunks, as text nodes, yields."""
+        """Run an ingestion pipeline over the chunks as text nodes, and return the resulting
+        graph."""
         from llama_index.core.graph_stores.types import KG_NODES_KEY, KG_RELATIONS_KEY
         from llama_index.core.ingestion import run_transformations
         from llama_index.core.schema import TextNode
@@ -93,8 +93,10 @@ def _group_by_chunk(values: Sequence[tuple[tuple[str, ...], Any]]) -> dict[str, 
 
 
 def to_entity(node: Node) -> Any:
-    """Convert a node to a LlamaIndex entity. Its name is the node id, so that two nodes with the
-    same name are not merged."""
+    """Convert a node to a LlamaIndex entity.
+
+    The name of the entity is the node id, so that two nodes with the same name are not merged.
+    """
     from llama_index.core.graph_stores.types import EntityNode
 
     properties = {"filmgate": node.model_dump_json(), "title": node.name}
@@ -110,7 +112,7 @@ def to_relation(edge: Edge) -> Any:
 
 
 def property_graph(graph: Graph) -> "SimplePropertyGraphStore":
-    """Convert the graph to a store that LlamaIndex's retrievers can query."""
+    """Convert the graph to a property graph store that LlamaIndex's retrievers can query."""
     from llama_index.core.graph_stores import SimplePropertyGraphStore
 
     store = SimplePropertyGraphStore()

@@ -50,8 +50,10 @@ class MiniLm:
         return Producer(name=NAME, version="1", weights_sha256=digest)
 
     def embed(self, texts: Sequence[str]) -> "Vectors":
-        """Return (n, 384) float32 vectors of length 1. Each text is processed alone, so that its
-        vector does not depend on the other texts."""
+        """Return (n, 384) float32 vectors of length 1.
+
+        Each text is processed alone, so that its vector does not depend on the other texts.
+        """
         import numpy as np
 
         rows = [self._vector(self._tokenizer.encode(text).ids) for text in texts]
@@ -108,8 +110,11 @@ class MiniLm:
 
 
 def _gelu(states: Any) -> Any:
-    """Gaussian error linear unit. The error function is the approximation of Abramowitz and Stegun,
-    7.1.26, with an error of at most 1.5e-7."""
+    """Compute the Gaussian error linear unit.
+
+    The error function is the approximation of Abramowitz and Stegun, 7.1.26, with an error of at
+    most 1.5e-7.
+    """
     import numpy as np
 
     size = np.abs(states) / np.float32(2**0.5)

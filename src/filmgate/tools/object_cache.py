@@ -25,8 +25,8 @@ STALE_DRAFT_S = 3600
 class ObjectCache:
     """A folder of copies of objects, which several processes may share.
 
-    A copy is identified by the object's store, key and mark. The mark changes with the object's
-    bytes, so that an outdated copy is never used.
+    A copy is identified by the object's store, key and mark. The mark changes whenever the object's
+    bytes change, so that an outdated copy is never used.
     """
 
     def __init__(self, folder: Path, *, most_bytes: int) -> None:
@@ -77,7 +77,9 @@ class ObjectCache:
                     file.write(source.read(start, min(CHUNK_BYTES, source.size - start)))
             if self._copy_path(store, key) != copy:
                 raise Invalid(
-                    f"{key} changed while it was fetched", hint="Run it again", reason="changed"
+                    f"{key} changed while it was fetched",
+                    hint="Run the same command again",
+                    reason="changed",
                 )
             opened = FileByteRanges(draft)
             draft.replace(copy)

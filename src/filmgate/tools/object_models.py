@@ -38,8 +38,10 @@ MIN_CONFIDENCE, NMS_IOU = 0.3, 0.45
 
 
 class YoloX:
-    """YOLOX (Ge et al. 2021) in the ONNX format that its project exports: raw grids, without
-    non-maximum suppression."""
+    """The detector YOLOX (Ge et al. 2021), in the ONNX format that its project exports.
+
+    It outputs raw grids, without non-maximum suppression.
+    """
 
     def __init__(self, resource: Resource) -> None:
         self._resource = resource
@@ -75,7 +77,7 @@ class YoloX:
 
 
 class RtDetr:
-    """RT-DETR (Zhao et al. 2023) in the ONNX format that its project exports; it outputs boxes."""
+    """The detector RT-DETR (Zhao et al. 2023), in its project's ONNX format; it outputs boxes."""
 
     SIZE = 640
 
@@ -98,7 +100,7 @@ class RtDetr:
 
     def detect(self, image: "Image") -> list[DetectedObject]:
         """Return the objects above `MIN_CONFIDENCE`, the most confident first."""
-        import cv2  # heavy
+        import cv2  # slow to import
         import numpy as np
 
         height, width = image.shape[:2]
@@ -133,7 +135,7 @@ def _grid(width: int, height: int) -> "NDArray[np.float32]":
 def _select_objects(
     boxes: "NDArray[Any]", labels: "NDArray[Any]", scores: "NDArray[Any]"
 ) -> list[DetectedObject]:
-    """Keep the boxes (n, 4: x y width height) of sufficient confidence, one per object."""
+    """Return the boxes (n, 4: x y width height) of sufficient confidence, one per object."""
     import numpy as np
 
     is_valid = (scores >= MIN_CONFIDENCE) & np.isfinite(boxes).all(axis=1)

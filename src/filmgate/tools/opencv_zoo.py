@@ -29,7 +29,7 @@ class YuNet:
     """A face detector with 75,000 parameters, for faces from 10 pixels up (Wu et al. 2023)."""
 
     def __init__(self, resource: Resource) -> None:
-        import cv2  # heavy
+        import cv2  # slow to import
         import numpy as np
 
         data = np.frombuffer(read_weights(resource), np.uint8)
@@ -48,7 +48,7 @@ class YuNet:
 
     def detect(self, image: "Image") -> list[DetectedFace]:
         """Return every face, the most confident first."""
-        import cv2  # heavy
+        import cv2  # slow to import
 
         self._model.setInputSize((image.shape[1], image.shape[0]))
         try:
@@ -60,14 +60,14 @@ class YuNet:
 
 
 class SFace:
-    """A face embedder with vectors of 128 numbers (Zhong et al. 2021). It requires YuNet's
+    """A face embedder with vectors of 128 numbers (Zhong et al. 2021); requires YuNet's
     landmarks."""
 
     same_person = SAME_PERSON
     is_unit = True
 
     def __init__(self, resource: Resource) -> None:
-        import cv2  # heavy
+        import cv2  # slow to import
         import numpy as np
 
         data = np.frombuffer(read_weights(resource), np.uint8)
@@ -94,7 +94,7 @@ class SFace:
 
     def embed(self, crops: "Sequence[Image]") -> "Vectors":
         """Return (n, 128) float32 vectors of length 1."""
-        import cv2  # heavy
+        import cv2  # slow to import
         import numpy as np
 
         try:

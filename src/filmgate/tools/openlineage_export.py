@@ -31,8 +31,11 @@ EVENT_TYPE_OF_STATUS = {
 
 
 class LineageExport:
-    """An event sink that sends OpenLineage events. The destination is set by the library's own
-    environment variables, such as `OPENLINEAGE_URL`, or by its configuration file."""
+    """An event sink that sends OpenLineage events.
+
+    The destination is set by the library's own environment variables, such as `OPENLINEAGE_URL`, or
+    by its configuration file.
+    """
 
     def __init__(self, client: "OpenLineageClient | None" = None) -> None:
         try:
@@ -72,8 +75,10 @@ class LineageExport:
             self._sender.join(FLUSH_TIMEOUT_S)
 
     def _send_queued(self) -> None:
-        """Send queued events until the end of the run. After the first failure, log it once and
-        stop sending."""
+        """Send queued events until the end of the run.
+
+        After the first failure, log it once and stop sending.
+        """
         while (event := self._queue.get()) is not None:
             try:
                 self._client.emit(event)

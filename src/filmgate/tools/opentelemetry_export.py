@@ -21,8 +21,10 @@ FAILURE_STATUSES = frozenset({"FAILED", "BLOCKED"})
 
 
 def tracer_provider(exporter: "SpanExporter | None" = None) -> "TracerProvider":
-    """Make a tracer provider, which the caller must shut down. Raises Unavailable if OpenTelemetry
-    is not installed."""
+    """Make a tracer provider, which the caller must shut down.
+
+    Raises Unavailable if OpenTelemetry is not installed.
+    """
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import SERVICE_NAME, Resource
@@ -45,8 +47,11 @@ def tracer_provider(exporter: "SpanExporter | None" = None) -> "TracerProvider":
 
 
 class SpanExport:
-    """An event sink that sends spans. The destination is set by the library's own environment
-    variables, such as `OTEL_EXPORTER_OTLP_ENDPOINT`; the default is a collector on localhost."""
+    """An event sink that sends spans.
+
+    The destination is set by the library's own environment variables, such as
+    `OTEL_EXPORTER_OTLP_ENDPOINT`; the default is a collector on localhost.
+    """
 
     def __init__(self, exporter: "SpanExporter | None" = None) -> None:
         self._provider = tracer_provider(exporter)

@@ -1,5 +1,7 @@
-"""Read the timeline of a video from its packets, without decoding, and check that the video is
-complete."""
+"""Read the timeline of a video from its packets, and check that the video is complete.
+
+The video is decoded only if its packets have no timestamps.
+"""
 
 import re
 from collections.abc import Callable, Iterator
@@ -55,7 +57,7 @@ def packet_timeline(container: "InputContainer", stream: Any) -> PacketTimeline 
 
 def demux_stream(container: "InputContainer", stream: Any) -> Iterator[Any]:
     """Yield the packets of a stream, up to the first demuxing error or the end of the file."""
-    import av  # heavy
+    import av  # slow to import
 
     packets = container.demux(stream)
     while True:
@@ -92,8 +94,10 @@ class HeaderClaims(NamedTuple):
 
 
 def header_claims(container: "InputContainer", stream: Any) -> HeaderClaims:
-    """Read the number of frames and the duration of the stream; the container's duration if it has
-    no other stream."""
+    """Read the number of frames and the duration of the stream from the header.
+
+    If the stream has no duration and is the only one, the duration is that of the container.
+    """
     if stream.duration:
         return HeaderClaims(stream.frames, stream.duration * Fraction(stream.time_base))
     tag = str(stream.metadata.get("DURATION", ""))  # Matroska's, as FFmpeg and OBS write it

@@ -22,8 +22,10 @@ _LINE = re.compile(r"(?:/\w/)?(?P<label>\S+)(?:\s+\d+)?")
 
 
 class Places365:
-    """A place classifier (Zhou et al. 2017): a folder with one `.onnx` file and
-    `categories_places365.txt`."""
+    """A place classifier (Zhou et al. 2017).
+
+    Its weights are a folder with one `.onnx` file and `categories_places365.txt`.
+    """
 
     def __init__(self, resource: Resource) -> None:
         folder = verified_folder(resource)
@@ -47,7 +49,7 @@ class Places365:
 
     def classify(self, image: "Image") -> "Vectors":
         """Return (n,) float32: the softmax probability of each label."""
-        import cv2  # heavy
+        import cv2  # slow to import
         import numpy as np
 
         small: Any = cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)

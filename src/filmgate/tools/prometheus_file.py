@@ -23,8 +23,8 @@ HELP = {
 class PrometheusFile:
     """An event sink that writes the latest gauges to a file, replaced atomically each time.
 
-    A metric is named `filmgate_stage_` and the gauge's name, and has the labels `pipeline`,
-    `asset_id` and `stage`. A full disk or a missing folder does not stop a run.
+    The name of a metric is `filmgate_stage_` followed by the name of the gauge. Its labels are
+    `pipeline`, `asset_id` and `stage`. A full disk or a missing folder does not stop a run.
     """
 
     def __init__(self, path: Path) -> None:

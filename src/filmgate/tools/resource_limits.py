@@ -36,7 +36,7 @@ _deadline = _Deadline()
 def check_deadline() -> None:
     """Raise DeadlineExceeded if the time limit of the current item has passed.
 
-    For loops around libraries that may swallow exceptions raised inside them.
+    Call it in loops around libraries that may swallow exceptions raised inside them.
     """
     if _deadline.has_passed:
         raise DeadlineExceeded

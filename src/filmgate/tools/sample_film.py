@@ -84,7 +84,7 @@ def compose_film(path: Path, on_progress: Callable[[float, float], None]) -> Non
     `on_progress` is called with the number of finished frames and their total. The file is
     created atomically.
     """
-    import av  # heavy
+    import av  # slow to import
     import numpy as np
 
     pictures = portraits()
@@ -172,7 +172,7 @@ def portraits() -> dict[str, "Image"]:
 
 def _write_subtitles(container: "OutputContainer", stream: Any) -> None:
     """Write a cue for each shot with words, half a second shorter than the shot at both ends."""
-    import av  # heavy
+    import av  # slow to import
 
     milliseconds = Fraction(1, 1000)
     begin_ms = 0

@@ -38,10 +38,11 @@ SESSIONS = ("barred", "frozen", "menu", "moving")
 
 
 def draw_sessions(folder: Path, on_progress: Callable[[float, float], None]) -> None:
-    """Draw the sample sessions into a folder: one without faults, one with a frozen picture, one
-    with a menu for 40 % of the time, one with bars at its sides, and an empty archive.
+    """Draw the sample sessions into a folder.
 
-    `on_progress` is called with the number of frames drawn so far and of all frames.
+    They are one session without faults, one with a frozen picture, one with a menu for 40 % of the
+    time, one with bars at its sides, and an empty archive. `on_progress` is called with the number
+    of frames drawn so far and of all frames.
     """
     total = len(SESSIONS) * RATE * SECONDS
     with TemporaryDirectory() as drafts:
@@ -63,7 +64,7 @@ def draw_session(path: Path, kind: str, size: tuple[int, int] = SIZE) -> Iterato
 
 
 def _picture(kind: str, number: int, size: tuple[int, int]) -> "Image":
-    import numpy as np  # heavy
+    import numpy as np  # slow to import
 
     wide, high = size
     if kind == "frozen":
@@ -79,8 +80,10 @@ def _picture(kind: str, number: int, size: tuple[int, int]) -> "Image":
 
 
 def draw_world(number: int, size: tuple[int, int] = SIZE) -> "Image":
-    """Draw one frame of a landscape of medium brightness that moves by `STEP` pixels per frame:
-    (h, w, 3) uint8 RGB."""
+    """Draw one frame of a landscape of medium brightness: (h, w, 3) uint8 RGB.
+
+    The landscape moves by `STEP` pixels per frame.
+    """
     wide, _ = size
     begin = STEP * (number % (RATE * SECONDS))
     image: Image = _panorama(size)[:, begin : begin + wide].copy()
@@ -90,7 +93,7 @@ def draw_world(number: int, size: tuple[int, int] = SIZE) -> "Image":
 @cache
 def _panorama(size: tuple[int, int]) -> "Image":
     """Draw the whole landscape of a session."""
-    import numpy as np  # heavy
+    import numpy as np  # slow to import
 
     high, wide = size[1], size[0] + STEP * RATE * SECONDS
     y, x = np.mgrid[0:high, 0:wide].astype(np.float32)
@@ -103,8 +106,11 @@ def _panorama(size: tuple[int, int]) -> "Image":
 
 
 def _input_events(*, in_menu: bool) -> Iterator[tuple[float, str, str]]:
-    """Yield key events: the forward key four times a second, or the menu key at the menu's start
-    and end."""
+    """Yield key events of a session.
+
+    These are the forward key four times a second or, with a menu, the menu key at its start and
+    end.
+    """
     if in_menu:
         yield MENU_FROM / RATE - 0.1, "KEYBOARD", "[27,true]"
         yield MENU_TO / RATE - 0.1, "KEYBOARD", "[27,true]"
@@ -117,9 +123,11 @@ def _input_events(*, in_menu: bool) -> Iterator[tuple[float, str, str]]:
 def open_recording(
     path: Path, size: tuple[int, int], *, rate: int = RATE, time_base: Fraction | None = None
 ) -> Iterator["Callable[..., None]"]:
-    """Open a video for writing. Yields a function that writes one picture, at the next pts unless
-    one is given."""
-    import av  # heavy
+    """Open a video for writing.
+
+    Yields a function that writes one picture, at the next pts unless one is given.
+    """
+    import av  # slow to import
 
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream("mpeg4", rate=rate)
@@ -142,8 +150,10 @@ def open_recording(
 
 
 def inputs_csv(events: Iterable[tuple[float, str, str]], *, length_s: float = SECONDS) -> bytes:
-    """Write an input log of events (seconds into the video, type, arguments) as a recorder does:
-    the quotes within its last column are not doubled."""
+    """Write an input log as a recorder does: the quotes within its last column are not doubled.
+
+    `events`: (seconds into the video, type, arguments) of each event.
+    """
     start = VIDEO_START
     rows = [
         (start - 0.2, "START", '{"inputs":{"keyboard":[],"mouse":[]}}'),

@@ -40,10 +40,11 @@ PLANAR = frozenset(
 """Pixel formats whose first plane is brightness, one byte per pixel."""
 
 ROWS = 16
-"""Distance in rows between those that are compared to measure how much a picture changed."""
+"""Distance between the rows that are compared to measure how much a picture changed."""
 
 MAX_SAMPLED_PIXELS = 4_000_000
-"""Largest size of a scaled frame in pixels: a picture of 4096 × 16 would get rows of 65536."""
+"""Maximum size of a scaled frame in pixels. For example, a picture of 4096 × 16 pixels would get
+rows of 65,536 pixels."""
 
 
 class Series(NamedTuple):
@@ -108,8 +109,10 @@ def sample(open_video: OpenVideo, sampling: Sampling) -> SampledVideo:
 
 
 class _DependentGroupError(Exception):
-    """A group of pictures depends on the one before it although its first packet is marked as a
-    keyframe, as in x264's intra-refresh."""
+    """A group of pictures depends on the one before it.
+
+    This happens although its first packet is marked as a keyframe, as in x264's intra-refresh.
+    """
 
 
 def _decode_frames(
@@ -164,8 +167,10 @@ def _frames_by_series(timeline: PacketTimeline, sampling: Sampling) -> dict[str,
 
 
 def _evenly_spread(pts: Sequence[int], count: int) -> list[int]:
-    """Choose the frame displayed in the middle of each of `count` equal intervals; a frame that is
-    displayed in the middle of several intervals is repeated."""
+    """Choose the frame displayed in the middle of each of `count` equal intervals.
+
+    A frame that is displayed in the middle of several intervals is repeated.
+    """
     steps = sorted(after - before for before, after in pairwise(pts))
     last = steps[len(steps) // 2] if steps else 1
     length = pts[-1] - pts[0] + last
@@ -206,7 +211,7 @@ class _FrameCollector:
 
     def decode(self, container: "InputContainer", stream: Any) -> Iterator[Any]:
         """Yield the wanted pictures, and those that they depend on, in presentation order."""
-        import av  # heavy
+        import av  # slow to import
 
         def pictures(packets: Iterable[Any]) -> Iterator[Any]:
             for packet in packets:
@@ -264,7 +269,7 @@ class _FrameCollector:
 
     def result(self, wanted: Mapping[str, Sequence[int]], metadata: dict[str, Any]) -> SampledVideo:
         """Return the sampled video; raise Invalid if no wanted frame was decoded."""
-        import numpy as np  # heavy
+        import numpy as np  # slow to import
 
         found = self._decoded
         if not found.frames:
@@ -288,7 +293,7 @@ class _FrameCollector:
         )
 
     def _series(self, numbers: Sequence[int]) -> Series:
-        import numpy as np  # heavy
+        import numpy as np  # slow to import
 
         available = [number for number in numbers if number in self._decoded.frames]
         frames = [self._decoded.frames[number] for number in available]
@@ -302,8 +307,10 @@ class _FrameCollector:
 
 
 def _needed_packets(timeline: PacketTimeline, wanted: set[int]) -> list[bool]:
-    """Mark the packets to decode: each group of pictures up to its last wanted frame. A frame that
-    is presented before its group's first picture also needs the preceding group."""
+    """Mark the packets to decode: each group of pictures up to its last wanted frame.
+
+    A frame that is presented before its group's first picture also needs the preceding group.
+    """
     if not timeline.has_independent_groups:
         return [True] * len(timeline.packets)
     needed = [False] * len(timeline.packets)
@@ -320,7 +327,7 @@ def _needed_packets(timeline: PacketTimeline, wanted: set[int]) -> list[bool]:
 
 def _rows(picture: Any) -> "NDArray[np.int16]":
     """Return every 16th row of the picture's brightness, 0 to 255."""
-    import numpy as np  # heavy
+    import numpy as np  # slow to import
 
     if picture.format.name not in PLANAR:
         picture = picture.reformat(format="gray")
@@ -355,7 +362,7 @@ def _pixels(picture: Any, size: tuple[int, int]) -> "NDArray[np.uint8]":
     It is scaled first and then converted: if FFmpeg's scaler does both at once, it adds noise to
     pixels near black.
     """
-    import av  # heavy
+    import av  # slow to import
     import numpy as np
 
     width, height = size

@@ -26,7 +26,7 @@ LONGEST_UTTERANCE_S = 15
 search time."""
 
 PAUSE_S = 0.5
-"""Longest pause between words of one segment, in seconds; a longer pause starts a new segment, so
+"""Maximum pause between words of one segment, in seconds; a longer pause starts a new segment, so
 that the times of words stay precise."""
 
 LANGUAGE = "en"
@@ -43,7 +43,7 @@ class PocketSphinx:
     @cached_property
     def producer(self) -> Producer:
         """PocketSphinx's version, and the digest of its model's files."""
-        import pocketsphinx  # heavy
+        import pocketsphinx  # slow to import
 
         return Producer(
             name="pocketsphinx",
@@ -62,7 +62,7 @@ def recognise(blocks: Iterable["NDArray[np.int16]"]) -> Iterator[RecognisedSpeec
     Each utterance is decoded whole and separately, so that the result depends neither on the size
     of the blocks nor on earlier utterances.
     """
-    import pocketsphinx  # heavy
+    import pocketsphinx  # slow to import
 
     decoder = pocketsphinx.Decoder(samprate=RATE, loglevel="FATAL", **FAST_OPTIONS)
     frames_per_s = int(decoder.config["frate"])
@@ -82,9 +82,11 @@ def recognise(blocks: Iterable["NDArray[np.int16]"]) -> Iterator[RecognisedSpeec
 
 
 def utterances(blocks: Iterable["NDArray[np.int16]"]) -> Iterator[tuple[int, bytes]]:
-    """Yield (index of the first sample, 16-bit samples) of every utterance, found by voice activity
-    detection."""
-    import pocketsphinx  # heavy
+    """Yield (index of the first sample, 16-bit samples) of every utterance.
+
+    Utterances are found by voice activity detection.
+    """
+    import pocketsphinx  # slow to import
 
     endpointer = pocketsphinx.Endpointer(sample_rate=RATE)
     size = endpointer.frame_bytes

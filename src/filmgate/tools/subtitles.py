@@ -82,7 +82,7 @@ def read_side_car(path: Path) -> list[Cue]:
 
 def read_embedded(path: Path, index: int) -> Iterator[Cue]:
     """Yield the cues of a subtitle stream in file order, skipping those that cannot be decoded."""
-    import av  # heavy
+    import av  # slow to import
 
     with open_media(path) as container:
         origin = read_media_facts(container).origin
@@ -113,8 +113,10 @@ def _plain_text(subtitle: Any) -> str:
 
 
 def _read_text(path: Path) -> str:
-    """Read a file as UTF-16 (with a byte order mark), UTF-8, or else Windows-1252, in which any
-    byte is valid."""
+    """Read a file as UTF-16 (with a byte order mark), UTF-8, or else Windows-1252.
+
+    In Windows-1252 almost any byte is valid; others are replaced.
+    """
     data = path.read_bytes()
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace")

@@ -72,8 +72,10 @@ def _entries(source: ByteRanges) -> Iterator[tarfile.TarInfo]:
 
 
 def _check_end(source: ByteRanges, end: int, count: int) -> None:
-    """Raise Invalid unless the members are followed by the block of zeros that ends an archive;
-    `tarfile` takes a broken header for the end."""
+    """Raise Invalid unless the members are followed by the block of zeros that ends an archive.
+
+    The module `tarfile` does not check this: it treats a broken header as the end.
+    """
     block = bytes(source.read(end, max(0, min(tarfile.BLOCKSIZE, source.size - end))))
     if count and (len(block) < tarfile.BLOCKSIZE or block.strip(b"\0")):
         raise _truncated(f"after {count} members, no end of archive at byte {end:,}")

@@ -18,12 +18,15 @@ THREADS = 2
 
 
 class RapidReader:
-    """Implements the port `TextReader`: a detector finds lines, a recogniser for Chinese, English
-    and more reads each of them."""
+    """Implements the port `TextReader` with two models.
+
+    A detector finds lines; a recogniser for Chinese, English and other languages reads each of
+    them.
+    """
 
     def __init__(self, *, longest: int) -> None:
         """`longest`: the longer side, in pixels, to which a picture is scaled for the detector."""
-        import rapidocr  # heavy
+        import rapidocr  # slow to import
 
         detector, recogniser = model_files()
         self._engine: Any = rapidocr.RapidOCR(

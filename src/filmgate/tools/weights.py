@@ -30,8 +30,10 @@ def read_weights(resource: Resource) -> bytes:
 
 
 def verified_folder(resource: Resource) -> Path:
-    """Return a weights folder after reading all its files; raise Invalid if they are not those that
-    were added."""
+    """Read and verify all files of a weights folder, and return the folder.
+
+    Raises Invalid if they are not the files that were added.
+    """
     _check(resource, digest_of_weights(resource.path))
     return resource.path
 

@@ -30,7 +30,7 @@ class FasterWhisper:
 
     def __init__(self, resource: Resource) -> None:
         try:
-            from faster_whisper import WhisperModel  # heavy
+            from faster_whisper import WhisperModel  # slow to import
         except ImportError as error:
             raise Unavailable(
                 "faster-whisper is not installed",
@@ -68,7 +68,7 @@ class FasterWhisper:
 
     def recognise(self, blocks: Iterable["NDArray[np.int16]"]) -> Iterator[RecognisedSpeech]:
         """Yield the segments of each utterance, as Whisper splits it."""
-        import numpy as np  # heavy
+        import numpy as np  # slow to import
 
         for start, samples in utterances(blocks):
             sound = np.frombuffer(samples, dtype=np.int16).astype(np.float32) / FULL_SCALE

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 VERSION = 1
-"""Increased whenever a change of this module makes other words of a text."""
+"""Version of the word rules; increased whenever the same text gives other words."""
 
 MAX_LETTERS = 64
 _WORD = re.compile(r"\d+[^\W\d_]+\d*|\+?\d+(?:[.,/]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?")
@@ -29,15 +29,19 @@ STOP_WORDS = frozenset(_FUNCTION_WORDS.split())
 
 
 def version() -> str:
-    """Return the version of the word rules. If it differs from the stored one, `filmgate db
-    rebuild-projections` counts the words again."""
+    """Return the version of the word rules and of the stemmer.
+
+    If it differs from the stored one, `filmgate db rebuild-projections` counts the words again.
+    """
     _stemmer()
     return f"{VERSION}, snowballstemmer {metadata.version('snowballstemmer')}"
 
 
 def words(text: str) -> list[str]:
-    """Return the stems of a text's words in text order (English, Porter 2), without stop words.
-    Numbers and dice, such as `2d6`, are not stemmed."""
+    """Return the stems of a text's words (English, Porter 2) in text order, without stop words.
+
+    Numbers and dice, such as `2d6`, are not stemmed.
+    """
     return [stem for word in plain_words(text) if (stem := _stem(word))]
 
 
@@ -82,8 +86,11 @@ def _normalised_words(text: str) -> list[str]:
 
 
 def name_candidates(text: str, longest: int = 6) -> dict[str, list[tuple[int, int]]]:
-    """Find every sequence of up to `longest` words, in the form of `normalise_name`, with its
-    positions: (index of the first word, index after the last word)."""
+    """Find every sequence of up to `longest` words, and the positions of each.
+
+    The result maps names in the form of `normalise_name` to (index of the first word, index after
+    the last word).
+    """
     words_of_text = _normalised_words(text)
     found: dict[str, list[tuple[int, int]]] = {}
     for count in range(min(longest, len(words_of_text)), 0, -1):

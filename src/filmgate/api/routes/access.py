@@ -24,7 +24,7 @@ from filmgate.core.errors import UsageError
 router = APIRouter(prefix="/v1", tags=["access"])
 
 MAX_LIFETIME_S = 10 * 365 * 24 * 3600
-"""Longest lifetime of a token that ends, in seconds: ten years."""
+"""Longest lifetime of a token that expires, in seconds: ten years."""
 
 
 class TokenRequest(BaseModel):
@@ -41,7 +41,7 @@ class TokenRequest(BaseModel):
     scope: Scope = Scope.VIEWER
     note: Annotated[str, Field(max_length=200)] = ""
     expires_in_s: Annotated[int, Field(ge=1, le=MAX_LIFETIME_S)] | None = 90 * 24 * 3600
-    """Lifetime in seconds; null: without end."""
+    """Lifetime in seconds; null: the token does not expire."""
 
 
 @router.get("/session", response_model=WhoAnswer)
@@ -86,7 +86,7 @@ def list_tokens(request: Request, service: ServiceDep, _who: Admin) -> Response:
 def create_token(
     request: Request, service: ServiceDep, _who: Admin, body: TokenRequest
 ) -> Response:
-    """Create a token. Its secret is only in this response."""
+    """Create a token. Only this response contains its secret."""
     lifetime = timedelta(seconds=body.expires_in_s) if body.expires_in_s is not None else None
     token = service.access.create_token(body.user, body.scope, body.note, lifetime)
     add_audit_fields(request, token_id=token.token_id, user=token.user, scope=token.scope.value)
@@ -102,7 +102,7 @@ def revoke_token(
     _who: Admin,
     token_id: Annotated[str, Path(max_length=64, examples=["a1b2c3d4e5f6"])],
 ) -> Response:
-    """Revoke a token, effective at once."""
+    """Revoke a token and its sessions at once."""
     return json_response(request, service.access.revoke_token(token_id))
 
 

@@ -1,4 +1,4 @@
-"""Endpoints across videos: provenance of an artifact, text search, known people."""
+"""Endpoints that are not limited to one video: provenance, text search, known people."""
 
 from typing import Annotated
 
@@ -28,7 +28,7 @@ def provenance(
     ],
     installation: Word = None,
 ) -> Response:
-    """Return an artifact's provenance: model, weights, config, input, and all stages before it."""
+    """Return the model, weights, config, input and stages that produced an artifact."""
     return json_response(request, service.queries.provenance(artifact_id, installation))
 
 
@@ -49,7 +49,7 @@ def search(
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> Response:
-    """Search what is said or shown in all videos: a few hits for each, newest video first."""
+    """Search speech and on-screen text in all videos: up to 3 hits per video, newest first."""
     return json_response(
         request, service.queries.search(q, source=source, limit=limit, cursor=cursor)
     )

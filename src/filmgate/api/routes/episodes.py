@@ -37,7 +37,7 @@ STREAM_RESPONSES: dict[int | str, dict[str, Any]] = {
         '`progress`: {"STAGE": {"done": 3, "total": 7}}',
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     },
-    204: {"description": "The run has ended, and all its events were sent before"},
+    204: {"description": "The run has ended, and the client has received all its events"},
 }
 LogCursor = Annotated[
     str | None, Query(max_length=2000, description="`next_cursor` of the previous part.")
@@ -52,8 +52,8 @@ StageName = Annotated[str, Path(max_length=128, description="Stage.", examples=[
 def status(
     request: Request, service: ServiceDep, ep_id: EpisodeId, run_id: WhichRun = None
 ) -> Response:
-    """Return the status of a run, derived from its records: all stages, every reason for a closed
-    gate, suggested actions. Without `run_id`: the asset's newest run."""
+    """Return the status of a run, derived from its records: all stages, the reasons of blocked
+    gates and suggested actions. Without `run_id`, return that of the asset's newest run."""
     try:
         run = _find_run(service, ep_id, run_id)
     except NotFound:
@@ -101,7 +101,7 @@ def get_run(request: Request, service: ServiceDep, ep_id: EpisodeId, run_id: Run
     },
 )
 def export(request: Request, service: ServiceDep, ep_id: EpisodeId, run_id: RunId) -> Response:
-    """Return the run's PDF report, if the file is unchanged since the run made it."""
+    """Return the PDF report of a run, if the file has not changed since the run created it."""
     report = find_report(_find_run(service, ep_id, run_id))
     return file_response(
         request,
@@ -122,8 +122,8 @@ def logs(
     run_id: WhichRun = None,
     cursor: LogCursor = None,
 ) -> Response:
-    """Return lines of a stage's log, oldest first. `next_cursor` is present also at the end: lines
-    that are written later start there."""
+    """Return lines of a stage's log, oldest first. `next_cursor` is present even at the end: use it
+    to get lines that are written later."""
     return json_response(request, _read_logs(_find_run(service, ep_id, run_id), stage, cursor))
 
 
@@ -148,9 +148,9 @@ async def events(
     run_id: WhichRun = None,
     last_event_id: LastEventId = None,
 ) -> Response:
-    """Stream the events of a run: `log` for each line of its logs (with an id from which to resume
-    with `Last-Event-ID`), `status` when its status changes, `progress` while stages are at work,
-    `end` when the run has ended. 204 for a client that resumes after the end."""
+    """Stream the events of a run: `log` for each line of its logs, `status` when its status
+    changes, `progress` while stages run, `end` when the run has ended. To resume a stream, send the
+    id of the last `log` event as `Last-Event-ID`. A client that resumes after the end gets 204."""
     return await _stream_events(request, who, ep_id, run_id, last_event_id)
 
 
@@ -192,7 +192,7 @@ async def _stream_events(
             return True
         with suppress(FilmgateError):
             return await service.authenticator.find_caller(*secret, None) is not None
-        return True  # the database is unavailable or slow; checked again at the next keep-alive
+        return True  # the database is unavailable or slow; the next keep-alive checks again
 
     stream = await service.hub.watch(
         run, position, who.user, is_permitted, is_resumed=bool(last_event_id)

@@ -30,11 +30,11 @@ async def healthz(request: Request) -> Response:
 
 @router.get("/readyz", response_model=Health)
 def readyz(request: Request, service: ServiceDep) -> Response:
-    """Return 200 if the database answers and has our tables, else 503."""
+    """Return 200 if the database answers and contains Filmgate's tables, else 503."""
     try:
-        service.access.has_admin()  # needs a connection and our tables
+        service.access.has_admin()  # needs a connection and Filmgate's tables
     except Invalid as error:
-        raise Unavailable("the tables of the database are not usable", got=str(error)) from error
+        raise Unavailable("the tables in the database cannot be used", got=str(error)) from error
     return json_response(request, Health(status="ready"))
 
 

@@ -25,8 +25,8 @@ def submit(
     ],
     body: JobRequest,
 ) -> Response:
-    """Submit a job. The response is sent once its run is reserved and the job is queued; a worker
-    executes it. 409 if the run has a job that has not ended."""
+    """Submit a job. The response is sent when the run is reserved and the job is queued; a worker
+    executes the job later. Returns 409 if the run has a job that has not ended."""
     job = service.jobs.submit(pipeline, body, who)
     add_audit_fields(request, job_id=job.job_id, asset_id=job.asset_id, run_id=job.run_id)
     response = json_response(request, job, 202)
@@ -67,8 +67,8 @@ def get_job(request: Request, service: ServiceDep, job_id: JobId) -> Response:
 
 @router.post("/{job_id}/cancel", response_model=JobAnswer)
 def cancel(request: Request, service: ServiceDep, who: Operator, job_id: JobId) -> Response:
-    """Cancel a job: remove it from the queue, or ask it to stop. Committed stages remain, and the
-    run can be resumed later. A job that has ended is returned unchanged."""
+    """Cancel a job: remove it from the queue, or ask it to stop if it runs. Committed stages are
+    kept, and the run can be resumed later. A job that has ended is returned unchanged."""
     job = service.jobs.get(job_id)
     who.require_owner(job.submitted_by, f"job {job_id}")
     add_audit_fields(request, job_id=job_id, asset_id=job.asset_id, run_id=job.run_id)

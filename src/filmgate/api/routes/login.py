@@ -1,4 +1,4 @@
-"""Endpoints for people: one-time links, the start page, and the list of endpoints as a page."""
+"""Endpoints for browsers: one-time links, the start page, and a page that lists all endpoints."""
 
 from datetime import timedelta
 from html import escape
@@ -27,7 +27,7 @@ td{padding:.25rem 1rem .25rem 0;vertical-align:top}h2{margin-top:2rem;font-size:
 
 @router.get("/enter", response_class=RedirectResponse, status_code=303)
 def enter(request: Request, service: ServiceDep, code: Code) -> Response:
-    """Use a one-time link in a browser: start a session."""
+    """Start a browser session with a one-time link."""
     caller = _redeem_link(request, service, code)
     secret, _ = service.access.begin_session(caller)
     response = RedirectResponse("/", status_code=303, headers={"cache-control": "no-store"})
@@ -37,7 +37,7 @@ def enter(request: Request, service: ServiceDep, code: Code) -> Response:
 
 @router.post("/enter", response_model=NewTokenAnswer, status_code=201)
 def enter_with_token(request: Request, service: ServiceDep, code: Code) -> Response:
-    """Use a one-time link without a browser: create a token that is valid for a day."""
+    """Create a token with a one-time link, without a browser; the token is valid for a day."""
     caller = _redeem_link(request, service, code)
     note = "from a one-time link"
     token = service.access.create_token(caller.user, caller.scope, note, TOKEN_LIFETIME)
@@ -48,7 +48,7 @@ def enter_with_token(request: Request, service: ServiceDep, code: Code) -> Respo
 
 @router.get("/", response_class=HTMLResponse)
 def first_page(request: Request) -> HTMLResponse:
-    """Return the start page: the signed-in user, or how to sign in."""
+    """Return the start page, which shows the signed-in user or how to sign in."""
     who: Caller | None = request.state.caller
     if who is None:
         body = (
@@ -69,7 +69,7 @@ def first_page(request: Request) -> HTMLResponse:
 
 @router.get("/docs", response_class=HTMLResponse)
 def reference(request: Request) -> HTMLResponse:
-    """Return a page with all endpoints."""
+    """Return a page that lists all endpoints."""
     groups: dict[str, list[str]] = {}
     for path, operations in request.app.openapi()["paths"].items():
         for method, operation in operations.items():
@@ -94,7 +94,7 @@ def favicon() -> Response:
 
 
 def _redeem_link(request: Request, service: Service, code: str) -> Caller:
-    """Use up a link and return its caller; the audit log records it."""
+    """Use up a link and return its caller; the audit log records the use."""
     caller = service.access.redeem_link(code)
     request.state.caller = caller
     add_audit_fields(request, user=caller.user, scope=caller.scope.value)

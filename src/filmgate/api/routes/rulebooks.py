@@ -15,7 +15,7 @@ router = APIRouter(prefix="/v1/rulebooks", tags=["rulebooks"])
 
 @router.get("", response_model=BooksAnswer)
 def books(request: Request, service: ServiceDep, env: Word = None) -> Response:
-    """List all books of the corpus."""
+    """List the books of the corpus."""
     return json_response(request, service.rulebooks.books(env))
 
 
@@ -36,7 +36,7 @@ def ask(
     env: Word = None,
     limit: Annotated[int, Query(ge=1, le=50)] = 3,
     vectors: Annotated[
-        bool, Query(description="Rank by vector similarity, too; needs books with vectors.")
+        bool, Query(description="Also rank by embeddings; needs books with embeddings.")
     ] = False,
 ) -> Response:
     """Return the passages that answer a question best, each with its page and section."""

@@ -1,4 +1,4 @@
-"""Endpoints of videos: upload, list, read the file, query artifacts, choose what is served."""
+"""Endpoints of videos: upload, list, read the file, query artifacts, select the served run."""
 
 from typing import Annotated
 
@@ -77,7 +77,7 @@ def find(
     asset_id: AssetId,
     query: Annotated[FindQuery, Depends(parse_query(FindQuery))],
 ) -> Response:
-    """Search what is said or shown in a video; hits are sorted by time."""
+    """Search speech and on-screen text in a video; hits are sorted by time."""
     answer = get_service(request).queries.find(
         asset_id,
         query.q,
@@ -103,7 +103,7 @@ def list_videos(
     "",
     response_model=UploadAnswer,
     status_code=201,
-    responses={200: {"model": UploadAnswer, "description": "The same bytes already exist"}},
+    responses={200: {"model": UploadAnswer, "description": "The same video already exists"}},
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -137,9 +137,9 @@ async def upload_video(
         ),
     ] = None,
 ) -> Response:
-    """Upload a video: `curl -F file=@film.mp4`, or its bytes with `?filename=`.
+    """Upload a video as a form (`curl -F file=@film.mp4`), or as plain bytes with `?filename=`.
 
-    The body is streamed to disk and stored once it is complete and opens as a video.
+    The body is streamed to disk. It is stored when it is complete and can be opened as a video.
     """
     limit = service.settings.upload_limit_mb * MB
     incoming = IncomingFile(request.headers.get("content-type", ""), is_named=filename is not None)
@@ -174,7 +174,7 @@ def get_video(request: Request, service: ServiceDep, asset_id: AssetId) -> Respo
     },
 )
 def get_media(request: Request, service: ServiceDep, asset_id: AssetId) -> Response:
-    """Return a video's file, or a range of it."""
+    """Return the file of a video, or a byte range of it."""
     media = service.videos.media(asset_id)
     return file_response(
         request,
@@ -255,7 +255,7 @@ def list_ingested_runs(
 
 @router.get("/{asset_id}/selections", response_model=SnapshotAnswer)
 def list_selections(request: Request, service: ServiceDep, asset_id: AssetId) -> Response:
-    """Return the run from which each artifact type of a video is served; it can be pinned."""
+    """Return the run from which each artifact type of a video is served."""
     return json_response(request, service.queries.snapshot(asset_id))
 
 

@@ -1,4 +1,4 @@
-"""Artifact types: the contract of one version, and the upgrade from the version before."""
+"""Artifact types: the contract of one version, and the upgrade from the previous version."""
 
 import re
 from collections.abc import Callable
@@ -11,19 +11,22 @@ from filmgate.core.payloads.projection import Projection
 TYPE_NAME = r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*"
 
 Lift = Callable[[dict[str, Any]], dict[str, Any]]
-"""Upgrades a payload of one version to the next version."""
+"""Function that upgrades a payload of one version to the next version."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArtifactType:
-    """One version of an artifact type; packages register it in `filmgate.artifact_types`."""
+    """One version of an artifact type.
+
+    Packages register it in the entry point group `filmgate.artifact_types`.
+    """
 
     name: str
     """Lower-case words separated by dots: `gesture.wave`."""
     version: int
     model: type[Payload]
     lift: Lift | None = None
-    """Upgrades a payload of the version before to this version."""
+    """Function that upgrades a payload of the previous version to this version."""
     projections: tuple[Projection, ...] = ()
     """Projections of the type. Those of the newest version are used, for artifacts of all
     versions."""

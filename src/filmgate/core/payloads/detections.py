@@ -19,7 +19,7 @@ class FaceDetectionV1(Payload):
     confidence: Confidence | None
     bounding_box: BoundingBox
     cluster_id: Label | None
-    """Face cluster of the run; None if the face is in none."""
+    """Id of the face's cluster in the run; None if the face is in no cluster."""
     frame_number: FrameNumber
 
 
@@ -29,5 +29,5 @@ class PersonDetectionV1(Payload):
     confidence: Confidence | None
     bounding_box: BoundingBox
     track_id: Label | None
-    """The `track` of the body; None if it is in none."""
+    """Id of the body's `track`; None if the body is in no track."""
     frame_number: FrameNumber

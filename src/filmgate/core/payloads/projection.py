@@ -38,17 +38,18 @@ class Projection:
     by: tuple[str, ...] = ()
     """Columns that are queried by value; the primary key starts with them, followed by time."""
     where: str = "true"
-    """PostgreSQL condition on the artifacts that have a row."""
+    """PostgreSQL condition that an artifact must meet to get a row."""
 
     def __post_init__(self) -> None:
         for name in (self.name, *(column.name for column in self.columns)):
             if not re.fullmatch(_NAME, name):
                 raise ValueError(f"name of a table or column is invalid: {name!r}")
         if not self.columns or len({c.name for c in self.columns}) < len(self.columns):
-            raise ValueError(f"{self.name} needs one or more columns with different names")
+            raise ValueError(f"projection {self.name} needs columns, all with different names")
         if unknown_types := [c.type for c in self.columns if c.type not in get_args(ColumnType)]:
             raise ValueError(
-                f"{self.name}: type {unknown_types[0]!r} is not in {get_args(ColumnType)}"
+                f"column type {unknown_types[0]!r} of projection {self.name} is invalid: "
+                f"expected one of {', '.join(get_args(ColumnType))}"
             )
         if taken := sorted({column.name for column in self.columns} & set(KEY)):
             raise ValueError(f"{self.name}: every projection already has {', '.join(taken)}")

@@ -51,7 +51,7 @@ class Registry:
         return tuple(sorted(found, key=lambda projection: projection.name))
 
     def validate(self, artifact_type: str, version: int, payload: dict[str, Any]) -> dict[str, Any]:
-        """Validate a payload; return it as its contract serialises it. Raises Invalid."""
+        """Validate a payload; return it as JSON values. Raises Invalid if it is invalid."""
         model = self.model(artifact_type, version)
         try:
             return model.model_validate(payload).model_dump(mode="json")
@@ -65,8 +65,9 @@ class Registry:
     def lift(self, artifact_type: str, version: int, payload: dict[str, Any], to: int) -> Any:
         """Upgrade a payload to version `to` of its contract.
 
-        Raises SchemaNotFoundError if a version in between is unknown or has no lift, and
-        Invalid if a lift's result breaks its contract, or `to` is before `version`.
+        Raises SchemaNotFoundError if a version in between is unknown or has no upgrade function
+        (`ArtifactType.lift`), and Invalid if an upgraded payload breaks its contract, or `to` is
+        before `version`.
         """
         if to < version:
             raise Invalid(
@@ -79,7 +80,7 @@ class Registry:
             if lift is None:
                 raise SchemaNotFoundError(
                     f"{artifact_type} version {number - 1} cannot be upgraded to version {number}",
-                    expected=f"a lift in the contract of version {number}",
+                    expected=f"an upgrade function (lift) in version {number}",
                     got="none",
                 )
             payload = self.validate(artifact_type, number, lift(payload))

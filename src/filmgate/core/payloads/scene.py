@@ -12,6 +12,6 @@ class SceneV1(Payload):
     method: StorableText
     """How the cut at the scene's start was found; `start` for the first scene."""
     score: float | None
-    """Strength of the cut at the scene's start, by the detector; None if not measured."""
+    """Strength of the cut at the scene's start, as the detector scored it; None if not measured."""
     frame_number: FrameNumber
     """First frame of the scene."""

@@ -13,7 +13,7 @@ class TrackV1(Payload):
     track_id: Label
     subject: Literal["face", "person", "object"]
     cluster_id: Label | None
-    """Face cluster of the run; None if it is unknown."""
+    """Id of the subject's face cluster in the run; None if it is unknown."""
     first_frame: FrameNumber
     last_frame: FrameNumber
     detections: Annotated[int, Field(ge=1)]
@@ -26,10 +26,10 @@ class ScreentimeSegmentV1(Payload):
     """Contract `screentime.segment`, version 1: a span in which a person is on screen."""
 
     cluster_id: Label
-    """Face cluster of the person."""
+    """Id of the person's face cluster."""
     evidence: Literal["face", "body", "bridged"]
     """Evidence: a visible face, a body whose face is turned away, or a bridged short gap."""
     track_id: Label | None = None
-    """Track of the face or body; None for a bridged gap."""
+    """Id of the track of the face or body; None for a bridged gap."""
     confidence: Confidence | None
-    """Confidence of the track's detections; None if the track was only followed."""
+    """Confidence of the track's detections; None if the subject was only followed."""

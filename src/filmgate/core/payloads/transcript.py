@@ -11,6 +11,6 @@ class TranscriptSegmentV1(Payload):
     speaker: StorableText | None
     """Name of the speaker; None if the source does not give it."""
     confidence: Confidence | None
-    """None if the source does not measure it, such as subtitles."""
+    """Confidence of the source; None if it does not measure one, as in the case of subtitles."""
     language: Language | None
-    """None if unknown."""
+    """Language of the text; None if it is unknown."""

@@ -49,7 +49,7 @@ update artifact_files
  where asset_key = %(asset_key)s and run_key = %(run_key)s and type_key = %(type_key)s;
 
 -- name: delete_words
--- The words of one type of a run; `refresh_served` collects them again.
+-- Delete the words of one type of a run; `refresh_served` collects them again.
 delete from served_words
  where asset_key = %(asset_key)s and run_key = %(run_key)s and type_key = %(type_key)s;
 

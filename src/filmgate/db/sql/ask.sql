@@ -1,10 +1,10 @@
--- Each statement is planned for its parameters: the good plan depends on the number of books and on
--- the frequency of the words.
+-- Each execution gets a plan for its parameters (`Plans.CUSTOM`): the best plan depends on the number
+-- of books and on the frequency of the words.
 
 -- name: by_words
 -- BM25F (Robertson and Zaragoza 2009): occurrences are weighted by their field, then saturate. The
--- lists are unnested in the select list, which passes on row by row. In the from clause, PostgreSQL
--- would store each list first: the statement took 1.5 times as long.
+-- lists are unnested in the select list, which returns rows one by one. In the from clause, the server
+-- would store each list first, and the statement took 1.5 times as long.
 with found as materialized (
     select term, chunk_keys, frequencies, lengths
       from corpus.posting_lists

@@ -1,5 +1,5 @@
 -- name: editions
--- Of each book the last two different editions that other jobs wrote, the newer first.
+-- The last two different editions of each book that other jobs wrote, the newer first.
 select book_id, edition, chunks, nodes
   from (select e.*, row_number() over (partition by book_id order by edition_key desc) as place
           from (select distinct on (book_id, edition) *
@@ -11,7 +11,7 @@ select book_id, edition, chunks, nodes
  order by book_id, edition_key desc;
 
 -- name: put_book
--- Does not replace an edition that was made later.
+-- This does not replace an edition that was made later.
 insert into corpus.books as b (env, book_id, source_id, edition, title, file, format, pages,
        licence, attribution, asset_id, job_id, made_at, words_version)
 values (%(env)s, %(book_id)s, %(source_id)s, %(edition)s, %(title)s, %(file)s, %(format)s,
@@ -52,7 +52,7 @@ select chunk_key, kind, breadcrumb, text from corpus.chunks where book_key = %(b
 select book_key from corpus.books order by book_key;
 
 -- name: lock_book
--- No other edition is written until the transaction ends.
+-- No other session can write an edition of the book until the transaction ends.
 select book_key from corpus.books where book_key = %(book_key)s for no key update;
 
 -- name: copy_posting_lists

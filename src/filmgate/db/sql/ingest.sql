@@ -26,7 +26,7 @@ values (%(asset_key)s, %(run_id)s, %(producer)s, %(pipeline)s, %(model_profile)s
  where runs.status in ('failed', 'incomplete');
 
 -- name: end_run
--- Only the status: the artifacts of a run that was not ingested are not known here.
+-- Update only the status: the database has no artifacts of a run that was not ingested.
 update runs r
    set status = case when %(status)s = 'completed' then 'incomplete' else %(status)s end,
        finished_at = %(finished_at)s, error = %(error)s
@@ -59,13 +59,13 @@ values (%(asset_key)s, %(run_id)s, %(producer)s, %(pipeline)s, %(model_profile)s
 returning run_key;
 
 -- name: drop_files
--- All artifacts that stages of the run made, with their projections; not those that a program
--- added.
+-- Delete the artifacts that stages of the run made, with their projections, but not artifacts that
+-- a program added.
 delete from artifact_files
  where asset_key = %(asset_key)s and run_key = %(run_key)s and path is not null;
 
 -- name: drop_empty_file
--- The rest of artifacts that a program added and deleted again.
+-- The file row that remains after a program added artifacts and deleted all of them.
 delete from artifact_files f
  where f.asset_key = %(asset_key)s and f.run_key = %(run_key)s and f.type_key = %(type_key)s
    and f.path is null

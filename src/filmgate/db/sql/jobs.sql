@@ -48,7 +48,7 @@ update pipeline.jobs
 returning pipeline, asset_id, run_id, source, request, tries, failures;
 
 -- name: end
--- With `tries` only if that attempt was the last one to begin.
+-- If `tries` is given, only if no later attempt has begun.
 update pipeline.jobs
    set ended_at = now(), outcome = %(outcome)s, is_cancelled = %(is_cancelled)s
  where job_id = %(job_id)s and ended_at is null
@@ -82,7 +82,7 @@ select q.id as job_id, q.worker_id, coalesce(q.worker_id = %(worker_id)s, false)
  order by q.id;
 
 -- name: take_over
--- Only if no other worker took it over since it was read: then it has another worker id.
+-- Only if the worker id is unchanged: another one means that another worker took the job over.
 update queue.procrastinate_jobs q
    set status = case when q.abort_requested or j.ended_at is not null or %(is_final)s
                      then 'aborted' else 'todo' end::queue.procrastinate_job_status,
@@ -100,8 +100,8 @@ select id as job_id from queue.procrastinate_jobs
  where id = any(%(job_ids)s) and abort_requested;
 
 -- name: orphans
--- Ended in the queue, open in `pipeline.jobs`, and without a recent heartbeat: after a cancellation
--- during a retry, or after a fault.
+-- Jobs that have ended in the queue but not in `pipeline.jobs` and have no recent heartbeat. They
+-- result from a cancellation during a retry, or from a fault.
 select j.job_id, q.status in ('cancelled', 'aborted') or q.abort_requested as is_cancelled
   from pipeline.jobs j
   join queue.procrastinate_jobs q on q.id = j.job_id

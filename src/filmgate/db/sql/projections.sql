@@ -11,5 +11,5 @@ select obj_description(c.oid, 'pg_class'),
  where c.oid = to_regclass(quote_ident(%(name)s));
 
 -- name: delete_words
--- The words of all that an asset is served from; `refresh_served` collects them again.
+-- Delete the words of all served types of an asset; `refresh_served` collects them again.
 delete from served_words where asset_key = %(asset_key)s;

@@ -51,7 +51,7 @@ select r.run_key
 select choose_run(%(asset_key)s, %(type_key)s::smallint, 'latest', null, null) as run_key;
 
 -- name: reset
--- Also if the asset no longer has this type.
+-- This works even if the asset no longer has the type.
 delete from artifact_selections p
  using artifact_types t
  where p.asset_key = %(asset_key)s and p.type_key = t.type_key

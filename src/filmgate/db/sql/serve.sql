@@ -1,7 +1,7 @@
 -- Parts in braces are filled in from the fragments below; everything else is a parameter.
 
 -- name: fragment_served
--- What is served by default: a row per asset and type.
+-- The artifact file that is served by default: one row per asset and type.
 served s
 
 -- name: fragment_selected
@@ -37,7 +37,7 @@ select (select a.asset_key from assets a where a.asset_id = %(asset_id)s) as ass
        exists (select from legacy_artifacts l where l.asset_id = %(asset_id)s) as has_legacy;
 
 -- name: has_selection
--- Whether a selection is stored for one of the types: then nothing but a run is served.
+-- Whether a selection is stored for one of the types; such a type is served only from runs.
 select exists (select from artifact_selections p
                  join assets a using (asset_key)
                  join artifact_types t using (type_key)

@@ -4,7 +4,7 @@ cross join lateral (
       from runs r where r.asset_key = a.asset_key) as counted
 
 -- name: videos
--- Assets that are videos, and assets with nothing but legacy artifacts.
+-- Assets that are videos, and assets that have only legacy artifacts.
 select * from (
     select a.asset_id, a.input_hash, a.size_bytes, a.uri, a.media, runs, completed,
            false as is_legacy

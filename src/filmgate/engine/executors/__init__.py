@@ -1,1 +1,1 @@
-"""Executors do the same work on many items: in this process, in a process pool, or on Ray."""
+"""Executors: do the same work on many items, in this process, in a process pool, or on Ray."""

@@ -1,4 +1,4 @@
-"""Work on one item: its value, or its error as a value that can be sent between processes."""
+"""Work on one item; the result is a value, or an error that can be sent between processes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from filmgate.core.records import StageError
 from filmgate.engine.failures import make_stage_error
 
 MAX_TRIES = 3
-"""Number of workers that may die at an item before the item itself counts as failed."""
+"""Number of times that work on an item is started, if its worker dies, before the item fails."""
 
 
 def run_item(work: Callable[[Item], Value], item: Item) -> tuple[Value | None, StageError | None]:
@@ -45,6 +45,6 @@ def check_picklable(work: Callable[..., Any]) -> None:
 
 
 def make_dead_worker_outcome(item: Item, cause: str) -> Mapped[Item, Value]:
-    """Make the outcome of an item at which `MAX_TRIES` workers died."""
+    """Make the outcome of an item while working on which `MAX_TRIES` workers died."""
     message = f"the worker died {MAX_TRIES} times while it worked on this item: {cause}"
     return Mapped(item=item, error=StageError(code="worker_died", message=message))

@@ -24,10 +24,11 @@ from filmgate.engine.executors.item import (
 )
 
 SPAWN = multiprocessing.get_context("spawn")
-"""A fresh interpreter: a fork of a process with threads may inherit a lock that is never freed."""
+"""Start method with a fresh interpreter: a fork of a process with threads may inherit a lock that
+is never released."""
 
 KILL_TIMEOUT_S = 30.0
-"""Seconds to wait for a killed worker; the kernel may delay its end in a read of a slow disk."""
+"""Seconds to wait for a killed worker; a read from a slow disk may delay its end."""
 
 ITEMS_PER_WORKER = 2
 """Number of items that are started per worker before the first outcome is consumed."""
@@ -36,7 +37,7 @@ ITEMS_PER_WORKER = 2
 class ProcessPool:
     """Implementation of the port `Executor` with `workers` processes, started when first needed.
 
-    Each process is a separate pool, so that a death can be assigned to an item. The workers
+    Each process is a separate pool, so that it is known which item a dead worker had. The workers
     inherit `lock`, the file descriptor of the lease: a worker that outlives its runner keeps the
     run held. A worker ends by itself after its runner has ended.
     """
@@ -104,7 +105,7 @@ class ProcessPool:
                 except BrokenProcessPool:
                     self._close_process(process)
                     process = None
-            return make_dead_worker_outcome(item, "a signal, or out of memory")
+            return make_dead_worker_outcome(item, "it was killed, or ran out of memory")
         finally:
             self._idle.put(process)
 
@@ -158,7 +159,7 @@ class _WorkerProcess:
 
 
 class _InheritedDescriptor:
-    """A file descriptor of which a spawned process gets a copy, when this is unpickled there."""
+    """A file descriptor; a spawned process that unpickles this object gets a copy of it."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

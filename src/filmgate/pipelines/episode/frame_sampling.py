@@ -1,4 +1,4 @@
-"""Frame sampling: frames at a stage's own rate and size, shot by shot, in presentation time."""
+"""Frame sampling: reads the frames of every shot at the rate and size that a stage needs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ class SampledFrame:
 
     frame_number: int
     span: Span
-    """From its presentation time to the next sampled frame, or to the end of its shot."""
+    """From the frame's presentation time to the next sampled frame, or to the end of the shot."""
     shot: int
     """Index of the shot, from 0, ordered by time."""
     is_first: bool
-    """Whether it is the first sampled frame of its shot."""
+    """Whether the frame is the first sampled one of its shot."""
     image: "Image"
     """(h, w, 3) uint8, blue green red, upright."""
     scale: float
@@ -45,9 +45,9 @@ def read_shots(context: StageContext, video: VideoFacts) -> list[Span]:
 def sample_frames(
     context: StageContext, video: VideoFacts, shots: list[Span], *, rate: float, longest: int
 ) -> Iterator[SampledFrame]:
-    """Sample frames `rate` times a second, counted from the start of every shot.
+    """Yield `rate` sampled frames per second, counted from the start of each shot.
 
-    A video with a lower frame rate is sampled at every frame. `longest`: longer side of the
+    If the frame rate of the video is lower, every frame is sampled. `longest`: longer side of the
     sampled images, in pixels; smaller videos are not enlarged.
     """
     size = None
@@ -67,7 +67,7 @@ def sample_frames(
 def _frames_with_spans(
     context: StageContext, video: VideoFacts, shots: list[Span], period_ms: float
 ) -> Iterator[tuple[Frame, Span, int, bool]]:
-    """Yield (frame, span, shot index, is first of the shot) for every sampled frame."""
+    """Yield (frame, span, shot index, whether it is the first of its shot) of sampled frames."""
     pending: tuple[Frame, int, int, bool] | None = None
     for frame, ms, shot, is_first in _due_frames(context, video, shots, period_ms):
         if pending is not None:
@@ -80,7 +80,7 @@ def _frames_with_spans(
 def _with_end(
     pending: tuple[Frame, int, int, bool], next_ms: int, shots: list[Span]
 ) -> tuple[Frame, Span, int, bool]:
-    """Add the end of a frame's span: the next sampled frame, or the end of the shot."""
+    """End a frame's span at the next sampled frame or the end of the shot, whichever is first."""
     frame, ms, shot, is_first = pending
     end_ms = max(ms, min(next_ms, shots[shot].end_ms))
     return frame, Span(start_ms=ms, end_ms=end_ms), shot, is_first
@@ -91,7 +91,7 @@ def _due_frames(
 ) -> Iterator[tuple[Frame, int, int, bool]]:
     """Yield the first frame of every shot, then the first at or after each multiple of the period.
 
-    Each as (frame, presentation time in ms, shot index, is first of the shot).
+    Each item is (frame, presentation time in ms, shot index, whether it is the first of its shot).
     """
     shot, steps = -1, 0
     for frame in VideoReader(context.source):

@@ -11,7 +11,7 @@ from filmgate.pipelines.episode.records import Detection, Identity
 def read_detected_spans(context: StageContext) -> dict[str, Span]:
     """Read the span of each track from its first to its last detection.
 
-    Before and after that span, the track was followed but not detected.
+    Before and after that span, the face was followed by its appearance, not detected.
     """
     spans: dict[str, Span] = {}
     for detection in read_tracked_detections(context):
@@ -28,7 +28,7 @@ def read_tracked_detections(context: StageContext) -> Iterator[Detection]:
 
 
 def map_tracks_to_identities(identities: Iterable[Identity]) -> dict[str, str]:
-    """Map each face track that was grouped to its identity."""
+    """Map the id of each clustered face track to the id of its identity."""
     return {track: identity.identity_id for identity in identities for track in identity.track_ids}
 
 

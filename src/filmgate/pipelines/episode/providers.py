@@ -1,4 +1,4 @@
-"""Choice of the model for a task: the first preferred one that is available."""
+"""Choose the model for a task: the first available one in order of preference."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeVar
@@ -10,7 +10,7 @@ from filmgate.core.resources import Resource
 Model = TypeVar("Model")
 
 BUILT_IN: Literal["built-in"] = "built-in"
-"""The name, in `models` settings, of the model that comes with the installed packages."""
+"""Name, in `models` settings, of the model that is part of the installed packages."""
 
 Loaders = Mapping[str, Callable[[Resource], Model]]
 """Loader of each model in the local model folder, by model name."""
@@ -22,10 +22,11 @@ def load_first_available(
     loaders: Loaders[Model],
     built_in: Callable[[], Model] | None = None,
 ) -> Model:
-    """Load the first preferred model that is available.
+    """Load the first available model in order of preference.
 
-    Raises Unavailable, naming the models, if none is available. Raises Invalid if the weights of
-    a model are damaged: a better model that was added is never skipped silently.
+    Raises Unavailable, with the names of the models, if none is available. Raises Invalid if the
+    weights of the chosen model are damaged; the next model is not tried, because a model that was
+    added must not be skipped silently.
     """
     for name in preferred:
         if name == BUILT_IN and built_in is not None:

@@ -1,4 +1,4 @@
-"""The documents and records of the episode stages: the contracts other than artifacts."""
+"""The contracts of the documents and records that the episode stages write, except artifacts."""
 
 from typing import Annotated
 
@@ -27,8 +27,8 @@ class TimeBase(_Document):
     frames_without_time: Count
     """Decoded frames without a usable timestamp; all stages ignore them."""
     restarts: Count
-    """Number of times the timestamps restarted (recordings joined end to end). Times after a
-    restart continue from those before it."""
+    """Number of times that the timestamps restarted, as in recordings that were joined end to end.
+    After a restart, times continue from the last time before it."""
     first_pts: int
     last_pts: int
     end_pts: int
@@ -88,7 +88,7 @@ class Probe(_Document):
 
     format: str
     origin_s: str
-    """The container time, as a fraction of seconds, that is 0 ms on the asset's time line."""
+    """Container timestamp of 0 ms on the asset's timeline, in seconds, as a fraction."""
     duration_ms: Count
     """End of the last picture or sound, found by decoding."""
     claimed_duration_ms: int | None
@@ -103,16 +103,17 @@ class Detection(_Document):
     """`detections.jsonl`: a face in one sampled frame."""
 
     track_id: Label | None
-    """The track it belongs to; None for a false alarm, detected too rarely to be a track."""
+    """Track of the face; None for a false alarm, which was detected too rarely to form a track."""
     frame_number: FrameNumber
     span_start_ms: Ms
     span_end_ms: Ms
     """Time of the next sampled frame, or the end of the shot."""
     bounding_box: BoundingBox
     confidence: Confidence | None
-    """None if the face was not detected here but followed by its appearance."""
+    """None if the face was not detected in this frame but followed by its appearance."""
     landmarks: tuple[Point, ...]
-    """Right eye, left eye, nose, then any others of the detector; empty if it was followed."""
+    """Right eye, left eye, nose, then further points of the detector; empty if the face was
+    followed."""
 
 
 class TrackMetrics(_Document):
@@ -121,19 +122,19 @@ class TrackMetrics(_Document):
     producer: Producer
     tracks: Count
     lost: Count
-    """Tracks that end before their shot does."""
+    """Number of tracks that end before their shot."""
     likely_switches: Count
-    """Tracks that begin within a second and at the position of a track that was just lost: most
-    likely one face split into two tracks. An estimate, as the truth is unknown."""
+    """Number of tracks that begin at the position of another track, within a second after its end.
+    Most likely, each is a face that was split into two tracks; the number is an estimate."""
     switch_rate: Share | None
-    """`likely_switches` as a share of all tracks; None without a track."""
+    """`likely_switches` as a share of all tracks; None without tracks."""
     tracks_per_minute: Annotated[float, Field(ge=0)] | None
     short_share: Share | None
     """Share of tracks that last under a second."""
     longest_ms: tuple[Ms, ...]
     """Durations of the five longest tracks."""
     false_alarms: Count
-    """Detections that belong to no track."""
+    """Number of detections that belong to no track."""
 
 
 class FaceModel(_Document):
@@ -142,14 +143,16 @@ class FaceModel(_Document):
     producer: Producer
     dimensions: Count
     same_person: Annotated[float, Field(gt=0)]
-    """Greatest Euclidean distance of two vectors that count as the same person."""
+    """Maximum Euclidean distance between two vectors of the same person."""
     is_unit: bool
-    """Whether the vectors have length 1; their means are then normalised to length 1."""
+    """Whether the vectors have length 1; if so, mean vectors are also normalised to length 1."""
 
 
 class Face(_Document):
-    """`faces.jsonl`: a face that passed the quality check; its vector is row `face_index` of
-    `faces.npy`."""
+    """`faces.jsonl`: a face that passed the quality check.
+
+    Its vector is row `face_index` of `faces.npy`.
+    """
 
     face_index: Index
     track_id: Label
@@ -168,7 +171,7 @@ class Face(_Document):
 
 
 class Identity(_Document):
-    """`identities.jsonl`: a person, as this run clusters the face tracks."""
+    """`identities.jsonl`: a cluster of face tracks that show the same person."""
 
     identity_id: Annotated[str, Field(pattern=r"^c[1-9][0-9]*$")]
     track_ids: tuple[Label, ...]
@@ -176,17 +179,18 @@ class Identity(_Document):
     first_ms: Ms
     last_ms: Ms
     is_singleton: bool
-    """Whether it has one track only: a person seen once, or a track that was not clustered."""
+    """Whether the identity has only one track: the person was seen once, or the track did not match
+    any other."""
     spread: Annotated[float, Field(ge=0)]
-    """Greatest distance of one of its tracks from its mean vector."""
+    """Maximum distance between the mean vector of a track and that of the identity."""
     nearest_id: Label | None
     nearest_distance: Annotated[float, Field(ge=0)] | None
-    """Distance to the mean vector of the most similar identity. A small one suggests that both
-    are the same person."""
+    """Distance to the mean vector of the most similar identity. A small distance suggests that both
+    identities are the same person."""
     picture: Label
-    """Name of its best face crop in `crops/faces.zip`."""
+    """Name of the identity's best face crop in `crops/faces.zip`."""
     vector: tuple[float, ...]
-    """Mean of its tracks' vectors."""
+    """Mean of the mean vectors of the identity's tracks."""
 
     @property
     def vector_sha256(self) -> str:
@@ -206,4 +210,4 @@ class Fusion(_Document):
     span_end_ms: Ms
     """End of the body track."""
     overlap_ms: Ms
-    """Time during which its faces were inside the body's head area."""
+    """Time during which the faces are in the head area of the body."""

@@ -28,15 +28,14 @@ if TYPE_CHECKING:
 
 
 MAX_PART_MS = 300_000
-"""Greatest length that is tracked at once. Longer shots are tracked in parts, which bounds the
-memory that one needs."""
+"""Maximum duration that is tracked at once. Longer shots are tracked in parts, to limit memory."""
 
 MAX_COORDINATE = 400_000.0
-"""Greatest absolute coordinate of a stored box, in pixels; far beyond any picture."""
+"""Maximum absolute coordinate of a stored box, in pixels; far beyond any picture."""
 
 ALWAYS_SEARCHED_FRAMES = 2
-"""Sampled frames at the start of a shot in which the detector always runs: short shots have few
-others."""
+"""Number of sampled frames at the start of a shot in which the detector always runs, because a
+short shot may have no others."""
 
 
 def part_index(ms: int, shot: Span) -> int:
@@ -100,8 +99,10 @@ def track_shots(
 
 
 def to_bounding_box(box: Box) -> BoundingBox:
-    """Convert a box to its stored form: rounded to 0.1 pixel, and clamped to the range that the
-    contract allows."""
+    """Convert a box to its stored form.
+
+    Coordinates are rounded to 0.1 pixel, and clamped to the range that the contract allows.
+    """
     left, top = _clamp(box.x), _clamp(box.y)
     right, bottom = _clamp(box.x + box.width), _clamp(box.y + box.height)
     width, height = max(0.0, right - left), max(0.0, bottom - top)
@@ -119,7 +120,7 @@ def to_box(box: BoundingBox) -> Box:
 
 
 def _to_grey(image: "Image") -> "Image":
-    import cv2  # heavy
+    import cv2  # slow to import
 
     grey: Any = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     return grey  # type: ignore[no-any-return]

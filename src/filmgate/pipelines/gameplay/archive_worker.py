@@ -1,4 +1,4 @@
-"""Extraction of one archive, as a worker executes it."""
+"""Extraction of one archive: the function that workers execute."""
 
 import hashlib
 import json
@@ -95,8 +95,8 @@ def extract_archive(
 ) -> ExtractionResult:
     """Extract one archive; can run in any process.
 
-    Raises FilmgateError, with a `reason`, if the extraction fails. An error of the archive is
-    also written beside the place of its `.pt` file.
+    Raises FilmgateError, with a `reason`, if the extraction fails. An error of the archive is also
+    written to a failure record beside the path of its `.pt` file.
     """
     check_key(task, archives_only=True)
     source = open_store(settings.source_bucket)
@@ -125,10 +125,10 @@ def extract_archive(
 
 
 def _write_failure_record(target: ObjectStore, stem: str, item: GameItem) -> None:
-    """Write why an archive failed, beside the place of its `.pt` file.
+    """Write the failure record of an archive, beside the path of its `.pt` file.
 
-    An existing `.pt` file of an earlier version of the archive is not removed, since extraction
-    is expensive; the manifest stage reads the failure record first.
+    An existing `.pt` file of an earlier version of the archive is not removed, since extraction is
+    expensive; the manifest stage reads the failure record first.
     """
     target.replace(stem + ERROR_SUFFIX, canonical_json(item.model_dump(mode="json")) + b"\n")
 
@@ -216,8 +216,8 @@ class _ArchiveExtractor:
         """Find an existing extraction of the same sample with the same settings, or None.
 
         A sample is the same if the sizes of its members and its metadata are equal. A local `.pt`
-        file is verified completely against its seal; of a remote one, only the parts that are
-        read are verified.
+        file is verified completely against its seal; a remote one is verified only in the parts
+        that are read.
         """
         if not self._settings.skip_existing:
             return None
@@ -368,7 +368,7 @@ def _existing_item(stem: str, extracted: ExtractedFile) -> GameItem:
 
 
 def _remarks(video: SampledVideo, log: input_log.InputLog, *, has_log: bool) -> Iterator[str]:
-    """Yield the codes of what is unusual about a recording; it is sampled correctly anyway."""
+    """Yield a code for each unusual property of a recording; none of them prevents sampling."""
     if video.is_variable_rate:
         yield VARIABLE_RATE
     if video.rotation:
@@ -387,7 +387,7 @@ VARIABLE_RATE, ROTATED = "variable_rate", "rotated"
 
 
 def _check_strict(remarks: Sequence[str]) -> None:
-    """Raise Invalid if the recording is not one that a session recorder makes."""
+    """Raise Invalid if a session recorder would not make such a recording."""
     for reason, expected in ((VARIABLE_RATE, "a constant rate"), (ROTATED, "upright pictures")):
         if reason in remarks:
             raise Invalid(

@@ -39,7 +39,8 @@ class Check:
     name: str
     version: int
     edition: str
-    """`v1` for the checks of the public pipeline; `v2` for those of Filmgate and of packages."""
+    """`v1` for the checks of the public pipeline; `v2` for those of Filmgate and of other
+    packages."""
     run: Callable[[GameSession], Any]
     fields: Mapping[str, str]
     """Arrow type of each field of its result, by name, `value` first."""
@@ -49,15 +50,15 @@ def check(*, version: int, edition: str = V2) -> Callable[[Callable[[GameSession
     """Decorate a function as a check.
 
     `version`: increased whenever the same session gives another result. Raises TypeError if the
-    result is not a dataclass whose first field is `value`, or has a field that cannot be stored
-    in a column.
+    result is not a dataclass whose first field is `value`, if it has a field that cannot be stored
+    in a column, or if the name of the function is not a valid name for a column.
     """
 
     def declare(run: Callable[[GameSession], Result]) -> Check:
         name = getattr(run, "__name__", "")
         result = typing.get_type_hints(run).get("return")
         if not (isinstance(result, type) and dataclasses.is_dataclass(result)):
-            raise TypeError(f"check {name}: expected a dataclass for its result, got {result!r}")
+            raise TypeError(f"check {name}: the result is not a dataclass, but {result!r}")
         hints = typing.get_type_hints(result)
         fields = {
             each.name: _arrow_type(name, hints[each.name]) for each in dataclasses.fields(result)
@@ -67,7 +68,11 @@ def check(*, version: int, edition: str = V2) -> Callable[[Callable[[GameSession
             or name in _RESERVED_NAMES
             or not _NAME.fullmatch(name)
         ):
-            raise TypeError(f"check {name}: expected a result whose first field is `value`")
+            raise TypeError(
+                f"check {name}: the result or the name is invalid; expected `value` as the first "
+                "field of the result, and a name of lower-case letters, digits and underscores "
+                "that the table does not use already"
+            )
         return Check(name=name, version=version, edition=edition, run=run, fields=fields)
 
     return declare
@@ -91,7 +96,7 @@ def _arrow_type(check_name: str, hint: Any) -> str:
     if hint in ARROW_TYPES:
         return ARROW_TYPES[hint]
     raise TypeError(
-        f"check {check_name}: a field of type {hint!r} cannot be stored in a column: expected "
+        f"check {check_name}: a field of type {hint!r} cannot be stored in a column; expected "
         "bool, int, float, str, a list of these, or None"
     )
 
@@ -100,7 +105,8 @@ def _arrow_type(check_name: str, hint: Any) -> str:
 def load_checks() -> tuple[Check, ...]:
     """Load all checks: the built-in ones ordered by module and line, then those of packages.
 
-    Raises Unavailable if a package cannot be loaded, Invalid if two checks have the same name.
+    Raises Unavailable if an entry point cannot be loaded. Raises Invalid if an entry point is not a
+    check, or if two checks of the same edition have the same name.
     """
     found: list[Check] = []
     for module in sorted(info.name for info in pkgutil.iter_modules(built_in.__path__)):

@@ -46,7 +46,7 @@ def build_value(
     remarks: Sequence[str],
 ) -> dict[str, Any]:
     """Build the value that is written to a `.pt` file."""
-    import numpy as np  # heavy
+    import numpy as np  # slow to import
 
     events = inputs.events
     return {
@@ -93,7 +93,7 @@ class ExtractedFile:
     """An open `.pt` file. Tensors are read on demand."""
 
     def __init__(self, file: PtFile) -> None:
-        """Raises Invalid if the file has no digest, or is not an extraction of this version."""
+        """Open an extraction; raise Invalid if it has no digest, or is not of this version."""
         if file.digest is None:
             raise Invalid(
                 "the digest of the .pt file is missing",
@@ -130,7 +130,7 @@ class ExtractedFile:
 
     @property
     def s3_key(self) -> str:
-        """Key of the archive it was extracted from."""
+        """Key of the archive that the file was extracted from."""
         return str(self._value["s3_key"])
 
     @property
@@ -160,7 +160,7 @@ class ExtractedFile:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Codes of what is unusual about the recording."""
+        """Codes of the unusual properties of the recording."""
         return tuple(self._extension["remarks"])
 
     @property
@@ -248,7 +248,7 @@ def _find_fault(value: Any) -> str | None:
         if not is_series or not isinstance(sample, dict):
             return f"{name} is not a series of frames"
         if any(len(sample.get(field, ())) != tensor.shape[0] for field in ("frame", "time_ms")):
-            return f"{name} lacks a number or a time for some frames"
+            return f"numbers or times of frames of {name} are missing"
     return None if frames else "no series of frames"
 
 

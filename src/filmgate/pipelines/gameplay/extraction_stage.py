@@ -70,7 +70,7 @@ def _require_store(source: ObjectStore, place: str) -> None:
             f"the source of the archives cannot be reached: {error.message}",
             expected=f"a folder or a bucket {place}",
             got=error.got,
-            hint=error.hint or "Name it with --source-bucket",
+            hint=error.hint or "Set it with --source-bucket",
         ) from error
 
 
@@ -80,7 +80,7 @@ a missing bucket."""
 STORE_ERROR_CODES = frozenset({"unavailable", "not_permitted", "disk_full"})
 """Codes of errors that are caused by a store, not by an archive."""
 MAX_STORE_FAILURES = 3
-"""Number of items that may fail with a store error before any succeeds, until the stage fails."""
+"""Number of store errors at which the stage fails, if no item has succeeded before."""
 
 
 class _ExtractionCounts:
@@ -117,7 +117,7 @@ class _ExtractionCounts:
             self._context.measure(self._rates(), failures)
 
     def _stop_if_stores_fail(self, error: StageError) -> None:
-        """Raise Unavailable if items fail repeatedly by errors of the stores, not of archives."""
+        """Raise Unavailable if items fail repeatedly because of the stores, not of the archives."""
         self._counts["store_failures"] += error.code in STORE_ERROR_CODES
         if self._counts["extracted"] == 0 and self._counts["store_failures"] >= MAX_STORE_FAILURES:
             raise Unavailable(
@@ -127,17 +127,19 @@ class _ExtractionCounts:
             )
 
     def counts(self) -> dict[str, int]:
-        """Counts of the stage."""
+        """Return the counts of the stage."""
         names = ("archives", "extracted", "reused")
         return {name: self._counts[name] for name in names}
 
     def metrics(self) -> dict[str, Any]:
-        """Rates, seconds by phase summed over workers, and failures by kind."""
+        """Return rates, seconds by phase summed over all workers, and failures by error code."""
         return {"failures": dict(sorted(self._failures.items())), **self._rates()}
 
     def _rates(self) -> dict[str, float]:
-        """Sums so far, and rates since the stage started. `workers_busy`: mean number of workers
-        that were busy."""
+        """Return the sums so far, and rates since the stage started.
+
+        `workers_busy` is the mean number of workers that were busy.
+        """
         costs, wall_s = self._costs, time.monotonic() - self._started_s
         busy = costs.fetch_s + costs.decode_s + costs.write_s
         return {

@@ -1,4 +1,4 @@
-"""The manifest stage: checks every `.pt` file and writes the quality manifest, one row each."""
+"""The manifest stage: checks every `.pt` file and writes the quality manifest, one row per file."""
 
 import shutil
 import time
@@ -51,7 +51,7 @@ BATCH_ROWS = 1000
     version=VERSION,
 )
 def manifest(context: StageContext, settings: ManifestSettings) -> Outcome:
-    """Check every `.pt` file; one that cannot be read becomes a row with its error."""
+    """Check every `.pt` file; a file that cannot be read gets a row with its error."""
     checks = select_checks(settings.checks)
     _require_extracted(context, settings)
     output = (
@@ -95,11 +95,11 @@ def _require_extracted(context: StageContext, settings: ManifestSettings) -> Non
 
 
 def _read_items(context: StageContext, settings: ManifestSettings) -> Iterator[GameItem]:
-    """Read the items to check, ordered by key: those extracted in this run, with their digests, or
-    else those of the task list.
+    """Read the items to check, ordered by key.
 
-    Items outside the prefix are left out if their keys are known; for a task list, they are left
-    out later.
+    These are the items that were extracted in this run, with their digests, or else the items of
+    the task list. Items outside the prefix are left out if their keys are known; for a task list,
+    they are left out later.
     """
     if not context.has(ITEMS):
         for task in parse_tasks(read_task_list(context.source)):
@@ -150,11 +150,11 @@ class _RowCounts:
             self._failures.setdefault(code, first)["count"] += 1
 
     def counts(self) -> dict[str, int]:
-        """Counts of the stage."""
+        """Return the counts of the stage."""
         return {"rows": self._rows, "with_error": self._errors}
 
     def metrics(self) -> dict[str, Any]:
-        """Rates, number of flagged sessions by check, and failures by error code."""
+        """Return rates, the number of flagged sessions by check, and failures by error code."""
         return {
             "flagged": dict(sorted(self._flags.items())),
             "failures": dict(sorted(self._failures.items())),
@@ -162,7 +162,7 @@ class _RowCounts:
         }
 
     def _rates(self) -> dict[str, float]:
-        """Sums so far, and rates since the stage started."""
+        """Return the sums so far, and rates since the stage started."""
         wall_s = time.monotonic() - self._started_s
         return {
             "bytes_read": self._bytes,
@@ -178,7 +178,7 @@ def table_schema(checks: Sequence[Check]) -> "pa.Schema":
     These are the columns of the public pipeline. Unless all checks are v1, Filmgate's own columns
     follow, then the value and the evidence of each check.
     """
-    import pyarrow as pa  # heavy
+    import pyarrow as pa  # slow to import
 
     columns = [(name, arrow_type(kind)) for name, kind in ORIGINAL_COLUMNS.items()]
     if any(check.edition == V2 for check in checks):
@@ -196,7 +196,7 @@ def table_schema(checks: Sequence[Check]) -> "pa.Schema":
 
 def _write(path: Path, rows: Iterator[Row], checks: Sequence[Check]) -> None:
     """Write the table in batches of rows."""
-    import pyarrow as pa  # heavy
+    import pyarrow as pa  # slow to import
     import pyarrow.parquet as pq
 
     schema = table_schema(checks)
@@ -211,14 +211,15 @@ def _write(path: Path, rows: Iterator[Row], checks: Sequence[Check]) -> None:
 
 
 def _open_output(open_store: OpenStore, place: str) -> Callable[[Path], None]:
-    """Open the place of `--output-path`; return a function that writes the table there, atomically.
+    """Open the destination of `--output-path`; return a function that writes the table there.
 
-    Raises errors of the place before any session is checked.
+    The function writes atomically. Errors of the destination are raised here, before any session is
+    checked.
     """
     folder, slash, name = place.rpartition("/")
     if not name or Path(place).is_dir() or (folder.startswith("s3:/") and folder.count("/") < 2):  # noqa: PLR2004
         raise Invalid(
-            "the place of the table is invalid",
+            "the path of the table is invalid",
             expected="a file, or s3://bucket/key.parquet",
             got=place,
             hint="Correct --output-path",

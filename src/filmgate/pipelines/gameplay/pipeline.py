@@ -18,7 +18,7 @@ def open_input(task_list: Path) -> InputFiles:
             f"the task list {str(task_list)!r} is missing",
             expected="a file with one key per line, such as sessions/0123456789abcdef.tar",
             got="a folder" if task_list.is_dir() else "no such file",
-            hint="Name it with --task-list FILE, or check everything that was extracted with "
+            hint="Pass it with --task-list FILE. To check everything that was extracted, use "
             "--stage manifest, which needs no task list",
         )
     if task_list.stat().st_size > MAX_LIST_BYTES:

@@ -1,4 +1,4 @@
-"""Rows of the quality manifest: runs the checks on one `.pt` file, as a worker executes it."""
+"""Rows of the quality manifest: the function that workers execute to check one item."""
 
 import json
 import traceback
@@ -71,7 +71,7 @@ def resolve_pt_key(item: GameItem) -> str:
 
 
 def _build_or_fail(item: GameItem, store: ObjectStore, settings: ManifestSettings) -> ItemRows:
-    """Build the rows of one of several files of an archive; a read error becomes its error row."""
+    """Build the rows of one file of several; a file that cannot be read gets an error row."""
     try:
         return _build_with_cache(item, store, settings)
     except Unavailable:
@@ -153,8 +153,10 @@ class _CountingByteRanges:
 
 
 def _build_row(extracted: ExtractedFile, settings: ManifestSettings) -> Row:
-    """Build the row of a session. A check that raises leaves its columns empty; the row then has
-    the error of the check."""
+    """Build the row of a session.
+
+    If a check raises an exception, its columns stay empty, and the row contains the error.
+    """
     session = GameSession(
         extracted,
         menu_flag_threshold=settings.menu_flag_threshold,
@@ -191,7 +193,7 @@ def _read_fields(check: Check, result: Any) -> Row:
 
     Raises TypeError if a value does not fit its column, as it would break the whole table.
     """
-    import pyarrow as pa  # heavy
+    import pyarrow as pa  # slow to import
 
     values = {name: getattr(result, name) for name in check.fields}
     for name, kind in check.fields.items():
@@ -204,7 +206,7 @@ def _read_fields(check: Check, result: Any) -> Row:
 
 def arrow_type(kind: str) -> Any:
     """Return the Arrow type of a column."""
-    import pyarrow as pa  # heavy
+    import pyarrow as pa  # slow to import
 
     if kind.startswith("list<item: "):
         return pa.list_(arrow_type(kind.removeprefix("list<item: ").removesuffix(">")))
@@ -219,7 +221,7 @@ def arrow_type(kind: str) -> Any:
 
 def _count_lines(frame: "Frames") -> int:
     """Count the lines of text in a frame."""
-    import numpy as np  # heavy
+    import numpy as np  # slow to import
 
     image = np.ascontiguousarray(frame.transpose(1, 2, 0)[:, :, ::-1])
     return len(_text_reader().read(image))
@@ -227,7 +229,7 @@ def _count_lines(frame: "Frames") -> int:
 
 @cache
 def _text_reader() -> Any:
-    from filmgate.tools.text_models import RapidReader  # heavy, and used on request only
+    from filmgate.tools.text_models import RapidReader  # slow to import, and rarely used
 
     return RapidReader(longest=OCR_SIDE)
 
@@ -265,8 +267,10 @@ def evidence_column(check: Check) -> str:
 
 
 def _find_items(key: str, store: ObjectStore) -> list[GameItem]:
-    """Find the `.pt` files of a key in a task list; their digests are known only from their
-    seals."""
+    """Find the `.pt` files of a key in a task list.
+
+    A task list contains no digests, so that each file can only be verified against its own seal.
+    """
     task = ExtractionTask(key=key)
     check_key(task)
     if not task.is_archive:
@@ -293,7 +297,7 @@ def _find_item(task: ExtractionTask, name: str, store: ObjectStore) -> GameItem 
     try:
         is_same_archive = ExtractedFile(PtFile(ranges)).s3_key == task.key
     except Invalid:
-        is_same_archive = True  # its row will have the error
+        is_same_archive = True  # its row will contain the error
     finally:
         ranges.close()
     return GameItem(s3_key=task.key, status="extracted", pt_key=name) if is_same_archive else None

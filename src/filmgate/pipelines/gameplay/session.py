@@ -82,9 +82,11 @@ class GameSession:
 
     @cached_property
     def duration_ms(self) -> int:
-        """Time from the first frame to the end of the last, which is assumed to last as long as
-        the median frame."""
-        import numpy as np  # heavy
+        """Time from the first frame to the end of the last one.
+
+        The last frame is assumed to last as long as the median frame.
+        """
+        import numpy as np  # slow to import
 
         pts = self.extracted.pts
         steps = np.diff(pts)

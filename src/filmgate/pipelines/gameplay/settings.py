@@ -1,4 +1,4 @@
-"""The settings of the two stages."""
+"""Settings of the extraction stage and of the manifest stage."""
 
 from typing import Annotated, Any, Self
 
@@ -36,11 +36,11 @@ class ExtractionSettings(Settings):
     shorter_side: Annotated[int, Field(ge=16, le=2160)] = 256
     """Shorter side of the sampled frames, in pixels."""
     max_archive_mb: Annotated[int, Field(ge=1, le=1_000_000)] = 4096
-    """Greatest size of an archive, in MiB. The largest real session had 2.8 GB."""
+    """Maximum size of an archive, in MiB. The largest real session had 2.8 GB."""
     time_limit_s: Annotated[int, Field(ge=1, le=86_400)] = 1800
-    """Greatest time for one archive, in seconds."""
+    """Maximum time for one archive, in seconds."""
     memory_limit_mb: Annotated[int, Field(ge=256, le=1_000_000)] = 4096
-    """Greatest memory for one archive, in MiB, in addition to that of the idle process."""
+    """Maximum memory for one archive, in MiB, in addition to that of the idle process."""
 
     @model_validator(mode="after")
     def _validate_sampling(self) -> Self:
@@ -77,11 +77,11 @@ class ManifestSettings(Settings):
     cache_dir: str | None = None
     """Folder in which `.pt` files from a bucket are cached."""
     cache_gb: Annotated[float, Field(gt=0, le=100_000)] = 20.0
-    """Greatest size of the cache, in GB."""
+    """Maximum size of the cache, in GB."""
     time_limit_s: Annotated[int, Field(ge=1, le=86_400)] = 600
-    """Greatest time for one item, in seconds."""
+    """Maximum time for one item, in seconds."""
     memory_limit_mb: Annotated[int, Field(ge=256, le=1_000_000)] = 4096
-    """Greatest memory for one item, in MiB, in addition to that of the idle process."""
+    """Maximum memory for one item, in MiB, in addition to that of the idle process."""
 
     @field_validator("checks")
     @classmethod

@@ -1,1 +1,1 @@
-"""The rulebook pipeline: six passes from book files to a corpus that answers with page numbers."""
+"""The rulebook pipeline: six passes from book files to a searchable corpus with page numbers."""

@@ -26,14 +26,14 @@ from filmgate.pipelines.rulebook.rules.text import clean_text
 from filmgate.tools.books.reading import detect_format, read_book
 
 MIN_SCAN_CHARACTERS = 20
-"""Characters per scanned page, without lines that occur on several pages. Fewer characters are a
-stamp, and the book is a scan without a text layer."""
+"""Minimum number of characters per scanned page, without lines that occur on several pages. Fewer
+characters are a stamp, and the book is a scan without a text layer."""
 
 REFUSED = "refused"
-"""Key in `asset.media` for refused uploads: name → reason."""
+"""Key in `asset.media` of the refused uploads: a mapping from name to reason."""
 
 VERSION = 2
-"""Version of the rules of this pass; raised whenever they decide differently."""
+"""Version of the rules of this pass; increased whenever their results change."""
 
 MAX_LISTED = 8
 """Number of page headers that a remark lists; `passC_coverage.json` contains all of them."""
@@ -46,7 +46,7 @@ class PassASettings(Settings):
     """How books are opened."""
 
     ocr: bool = False
-    """Read pages that are images by OCR; needs the packages of filmgate[episode]."""
+    """Whether to read pages that are images by OCR; needs the packages of filmgate[episode]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +58,8 @@ class UploadedBook:
     source_id: str
     book_id: str
     refusal_reason: str | None = None
-    """Why the upload is refused without opening it: it points outside the uploads, or is not a
-    file."""
+    """Reason why the upload is refused without opening it: it points outside the uploads, or is not
+    a file."""
 
 
 class OpenedBook(NamedTuple):
@@ -131,8 +131,10 @@ def _item_name(upload: UploadedBook) -> str:
 def _skip_duplicates(
     context: StageContext, uploads: Iterable[UploadedBook]
 ) -> Iterator[UploadedBook]:
-    """Yield one upload per content, with a warning for each duplicate. Uploads whose name is not
-    that of a book are all yielded, to be refused."""
+    """Yield the first upload of each content, and warn about each duplicate.
+
+    Uploads that are not books are all yielded, so that each of them is refused.
+    """
     first: dict[str, UploadedBook] = {}
     for upload in uploads:
         is_book = upload.refusal_reason is None and _is_book(upload.path)
@@ -153,8 +155,11 @@ def _is_book(path: Path) -> bool:
 
 
 def book_id_from_name(name: str) -> str:
-    """Return the id of a book: its path in the uploads folder, if that is a valid id; otherwise a
-    plain form of the path plus eight digits of its digest. Independent of all other files."""
+    """Return the id of a book; it does not depend on other files.
+
+    The id is the path in the uploads folder, if that is a valid id; otherwise it is a simplified
+    form of the path plus eight digits of its digest.
+    """
     if re.fullmatch(ID_PATTERN, name):
         return name
     digest = sha256_hex(name.encode("utf-8", "surrogateescape"))[:8]
@@ -166,7 +171,7 @@ def open_book(upload: UploadedBook, *, ocr: bool) -> OpenedBook:
     """Read a book and find its sections. Raises Invalid if it cannot be read, or has no text."""
     if upload.refusal_reason is not None:
         raise Invalid(
-            "the upload is not a file of the uploads folder",
+            "the upload is not a file in the uploads folder",
             expected="a file in the folder",
             got=upload.refusal_reason,
             hint="Copy the file itself into the folder, or remove the entry",
@@ -218,8 +223,10 @@ def _has_text(page: Page) -> bool:
 
 
 def _title(facts: BookFacts, listed: Sequence[Section]) -> str:
-    """Return the title in the file's metadata, else its first heading of the highest level, else
-    an empty text."""
+    """Return the title of a book, or an empty text if it has none.
+
+    The title is that in the file's metadata, or else the first heading of the highest level.
+    """
     if facts.title and (title := clean_text(facts.title)):
         return title
     top = [section.name for section in listed if section.parent_id is None]

@@ -100,7 +100,7 @@ def _item_name(book: UnsplitBook) -> str:
 
 
 def _split_book(book: UnsplitBook, *, limit_bytes: int) -> SplitFiles:
-    """Split a book into files; return () for a book that is small enough, or not a PDF.
+    """Split a book into files; return () for a book that is small enough, or is not a PDF.
 
     Raises ContractBroken if the parts do not contain every page once.
     """
@@ -118,7 +118,10 @@ def _split_book(book: UnsplitBook, *, limit_bytes: int) -> SplitFiles:
 def _store_parts(
     book: UnsplitBook, files: SplitFiles, archive: zipfile.ZipFile
 ) -> tuple[Part, ...]:
-    """Move the files of a book into the archive; return its parts, or itself if it has no files."""
+    """Move the files of a book into the archive, and return its parts.
+
+    A book that was not split becomes a single part.
+    """
     toc = book.toc
     if not files:
         return (_part(toc, toc.file, PageRange(1, toc.pages), toc.source_id, book.path),)

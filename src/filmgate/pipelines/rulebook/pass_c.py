@@ -89,8 +89,10 @@ run = make_pass_runner(chunk_books)
 
 @contextmanager
 def _extract_parts(context: StageContext) -> Iterator[dict[str, tuple[tuple[Path, int], ...]]]:
-    """Map each source id to the (file, page offset) pairs of its book. Parts are extracted from
-    the archive and deleted at the end of the block."""
+    """Map each source id to the (file, page offset) pairs of its book.
+
+    Parts are extracted from the archive, and deleted at the end of the block.
+    """
     tocs = context.read_document(PASS_A, Tocs).root
     splits = context.read_document(PASS_B, AllSplits).root if context.has(PASS_B) else ()
     whole = {toc.source_id: ((context.sources[toc.file], 0),) for toc in tocs}
@@ -140,8 +142,10 @@ def _parts_by_page(context: StageContext) -> dict[str, dict[int, str]]:
 
 
 def _chunk_lines(book: BookPages) -> tuple[list[Chunk], Coverage]:
-    """Return the chunks of a book and its coverage. Raises ContractBroken if a character is
-    neither in a chunk nor accounted for."""
+    """Return the chunks of a book and its coverage.
+
+    Raises ContractBroken if a character is neither in a chunk nor recorded as skipped.
+    """
     chunks, coverage = chunk_book(book.toc, book.pages, book.parts)
     lost = coverage.characters - coverage.in_chunks - coverage.in_skipped
     if lost:
@@ -154,8 +158,10 @@ def _chunk_lines(book: BookPages) -> tuple[list[Chunk], Coverage]:
 
 
 def _chunk_elements(book: BookPages) -> tuple[list[Chunk], Coverage]:
-    """Like `_chunk_lines`, from the elements that Unstructured finds. Raises Invalid if it finds
-    none."""
+    """Return the chunks of a book and its coverage, from the elements that Unstructured finds.
+
+    Raises Invalid if Unstructured finds no element.
+    """
     labels = {page.page: page.label for page in book.pages}
     source_id = book.toc.source_id
     pages = [

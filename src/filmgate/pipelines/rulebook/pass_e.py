@@ -20,7 +20,7 @@ class PassESettings(Settings):
     """How the graph is built."""
 
     graph: Literal["native", "llamaindex"] = "native"
-    """What applies the rules: this pass, or a pipeline of LlamaIndex components."""
+    """Component that applies the rules: this pass, or a pipeline of LlamaIndex components."""
 
 
 @stage(

@@ -1,6 +1,7 @@
-"""Each pass as a function of a job's folder, for programs that run the passes themselves.
+"""Functions that run one pass in a job's folder, for programs that run the passes themselves.
 
-A pipeline does not import the engine. The function that runs a pass is found by an entry point.
+A pipeline must not import the engine. Therefore the engine's function that runs a pass is found by
+an entry point.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,11 +18,12 @@ GROUP = "filmgate.doors"
 `(pipeline, stage, job_dir, env, manifest) -> Manifest`."""
 
 OWN_PACKAGE = "filmgate"
-"""The only distribution whose entry point is used; others cannot replace it."""
+"""The only distribution whose entry point is used, so that other distributions cannot replace
+it."""
 
 JobManifest = Manifest | Mapping[str, Any]
-"""A job's manifest, as a value or as read from `manifest.json`; for a job that does not exist yet,
-`{"uploads": FOLDER}`."""
+"""A job's manifest: a `Manifest`, or the contents of `manifest.json`. For a job that does not exist
+yet: `{"uploads": FOLDER}`."""
 
 PassRunner = Callable[[Path | str, str, JobManifest], Manifest]
 
@@ -30,7 +32,7 @@ def make_pass_runner(stage: Stage) -> PassRunner:
     """Return the function `run(job_dir, env, manifest)` of a pass."""
 
     def run(job_dir: Path | str, env: str, manifest: JobManifest) -> Manifest:
-        """Run this pass behind its gate, in the job's folder; return the manifest afterwards.
+        """Check the gate of this pass, run it in the job's folder, and return the new manifest.
 
         The outcome is in `manifest.stages`: SUCCESS, FAILED with its error, or BLOCKED with its
         reasons. Raises Invalid if the manifest belongs to another job.

@@ -89,8 +89,11 @@ run = make_pass_runner(check_corpus)
 
 
 def _make_printings(tocs: Sequence[Toc], chunks: Sequence[Chunk], graph: Graph) -> list[Printing]:
-    """Return the printings of all books that passed the earlier passes. A book without chunks was
-    refused by one of them; in the corpus it stays unchanged."""
+    """Return the printings of all books that passed the earlier passes.
+
+    A book without chunks was refused by one of the passes; its printing in the corpus stays
+    unchanged.
+    """
     chunks_of, nodes_of, edges_of = (
         group_by_book(chunks),
         group_by_book(graph.nodes),

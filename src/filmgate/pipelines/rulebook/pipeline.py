@@ -23,7 +23,7 @@ def open_uploads(uploads: Path) -> InputFiles:
     """
     if not uploads.exists():
         raise NotFound(
-            f"uploads folder {str(uploads)!r} does not exist",
+            f"the uploads folder {str(uploads)!r} does not exist",
             expected="a folder of books, or a book",
             got="nothing",
         )

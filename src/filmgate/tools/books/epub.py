@@ -25,7 +25,7 @@ RATIO_FROM_BYTES = 1 << 20
 """Size of a member from which its compression ratio is checked, in bytes."""
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 """Exceptions of zipfile for archives that are damaged, encrypted (RuntimeError) or compressed with
-an unknown method (a subclass of it)."""
+an unknown method (NotImplementedError, a subclass of RuntimeError)."""
 
 NAMESPACES = {
     "c": "urn:oasis:names:tc:opendocument:xmlns:container",
@@ -121,8 +121,10 @@ def _read(members: _Members) -> tuple[list[list[Line]], str | None]:
 
 
 def _resolve_link(package_path: str, href: str) -> str:
-    """Return the member that a link in the package document refers to; raise Invalid if the link
-    leads outside of the archive."""
+    """Return the member that a link in the package document refers to.
+
+    Raises Invalid if the link leads outside of the archive.
+    """
     name = posixpath.normpath(posixpath.join(posixpath.dirname(package_path), unquote(href)))
     _check_name(name)
     return name

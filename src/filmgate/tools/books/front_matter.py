@@ -1,10 +1,10 @@
-"""Recognise front matter: the settings that site generators and note-taking programs put before a
-text.
+"""Recognise front matter: settings that some programs put before the text of a file.
 
-It is YAML between two lines of `---` (the last one may be `...`), or TOML between two lines of
-`+++`, beginning at the first line of the file. In Markdown a line of `---` can also be a thematic
-break or, below a line of text, the mark of a heading. Therefore only a block that is certainly
-settings is treated as front matter; everything else is text.
+Such programs are site generators and note-taking programs. Front matter is YAML between two lines
+of `---` (the last one may be `...`), or TOML between two lines of `+++`, beginning at the first
+line of the file. In Markdown a line of `---` can also be a thematic break or, below a line of text,
+the mark of a heading. Therefore only a block that is certainly settings is treated as front matter;
+everything else is text.
 """
 
 import re

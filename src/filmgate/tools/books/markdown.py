@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 MAX_NESTING = 100
-"""Greatest depth of blocks; a list and its item are two levels. The parser drops deeper text."""
+"""Maximum depth of blocks; a list and its item are two levels. The parser drops deeper text."""
 
 _ATTRIBUTE = r"""(?:[.#][\w.#-]+|[\w-]+=(?:"[^"\n]*"|'[^'\n]*'|[^\s"'}]+))"""
 _ATTRIBUTES = re.compile(

@@ -27,8 +27,8 @@ BLOCK_ELEMENTS = frozenset(
 )
 ROLES = {"li": Role.ITEM, "dt": Role.ITEM, "tr": Role.ROW}
 _DOCTYPE = re.compile(r"<!DOCTYPE[^>\[]{0,500}\[[^\]]*\]\s*>", re.IGNORECASE)
-"""A doctype with an internal subset. HTML does not know these, and parsers take its rest for text.
-"""
+"""A doctype with an internal subset, which HTML does not define. Parsers would treat the rest of it
+as text."""
 
 BLOCK_SEPARATOR = "\n\n"
 CELL_SEPARATOR = "\t"
@@ -53,8 +53,10 @@ def open_text(path: Path) -> Book:
 
 
 def _plain_line(start: int, text: str) -> Line:
-    """Make a line of plain text; a short line in capitals is a heading, as plain text has no other
-    mark for headings."""
+    """Make a line of plain text.
+
+    A short line in capitals is a heading, because plain text has no other mark for headings.
+    """
     is_heading = text.isupper() and 3 <= len(text) <= 80 and len(text.split()) <= 10  # noqa: PLR2004
     role, level = (Role.HEADING, 1) if is_heading else (Role.TEXT, None)
     return Line(start=start, text=text, role=role, level=level)
@@ -141,7 +143,7 @@ def parse_blocks(data: bytes) -> Blocks:
 
 
 class _BlockParser:
-    """Splits a tree of elements into blocks, without recursion: malicious trees are deep."""
+    """Splits a tree of elements into blocks, without recursion, because a tree may be very deep."""
 
     def __init__(self) -> None:
         self.hidden = 0

@@ -12,12 +12,14 @@ class PageRange(NamedTuple):
 
 
 MakePart = Callable[[PageRange], bytes]
-"""Makes a file of these pages. A file of more pages is not smaller."""
+"""Makes a file of a range of pages. A longer range must not make a smaller file."""
 
 
 def chapter_ranges(starts: Sequence[int], pages: int) -> list[PageRange]:
-    """Divide a book of `pages` pages where its chapters start; the pages before the first chapter
-    are a range too."""
+    """Divide a book of `pages` pages where its chapters start.
+
+    The pages before the first chapter are a range too.
+    """
     first_pages = sorted({1, *(page for page in starts if 1 <= page <= pages)})
     last_pages = [page - 1 for page in first_pages[1:]] + [pages]
     return [PageRange(first, last) for first, last in zip(first_pages, last_pages, strict=True)]
@@ -44,8 +46,11 @@ def split_by_size(
 def _longest_fit(
     ranges: Sequence[PageRange], make_part: MakePart, limit_bytes: int
 ) -> tuple[int, bytes]:
-    """Return how many of the first chapters fit into one part, and the part; 0 if the first one
-    does not fit. Searches by doubling the number, then by bisection."""
+    """Return how many of the first chapters fit into one part, and the part.
+
+    The number is 0 if the first chapter does not fit. It is searched by doubling, then by
+    bisection.
+    """
 
     def try_count(count: int) -> bytes | None:
         part = make_part(PageRange(ranges[0].first, ranges[count - 1].last))

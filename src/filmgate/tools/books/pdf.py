@@ -37,7 +37,7 @@ MAX_STAMP_CHARACTERS = 200
 thousands, a stamp on a scan some dozens."""
 
 PICTURE_SHARE = 0.5
-"""Smallest share of a page that pictures cover if it is a scan."""
+"""Minimum share of a page that pictures cover if it is a scan."""
 
 CELL_GAP = 0.8
 """Widest gap between words of one table cell, relative to the font size. Spaces of a justified line
@@ -212,15 +212,19 @@ class _LineReader:
         )
 
     def _char_index(self, index: int) -> int:
-        """Convert an index in the page's text to pdfium's character index; the text omits some
-        characters."""
+        """Convert an index in the page's text to pdfium's character index.
+
+        The two differ if the text omits some characters.
+        """
         if self._has_all_characters:
             return index
         return int(self._pdfium.FPDFText_GetCharIndexFromTextIndex(self._text.raw, index))
 
     def _size(self, character: int) -> float:
-        """Return the font size in points. PDFs set it in the text matrix as often as in the font
-        size, so that the two are multiplied."""
+        """Return the font size in points.
+
+        A PDF may set the size in the font or in the text matrix, so that the two are multiplied.
+        """
         nominal: float = self._pdfium.FPDFText_GetFontSize(self._text.raw, character)
         if self._pdfium.FPDFText_GetMatrix(self._text.raw, character, self._matrix):
             nominal *= math.hypot(self._matrix.c, self._matrix.d)
@@ -237,8 +241,10 @@ class _LineReader:
         return known or None
 
     def _box(self, first: int, count: int, gap: float) -> tuple[Box | None, bool]:
-        """Return the bounding box of characters, and whether they are cells of a table row: on one
-        baseline with a gap wider than `gap` between them."""
+        """Return the bounding box of characters, and whether they are cells of a table row.
+
+        Cells are on one baseline with a gap wider than `gap` between them.
+        """
         text, get_rect = self._text.raw, self._pdfium.FPDFText_GetRect
         left, top, right, bottom = self._sides
         rects = self._pdfium.FPDFText_CountRects(text, first, max(count, 1))

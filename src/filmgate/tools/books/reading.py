@@ -19,8 +19,11 @@ WORKER = "filmgate.tools.books.worker"
 
 
 def detect_format(path: Path) -> BookFormat:
-    """Return the format in a file's name; raise Invalid if it is unknown, or if the file's first
-    bytes are of another format."""
+    """Return the format of a book, according to the suffix of its file.
+
+    Raises Invalid if the suffix is unknown, the file is empty, or its first bytes are those of
+    another format.
+    """
     named = FORMATS_BY_SUFFIX.get(path.suffix.lower())
     if named is None:
         raise Invalid(
@@ -32,12 +35,12 @@ def detect_format(path: Path) -> BookFormat:
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if not head:
-        raise Invalid("the file is empty", expected=f"a book as {named}", got="0 bytes")
+        raise Invalid("the file is empty", expected=f"a book in the format {named}", got="0 bytes")
     found = next((kind for signature, kind in SIGNATURES if _has_signature(head, signature)), None)
     is_signed = named in {kind for _, kind in SIGNATURES}
     if found is not named and (found is not None or is_signed):
         raise Invalid(
-            f"the file is not {named}, although its name says so",
+            f"the file is not {named}, although its suffix says so",
             expected=f"the first bytes of {named}",
             got=f"the first bytes of {found}" if found else f"{head[:8]!r}",
             hint="Correct the suffix of the file's name, or fetch the file again",
@@ -52,8 +55,9 @@ def _has_signature(head: bytes, signature: bytes) -> bool:
 def read_book(path: Path, *, ocr: bool = False) -> Book:
     """Open a book of any known format. With `ocr`, the text of scanned pages is recognised.
 
-    Raises Invalid if the file is damaged, encrypted, malicious or not of the format in its name;
-    also while pages are read. Read all pages: the process ends with the last one.
+    Raises Invalid if the file is damaged, encrypted, malicious or not of the format in its name.
+    This can also happen while pages are read. All pages must be read, because the process ends with
+    the last one.
     """
     book_format = detect_format(path)
     mode = "ocr" if ocr else "-"
@@ -71,8 +75,10 @@ def read_book(path: Path, *, ocr: bool = False) -> Book:
 
 
 def parse_page(fields: dict[str, Any]) -> Page:
-    """Parse a page in a worker's message. Its lines, which are many, are not validated here, but
-    when they are written."""
+    """Parse a page in a worker's message.
+
+    The lines, of which there are many, are not validated here, but when they are written.
+    """
     lines = tuple(
         Line(start, text, tuple(box) if box else None, size, font, ROLES[role], level)
         for start, text, box, size, font, role, level in fields.pop("lines")

@@ -1,4 +1,4 @@
-"""The inside of a sandboxed process for untrusted files: set limits, send results and errors."""
+"""Functions for the inside of a sandboxed process: set limits, send results and errors."""
 
 import gc
 import json
@@ -27,14 +27,20 @@ def run_sandboxed(work: Callable[[], None], memory_bytes: int = MAX_MEMORY_BYTES
         work()
         send({"end": True})
     except MemoryError:
-        send({"error": _error_fields(Invalid("the book exceeds the memory limit", got="a bomb?"))})
+        send(
+            {
+                "error": _error_fields(
+                    Invalid("the book exceeds the memory limit", got="perhaps a ZIP bomb")
+                )
+            }
+        )
     except FilmgateError as error:
         send({"error": _error_fields(error)})
     except ImportError as error:
         hint = "pip install 'filmgate[rulebook]', for --ocr 'filmgate[episode]'"
         missing = Unavailable("a package is not installed", got=f"no {error.name}", hint=hint)
         send({"error": _error_fields(missing)})
-    except Exception as error:  # noqa: BLE001 - any exception of a library is the file's fault
+    except Exception as error:  # noqa: BLE001 - libraries raise any exception for bad files
         got = f"{type(error).__name__}: {error}"[:500]
         unreadable = Invalid("the file cannot be read", expected="an intact file", got=got)
         send({"error": _error_fields(unreadable)})

@@ -25,13 +25,13 @@ MODULE = "filmgate.tools.books.splitting"
 def split(
     path: Path, folder: Path, starts: Sequence[int], limit_bytes: int
 ) -> list[tuple[PageRange, Path]]:
-    """Split a PDF at its chapters, whose first pages are `starts`, into parts of at most
-    `limit_bytes`; the same bytes every time. Raises Invalid if the PDF cannot be read.
+    """Split a PDF at its chapters into parts of at most `limit_bytes`, the same bytes every time.
 
-    Pages are copied into new documents: if the other pages were removed from a copy instead, their
-    content would remain wherever the outline or the structure tree refers to it.
+    `starts`: first pages of the chapters. Raises Invalid if the PDF cannot be read. Pages are
+    copied into new documents: if the other pages were removed from a copy instead, their content
+    would remain wherever the outline or the structure tree refers to it.
     """
-    starts_file = folder / "starts.json"  # there may be more than fit on a command line
+    starts_file = folder / "starts.json"  # the list may not fit on a command line
     starts_file.write_text(json.dumps(sorted(set(starts))))
     messages = run_module(
         MODULE, str(path.absolute()), str(folder), str(limit_bytes), str(starts_file)

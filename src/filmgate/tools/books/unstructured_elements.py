@@ -1,5 +1,7 @@
-"""Read a book with Unstructured, whose elements become lines of pages, in a sandboxed process:
-`python -m filmgate.tools.books.unstructured_elements PATH FORMAT OFFSET`."""
+"""Read a book with Unstructured, in a sandboxed process; its elements become lines of pages.
+
+The process runs `python -m filmgate.tools.books.unstructured_elements PATH FORMAT OFFSET`.
+"""
 
 import os
 import sys
@@ -22,7 +24,7 @@ PARTITIONS = {
 ROLES = {"Title": Role.HEADING, "ListItem": Role.ITEM, "Table": Role.ROW}
 PAGE_HEADER_CATEGORIES = frozenset({"Header", "Footer", "PageNumber"})
 SEPARATOR_LENGTH = 2
-"""Characters that are counted between two elements: an empty line."""
+"""Number of characters that are counted between two elements, for an empty line."""
 
 
 MODULE = "filmgate.tools.books.unstructured_elements"
@@ -66,8 +68,11 @@ def read_elements(path: Path, book_format: BookFormat, offset: int = 0) -> list[
 
 
 def _avoid_model_download() -> None:
-    """Make Unstructured split sentences at punctuation. It would download a model for that, on
-    which no element that is used here depends."""
+    """Make Unstructured split sentences at punctuation.
+
+    Otherwise it would download a model for that, although no element that is used here depends on
+    it.
+    """
     import spacy
     from unstructured.nlp import tokenize
 

@@ -37,8 +37,10 @@ PLAIN_VALUES = "tensors, strings, numbers, lists and dicts"
 
 
 class Storage(NamedTuple):
-    """A sequence of numbers in the file: the member `data/{key}`. It is a tuple, so that a pickle
-    cannot change it once it is made."""
+    """A sequence of numbers in the file: the member `data/{key}`.
+
+    It is a tuple, so that a pickle cannot change it once it is made.
+    """
 
     key: str
     dtype: str
@@ -117,8 +119,10 @@ def _encode_int(number: int) -> bytes:
 
 
 def _encode_tensor(place: TensorPlace) -> bytes:
-    """Encode the call `torch._utils._rebuild_tensor_v2(storage, offset, shape, strides, False,
-    OrderedDict())`."""
+    """Encode a call of `torch._utils._rebuild_tensor_v2`.
+
+    Its arguments are `(storage, offset, shape, strides, False, OrderedDict())`.
+    """
     storage = place.storage
     class_name = b"ctorch\n" + STORAGES[storage.dtype].encode() + b"\n"
     parts = [
@@ -138,7 +142,7 @@ def _encode_tensor(place: TensorPlace) -> bytes:
 
 
 class _StorageClass(NamedTuple):
-    """Stands for one of torch's storage classes; it is never instantiated."""
+    """Placeholder for one of torch's storage classes, which is never imported."""
 
     dtype: str
 
@@ -147,7 +151,7 @@ class _RestrictedUnpickler(pickle.Unpickler):
     """An unpickler that only knows tensors and plain types, and refuses any other name."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return the stand-in for a global name; raise Invalid for an unknown one."""
+        """Return the replacement for a global name; raise Invalid for an unknown one."""
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
             return _make_place
         if (module, name) == ("collections", "OrderedDict"):
@@ -174,13 +178,13 @@ _DTYPE_OF_STORAGE = {name: dtype for dtype, name in STORAGES.items()}
 
 
 def _make_place(storage: Any, offset: Any, shape: Any, strides: Any, *_rest: Any) -> TensorPlace:
-    """Called in place of `_rebuild_tensor_v2`."""
+    """Make the place of a tensor; the unpickler calls this instead of `_rebuild_tensor_v2`."""
     if not isinstance(storage, Storage) or not _are_sizes([offset]):
         raise _refused("a tensor without a storage")
     if not (isinstance(shape, tuple) and isinstance(strides, tuple)):
         raise _refused("a tensor without a shape")
     if len(shape) != len(strides) or not (_are_sizes(shape) and _are_sizes(strides)):
-        raise _refused("a tensor whose shape and strides are not equally many numbers")
+        raise _refused("a tensor whose shape and strides do not match, or are not sizes")
     last = sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
     if 0 not in shape and offset + last >= storage.length:
         raise _refused("a tensor that extends beyond its storage")
@@ -213,12 +217,16 @@ def load_pickle(
 
 
 MAX_VALUES = 2_000_000
-"""Most values in a file. A pickle of a hundred bytes can repeat a nested list a billion times."""
+"""Maximum number of values in a file. A pickle of a hundred bytes can repeat a nested list a
+billion times."""
 
 
 def _check_memo(data: bytes) -> None:
-    """Raise ValueError for a memo index larger than the pickle: no legitimate pickle has one, and
-    the unpickler allocates a table up to the largest index."""
+    """Raise ValueError for a memo index larger than the pickle.
+
+    No legitimate pickle has such an index, and the unpickler allocates a table up to the largest
+    one.
+    """
     for opcode, argument, _ in pickletools.genops(data):
         is_put = opcode.name in {"BINPUT", "LONG_BINPUT", "PUT"}
         if is_put and not 0 <= int(argument or 0) <= len(data):

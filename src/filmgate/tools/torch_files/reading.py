@@ -35,13 +35,15 @@ UNSEALED = "pt_unsealed"
 
 
 class PtFile:
-    """A `.pt` file. `value` contains `Tensor`s, each read and verified against the seal on request.
+    """A `.pt` file, whose `value` contains `Tensor`s.
 
-    Files written by torch have no seal; their `digest` is None.
+    Each tensor is read and verified against the seal on request. Files written by torch have no
+    seal; their `digest` is None.
     """
 
     def __init__(self, source: ByteRanges) -> None:
-        """Open a file. Raises Invalid if it is not a `.pt` file or has other than plain values."""
+        """Open a file; raise Invalid if it is not a `.pt` file, or contains values that are not
+        plain."""
         self.source = source
         self._members = _directory(source)
         self._seal: Mapping[str, Any] = {}
@@ -170,7 +172,7 @@ class Tensor:
 
         For an uncompressed, mapped file the result is a view of the mapping: do not write to it.
         """
-        import numpy as np  # heavy
+        import numpy as np  # slow to import
 
         place = self._place
         name = f"data/{place.storage.key}"
@@ -197,7 +199,7 @@ class Tensor:
         return bool(place.shape) and place.offset == 0 and 0 < count == place.storage.length
 
     def _read_all(self, name: str, item_size: int) -> "Array":
-        import numpy as np  # heavy
+        import numpy as np  # slow to import
 
         place = self._place
         size = place.storage.length * item_size

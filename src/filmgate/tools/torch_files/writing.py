@@ -36,13 +36,13 @@ can be verified alone."""
 
 
 def write_pt(file: IO[bytes], value: Mapping[str, Any], *, compress: bool = False) -> str:
-    """Write a value made of dicts, lists, strings, numbers, booleans, None and numpy arrays; return
-    its digest.
+    """Write a value to a `.pt` file; return its digest.
 
-    `compress`: deflate the tensors. torch can load them, but not map them: `mmap=True` silently
-    takes the deflated bytes for numbers. The digest covers the uncompressed contents, and is the
-    same with and without compression. Raises TypeError for values of other types and for arrays of
-    types that torch has no storage for.
+    `value`: made of dicts, lists, strings, numbers, booleans, None and numpy arrays. `compress`:
+    deflate the tensors. torch can load them, but not map them: `mmap=True` silently treats the
+    deflated bytes as numbers. The digest covers the uncompressed contents, and is the same with and
+    without compression. Raises TypeError for values of other types and for arrays of types that
+    torch has no storage for.
     """
     arrays: list[Array] = []
     data = dump_pickle(value, lambda item: _add_array(item, arrays))
@@ -58,9 +58,11 @@ def write_pt(file: IO[bytes], value: Mapping[str, Any], *, compress: bool = Fals
 
 
 def _add_array(value: Any, arrays: "list[Array]") -> TensorPlace | None:
-    """Append an array to `arrays` and return its place, in a new storage; None if the value is not
-    an array that torch has a storage for."""
-    import numpy as np  # heavy
+    """Append an array to `arrays`, and return its place in a new storage.
+
+    None if the value is not an array that torch has a storage for.
+    """
+    import numpy as np  # slow to import
 
     if not isinstance(value, np.ndarray) or value.dtype.name not in STORAGES:
         return None
@@ -118,8 +120,10 @@ class _MemberWriter:
 
 
 def read_seal(data: bytes) -> Mapping[str, Any]:
-    """Parse a seal: member name → `size` and `sha256` digests. Raises ValueError or KeyError if the
-    data is not a seal of this version."""
+    """Parse a seal: member name → `size` and `sha256` digests.
+
+    Raises ValueError or KeyError if the data is not a seal of this version.
+    """
     seal = json.loads(data)
     if not isinstance(seal, dict) or seal.get("format") != FORMAT:
         raise ValueError("not a seal")

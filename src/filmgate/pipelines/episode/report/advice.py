@@ -1,4 +1,4 @@
-"""Advice on results that should be checked, or need other settings, from the measurements."""
+"""Advice for the report: which results to check by hand, and which settings to change."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -8,7 +8,7 @@ from filmgate.core.states import StageState
 from filmgate.pipelines.episode.records import Identity
 
 LOOKALIKE_FACTOR = 1.2
-"""Two identities nearer than this multiple of `same_person` may be the same person."""
+"""Two identities whose distance is below this multiple of `same_person` may be one person."""
 
 MAX_UNIDENTIFIED_SHARE = 0.1
 """Share of the video with unidentified faces above which the report mentions them."""
@@ -17,7 +17,7 @@ MAX_UNIDENTIFIED_SHARE = 0.1
 def advise(
     records: Mapping[str, StageRecord], identities: Iterable[Identity], times: ScreenTime | None
 ) -> list[str]:
-    """Write the advice as sentences, the most serious first; empty if nothing looks wrong."""
+    """Return the advice as sentences, the most serious first; empty if nothing looks wrong."""
     found = [*_not_done(records), *_warnings(records)]
     if times is not None:
         found += [*_lookalikes(records, identities), *_people(times)]

@@ -11,16 +11,17 @@ from filmgate.pipelines.episode.records import Probe
 from filmgate.pipelines.episode.rules.screen_presence import PresenceSpan
 
 MAX_ROWS = 40
-"""Greatest number of rows of a listing; the files contain all."""
+"""Maximum number of rows of a listing; the run's files contain all rows."""
 
 MAX_NAME_LENGTH, MAX_WORD_LENGTH = 36, 12
-"""Number of characters above which a name is cut off, and a word may be broken."""
+"""Maximum number of characters of a name before it is cut off, and of a word before it may be
+broken."""
 
 NOT_MEASURED = "–"
 
 
 def format_time(ms: int) -> str:
-    """Format a time as `1:02.5` (minutes, seconds, tenths), with hours if it has any."""
+    """Format a time as `1:02.5` (minutes, seconds, tenths), or `1:00:02.5` from one hour on."""
     tenths = (ms + 50) // 100
     minutes, tenths = divmod(tenths, 600)
     hours, minutes = divmod(minutes, 60)
@@ -85,7 +86,7 @@ def _stage_row(head: RunHead, name: str, record: StageRecord | None) -> dict[str
 
 
 def shorten(text: str) -> str:
-    """Shorten a name to fit, with zero-width spaces at which its words may be broken."""
+    """Cut off a long name, and insert zero-width spaces where long words may be broken."""
     shortened = text if len(text) <= MAX_NAME_LENGTH else f"{text[: MAX_NAME_LENGTH - 1]}…"
     return " ".join(
         "\u200b".join(
@@ -107,7 +108,7 @@ def person_rows(
     presences: Mapping[str, Sequence[PresenceSpan]],
     pictures: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    """Describe all people, with their time lines as shares of a video that ends at `end_ms`."""
+    """Describe all people; their spans are shares of a video that ends at `end_ms`."""
     return [
         _person_row(person, end_ms, presences.get(person.identity_id, ()), pictures)
         for person in times.people

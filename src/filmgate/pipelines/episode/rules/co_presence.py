@@ -1,4 +1,4 @@
-"""Co-presence: when a person's face is the only one, framed as in a confessional, or speaking."""
+"""Co-presence: when a person's face is alone, framed as in a confessional, or speaking."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
@@ -14,32 +14,37 @@ from filmgate.pipelines.episode.rules.screen_presence import common_ms, merge_sp
 
 
 class ConfessionalSettings(Settings):
-    """When the framing of a face counts as a confessional."""
+    """Thresholds for the framing of a confessional.
+
+    A confessional, as in reality television, is a shot in which one person, alone, faces the
+    camera.
+    """
 
     confessional_ms: Annotated[int, Field(ge=0)] = 5000
-    """Least duration for which a face must be alone, large, centred and frontal."""
+    """Minimum duration for which a face must be alone, large, centred and frontal."""
     confessional_height: Annotated[float, Field(ge=0, le=1)] = 0.2
-    """Least height of a large face, as a share of the picture height."""
+    """Minimum height of the face, as a share of the picture height."""
     confessional_centre: Annotated[float, Field(ge=0, le=0.5)] = 0.25
-    """Greatest horizontal distance of a centred face from the middle of the picture, as a share
+    """Maximum horizontal distance of the face's centre from the middle of the picture, as a share
     of the picture width."""
     confessional_frontality: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Least frontality of a frontal face: 1 is straight on, 0 a profile."""
+    """Minimum frontality of the face: 1 is frontal, 0 is a profile."""
 
 
 class CoPresence(NamedTuple):
     """Results of comparing the faces that are visible at the same time."""
 
     alone: Mapping[str, Sequence[Span]]
-    """Spans in which the face of an identity is the only one, by identity."""
+    """Spans in which the face of an identity is alone in the picture, by identity."""
     confessional: Mapping[str, int]
-    """Confessional time in ms, by identity; identities without landmarks are left out."""
+    """Confessional time in ms, by identity; identities whose faces have no landmarks are
+    omitted."""
     unidentified_ms: int
     """Time during which a face without an identity is visible."""
 
 
 class Attribution(NamedTuple):
-    """Speaking time of each identity in ms, and the method; empty and None if not measured."""
+    """Speaking time in ms by identity, and the method used; empty and None if not measured."""
 
     speaking_ms: Mapping[str, int]
     method: Literal["speaker names", "sole face"] | None
@@ -89,7 +94,7 @@ def attribute_to_sole_faces(
 ) -> Attribution:
     """Attribute speech to the identity whose face is the only one visible.
 
-    Wrong wherever the voice belongs to someone who is not visible.
+    The result is wrong wherever the voice belongs to someone who is not visible.
     """
     spoken = merge_spans(span for spans in speech.values() for span in spans)
     times = {

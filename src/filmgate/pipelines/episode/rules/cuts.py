@@ -16,41 +16,42 @@ Ms = Annotated[int, Field(ge=0)]
 
 
 class CutSettings(Settings):
-    """Thresholds that make a change a cut."""
+    """Thresholds from which a change between two frames is a cut."""
 
     min_content: Annotated[float, Field(gt=0, le=255)] = 17.0
-    """Least content change of a cut, 0 to 255. Measured: lowest true cut 23.2, highest other
-    change 14.7."""
+    """Minimum content change of a cut, 0 to 255. Measured: true cuts have 23.2 or more, other
+    changes 14.7 or less."""
     min_ratio: Annotated[float, Field(ge=1)] = 2.0
-    """Least ratio of the change to those of its neighbours. Measured: true cuts from 2.2, motion
-    up to 1.8."""
+    """Minimum ratio of a cut's change to the largest change among neighbouring frames. Measured:
+    true cuts have 2.2 or more, motion 1.8 or less."""
     neighbours_ms: Ms = 200
-    """Frames within this time are neighbours; at low frame rates, at least two on each side."""
+    """Maximum time to a neighbouring frame; at low frame rates, two frames on each side are
+    neighbours even if they are farther away."""
     min_bridge: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Least dissimilarity of the pictures before and after. Measured: cuts from 0.94, flashes up
-    to 0.07."""
+    """Minimum difference between the pictures before and after a cut (`FrameChanges.bridge`).
+    Measured: cuts have 0.94 or more, flashes 0.07 or less."""
     flash_ms: Ms = 150
     """A change is a flash, not a cut, if the picture before it returns within this time."""
     min_scene_ms: Ms = 500
-    """Least time between cuts; if two are closer, the stronger one is used."""
+    """Minimum time between cuts; of two that are closer, the stronger one is used."""
     min_black_ms: Ms = 750
-    """Least duration of black between two fades that separates two scenes."""
+    """Minimum duration of black between two fades for it to separate two scenes."""
     black_luma: Annotated[float, Field(ge=0, le=255)] = 8.0
-    """Greatest mean brightness of a black frame, 0 to 255."""
+    """Maximum mean brightness of a black frame, 0 to 255."""
 
 
 class Cut(NamedTuple):
     """The first frame of a new scene."""
 
     entry: int
-    """Its index in the frame changes."""
+    """Index of the frame in `FrameChanges`."""
     method: str
-    """`cut`, or `black` if a long black separates two scenes."""
+    """`cut`, `black` if a long black separates two scenes, or `start` for the first scene."""
     score: float | None
-    """Its content change; None for `black`, for which no change is measured."""
+    """Content change of the frame; None for `black` and `start`, which are not measured."""
     strength: float
-    """Ratio of its change to those of its neighbours; decides between two cuts that are too
-    close."""
+    """Ratio of the frame's change to that of its neighbours; of two cuts that are too close, the
+    one with the greater ratio is used."""
 
 
 NEIGHBOURS = 2
@@ -86,7 +87,8 @@ def _hard_cuts(changes: FrameChanges, settings: CutSettings) -> Iterator[Cut]:
 
 
 def _neighbours(changes: FrameChanges, index: int, settings: CutSettings) -> Iterator[float]:
-    """Yield the steps of the frames around `index`, except the first frame, which has no step."""
+    """Yield the changes (`FrameChanges.step`) of the frames around `index`; the first frame has
+    none."""
     here_ms = changes.ms[index]
     for direction, end in ((-1, 0), (1, len(changes.ms))):
         for other in range(index + direction, end, direction):
@@ -98,7 +100,7 @@ def _neighbours(changes: FrameChanges, index: int, settings: CutSettings) -> Ite
 
 
 def _held_black(changes: FrameChanges, settings: CutSettings) -> Iterator[tuple[int, int]]:
-    """Yield (last frame before, first frame after) of every long black between pictures."""
+    """Yield (last frame before, first frame after) of each long black between two pictures."""
     start = None
     for index, luma in enumerate(changes.luma):
         if luma <= settings.black_luma:
@@ -112,13 +114,13 @@ def _held_black(changes: FrameChanges, settings: CutSettings) -> Iterator[tuple[
 
 
 def _darkest(changes: FrameChanges, start: int, end: int) -> tuple[int, int]:
-    """Find the black without the last steps of the fades around it, as [first, end)."""
+    """Return the black frames, as a range [first, end), without the ends of the fades."""
     floor = min(changes.luma[start:end]) + 1.0
     dark = [index for index in range(start, end) if changes.luma[index] <= floor]
     return dark[0], dark[-1] + 1
 
 
 def _is_near(changes: FrameChanges, cut: int, start: int, end: int) -> bool:
-    """Whether a hard cut leads into or out of the black; that cut is then the boundary."""
+    """Whether a hard cut is at the start or the end of the black; the cut is then the boundary."""
     tolerance_ms = 100
     return changes.ms[start] - tolerance_ms <= changes.ms[cut] <= changes.ms[end] + tolerance_ms

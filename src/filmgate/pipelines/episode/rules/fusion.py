@@ -1,4 +1,4 @@
-"""Fusion of face tracks with body tracks: the face must be at the body's head, for some time."""
+"""Fusion of face tracks with body tracks: a face must be at the head of a body for some time."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from filmgate.media.boxes import Box
 from filmgate.media.spans import Span, shared_ms
 
 HEAD_SHARE = 0.45
-"""The centre of a face is within this share of its body's height, measured from the top. A head
-is an eighth of a standing body and a third of one cut off at the waist; detectors add margins."""
+"""Upper share of a body's height in which the centre of its face must be. A head is an eighth of a
+standing body, and a third of a body that is cut off at the waist; detectors add margins."""
 
 MIN_FACE_INSIDE = 0.6
-"""Least share of a face's area that is inside its body's box."""
+"""Minimum share of a face's area that is inside its body's box."""
 
 MIN_TOGETHER_MS = 200
-"""Least time for which a face and a body are together; shorter matches are passers-by."""
+"""Minimum time for which a face and a body are together; shorter matches are people who pass by."""
 
 
 class TrackBox(NamedTuple):
@@ -35,7 +35,7 @@ class FusedBody:
 
 
 def is_at_head(face: Box, body: Box) -> bool:
-    """Whether a face is where the body has its head."""
+    """Whether a face is at the position of a body's head."""
     _, y = face.centre
     is_inside = face.area > 0 and face.intersection_area(body) >= MIN_FACE_INSIDE * face.area
     return is_inside and y <= body.y + HEAD_SHARE * body.height and face.width <= body.width
@@ -47,8 +47,8 @@ def fuse_tracks(
     """Assign face tracks to body tracks so that their total time together is greatest.
 
     A face belongs to one body. A body has one face at a time, but may have several in
-    succession, when a face is lost and found again. So the Hungarian method is repeated for the
-    unassigned faces until no more can be assigned.
+    succession, if a face is lost and found again. Therefore the Hungarian method is repeated for
+    the unassigned faces until no more can be assigned.
     """
     import numpy as np
     from scipy.optimize import linear_sum_assignment  # slow to import
@@ -90,8 +90,10 @@ def fuse_tracks(
 
 
 def _together_ms(face: Sequence[TrackBox], body: Sequence[TrackBox]) -> int:
-    """Time in ms for which the face is at the body's head. Both are ordered by time, without
-    overlaps."""
+    """Return the time in ms for which the face is at the body's head.
+
+    Both tracks are ordered by time, without overlaps.
+    """
     total = first = 0
     for seen in face:
         while first < len(body) and body[first].span.end_ms <= seen.span.start_ms:

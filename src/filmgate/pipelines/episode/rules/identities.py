@@ -10,12 +10,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SEPARATE_DISTANCE = 1e6
-"""Distance of two tracks that cannot be one person: so large that no average compensates it."""
+"""Distance between two tracks that cannot be one person. It is so large that no average of
+distances with it comes below a threshold."""
 
 MAX_COMPARED = 3000
-"""Greatest number of tracks that are clustered at once. More are split into parts of this size,
-ordered by time; then the resulting groups are clustered. Memory grows with the square of this
-number: some 150 MB at 3000."""
+"""Maximum number of tracks that are clustered at once. More tracks are clustered in parts of this
+size, ordered by time; then the resulting groups are clustered. Memory grows with the square of this
+number; at 3000 it is about 150 MB."""
 
 GroupSpans = Sequence[Sequence[Span]]
 """The spans of the tracks of each group."""
@@ -28,11 +29,12 @@ def group_tracks(
     same_person: float,
     max_compared: int = MAX_COMPARED,
 ) -> list[list[int]]:
-    """Cluster tracks into people by average linkage, cut at `same_person`; lists of indices.
+    """Cluster tracks into people by average linkage; return the indices of each person's tracks.
 
-    `means`: (n, d), the mean vector of each track. `track_spans`: ordered by time. Single linkage
-    merges people through chains of lookalikes; average linkage does not. Two tracks that overlap
-    in time are two people, however similar they look.
+    `means`: (n, d), the mean vector of each track. `track_spans`: ordered by time. `same_person`:
+    distance at which the tree of clusters is cut. Single linkage would merge people through chains
+    of lookalikes; average linkage does not. Two tracks that overlap in time are two people, however
+    similar they look.
     """
     groups = [[index] for index in range(len(means))]
     while len(groups) > max_compared:
@@ -55,8 +57,9 @@ def _link_groups(
     """Merge groups by average linkage over all pairs.
 
     The distance of two groups is the root mean square distance between their tracks: it combines
-    the distance of their centres with the spread of each around its centre. The distance of the
-    centres alone shrinks with every track, until all people are merged into one.
+    the distance between their centres with the spread of each group around its centre. The distance
+    between the centres alone would shrink with every added track, until all people were merged into
+    one.
     """
     import numpy as np
     from scipy.cluster.hierarchy import fcluster, linkage  # slow to import

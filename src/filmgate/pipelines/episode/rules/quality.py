@@ -12,19 +12,21 @@ class FaceQualitySettings(Settings):
     """Thresholds that a face must reach to be compared with others."""
 
     min_size_px: Annotated[float, Field(ge=1)] = 40.0
-    """Least shorter side of the bounding box, in displayed pixels. Below some 40 pixels, the
-    built-in vectors do not distinguish people."""
+    """Minimum length of the shorter side of the bounding box, in displayed pixels. Below about 40
+    pixels, the built-in vectors do not distinguish people."""
     min_sharpness: Annotated[float, Field(ge=0)] = 8.0
-    """Least variance of the Laplacian of the crop; motion blur and heavy compression are below."""
+    """Minimum variance of the Laplacian of the crop; with motion blur or heavy compression it is
+    lower."""
     min_frontality: Annotated[float, Field(ge=0, le=1)] = 0.25
-    """Least frontality: 1 is straight on, 0 a profile."""
+    """Minimum frontality: 1 is frontal, 0 is a profile."""
 
 
 def compute_frontality(landmarks: Landmarks) -> float:
     """Compute how frontal a face is, from 0 (profile) to 1 (nose midway between the eyes).
 
-    `landmarks`: right eye, left eye, nose. The nose is measured along the line of the eyes, so
-    tilting the head changes nothing. Without landmarks the result is 1.
+    `landmarks`: right eye, left eye, nose. The position of the nose is measured along the line
+    between the eyes, so that tilting the head does not change the result. Without landmarks the
+    result is 1.
     """
     if len(landmarks) < 3:  # noqa: PLR2004 - two eyes and a nose
         return 1.0
@@ -40,7 +42,7 @@ def compute_frontality(landmarks: Landmarks) -> float:
 def find_fault(
     size_px: float, sharpness: float, frontality: float, settings: FaceQualitySettings
 ) -> str | None:
-    """Find why a face is not good enough; None if it is."""
+    """Return why a face is not good enough to compare; None if it is good enough."""
     if size_px < settings.min_size_px:
         return "too small"
     if frontality < settings.min_frontality:

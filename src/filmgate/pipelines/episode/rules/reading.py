@@ -1,8 +1,8 @@
 """Text reading: when to run OCR on a frame, and how readings become spans.
 
-OCR is expensive (0.1 s and more per frame), comparing frames is cheap. So a frame is read if the
-last reading is old and the picture has changed since, or if the area of a text line has changed.
-A line that stays is one span; it ends at the exact frame where its area changes.
+OCR is expensive (0.1 s and more per frame), comparing frames is cheap. A frame is read if the last
+reading is old and the picture has changed since, or if the area of a text line has changed. A line
+that stays is one span; it ends at the exact frame where its area changes.
 """
 
 from collections import deque
@@ -25,21 +25,23 @@ class ReadingSettings(Settings):
     """When frames are read, and which readings are accepted."""
 
     period_ms: Annotated[int, Field(ge=1)] = 1000
-    """Time between readings of a moving picture in which no text is known."""
+    """Time after a reading from which a changed picture is read again, even if no known line
+    changed."""
     burst: Annotated[int, Field(ge=1)] = 40
-    """Greatest number of readings in a row while text keeps changing (a counter, a crawl). One
-    more reading becomes available every `period_ms`."""
+    """Maximum number of readings in a row while text keeps changing, as in a counter or a crawl.
+    One more reading becomes available every `period_ms`."""
     min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.8
-    """Least confidence of a line. Patterns that are not text are also read, with a lower
-    confidence: 0.5 to 0.7 on a cartoon."""
+    """Minimum confidence of a line. Patterns that are not text are read with a lower confidence:
+    0.5 to 0.7 on a cartoon."""
     min_change: Annotated[float, Field(ge=0)] = 12.0
-    """Least change of a picture or a line that counts: mean over a cell, in grey levels."""
+    """Minimum change from which a picture or a line counts as changed: the mean change of a cell of
+    8 × 8 pixels, in grey levels."""
     same_text: Annotated[float, Field(ge=0, le=1)] = 0.8
-    """Least similarity of two readings of the same line (Ratcliff and Obershelp)."""
+    """Minimum similarity of two readings of the same line (Ratcliff and Obershelp)."""
 
 
 class SmallFrame(NamedTuple):
-    """A frame, reduced and grey, for detecting changes."""
+    """A small grey copy of a frame, for detecting changes."""
 
     number: int
     start_ms: int
@@ -63,10 +65,10 @@ class ShownLine:
 
 
 MIN_LINE_IOU = 0.3
-"""Least overlap (intersection over union) of two readings of the same line."""
+"""Minimum overlap (intersection over union) of two readings of the same line."""
 
 NO_NEWS_PENALTY = 3
-"""Additional cost of a reading that found nothing new, in readings."""
+"""Number of readings that are charged in addition for a reading that found nothing new."""
 
 
 def measure_block_change(one: "Image", other: "Image", box: Box | None = None) -> float:
@@ -74,7 +76,7 @@ def measure_block_change(one: "Image", other: "Image", box: Box | None = None) -
 
     `box`: the area to compare, as shares of the picture; by default all of it.
     """
-    import cv2  # heavy
+    import cv2  # slow to import
     import numpy as np
 
     height, width = one.shape
@@ -209,7 +211,7 @@ class ReadingBudget:
         return True
 
     def penalise(self) -> None:
-        """Charge a reading that found nothing new: what moved was not the text."""
+        """Charge for a reading that found nothing new, because something else than text changed."""
         self._available = max(0.0, self._available - NO_NEWS_PENALTY)
 
 

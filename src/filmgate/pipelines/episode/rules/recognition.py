@@ -1,4 +1,4 @@
-"""Recognition of identities: near one known person, and clearly farther from all others."""
+"""Recognition: an identity is a known person if it is near that person and far from all others."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from filmgate.media.spans import Span
 from filmgate.pipelines.episode.rules.screen_presence import common_ms
 
 MIN_MARGIN = 0.15
-"""Least difference between the distances of the nearest and the second person, as a share of
-`same_person`."""
+"""Minimum difference between the distances to the nearest and the second-nearest person, as a share
+of `same_person`."""
 
 UNSURE_FACTOR = 1.2
 """Up to this multiple of `same_person`, a person is an uncertain match that a user should check."""
@@ -35,7 +35,7 @@ def recognise(
 ) -> Recognition:
     """Compare a vector with the references of known people that were made by the same weights.
 
-    The distance of a person is that of their nearest reference.
+    The distance to a person is the distance to the nearest of their references.
     """
     near = []
     for person in known.people:
@@ -61,7 +61,8 @@ def resolve_conflicts(
 ) -> dict[str, Recognition]:
     """Resolve identities that are visible at the same time and recognised as the same person.
 
-    The nearest one keeps the person; for the others, the person becomes an uncertain match.
+    The person stays assigned to the nearest identity; for the others, the person becomes an
+    uncertain match.
     """
     resolved: dict[str, Recognition] = {}
     nearest = sorted(

@@ -31,10 +31,10 @@ class PresenceSpan:
 def merge_evidence(
     evidence: Sequence[PresenceSpan], shots: Sequence[Span], bridge_ms: int
 ) -> list[PresenceSpan]:
-    """Merge evidence into disjoint spans, ordered by time: faces win over bodies, then short gaps
-    are bridged.
+    """Merge evidence into disjoint spans, ordered by time.
 
-    `evidence`: spans of faces and bodies, which may overlap. `shots`: adjoining, ordered by time.
+    Faces take precedence over bodies; then short gaps are bridged. `evidence`: spans of faces and
+    bodies, which may overlap. `shots`: adjoining, ordered by time.
     """
     found: list[PresenceSpan] = []
     for kind in ("face", "body"):
@@ -80,7 +80,7 @@ def merge_spans(spans: Iterable[Span]) -> list[Span]:
 
 
 def count_appearances(presences: Sequence[PresenceSpan]) -> int:
-    """Count the stretches without a gap."""
+    """Count the appearances of a person: groups of adjoining presences, separated by gaps."""
     gaps = sum(after.span.start_ms > before.span.end_ms for before, after in pairwise(presences))
     return gaps + bool(presences)
 

@@ -1,7 +1,7 @@
 """Tracking through a shot: detections are linked by overlap, gaps are bridged by appearance.
 
 Detection is expensive and sometimes misses an object. A correlation tracker (the follower) is
-cheap and follows an object by its appearance, even a face that turns away. So detections are
+cheap and follows an object by its appearance, even a face that turns away. Detections are
 assigned to tracks by overlap (Hungarian method). A track without a detection is continued by its
 follower. A track that is confirmed by enough detections is also followed back to the start of its
 shot.
@@ -27,18 +27,17 @@ class TrackingSettings(Settings):
     """Thresholds of tracking."""
 
     min_iou: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    """Least overlap (intersection over union) of a detection with the track that it continues."""
+    """Minimum overlap (intersection over union) of a detection with the track that it continues."""
     min_quality: Annotated[float, Field(ge=0)] = 6.0
-    """Least peak-to-sidelobe ratio at which a follower's result is accepted. Bolme and others
+    """Minimum peak-to-sidelobe ratio at which a follower's result is accepted. Bolme and others
     (2010) report loss below about 7; with 6, every shot of a known clip was within 10 % of the
     truth."""
     min_detections: Annotated[int, Field(ge=1)] = 2
-    """Least number of detections of a track; one with fewer is a false alarm."""
+    """Minimum number of detections of a track; if there are fewer, they are false alarms."""
     max_carry_ms: Annotated[int, Field(ge=0)] = 4000
-    """Greatest time for which a track continues without a detection."""
+    """Maximum time for which a track continues without a detection."""
     back_ms: Annotated[int, Field(ge=0)] = 4000
-    """Greatest time for which a new track is followed back; that many ms of frames are held in
-    memory."""
+    """Maximum time by which a new track is followed back; frames of that time stay in memory."""
 
 
 class Candidate(NamedTuple):
@@ -69,7 +68,7 @@ class OpenTrack:
     last_detected_ms: int = 0
     detections: int = 0
     is_traced_back: bool = False
-    """Whether it was already followed back towards the start of the shot."""
+    """Whether the track was already followed back towards the start of the shot."""
 
     @property
     def span(self) -> Span:
@@ -99,7 +98,7 @@ class LiveTrack(NamedTuple):
 
 
 class GreyFrame(NamedTuple):
-    """A sampled frame in grey, as tracking uses it."""
+    """A sampled frame as a grey picture, for tracking."""
 
     frame_number: int
     span: Span
@@ -191,7 +190,8 @@ class Tracker:
     def _is_confirmed(self, track: OpenTrack) -> bool:
         """Whether the track has enough detections not to be a false alarm.
 
-        In a shot with fewer searches than that, it must be detected in every one.
+        If the detector ran in fewer frames of the shot than `min_detections`, the track must be
+        detected in each of these frames.
         """
         return track.detections >= min(self.settings.min_detections, self._searches)
 
@@ -240,11 +240,11 @@ def _is_mostly_inside(box: Box, frame: GreyFrame) -> bool:
 
 
 SWITCH_MS = 1000
-"""Greatest time between the end of a track and the start of a likely continuation."""
+"""Maximum time between the end of a track and the start of a likely continuation."""
 
 
 def count_likely_switches(tracks: Sequence[OpenTrack], min_iou: float) -> int:
-    """Count the tracks of a shot that begin within a second, and at the position, of a lost one."""
+    """Count the tracks that begin at the position of another, within `SWITCH_MS` after its end."""
     return sum(
         any(
             0 <= later.span.start_ms - earlier.span.end_ms <= SWITCH_MS

@@ -35,19 +35,19 @@ RULE_VERSION = 1
 """Version of the rule in `rules/identities.py`; increased whenever its results change."""
 
 MIN_LENGTH = 1e-9
-"""Least length that a vector is divided by, against division by zero."""
+"""Minimum length by which a vector is divided; it prevents division by zero."""
 
 MAX_SINGLETON_SHARE, MAX_LARGEST_SHARE, MIN_COUNT = 0.5, 0.8, 6
-"""Shares above which the clustering looks wrong, if there are at least `MIN_COUNT` identities
-(for the first share) or tracks (for the second)."""
+"""Share of identities with one track, and share of tracks in the largest identity, above which the
+clustering looks wrong. Each is checked if there are at least `MIN_COUNT` identities or tracks."""
 
 
 class ClusterSettings(Settings):
     """How tracks are clustered."""
 
     same_person: Annotated[float, Field(gt=0)] | None = None
-    """Greatest average distance of two groups that are one person; by default the value of the
-    face model."""
+    """Maximum average distance between two groups of tracks of one person; by default the value of
+    the face model."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _unit(vectors: "Vectors") -> "Vectors":
 def _identities(
     groups: list[list[int]], tracks: list[_Track], means: "Vectors", *, is_unit: bool
 ) -> list[Identity]:
-    """Make an identity of each group, those visible longest first."""
+    """Make an identity of each group; the person who is visible longest comes first."""
     import numpy as np
 
     def longest_first(group: list[int]) -> tuple[int, int]:

@@ -27,13 +27,13 @@ from filmgate.tools.face_models import DlibFaceDetector
 from filmgate.tools.opencv_zoo import YuNet
 
 SHORT_MS = 1000
-"""A track shorter than this is a short one."""
+"""Duration in milliseconds below which a track counts as short."""
 MIN_TRACKS = 30
-"""Least number of tracks for which shares of them are meaningful."""
+"""Minimum number of tracks for which shares of them are meaningful."""
 
 MAX_SHORT_SHARE, MAX_SWITCH_RATE, MAX_TRACKS_PER_MINUTE = 0.2, 0.05, 30
-"""Above these values, tracking looks wrong. Users of an older system settled on them for an hour
-of television."""
+"""Values above which tracking looks wrong. Users of an older system chose them for an hour of
+television."""
 
 
 LOADERS: Loaders[FaceDetector] = {"yunet": YuNet}
@@ -45,7 +45,7 @@ class DetectSettings(SampledTrackingSettings):
     models: tuple[Literal["yunet", "built-in"], ...] = ("yunet", BUILT_IN)
     """Face detectors in order of preference; the first available one is used."""
     min_score: Annotated[float, Field(ge=-1, le=10)] = 0.0
-    """Least score of a face, for the built-in detector."""
+    """Minimum score of a face, for the built-in detector."""
 
 
 @stage(

@@ -62,7 +62,7 @@ class FaceSettings(FaceQualitySettings):
     models: tuple[Literal["sface", "built-in"], ...] = ("sface", BUILT_IN)
     """Face embedders in order of preference; the first available one is used."""
     per_track: Annotated[int, Field(ge=1, le=100)] = 4
-    """Greatest number of faces per track, spread over its duration."""
+    """Maximum number of faces per track, spread over its duration."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,10 @@ def faces(context: StageContext, settings: FaceSettings) -> Outcome:
 
 
 def _embedder(context: StageContext, settings: FaceSettings, detector_name: str) -> FaceEmbedder:
-    """Load the face embedder. SFace needs the landmarks of YuNet; otherwise the built-in one is
-    used."""
+    """Load the face embedder.
+
+    SFace needs the landmarks of YuNet; for other detectors, the built-in embedder is used.
+    """
     loaders: Loaders[FaceEmbedder] = {"sface": SFace} if detector_name == "yunet" else {}
     preferred = [name for name in settings.models if name == BUILT_IN or name in loaders]
     return load_first_available(context, preferred, loaders, DlibFaceEmbedder)
@@ -135,7 +137,7 @@ def _embedder(context: StageContext, settings: FaceSettings, detector_name: str)
 def _best_candidates(
     detections: Iterator[Detection], per_track: int
 ) -> dict[int, list[_FaceCandidate]]:
-    """Select the best faces of each track, one from each part of its duration; by frame number."""
+    """Return the best faces, one from each part of the duration of a track, by frame number."""
     candidates: dict[int, list[_FaceCandidate]] = {}
     open_tracks: dict[str, tuple[int, list[_FaceCandidate]]] = {}
     for detection in detections:
@@ -217,14 +219,14 @@ def _crop_and_check(
 
 
 def _sharpness(crop: "Image") -> float:
-    import cv2  # heavy
+    import cv2  # slow to import
 
     grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
     return round(float(cv2.Laplacian(grey, cv2.CV_64F).var()), 2)
 
 
 def _png(crop: "Image") -> bytes:
-    import cv2  # heavy
+    import cv2  # slow to import
 
     _, data = cv2.imencode(".png", crop)
     return data.tobytes()

@@ -1,4 +1,4 @@
-"""Objects: detects the labelled objects in a few frames a second."""
+"""Objects: detects and labels the objects in a few frames per second."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal

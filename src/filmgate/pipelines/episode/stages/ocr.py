@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from filmgate.core.providers import Image
 
 SMALL_SIDE_PX = 320
-"""Longer side, in pixels, of the frames that are compared; a digit of a caption has 5 pixels."""
+"""Longer side, in pixels, of the frames that are compared; at this size a digit of a caption has 5
+pixels."""
 
 
 class OcrSettings(ReadingSettings):
@@ -37,7 +38,7 @@ class OcrSettings(ReadingSettings):
     models: tuple[Literal["built-in"], ...] = (BUILT_IN,)
     """Text readers in order of preference; the first available one is used."""
     rate: Annotated[float, Field(gt=0, le=120)] = 10.0
-    """Sampled frames per second: the time resolution at which text appears and disappears."""
+    """Sampled frames per second; this is the time resolution of the spans of text."""
     longest: Annotated[int, Field(ge=64, le=8192)] = 960
     """Longer side of the images in which text is read, in pixels."""
 
@@ -50,7 +51,7 @@ class OcrSettings(ReadingSettings):
     tools=["av", "numpy", "onnxruntime", "opencv-python-headless", "rapidocr"],
 )
 def ocr(context: StageContext, settings: OcrSettings) -> Outcome:
-    """Read frames that changed; merge text that stays into spans."""
+    """Read the text of frames that changed, and merge readings of the same line into one span."""
     facts = context.read_document(PROBE, Probe)
     if facts.video is None:
         return Skipped("no video track")
@@ -95,7 +96,7 @@ def _lines(
 
 
 def _to_small_frame(frame: SampledFrame) -> SmallFrame:
-    import cv2  # heavy
+    import cv2  # slow to import
 
     height, width = frame.image.shape[:2]
     factor = min(1.0, SMALL_SIDE_PX / max(width, height))

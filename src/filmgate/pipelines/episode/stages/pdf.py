@@ -66,10 +66,11 @@ REPORTED = (
 """The stages that the report covers, besides `probe`."""
 
 MAX_PEOPLE = 60
-"""Greatest number of people in the report, those longest on screen; `screentime.csv` has all."""
+"""Maximum number of people in the report: those who are longest on screen. `screentime.csv`
+contains all."""
 
 MAX_PICTURE_BYTES = 1 << 20
-"""Size from which a face crop is left out of the report, in bytes; crops have some 40,000."""
+"""Size in bytes from which a face crop is left out of the report; usual crops have about 40,000."""
 
 
 @stage(

@@ -44,7 +44,7 @@ class PlaceSettings(Settings):
     reads_resources=LOADERS,
 )
 def places(context: StageContext, settings: PlaceSettings) -> Outcome:
-    """Classify a few frames of each scene; the mean of their probabilities decides."""
+    """Classify a few frames of each scene, and use the mean of their probabilities."""
     facts = context.read_document(PROBE, Probe)
     if facts.video is None:
         return Skipped("no video track")

@@ -108,7 +108,7 @@ class _EpisodeFacts:
     version=RULE_VERSION,
 )
 def screentime(context: StageContext, settings: ScreentimeSettings) -> Outcome:
-    """Combine all evidence of each person."""
+    """Measure the screen time of each person from all evidence."""
     video = context.read_document(PROBE, Probe).video
     assert video is not None  # without a video track, `detect` and this stage are skipped
     identities = read_identities(context)
@@ -330,6 +330,6 @@ def _write_table(context: StageContext, people: Sequence[PersonTime]) -> None:
 
 
 def _escape_formula(value: object) -> object:
-    """Prefix a text that a spreadsheet would evaluate as a formula."""
+    """Put an apostrophe before a text that a spreadsheet would evaluate as a formula."""
     is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
     return f"'{value}" if is_formula else value

@@ -34,7 +34,7 @@ def segments(context: StageContext, settings: Settings) -> Outcome:  # noqa: ARG
 
     The durations of a person's rows add up to the person's total.
     """
-    import pyarrow as pa  # heavy
+    import pyarrow as pa  # slow to import
     import pyarrow.parquet as pq
 
     times = context.read_document(SCREENTIME, ScreenTime)

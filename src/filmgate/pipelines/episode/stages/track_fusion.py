@@ -1,4 +1,4 @@
-"""Track fusion: assigns face tracks to body tracks, so a person who turns away keeps a name."""
+"""Track fusion: assigns face tracks to body tracks, to identify people who turn away."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -61,7 +61,7 @@ def track_fusion(context: StageContext, settings: Settings) -> Outcome:  # noqa:
 
 
 def _part_ends(shots: Iterable[Span]) -> Iterator[int]:
-    """Yield the end of every part of every shot; no track goes beyond it."""
+    """Yield the end of every part of every shot; no track extends beyond it."""
     for shot in shots:
         yield from range(shot.start_ms + MAX_PART_MS, shot.end_ms, MAX_PART_MS)
         yield shot.end_ms

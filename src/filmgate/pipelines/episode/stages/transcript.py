@@ -224,7 +224,10 @@ def _separate_sides(
 def _read_sound(
     context: StageContext, whole: Span, channel: int | None, part: tuple[int, int]
 ) -> Iterator["NDArray[np.int16]"]:
-    """Yield the sound in blocks and report progress. `part`: (index, number) of the pass."""
+    """Yield the sound in blocks, and report progress.
+
+    `part`: (index of this pass over the sound, number of passes).
+    """
     samples = 0
     before, parts = part
     length_s = whole.end_ms / 1000

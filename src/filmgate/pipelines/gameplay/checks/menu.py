@@ -1,4 +1,4 @@
-"""Checks for menus: how much of a session shows one."""
+"""Checks for menus: how much of a session shows a menu."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ class MenuShare:
     """The share of the video that shows a menu."""
 
     value: float
-    """Share of the frames spread evenly over the video, 0 to 1."""
+    """Share of the frames of the main series that show a menu, 0 to 1."""
     frames: list[int]
     """Numbers of the frames that show a menu."""
     from_ms: list[int]
-    """Time of the first frame of each stretch of such frames."""
+    """Time of the first frame of each stretch of frames with a menu."""
     to_ms: list[int]
     """Time of the last frame of each stretch."""
     evidence: list[str]

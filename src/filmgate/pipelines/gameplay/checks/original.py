@@ -1,4 +1,5 @@
-"""v1: the checks as the public pipeline for game sessions defines them, weaknesses included."""
+"""The checks of `v1`: as the public pipeline for game sessions defines them, with its
+weaknesses."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -34,14 +35,15 @@ class ShareResult:
 
 @check(version=1, edition=V1)
 def is_video_mostly_dark(session: GameSession) -> BooleanResult:
-    """Check whether the mean of every 30th frame, up to 15 frames, is below 15."""
+    """Check whether the mean brightness of every 30th frame, up to 15 frames, is below 15 of
+    255."""
     frames = session.extracted.frames(session.stride_series(30))
     return BooleanResult(value=_mean(frames) < MAX_DARK_MEAN)
 
 
 @check(version=1, edition=V1)
 def is_dpi_scale_issue(session: GameSession) -> BooleanResult:
-    """Check whether the top and the bottom tenth of the first frame both have a mean below 10."""
+    """Check whether the top and the bottom tenth of the first frame have a mean below 10 of 255."""
     frame = session.extracted.frames(session.stride_series(3), slice(0, 1))[0]
     height = frame.shape[1]
     top = frame[:, : int(height * BORDER_SHARE)]
@@ -53,8 +55,8 @@ def is_dpi_scale_issue(session: GameSession) -> BooleanResult:
 def video_menu_percent(session: GameSession) -> ShareResult:
     """Measure the share of menus in every 30th and every 60th frame, up to 15 and 5 frames.
 
-    The public pipeline asks a vision-language model which frames show a menu; this uses the
-    rules of v2.
+    The public pipeline asks a vision-language model which frames show a menu; this check uses the
+    rules of `v2` instead.
     """
     frames = menus = 0
     for stride in (30, 60):
@@ -71,8 +73,8 @@ def is_video_mostly_menu(session: GameSession) -> BooleanResult:
 
 
 def _mean(pixels: "NDArray[np.uint8]") -> float:
-    """Mean of bytes. OpenCV sums them exactly, and 20 times as fast as numpy."""
-    import cv2  # heavy
+    """Return the mean of an array of bytes; OpenCV sums them exactly, 20 times as fast as numpy."""
+    import cv2  # slow to import
     import numpy as np
 
     rows = np.ascontiguousarray(pixels).reshape(-1, pixels.shape[-1])

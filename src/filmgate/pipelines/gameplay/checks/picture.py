@@ -1,4 +1,4 @@
-"""Checks of the picture: dark, not filling the frame, or frozen."""
+"""Checks of the picture: whether it is dark, has borders, or is frozen."""
 
 from dataclasses import dataclass
 
@@ -14,14 +14,15 @@ IGNORED_BRIGHTEST_SHARE = 0.1
 """Share of the brightest pixels that are ignored: bars, maps and text over a dark scene."""
 
 MIN_FILLED_SHARE = 0.97
-"""Least share of the width and of the height that a full picture covers. Bars of less than 3 %
+"""Minimum share of the width and of the height that a full picture covers. Bars of less than 3 %
 come from codecs that need whole blocks (1088 rows for 1080), not from scaling."""
 
 MIN_STILL_SHARE = 0.5
-"""Least share of the video without change of a frozen capture."""
+"""Minimum share of the video without any change for the capture to be frozen."""
 MIN_EVENTS, MIN_EVENTS_PER_MINUTE = 10, 5.0
-"""Least number of inputs during that time, in total and per minute. The recorder's own client
-does not count fewer than five key strokes per minute as play."""
+"""Minimum number of inputs during the time without change, in total and per minute, for the capture
+to be frozen. The recorder's own client does not count fewer than five key strokes per minute as
+play."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ def is_video_mostly_dark(session: GameSession) -> Darkness:
 
     Borders and the brightest pixels (overlays on a scene) are ignored.
     """
-    import numpy as np  # heavy
+    import numpy as np  # slow to import
 
     sampled = crop(session.greys, session.content)[:, ::3, ::3].reshape(len(session.greys), -1)
     count = max(1, round(sampled.shape[1] * (1 - IGNORED_BRIGHTEST_SHARE)))
@@ -138,7 +139,7 @@ class Frozen:
     events: int
     """Number of inputs during that time."""
     frames: list[int]
-    """Numbers of its first and last frame."""
+    """Numbers of the first and the last frame of that time."""
     severity: float
     """Severity, 0 to 1; reports list the most severe sessions first."""
 

@@ -11,27 +11,28 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_DROPPED_SHARE = 0.05
-"""Greatest share of missing frames. The recorder's own client accepts as much."""
+"""Maximum share of missing frames; the recorder's own client has the same limit."""
 MAX_DUPLICATE_SHARE = 0.6
-"""Greatest share of frames that repeat the one before while something moves. Games that draw 30
+"""Maximum share of frames that repeat the preceding frame while something moves. Games that draw 30
 times a second repeat every other frame of 60, which is acceptable. With more repeats than this,
-fewer than 24 new pictures a second remain, the least that film uses for motion."""
+fewer than 24 new pictures a second remain, the minimum that film uses for motion."""
 MIN_S, MAX_S = 20.0, 900.0
-"""Least and greatest length, in seconds. The recorder's own client accepts this range."""
+"""Minimum and maximum length, in seconds; the recorder's own client has the same limits."""
 MIN_RATE = 54.0
-"""Least frame rate, in frames per second, of a nominal 60. The recorder's own client accepts as
-little."""
+"""Minimum frame rate, in frames per second, for a nominal rate of 60; the recorder's own client has
+the same limit."""
 
 MIN_REGULAR_SHARE = 0.8
-"""Least share of regular steps between timestamps in a recording with a constant rate."""
+"""Minimum share of regular steps between timestamps in a recording with a constant rate."""
 GAP_FACTOR = 1.5
 """A step longer than this multiple of the usual step is a gap with missing frames."""
 SAME_FACTOR = 0.05
-"""A frame that changes less than this multiple of the movement around it repeats the one before.
+"""A frame that changes less than this multiple of the movement around it repeats the preceding one.
 Measured: on a 60 fps recording of a game that drew fewer frames, repeated frames changed by 0.003
-to 0.02 times as much as those around them."""
+to 0.02 times as much as the frames around them."""
 MIN_MOVEMENT = 1.0
-"""Least mean change that is movement, 0 to 255; with less, repeated frames cannot be detected."""
+"""Minimum mean change that counts as movement, 0 to 255; with less, repeated frames cannot be
+detected."""
 WINDOW_FRAMES = 12
 """Number of frames before and after a frame in which there must be movement."""
 
@@ -59,10 +60,10 @@ class DroppedFrames:
 def has_dropped_frames(session: GameSession) -> DroppedFrames:
     """Check whether more than 5 % of the frames are missing.
 
-    Counted by gaps in the timestamps, or by the recorder's own count. Gaps are ignored in a
-    recording with a variable rate.
+    Missing frames are counted by gaps in the timestamps, and by the recorder; the greater share is
+    used. Gaps are ignored in a recording with a variable rate.
     """
-    import numpy as np  # heavy
+    import numpy as np  # slow to import
 
     steps = np.diff(session.extracted.pts)
     usual_step = float(np.median(steps)) if len(steps) else 0.0
@@ -103,18 +104,19 @@ class DuplicateFrames:
 
     value: bool
     share: float
-    """Share of the examined frames that repeat the one before."""
+    """Share of the examined frames that repeat the preceding one."""
     looked_at: int
-    """Number of examined frames: decoded right after the one before, with movement around them."""
+    """Number of examined frames: those whose preceding frame was also decoded, with movement around
+    them."""
     frames: list[int]
-    """Numbers of the first ten frames that repeat the one before."""
+    """Numbers of the first ten frames that repeat the preceding one."""
     severity: float
     """Severity, 0 to 1; reports list the most severe sessions first."""
 
 
 @check(version=1)
 def has_duplicate_frames(session: GameSession) -> DuplicateFrames:
-    """Check whether more than 60 % of the frames repeat the one before while the picture moves.
+    """Check whether more than 60 % of the frames repeat the preceding one while the picture moves.
 
     Frames without movement around them are not counted.
     """
@@ -136,9 +138,12 @@ def has_duplicate_frames(session: GameSession) -> DuplicateFrames:
 def _movement_around(
     numbers: "NDArray[np.int64]", change: "NDArray[np.float32]"
 ) -> "NDArray[np.float32]":
-    """Measure the movement around each frame: the largest change shortly before it or the largest
-    shortly after it, whichever is less."""
-    import numpy as np  # heavy
+    """Measure the movement around each frame.
+
+    It is the largest change shortly before the frame or the largest shortly after it, whichever is
+    smaller.
+    """
+    import numpy as np  # slow to import
 
     if not len(numbers):
         return change

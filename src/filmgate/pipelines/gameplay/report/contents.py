@@ -67,7 +67,7 @@ class ReportContents:
 
 
 def summarise_table(title: str, rows: Iterable[Row], *, worst: int) -> ReportContents:
-    """Summarise the rows of a table; each check with its `worst` most severe flagged sessions."""
+    """Summarise the rows of a table. `worst`: number of flagged sessions to list per check."""
     all_rows = list(rows)
     good = [row for row in all_rows if _is_judged(row)]
     names = _checks(all_rows)
@@ -94,7 +94,7 @@ def summarise_table(title: str, rows: Iterable[Row], *, worst: int) -> ReportCon
 
 
 def _is_judged(row: Row) -> bool:
-    """Whether a row has check results; it has even if some of its checks failed."""
+    """Whether a row has check results, even if some of its checks failed."""
     return row.get("error") is None or row.get("error_code") == "check_failed"
 
 

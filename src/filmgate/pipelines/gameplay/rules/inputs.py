@@ -37,7 +37,7 @@ class InputEvent(NamedTuple):
     """A logged event."""
 
     time_ms: int
-    """Time since time 0 of the video; negative before it."""
+    """Time since the start of the video (see `InputLog.is_timed`); negative before it."""
     kind: int
     """Index in KINDS."""
     first: float

@@ -30,10 +30,10 @@ class ArchiveSample:
 def group_samples(members: Sequence[Member], *, strict: bool) -> list[ArchiveSample]:
     """Group the members of an archive into samples, in the order of the archive.
 
-    Either one session, which is a video with `metadata.json` and `inputs.csv` beside it; or
-    several samples as in WebDataset, which are videos with a `.json`, and optionally a `.csv`, of
-    the same name. `strict`: accept only a complete session. Raises Invalid, with a `reason`, for
-    anything else.
+    An archive contains one session: a video with `metadata.json` and `inputs.csv` beside it. Or it
+    contains several samples, as in WebDataset: videos with a `.json` file, and optionally a `.csv`
+    file, of the same name. `strict`: accept only a complete session. Raises Invalid, with a
+    `reason`, for anything else.
     """
     by_name = {member.name: member for member in members}
     videos = [member for member in members if PurePosixPath(member.name).suffix.lower() in VIDEOS]
@@ -73,8 +73,10 @@ def _single_session(
 
 
 def _named_sample(video: Member, by_name: dict[str, Member]) -> ArchiveSample | None:
-    """Find the members with the name of a video, up to the first dot as in WebDataset; None
-    without metadata."""
+    """Find the members with the name of a video; None without metadata.
+
+    The name ends before the first dot, as in WebDataset.
+    """
     path = PurePosixPath(video.name)
     name = str(path.parent / path.name.partition(".")[0])
     metadata = by_name.get(f"{name}.json")

@@ -21,24 +21,25 @@ if TYPE_CHECKING:
     Grey = NDArray[np.uint8]
 
 MAX_FLAT_STEP = 5
-"""Greatest difference of neighbouring pixels within a panel, 0 to 255; panels have one colour."""
+"""Maximum difference of neighbouring pixels within a panel, 0 to 255; panels have one colour."""
 MAX_COLOUR_SPREAD = 8
-"""Greatest difference between the 5th and the 95th percentile of a panel's pixels, 0 to 255."""
+"""Maximum difference between the 5th and the 95th percentile of a panel's pixels, 0 to 255."""
 MIN_SIDE_COVERAGE = 0.8
-"""Least share of each side of its box that a panel reaches, and along which it has an edge.
-Measured: panels 0.99 and more; the most panel-like area in a world of blocks 0.3."""
+"""Minimum share of each side of its bounding box that a panel touches, and along which it has an
+edge. Measured: panels have 0.99 and more; the most panel-like area in a game world of blocks has
+0.3."""
 MIN_EDGE_STEP = 4
-"""Least step in colour at a side of a panel, 0 to 255."""
+"""Minimum step in colour at a side of a panel, 0 to 255."""
 MIN_AREA, MIN_SIDE = 0.02, 0.12
-"""Least area, width and height of a panel, as shares of the picture's; smaller panels are shown
-during play."""
+"""Minimum area, and minimum width and height, of a panel, as shares of those of the picture.
+Smaller panels are also shown during play."""
 MARGIN = 4
 """Width of the strip at a side in which the edge is searched, in pixels."""
 SIDE_TOLERANCE = 2
-"""Greatest distance of an area's end from a side that still reaches it, in pixels."""
+"""Maximum distance in pixels between the end of an area and a side that it still touches."""
 
 MIN_PANEL_IOU = 0.9
-"""Least overlap (intersection over union) of the same panel in two frames."""
+"""Minimum overlap (intersection over union) of the same panel in two frames."""
 
 MAX_DIMMED_RATIO = 0.8
 MIN_CORRELATION = 0.8
@@ -46,8 +47,8 @@ MIN_CORRELATION = 0.8
 before, and its correlation with that picture is at least the second value."""
 
 MIN_WALKING_SHARE = 0.25
-"""Least share of a stretch with walking keys down that counts as walking; players do not walk in
-menus."""
+"""Minimum share of a stretch during which walking keys are down, for it to count as walking;
+players do not walk in menus."""
 
 MENU_KEYS = frozenset({9, 27, 66, 73, 74, 75, 76, 77, 79, 80})
 """Windows key codes with which games open menus: Tab, Esc, B, I, J, K, L, M, O and P. E opens
@@ -55,21 +56,21 @@ some menus, but also doors."""
 WALKING_KEYS = frozenset({37, 38, 39, 40, 65, 68, 83, 87})
 """Windows key codes for walking: the arrows, A, D, S and W."""
 TOGGLED_MS = 1000
-"""Greatest time from the key to the appearance of the menu."""
+"""Maximum time from pressing a menu key to the appearance of the menu."""
 
 MIN_STATIC_FRAMES = 3
-"""Least number of frames of a stretch with a static picture."""
+"""Minimum number of frames of a stretch that counts as a static picture."""
 
 MIN_TEXT_LINES = 4
-"""Least number of lines of text in a menu; during play, fewer are shown."""
+"""Minimum number of lines of text in a menu; during play, fewer are shown."""
 
 PANEL, DIM, TOGGLED, TEXT = "panel", "dimmed", "toggled", "text"
 STATIC, WALKING = "still", "walking"
 WEIGHTS = {PANEL: 2, TEXT: 2, DIM: 1, TOGGLED: 1, STATIC: 1, WALKING: -3}
 MIN_WEIGHT = 2
-"""Least sum of weights of a menu. A panel or much text is sufficient; so are two of these: a
-picture that darkens, a menu key shortly before, a static picture. Walking is evidence against a
-menu."""
+"""Minimum sum of the weights of the evidence for a menu. A panel or much text is sufficient; so are
+two of these: a picture that darkens, a menu key shortly before, a static picture. Walking is
+evidence against a menu."""
 
 ReadLines = Callable[["Frame"], int]
 """Counts the lines of text in a picture, (3, h, w)."""
@@ -95,12 +96,12 @@ class Stretch:
 
 
 def find_panel(planes: "Frame") -> Rectangle | None:
-    """Find the largest area of one colour with four straight sides, or None.
+    """Find the largest panel, which is an area of one colour with four straight sides, or None.
 
-    `planes`: (3, h, w). Compares connected areas of flat colour (OpenCV) with their boxes: a
-    panel fills its box to all four sides and has an edge along each.
+    `planes`: (3, h, w). Compares connected areas of flat colour (OpenCV) with their boxes: a panel
+    fills its box to all four sides and has an edge along each.
     """
-    import cv2  # heavy
+    import cv2  # slow to import
     import numpy as np
 
     _, height, width = planes.shape
@@ -128,7 +129,7 @@ def find_panel(planes: "Frame") -> Rectangle | None:
 
 
 def _is_one_colour(planes: "Frame", box: Rectangle, mask: "NDArray[np.bool_]") -> bool:
-    import numpy as np  # heavy
+    import numpy as np  # slow to import
 
     pixels = planes[:, box.top : box.bottom, box.left : box.right][:, mask]
     low, high = np.percentile(pixels, [5, 95], axis=1)
@@ -136,11 +137,11 @@ def _is_one_colour(planes: "Frame", box: Rectangle, mask: "NDArray[np.bool_]") -
 
 
 def _straight_sides(mask: "NDArray[np.bool_]") -> Rectangle | None:
-    """Find the rectangle whose four sides an area reaches along their length, or None.
+    """Find the rectangle whose four sides an area touches along most of their length, or None.
 
     Small parts of the area beyond a side are ignored.
     """
-    import numpy as np  # heavy
+    import numpy as np  # slow to import
 
     sides = []
     for turned in (mask, mask[:, ::-1], mask.T, mask.T[:, ::-1]):
@@ -161,9 +162,11 @@ def _straight_sides(mask: "NDArray[np.bool_]") -> Rectangle | None:
 
 
 def _has_edges(planes: "Frame", box: Rectangle) -> bool:
-    """Whether each side of the box has an edge, in any colour plane, and none is at the border of
-    the picture."""
-    import numpy as np  # heavy
+    """Whether each side of the box has an edge, and none is at the border of the picture.
+
+    An edge in one colour plane is sufficient.
+    """
+    import numpy as np  # slow to import
 
     _, height, width = planes.shape
     is_inside = box.left >= MARGIN and box.top >= MARGIN
@@ -255,8 +258,8 @@ class _StretchFacts:
     last: int
 
     def is_dimmed(self) -> bool:
-        """Whether its first picture is a darker version of the picture before."""
-        import numpy as np  # heavy
+        """Whether the first picture is a darker version of the picture before the stretch."""
+        import numpy as np  # slow to import
 
         if self.first == 0:
             return False
@@ -273,10 +276,10 @@ class _StretchFacts:
     def is_persistent(self, box: Rectangle) -> bool:
         """Whether a panel is also shown during play, so that it is not a menu.
 
-        It is if it is already visible before the stretch, or still visible after it; or if it is
-        visible in the whole series while the rest of the picture moves.
+        This is the case if the panel is already visible before the stretch, or still visible after
+        it, or if it is visible in the whole series while the rest of the picture moves.
         """
-        import numpy as np  # heavy
+        import numpy as np  # slow to import
 
         for inside, outside in ((self.first, self.first - 1), (self.last, self.last + 1)):
             if 0 <= outside < len(self.greys):
@@ -287,7 +290,7 @@ class _StretchFacts:
         return is_always and bool(np.median(measure_changes(self.greys)) > MAX_STILL_CHANGE)
 
     def is_toggled(self) -> bool:
-        """Whether a menu key went down shortly before the stretch, or since the frame before."""
+        """Whether a menu key was pressed shortly before the first frame of the stretch."""
         if self.first == 0:
             return False
         since, until = self.times_ms[self.first - 1] - TOGGLED_MS, self.times_ms[self.first]

@@ -14,28 +14,30 @@ BLACK = 16
 0 to 255; after coding and scaling, black bars have up to about 10."""
 
 MAX_STILL_CHANGE = 2.0
-"""Greatest change of the mean of a block of 16 × 16 pixels in a still picture, 0 to 255.
-Measured: in a recording of a frozen capture, coding alone changed no block by more than 1.0; the
-smallest movement of a player standing in a field changed one by 18."""
+"""Maximum change of the mean of a block of 16 × 16 pixels in a still picture, 0 to 255. Measured:
+in a recording of a frozen capture, coding alone changed no block by more than 1.0; the smallest
+movement of a player standing in a field changed one by 18."""
 
 BLOCK = 16
 """Side of a block, in pixels."""
 MIN_LIT_FRAMES = 0.1
-"""Least share of frames in which a pixel with content is lit; a cursor stays nowhere so long."""
+"""Minimum share of frames in which a pixel with content is lit; a cursor does not stay in one place
+for that long."""
 MIN_USED_PIXELS = 0.02
-"""Least share of the pixels of a row or column that have content, so that a clock in a black bar
-does not count as content."""
+"""Minimum share of pixels with content in a row or column for it to have content. It is not reached
+by a clock in a black bar."""
 MIN_VARIATION, MIN_VARYING_FRAMES = 1.5, 0.25
-"""Least deviation of a pixel from its mean, 0 to 255, and least share of frames in which it
-deviates, in a scene that is nearly black. Coding changes black by less."""
+"""Minimum deviation of a pixel from its mean, 0 to 255, and minimum share of frames in which it
+deviates, for content in a nearly black scene. Video coding changes black by less."""
 MIN_MOVEMENT, MIN_MOVING_PIXELS = 8.0, 0.5
-"""Least deviation of a moving pixel from its mean, 0 to 255, and least share of the pixels of a
+"""Minimum deviation of a moving pixel from its mean, 0 to 255, and minimum share of the pixels of a
 rectangle that move."""
 MIN_SIDE_SHARE = 0.5
-"""Least share of the picture's width and height of a moving rectangle; a smaller one is an object
-that moves in the picture."""
+"""Minimum width and height of a moving rectangle, as shares of those of the picture; a smaller one
+is an object that moves in the picture."""
 IGNORED_BLOCKS = 0.02
-"""Share of the blocks with the greatest change that is ignored: a clock, a cursor, a counter."""
+"""Share of blocks that are ignored, those with the greatest change: clocks, cursors and
+counters."""
 
 
 class Rectangle(NamedTuple):
@@ -64,7 +66,7 @@ class Rectangle(NamedTuple):
 
 def to_grey(frames: "Frames") -> "Grey":
     """Convert frames to brightness, (n, h, w) uint8, by the weights of ITU-R BT.601."""
-    import numpy as np  # heavy
+    import numpy as np  # slow to import
 
     out = np.empty((len(frames), *frames.shape[2:]), np.uint8)
     for number, frame in enumerate(frames):
@@ -76,11 +78,11 @@ def to_grey(frames: "Frames") -> "Grey":
 def find_content(greys: "Grey") -> Rectangle | None:
     """Find the rectangle with content; None if no part of the picture has content.
 
-    A pixel has content if it is lit in some of the frames, or, in the dark, if it varies from
-    frame to frame more than a bar does. A few such pixels in a row or column do not count, and
-    neither does a cursor that passes by once.
+    A pixel has content if it is lit in some of the frames or, in the dark, if it varies from frame
+    to frame more than a bar does. A few such pixels in a row or column do not count, and neither
+    does a cursor that passes by once.
     """
-    import numpy as np  # heavy
+    import numpy as np  # slow to import
 
     used = (greys >= BLACK).mean(axis=0) >= MIN_LIT_FRAMES
     found = _bounds(used)
@@ -92,7 +94,7 @@ def find_content(greys: "Grey") -> Rectangle | None:
 
 
 def _bounds(used: "NDArray[np.bool_]") -> Rectangle | None:
-    import numpy as np  # heavy
+    import numpy as np  # slow to import
 
     rows = np.flatnonzero(used.mean(axis=1) > MIN_USED_PIXELS)
     columns = np.flatnonzero(used.mean(axis=0) > MIN_USED_PIXELS)
@@ -102,11 +104,11 @@ def _bounds(used: "NDArray[np.bool_]") -> Rectangle | None:
 
 
 def find_moving(greys: "Grey") -> Rectangle | None:
-    """Find the rectangle in which the picture moves, to two pixels.
+    """Find the rectangle in which the picture moves, with a precision of two pixels.
 
     None if nothing moves, if too few pixels of the rectangle move, or if it is too small.
     """
-    import numpy as np  # heavy
+    import numpy as np  # slow to import
 
     sampled = greys[:, ::2, ::2].astype(np.float32)
     deviates = np.abs(sampled - sampled.mean(axis=0)) >= MIN_MOVEMENT
@@ -127,9 +129,12 @@ def crop(pictures: "Frames", rectangle: Rectangle) -> "Frames":
 
 
 def measure_changes(greys: "Grey") -> "NDArray[np.float64]":
-    """Measure the change from each frame to the next, (n - 1,): that of the block that changes
-    most, after the few that a clock or a cursor changes are ignored."""
-    import cv2  # heavy
+    """Measure the change from each frame to the next, (n - 1,).
+
+    It is the change of the block that changes most, after ignoring the few blocks that a clock or a
+    cursor changes.
+    """
+    import cv2  # slow to import
     import numpy as np
 
     n, height, width = greys.shape

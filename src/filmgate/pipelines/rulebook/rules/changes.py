@@ -36,8 +36,10 @@ class Printing(NamedTuple):
 
 
 def find_previous_edition(current: Edition, editions: Sequence[Edition]) -> Edition | None:
-    """Return the latest edition that differs from the current one. Therefore the comparison is the
-    same whether or not the current one was ingested already."""
+    """Return the latest edition that differs from the current one, or None.
+
+    The comparison is therefore the same whether or not the current edition was already ingested.
+    """
     return next((edition for edition in editions if edition.edition != current.edition), None)
 
 
@@ -107,8 +109,11 @@ def _compare(
 
 
 def count_fixes(tocs: Iterable[Toc], enriched: Iterable[Enriched]) -> tuple[Fix, ...]:
-    """Count the corrections of the source: the chunks by cleaning operation, and the titles that
-    were replaced by their printed spelling."""
+    """Count the corrections of the source text.
+
+    These are the chunks that each cleaning operation changed, and the titles that were replaced by
+    their printed spelling.
+    """
     operations = Counter(name for chunk in enriched for name in chunk.norm_ops)
     titles = sum(section.printed is not None for toc in tocs for section in toc.sections)
     counts = {**operations, "titles_as_printed": titles}
@@ -118,8 +123,10 @@ def count_fixes(tocs: Iterable[Toc], enriched: Iterable[Enriched]) -> tuple[Fix,
 def check_manual_edits(
     chunks: Sequence[Chunk], coverages: Sequence[Coverage]
 ) -> tuple[CorpusCheck, ...]:
-    """Check whether chunks are as pass C made them. Chunks that were edited by hand and adopted are
-    not; this is reported and not an error."""
+    """Check whether the chunks are unchanged since pass C made them.
+
+    Chunks that were edited by hand and adopted have changed; this is reported, but is not an error.
+    """
     edited = [c.chunk_id for c in chunks if sha256_hex(c.text.encode("utf-8")) != c.content_sha]
     base = group_by_book(chunk for chunk in chunks if chunk.kind is not ChunkKind.ROW)
     differing = [
@@ -137,8 +144,10 @@ def check_manual_edits(
 def check_consistency(
     chunks: Sequence[Chunk], enriched: Sequence[Enriched], graph: Graph
 ) -> tuple[CorpusCheck, ...]:
-    """Check the invariants of chunks, enrichment and graph. The names are part of
-    `passF_cleanup.json`."""
+    """Check the invariants of chunks, enrichment and graph.
+
+    The names of the checks are part of `passF_cleanup.json`.
+    """
     ids = Counter(chunk.chunk_id for chunk in chunks)
     nodes = {node.node_id for node in graph.nodes}
     flow = {chunk.chunk_id: chunk for chunk in chunks if chunk.kind is not ChunkKind.ROW}

@@ -1,4 +1,4 @@
-"""Split books into chunks, the units of search. Every character is in one, or accounted for."""
+"""Split books into chunks. Every character is in one chunk, or is recorded as skipped."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ from filmgate.pipelines.rulebook.rules.tables import split_table
 from filmgate.pipelines.rulebook.rules.text import clean_text, fold_text, match_key
 
 STATBLOCK = ("armor class", "hit points")
-"""Words that every block of a creature's statistics contains."""
+"""Phrases that occur in every stat block, which is the statistics of a creature."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def chunk_book(
 ) -> tuple[list[Chunk], Coverage]:
     """Split a book into chunks, and count the characters in them.
 
-    Chunks have the order of the text; the rows of a table come after it. `parts` maps page numbers
-    to the part of the split file that contains the page.
+    Chunks have the order of the text; the rows of a table come after it. `parts`: name of the part
+    that contains each page, by page number; empty if the book was not split.
     """
     sections = [*toc.sections, *toc.unlisted]
     paths = build_breadcrumbs(sections)
@@ -76,8 +76,10 @@ def chunk_book(
 def _draft_chunks(
     sections: Iterable[Section], pages: Sequence[Page]
 ) -> Iterator[tuple[str | None, list[ChunkDraft]]]:
-    """Yield (section id, drafts of its chunks). The heading of a section without own text is put
-    before the text of the next section."""
+    """Yield (section id, drafts of its chunks).
+
+    The heading of a section without text is put before the text of the next section.
+    """
     typesetting = measure_typesetting(pages)
     headings: list[Paragraph] = []
     blocks = list(_split_at_headings(sections, pages))
@@ -130,8 +132,10 @@ def _is_alone(section: Section, text: str) -> bool:
 
 
 def _group_paragraphs(paragraphs: Sequence[Paragraph]) -> list[ChunkDraft]:
-    """Group paragraphs into chunks of limited size: tables are separate, and headings stay with
-    the text after them."""
+    """Group paragraphs into chunks of limited size.
+
+    Tables are separate chunks, and headings stay with the text after them.
+    """
     drafts: list[ChunkDraft] = []
     group: list[Paragraph] = []
     for paragraph in paragraphs:
@@ -185,7 +189,7 @@ def _make_draft(group: Sequence[Paragraph]) -> ChunkDraft:
 
 
 class _ChunkBuilder:
-    """Makes chunks of drafts, with ids and anchors that are unique in the book."""
+    """Makes chunks from drafts, with ids and anchors that are unique in the book."""
 
     def __init__(
         self,
@@ -206,7 +210,7 @@ class _ChunkBuilder:
         self.chunked: ChunkedRanges = defaultdict(list)
 
     def add(self, section_id: str | None, draft: ChunkDraft) -> None:
-        """Make a chunk of a draft, and one of each row of a table."""
+        """Make a chunk from a draft; from a table, also make one of each row."""
         scope = section_id or self._toc.book_id
         text = draft.text
         if not text:
@@ -221,9 +225,12 @@ class _ChunkBuilder:
             self._add_rows(section_id, chunk, draft.paragraphs[-1].lines)
 
     def _add_rows(self, section_id: str | None, table: Chunk, lines: Sequence[PlacedLine]) -> None:
-        """Make a chunk of each row, with the header of the table as its first line. A table without
-        a header has that of the previous one in its section, on the same page or the page before:
-        it continues after a page break, or after a line across it."""
+        """Make a chunk of each row, with the header of the table as its first line.
+
+        A table without a header gets the header of the previous table in its section, if that table
+        is on the same page or the page before. The table then continues the previous one, after a
+        page break or an interrupting line.
+        """
         scope = section_id or self._toc.book_id
         header_lines, rows = split_table(lines)
         header = " ".join(clean_text(placed.line.text) for placed in header_lines)
@@ -274,7 +281,7 @@ class _ChunkBuilder:
         )
 
     def linked_chunks(self) -> list[Chunk]:
-        """Return all chunks. Each one that is not a row has the ids of its neighbours."""
+        """Return all chunks; those that are not rows contain the ids of their neighbours."""
         order = [chunk.chunk_id for chunk in self._chunks if chunk.kind is not ChunkKind.ROW]
         before = dict(zip(order[1:], order, strict=False))
         after = dict(pairwise(order))
@@ -287,7 +294,7 @@ class _ChunkBuilder:
 
 
 def _find_spans(lines: Sequence[PlacedLine]) -> Iterator[PageSpan]:
-    """Yield a span for each run of successive lines of one column of a page."""
+    """Yield a span for each run of successive lines in one column of a page."""
     run: list[PlacedLine] = []
     for placed in lines:
         if run and not _is_successor(run[-1], placed):

@@ -18,7 +18,8 @@ MIN_SIMILARITY = 0.84
 "Lighning Bolt" and "Lightning Bolt" have 0.96; different titles on one page have less than 0.7."""
 
 RUN_IN_LETTERS = 4
-"""Number of letters by which the lines that a title may begin are indexed."""
+"""Number of first letters by which lines are indexed, to find titles at the start of a
+paragraph."""
 
 MAX_CONTENTS_PAGES = 30
 """Number of first pages that are searched for a printed table of contents."""
@@ -59,8 +60,11 @@ class TableOfContents(NamedTuple):
 
 
 def find_contents(facts: BookFacts, pages: Sequence[Page]) -> TableOfContents:
-    """Return the table of contents of a book: from its outline, else from the headings in its
-    markup, else from a printed table of contents, else from the styles of its headings."""
+    """Return the table of contents of a book.
+
+    It comes from the outline of the file, else from the headings in its markup, else from a printed
+    table of contents, else from the styles of the headings.
+    """
     styled = [heading for heading in find_headings(pages) if _has_text(heading.title)]
     styled_on: dict[int, list[Heading]] = defaultdict(list)
     for heading in styled:
@@ -122,7 +126,7 @@ def _style_entries(headings: Sequence[Heading]) -> list[ContentsEntry]:
 def _find_unlisted(
     styled: Sequence[Heading], listed: Sequence[ContentsEntry]
 ) -> list[ContentsEntry]:
-    """Return entries for the headings on the pages that no listed entry was located at."""
+    """Return entries for the styled headings that are not in the table of contents."""
     taken = {
         (e.place.page, e.place.line + n) for e in listed if e.place for n in range(e.place.lines)
     }
@@ -132,8 +136,10 @@ def _find_unlisted(
 
 
 def relocate_sections(listed: Iterable[Section], pages: Sequence[Page]) -> list[Section]:
-    """Return sections with the places of their headings on pages made by another reader; None
-    for headings that are not on these pages."""
+    """Locate the headings of sections on pages that were made by another reader.
+
+    The place of a heading that is not on these pages becomes None.
+    """
     index = {page.page: _PageIndex(page, []) for page in pages}
     last_line: dict[int, int] = {}
     sections: list[Section] = []
@@ -159,8 +165,11 @@ class _PageIndex:
         self.styled = styled
 
     def find(self, title: str, after: int) -> tuple[HeadingPlace, str] | None:
-        """Return the place of a title and the evidence: it is one line, several lines, or the start
-        of a paragraph. Of several equal lines, the first one after line `after` is preferred."""
+        """Return the place of a title and the evidence for it; None if it is not on the page.
+
+        A title is one line, several lines, or the start of a paragraph. Of several equal lines, the
+        first one after line `after` is preferred.
+        """
         wanted = match_key(title)
         numbers = self._single_lines.get(wanted)
         if numbers:
@@ -204,8 +213,10 @@ class _PageIndex:
         return numbers
 
     def find_similar(self, title: str) -> tuple[HeadingPlace, str] | None:
-        """Return place and printed title of the heading that is most similar to a title; None if
-        none is similar enough, see `MIN_SIMILARITY`."""
+        """Return the place and the printed title of the heading that is most similar to a title.
+
+        None if no heading is similar enough, see `MIN_SIMILARITY`.
+        """
         wanted = match_key(title)
         similarity = [
             (SequenceMatcher(None, wanted, match_key(heading.title)).ratio(), heading)
@@ -233,7 +244,7 @@ class _PageIndex:
 def _locate_entries(
     wanted: Sequence[tuple[str, int, int | None]], index: Mapping[int, _PageIndex], method: Method
 ) -> list[ContentsEntry]:
-    """Search each (title, level, page) on its page."""
+    """Search for each title on its page; `wanted` contains (title, level, page)."""
     entries: list[ContentsEntry] = []
     last_line: dict[int, int] = {}
     for title, level, page in wanted:
@@ -273,8 +284,10 @@ def _unlocated(title: str, level: int, page: int, method: Method, evidence: str)
 
 
 def _read_printed_contents(pages: Sequence[Page]) -> list[tuple[str, int, int | None]]:
-    """Return (title, level, page) of each line of a table of contents on the first pages. The level
-    follows from the indent; the page is None if the printed number is not on any page."""
+    """Return (title, level, page) of each line of a table of contents on the first pages.
+
+    The level follows from the indent; the page is None if the printed number is not on any page.
+    """
     by_number = index_printed_pages(pages)
     found: list[tuple[str, float, int]] = []
     for page in pages[:MAX_CONTENTS_PAGES]:

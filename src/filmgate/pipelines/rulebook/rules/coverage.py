@@ -18,7 +18,8 @@ ChunkedRanges = dict[tuple[int, int], list[tuple[int, int]]]
 def measure_coverage(toc: Toc, pages: Sequence[Page], chunked: ChunkedRanges) -> Coverage:
     """Count the characters of a book that are in chunks, and those skipped for a reason.
 
-    A character that is neither is in neither sum. Raises ContractBroken if one is in two chunks.
+    A character that is neither in a chunk nor skipped is in neither count. Raises ContractBroken if
+    a character is in two chunks.
     """
     total = in_chunks = 0
     skipped: list[SkippedText] = []
@@ -65,7 +66,7 @@ def _count_visible(text: str) -> int:
 
 
 def _skip_reason(line: Line) -> Reason | None:
-    """Return why a line may be in no chunk; None for a line of text."""
+    """Return why a line may be missing from the chunks; None for a line of text."""
     if line.role is Role.PAGE_HEADER:
         return "furniture"
     if line.role is Role.FRONT_MATTER:

@@ -33,7 +33,7 @@ _SEE = re.compile(
 
 
 class Relation(NamedTuple):
-    """A relation between two nodes, seen in one chunk."""
+    """A relation between two nodes, found in one chunk."""
 
     type: str
     src: str
@@ -99,8 +99,11 @@ class _BookIndex:
         return chunks_of
 
     def _assign_node_ids(self, book_id: str) -> Iterator[tuple[str, str]]:
-        """Yield (section id, node id) of each section with chunks. The node id is made of kind and
-        name; later sections with the same id add the name of their parent, then a number."""
+        """Yield (section id, node id) of each section with chunks.
+
+        A node id consists of the kind and the name. If another section has the same id already, the
+        name of the parent is added, then a number.
+        """
         seen: Counter[str] = Counter()
         for section in self.sections.values():
             if not self.chunks_of.get(section.section_id):
@@ -154,8 +157,10 @@ class _BookIndex:
 
     @cached_property
     def owner_kind(self) -> str | None:
-        """The most frequent kind of terms with lists of other terms: that of the bard, by titles
-        such as `Bard Spells`."""
+        """The most frequent kind of the terms that have lists of other terms, or None.
+
+        For example, the title `Bard Spells` counts for the kind of the term `bard`.
+        """
         kinds: Counter[str] = Counter()
         for section in self.sections.values():
             first, _, last = fold_text(section.name).rpartition(" ")
@@ -194,8 +199,10 @@ def _mention_relations(index: _BookIndex, enriched: Iterable[Enriched]) -> Itera
 def _list_relations(
     index: _BookIndex, chunk: Chunk, unresolved: list[Unresolved]
 ) -> Iterator[Relation]:
-    """Yield a relation for each line of a list that is the name of a term. A list titled
-    `Bard Spells` belongs to the bard, and contains only spells."""
+    """Yield a relation for each line of a list that is the name of a term.
+
+    A list titled `Bard Spells` belongs to the bard, and contains only spells.
+    """
     owner, kind = _find_owner(index, chunk)
     src = index.node_of(owner) if owner is not None else index.section_node(chunk)
     if src is None:
@@ -217,7 +224,7 @@ def _list_relations(
 def _match_entry(
     index: _BookIndex, lines: Sequence[str], kind: str | None
 ) -> tuple[Term | None, int]:
-    """Return the term of an entry and the number of its lines: names may be split over two."""
+    """Return the term of a list entry and the number of its lines; a name may take two lines."""
     term = index.resolve(lines[0], kind)
     if term is not None or len(lines) == 1:
         return term, 1
@@ -228,7 +235,8 @@ def _match_entry(
 
 
 def _find_owner(index: _BookIndex, chunk: Chunk) -> tuple[Term | None, str | None]:
-    """Return (owner, kind of the entries) of a list, by a title above it such as `Bard Spells`."""
+    """Return (owner, kind of the entries) of a list, from a title above it such as `Bard
+    Spells`."""
     for section in index.sections_above(chunk):
         first, _, last = fold_text(section.name).rpartition(" ")
         kind = to_singular(last)
@@ -268,8 +276,10 @@ def _reference_relations(
 
 
 def _find_section(index: _BookIndex, title: str) -> str | None:
-    """Return the node id of the section with a title; of several, the only one of the highest
-    level; else None."""
+    """Return the node id of the section with a title, or None.
+
+    Of several such sections, the one of the highest level is used; None if several have that level.
+    """
     nodes = index.nodes_by_title.get(match_key(title), [])
     highest = min((level for level, _ in nodes), default=0)
     top = [node for level, node in nodes if level == highest]
@@ -283,7 +293,7 @@ def _make_unresolved(chunk: Chunk, rule: str, text: str) -> Unresolved:
 
 
 def _merge_relations(relations: Iterable[Relation]) -> Iterator[Edge]:
-    """Merge equal relations of several chunks into one edge that has all these chunks."""
+    """Merge equal relations from several chunks into one edge with all these chunks."""
     grouped: dict[tuple[str, str, str, str], list[Relation]] = defaultdict(list)
     for relation in relations:
         key = (relation.type, relation.src, relation.dst, relation.rule)

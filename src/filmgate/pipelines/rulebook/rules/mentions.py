@@ -34,9 +34,10 @@ def index_spellings(terms: Iterable[Term]) -> dict[str, list[Spelling]]:
 def find_mentions(
     text: str, normalized: str, finder: TermFinder, spellings: dict[str, list[Spelling]]
 ) -> tuple[Entity, ...]:
-    """Find the terms in a text, by position; of overlapping ones the first, then the longest.
+    """Find the terms in a text, ordered by position.
 
-    Names of several terms are left out, and so are common words that are not capitalised. If `text`
+    Of overlapping matches the first one is used; if they start together, the longest. Names that
+    several terms share are left out, and so are common words that are not capitalised. If `text`
     and `normalized` differ in length (an accent was removed), capitals cannot be checked, and
     common words are left out.
     """

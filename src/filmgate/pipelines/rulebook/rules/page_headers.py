@@ -5,8 +5,8 @@ A line in the margin of a page is left out of the text only if one of these rule
 1. The line repeats word for word on several successive pages (or on every second page), is
    separated from the text, and does not occur with other numbers in other margins.
 2. The line contains a page number: a number that increases with the pages, either alone in its
-   line or in a line whose other words repeat. If numbers that are alone increase on a page, a
-   number beside words is a page number of that page only if it is the same.
+   line or in a line whose other words repeat. If a page also has such a number alone in a line,
+   a number beside words is a page number of that page only if both are equal.
 
 Everything else is text. Numbers that differ otherwise (armor classes, spell ranges, rows of a
 table) are part of a rule.
@@ -32,31 +32,32 @@ MIN_PAGES = 3
 """Number of pages on which a line must repeat; all pages if a book has fewer."""
 
 MIN_DENSITY = 0.4
-"""Share of the pages between its first and its last page that must have a header. A header on every
-second page has 0.5, or less if the first pages of chapters lack it. Fields of cards are scattered
-and have less."""
+"""Minimum share of the pages, from its first to its last page, that must have a page header. A
+header on every second page has 0.5, or less if the first pages of chapters lack it. Fields of cards
+are scattered and have less."""
 
 MIN_SAME_NUMBERS = 0.9
-"""Share of the lines with equal words that must also have equal numbers. A rare other number is a
-reading error; frequent other numbers are content."""
+"""Minimum share of the lines with equal words that must also have equal numbers. A rare other
+number is a reading error; frequent other numbers are content."""
 
 MAX_LARGER = 1.2
-"""Ratio to the smallest size of the same words in margins up to which they are a page header. The
+"""Maximum ratio of the size of a page header to the smallest size of the same words in margins. The
 title of a chapter is larger than its running head, and is text."""
 
 MIN_IN_SEQUENCE = 0.8
-"""Share of the numbers in lines with equal words that must increase with the pages for these to be
-page numbers."""
+"""Minimum share of the numbers, in lines with equal words, that must increase with the pages for
+them to be page numbers."""
 
 MIN_WORDS = 2
-"""Number of words that a page number needs beside it if it is not separated from them. A single
-word (`Challenge 4`) may be a field whose value increases by chance."""
+"""Minimum number of words beside a page number that is not separated from them. A single word
+(`Challenge 4`) may be a field whose value increases by chance."""
 
 MIN_AGREEING = 0.5
-"""Share of the numbered pages that must have the same offset, for it to be that of the book."""
+"""Minimum share of the numbered pages with the same offset, for it to be the offset of the book."""
 
 ATTACHED = 1.3
-"""Ratio to the usual gap between lines up to which a margin line belongs to the text beside it."""
+"""Maximum gap between a margin line and the text that it belongs to, as a multiple of the usual gap
+between lines."""
 
 DIVISIONS = frozenset({"chapter", "part", "section", "book", "appendix", "volume", "act", "module"})
 """First words of page headers whose number changes with the chapter."""
@@ -83,7 +84,7 @@ class PageHeader(NamedTuple):
 
 
 class MarkedPages(NamedTuple):
-    """Pages with their headers and footers marked, and the list of these."""
+    """Pages with marked headers and footers, and the list of those headers and footers."""
 
     pages: list[Page]
     left_out: list[PageHeader]
@@ -128,7 +129,7 @@ class _NumberedLine(NamedTuple):
 
     @property
     def is_alone(self) -> bool:
-        """Whether no other words are in the line, except `page`."""
+        """Whether the line contains no other words, except `page`."""
         return not _WORD.search(self.family[1])
 
     @property
@@ -144,8 +145,10 @@ class _NumberedLine(NamedTuple):
 
 
 def mark_page_headers(pages: Sequence[Page]) -> MarkedPages:
-    """Set the role of page headers and footers to `PAGE_HEADER`, and the label of pages without one
-    to their printed number."""
+    """Mark page headers and footers, and label pages with their printed numbers.
+
+    The role of headers and footers becomes `PAGE_HEADER`. Pages that have a label already keep it.
+    """
     lines = _find_margin_lines(pages)
     min_pages = min(MIN_PAGES, max(len(pages), 2))
     numbered, possible = _find_page_numbers(lines, min_pages)
@@ -291,8 +294,10 @@ def _is_division(line: _MarginLine) -> bool:
 def _find_page_numbers(
     lines: Sequence[_MarginLine], min_pages: int
 ) -> tuple[list[_NumberedLine], list[_NumberedLine]]:
-    """Return the page numbers (rule 2), and numbers that increase with the pages and are not
-    certain to be page numbers."""
+    """Return (page numbers according to rule 2, possible page numbers).
+
+    Possible page numbers increase with the pages, but are not certain to be page numbers.
+    """
     families: dict[tuple[str, str], list[_NumberedLine]] = defaultdict(list)
     for line in lines:
         for numbered in _find_numbers(line):
@@ -314,8 +319,11 @@ def _find_page_numbers(
 
 
 def _drop_contradicted(certain: Sequence[_NumberedLine]) -> list[_NumberedLine]:
-    """Return the numbers without those beside words that differ from one that is alone on the same
-    page: such a number (`Save DC 11`, `continues on p. 12`) is content."""
+    """Drop numbers beside words that differ from a number alone on the same page.
+
+    Such a number (`Save DC 11`, `continues on p. 12`) is content, and so are all numbers of its
+    family.
+    """
     offsets: dict[int, set[int]] = defaultdict(set)
     for numbered in certain:
         if numbered.is_alone:
@@ -329,8 +337,11 @@ def _drop_contradicted(certain: Sequence[_NumberedLine]) -> list[_NumberedLine]:
 
 
 def _confirm(uncertain: Sequence[list[_NumberedLine]], taken: set[int]) -> list[_NumberedLine]:
-    """Return the numbers beside a single word (`Spells 115`) that are page numbers: another word
-    on other pages has the same offset, and their own pages have no other number in sequence."""
+    """Return the numbers beside a single word (`Spells 115`) that are page numbers.
+
+    They are page numbers if numbers beside another word have the same offset on other pages, and if
+    their own pages have no other number in sequence.
+    """
     page_sets = [{numbered.line.page for numbered in family} for family in uncertain]
     confirmed: list[_NumberedLine] = []
     for index, (family, pages) in enumerate(zip(uncertain, page_sets, strict=True)):

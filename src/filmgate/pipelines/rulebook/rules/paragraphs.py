@@ -14,8 +14,8 @@ from filmgate.pipelines.rulebook.rules.styles import find_body_size
 from filmgate.pipelines.rulebook.rules.text import clean_text, join_lines
 
 INDENT = (3.0, 40.0)
-"""Least and greatest indent of the first line of a paragraph, in points. Typesetters use 9 to 20; a
-smaller offset is the difference between two letters, a greater one is another column."""
+"""Minimum and maximum indent of the first line of a paragraph, in points. Typesetters use 9 to 20;
+a smaller offset is the difference between two letters, a greater one is another column."""
 
 GAP = 0.6
 """Gap between two lines from which a paragraph ends, as a share of the letter size; lines of one
@@ -25,14 +25,15 @@ SHORT = 0.68
 """Width of a line below which it ends a paragraph, as a share of the width of full lines."""
 
 MAX_CHARACTERS = 1600
-"""Greatest number of characters in a chunk."""
+"""Maximum number of characters in a chunk."""
 
 MIN_CHARACTERS = 500
 """Number of characters from which a chunk may end before `MAX_CHARACTERS`."""
 
 CUT_ONE_IN = 4
-"""Between these sizes, a chunk ends before one paragraph in four. Which one follows from its own
-words, so that an added sentence moves only the cuts near it (content-defined chunking)."""
+"""Between these sizes, a chunk ends before one paragraph in this number. The paragraph is selected
+by its own words, so that an added sentence moves only the cuts near it (content-defined
+chunking)."""
 
 CELLS = frozenset({Role.ROW, Role.HEAD})
 """Roles of lines with table cells."""
@@ -167,8 +168,10 @@ def _is_continuation(
 
 
 def _split_long_lines(lines: Iterable[PlacedLine]) -> Iterator[PlacedLine]:
-    """Split lines that are too long after sentences. In a book without pages, a line is a whole
-    paragraph."""
+    """Split lines that are too long, at the ends of sentences.
+
+    Such lines occur in books without pages, where a line is a whole paragraph.
+    """
     for placed in lines:
         text, start = placed.line.text, 0
         while len(text) - start > MAX_CHARACTERS:
@@ -179,7 +182,7 @@ def _split_long_lines(lines: Iterable[PlacedLine]) -> Iterator[PlacedLine]:
 
 
 def _slice_line(placed: PlacedLine, first: int, last: int) -> PlacedLine:
-    """Return the characters first to last of a line, without white space around them."""
+    """Return the characters `first` to `last` of a line, without white space around them."""
     if (first, last) == (0, len(placed.line.text)):
         return placed
     text = placed.line.text[first:last]
@@ -188,15 +191,19 @@ def _slice_line(placed: PlacedLine, first: int, last: int) -> PlacedLine:
 
 
 def _find_sentence_end(text: str) -> int:
-    """Return where the last sentence in the second half of a text ends, else its last word."""
+    """Return the end of the last sentence in the second half of a text, or else of the last
+    word."""
     half = len(text) // 2
     ends = [match.end() for match in _SENTENCE_END.finditer(text, half)]
     return ends[-1] if ends else text.rfind(" ", half) + 1 or len(text)
 
 
 def _split_paragraph(paragraph: Paragraph) -> Iterator[Paragraph]:
-    """Split a paragraph that is too long, at the ends of lines: where a sentence ends and the next
-    line is a cut point, so that an added word moves only one cut; at the limit in any case."""
+    """Split a paragraph that is too long, at the ends of lines.
+
+    It is split where a sentence ends and the next line is a cut point, so that an added word moves
+    only one cut. At the size limit it is split in any case.
+    """
     group: list[PlacedLine] = []
     size = 0
     is_long = len(paragraph.text) > MAX_CHARACTERS and paragraph.shape is not Shape.ROWS
@@ -216,7 +223,8 @@ def _is_cut(above: Line, below: Line) -> bool:
 
 
 def is_cut_point(text: str) -> bool:
-    """Whether a chunk may end before a text: before one in `CUT_ONE_IN`, by its first words."""
+    """Whether a chunk may end before a text; true for one text in `CUT_ONE_IN`, by its first
+    words."""
     digest = sha256_hex(text[:48].encode("utf-8"))
     return int(digest[:8], 16) % CUT_ONE_IN == 0
 
@@ -284,8 +292,10 @@ def _is_break_in_column(first: Line, second: Line, typesetting: Typesetting) -> 
 
 
 def _is_broken_off(first: Line, second: Line) -> bool:
-    """Whether a sentence continues in the second line, although that is elsewhere on the page, on
-    the next one, or indented."""
+    """Whether a sentence continues in the second line.
+
+    The second line is elsewhere on the page, on the next page, or indented.
+    """
     text, following = clean_text(first.text), clean_text(second.text)
     return not _ENDS.search(text) and (following[:1].islower() or not text[-1:].isalnum())
 
@@ -301,7 +311,7 @@ def _without_style(font: str) -> str:
 
 
 def _mark_lists(paragraphs: list[Paragraph], typesetting: Typesetting) -> list[Paragraph]:
-    """Make list items of runs of short paragraphs that do not end a sentence."""
+    """Turn runs of short paragraphs that do not end a sentence into list items."""
     marked: list[Paragraph] = []
     run: list[Paragraph] = []
     for paragraph in [*paragraphs, None]:

@@ -35,14 +35,17 @@ _REQUESTED = re.compile(
 )
 _QUOTED = re.compile(r"“(?P<words>[^“”]*(?:“[^“”]*”[^“”]*)*)”|\"(?P<plain>[^\"]*)\"")
 _TO_READER = re.compile(r"(please|you|section|if|note)\b", re.I)
-"""Start of a sentence that addresses the reader, so is not part of an attribution."""
+"""Start of a sentence that addresses the reader and is therefore not part of an attribution."""
 
 _STATEMENT = re.compile(r"licen[sc]e|©|\(c\)|copyright|creative commons", re.I)
 
 
 def find_rights(pages: Sequence[Page]) -> tuple[str | None, str | None]:
-    """Return (licence, attribution) as stated in the book. The licence is None if none is stated,
-    or several are; the attribution is None if none is stated."""
+    """Return (licence, attribution) as stated in the book.
+
+    The licence is None if the book states none, or several; the attribution is None if it states
+    none.
+    """
     searched = [*pages[:MAX_PAGES], *pages[MAX_PAGES:][-2:]]
     body = find_body_size(searched)
     text = BLOCK_SEPARATOR.join(block for page in searched for block in _text_blocks(page, body))
@@ -96,8 +99,10 @@ def _creative_commons_name(match: re.Match[str]) -> str:
 
 
 def _extract_attribution(text: str) -> str:
-    """Return the attribution that a text starts with: its quoted part, else all sentences up to one
-    that addresses the reader."""
+    """Return the attribution at the start of a text.
+
+    It is the quoted part, or else all sentences up to one that addresses the reader.
+    """
     quoted = _QUOTED.match(text)
     if quoted is not None:
         return _shorten(quoted["words"] or quoted["plain"] or "")

@@ -15,8 +15,10 @@ Position = tuple[int, int]
 
 
 def make_short_id(*parts: str) -> str:
-    """Return the first 20 hex digits (80 bits) of the digest of some strings. Among the chunks of a
-    million books (some 5·10⁹), two are equal with a probability of 10⁻⁵."""
+    """Return the first 20 hex digits (80 bits) of the digest of strings.
+
+    Among the chunks of a million books (about 5·10⁹), two ids are equal with a probability of 10⁻⁵.
+    """
     return sha256_hex("\x1f".join(parts).encode("utf-8"))[:20]
 
 
@@ -51,8 +53,10 @@ class _CurrentSection:
         self._next = 0
 
     def at(self, position: Position) -> Section | None:
-        """Return the last section that starts at or before a position. Positions of successive
-        calls must ascend."""
+        """Return the last section that starts at or before a position.
+
+        Positions of successive calls must ascend.
+        """
         while self._next < len(self._order) and self._order[self._next][0] <= position:
             self._next += 1
         return self._order[self._next - 1][1] if self._next else None
@@ -67,7 +71,9 @@ class _ParentFinder:
 
     def find(self, entry: ContentsEntry, current: Section | None) -> Section | None:
         """Return the current section or its nearest ancestor with larger letters than the heading.
-        A heading with letters of the same size is a sibling."""
+
+        A section with letters of the same size is a sibling of the heading.
+        """
         size = self._size(entry.place)
         parent = current
         while parent is not None and size is not None:
@@ -104,8 +110,10 @@ def _build_tree(
 
 
 def _restore_parent_titles(entries: Sequence[ContentsEntry]) -> Iterator[ContentsEntry]:
-    """Drop the printed spelling of entries that have children: `Monsters (A-Z)` is not the
-    `Monsters (A)` on the page where it starts."""
+    """Drop the printed spelling of entries that have children.
+
+    For example, `Monsters (A-Z)` is not the heading `Monsters (A)` on the page where it starts.
+    """
     for number, entry in enumerate(entries):
         has_children = number + 1 < len(entries) and entries[number + 1].level > entry.level
         yield entry._replace(printed=None) if has_children else entry
@@ -138,8 +146,11 @@ def _make_section(
 
 
 def _find_ends(listed: Sequence[Section], last_page: int) -> dict[str, int]:
-    """Return the last page of each section, by section id. It follows from the positions of the
-    headings, not from the order of the entries: outlines may refer back and forth."""
+    """Return the last page of each section, by section id.
+
+    It follows from the positions of the headings, not from the order of the entries: outlines may
+    refer back and forth.
+    """
     order = sorted(_plausible_sections(listed), key=_start_position)
     ends = {section.section_id: section.page_start for section in listed}
     still_open: list[Section] = []
@@ -160,8 +171,11 @@ def _find_ends(listed: Sequence[Section], last_page: int) -> dict[str, int]:
 
 
 def _plausible_sections(listed: Sequence[Section]) -> list[Section]:
-    """Return the sections that were found on a page, and those not found whose page is between the
-    pages of their neighbours."""
+    """Return the sections that were found on a page, and those at a plausible page.
+
+    The page of a section that was not found is plausible if it is between the pages of its
+    neighbours.
+    """
     next_pages: list[int] = []
     next_page = None
     for section in reversed(listed):
@@ -185,8 +199,11 @@ def _start_page(section: Section) -> int:
 
 
 def build_breadcrumbs(all_sections: Iterable[Section]) -> dict[str, tuple[str, ...]]:
-    """Return the titles from the top level to each section, by section id. Parents must come before
-    their children. Single letters that are only in the table of contents are left out."""
+    """Return the titles from the top level to each section, by section id.
+
+    Parents must come before their children. Titles of a single letter that are only in the table of
+    contents are left out.
+    """
     paths: dict[str, tuple[str, ...]] = {}
     for section in all_sections:
         parent_path = paths.get(section.parent_id or "", ())

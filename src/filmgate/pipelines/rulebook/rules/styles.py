@@ -9,27 +9,28 @@ from filmgate.core.books import NON_TEXT_ROLES, Line, Page, Role
 from filmgate.pipelines.rulebook.rules.text import clean_text, match_key
 
 LARGER = 1.15
-"""Ratio to the body size from which a line looks like a heading. Measured on the SRD: at 1.05 the
-label "Actions" of every monster is included, at 1.3 half of the headings are lost."""
+"""Minimum ratio of the size of a heading to the body size. Measured on the SRD (the free D&D
+rules): at 1.05 the label "Actions" of every monster is included, at 1.3 half of the headings are
+lost."""
 
 LARGER_ON_SCANS = 1.4
 """The same ratio for lines read by OCR, whose sizes are estimates."""
 
 MAX_WORDS = 14
-"""Number of words up to which a line is a heading; longer lines are sentences."""
+"""Maximum number of words of a heading; longer lines are sentences."""
 
 MAX_GAP = 0.75
 """Largest gap between two lines of one heading, as a share of the letter size."""
 
 SAME_SIZE = 0.3
-"""Difference in points up to which letter sizes are equal; it is due to rounding."""
+"""Maximum difference between equal letter sizes, in points; it is due to rounding."""
 
 LABEL_LINES = 12
-"""Number of lines from which a style may be that of labels."""
+"""Minimum number of lines in a style of labels."""
 
 LABEL_SHARE = 0.34
-"""Share of different titles in a style up to which it is that of labels. Labels repeat under every
-heading and are not in a table of contents."""
+"""Maximum share of different titles in a style of labels. Labels repeat under every heading and are
+not in a table of contents."""
 
 _BOLD = re.compile(r"bold|demi|black|heavy", re.IGNORECASE)
 
@@ -60,8 +61,10 @@ def find_body_size(pages: Sequence[Page]) -> float | None:
 
 
 def find_headings(pages: Sequence[Page]) -> list[Heading]:
-    """Find all headings by their style, in the order of the file: large lines, or bold lines if no
-    line is large."""
+    """Find all headings by their style, in the order of the file.
+
+    Headings are large lines, or bold lines if no line is large.
+    """
     body = find_body_size(pages)
     if body is None:
         return []

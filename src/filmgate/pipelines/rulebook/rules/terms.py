@@ -12,8 +12,8 @@ MIN_SIBLINGS = 3
 
 MAX_TERM_WORDS = 6
 MAX_NAMESAKES = 2
-"""Number of sections with one title up to which it is a term; more are labels: `Actions`,
-`Hit Points`."""
+"""Maximum number of sections with the same title if it is a term. More sections mean that the title
+is a label, such as `Actions` or `Hit Points`."""
 
 PLAIN_KIND = "section"
 
@@ -28,7 +28,7 @@ _LETTER = re.compile(r"(?:[\w ]+\()?[a-z]\)?")
 
 def to_singular(word: str) -> str:
     """Return the singular of an English noun, by its ending; correct for plurals in headings."""
-    if word.endswith("ies") and len(word) > 4:  # noqa: PLR2004 - "ties" is one of "tie"
+    if word.endswith("ies") and len(word) > 4:  # noqa: PLR2004 - "ties" is the plural of "tie"
         return f"{word[:-3]}y"
     if re.search(r"(ss|sh|ch|x|z)es$", word):
         return word[:-2]
@@ -76,8 +76,10 @@ def build_dictionary(all_sections: Sequence[Section]) -> tuple[Term, ...]:
 
 
 def _group_id(section: Section, by_id: Mapping[str, Section]) -> str | None:
-    """Return the id of the section that contains a section; sections that are only a letter of
-    the alphabet are skipped."""
+    """Return the id of the section that contains a section.
+
+    Sections whose title is only a letter of the alphabet are skipped.
+    """
     parent = by_id.get(section.parent_id or "")
     while parent is not None and _LETTER.fullmatch(fold_text(parent.name)) and parent.parent_id:
         parent = by_id.get(parent.parent_id)
@@ -92,8 +94,11 @@ def _is_name(title: str) -> bool:
 
 
 def find_aliases(section: Section) -> list[str]:
-    """Return other names of a section: its title in the table of contents, `Deep Gnome` for
-    `Gnome, Deep`, and the name without an addition in parentheses."""
+    """Return other names of a section.
+
+    These are its title in the table of contents, `Deep Gnome` for `Gnome, Deep`, and the name
+    without an addition in parentheses.
+    """
     is_renamed = section.printed and match_key(section.title) != match_key(section.name)
     names = [section.title] if is_renamed else []
     parts = _NAME_AND_ADDITION.match(section.name)

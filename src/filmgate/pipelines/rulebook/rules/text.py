@@ -82,8 +82,10 @@ def fold_text(text: str) -> str:
 
 @lru_cache(maxsize=65536)
 def match_key(text: str) -> str:
-    """Return a key that is equal for spellings of the same title: its folded letters (of any
-    script), digits and plus signs."""
+    """Return a key that is equal for all spellings of the same title.
+
+    It consists of the folded letters (of any script), digits and plus signs.
+    """
     return _UNKEYED.sub("", fold_text(text))
 
 
