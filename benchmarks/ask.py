@@ -23,8 +23,6 @@ from typing import Any, NamedTuple, cast
 
 import psycopg
 
-from filmgate.app.rulebooks import Rulebooks
-from filmgate.app.settings import Settings
 from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.ports import RunDirectory
 from filmgate.db.connection import connected
@@ -32,8 +30,10 @@ from filmgate.db.corpus_search import CorpusQuestion, CorpusSearch
 from filmgate.db.embedded import EmbeddedPostgres
 from filmgate.db.result_store import PostgresResults
 from filmgate.db.sessions import DatabaseSession, Plans
+from filmgate.services.rulebooks import Rulebooks
 from filmgate.sync.ingest import ingest_run
 from filmgate.tools.words import version, words
+from filmgate.wiring.settings import Settings
 from made_books import ENV, MadeBook
 from page_sections import write_section
 

@@ -21,7 +21,6 @@ from unittest import mock
 
 from pydantic import BaseModel
 
-from filmgate.app.clock import utc_now
 from filmgate.core.digest import canonical_json, digest
 from filmgate.core.files import document
 from filmgate.core.ids import RunId
@@ -34,6 +33,7 @@ from filmgate.engine.invocation import Invocation, Request
 from filmgate.engine.journal import NullObserver
 from filmgate.engine.runner import execute
 from filmgate.store.home import Home
+from filmgate.wiring.clock import utc_now
 from page_sections import write_section
 
 STAGES = 6

@@ -26,16 +26,16 @@ from unittest import mock
 
 import av
 
-from filmgate.app import logs
-from filmgate.app.run_options import RunOptions
-from filmgate.app.runs import Runs
-from filmgate.app.settings import Settings
 from filmgate.engine.journal import NullObserver
 from filmgate.pipelines.episode import frame_sampling
 from filmgate.pipelines.episode.stages import faces as faces_stage
 from filmgate.pipelines.episode.stages import scenes as scenes_stage
+from filmgate.services.run_options import RunOptions
+from filmgate.services.runs import Runs
 from filmgate.tools import body_models, decoding, face_models, frame_change, text_models
 from filmgate.tools.sample_film import compose_film
+from filmgate.wiring import logs
+from filmgate.wiring.settings import Settings
 from page_sections import write_section
 
 DATA = Path(os.environ.get("FILMGATE_TEST_DATA", "../shared/data"))

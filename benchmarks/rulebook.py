@@ -24,14 +24,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from filmgate.app import logs
-from filmgate.app.rulebooks import Rulebooks
-from filmgate.app.run_options import RunOptions
-from filmgate.app.runs import Runs
-from filmgate.app.settings import Settings
 from filmgate.engine.journal import NullObserver
 from filmgate.pipelines.rulebook.rules.text import clean_text, match_key
+from filmgate.services.rulebooks import Rulebooks
+from filmgate.services.run_options import RunOptions
+from filmgate.services.runs import Runs
 from filmgate.tools.sample_book import typeset_book
+from filmgate.wiring import logs
+from filmgate.wiring.settings import Settings
 from page_sections import log, logged_text, write_section
 
 ROUNDS = 3
@@ -103,11 +103,11 @@ def run_python(code: str, *arguments: str, python: str = sys.executable) -> tupl
 JOB = """
 import sys
 from pathlib import Path
-from filmgate.app.run_options import RunOptions
-from filmgate.app.settings import Settings
-from filmgate.app.runs import Runs
+from filmgate.services.run_options import RunOptions
+from filmgate.wiring.settings import Settings
+from filmgate.services.runs import Runs
 from filmgate.engine.journal import NullObserver
-from filmgate.app import logs
+from filmgate.wiring import logs
 logs.configure("WARNING")
 home, uploads, passes = sys.argv[1:4]
 options = RunOptions(new=True, ingest=False, stages=tuple(passes.split(",")))
@@ -115,7 +115,7 @@ report = Runs(Settings(home=Path(home))).run(
     "rulebook", Path(uploads), options, NullObserver(), lambda done, total: None)
 print(report.folder)
 """
-START = "import filmgate.app.runs, filmgate.pipelines.rulebook.pipeline"
+START = "import filmgate.services.runs, filmgate.pipelines.rulebook.pipeline"
 
 
 def measure_speed(uploads: Path, book: Path, home: Path) -> Path:

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from filmgate.app.run_options import RunOptions
-from filmgate.app.runs import Runs
-from filmgate.app.settings import Settings
 from filmgate.core.errors import ContractBroken
 from filmgate.core.manifest import Manifest
 from filmgate.core.states import RunState, StageState
 from filmgate.engine.journal import NullObserver
+from filmgate.services.run_options import RunOptions
+from filmgate.services.runs import Runs
+from filmgate.wiring.settings import Settings
 from support.films import write_film, write_tone
 from support.portraits import RATE, SHOT_S, film_of_people, picture_of_two, portrait_shots
 

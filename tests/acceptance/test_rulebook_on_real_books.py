@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from filmgate.app.rulebooks import Rulebooks
-from filmgate.app.settings import Settings
 from filmgate.pipelines.rulebook.rules.text import clean_text, match_key
+from filmgate.services.rulebooks import Rulebooks
+from filmgate.wiring.settings import Settings
 from support.command import Filmgate
 
 pytestmark = pytest.mark.proof

@@ -11,10 +11,10 @@ from filmgate.api.application import create_app
 from filmgate.api.authentication import Authenticator, secret_in
 from filmgate.api.limits import FAILURES_PER_MINUTE
 from filmgate.api.service import AuthMode, Service
-from filmgate.app.access import AccessService
-from filmgate.app.settings import Settings
 from filmgate.core.access import Caller, Scope
 from filmgate.core.errors import TooMany
+from filmgate.services.access import AccessService
+from filmgate.wiring.settings import Settings
 
 ADDRESS, OTHER_ADDRESS = "127.0.0.1", "10.0.0.1"
 

@@ -9,16 +9,16 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from filmgate.api.event_stream import BUFFERED_LINES, WatchedRun
-from filmgate.app.job_process import JobProcess, JobSpec
-from filmgate.app.settings import Settings
 from filmgate.client.events import parse_events, split_lines
 from filmgate.core.errors import Conflict, NotFound
 from filmgate.core.jobs import JobOutcome, JobRequest, JobState
 from filmgate.db.connection import connected
 from filmgate.db.jobs import AbandonedJob, JobStore
+from filmgate.jobs.job_process import JobProcess, JobSpec
+from filmgate.services.run_streams import BUFFERED_LINES, WatchedRun
 from filmgate.store.event_log import EventReader, LoggedLine
 from filmgate.store.run_directory import FolderRun
+from filmgate.wiring.settings import Settings
 
 DONE = JobOutcome(exit_code=0)
 FAILED = JobOutcome(exit_code=1)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from filmgate.app.run_options import RunOptions
 from filmgate.core.errors import ContractBroken, NotFound
 from filmgate.core.forecast import PlannedAction, StageForecast
 from filmgate.core.gates import ReasonCode
@@ -22,6 +21,7 @@ from filmgate.engine.inputs import read_inputs
 from filmgate.engine.invocation import Request
 from filmgate.engine.planning import forecast_new_run, forecast_run
 from filmgate.engine.verification import verify
+from filmgate.services.run_options import RunOptions
 from filmgate.store import run_directory
 from filmgate.store.durable import read_facts
 from filmgate.store.run_directory import FolderRun

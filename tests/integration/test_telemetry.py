@@ -15,17 +15,17 @@ from openlineage.client import OpenLineageClient
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from filmgate.api.telemetry import Spans
-from filmgate.app.logs import LogFile
-from filmgate.app.run_status import RunStatus
 from filmgate.cli.output import print_reasons
 from filmgate.core.digest import canonical_json
 from filmgate.core.errors import NotPermitted
 from filmgate.core.plan import Done, Outcome, Plan, Settings, stage
 from filmgate.core.ports import StageContext
 from filmgate.core.states import RunState
+from filmgate.services.run_status import RunStatus
 from filmgate.store.run_directory import FolderRun
 from filmgate.tools.openlineage_export import LineageExport
 from filmgate.tools.opentelemetry_export import SpanExport
+from filmgate.wiring.logs import LogFile
 from support.graph import GRAPH
 from support.runs import PLAN, PRODUCER, execute, reserve_run
 

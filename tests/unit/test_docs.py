@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from filmgate.app.settings import Settings
 from filmgate.cli.commands import COMMANDS, root
 from filmgate.cli.lazy_group import LazyGroup
 from filmgate.core.errors import ExitCode
@@ -15,6 +14,7 @@ from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.pipelines.episode.plan import PLAN as EPISODE
 from filmgate.pipelines.gameplay.plan import PLAN as GAMEPLAY
 from filmgate.pipelines.rulebook.plan import PLAN as RULEBOOK
+from filmgate.wiring.settings import Settings
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 

@@ -5,12 +5,12 @@ from importlib import metadata
 
 import pytest
 
-from filmgate.app import pipelines
 from filmgate.core.errors import FilmgateError, Invalid, Unavailable
 from filmgate.core.files import binary
 from filmgate.core.pipeline import Pipeline
 from filmgate.core.plan import Done, Outcome, Plan, Settings, Stage, stage
 from filmgate.core.ports import StageContext
+from filmgate.wiring import pipelines
 from support.runs import PLAN, PRODUCER
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from filmgate.app.settings import load
 from filmgate.core.errors import Invalid
+from filmgate.wiring.settings import load
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import pytest
 
 DROPPED = """
 import os, signal, sys, time, weakref
-from filmgate.app.signals import install_signal_handlers
+from filmgate.wiring.signals import install_signal_handlers
 from filmgate.core.errors import Interrupted
 
 class Target: ...

@@ -8,10 +8,10 @@ from anyio import CapacityLimiter, to_thread
 from starlette.requests import cookie_parser
 
 from filmgate.api import limits
-from filmgate.app.access import AccessService
-from filmgate.app.clock import utc_now
 from filmgate.core.access import Caller, parse_token
 from filmgate.core.digest import sha256_hex
+from filmgate.services.access import AccessService
+from filmgate.wiring.clock import utc_now
 
 COOKIE = "filmgate_session"
 CACHE_S = 15.0

@@ -16,7 +16,6 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from filmgate.app.clock import utc_now
 from filmgate.core.errors import (
     FilmgateError,
     HeadersTooLarge,
@@ -27,6 +26,7 @@ from filmgate.core.errors import (
     UsageError,
     error_body,
 )
+from filmgate.wiring.clock import utc_now
 
 HEADER_BYTES = 64 * 1024
 """Limit of a request's target, header fields and trailer fields together, in bytes."""

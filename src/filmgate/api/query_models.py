@@ -80,7 +80,7 @@ class FindQuery(TimelineQuery):
     q: Annotated[
         Words,
         Field(
-            description='Words, "a phrase", this or that, -without.',
+            description='Words, "a phrase", word or word, -excluded.',
             examples=["compiler or rocket"],
         ),
     ]

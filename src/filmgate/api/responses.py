@@ -7,9 +7,9 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
-from filmgate.app.clock import utc_now
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import FilmgateError, RangeUnsatisfiable, Unauthenticated, error_body
+from filmgate.wiring.clock import utc_now
 
 RETRY_AFTER = timedelta(seconds=2)
 """Default value of the Retry-After header in a 429 or 503 response."""

@@ -20,9 +20,9 @@ from fastapi import FastAPI
 from filmgate.api.application import create_app
 from filmgate.api.protocol import MAX_CONNECTIONS, ConnectionLimit, protocol_factory
 from filmgate.api.service import AuthMode, Service
-from filmgate.app.settings import Settings
 from filmgate.core.access import LOCAL_HOSTS, Scope
 from filmgate.core.errors import Interrupted, Unavailable
+from filmgate.wiring.settings import Settings
 
 BACKLOG = 512
 """Number of connections that may wait to be accepted."""

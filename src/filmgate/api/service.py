@@ -8,18 +8,19 @@ from functools import cached_property
 from pathlib import Path
 
 from filmgate.api.authentication import Authenticator
-from filmgate.api.event_stream import Hub
 from filmgate.api.limits import Buckets
 from filmgate.api.telemetry import Metrics
-from filmgate.app.access import AccessService
-from filmgate.app.database import Database
-from filmgate.app.jobs import JobService
-from filmgate.app.people import PeopleService
-from filmgate.app.queries import Queries
-from filmgate.app.rulebooks import Rulebooks
-from filmgate.app.runs import Runs
-from filmgate.app.settings import Settings
-from filmgate.app.videos import VideoService
+from filmgate.jobs.queue import JobService
+from filmgate.services.access import AccessService
+from filmgate.services.people import PeopleService
+from filmgate.services.queries import Queries
+from filmgate.services.rulebooks import Rulebooks
+from filmgate.services.run_queries import RunQueries
+from filmgate.services.run_streams import Hub
+from filmgate.services.runs import Runs
+from filmgate.services.videos import VideoService
+from filmgate.wiring.database import Database
+from filmgate.wiring.settings import Settings
 
 CONNECTIONS = 12
 """Size of the pool of database connections. A larger pool is not faster on two CPU cores."""
@@ -86,6 +87,11 @@ class Service:
         return Runs(self.settings, self.database)
 
     @cached_property
+    def run_queries(self) -> RunQueries:
+        """Queries of the runs in the home."""
+        return RunQueries(self.runs, self.jobs.latest)
+
+    @cached_property
     def videos(self) -> VideoService:
         """Videos and their files."""
         return VideoService(self.settings, self.database)
@@ -93,7 +99,7 @@ class Service:
     @cached_property
     def hub(self) -> Hub:
         """Event streams of runs."""
-        return Hub(self.database, self.jobs)
+        return Hub(self.database, self.jobs.latest)
 
     @cached_property
     def authenticator(self) -> Authenticator:

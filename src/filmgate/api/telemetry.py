@@ -14,9 +14,9 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import Scope as ASGIScope
 
-from filmgate.app.clock import utc_now
 from filmgate.core.redaction import redact_text
-from filmgate.tools.opentelemetry_export import tracer_provider
+from filmgate.wiring.clock import utc_now
+from filmgate.wiring.exports import tracer_provider
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the buckets of request durations, in seconds."""

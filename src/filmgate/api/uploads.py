@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from anyio import CancelScope, to_thread
 from fastapi import Request
@@ -15,7 +15,6 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from filmgate.api.limits import IDLE_S, too_large
 from filmgate.core.errors import Invalid, TooSlow, UnsupportedMedia
-from filmgate.store.uploads import Draft
 
 NO_FILES = {b"application/x-www-form-urlencoded", b"application/json"}
 """Content types of bodies that do not contain a file."""
@@ -208,10 +207,21 @@ async def in_thread(context: AbstractContextManager[D]) -> AsyncIterator[D]:
             await to_thread.run_sync(partial(context.__exit__, *sys.exc_info()))
 
 
+class FileDraft(Protocol):
+    """A file that is being written."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Number of bytes that were written."""
+
+    def write(self, chunk: bytes) -> None:
+        """Append bytes."""
+
+
 async def receive_into(
     request: Request,
     incoming: IncomingFile,
-    draft: Draft,
+    draft: FileDraft,
     limit: int,
     count: Callable[[int], object],
 ) -> None:

@@ -1,1 +1,1 @@
-"""Command line: each module parses a command's arguments, calls `filmgate.app` and prints."""
+"""Command line: each module parses a command's arguments, calls a service and prints."""

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from filmgate.app import settings
-from filmgate.app.runs import Runs
 from filmgate.cli.arguments import AsJson
 from filmgate.cli.completion import complete_runs, complete_stages
 from filmgate.cli.output import results_only
 from filmgate.cli.report import print_report
+from filmgate.services.runs import Runs
+from filmgate.wiring import settings
 
 
 def adopt(

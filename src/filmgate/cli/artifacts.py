@@ -6,8 +6,6 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from filmgate.app import settings
-from filmgate.app.queries import Queries
 from filmgate.cli import selection_options
 from filmgate.cli.arguments import AsJson, Asset
 from filmgate.cli.output import print_json, stdout_console
@@ -15,6 +13,8 @@ from filmgate.cli.rendering import facts_of, print_artifacts, span_of
 from filmgate.cli.text import printable
 from filmgate.core.answers import ProvenanceAnswer
 from filmgate.core.moments import MAX_MS
+from filmgate.services.queries import Queries
+from filmgate.wiring import settings
 
 
 def artifacts(

@@ -5,12 +5,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from filmgate.app import settings
-from filmgate.app.rulebooks import Rulebooks
 from filmgate.cli.arguments import AsJson, Environment
 from filmgate.cli.output import print_json, print_table, stderr_console, stdout_console
 from filmgate.cli.text import printable
 from filmgate.core.answers import AskAnswer, BooksAnswer, Citation
+from filmgate.services.rulebooks import Rulebooks
+from filmgate.wiring import settings
 
 MAX_CHARACTERS = 700
 """Maximum length of a printed passage, in characters; a longer passage is cut."""

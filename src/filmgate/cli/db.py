@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from filmgate.app import settings
-from filmgate.app.database import Database
-from filmgate.app.queries import Queries
-from filmgate.app.rulebooks import Rulebooks
 from filmgate.cli.arguments import AsJson, Asset, Environment
 from filmgate.cli.lazy_group import command_group
 from filmgate.cli.text import examples
+from filmgate.services.queries import Queries
+from filmgate.services.rulebooks import Rulebooks
+from filmgate.wiring import settings
+from filmgate.wiring.database import Database
 
 app = command_group("Start, stop and maintain the database.")
 
@@ -66,7 +66,7 @@ def remove_book(
     env: Environment = None,
     as_json: AsJson = False,
 ) -> None:
-    """Remove a rulebook from the corpus; its runs are not deleted."""
+    """Remove a rulebook from the corpus, but keep its runs."""
     removed = Rulebooks(settings.load()).remove(book, env)
     if as_json:
         typer.echo(removed.model_dump_json())

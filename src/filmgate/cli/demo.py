@@ -5,8 +5,15 @@ from typing import Annotated
 
 import typer
 
-from filmgate.app import logs, settings
-from filmgate.app.demo import (
+from filmgate.cli.arguments import AsJson
+from filmgate.cli.ask import print_answer
+from filmgate.cli.gameplay import print_counts
+from filmgate.cli.output import print_json, stderr_console, stdout_console
+from filmgate.cli.progress import stage_progress
+from filmgate.cli.rendering import print_find, print_jump, span_of
+from filmgate.cli.report import print_report
+from filmgate.cli.screentime import print_screentime
+from filmgate.services.demo import (
     FROM_MS,
     TITLE,
     WORDS,
@@ -16,20 +23,13 @@ from filmgate.app.demo import (
     ensure_sessions,
     run_demo,
 )
-from filmgate.app.game_sessions import GameplayOptions
-from filmgate.app.quality_reports import write_report
-from filmgate.app.queries import Queries
-from filmgate.app.rulebooks import Rulebooks
-from filmgate.app.run_options import RunOptions
-from filmgate.app.runs import Runs
-from filmgate.cli.arguments import AsJson
-from filmgate.cli.ask import print_answer
-from filmgate.cli.gameplay import print_counts
-from filmgate.cli.output import print_json, stderr_console, stdout_console
-from filmgate.cli.progress import stage_progress
-from filmgate.cli.rendering import print_find, print_jump, span_of
-from filmgate.cli.report import print_report
-from filmgate.cli.screentime import print_screentime
+from filmgate.services.game_sessions import GameplayOptions
+from filmgate.services.quality_reports import write_report
+from filmgate.services.queries import Queries
+from filmgate.services.rulebooks import Rulebooks
+from filmgate.services.run_options import RunOptions
+from filmgate.services.runs import Runs
+from filmgate.wiring import logs, settings
 
 
 class DemoSample(StrEnum):

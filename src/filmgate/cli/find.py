@@ -4,8 +4,6 @@ from typing import Annotated
 
 import typer
 
-from filmgate.app import settings
-from filmgate.app.queries import Queries
 from filmgate.cli import selection_options
 from filmgate.cli.arguments import AsJson, Asset, Limit
 from filmgate.cli.output import print_json
@@ -13,10 +11,12 @@ from filmgate.cli.rendering import print_find, print_search
 from filmgate.core.errors import UsageError
 from filmgate.core.moments import MAX_MS
 from filmgate.core.questions import Direction, TextSource
+from filmgate.services.queries import Queries
+from filmgate.wiring import settings
 
 Words = Annotated[
     list[str],
-    typer.Argument(metavar="WORDS", help='Words to find; also "a phrase", this or that, -without.'),
+    typer.Argument(metavar="WORDS", help='Words to find, "a phrase", word or word, -excluded.'),
 ]
 Source = Annotated[TextSource, typer.Option(help="Search speech, on-screen text, or both.")]
 

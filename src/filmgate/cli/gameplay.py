@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from filmgate.app import settings
-from filmgate.app.quality_reports import write_report
 from filmgate.cli.arguments import AsJson
 from filmgate.cli.lazy_group import command_group
 from filmgate.cli.output import print_json, stdout_console
 from filmgate.cli.text import counted, examples, printable
 from filmgate.core.answers import QualityReportAnswer
+from filmgate.services.quality_reports import write_report
+from filmgate.wiring import settings
 
 app = command_group("Report on quality manifests of game sessions.")
 

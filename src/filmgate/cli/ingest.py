@@ -2,11 +2,11 @@
 
 from functools import partial
 
-from filmgate.app import logs, settings
-from filmgate.app.runs import INGESTING, Runs
 from filmgate.cli.arguments import AsJson, RunReference
 from filmgate.cli.output import print_json, stdout_console
 from filmgate.cli.progress import stage_progress
+from filmgate.services.runs import INGESTING, Runs
+from filmgate.wiring import logs, settings
 
 
 def ingest(run: RunReference, as_json: AsJson = False) -> None:

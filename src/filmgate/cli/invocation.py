@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError, NoSuchOption
 
-from filmgate.app.notices import show_notices
-from filmgate.app.signals import install_signal_handlers
 from filmgate.cli.commands import root
 from filmgate.cli.completion import asset_ids
 from filmgate.cli.text import printable
@@ -29,6 +27,8 @@ from filmgate.core.errors import (
     error_body,
     similar_names,
 )
+from filmgate.wiring.notices import show_notices
+from filmgate.wiring.signals import install_signal_handlers
 
 
 def call(arguments: Sequence[str], *, handles_signals: bool = False) -> int:

@@ -4,8 +4,6 @@ from typing import Annotated
 
 import typer
 
-from filmgate.app import settings
-from filmgate.app.queries import Queries
 from filmgate.cli import selection_options
 from filmgate.cli.arguments import AsJson, Asset
 from filmgate.cli.output import print_json
@@ -13,6 +11,8 @@ from filmgate.cli.rendering import print_jump
 from filmgate.core.jump_filters import JumpFilters
 from filmgate.core.moments import MAX_MS
 from filmgate.core.questions import Direction, JumpKind
+from filmgate.services.queries import Queries
+from filmgate.wiring import settings
 
 
 def jump(

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from filmgate.app import settings
-from filmgate.app.runs import Runs
 from filmgate.cli.arguments import OptionalStage, RunReference
+from filmgate.services.runs import Runs
+from filmgate.wiring import settings
 
 
 def logs(

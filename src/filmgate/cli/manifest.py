@@ -2,12 +2,12 @@
 
 import typer
 
-from filmgate.app import settings
-from filmgate.app.runs import Runs
 from filmgate.cli.arguments import AsJson, RunReference
 from filmgate.cli.lazy_group import command_group
 from filmgate.cli.output import print_json
 from filmgate.cli.text import examples
+from filmgate.services.runs import Runs
+from filmgate.wiring import settings
 
 app = command_group("Rebuild the manifest of a run.")
 

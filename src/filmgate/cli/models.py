@@ -7,13 +7,13 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from filmgate.app import settings
-from filmgate.app.models import ModelReport, Models
 from filmgate.cli.arguments import AsJson
 from filmgate.cli.lazy_group import command_group
 from filmgate.cli.output import print_json, print_table
 from filmgate.cli.text import examples, printable
 from filmgate.core.errors import ExitCode
+from filmgate.services.models import ModelReport, Models
+from filmgate.wiring import settings
 
 app = command_group("List, add and check model weights. Nothing is downloaded.")
 

@@ -5,14 +5,14 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from filmgate.app import settings
-from filmgate.app.people import PeopleService
 from filmgate.cli.arguments import AsJson
 from filmgate.cli.completion import complete_runs
 from filmgate.cli.lazy_group import command_group
 from filmgate.cli.output import print_json, print_table, stderr_console
 from filmgate.cli.text import counted, examples, printable
 from filmgate.core.answers import PersonAnswer
+from filmgate.services.people import PeopleService
+from filmgate.wiring import settings
 
 app = command_group("List, name, rename and remove known people.")
 

@@ -9,14 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-from filmgate.app import pipelines
-from filmgate.app.run_options import RunOptions
 from filmgate.cli.arguments import AsJson, Environment
 from filmgate.cli.completion import complete_runs, complete_stages
 from filmgate.cli.lazy_group import LazyGroup, Summary, make_command
 from filmgate.cli.pipeline_options import flags_of
 from filmgate.cli.text import examples
 from filmgate.core.errors import UsageError, unknown_name
+from filmgate.services.run_options import RunOptions
+from filmgate.wiring import pipelines
 
 
 class LogLevel(StrEnum):
@@ -88,7 +88,7 @@ Repair = Annotated[
 Strict = Annotated[bool, typer.Option("--strict", help="Fail a stage if one of its items fails.")]
 VerifyMode = Annotated[
     Verify,
-    typer.Option(help="fast: hash files once, again if their times change; full: at every gate."),
+    typer.Option(help="fast: hash a file again only if it changed; full: hash it at every gate."),
 ]
 Jobs = Annotated[
     int,

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from filmgate.app import settings
-from filmgate.app.game_sessions import GameplayOptions, find_task_list
 from filmgate.core.errors import UsageError
+from filmgate.services.game_sessions import GameplayOptions, find_task_list
+from filmgate.wiring import settings
 
 ParsedFlags = tuple[Path | None, tuple[str, ...]]
 """The input, and stage settings as `STAGE.SETTING=VALUE`."""

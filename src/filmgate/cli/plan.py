@@ -3,14 +3,14 @@
 import typer
 from rich.markup import escape
 
-from filmgate.app import settings
-from filmgate.app.runs import Runs
 from filmgate.cli.output import print_json, print_table, results_only, stdout_console
 from filmgate.cli.pipeline_group import PipelineGroup, PipelineRequest
 from filmgate.cli.progress import stage_progress
 from filmgate.cli.text import printable
 from filmgate.core.errors import ExitCode
 from filmgate.core.forecast import Forecast, PlannedAction, StageForecast
+from filmgate.services.runs import Runs
+from filmgate.wiring import settings
 
 ABOUT = (
     """Print which stages would be reused, run or blocked, and why. Nothing is run or written."""

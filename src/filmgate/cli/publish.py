@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from filmgate.app import logs, settings
-from filmgate.app.sync import Sync
 from filmgate.cli.arguments import AsJson, RunReference
 from filmgate.cli.output import print_json, stderr_console, stdout_console
 from filmgate.cli.progress import stage_progress
+from filmgate.services.sync import Sync
+from filmgate.wiring import logs, settings
 
 PUBLISHING = "publishing"
 

@@ -1,11 +1,11 @@
 """`filmgate receipts`: the stored records of ingests."""
 
-from filmgate.app import settings
-from filmgate.app.sync import Sync
 from filmgate.cli.arguments import AsJson, RunReference
 from filmgate.cli.output import print_json, stdout_console
 from filmgate.cli.text import printable
 from filmgate.core.answers import ReceiptEntry, RefusalEntry
+from filmgate.services.sync import Sync
+from filmgate.wiring import settings
 
 
 def receipts(run: RunReference, as_json: AsJson = False) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 from rich.markup import escape
 
-from filmgate.app.run_options import RunReport
 from filmgate.cli.output import (
     print_json,
     print_reasons,
@@ -17,6 +16,7 @@ from filmgate.cli.output import (
 from filmgate.cli.text import counted, printable
 from filmgate.core.manifest import Manifest
 from filmgate.core.states import RunState
+from filmgate.services.run_options import RunReport
 
 
 def print_report(report: RunReport, *, as_json: bool) -> None:

@@ -2,12 +2,12 @@
 
 import typer
 
-from filmgate.app import logs, settings
-from filmgate.app.runs import Runs
 from filmgate.cli.output import results_only
 from filmgate.cli.pipeline_group import LogLevel, PipelineGroup, PipelineRequest
 from filmgate.cli.progress import stage_progress
 from filmgate.cli.report import print_report
+from filmgate.services.runs import Runs
+from filmgate.wiring import logs, settings
 
 ABOUT = """Without --run-id, resume the newest unfinished run on the same input, or start a new run
 if there is none. Print the state of the run; with --json, print its manifest."""

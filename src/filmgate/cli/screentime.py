@@ -2,13 +2,13 @@
 
 from rich.markup import escape
 
-from filmgate.app import settings
-from filmgate.app.queries import Queries
 from filmgate.cli import selection_options
 from filmgate.cli.arguments import AsJson, Asset, Wide
 from filmgate.cli.output import print_json, print_table, stderr_console
 from filmgate.cli.text import printable, short_clock
 from filmgate.core.answers import PersonTimeAnswer, ScreentimeAnswer
+from filmgate.services.queries import Queries
+from filmgate.wiring import settings
 
 NOT_MEASURED = "–"
 HEADS = ("cluster", "on screen", "share", "face", "body", "bridged")

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from filmgate.app import settings
-from filmgate.app.queries import Queries
 from filmgate.cli import selection_options
 from filmgate.cli.arguments import AsJson, Asset
 from filmgate.cli.output import print_json, print_table, stderr_console
 from filmgate.core.answers import SnapshotAnswer
 from filmgate.core.errors import Invalid, UsageError
+from filmgate.services.queries import Queries
+from filmgate.wiring import settings
 
 
 def select(

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from filmgate.app import logs, settings
-from filmgate.app.access import AccessService
-from filmgate.app.extras import require_service
 from filmgate.cli.output import stderr_console
 from filmgate.core.access import LOCAL_HOSTS
 from filmgate.core.errors import UsageError
+from filmgate.services.access import AccessService
+from filmgate.wiring import logs, settings
+from filmgate.wiring.extras import require_service
 
 PORT = 8321
 

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from filmgate.app import pipelines
-from filmgate.app.stage_settings import StageSetting, describe_stage_settings
 from filmgate.cli.arguments import AsJson, OptionalStage
 from filmgate.cli.output import print_json, stdout_console
 from filmgate.core.pipeline import DEFAULT_PROFILE
+from filmgate.services.stage_settings import StageSetting, describe_stage_settings
+from filmgate.wiring import pipelines
 
 MAX_WIDTH = 100
 """Maximum width of wrapped text, in characters, even if the terminal is wider."""

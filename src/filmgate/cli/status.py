@@ -12,9 +12,6 @@ from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
-from filmgate.app import settings
-from filmgate.app.run_status import RunStatus, state_shown
-from filmgate.app.runs import Runs
 from filmgate.cli.arguments import AsJson, Limit, Wide
 from filmgate.cli.completion import complete_assets, complete_runs
 from filmgate.cli.output import (
@@ -34,6 +31,9 @@ from filmgate.core.errors import NotFound, UsageError
 from filmgate.core.legacy import LegacyRun
 from filmgate.core.manifest import Manifest
 from filmgate.core.states import RunState, StageState
+from filmgate.services.run_status import RunStatus, state_shown
+from filmgate.services.runs import Runs
+from filmgate.wiring import settings
 
 POLL_S = 0.5
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

@@ -7,14 +7,14 @@ import typer
 from rich.markup import escape
 from rich.text import Text
 
-from filmgate.app import logs, settings
-from filmgate.app.sync import Sync
 from filmgate.cli.arguments import AsJson, Wide
 from filmgate.cli.lazy_group import command_group
 from filmgate.cli.output import print_json, print_table, stderr_console, stdout_console
 from filmgate.cli.text import examples, printable
 from filmgate.core.answers import SyncOutcome, SyncStatusAnswer
 from filmgate.core.errors import ExitCode, FilmgateError, Interrupted, UsageError
+from filmgate.services.sync import Sync
+from filmgate.wiring import logs, settings
 
 app = command_group("Ingest runs that were published elsewhere.", needs_command=False)
 

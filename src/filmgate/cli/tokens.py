@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from filmgate.app import settings
-from filmgate.app.access import AccessService
 from filmgate.cli.arguments import AsJson
 from filmgate.cli.lazy_group import command_group
 from filmgate.cli.output import print_json, print_table, stderr_console
 from filmgate.cli.text import examples
 from filmgate.core.access import Scope, parse_user
 from filmgate.core.errors import UsageError
+from filmgate.services.access import AccessService
+from filmgate.wiring import settings
 
 app = command_group("Create, list and revoke API tokens.")
 
@@ -105,7 +105,7 @@ def link(
         str, typer.Option(metavar="URL", help="URL of the service.")
     ] = "http://127.0.0.1:8321",
 ) -> None:
-    """Print a one-time link that signs in a browser.
+    """Print a one-time link; whoever opens it is signed in.
 
     The link is valid for ten minutes. `curl -X POST LINK` returns a token instead.
     """

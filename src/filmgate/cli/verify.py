@@ -2,13 +2,13 @@
 
 import typer
 
-from filmgate.app import settings
-from filmgate.app.runs import Runs
 from filmgate.cli.arguments import AsJson, RunReference
 from filmgate.cli.output import print_json, print_reasons, print_stages, stdout_console, styled
 from filmgate.cli.text import counted
 from filmgate.core.errors import ExitCode
 from filmgate.core.states import StageState
+from filmgate.services.runs import Runs
+from filmgate.wiring import settings
 
 
 def verify(run: RunReference, as_json: AsJson = False) -> None:

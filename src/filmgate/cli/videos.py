@@ -2,12 +2,12 @@
 
 from rich.markup import escape
 
-from filmgate.app import settings
-from filmgate.app.videos import VideoService
 from filmgate.cli.arguments import AsJson, Limit
 from filmgate.cli.output import print_json, print_table, stderr_console
 from filmgate.cli.selection_options import Cursor
 from filmgate.cli.text import printable
+from filmgate.services.videos import VideoService
+from filmgate.wiring import settings
 
 MB = 1_000_000
 

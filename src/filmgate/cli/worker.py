@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from filmgate.app import logs, settings
-from filmgate.app.extras import require_service
 from filmgate.cli.output import stderr_console
 from filmgate.cli.text import counted
+from filmgate.wiring import logs, settings
+from filmgate.wiring.extras import require_service
 
 
 def worker(
@@ -27,7 +27,7 @@ def worker(
     Any number of machines can run workers, if they share the home and the database.
     """
     require_service()
-    from filmgate.app.worker import Worker  # procrastinate comes with the extra `service`
+    from filmgate.jobs.worker import Worker  # procrastinate comes with the extra `service`
 
     logs.configure("INFO")
     logs.capture_library_warnings()

@@ -157,8 +157,8 @@ class Plan:
                 raise ValueError(f"stage name {stage.name!r} is invalid: expected {_NAME_RULE}")
             if missing := [name for name in stage.depends_on if name not in names]:
                 raise ValueError(
-                    f"stage {stage.name!r} depends on {', '.join(missing)}: expected earlier "
-                    f"stages of the plan, one of {', '.join(sorted(names)) or 'none'}"
+                    f"stage {stage.name!r} depends on {', '.join(missing)}: expected only "
+                    f"earlier stages of the plan: {', '.join(sorted(names)) or 'none'}"
                 )
             if twice := (names | aliases) & {stage.name, *stage.aliases}:
                 taken = ", ".join(sorted(twice))
@@ -196,7 +196,7 @@ class Plan:
 
     @cached_property
     def supported(self) -> Mapping[str, Mapping[str, int]]:
-        """For each stage, the schema versions of its files that the plan reads, by path."""
+        """For each stage, the schema version that this plan reads of each file, by path."""
         return {
             stage.name: {made.path: made.schema_version for made in stage.makes}
             for stage in self.stages

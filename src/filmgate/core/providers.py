@@ -56,7 +56,7 @@ class FaceEmbedder(Protocol):
 
     @property
     def is_unit(self) -> bool:
-        """Whether embeddings, and therefore their means, have length 1."""
+        """Whether embeddings have length 1; their means are then scaled to length 1, too."""
 
     def crop(self, image: "Image", box: Box, landmarks: Landmarks) -> "Image":
         """Cut out a face, turned upright, in the size that `embed` takes."""

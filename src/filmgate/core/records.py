@@ -127,7 +127,7 @@ class Fingerprint(Record):
     resources: dict[str, Sha256] = Field(default_factory=dict)
     """Digests of the available resources outside the run, by name: weights, known people."""
     records: dict[str, Digest] = Field(default_factory=dict)
-    """For a stage that reads upstream records: their digests by stage, without times and ids."""
+    """For a stage that reads upstream records: by stage, the digest of a record without times and ids."""
 
     @cached_property
     def digest(self) -> str:
@@ -177,7 +177,7 @@ UNEXPECTED = "unexpected"
 """Error code of an exception that is not a FilmgateError; its traceback is in the stage's log."""
 
 EVERY_ITEM_FAILED = "every_item_failed"
-"""Code of the warning that every item of a successful stage failed."""
+"""Code of the warning for a stage that succeeded although all its items failed."""
 
 MAX_ITEM_ERRORS = 1000
 """Maximum number of item errors in a record; the log and `counts.failed` include all errors."""
@@ -253,7 +253,7 @@ class StageRecord(Record):
         `name`: name of its file.
         """
         record, digest = decode_with_digest(cls, data, name)
-        record.__dict__["digest"] = digest  # as on disk, even if a newer version added fields
+        record.__dict__["digest"] = digest  # of the bytes on disk
         if record.name != name:
             raise Invalid(f"{name} was altered", expected=record.name, got=name, hint=RESTORE_HINT)
         return record

@@ -44,7 +44,9 @@ class StageView:
 
     def __post_init__(self) -> None:
         if self.state not in _RANK:
-            raise ValueError(f"{self.state} is a verdict, not a view of a stage")
+            raise ValueError(
+                f"{self.state} is a gate's verdict; expected the state of a record or attempt"
+            )
 
     @property
     def precedence(self) -> tuple[int, int, int, str]:

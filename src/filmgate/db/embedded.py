@@ -223,7 +223,7 @@ class EmbeddedPostgres:
                 "the folder for the database's socket belongs to another user",
                 expected=f"{sockets}, a folder of user {identity.uid}",
                 got=f"a file or folder of user {found.st_uid}",
-                hint="Remove it, or choose a shorter FILMGATE_HOME",
+                hint="Remove it, or set FILMGATE_HOME to a shorter path, which does not need it",
             )
         identity.own(sockets)
 

@@ -90,7 +90,7 @@ class GateChecker:
         return is_success and self.is_sound(record, ledger) and self.has_intact_files(record)
 
     def is_sound(self, record: StageRecord, ledger: Ledger) -> bool:
-        """Whether all records that `record` depends on exist, and no foreign record is newer."""
+        """Whether the records that `record` depends on exist, and no later record is foreign."""
         lost = check_lineage(record, ledger.record_digests)
         return not lost and not ledger.foreign_records(record.stage)
 

@@ -144,10 +144,10 @@ class ModelFolder:
         existing = self.model(model.name)
         if existing is not None and existing.sha256 != model.sha256:
             raise Conflict(
-                f"model {model.name} already exists",
-                expected="a free name, or --replace",
-                got=f"sha256 {existing.sha256}",
-                hint="Use --replace to replace the model; earlier runs keep its digest",
+                f"model {model.name} already exists with other weights",
+                expected="an unused name, or --replace",
+                got=f"weights with sha256 {existing.sha256}",
+                hint="Use --replace to replace it; earlier runs still name the old digest",
             )
         weights = self.root / model.name / existing.weights if existing else None
         is_intact = weights and weights.exists() and self._digest(weights) == model.sha256

@@ -22,8 +22,8 @@ from filmgate.sync.published_run import VerifiedManifest, read_manifest
 Fetched = TypeVar("Fetched")
 
 BATCH_FACTOR = 4
-"""Number of manifests that one transaction ingests, for each manifest that is fetched concurrently.
-A transaction ingests several, because a commit costs as much as the rows of a run."""
+"""A transaction ingests up to this number times the manifests that are fetched concurrently. It
+ingests several, because a commit costs as much as the rows of a run."""
 
 
 class Ingestor(Protocol[Fetched]):
@@ -107,9 +107,10 @@ class Consumer:
     ) -> list[SyncOutcome] | None:
         """Ingest a batch of due deliveries.
 
-        `source` is the store whose deliveries are ingested; None for all announced deliveries. A
-        retry is due if it was due at the time `until` (None: now). Returns the outcomes, without
-        those of deliveries that another consumer has claimed meanwhile; None if no delivery is due.
+        `source` is the store whose deliveries are ingested; None for all announced deliveries.
+        `until` excludes retries that become due after this time (None: now). Returns the outcomes,
+        without those of deliveries that another consumer has claimed meanwhile; None if no
+        delivery is due.
 
         An attempt is counted before it is made. Of a refused run, only the reason is stored. If the
         database fails, nothing is changed, and the same deliveries are soon due again.

@@ -217,8 +217,8 @@ def _check_records(run: RunDirectory, manifest: Manifest) -> None:
 def _check_name(path: str) -> None:
     if not is_plain_path(path):
         raise Invalid(
-            "a file name is not a valid key in every store",
-            expected="names of printable characters without # ? * and \\, between single slashes",
+            "a file name is not portable: some stores refuse it as a key",
+            expected="printable characters except # ? * and \\, in parts between single slashes",
             got=repr(path),
             hint="Change the name of the file in the stage that makes it",
         )

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 MAX_MISSING_SHARE = 0.01
-"""Largest share of the frames claimed by the header that may be missing; a file that lacks more is
-truncated. Encoders miscount by a frame or two."""
+"""Share of the frames counted in the header that a complete file may lack, because encoders miscount
+by a frame or two. A file that lacks more is truncated."""
 SLACK_S = Fraction(2)
-"""Longest time, in seconds, by which a complete video may end after the presentation time of its
-last frame, which may be displayed that long."""
+"""Greatest difference between the duration in the header and the presentation times of a complete
+video, in seconds: its last frame may be displayed that long."""
 
 OpenVideo = Callable[[], AbstractContextManager["InputContainer"]]
 """Opens the video, positioned at its start; can be called repeatedly."""
@@ -121,7 +121,7 @@ def check_complete(timeline: PacketTimeline, claims: HeaderClaims) -> None:
     if not timeline.pts:
         raise Invalid(
             "the video has no frames",
-            expected="a video with timestamps",
+            expected="at least one frame with a timestamp",
             got="none",
             hint=FETCH_AGAIN,
             reason="no_frames",
@@ -134,10 +134,10 @@ def check_complete(timeline: PacketTimeline, claims: HeaderClaims) -> None:
     if is_short or frames < claims.frames * (1 - MAX_MISSING_SHARE):
         raise Invalid(
             "the video is truncated",
-            expected=f"{claims.frames or 'frames'} over {float(length):.1f} s"
+            expected=f"{claims.frames or 'all'} frames in {float(length):.1f} s"
             if is_short
             else f"{claims.frames} frames, as the header claims",
-            got=f"{frames} over {float(seconds):.1f} s" if is_short else f"{frames}",
+            got=f"{frames} frames in {float(seconds):.1f} s" if is_short else f"{frames} frames",
             hint=FETCH_AGAIN,
             reason="video_truncated",
         )

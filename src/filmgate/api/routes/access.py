@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from filmgate.api.authentication import COOKIE
 from filmgate.api.parameters import Admin, Cursor, Limit, ServiceDep, Viewer, add_audit_fields
 from filmgate.api.responses import json_response
-from filmgate.app.access import SESSION_LIFETIME
 from filmgate.core.access import AuthMethod, Scope
 from filmgate.core.access_answers import (
     AuditAnswer,
@@ -20,6 +19,7 @@ from filmgate.core.access_answers import (
     WhoAnswer,
 )
 from filmgate.core.errors import UsageError
+from filmgate.services.access import SESSION_LIFETIME
 
 router = APIRouter(prefix="/v1", tags=["access"])
 
@@ -57,7 +57,9 @@ def begin_session(request: Request, service: ServiceDep, who: Viewer) -> Respons
     """Start a browser session: exchange a token for a cookie."""
     if who.auth_method is not AuthMethod.TOKEN:
         raise UsageError(
-            "a session needs a token", expected="a token", got=f"a {who.auth_method.value}"
+            "a session can only be started with a token",
+            expected="Authorization: Bearer TOKEN",
+            got=f"authentication by {who.auth_method.value}",
         )
     secret, csrf = service.access.begin_session(who)
     answer = WhoAnswer(user=who.user, scope=who.scope, way=AuthMethod.SESSION, csrf=csrf)

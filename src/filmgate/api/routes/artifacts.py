@@ -41,7 +41,7 @@ def search(
         Query(
             min_length=1,
             max_length=MAX_QUERY_TEXT,
-            description='Words, "a phrase", this or that, -without.',
+            description='Words, "a phrase", word or word, -excluded.',
             examples=["compiler or rocket"],
         ),
     ],

@@ -7,28 +7,23 @@ from typing import Annotated, Any
 from anyio import to_thread
 from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
+from fastapi.sse import format_sse_event
 
 from filmgate.api.authentication import secret_in
 from filmgate.api.files import file_response
 from filmgate.api.parameters import EpisodeId, RunId, ServiceDep, Viewer, WhichRun, get_service
 from filmgate.api.responses import json_response
 from filmgate.api.service import Service
-from filmgate.app.clock import utc_now
-from filmgate.app.reports import find_report
-from filmgate.app.run_status import RunStatus
-from filmgate.app.status_answers import legacy_entry, legacy_status, run_entry, status_answer
 from filmgate.core.access import Caller
-from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable
-from filmgate.core.ids import AssetId, parse_run_id
+from filmgate.core.errors import FilmgateError
 from filmgate.core.manifest import Manifest
 from filmgate.core.runs import LogsAnswer, RunsAnswer, StatusAnswer
-from filmgate.store.event_log import EventReader, format_position
-from filmgate.store.run_directory import FolderRun
+from filmgate.services.run_streams import RunEvent
 
 router = APIRouter(prefix="/episodes", tags=["runs"])
 
-LOG_BYTES = 256 * 1024
-"""Maximum size of the part of a stage's log in one response, in bytes."""
+RETRY_MS = 2000
+"""Time after which a client reconnects to a stream, in milliseconds."""
 
 STREAM_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
@@ -54,42 +49,19 @@ def status(
 ) -> Response:
     """Return the status of a run, derived from its records: all stages, the reasons of blocked
     gates and suggested actions. Without `run_id`, return that of the asset's newest run."""
-    try:
-        run = _find_run(service, ep_id, run_id)
-    except NotFound:
-        legacy = service.runs.find_legacy_run(f"{ep_id}/{run_id}" if run_id else ep_id)
-        if legacy is None:
-            raise
-        return json_response(request, legacy_status(legacy))
-    try:
-        job = service.jobs.latest(run.head.asset.id, run.head.run_id)
-    except Unavailable:
-        job = None
-    return json_response(request, status_answer(RunStatus.of(run, utc_now()), job))
+    return json_response(request, service.run_queries.status(ep_id, run_id))
 
 
 @router.get("/{ep_id}/runs", response_model=RunsAnswer)
 def list_episode_runs(request: Request, service: ServiceDep, ep_id: EpisodeId) -> Response:
     """List the runs of an asset in the home, oldest first."""
-    entries, unreadable = [], []
-    for run in service.runs.runs_of_asset(AssetId(ep_id)):
-        try:
-            entries.append(run_entry(run.fold_manifest(None)))
-        except Invalid:
-            unreadable.append(run.folder.name)
-    legacy = [run for run in service.runs.legacy_runs() if run.asset_id == ep_id]
-    entries += map(legacy_entry, legacy)
-    if not entries and not unreadable:
-        raise NotFound(f"asset {ep_id!r} has no runs here", expected="an asset with a run here")
-    return json_response(
-        request, RunsAnswer(asset_id=ep_id, runs=tuple(entries), unreadable=tuple(unreadable))
-    )
+    return json_response(request, service.run_queries.list(ep_id))
 
 
 @router.get("/{ep_id}/runs/{run_id}", response_model=Manifest)
 def get_run(request: Request, service: ServiceDep, ep_id: EpisodeId, run_id: RunId) -> Response:
     """Return a run's manifest, derived from its records."""
-    return json_response(request, _find_run(service, ep_id, run_id).fold_manifest(None))
+    return json_response(request, service.run_queries.manifest(ep_id, run_id))
 
 
 @router.get(
@@ -102,7 +74,7 @@ def get_run(request: Request, service: ServiceDep, ep_id: EpisodeId, run_id: Run
 )
 def export(request: Request, service: ServiceDep, ep_id: EpisodeId, run_id: RunId) -> Response:
     """Return the PDF report of a run, if the file has not changed since the run created it."""
-    report = find_report(_find_run(service, ep_id, run_id))
+    report = service.run_queries.report(ep_id, run_id)
     return file_response(
         request,
         report.path,
@@ -124,7 +96,7 @@ def logs(
 ) -> Response:
     """Return lines of a stage's log, oldest first. `next_cursor` is present even at the end: use it
     to get lines that are written later."""
-    return json_response(request, _read_logs(_find_run(service, ep_id, run_id), stage, cursor))
+    return json_response(request, service.run_queries.logs(ep_id, run_id, stage, cursor))
 
 
 @router.get("/{ep_id}/runs/{run_id}/logs/{stage}", response_model=LogsAnswer)
@@ -137,7 +109,7 @@ def logs_of_run(
     cursor: LogCursor = None,
 ) -> Response:
     """Return lines of the log of a stage of this run, oldest first."""
-    return json_response(request, _read_logs(_find_run(service, ep_id, run_id), stage, cursor))
+    return json_response(request, service.run_queries.logs(ep_id, run_id, stage, cursor))
 
 
 @router.get("/{ep_id}/events", response_class=Response, responses=STREAM_RESPONSES)
@@ -166,25 +138,11 @@ async def events_of_run(
     return await _stream_events(request, who, ep_id, run_id, last_event_id)
 
 
-def _read_logs(run: FolderRun, stage: str, cursor: str | None) -> LogsAnswer:
-    head = run.head
-    if stage not in head.stages:
-        raise NotFound(
-            f"run {head.run_id} has no stage {stage!r}",
-            expected=f"one of {', '.join(head.stages)}",
-        )
-    reader = EventReader(run, [stage], cursor)
-    lines = [logged.line for logged in reader.read(LOG_BYTES)]
-    next_cursor = format_position(reader.position)
-    return LogsAnswer.from_lines(head.asset.id, head.run_id, stage, lines, next_cursor)
-
-
 async def _stream_events(
     request: Request, who: Caller, ep_id: str, run_id: str | None, last_event_id: str | None
 ) -> Response:
     service = get_service(request)
-    run = await to_thread.run_sync(_find_run, service, ep_id, run_id)
-    position = EventReader(run, run.head.stages, last_event_id or None).position
+    run = await to_thread.run_sync(service.run_queries.find, ep_id, run_id)
     secret = secret_in({name.lower(): value for name, value in request.headers.items()})
 
     async def is_permitted() -> bool:
@@ -194,37 +152,23 @@ async def _stream_events(
             return await service.authenticator.find_caller(*secret, None) is not None
         return True  # the database is unavailable or slow; the next keep-alive checks again
 
-    stream = await service.hub.watch(
-        run, position, who.user, is_permitted, is_resumed=bool(last_event_id)
-    )
+    stream = await service.hub.watch(run, last_event_id or None, who.user, is_permitted)
     if stream is None:
         return Response(status_code=204)  # a browser does not reconnect after 204
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    counted = _count_stream(service, stream)
+    comment = f"run {run.head.run_id}"
+    counted = _format_stream(service, stream, comment)
     return StreamingResponse(counted, headers=headers, media_type="text/event-stream")
 
 
-async def _count_stream(service: Service, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _format_stream(
+    service: Service, stream: AsyncIterator[RunEvent], comment: str
+) -> AsyncIterator[bytes]:
+    """Yield events in the format of server-sent events; the first chunk sets the retry time."""
     with service.metrics.streams.track_inprogress():
+        yield format_sse_event(retry=RETRY_MS, comment=comment)
         async for event in stream:
-            yield event
-
-
-def _find_run(service: Service, ep_id: str, run_id: str | None) -> FolderRun:
-    """Return a run of an asset by its id, or the asset's newest; raises NotFound."""
-    asset_id = AssetId(ep_id)
-    direct = service.runs.find_by_id(asset_id, parse_run_id(run_id)) if run_id else None
-    if direct is not None:
-        return direct
-    runs = service.runs.runs_of_asset(asset_id)
-    matching = [run for run in runs if run_id in {None, run.head.run_id}]
-    if not matching:
-        newest = ", ".join(run.head.run_id for run in runs[-5:])
-        raise NotFound(
-            f"asset {ep_id!r} has no run {run_id!r} here"
-            if run_id
-            else f"asset {ep_id!r} has no runs here",
-            expected=f"one of its runs, such as {newest}" if newest else "an asset with a run",
-            hint="List runs with GET /episodes/{id}/runs, start one with POST /jobs/episode-run",
-        )
-    return matching[-1]
+            if event.kind is None:
+                yield format_sse_event(comment="still here")
+            else:
+                yield format_sse_event(event=event.kind, data_str=event.data, id=event.event_id)

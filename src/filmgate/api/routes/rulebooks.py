@@ -7,8 +7,8 @@ from fastapi.responses import Response
 
 from filmgate.api.parameters import ServiceDep, Word
 from filmgate.api.responses import json_response
-from filmgate.app.rulebooks import MAX_QUESTION
 from filmgate.core.answers import AskAnswer, BooksAnswer
+from filmgate.services.rulebooks import MAX_QUESTION
 
 router = APIRouter(prefix="/v1/rulebooks", tags=["rulebooks"])
 

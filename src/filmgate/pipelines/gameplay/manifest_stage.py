@@ -98,8 +98,8 @@ def _read_items(context: StageContext, settings: ManifestSettings) -> Iterator[G
     """Read the items to check, ordered by key.
 
     These are the items that were extracted in this run, with their digests, or else the items of
-    the task list. Items outside the prefix are left out if their keys are known; for a task list,
-    they are left out later.
+    the task list. Extracted items outside the prefix are left out here. The keys of the items
+    of a task list are not known yet; they are compared with the prefix later.
     """
     if not context.has(ITEMS):
         for task in parse_tasks(read_task_list(context.source)):
@@ -175,8 +175,8 @@ class _RowCounts:
 def table_schema(checks: Sequence[Check]) -> "pa.Schema":
     """Build the schema of the table.
 
-    These are the columns of the public pipeline. Unless all checks are v1, Filmgate's own columns
-    follow, then the value and the evidence of each check.
+    First come the `ORIGINAL_COLUMNS`. Unless all checks are v1, Filmgate's further columns follow,
+    then the value and the evidence of each check.
     """
     import pyarrow as pa  # slow to import
 

@@ -108,7 +108,7 @@ def person_rows(
     presences: Mapping[str, Sequence[PresenceSpan]],
     pictures: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    """Describe all people; their spans are shares of a video that ends at `end_ms`."""
+    """Describe all people; spans become fractions of the video, which ends at `end_ms`."""
     return [
         _person_row(person, end_ms, presences.get(person.identity_id, ()), pictures)
         for person in times.people
@@ -145,7 +145,7 @@ def _person_row(
 
 
 def to_share(span: Span, end_ms: int) -> dict[str, Any]:
-    """Convert a span to shares of the video, from 0 to `end_ms`."""
+    """Return start and length of a span as fractions of the video, which ends at `end_ms`."""
     whole = max(end_ms, 1)
     return {
         "start": round(span.start_ms / whole, 5),

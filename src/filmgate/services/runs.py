@@ -12,20 +12,6 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from filmgate.app import exports, pipelines
-from filmgate.app.artifact_types import registry
-from filmgate.app.clock import utc_now
-from filmgate.app.database import Database
-from filmgate.app.executors import create_executor
-from filmgate.app.models import Models
-from filmgate.app.people import PeopleService
-from filmgate.app.rulebooks import Rulebooks
-from filmgate.app.run_choice import RunChoice, RunInput, check_plan, parse_job_dir, read_run_input
-from filmgate.app.run_notifier import with_notifications
-from filmgate.app.run_options import RunOptions, RunReport, frozen_settings, with_ancestors
-from filmgate.app.run_status import RunStatus, state_shown
-from filmgate.app.settings import Settings
-from filmgate.app.stores import create_opener
 from filmgate.core.answers import Receipt
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, UsageError
 from filmgate.core.forecast import Forecast
@@ -48,12 +34,32 @@ from filmgate.engine.invocation import Invocation
 from filmgate.engine.planning import forecast_new_run, forecast_run
 from filmgate.engine.runner import execute
 from filmgate.engine.verification import verify
+from filmgate.services.models import Models
+from filmgate.services.people import PeopleService
+from filmgate.services.rulebooks import Rulebooks
+from filmgate.services.run_choice import (
+    RunChoice,
+    RunInput,
+    check_plan,
+    parse_job_dir,
+    read_run_input,
+)
+from filmgate.services.run_notifier import with_notifications
+from filmgate.services.run_options import RunOptions, RunReport, frozen_settings, with_ancestors
+from filmgate.services.run_status import RunStatus, state_shown
 from filmgate.store.event_log import read_events
 from filmgate.store.home import Home
 from filmgate.store.legacy import legacy_runs
 from filmgate.store.run_directory import FolderRun
 from filmgate.store.uploads import Uploads
 from filmgate.sync.ingest import ingest_run
+from filmgate.wiring import exports, pipelines
+from filmgate.wiring.artifact_types import registry
+from filmgate.wiring.clock import utc_now
+from filmgate.wiring.database import Database
+from filmgate.wiring.executors import create_executor
+from filmgate.wiring.settings import Settings
+from filmgate.wiring.stores import create_opener
 
 ProgressCallback = Callable[[float, float], None]
 """Called with the amount that has been processed and the total."""
@@ -136,7 +142,7 @@ class Runs:
                 resources=resources,
                 observer=observers.observer,
                 clock=utc_now,
-                executor=partial(create_executor, options, pipeline),
+                executor=partial(create_executor, options.executor, options.jobs, pipeline),
                 open_store=create_opener(self._settings),
                 sinks=observers.sinks,
                 is_detailed=options.is_detailed,

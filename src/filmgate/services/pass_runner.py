@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from filmgate.app import settings
-from filmgate.app.run_options import RunOptions
-from filmgate.app.runs import Runs, ignore_progress
 from filmgate.core.errors import Invalid
 from filmgate.core.manifest import Manifest
 from filmgate.engine.journal import NullObserver
+from filmgate.services.run_options import RunOptions
+from filmgate.services.runs import Runs, ignore_progress
+from filmgate.wiring import settings
 
 UPLOADS = "uploads"
 

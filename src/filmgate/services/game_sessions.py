@@ -4,11 +4,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from filmgate.app.settings import Settings
-from filmgate.app.stores import open_store
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import NotFound, UsageError
 from filmgate.core.objects import ObjectStore
+from filmgate.wiring.settings import Settings
+from filmgate.wiring.stores import open_store
 
 BOTH = "both"
 STAGES = ("extraction", "manifest")

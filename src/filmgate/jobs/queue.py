@@ -7,19 +7,19 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from filmgate.app import pipelines
-from filmgate.app.database import Database
-from filmgate.app.run_options import RunOptions
-from filmgate.app.runs import Runs
-from filmgate.app.settings import Settings
 from filmgate.core.access import Caller
 from filmgate.core.errors import Invalid, NotPermitted
 from filmgate.core.ids import parse_asset_id
 from filmgate.core.jobs import JobAnswer, JobRequest, JobsAnswer
 from filmgate.core.records import RunHead
 from filmgate.db.jobs import JobStore
+from filmgate.services.run_options import RunOptions
+from filmgate.services.runs import Runs
 from filmgate.store.home import Home
 from filmgate.store.uploads import Uploads
+from filmgate.wiring import pipelines
+from filmgate.wiring.database import Database
+from filmgate.wiring.settings import Settings
 
 SOURCE_ONLY = frozenset({"gameplay", "rulebook"})
 """Pipelines whose jobs need a `source`, because they do not accept an uploaded video."""

@@ -8,10 +8,6 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from filmgate.app import pipelines
-from filmgate.app.clock import utc_now
-from filmgate.app.database import Database
-from filmgate.app.settings import Settings
 from filmgate.core.errors import Conflict, NotFound
 from filmgate.core.ids import AssetId, asset_id_from_name, parse_asset_id
 from filmgate.core.records import Asset, RunHead
@@ -19,6 +15,10 @@ from filmgate.core.runs import IngestedRunsAnswer, UploadAnswer, VideoAnswer, Vi
 from filmgate.db.videos import VideoStore
 from filmgate.store.home import Home
 from filmgate.store.uploads import Draft, Uploads
+from filmgate.wiring import pipelines
+from filmgate.wiring.clock import utc_now
+from filmgate.wiring.database import Database
+from filmgate.wiring.settings import Settings
 
 EPISODE = "episode"
 

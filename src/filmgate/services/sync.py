@@ -8,11 +8,6 @@ from typing import Any
 
 import psycopg
 
-from filmgate.app.artifact_types import registry
-from filmgate.app.clock import utc_now
-from filmgate.app.database import Database
-from filmgate.app.settings import Settings
-from filmgate.app.stores import create_cached_opener, open_store
 from filmgate.core.answers import (
     PublishedAnswer,
     ReceiptsAnswer,
@@ -41,6 +36,11 @@ from filmgate.sync.consumer import Consumer, Ingestor
 from filmgate.sync.publish import make_announcement, publish_run
 from filmgate.sync.screenalytics import ScreenalyticsIngestor
 from filmgate.sync.subscription import Subscription
+from filmgate.wiring.artifact_types import registry
+from filmgate.wiring.clock import utc_now
+from filmgate.wiring.database import Database
+from filmgate.wiring.settings import Settings
+from filmgate.wiring.stores import create_cached_opener, open_store
 
 ProgressCallback = Callable[[float, float], None]
 """Called with the amount that has been processed and the total."""

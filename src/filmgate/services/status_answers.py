@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from filmgate.app.run_status import RunStatus
 from filmgate.core.answers import DataSource
 from filmgate.core.jobs import JobAnswer
 from filmgate.core.legacy import LegacyRun
 from filmgate.core.manifest import Manifest
 from filmgate.core.runs import RunEntry, StageStatus, StatusAnswer
 from filmgate.core.states import RunState, StageState
+from filmgate.services.run_status import RunStatus
 
 STOPPED = frozenset({"interrupted", "abandoned"})
 """Error codes of stages that were stopped from outside and did not fail themselves."""

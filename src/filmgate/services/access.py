@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from filmgate.app.database import Database
-from filmgate.app.settings import Settings
 from filmgate.core.access import AuthMethod, Caller, Scope, format_token, parse_token, parse_user
 from filmgate.core.access_answers import AuditAnswer, NewTokenAnswer, TokenAnswer, TokensAnswer
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid, Unauthenticated
 from filmgate.db.access import AccessStore
+from filmgate.wiring.database import Database
+from filmgate.wiring.settings import Settings
 
 ID_LETTERS = string.ascii_lowercase + string.digits
 LINK_LIFETIME = timedelta(minutes=10)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 
-from filmgate.app.settings import Settings
 from filmgate.core.objects import ObjectStore
 from filmgate.store.addresses import Auth, S3Options
 from filmgate.store.addresses import open_store as open_object_store
+from filmgate.wiring.settings import Settings
 
 
 def open_store(settings: Settings, place: str, *, make: bool = False) -> ObjectStore:

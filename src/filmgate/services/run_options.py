@@ -56,7 +56,7 @@ class RunOptions:
         if not chosen:
             raise Invalid(
                 "the options select no stage to run",
-                expected=f"a stage of {', '.join(self.stages)} from {self.resume_from} on",
+                expected=f"one of {', '.join(self.stages)} to be {self.resume_from} or later",
                 got="none",
             )
         return Request(

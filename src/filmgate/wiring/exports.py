@@ -5,8 +5,10 @@ from pathlib import Path
 from filmgate.core.errors import Invalid
 from filmgate.core.ports import EventSink
 from filmgate.tools.openlineage_export import LineageExport
-from filmgate.tools.opentelemetry_export import SpanExport
+from filmgate.tools.opentelemetry_export import SpanExport, tracer_provider
 from filmgate.tools.prometheus_file import PrometheusFile
+
+__all__ = ["NAMES", "create_sinks", "tracer_provider"]
 
 NAMES = ("openlineage", "opentelemetry")
 

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from filmgate.app.queries import Queries
-from filmgate.app.run_options import RunOptions, RunReport
-from filmgate.app.runs import ProgressCallback, Runs
 from filmgate.core.answers import FindAnswer, JumpAnswer, ScreentimeAnswer
 from filmgate.core.envelope import Envelope, LegacyArtifact
 from filmgate.core.ports import Observer
 from filmgate.core.questions import Direction, JumpKind, TextSource
+from filmgate.services.queries import Queries
+from filmgate.services.run_options import RunOptions, RunReport
+from filmgate.services.runs import ProgressCallback, Runs
 from filmgate.tools.sample_book import typeset_book
 from filmgate.tools.sample_film import compose_film
 from filmgate.tools.sample_sessions import draw_sessions

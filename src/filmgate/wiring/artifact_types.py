@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from functools import cache
 
-from filmgate.app.entry_points import list_entry_points, load_entry_point
 from filmgate.core.errors import Invalid
 from filmgate.core.payloads.artifact_type import ArtifactType
 from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.payloads.registry import Registry
+from filmgate.wiring.entry_points import list_entry_points, load_entry_point
 
 ENTRY_POINTS = "filmgate.artifact_types"
 """Group of entry points that supply types: each an `ArtifactType`, or a list of them."""

@@ -21,12 +21,12 @@ from procrastinate.jobs import Job
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from procrastinate.worker import Worker as QueueWorker
 
-from filmgate.app.database import Database
-from filmgate.app.job_process import MB, JobProcess, JobSpec, ProcessDied, failed_outcome
-from filmgate.app.settings import Settings
 from filmgate.core.errors import ExitCode, FilmgateError, Held, Unavailable
 from filmgate.core.jobs import JobOutcome
 from filmgate.db.jobs import QUEUE, TASK, JobStore, JobTask
+from filmgate.jobs.job_process import MB, JobProcess, JobSpec, ProcessDied, failed_outcome
+from filmgate.wiring.database import Database
+from filmgate.wiring.settings import Settings
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""Event streams: send the progress of a run to all clients that watch it.
+"""Streams of run events: pass the progress of a run to all clients that watch it.
 
 Events are read from the logs and records of the run in the home. The database only sends
 notifications that a run has changed (LISTEN/NOTIFY). A run is read once for all its watchers: after
@@ -16,18 +16,17 @@ from typing import Any
 import psycopg
 import structlog
 from anyio import to_thread
-from fastapi.sse import format_sse_event
 
-from filmgate.app.clock import utc_now
-from filmgate.app.database import Database
-from filmgate.app.jobs import JobService
-from filmgate.app.run_status import RunStatus
-from filmgate.app.status_answers import status_answer
 from filmgate.core.errors import FilmgateError, TooMany, Unavailable
+from filmgate.core.jobs import JobAnswer
 from filmgate.core.runs import StatusAnswer
 from filmgate.db.notifications import ACCESS, RUNS
+from filmgate.services.run_status import RunStatus
+from filmgate.services.status_answers import status_answer
 from filmgate.store.event_log import EventReader, LoggedLine, format_position
 from filmgate.store.run_directory import FolderRun
+from filmgate.wiring.clock import utc_now
+from filmgate.wiring.database import Database
 
 REFRESH_ALL_S = 10.0
 """Interval at which watched runs are read without a notification, in seconds."""
@@ -46,6 +45,24 @@ KEEP_ALIVE_S = 15.0
 
 MAX_STREAMS, MAX_STREAMS_PER_USER = 1000, 500
 """Maximum number of open streams, in total and per user."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEvent:
+    """An event for a client; without a `kind` it only keeps the connection alive."""
+
+    kind: str | None
+    """`log`, `status`, `progress` or `end`."""
+    data: str = ""
+    """JSON text."""
+    event_id: str | None = None
+    """Position after this event, from which a stream can be resumed."""
+
+
+KEEP_ALIVE = RunEvent(kind=None)
+
+LatestJob = Callable[[str, str], JobAnswer | None]
+"""Returns the latest job of a run, given its asset id and run id."""
 
 IsPermitted = Callable[[], Awaitable[bool]]
 """Returns whether the client is still permitted to watch."""
@@ -86,9 +103,9 @@ class WatchedRun:
 class Hub:
     """Reads all watched runs and wakes their streams. Use it on one event loop only."""
 
-    def __init__(self, database: Database, jobs: JobService) -> None:
+    def __init__(self, database: Database, latest_job: LatestJob) -> None:
         self._database = database
-        self._jobs = jobs
+        self._latest_job = latest_job
         self._watched: dict[str, WatchedRun] = {}
         self._streams_of_user: Counter[str] = Counter()
         self._closing = asyncio.Event()
@@ -127,15 +144,15 @@ class Hub:
     async def watch(
         self,
         run: FolderRun,
-        position: list[int],
+        after: str | None,
         user: str,
         is_permitted: IsPermitted,
-        *,
-        is_resumed: bool,
-    ) -> AsyncIterator[bytes] | None:
-        """Return a run's server-sent events, from a position in its logs to its end.
+    ) -> AsyncIterator[RunEvent] | None:
+        """Return the events of a run, from a position in its logs to its end.
 
-        Returns None for a client that resumes (`is_resumed`) at the end of a run that has ended.
+        `after`: id of the last event that the client received; None for all events. Returns None if
+        that was the last event of a run that has ended.
+
         Raises TooMany if too many streams are open. The returned iterator must be iterated or
         closed.
         """
@@ -150,6 +167,7 @@ class Hub:
                 retry_after_s=10,
             )
         name = _notification_name(run)
+        position = EventReader(run, run.head.stages, after).position
         watched = self._watched.setdefault(
             name, WatchedRun(run=run, reader=EventReader(run, run.head.stages))
         )
@@ -160,7 +178,7 @@ class Hub:
         try:
             if not watched.latest:
                 await self._refresh(watched)
-            if is_resumed and watched.has_ended and watched.reader.position == position:
+            if after is not None and watched.has_ended and watched.reader.position == position:
                 await stream.aclose()
                 return None
         except BaseException:
@@ -175,11 +193,11 @@ class Hub:
         position: list[int],
         user: str,
         is_permitted: IsPermitted,
-    ) -> AsyncGenerator[bytes, None]:
+    ) -> AsyncGenerator[RunEvent, None]:
         watched.watchers += 1
         self._streams_of_user[user] += 1
         try:
-            yield b""
+            yield KEEP_ALIVE
             async for event in self._stream(watched, list(position), is_permitted):
                 yield event
         finally:
@@ -190,8 +208,8 @@ class Hub:
 
     async def _stream(
         self, watched: WatchedRun, position: list[int], is_permitted: IsPermitted
-    ) -> AsyncIterator[bytes]:
-        yield format_sse_event(retry=2000, comment=f"run {watched.run.head.run_id}")
+    ) -> AsyncIterator[RunEvent]:
+        yield KEEP_ALIVE
         next_number = -1
         loop = asyncio.get_running_loop()
         generation, check_at = self._generation, loop.time() + KEEP_ALIVE_S
@@ -210,11 +228,11 @@ class Hub:
             latest = dict(watched.latest)
             for kind in sorted(latest, reverse=True):  # status before progress
                 if sent.get(kind) != latest[kind]:
-                    yield format_sse_event(event=kind, data_str=latest[kind])
+                    yield RunEvent(kind=kind, data=latest[kind])
             sent = latest
             if has_ended:
                 data = watched.latest["status"]
-                yield format_sse_event(event="end", data_str=data, id=format_position(position))
+                yield RunEvent(kind="end", data=data, event_id=format_position(position))
                 return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(updated.wait(), KEEP_ALIVE_S)
@@ -222,7 +240,7 @@ class Hub:
                 generation, check_at = self._generation, loop.time() + KEEP_ALIVE_S
                 if not await is_permitted():
                     return
-                yield format_sse_event(comment="still here")
+                yield KEEP_ALIVE
 
     @staticmethod
     async def _read_logs(run: FolderRun, position: list[int]) -> AsyncIterator[LoggedLine]:
@@ -296,7 +314,7 @@ class Hub:
         """Return the status of a run, and whether its job could be read from the database."""
         status = RunStatus.of(run, utc_now())
         try:
-            job = self._jobs.latest(run.head.asset.id, run.head.run_id)
+            job = self._latest_job(run.head.asset.id, run.head.run_id)
         except Unavailable:
             return status_answer(status, None), False
         return status_answer(status, job), True
@@ -337,8 +355,8 @@ def _lines_after(lines: list[LoggedLine], position: list[int]) -> Iterator[Logge
     return (logged for logged in lines if logged.end > position[logged.stage])
 
 
-def _log_event(logged: LoggedLine, position: list[int]) -> bytes:
-    """Format a log line as an event, and advance the position of the stream past the line."""
+def _log_event(logged: LoggedLine, position: list[int]) -> RunEvent:
+    """Return a log line as an event, and advance the position of the stream past the line."""
     position[logged.stage] = logged.end
     line = logged.line.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return format_sse_event(event="log", data_str=line, id=format_position(position))
+    return RunEvent(kind="log", data=line, event_id=format_position(position))

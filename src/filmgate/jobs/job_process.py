@@ -18,13 +18,6 @@ from typing import Any
 
 import psutil
 
-from filmgate.app import logs
-from filmgate.app.clock import utc_now
-from filmgate.app.jobs import parse_options
-from filmgate.app.run_options import RunReport
-from filmgate.app.runs import Runs, ignore_progress
-from filmgate.app.settings import Settings
-from filmgate.app.signals import install_signal_handlers
 from filmgate.core.errors import (
     ExitCode,
     FilmgateError,
@@ -35,6 +28,13 @@ from filmgate.core.errors import (
 )
 from filmgate.core.jobs import JobOutcome, JobRequest
 from filmgate.engine.journal import NullObserver
+from filmgate.jobs.queue import parse_options
+from filmgate.services.run_options import RunReport
+from filmgate.services.runs import Runs, ignore_progress
+from filmgate.wiring import logs
+from filmgate.wiring.clock import utc_now
+from filmgate.wiring.settings import Settings
+from filmgate.wiring.signals import install_signal_handlers
 
 POLL_S = 0.2
 """Time between two checks of a job's process and its memory, in seconds."""
@@ -63,7 +63,9 @@ class JobProcess:
     def __init__(self, spec: JobSpec, memory_mb: int) -> None:
         """`memory_mb`: limit of the resident memory of all processes of the job, in MB."""
         self._context = get_context("forkserver")
-        self._context.set_forkserver_preload(["filmgate.app.job_process", "filmgate.app.runs"])
+        self._context.set_forkserver_preload(
+            ["filmgate.jobs.job_process", "filmgate.services.runs"]
+        )
         self._pipe, self._child_pipe = self._context.Pipe()
         args = (spec, self._child_pipe)
         self._process = self._context.Process(target=_main, args=args, daemon=False)

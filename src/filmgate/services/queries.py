@@ -4,9 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from filmgate.app.artifact_types import registry
-from filmgate.app.database import Database
-from filmgate.app.settings import Settings
 from filmgate.core.answers import (
     ArtifactPage,
     FindAnswer,
@@ -36,6 +33,9 @@ from filmgate.db.statistics import refresh_statistics
 from filmgate.sync.corpus import count_words
 from filmgate.sync.legacy import import_legacy
 from filmgate.tools.words import version
+from filmgate.wiring.artifact_types import registry
+from filmgate.wiring.database import Database
+from filmgate.wiring.settings import Settings
 
 
 class Queries:

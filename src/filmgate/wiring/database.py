@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from filmgate.app.notices import notify
-from filmgate.app.settings import Settings
 from filmgate.core.errors import FilmgateError, Invalid, Unavailable
 from filmgate.db.connection import connected
 from filmgate.db.embedded import EmbeddedPostgres
+from filmgate.wiring.notices import notify
+from filmgate.wiring.settings import Settings
 
 if TYPE_CHECKING:
     from filmgate.db.pool import Pool

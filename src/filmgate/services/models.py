@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from filmgate.app.settings import Settings
 from filmgate.core.errors import FilmgateError, NotFound, Unavailable
 from filmgate.core.models import KINDS, InstalledModel, ModelKind, find_model_kind
 from filmgate.core.resources import Resource
@@ -15,6 +14,7 @@ from filmgate.tools.opencv_zoo import SFace, YuNet
 from filmgate.tools.place_models import Places365
 from filmgate.tools.weights import digest_of_weights
 from filmgate.tools.whisper import FasterWhisper
+from filmgate.wiring.settings import Settings
 
 UNKNOWN = "not stated"
 """Licence of weights that were added without one."""

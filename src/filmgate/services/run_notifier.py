@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from filmgate.app.database import Database
-from filmgate.app.run_options import RunOptions
 from filmgate.core.ports import EventSink, Observer
 from filmgate.core.records import RunHead
 from filmgate.core.states import StageState
 from filmgate.db.notifications import RunNotifier
+from filmgate.services.run_options import RunOptions
+from filmgate.wiring.database import Database
 
 
 @dataclass(frozen=True)

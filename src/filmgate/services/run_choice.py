@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from filmgate.app.run_options import RunOptions
 from filmgate.core.digest import digest_of
 from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.ids import (
@@ -22,6 +21,7 @@ from filmgate.core.plan import Plan
 from filmgate.core.records import Asset, RunHead
 from filmgate.core.states import RunState
 from filmgate.engine.inputs import Inputs, no_known_digest, read_inputs
+from filmgate.services.run_options import RunOptions
 from filmgate.store.home import Home
 from filmgate.store.run_directory import HEAD, FolderRun, reserve
 

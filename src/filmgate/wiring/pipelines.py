@@ -4,10 +4,10 @@ import re
 from importlib import import_module
 from importlib.metadata import EntryPoint
 
-from filmgate.app.entry_points import list_entry_points, load_entry_point
 from filmgate.core.errors import Invalid, UsageError
 from filmgate.core.pipeline import Pipeline
 from filmgate.core.plan import Plan
+from filmgate.wiring.entry_points import list_entry_points, load_entry_point
 
 BUILT_IN = {
     "episode": "filmgate.pipelines.episode.pipeline:EPISODE",

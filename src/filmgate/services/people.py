@@ -5,8 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filmgate.app.database import Database
-from filmgate.app.settings import Settings
 from filmgate.core.answers import PeopleAnswer, PersonAnswer
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid, NotFound
@@ -22,6 +20,8 @@ from filmgate.pipelines.episode.records import FaceModel, Identity
 from filmgate.store.home import Home
 from filmgate.store.run_directory import FolderRun
 from filmgate.store.snapshots import Snapshots
+from filmgate.wiring.database import Database
+from filmgate.wiring.settings import Settings
 
 EPISODE = "episode"
 

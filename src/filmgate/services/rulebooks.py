@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 
-from filmgate.app.database import Database
-from filmgate.app.settings import Settings
 from filmgate.core.answers import AskAnswer, BookAnswer, BooksAnswer
 from filmgate.core.digest import canonical_json
 from filmgate.core.errors import Invalid
@@ -21,6 +19,8 @@ from filmgate.store.home import Home
 from filmgate.store.snapshots import Snapshots
 from filmgate.tools.minilm import MiniLm
 from filmgate.tools.words import is_list_question, name_candidates, version, words
+from filmgate.wiring.database import Database
+from filmgate.wiring.settings import Settings
 
 SNAPSHOTS = "corpus"
 """Folder of the snapshots in the home."""

@@ -4,9 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from filmgate.app.game_sessions import SOURCE, TARGET, store_address
-from filmgate.app.settings import Settings
-from filmgate.app.stores import open_store
 from filmgate.core.answers import CheckCount, FailureCount, QualityReportAnswer
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable
 from filmgate.core.objects import ObjectStore
@@ -15,9 +12,12 @@ from filmgate.pipelines.gameplay.extracted import ExtractedFile
 from filmgate.pipelines.gameplay.report.contents import FlaggedSession, summarise_table
 from filmgate.pipelines.gameplay.report.page import render_page
 from filmgate.pipelines.gameplay.session import GameSession
+from filmgate.services.game_sessions import SOURCE, TARGET, store_address
 from filmgate.tools.byte_ranges import open_byte_ranges
 from filmgate.tools.contact_sheet import contact_sheet
 from filmgate.tools.torch_files.reading import PtFile
+from filmgate.wiring.settings import Settings
+from filmgate.wiring.stores import open_store
 
 LARGE = frozenset({"video_metadata", "session_metadata"})
 """Columns that a report does not use."""

@@ -1,1 +1,0 @@
-"""Application services for the command line and the HTTP API; they connect engine and adapters."""

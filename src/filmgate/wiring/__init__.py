@@ -1,0 +1,1 @@
+"""Composition root: settings, plug-in registries, construction of adapters, logging."""

@@ -1,0 +1,56 @@
+"""The import rules of the linter find violations."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+VIOLATIONS = {
+    "core/states.py": ("import psycopg", "core and media decide"),
+    "engine/runner.py": ("import filmgate.store.home", "imports go down only"),
+    "services/reports.py": ("import filmgate.jobs.queue", "imports go down only"),
+    "api/routes/health.py": ("import filmgate.store.home", "user interfaces call services"),
+    "cli/verify.py": ("import filmgate.engine.runner", "user interfaces call services"),
+    "pipelines/episode/tracking.py": (
+        "import filmgate.pipelines.gameplay.session",
+        "pipelines do not know each other",
+    ),
+    "pipelines/rulebook/plan.py": ("import filmgate.db.queries", "a pipeline receives its engine"),
+}
+"""By file: an import that is not allowed there, and the start of the rule that it breaks."""
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the linter's report on a copy of the source with all violations."""
+    copy = tmp_path_factory.mktemp("planted")
+    shutil.copytree(ROOT / "src", copy / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    for file, (statement, _) in VIOLATIONS.items():
+        path = copy / "src/filmgate" / file
+        path.write_text(f"{path.read_text()}\n{statement}\n")
+    command = "from importlinter.cli import lint_imports_command as lint; lint()"
+    ended = subprocess.run(
+        [sys.executable, "-c", command, "--no-cache"],
+        cwd=copy,
+        env={"PYTHONPATH": str(copy / "src"), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+@pytest.mark.parametrize("file", VIOLATIONS)
+def test_an_import_that_is_not_allowed_is_reported(report: str, file: str) -> None:
+    statement, rule = VIOLATIONS[file]
+    _, found, broken = report.partition("Broken contracts")
+    assert found
+    module = f"filmgate.{file.removesuffix('.py').replace('/', '.')}"
+    assert rule in broken
+    assert f"{module} -> {statement.removeprefix('import ')}" in broken
