@@ -127,7 +127,7 @@ class Fingerprint(Record):
     resources: dict[str, Sha256] = Field(default_factory=dict)
     """Digests of the available resources outside the run, by name: weights, known people."""
     records: dict[str, Digest] = Field(default_factory=dict)
-    """For a stage that reads upstream records: by stage, the digest of a record without times and ids."""
+    """For a stage that reads upstream records: their digests without times and ids, by stage."""
 
     @cached_property
     def digest(self) -> str:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 MAX_MISSING_SHARE = 0.01
-"""Share of the frames counted in the header that a complete file may lack, because encoders miscount
-by a frame or two. A file that lacks more is truncated."""
+"""Share of the frames counted in the header that a complete file may lack: encoders miscount by a
+frame or two. A file that lacks more is truncated."""
 SLACK_S = Fraction(2)
 """Greatest difference between the duration in the header and the presentation times of a complete
 video, in seconds: its last frame may be displayed that long."""
