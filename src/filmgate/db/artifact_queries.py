@@ -113,7 +113,7 @@ class ArtifactQueries:
 
         Any text is a valid query. An asset without texts yields no hits. Raises NotFound for an
         unknown asset, UsageError for a query of over 10,000 characters or a cursor of another
-        query, and Conflict if what is served changed since the page before.
+        query, and Conflict if the served runs changed since the page before.
         """
         query = storable_query(query)
         check_limits(limit, from_ms)

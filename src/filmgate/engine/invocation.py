@@ -22,8 +22,8 @@ def in_process_executor(lock: int) -> Executor:  # noqa: ARG001 - signature of a
 def refuse_store(place: str, *, make: bool = False) -> ObjectStore:  # noqa: ARG001 - OpenStore
     """Raise Unavailable: the default if the invocation cannot open object stores."""
     raise Unavailable(
-        "object stores are not available",
-        expected="an invocation with the function open_store",
+        "this invocation cannot open object stores",
+        expected="an invocation that passes open_store",
         got=place,
     )
 

@@ -60,7 +60,7 @@ class Rulebooks:
         return self._snapshots.find(sha256)
 
     def resource(self, head: RunHead) -> Resource | None:
-        """Save a snapshot of the earlier editions of a run's books in the home, as a resource.
+        """Save in the home, as a resource, a snapshot of the earlier editions of a run's books.
 
         Returns None if no earlier edition or no database exists.
         """

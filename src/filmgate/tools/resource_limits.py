@@ -14,7 +14,7 @@ from types import FrameType
 from filmgate.core.errors import Invalid
 
 GRACE_S = 30
-"""Seconds after the time limit before the process is ended, if a library call does not return."""
+"""If a library call does not return, the process is ended this many seconds after the time limit."""
 
 TOO_SLOW, TOO_BIG = "too_slow", "too_big"
 

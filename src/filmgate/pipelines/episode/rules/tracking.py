@@ -30,8 +30,8 @@ class TrackingSettings(Settings):
     """Minimum overlap (intersection over union) of a detection with the track that it continues."""
     min_quality: Annotated[float, Field(ge=0)] = 6.0
     """Minimum peak-to-sidelobe ratio at which a follower's result is accepted. Bolme and others
-    (2010) report loss below about 7; with 6, every shot of a known clip was within 10 % of the
-    truth."""
+    (2010) report that objects are lost below about 7. With 6, the time on screen in every shot of
+    a clip with known truth was within 10 %."""
     min_detections: Annotated[int, Field(ge=1)] = 2
     """Minimum number of detections of a track; if there are fewer, they are false alarms."""
     max_carry_ms: Annotated[int, Field(ge=0)] = 4000
