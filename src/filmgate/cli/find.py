@@ -16,7 +16,7 @@ from filmgate.wiring import settings
 
 Words = Annotated[
     list[str],
-    typer.Argument(metavar="WORDS", help='Words to find. Syntax: "a phrase"; one or other; -excluded.'),
+    typer.Argument(metavar="WORDS", help='Words. Syntax: "a phrase"; one or other; -excluded.'),
 ]
 Source = Annotated[TextSource, typer.Option(help="Search speech, on-screen text, or both.")]
 

@@ -65,7 +65,7 @@ class Caller:
                 f"{what} belongs to another user",
                 expected=f"{owner}, or an admin",
                 got=self.user,
-                hint="Ask the owner or an admin, or start a new run: set the field `new` of the request",
+                hint='Ask the owner or an admin, or start a new run with "new": true',
             )
 
 

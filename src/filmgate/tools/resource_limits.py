@@ -14,7 +14,7 @@ from types import FrameType
 from filmgate.core.errors import Invalid
 
 GRACE_S = 30
-"""If a library call does not return, the process is ended this many seconds after the time limit."""
+"""Seconds from the time limit until a process whose library call does not return is ended."""
 
 TOO_SLOW, TOO_BIG = "too_slow", "too_big"
 
