@@ -23,16 +23,18 @@ from typing import Any, NamedTuple, cast
 
 import psycopg
 
+from filmgate.core.database import Plans
 from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.ports import RunDirectory
 from filmgate.db.connection import connected
-from filmgate.db.corpus_search import CorpusQuestion, CorpusSearch
 from filmgate.db.embedded import EmbeddedPostgres
 from filmgate.db.result_store import PostgresResults
-from filmgate.db.sessions import DatabaseSession, Plans
+from filmgate.db.sessions import DatabaseSession
+from filmgate.pipelines.rulebook.corpus.search import CorpusQuestion, CorpusSearch
 from filmgate.services.rulebooks import Rulebooks
 from filmgate.sync.ingest import ingest_run
 from filmgate.tools.words import version, words
+from filmgate.wiring.pipelines import summaries_of
 from filmgate.wiring.settings import Settings
 from made_books import ENV, MadeBook
 from page_sections import write_section
@@ -83,7 +85,7 @@ def fill(connection: psycopg.Connection, folder: Path, count: int) -> int:
     results, chunks = PostgresResults(connection, BUILT_IN), 0
     for number in range(count):
         made = MadeBook(folder / str(number), number)
-        ingest_run(cast("RunDirectory", made), results, BUILT_IN)
+        ingest_run(cast("RunDirectory", made), results, BUILT_IN, summaries_of=summaries_of)
         shutil.rmtree(made.folder)
         chunks += made.chunks
     return chunks
@@ -93,7 +95,7 @@ def ask(
     connection: psycopg.Connection, asked: CorpusQuestion, book: str | None, plans: Plans
 ) -> Took:
     """Ask as `filmgate ask` does, and time its statements."""
-    books = CorpusSearch(connection)
+    books = CorpusSearch(DatabaseSession(connection))
     if plans is not Plans.CUSTOM:
         books._session = DatabaseSession(connection, plans)
     TimedCursor.spent_s = 0.0

@@ -21,8 +21,16 @@ from filmgate.core.gates import FileFacts
 from filmgate.core.manifest import Manifest, StageEntry
 from filmgate.core.plan import Producer
 from filmgate.core.records import ArtifactRef, Asset
-from filmgate.core.rulebook import CHUNKS, CLEANUP, ENRICHED, GRAPH, TOC, ChunkKind, Method
 from filmgate.core.states import RunState, StageState
+from filmgate.pipelines.rulebook.contracts import (
+    CHUNKS,
+    CLEANUP,
+    ENRICHED,
+    GRAPH,
+    TOC,
+    ChunkKind,
+    Method,
+)
 
 ENV = "bench"
 ME = Producer(name="bench", version="1")

@@ -20,7 +20,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -44,7 +44,6 @@ from filmgate.core.plan import Done, Outcome, Plan, Producer, Settings, stage
 from filmgate.core.ports import StageContext
 from filmgate.core.publishing import MANIFEST, ManifestLocation, run_prefix
 from filmgate.core.records import ArtifactRef, Asset, RunHead
-from filmgate.core.screentime import SCREENTIME, PersonTime, ScreenTime
 from filmgate.core.states import RunState, StageState
 from filmgate.db import screenalytics
 from filmgate.db.connection import connected
@@ -56,6 +55,8 @@ from filmgate.engine.inputs import read_inputs
 from filmgate.engine.invocation import Invocation, Request, in_process_executor
 from filmgate.engine.journal import NullObserver
 from filmgate.engine.runner import execute
+from filmgate.pipelines.episode import summary
+from filmgate.pipelines.episode.screen_times import SCREENTIME, PersonTime, ScreenTime
 from filmgate.store.addresses import S3Options, open_store
 from filmgate.store.home import Home
 from filmgate.store.run_directory import FolderRun
@@ -63,6 +64,7 @@ from filmgate.sync.consumer import Consumer
 from filmgate.sync.publish import publish_run
 from filmgate.sync.screenalytics import ScreenalyticsIngestor
 from filmgate.sync.subscription import Subscription
+from filmgate.wiring import pipelines
 from page_sections import log, logged_text, write_section
 
 FILES = 24
@@ -186,7 +188,7 @@ def ingest(url: str, folder: Path, _share: range) -> None:
     """Ingest all runs with one consumer."""
     with connected(url) as connection:
         store = open_store(str(folder), S3Options())
-        ingestor = ScreenalyticsIngestor()
+        ingestor = ScreenalyticsIngestor(pipelines.summaries_of)
         deliveries = Deliveries(connection, ingestor.name)
         with Consumer(
             connection, ingestor, lambda _: store, concurrency=CONCURRENCY, lease_s=30
@@ -206,7 +208,7 @@ def insert(url: str, _folder: Path, share: range) -> None:
                     connection.execute(statement, values, prepare=True)
 
 
-def prepare_statements(manifest: Manifest) -> list[tuple[LiteralString, dict[str, Any]]]:
+def prepare_statements(manifest: Manifest) -> list[tuple[str, Mapping[str, Any]]]:
     """Prepare the statements and values for the rows of an ingested run, in five tables."""
     sha256 = sha256_hex(manifest.to_bytes())
     origin = ManifestLocation(
@@ -224,11 +226,14 @@ def prepare_statements(manifest: Manifest) -> list[tuple[LiteralString, dict[str
         "artifacts": Jsonb({}),
         "files": Jsonb({"screentime.json": "a" * 64}),
         "counts": Jsonb(
-            {screenalytics.RUNS: 1, screenalytics.PEOPLE: PEOPLE, screenalytics.ARTIFACTS: FILES}
+            {screenalytics.RUNS: 1, summary.TABLE: PEOPLE, screenalytics.ARTIFACTS: FILES}
         ),
     }
+    ref = manifest.first_file_with_schema(SCREENTIME)
+    assert ref is not None
     return [
-        *screenalytics.statements(manifest, sha256, origin, SCREEN_TIME),
+        *screenalytics.statements(manifest, sha256, origin),
+        (summary.add_people(), summary.people_row(manifest, ref, SCREEN_TIME)),
         (queries("receipts")["save"], receipt),
         (DELIVERED, receipt),
     ]

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from filmgate.core.digest import sha256_hex
+from filmgate.core.errors import NotFound
+from filmgate.pipelines.rulebook import pass_b
 from support import books
 from support.command import Filmgate
 
@@ -334,7 +336,7 @@ def test_haystack_and_llamaindex_make_the_same_files_as_the_passes(
 def test_each_pass_is_a_function_for_programs(filmgate: Filmgate, uploads: Path) -> None:
     script = """
 import json, sys
-from filmgate.pipelines.rulebook import pass_a, pass_b, pass_c, pass_d, pass_e, pass_f
+from filmgate.ingest import pass_a, pass_b, pass_c, pass_d, pass_e, pass_f
 manifest = {"uploads": sys.argv[1]}
 for module in (pass_a, pass_b, pass_c, pass_d, pass_e, pass_f):
     manifest = module.run("jobs/one", "dev", manifest)
@@ -349,6 +351,17 @@ print(json.dumps({n: e.status.value for n, e in manifest.passes.items()}))
         check=True,
     )
     assert json.loads(done.stdout.splitlines()[-1]) == dict.fromkeys("ABCDEF", "SUCCESS")
+
+
+def test_the_former_module_of_a_pass_works_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FILMGATE_HOME", str(tmp_path / "home"))
+    with (
+        pytest.warns(DeprecationWarning, match=r"use filmgate\.ingest\.pass_b\.run"),
+        pytest.raises(NotFound, match="does not exist"),
+    ):
+        pass_b.run(tmp_path / "job", "dev", {"uploads": str(tmp_path / "none")})
 
 
 @pytest.mark.nightly

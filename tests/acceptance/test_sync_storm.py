@@ -16,8 +16,8 @@ import psycopg
 
 from filmgate.core.intake import MISSING
 from filmgate.core.objects import ObjectStore
-from filmgate.core.screentime import ScreenTime
 from filmgate.db.embedded import EmbeddedPostgres
+from filmgate.pipelines.episode.screen_times import ScreenTime
 from support.command import Filmgate
 from support.published import manifest_for, put_run, run_files
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from filmgate.core.errors import Invalid, Unavailable
-from filmgate.core.rulebook import Edge, Graph, Node
+from filmgate.pipelines.rulebook.contracts import Edge, Graph, Node
+from filmgate.pipelines.rulebook.llama_graph import property_graph
 from filmgate.tools.haystack_cleaner import HaystackCleaner
-from filmgate.tools.llama_graph import property_graph
 from filmgate.tools.minilm import MiniLm, read_safetensors
 from support.books import lanterns
 

@@ -241,7 +241,7 @@ def test_a_cluster_moved_to_a_closed_folder_reports_how_to_correct_it(tmp_path: 
         closed.mkdir(mode=0o700)
         moved = EmbeddedPostgres(Path(shutil.move(postgres.folder, closed / "pg")))
     with (
-        pytest.raises(Unavailable, match="is closed to the user that runs it") as caught,
+        pytest.raises(Unavailable, match="may not enter its folder") as caught,
         moved.running(),
     ):
         pass

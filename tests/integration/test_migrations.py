@@ -11,19 +11,20 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from filmgate.core.database import Parameters, Plans
 from filmgate.core.jump_filters import JumpFilters
 from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.questions import Direction, JumpKind, TextSource
 from filmgate.core.selection import Selection
 from filmgate.db.artifact_queries import ArtifactQueries
-from filmgate.db.books import rebuild_posting_lists
 from filmgate.db.connection import connected
-from filmgate.db.corpus_search import CorpusSearch
 from filmgate.db.deliveries import receipts
 from filmgate.db.migrations import HEAD
 from filmgate.db.projections import rebuild
-from filmgate.db.sessions import DatabaseSession, Parameters, Plans, Statement
-from filmgate.sync.corpus import count_words
+from filmgate.db.sessions import DatabaseSession, Statement
+from filmgate.pipelines.rulebook.corpus.indexing import count_words
+from filmgate.pipelines.rulebook.corpus.search import CorpusSearch
+from filmgate.pipelines.rulebook.corpus.storage import rebuild_posting_lists
 from filmgate.tools.words import version
 from support.archive import (
     appearance_payload,
@@ -127,7 +128,7 @@ def test_words_stored_in_the_sixth_schema_are_found_as_before(bare_database_url:
     with psycopg.connect(bare_database_url) as old:
         psycopg.ClientCursor(old).execute(SIXTH, {"version": version()})
     with connected(bare_database_url) as connection:
-        assert answering_titles(CorpusSearch(connection), "still water") == [
+        assert answering_titles(CorpusSearch(DatabaseSession(connection)), "still water") == [
             "Calm Water",
             "Cold Water",
         ]

@@ -6,11 +6,12 @@ import psycopg
 import pytest
 
 from filmgate.core.errors import Conflict, NotFound
+from filmgate.core.people import Likeness
 from filmgate.core.plan import Producer
-from filmgate.core.screentime import Likeness, PersonTime
 from filmgate.core.selection import Selection
 from filmgate.db.artifact_queries import ArtifactQueries
 from filmgate.db.people import PeopleStore, slug_of
+from filmgate.pipelines.episode.screen_times import PersonTime
 from support.archive import appearance_payload, ingest_artifacts
 from support.database import FILM, connection, serving
 from support.published import HASH, person_time, screen_time

@@ -7,12 +7,13 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
+from filmgate.core.database import Plans
 from filmgate.core.questions import Direction, JumpKind
 from filmgate.db import statistics
 from filmgate.db.artifact_queries import ArtifactQueries
-from filmgate.db.corpus_search import CorpusSearch
 from filmgate.db.pool import Pool
-from filmgate.db.sessions import DatabaseSession, Plans
+from filmgate.db.sessions import DatabaseSession
+from filmgate.pipelines.rulebook.corpus.search import CorpusSearch
 from support.archive import ingest_artifacts, scene_payload
 from support.corpus import answering_titles, ingest_book
 from support.database import FILM
@@ -59,7 +60,7 @@ def test_corpus_searches_always_have_custom_plans(
     connection: psycopg.Connection,
 ) -> None:
     ingest_book(connection)
-    corpus = CorpusSearch(connection)
+    corpus = CorpusSearch(DatabaseSession(connection))
     for _ in range(REPETITIONS):
         assert answering_titles(corpus, "which classes get kindle")[0] == "Kindle"
         assert answering_titles(corpus, "still water")[0] == "Calm Water"
@@ -88,7 +89,7 @@ def test_alternating_statements_on_a_connection_keep_their_kinds_of_plans(
     ingest_book(connection)
     ingest_artifacts(connection, {"scene": [(n, n + 1, scene_payload()) for n in range(5)]})
     for _ in range(REPETITIONS):
-        answering_titles(CorpusSearch(connection), "water")
+        answering_titles(CorpusSearch(DatabaseSession(connection)), "water")
         ArtifactQueries(connection).jump(FILM, JumpKind.SCENE, Direction.NEXT, 0)
     assert plans_of(connection, "corpus.posting_lists")[0] == 0
     assert plans_of(connection, "served s")[1] == 0

@@ -32,6 +32,7 @@ from filmgate.sync.ingest import ingest_run
 from filmgate.sync.publish import publish_run
 from filmgate.sync.screenalytics import ScreenalyticsIngestor
 from filmgate.sync.subscription import Subscription
+from filmgate.wiring.pipelines import summaries_of
 from support.faulty import Fault, FaultyStore
 from support.published import manifest_for, put_run, run_files
 from support.runs import MOMENT, execute, reserve_run
@@ -56,7 +57,7 @@ def sync_store(
     concurrency: int = 4,
 ) -> list[SyncOutcome]:
     """Sync a store once."""
-    ingestor = ingestor or ScreenalyticsIngestor()
+    ingestor = ingestor or ScreenalyticsIngestor(summaries_of)
     options = {"concurrency": concurrency, "lease_s": 5}
     with Consumer(connection, ingestor, lambda _: store, **options) as consumer:
         subscription = Subscription.from_store(
@@ -499,9 +500,9 @@ def test_attempts_are_counted_before_they_start_and_end_after_many_dead_consumer
 
     for _ in range(MOST_ATTEMPTS):
         with pytest.raises(KeyboardInterrupt):
-            sync_store(connection, store, ingestor=Deadly())
+            sync_store(connection, store, ingestor=Deadly(summaries_of))
         make_due(connection)
-    (outcome,) = sync_store(connection, store, ingestor=Deadly())
+    (outcome,) = sync_store(connection, store, ingestor=Deadly(summaries_of))
     assert outcome.refusal is not None
     assert (outcome.refusal.code, outcome.next_attempt_at) == ("consumer_died", None)
 
@@ -524,7 +525,7 @@ def test_an_interrupted_listing_is_resumed_and_leaves_no_key_out(
     monkeypatch.setattr("filmgate.store.folder_objects.PAGE_KEYS", 5)
     for number in range(9):
         put_run(store, asset=f"film{number}")
-    ingestor = ScreenalyticsIngestor()
+    ingestor = ScreenalyticsIngestor(summaries_of)
     deliveries = Deliveries(connection, ingestor.name)
     with Consumer(connection, ingestor, lambda _: store, concurrency=2, lease_s=5) as consumer:
         subscription = Subscription.from_store(connection, store, deliveries, consumer)
@@ -565,7 +566,7 @@ def announce(connection: psycopg.Connection, store: ObjectStore, asset: str, **f
 
 
 def drain_outbox(connection: psycopg.Connection, store: ObjectStore) -> list[SyncOutcome]:
-    ingestor = ScreenalyticsIngestor()
+    ingestor = ScreenalyticsIngestor(summaries_of)
     with Consumer(connection, ingestor, lambda _: store, concurrency=2, lease_s=5) as consumer:
         deliveries = Deliveries(connection, ingestor.name)
         subscription = Subscription.from_outbox(
@@ -634,7 +635,9 @@ def test_an_outbox_is_not_blocked_by_manifests_of_other_stores(
     assert len(drain_outbox(connection, store)) == 1
 
 
-@pytest.mark.parametrize("ingestor", [ScreenalyticsIngestor(), ArchiveIngestor(BUILT_IN)])
+@pytest.mark.parametrize(
+    "ingestor", [ScreenalyticsIngestor(summaries_of), ArchiveIngestor(BUILT_IN, summaries_of)]
+)
 def test_a_dry_run_writes_nothing_and_blocks_no_consumer(
     connection: psycopg.Connection, database_url: str, store: ObjectStore, ingestor: Ingestor[Any]
 ) -> None:
@@ -790,7 +793,7 @@ def test_a_consumer_that_dies_in_its_transaction_writes_nothing(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sync_store(connection, store, ingestor=Dying())
+        sync_store(connection, store, ingestor=Dying(summaries_of))
     make_due(connection)
     assert all(found == [] for found in rows(connection).values())
     assert [outcome.receipt is not None for outcome in sync_store(connection, store)] == [True]
@@ -826,7 +829,7 @@ def test_an_archive_has_the_same_artifacts_as_the_producing_installation(
     published = publish_run(run, store, lambda: MOMENT, lambda done, total: None, concurrency=4)
     ingest_run(run, PostgresResults(connection, BUILT_IN), BUILT_IN)
     with connected(module_database_url) as other:
-        (outcome,) = sync_store(other, store, ingestor=ArchiveIngestor(BUILT_IN))
+        (outcome,) = sync_store(other, store, ingestor=ArchiveIngestor(BUILT_IN, summaries_of))
         assert outcome.receipt is not None
         assert outcome.receipt.manifest_sha256 == published.manifest_sha256
         ingested, synced = artifacts(connection), artifacts(other)
@@ -838,7 +841,7 @@ def test_table_statistics_are_refreshed_after_a_large_run_is_synced(
     connection: psycopg.Connection, store: ObjectStore
 ) -> None:
     put_run(store, run_files(scenes=1200))
-    (outcome,) = sync_store(connection, store, ingestor=ArchiveIngestor(BUILT_IN))
+    (outcome,) = sync_store(connection, store, ingestor=ArchiveIngestor(BUILT_IN, summaries_of))
     assert outcome.receipt is not None
     known = connection.execute(
         "select reltuples from pg_class where oid = 'artifact_rows'::regclass"
@@ -858,7 +861,7 @@ def test_an_archive_verifies_every_byte(
     data = run_files()[path]
     put_run(store, replaced={path: data[:-2] + b" " + data[-1:]})
     before = rows(connection, ARCHIVE)
-    (outcome,) = sync_store(connection, store, ingestor=ArchiveIngestor(BUILT_IN))
+    (outcome,) = sync_store(connection, store, ingestor=ArchiveIngestor(BUILT_IN, summaries_of))
     assert outcome.refusal is not None
     assert outcome.refusal.code == "digest_mismatch" or path == "scenes.jsonl"
     assert outcome.refusal.artifact_key == path.rpartition(".")[0]
@@ -871,7 +874,7 @@ def test_a_product_and_an_archive_in_one_database_ingest_a_run_once_each(
     put_run(store)
     sync_store(connection, store)
     once = rows(connection)
-    sync_store(connection, store, ingestor=ArchiveIngestor(BUILT_IN))
+    sync_store(connection, store, ingestor=ArchiveIngestor(BUILT_IN, summaries_of))
     assert rows(connection) == once
     answer = receipts(connection, "film", "r1")
     assert {receipt.stage for receipt in answer.receipts} == {"sync_screenalytics", "ingest"}
@@ -884,7 +887,7 @@ def test_a_published_run_is_not_replaced_by_a_later_revision(
     run = reserve_run(tmp_path / "home", source, run_id="r1")
     execute(run, source)
     publish_run(run, store, lambda: MOMENT, lambda done, total: None, concurrency=4)
-    sync_store(connection, store, ingestor=ArchiveIngestor(BUILT_IN))
+    sync_store(connection, store, ingestor=ArchiveIngestor(BUILT_IN, summaries_of))
     (run.folder / "seal.json").unlink()
     execute(run, source, stages=["part"], force=True)
     with pytest.raises(Conflict, match="ingested with other bytes"):
@@ -895,10 +898,10 @@ def test_deleting_a_run_deletes_its_receipts_and_product_rows(
     connection: psycopg.Connection, store: ObjectStore
 ) -> None:
     put_run(store)
-    sync_store(connection, store, ingestor=ArchiveIngestor(BUILT_IN))
+    sync_store(connection, store, ingestor=ArchiveIngestor(BUILT_IN, summaries_of))
     Artifacts(connection, BUILT_IN).delete_run("film", "r1")
     assert all(found == [] for found in rows(connection).values())
-    archive = ArchiveIngestor(BUILT_IN)
+    archive = ArchiveIngestor(BUILT_IN, summaries_of)
     assert sync_store(connection, store, ingestor=archive) == [], "the run stays deleted"
     (again,) = sync_store(connection, store, ingestor=archive, retry=True)
     assert again.receipt is not None, "a retry ingests it again"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -15,9 +16,11 @@ from filmgate.core.plan import Producer
 from filmgate.core.publishing import ManifestLocation
 from filmgate.core.records import ArtifactRef, Asset
 from filmgate.core.result_store import ArtifactRow, ArtifactRows
-from filmgate.core.screentime import SCREENTIME, ScreenTime
 from filmgate.core.states import RunState, StageState
+from filmgate.core.summaries import SummaryRows
 from filmgate.db.result_store import PostgresResults
+from filmgate.pipelines.episode.screen_times import SCREENTIME, ScreenTime
+from filmgate.pipelines.episode.summary import write_people
 
 LOCAL_ORIGIN = ManifestLocation(source="file:///tests", manifest_key="manifest.json")
 """The origin of a run that was not published."""
@@ -138,7 +141,15 @@ def ingest_artifacts(
         if manifest.status is RunState.SUCCESS and ref.artifact_type
     ]
     results = PostgresResults(connection, registry)
-    results.ingest(manifest, sha256_hex(manifest.to_bytes()), LOCAL_ORIGIN, files, screentime)
+    summaries = [screentime_rows(manifest, screentime)] if screentime else []
+    results.ingest(manifest, sha256_hex(manifest.to_bytes()), LOCAL_ORIGIN, files, summaries)
+
+
+def screentime_rows(manifest: Manifest, screentime: ScreenTime) -> SummaryRows:
+    """Build the summary of a run with this screen time."""
+    ref = screentime_ref(screentime)
+    write = partial(write_people, manifest=manifest, ref=ref, times=screentime)
+    return SummaryRows(files=(ref,), write=write, is_for_products=True)
 
 
 def screentime_ref(screentime: ScreenTime, version: int = 1) -> ArtifactRef:

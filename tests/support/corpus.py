@@ -1,28 +1,30 @@
 """Books that are ingested without reading a file: titles with their passages."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import psycopg
 
-from filmgate.core.books import BookFormat
-from filmgate.core.corpus import IndexedBook, IndexedBooks, IndexedChunk
+from filmgate.core.books import BookFormat, PageSpan
 from filmgate.core.digest import sha256_hex
 from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.plan import Producer
-from filmgate.core.rulebook import (
+from filmgate.core.summaries import SummaryRows
+from filmgate.db.result_store import PostgresResults
+from filmgate.pipelines.rulebook.contracts import (
     Chunk,
     ChunkKind,
     ChunkMetadata,
     Edge,
     Method,
     Node,
-    PageSpan,
     Toc,
     make_edition,
 )
-from filmgate.db.corpus_search import CorpusQuestion, CorpusSearch
-from filmgate.db.result_store import PostgresResults
-from filmgate.sync.corpus import count_words
+from filmgate.pipelines.rulebook.corpus.books import IndexedBook, IndexedBooks, IndexedChunk
+from filmgate.pipelines.rulebook.corpus.indexing import count_words
+from filmgate.pipelines.rulebook.corpus.search import CorpusQuestion, CorpusSearch
+from filmgate.pipelines.rulebook.corpus.storage import put
 from filmgate.tools.words import is_list_question, name_candidates, normalise_name, version, words
 from support.archive import LOCAL_ORIGIN, manifest_of
 
@@ -47,8 +49,13 @@ def ingest_book(
     manifest = manifest_of({}, asset=book_id, run="job", revision=revision)
     book = _book(book_id, {"Keeper": "A class.", **passages})
     corpus = IndexedBooks(env=ENV, words_version=version(), books=(book,))
+    write = partial(put, manifest=manifest, corpus=corpus)
     PostgresResults(connection, BUILT_IN).ingest(
-        manifest, sha256_hex(manifest.to_bytes()), LOCAL_ORIGIN, (), corpus=corpus
+        manifest,
+        sha256_hex(manifest.to_bytes()),
+        LOCAL_ORIGIN,
+        (),
+        [SummaryRows(files=(), write=write, is_for_products=False)],
     )
 
 

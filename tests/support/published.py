@@ -11,8 +11,8 @@ from filmgate.core.objects import ObjectStore
 from filmgate.core.plan import Producer
 from filmgate.core.publishing import MANIFEST, run_prefix
 from filmgate.core.records import ArtifactRef, Asset
-from filmgate.core.screentime import SCREENTIME, PersonTime, ScreenTime
 from filmgate.core.states import RunState, StageState
+from filmgate.pipelines.episode.screen_times import SCREENTIME, PersonTime, ScreenTime
 from support.archive import START, scene_payload
 
 Files = Mapping[str, bytes]

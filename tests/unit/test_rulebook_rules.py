@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from filmgate.core.books import BookFacts, BookFormat, Line, OutlineEntry, Page, Role
 from filmgate.core.plan import Producer
-from filmgate.core.rulebook import (
+from filmgate.pipelines.rulebook.contracts import (
     Chunk,
     ChunkKind,
     Edition,

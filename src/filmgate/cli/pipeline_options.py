@@ -31,13 +31,13 @@ class PipelineFlags:
     """Annotations of the other options, by parameter name."""
     parse: Parser
     missing: str = ""
-    """Input that the error for a missing input asks for; empty if the pipeline has a default."""
+    """Describes the input, for the error if it is missing; empty if there is a default input."""
     stage_names: str = ""
     """Names of the pipeline's stages, for the help of --resume-from."""
 
 
 def _settings_by_name(names: Mapping[str, str], missing: str) -> Parser:
-    """Return a parser of options that each set one stage setting, by parameter name."""
+    """Return a parser of options that each set one stage setting; `names`: setting by parameter."""
 
     def parse(source: Path | None, given: Mapping[str, Any]) -> ParsedFlags:
         values = {name: value for name, value in given.items() if value is not None}
@@ -140,8 +140,8 @@ PIPELINE_FLAGS = {
             typer.Option(
                 "--task-list",
                 metavar="FILE",
-                help="File of archive keys, one per line. Default: task_list.txt; if missing, "
-                "--stage manifest uses all extracted sessions.",
+                help="File of archive keys, one per line. Default: task_list.txt. If that "
+                "does not exist, --stage manifest uses all extracted sessions.",
             ),
         ],
         flags={

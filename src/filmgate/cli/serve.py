@@ -47,7 +47,7 @@ def serve(
 ) -> None:
     """Serve the HTTP API and execute submitted jobs.
 
-    On a loopback address (127.0.0.1), a one-time link that signs in a browser is printed. Any other
+    On a loopback address (127.0.0.1), it prints a one-time sign-in link for a browser. Any other
     address requires an admin token: filmgate tokens create NAME --scope admin.
 
     On SIGTERM or Ctrl-C, the server waits a short time for running jobs to end. Jobs that are still

@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from filmgate.core.books import PageSpan
 from filmgate.core.envelope import Envelope, LegacyArtifact
 from filmgate.core.intake import Refusal
 from filmgate.core.jump_filters import JumpFilters
+from filmgate.core.people import Likeness
 from filmgate.core.questions import Direction, JumpKind, TextSource
-from filmgate.core.rulebook import PageSpan
-from filmgate.core.screentime import Likeness
 from filmgate.core.selection import Selection
 
 

@@ -139,3 +139,12 @@ BookReader = Callable[[Path], Book]
 """Function that opens a book. It raises Invalid if the file is broken, locked or hostile, or if its
 format is not the one that its name suggests; iterating over the pages may raise Invalid, too. It
 never returns an empty book for an unreadable file."""
+
+
+class PageSpan(Record):
+    """A range of characters of a page, as counted by the format's reader, and its box."""
+
+    page: PageNumber
+    char_start: Annotated[int, Field(ge=0)]
+    char_end: Annotated[int, Field(ge=0)]
+    bbox: Box | None = None

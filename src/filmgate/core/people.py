@@ -42,3 +42,11 @@ class KnownPeople(_PeopleValue):
     def to_bytes(self) -> bytes:
         """Encode the snapshot as canonical JSON: the same people give the same bytes."""
         return canonical_json(self.model_dump(mode="json")) + b"\n"
+
+
+class Likeness(_PeopleValue):
+    """A known person who resembles an identity."""
+
+    person_id: Label
+    name: Label
+    distance: Annotated[float, Field(ge=0)]

@@ -8,11 +8,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from filmgate.core.database import ReadSession
 from filmgate.core.errors import ExitCode, Invalid, first_fault, similar_names
 from filmgate.core.ids import Layout
 from filmgate.core.plan import Plan, Stage
+from filmgate.core.records import RunHead
+from filmgate.core.summaries import Summary
 
 DEFAULT_PROFILE = "balanced"
+
+
+SnapshotReader = Callable[[ReadSession, RunHead], bytes | None]
+"""Reads data of the database for a run; None if there are none. The bytes become a snapshot."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +51,10 @@ class Pipeline:
     items_apart: bool = False
     """Whether items are processed in separate processes even with one worker, because a hostile
     item may crash the process that reads it."""
+    summaries: tuple[Summary, ...] = ()
+    """Rows that the ingest of a run writes to tables of the pipeline."""
+    snapshots: Mapping[str, SnapshotReader] = field(default_factory=dict)
+    """Data of the database that stages read as a resource, by the name of the resource."""
     refused: ExitCode = ExitCode.DONE
     """Exit code of a run that succeeded although a stage left out bad items."""
 
@@ -51,7 +62,7 @@ class Pipeline:
         unknown = {stage for values in self.profiles.values() for stage in values}
         if unknown := unknown - set(self.plan.names):
             raise ValueError(
-                f"profiles of {self.plan.pipeline!r} name unknown stages: {', '.join(unknown)}"
+                f"profiles of {self.plan.pipeline!r} have unknown stages: {', '.join(unknown)}"
             )
 
     def resolve(self, profile: str, overrides: Iterable[str] = ()) -> dict[str, Any]:

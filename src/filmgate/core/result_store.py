@@ -1,15 +1,14 @@
 """The port of result stores, into which runs are ingested, and the rows that they receive."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from filmgate.core.corpus import IndexedBooks
 from filmgate.core.manifest import Manifest
 from filmgate.core.plan import Producer
 from filmgate.core.publishing import ManifestLocation
 from filmgate.core.records import ArtifactRef, RunHead
-from filmgate.core.screentime import ScreenTime
+from filmgate.core.summaries import SummaryRows
 
 if TYPE_CHECKING:
     from filmgate.core.answers import Receipt
@@ -51,8 +50,7 @@ class ResultStore(Protocol):
         manifest_sha256: str,
         origin: ManifestLocation,
         files: Iterable[ArtifactRows],
-        screentime: ScreenTime | None = None,
-        corpus: IndexedBooks | None = None,
+        summaries: Sequence[SummaryRows] = (),
     ) -> "Receipt":
         """Ingest a run atomically.
 

@@ -8,10 +8,11 @@ from psycopg.types.json import Jsonb
 
 from filmgate.core.access import AuthMethod, Caller, Scope
 from filmgate.core.access_answers import AuditAnswer, AuditEntry, TokenAnswer, TokensAnswer
+from filmgate.core.database import Plans
 from filmgate.core.errors import NotFound
 from filmgate.core.questions import Cursor
 from filmgate.db.queries import queries
-from filmgate.db.sessions import DatabaseSession, Plans
+from filmgate.db.sessions import DatabaseSession
 
 LATEST = Cursor.MAX_INT
 

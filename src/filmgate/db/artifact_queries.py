@@ -14,6 +14,7 @@ from filmgate.core.answers import (
     ScreentimeAnswer,
     SearchAnswer,
 )
+from filmgate.core.database import Plans
 from filmgate.core.envelope import Envelope, LegacyArtifact
 from filmgate.core.errors import NotFound, UsageError
 from filmgate.core.ids import AssetId
@@ -39,7 +40,7 @@ from filmgate.db.paging import (
 from filmgate.db.queries import queries
 from filmgate.db.query_limits import check_limits, storable_query
 from filmgate.db.search_hits import SNIPPET_OPTIONS, envelope_of, has_artifact, hit_of
-from filmgate.db.sessions import DatabaseSession, Plans, storable_parameters, storable_text
+from filmgate.db.sessions import DatabaseSession, storable_parameters, storable_text
 
 
 class ArtifactQueries:

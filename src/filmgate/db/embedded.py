@@ -329,10 +329,11 @@ class EmbeddedPostgres:
         owner = self._cluster.stat().st_uid
         if owner == UNPRIVILEGED_UID and closed:
             raise Unavailable(
-                "the folder of the embedded database is closed to the user that runs it",
+                "the user that runs the embedded database may not enter its folder",
                 expected=f"folders that user {UNPRIVILEGED_UID} may enter, as when it was created",
                 got=f"{closed[0]}, which not every user may enter",
-                hint=f"Run it as root after `chown -R root {self._cluster}`, or move it back",
+                hint="If the home was moved, move it back; or let root run the database: "
+                f"`chown -R root {self._cluster}`",
             )
         return ProcessIdentity(uid=owner) if owner else ProcessIdentity(uid=0, in_namespace=True)
 

@@ -7,12 +7,13 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from filmgate.core.database import Plans
 from filmgate.core.envelope import LegacyArtifact
 from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.ids import AssetId
 from filmgate.core.questions import Direction, JumpKind
 from filmgate.db.queries import queries
-from filmgate.db.sessions import DatabaseSession, Plans, compose
+from filmgate.db.sessions import DatabaseSession, compose
 
 ASSET_COLUMNS = ("asset_id", "video_id", "episode_id", "ep_id")
 """Names of the column with the asset's id in tables of older products, tried in this order."""

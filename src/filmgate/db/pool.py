@@ -7,9 +7,10 @@ from contextlib import contextmanager
 import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
+from filmgate.core.database import Plans
 from filmgate.core.errors import Unavailable
 from filmgate.db.connection import CONNECT_TIMEOUT_S, prepare_connection, translate_error
-from filmgate.db.sessions import Plans, use_plans
+from filmgate.db.sessions import use_plans
 
 MAX_WAIT_S = 3.0
 """Time that a caller waits for a connection before Unavailable is raised, in seconds."""

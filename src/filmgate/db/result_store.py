@@ -1,21 +1,20 @@
 """The port `ResultStore` on PostgreSQL: the ingest of runs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import psycopg
 
 from filmgate.core.answers import Receipt
-from filmgate.core.corpus import IndexedBooks
 from filmgate.core.errors import Conflict
 from filmgate.core.manifest import Manifest
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.publishing import ManifestLocation
 from filmgate.core.records import RunHead
 from filmgate.core.result_store import ArtifactRows
-from filmgate.core.screentime import SCREENTIME, ScreenTime
 from filmgate.core.states import RunState
-from filmgate.db import artifact_types, books, projections, rows, screenalytics
+from filmgate.core.summaries import SummaryRows
+from filmgate.db import artifact_types, projections, rows, screenalytics
 from filmgate.db.queries import queries
 from filmgate.db.receipts import Intake, RowCounts, ingest_once
 from filmgate.db.sessions import DatabaseSession
@@ -56,8 +55,7 @@ class PostgresResults:
         manifest_sha256: str,
         origin: ManifestLocation,
         files: Iterable[ArtifactRows],
-        screentime: ScreenTime | None = None,
-        corpus: IndexedBooks | None = None,
+        summaries: Sequence[SummaryRows] = (),
     ) -> Receipt:
         """Ingest a run: all of it or, if an exception is raised, nothing.
 
@@ -70,17 +68,18 @@ class PostgresResults:
             manifest=manifest,
             manifest_sha256=manifest_sha256,
             origin=origin,
-            files=_files_read(manifest),
+            files=_files_read(manifest, summaries),
         )
 
         def write(is_new: bool) -> RowCounts:
             artifacts = self._replace_run(manifest, files)
             counts = {"artifacts": sum(artifacts.values())}
             counts |= screenalytics.put(
-                self._session, manifest, manifest_sha256, origin, screentime, is_new=is_new
+                self._session, manifest, manifest_sha256, origin, summaries, is_new=is_new
             )
-            if corpus is not None:
-                counts |= books.put(self._session, manifest, corpus)
+            for summary in summaries:
+                if not summary.is_for_products:
+                    counts |= summary.write(self._session)
             return RowCounts(counts=counts, artifacts=artifacts)
 
         with self._connection.transaction():
@@ -141,12 +140,10 @@ def _types_in(manifest: Manifest) -> list[str]:
     return [ref.artifact_type for _, _, ref in manifest.artifact_refs if ref.artifact_type]
 
 
-def _files_read(manifest: Manifest) -> dict[str, str]:
+def _files_read(manifest: Manifest, summaries: Sequence[SummaryRows]) -> dict[str, str]:
     """Return the SHA-256 of the files whose records become rows, by path."""
     if manifest.status is not RunState.SUCCESS:
         return {}
-    return {
-        ref.path: ref.sha256
-        for _, _, ref in manifest.artifact_refs
-        if ref.artifact_type is not None or ref.schema_name == SCREENTIME
-    }
+    summarised = [ref for summary in summaries for ref in summary.files]
+    typed = [ref for _, _, ref in manifest.artifact_refs if ref.artifact_type is not None]
+    return {ref.path: ref.sha256 for ref in (*typed, *summarised)}

@@ -1,7 +1,7 @@
 """The tables that Screenalytics reads: completed runs, their files, and people's screen time."""
 
-from collections.abc import Iterator
-from typing import Any, LiteralString
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -9,8 +9,8 @@ from psycopg.types.json import Jsonb
 from filmgate.core.answers import Receipt
 from filmgate.core.manifest import Manifest
 from filmgate.core.publishing import ManifestLocation, parse_manifest_key
-from filmgate.core.screentime import SCREENTIME, ScreenTime
 from filmgate.core.states import RunState
+from filmgate.core.summaries import SummaryRows
 from filmgate.db.queries import queries
 from filmgate.db.receipts import Intake, RowCounts, ingest_once
 from filmgate.db.rows import identity_of
@@ -20,7 +20,6 @@ STAGE = "sync_screenalytics"
 """The consumer stage in receipts of summaries."""
 
 RUNS = "screenalytics.runs"
-PEOPLE = "screenalytics.person_metrics"
 ARTIFACTS = "screenalytics.run_artifacts"
 
 
@@ -29,7 +28,7 @@ def ingest_summary(
     manifest: Manifest,
     manifest_sha256: str,
     origin: ManifestLocation,
-    screentime: ScreenTime | None,
+    summaries: Sequence[SummaryRows],
 ) -> Receipt:
     """Ingest the summary of a completed run; the same manifest again changes nothing.
 
@@ -37,17 +36,16 @@ def ingest_summary(
     before.
     """
     session = DatabaseSession(connection)
-    ref = manifest.first_file_with_schema(SCREENTIME)
     intake = Intake(
         stage=STAGE,
         manifest=manifest,
         manifest_sha256=manifest_sha256,
         origin=origin,
-        files={ref.path: ref.sha256} if ref else {},
+        files={ref.path: ref.sha256 for rows in summaries for ref in rows.files},
     )
 
     def write(is_new: bool) -> RowCounts:
-        counts = put(session, manifest, manifest_sha256, origin, screentime, is_new=is_new)
+        counts = put(session, manifest, manifest_sha256, origin, summaries, is_new=is_new)
         return RowCounts(counts=counts, artifacts={})
 
     with connection.pipeline():  # sends statements without waiting for each response
@@ -59,15 +57,15 @@ def put(
     manifest: Manifest,
     manifest_sha256: str,
     origin: ManifestLocation,
-    screentime: ScreenTime | None,
+    summaries: Sequence[SummaryRows],
     *,
     is_new: bool,
 ) -> dict[str, int]:
-    """Replace the rows of a run; return how many it has, by table.
+    """Replace the rows of a run; return their numbers by table. A run that is not completed has
+    no rows.
 
-    Without `screentime` the run has no rows of people; a run that is not completed has no rows.
-    The rows depend only on the manifest, the screen time and where these were read. Rows that were
-    read from a store stay when the same manifest is ingested from a run's own folder.
+    The rows depend only on the manifest, the summaries and their origin. Rows that were read from
+    a store stay when the same manifest is ingested from a run's own folder.
     """
     is_current = False
     if not is_new:
@@ -79,18 +77,18 @@ def put(
     if manifest.status is not RunState.SUCCESS:
         return {}
     if not is_current:
-        for statement, values in statements(manifest, manifest_sha256, origin, screentime):
+        for statement, values in statements(manifest, manifest_sha256, origin):
             session.execute(statement, values)
-    people = {PEOPLE: len(screentime.people)} if screentime else {}
-    return {RUNS: 1, ARTIFACTS: len(manifest.artifact_refs)} | people
+    counts = {RUNS: 1, ARTIFACTS: len(manifest.artifact_refs)}
+    for rows in summaries:
+        if rows.is_for_products:
+            counts |= rows.write(session)
+    return counts
 
 
 def statements(
-    manifest: Manifest,
-    manifest_sha256: str,
-    origin: ManifestLocation,
-    screentime: ScreenTime | None,
-) -> Iterator[tuple[LiteralString, dict[str, Any]]]:
+    manifest: Manifest, manifest_sha256: str, origin: ManifestLocation
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the statements that insert a run's rows, one per table, with their parameters."""
     sql = queries("screenalytics")
     run = identity_of(manifest)
@@ -99,9 +97,6 @@ def statements(
         {"stage": stage, **ref.model_dump(mode="json")} for stage, _, ref in manifest.artifact_refs
     ]
     yield sql["add_artifacts"], run | {"artifacts": Jsonb(artifacts)}
-    if screentime and screentime.people:
-        people = [person.model_dump(mode="json") for person in screentime.people]
-        yield sql["add_people"], run | _source(manifest) | {"people": Jsonb(people)}
 
 
 def _run_columns(
@@ -119,10 +114,3 @@ def _run_columns(
         "created_at": manifest.created_at,
         "finished_at": manifest.updated_at,
     }
-
-
-def _source(manifest: Manifest) -> dict[str, Any]:
-    """Return the columns of the file that contains the screen times."""
-    ref = manifest.first_file_with_schema(SCREENTIME)
-    assert ref is not None
-    return {"artifact_key": ref.key, "artifact_schema_version": ref.schema_version}

@@ -1,8 +1,8 @@
 """Database sessions: prepared statements on a connection, and values that PostgreSQL can store."""
 
-from collections.abc import Mapping
-from enum import StrEnum
-from typing import Any, LiteralString
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -10,26 +10,7 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
-Statement = Any
-"""A named query (a literal), or one composed of literals."""
-
-Parameters = Mapping[str, Any]
-
-
-class Plans(StrEnum):
-    """How PostgreSQL plans prepared statements: the values of `plan_cache_mode`."""
-
-    AUTO = "auto"
-    """PostgreSQL decides: the first five executions have custom plans, then a generic plan is used
-    if its estimated cost is not higher. Every connection starts with this."""
-    GENERIC = "force_generic_plan"
-    """One plan for all parameters: for short statements that are sent repeatedly and find their
-    rows by keys. Medians with the questions of `benchmarks/store.py` and 1,000,000 artifacts, this
-    and AUTO: jump 0.23 and 0.37 ms, search 1.1 and 1.8 ms; find and list do not differ."""
-    CUSTOM = "force_custom_plan"
-    """A plan for the parameters of each execution: for statements whose good plan depends on them.
-    `benchmarks/ask.py` compares it with GENERIC."""
-
+from filmgate.core.database import Parameters, Plans, Row
 
 _plans: WeakKeyDictionary[psycopg.Connection[Any], Plans] = WeakKeyDictionary()
 """The current mode of each connection, if it is not AUTO."""
@@ -48,6 +29,9 @@ def use_plans(connection: psycopg.Connection[Any], plans: Plans) -> None:
         _plans[connection] = plans
 
 
+Statement = str | sql.Composed
+
+
 class DatabaseSession:
     """A connection used for one task; its opener closes it. `plans` sets how its statements are
     planned."""
@@ -56,23 +40,23 @@ class DatabaseSession:
         self.connection = connection
         self._plans = plans
 
-    def all(self, statement: Statement, parameters: Parameters) -> list[dict[str, Any]]:
+    def all(self, statement: Statement, parameters: Parameters) -> list[Row]:
         """Return all rows. The statement is prepared: the same few are executed repeatedly."""
         use_plans(self.connection, self._plans)
         with self.connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(
-                statement, storable_parameters(parameters), prepare=True
+                _encode(statement), storable_parameters(parameters), prepare=True
             ).fetchall()
 
-    def one(self, statement: Statement, parameters: Parameters) -> dict[str, Any] | None:
+    def one(self, statement: Statement, parameters: Parameters) -> Row | None:
         """Return the first row; None if the result is empty."""
         use_plans(self.connection, self._plans)
         with self.connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(
-                statement, storable_parameters(parameters), prepare=True
+                _encode(statement), storable_parameters(parameters), prepare=True
             ).fetchone()
 
-    def one_required(self, statement: Statement, parameters: Parameters) -> dict[str, Any]:
+    def one_required(self, statement: Statement, parameters: Parameters) -> Row:
         """Return the first row of a statement that always returns one."""
         row = self.one(statement, parameters)
         if row is None:
@@ -82,10 +66,29 @@ class DatabaseSession:
     def execute(self, statement: Statement, parameters: Parameters) -> int:
         """Execute a statement; return how many rows it affected."""
         use_plans(self.connection, self._plans)
-        return self.connection.execute(statement, storable_parameters(parameters)).rowcount
+        return self.connection.execute(_encode(statement), storable_parameters(parameters)).rowcount
+
+    def copy(self, statement: Statement, rows: Iterable[Sequence[Any]]) -> None:
+        """Write rows with a statement `copy … from stdin`."""
+        with self.connection.cursor() as cursor, cursor.copy(_encode(statement)) as copy:
+            for row in rows:
+                copy.write_row([storable_value(value) for value in row])
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """Execute a block in a transaction, or in a savepoint of the open transaction."""
+        return self.connection.transaction()
+
+    def planned(self, plans: Plans) -> "DatabaseSession":
+        """Return a session on the same connection whose statements are planned in this way."""
+        return DatabaseSession(self.connection, plans)
 
 
-def compose(template: LiteralString, **parts: sql.Composable) -> sql.Composed:
+def _encode(statement: Statement) -> bytes | sql.Composed:
+    """Encode a text: the driver takes other text only if it is a literal."""
+    return statement.encode() if isinstance(statement, str) else statement
+
+
+def compose(template: str, **parts: sql.Composable) -> sql.Composed:
     """Fill in the `{parts}` of a query of this package."""
     return sql.SQL(template).format(**parts)
 

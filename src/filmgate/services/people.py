@@ -11,8 +11,6 @@ from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.ids import AssetId
 from filmgate.core.manifest import Manifest
 from filmgate.core.people import PEOPLE
-from filmgate.core.records import RunHead
-from filmgate.core.resources import Resource
 from filmgate.db.artifact_queries import ArtifactQueries
 from filmgate.db.people import PeopleStore
 from filmgate.pipelines.episode.files import FACE_MODEL, IDENTITIES
@@ -85,22 +83,11 @@ class PeopleService:
                 snapshot.unlink(missing_ok=True)
         return removed
 
-    def snapshot(self, sha256: str) -> Resource | None:
-        """Return the snapshot that an earlier run read; None if it no longer exists."""
-        return self._snapshots.find(sha256)
-
-    def resource(self, _head: RunHead | None = None) -> Resource | None:
-        """Save a snapshot of all known people in the home, as a resource for a run.
-
-        Returns None if no people are known or no database exists yet.
-        """
-        if not self._database.exists():
-            return None
+    def known(self) -> bytes | None:
+        """Return all known people as a file; None if no people are known."""
         with self._store() as store:
             known = store.known()
-        if not known.people:
-            return None
-        return self._snapshots.save(known.to_bytes())
+        return known.to_bytes() if known.people else None
 
     def _find_identity(self, cluster: str, reference: str | None) -> tuple[FolderRun, Any, Any]:
         """Return the run, the cluster's identity and the face model, read from the run's files."""

@@ -24,15 +24,13 @@ from filmgate.db.artifact_queries import (
     ArtifactQueries,
 )
 from filmgate.db.artifacts import Artifacts
-from filmgate.db.books import has_books, rebuild_posting_lists
 from filmgate.db.counts import counts
 from filmgate.db.projections import rebuild
 from filmgate.db.selections import Selections
 from filmgate.db.sessions import DatabaseSession
 from filmgate.db.statistics import refresh_statistics
-from filmgate.sync.corpus import count_words
 from filmgate.sync.legacy import import_legacy
-from filmgate.tools.words import version
+from filmgate.wiring import pipelines
 from filmgate.wiring.artifact_types import registry
 from filmgate.wiring.database import Database
 from filmgate.wiring.settings import Settings
@@ -188,11 +186,9 @@ class Queries:
         """Rebuild all projections; return the number of rows of each table."""
         with self._database.session() as connection:
             made = rebuild(connection, registry().projections)
-            session = DatabaseSession(connection)
-            if has_books(session):
-                made |= {
-                    "corpus.posting_lists": rebuild_posting_lists(session, count_words, version())
-                }
+            for summary in pipelines.summaries():
+                if summary.rebuild is not None:
+                    made |= summary.rebuild(DatabaseSession(connection))
             refresh_statistics(connection)
             return made
 

@@ -5,25 +5,15 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 
 from filmgate.core.answers import AskAnswer, BookAnswer, BooksAnswer
-from filmgate.core.digest import canonical_json
 from filmgate.core.errors import Invalid
 from filmgate.core.providers import SentenceEmbedder
-from filmgate.core.records import RunHead
-from filmgate.core.resources import Resource
-from filmgate.core.rulebook import CORPUS
-from filmgate.db.books import editions, remove
-from filmgate.db.corpus_search import CorpusQuestion, CorpusSearch
 from filmgate.db.sessions import DatabaseSession
-from filmgate.pipelines.rulebook.pass_a import book_id_from_name
-from filmgate.store.home import Home
-from filmgate.store.snapshots import Snapshots
+from filmgate.pipelines.rulebook.corpus.search import CorpusQuestion, CorpusSearch
+from filmgate.pipelines.rulebook.corpus.storage import remove
 from filmgate.tools.minilm import MiniLm
 from filmgate.tools.words import is_list_question, name_candidates, version, words
 from filmgate.wiring.database import Database
 from filmgate.wiring.settings import Settings
-
-SNAPSHOTS = "corpus"
-"""Folder of the snapshots in the home."""
 
 MAX_QUESTION = 1000
 """Length limit of a question, in characters."""
@@ -35,8 +25,6 @@ class Rulebooks:
     def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self._settings = settings
         self._database = database or Database(settings)
-        home = Home(settings.home.expanduser())
-        self._snapshots = Snapshots(home.root / SNAPSHOTS, CORPUS)
 
     def keep_running(self) -> AbstractContextManager[None]:
         """Keep the embedded database running for a block with several questions."""
@@ -45,7 +33,7 @@ class Rulebooks:
     def remove(self, book: str, env: str | None) -> BookAnswer:
         """Remove a book; raises NotFound if it does not exist, Invalid if the name is ambiguous."""
         with self._database.session() as connection:
-            found = CorpusSearch(connection).scope(env or self._settings.env, book)
+            found = CorpusSearch(DatabaseSession(connection)).scope(env or self._settings.env, book)
             if len(found) > 1:
                 raise Invalid(
                     f"several books are named {book!r}",
@@ -55,31 +43,10 @@ class Rulebooks:
             remove(DatabaseSession(connection), found[0].env, found[0].book)
         return found[0]
 
-    def snapshot(self, sha256: str) -> Resource | None:
-        """Return the snapshot of editions that an earlier run read; None if it no longer exists."""
-        return self._snapshots.find(sha256)
-
-    def resource(self, head: RunHead) -> Resource | None:
-        """Save in the home, as a resource, a snapshot of the earlier editions of a run's books.
-
-        Returns None if no earlier edition or no database exists.
-        """
-        if not self._database.exists():
-            return None
-
-        books = [book_id_from_name(name) for name in head.source_sha_map]
-        with self._database.session() as connection:
-            earlier = editions(
-                DatabaseSession(connection), head.env, head.asset.id, head.run_id, books
-            )
-        if not earlier.books:
-            return None
-        return self._snapshots.save(canonical_json(earlier.model_dump(mode="json")))
-
     def books(self, env: str | None = None) -> BooksAnswer:
         """List the books of one environment, or of the whole corpus."""
         with self._database.session() as connection:
-            return BooksAnswer(books=CorpusSearch(connection).books(env))
+            return BooksAnswer(books=CorpusSearch(DatabaseSession(connection)).books(env))
 
     def ask(
         self, question: str, *, env: str | None, book: str | None, limit: int, vectors: bool
@@ -91,7 +58,7 @@ class Rulebooks:
         """
         parsed = self.parse_question(question, vectors=vectors)
         with self._database.session() as connection:
-            return CorpusSearch(connection).ask(
+            return CorpusSearch(DatabaseSession(connection)).ask(
                 parsed,
                 env=env or self._settings.env,
                 book=book,

@@ -56,8 +56,8 @@ class RunOptions:
         if not chosen:
             raise Invalid(
                 "the options select no stage to run",
-                expected=f"one of {', '.join(self.stages)} to be {self.resume_from} or later",
-                got="none",
+                expected=f"--stages with {self.resume_from} or a later stage",
+                got=f"--stages {','.join(self.stages)}",
             )
         return Request(
             stages=chosen,

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -19,14 +19,11 @@ from filmgate.core.ids import AssetId, Layout, RunId, parse_asset_id, parse_env,
 from filmgate.core.jobs import JobState
 from filmgate.core.legacy import LegacyRun
 from filmgate.core.manifest import Manifest
-from filmgate.core.people import PEOPLE
 from filmgate.core.pipeline import DEFAULT_PROFILE, Pipeline
-from filmgate.core.plan import Plan
 from filmgate.core.ports import EventSink, Observer
 from filmgate.core.records import RunHead
 from filmgate.core.resources import Resource
 from filmgate.core.result_store import ResultStore
-from filmgate.core.rulebook import CORPUS
 from filmgate.core.states import RunState
 from filmgate.db.result_store import PostgresResults
 from filmgate.engine.adoption import adopt
@@ -36,7 +33,6 @@ from filmgate.engine.runner import execute
 from filmgate.engine.verification import verify
 from filmgate.services.models import Models
 from filmgate.services.people import PeopleService
-from filmgate.services.rulebooks import Rulebooks
 from filmgate.services.run_choice import (
     RunChoice,
     RunInput,
@@ -47,6 +43,7 @@ from filmgate.services.run_choice import (
 from filmgate.services.run_notifier import with_notifications
 from filmgate.services.run_options import RunOptions, RunReport, frozen_settings, with_ancestors
 from filmgate.services.run_status import RunStatus, state_shown
+from filmgate.services.snapshots import DatabaseSnapshots
 from filmgate.store.event_log import read_events
 from filmgate.store.home import Home
 from filmgate.store.legacy import legacy_runs
@@ -71,16 +68,6 @@ def ignore_progress(_done: float, _total: float) -> None:
     """Ignore reported progress."""
 
 
-class SnapshotSource(Protocol):
-    """Data in the database that runs read as a resource, through snapshots in the home."""
-
-    def resource(self, head: RunHead) -> Resource | None:
-        """Save a snapshot of the current data for a run; return None if the data are empty."""
-
-    def snapshot(self, sha256: str) -> Resource | None:
-        """Return an earlier snapshot by its digest; None if it no longer exists."""
-
-
 class Runs:
     """Executes and manages the runs of one home and one database."""
 
@@ -90,8 +77,8 @@ class Runs:
         self._uploads = Uploads(self._home.root)
         self._database = database or Database(settings)
         self._models = Models(settings)
-        self._people = PeopleService(settings, self._database)
-        self._rulebooks = Rulebooks(settings, self._database)
+        people = PeopleService(settings, self._database)
+        self._snapshots = DatabaseSnapshots(self._home, self._database, people)
 
     @cached_property
     def _log(self) -> Any:
@@ -131,7 +118,7 @@ class Runs:
             self._database.keep_running() if options.ingest else nullcontext(),
             with_notifications(self._database, run.head, observer, sinks, options) as observers,
         ):
-            resources, warnings = self._resources(pipeline.plan, run)
+            resources, warnings = self._resources(pipeline, run)
             notes += warnings
             invocation = Invocation(
                 plan=pipeline.plan,
@@ -199,7 +186,7 @@ class Runs:
         if run is None:
             stages = forecast_new_run(pipeline.plan, request, run_input.config)
         else:
-            resources, _ = self._resources(pipeline.plan, run)
+            resources, _ = self._resources(pipeline, run)
             stages = forecast_run(
                 pipeline.plan, run, run_input.inputs, request, registry(), resources
             )
@@ -213,7 +200,8 @@ class Runs:
     def adopt(self, stage: str, reference: str) -> RunReport:
         """Commit the files of a stage that were edited by hand in the run's folder."""
         run = self._home.find(reference)
-        plan = pipelines.load(run.head.pipeline).plan
+        pipeline = pipelines.load(run.head.pipeline)
+        plan = pipeline.plan
         check_plan(run.head, plan)
         adopted = plan.find_stage(stage)
         sinks = exports.create_sinks(self._settings.export)
@@ -222,7 +210,7 @@ class Runs:
             run=run,
             stage=adopted,
             registry=registry(),
-            resources=self._resources(plan, run)[0],
+            resources=self._resources(pipeline, run)[0],
             clock=utc_now,
             sinks=sinks,
         )
@@ -244,32 +232,15 @@ class Runs:
                 self._end(run)
             raise
 
-    def _resources(self, plan: Plan, run: FolderRun) -> tuple[dict[str, Resource], list[str]]:
+    def _resources(
+        self, pipeline: Pipeline, run: FolderRun
+    ) -> tuple[dict[str, Resource], list[str]]:
         """Return the resources that stages may read, and notes about resources that are unreadable.
 
         If the database is unavailable, the snapshot that the run used before is returned.
         """
-        resources, notes = self._models.resources(plan.reads_resources), []
-        sources: dict[str, SnapshotSource] = {PEOPLE: self._people, CORPUS: self._rulebooks}
-        for name in sorted(sources.keys() & plan.reads_resources):
-            try:
-                resource = sources[name].resource(run.head)
-            except (FilmgateError, OSError) as error:
-                notes.append(f"resource {name} could not be read from the database: {error}")
-                resource = self._earlier_snapshot(run, name, sources[name])
-            if resource is not None:
-                resources[name] = resource
-        return resources, notes
-
-    def _earlier_snapshot(
-        self, run: FolderRun, name: str, source: SnapshotSource
-    ) -> Resource | None:
-        """Return the snapshot of a resource that a stage of the run used before."""
-        ledger = run.ledger()
-        records = (ledger.current_record(stage) for stage in run.head.stages)
-        fingerprints = (record.fingerprint for record in records if record and record.fingerprint)
-        digests = [each.resources[name] for each in fingerprints if name in each.resources]
-        return source.snapshot(digests[-1]) if digests else None
+        snapshots, notes = self._snapshots.take(pipeline, run)
+        return self._models.resources(pipeline.plan.reads_resources) | snapshots, notes
 
     def _complete_options(
         self, pipeline: Pipeline, source: Path | None, options: RunOptions
@@ -467,7 +438,9 @@ class Runs:
 
     def _ingest(self, run: FolderRun, report_progress: ProgressCallback) -> Receipt:
         with self._results() as results:
-            receipt = ingest_run(run, results, registry(), report_progress)
+            receipt = ingest_run(
+                run, results, registry(), report_progress, summaries_of=pipelines.summaries_of
+            )
         self._log.info("ingest.done", run=receipt.run_id, artifacts=receipt.artifacts)
         return receipt
 

@@ -39,6 +39,7 @@ from filmgate.sync.subscription import Subscription
 from filmgate.wiring.artifact_types import registry
 from filmgate.wiring.clock import utc_now
 from filmgate.wiring.database import Database
+from filmgate.wiring.pipelines import summaries_of
 from filmgate.wiring.settings import Settings
 from filmgate.wiring.stores import create_cached_opener, open_store
 
@@ -253,4 +254,6 @@ class Sync:
                 expected=f"one of {', '.join(STAGES)}",
                 got=repr(kind),
             )
-        return ScreenalyticsIngestor() if kind == "screenalytics" else ArchiveIngestor(registry())
+        if kind == "screenalytics":
+            return ScreenalyticsIngestor(summaries_of)
+        return ArchiveIngestor(registry(), summaries_of)

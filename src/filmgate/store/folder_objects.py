@@ -78,7 +78,7 @@ class FolderObjects:
         return path if path.is_file() else None
 
     def entry(self, key: str) -> ObjectEntry | None:
-        """Key, size and mark of an object, without reading it; None if it does not exist."""
+        """Key, size and mark (it changes with the bytes) of an object; None if missing."""
         self._check_folder()
         try:
             with self._translate_errors(key):

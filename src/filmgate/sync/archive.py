@@ -4,6 +4,7 @@ import psycopg
 
 from filmgate.core.answers import Receipt
 from filmgate.core.payloads.registry import Registry
+from filmgate.core.summaries import SummariesOf
 from filmgate.db.result_store import STAGE, PostgresResults
 from filmgate.sync.ingest import ingest_manifest
 from filmgate.sync.published_run import VerifiedManifest
@@ -18,8 +19,9 @@ class ArchiveIngestor:
     name = STAGE
     is_small = False
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, summaries_of: SummariesOf) -> None:
         self._registry = registry
+        self._summaries_of = summaries_of
 
     def fetch(self, verified: VerifiedManifest) -> VerifiedManifest:
         """Check that every file exists with its size. The contents are too large to be fetched."""
@@ -40,4 +42,5 @@ class ArchiveIngestor:
             fetched.run,
             results,
             self._registry,
+            summaries_of=self._summaries_of,
         )

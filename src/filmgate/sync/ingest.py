@@ -20,14 +20,13 @@ from filmgate.core.ports import RunDirectory, RunFiles
 from filmgate.core.publishing import MANIFEST, ManifestLocation
 from filmgate.core.records import ArtifactRef
 from filmgate.core.result_store import ArtifactRow, ArtifactRows, ResultStore
-from filmgate.core.screentime import SCREENTIME
 from filmgate.core.states import RunState
-from filmgate.sync.corpus import corpus_refs, read_corpus
+from filmgate.core.summaries import SummariesOf, SummaryRows, no_summaries
 from filmgate.sync.verified_files import (
     check_file,
     mismatch_error,
     missing_file_error,
-    read_screentime,
+    read_summaries,
 )
 
 ProgressCallback = Callable[[float, float], None]
@@ -49,6 +48,8 @@ def ingest_run(
     results: ResultStore,
     registry: Registry,
     on_progress: ProgressCallback = ignore_progress,
+    *,
+    summaries_of: SummariesOf = no_summaries,
 ) -> Receipt:
     """Ingest a run in its current state; artifacts only if the run is SUCCESS.
 
@@ -72,7 +73,16 @@ def ingest_run(
         )
     data = run.manifest_bytes(manifest)
     origin = ManifestLocation(source=run.folder.absolute().as_uri(), manifest_key=MANIFEST)
-    return ingest_manifest(manifest, sha256_hex(data), origin, run, results, registry, on_progress)
+    return ingest_manifest(
+        manifest,
+        sha256_hex(data),
+        origin,
+        run,
+        results,
+        registry,
+        on_progress,
+        summaries_of=summaries_of,
+    )
 
 
 def ingest_manifest(
@@ -83,6 +93,8 @@ def ingest_manifest(
     results: ResultStore,
     registry: Registry,
     on_progress: ProgressCallback = ignore_progress,
+    *,
+    summaries_of: SummariesOf = no_summaries,
 ) -> Receipt:
     """Ingest a run that has ended, from a folder or a store. Every ingest uses this function.
 
@@ -90,16 +102,15 @@ def ingest_manifest(
     of the result store.
     """
     files: Iterator[ArtifactRows] = iter(())
-    screentime = corpus = None
+    summaries: tuple[SummaryRows, ...] = ()
     if manifest.status is RunState.SUCCESS:
-        screentime = read_screentime(run, manifest)
-        corpus = read_corpus(run, manifest)
-        verified = [manifest.first_file_with_schema(SCREENTIME), *corpus_refs(manifest).values()]
+        summaries = read_summaries(run, manifest, summaries_of(manifest.pipeline))
+        verified = [ref for summary in summaries for ref in summary.files]
         for _, _, ref in manifest.artifact_refs:
             if ref.artifact_type is None and ref not in verified:
                 check_file(run, ref)
         files = _artifact_files(run, manifest, registry, on_progress)
-    return results.ingest(manifest, manifest_sha256, origin, files, screentime, corpus)
+    return results.ingest(manifest, manifest_sha256, origin, files, summaries)
 
 
 def _artifact_files(

@@ -1,72 +1,90 @@
 """Read files of a run; verify their bytes against the manifest, then their contents."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from filmgate.core.digest import sha256_hex
-from filmgate.core.errors import Invalid, first_fault, json_pointer
+from filmgate.core.errors import Invalid, NotFound, first_fault, json_pointer
 from filmgate.core.gates import ReasonCode
 from filmgate.core.manifest import Manifest
 from filmgate.core.ports import RunFiles
 from filmgate.core.records import ArtifactRef
-from filmgate.core.screentime import SCREENTIME, ScreenTime
+from filmgate.core.summaries import Document, Summary, SummaryRows
 
 Value = TypeVar("Value")
-Document = TypeVar("Document", bound=BaseModel)
-
-LARGEST_SUMMARY_BYTES = 64 << 20
-"""Maximum size of a summary, in bytes, as it is read into memory; 1000 people need a megabyte."""
 
 LARGEST_DOCUMENT_BYTES = 1 << 30
-"""Maximum size of a document of the corpus, in bytes, as it is read into memory. The chunks of a
-book of 400 pages have seven megabytes."""
-
-SCREENTIME_VERSIONS = (1,)
-"""Supported schema versions of the screen-time summary."""
+"""Maximum size of a document that is read into memory, in bytes. The chunks of a book of 400 pages
+have seven megabytes, the screen times of 1000 people one."""
 
 
-def read_screentime(files: RunFiles, manifest: Manifest) -> ScreenTime | None:
-    """Read the screen time of all people; None if the run did not measure it.
+class VerifiedRun:
+    """Implementation of the port `FinishedRun`; remembers which files were read."""
 
-    Raises Invalid if the file is missing, has other bytes, has an unsupported version, or breaks
-    its contract.
-    """
-    ref = manifest.first_file_with_schema(SCREENTIME)
-    if ref is None:
-        return None
-    if ref.schema_version not in SCREENTIME_VERSIONS:
-        raise mismatch_error(
-            ref,
-            ReasonCode.SCHEMA_VERSION_UNSUPPORTED,
-            f"{SCREENTIME} version {SCREENTIME_VERSIONS[-1]}",
-            f"version {ref.schema_version}",
-            found=ref.schema_version,
-            supported=list(SCREENTIME_VERSIONS),
-        )
-    return _parse(ref, read_file(files, ref), partial(ScreenTime.model_validate_json, strict=True))
+    def __init__(self, files: RunFiles, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.read_refs: list[ArtifactRef] = []
+        self._files = files
+
+    def find(self, schema: str) -> ArtifactRef | None:
+        """Return the file with a schema; None if the run did not make it."""
+        return self.manifest.first_file_with_schema(schema)
+
+    def read(
+        self,
+        schema: str,
+        model: type[Document],
+        *,
+        versions: Sequence[int] = (1,),
+        is_strict: bool = False,
+    ) -> Document:
+        """Return the document with a schema, verified against the manifest and its contract."""
+        ref = self.find(schema)
+        if ref is None:
+            raise NotFound(f"run {self.manifest.run_id} has no file {schema}")
+        if ref.schema_version not in versions:
+            raise mismatch_error(
+                ref,
+                ReasonCode.SCHEMA_VERSION_UNSUPPORTED,
+                f"{schema} version {versions[-1]}",
+                f"version {ref.schema_version}",
+                found=ref.schema_version,
+                supported=list(versions),
+            )
+        self.read_refs.append(ref)
+        parse = partial(model.model_validate_json, strict=is_strict or None)
+        return _parse(ref, read_file(self._files, ref), parse)
 
 
-def read_document(files: RunFiles, ref: ArtifactRef, model: type[Document]) -> Document:
-    """Read a document of the corpus. Raises Invalid unless it matches manifest and contract."""
-    data = read_file(files, ref, largest_bytes=LARGEST_DOCUMENT_BYTES)
-    return _parse(ref, data, model.model_validate_json)
+def read_summaries(
+    files: RunFiles, manifest: Manifest, summaries: Iterable[Summary]
+) -> tuple[SummaryRows, ...]:
+    """Read the summaries of a run. Raises Invalid if a file does not match the manifest."""
+    found = []
+    for summary in summaries:
+        run = VerifiedRun(files, manifest)
+        write = summary.read(run)
+        if write is not None:
+            rows = SummaryRows(
+                files=tuple(run.read_refs), write=write, is_for_products=summary.is_for_products
+            )
+            found.append(rows)
+    return tuple(found)
 
 
-def read_file(
-    files: RunFiles, ref: ArtifactRef, *, largest_bytes: int = LARGEST_SUMMARY_BYTES
-) -> bytes:
+def read_file(files: RunFiles, ref: ArtifactRef) -> bytes:
     """Return the bytes of a file.
 
     Raises Invalid if the file is missing, is too large, or does not match the manifest.
     """
-    if ref.size_bytes > largest_bytes:
+    if ref.size_bytes > LARGEST_DOCUMENT_BYTES:
         raise mismatch_error(
             ref,
             ReasonCode.SCHEMA_INVALID,
-            f"at most {largest_bytes} bytes",
+            f"at most {LARGEST_DOCUMENT_BYTES} bytes",
             f"{ref.size_bytes} bytes",
         )
     try:

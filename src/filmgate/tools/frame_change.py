@@ -15,8 +15,8 @@ THUMBNAIL = (64, 36)
 """Width and height of thumbnails, which are compared to detect that an earlier picture returns."""
 
 MIN_STEP = 0.5
-"""Minimum divisor of the bridge, in grey levels, so that it stays finite if two pictures are
-equal."""
+"""Minimum change by which a bridge (see `FrameChanges.bridge`) is divided, in grey levels: it stays
+finite if two pictures are equal."""
 
 RED, GREEN, BLUE = 0.299, 0.587, 0.114
 """Weights of the luma, ITU-R BT.601."""
@@ -30,7 +30,7 @@ class ChangeMeter:
     """
 
     min_content: float
-    """Content change from which the bridge is measured."""
+    """Minimum content change of a frame whose bridge is measured."""
     flash_ms: int
     """Longest time before and after a large change in which pictures are compared, in
     milliseconds."""
@@ -75,8 +75,8 @@ class ChangeMeter:
             bridges[index] = min(bridges[index], _difference(picture, thumbnail) / step)
 
     def _measure_bridge(self, thumbnail: "NDArray[np.uint8]") -> float:
-        """Start to measure the bridge of a large change, and return its value from earlier
-        pictures."""
+        """Start to measure the bridge of a large change; return its value so far, which is
+        computed from the earlier pictures only."""
         earlier = list(self._recent)
         last_ms, last = earlier.pop()
         step = max(_difference(last, thumbnail), MIN_STEP)

@@ -1,12 +1,14 @@
 """Registry of pipelines: those built in, and those of installed packages."""
 
 import re
+from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import EntryPoint
 
 from filmgate.core.errors import Invalid, UsageError
 from filmgate.core.pipeline import Pipeline
 from filmgate.core.plan import Plan
+from filmgate.core.summaries import Summary
 from filmgate.wiring.entry_points import list_entry_points, load_entry_point
 
 BUILT_IN = {
@@ -50,6 +52,17 @@ def load(name: str) -> Pipeline:
     raise UsageError(
         f"pipeline {name!r} is unknown", expected=f"one of {', '.join(names())}", got=repr(name)
     )
+
+
+def summaries_of(name: str) -> tuple[Summary, ...]:
+    """Return the summaries of a pipeline; none if it is not installed."""
+    return load(name).summaries if name in names() else ()
+
+
+def summaries() -> Iterator[Summary]:
+    """Yield the summaries of all installed pipelines; loads each."""
+    for name in names():
+        yield from load(name).summaries
 
 
 def _package_entry_points() -> list[EntryPoint]:

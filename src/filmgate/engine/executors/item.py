@@ -45,6 +45,6 @@ def check_picklable(work: Callable[..., Any]) -> None:
 
 
 def make_dead_worker_outcome(item: Item, cause: str) -> Mapped[Item, Value]:
-    """Make the outcome of an item while working on which `MAX_TRIES` workers died."""
+    """Make the outcome of an item whose worker died in each of `MAX_TRIES` attempts."""
     message = f"the worker died {MAX_TRIES} times while it worked on this item: {cause}"
     return Mapped(item=item, error=StageError(code="worker_died", message=message))

@@ -1,8 +1,6 @@
 """The artifact files of an episode run, with the contract of each."""
 
 from filmgate.core.files import artifacts, binary, document, parquet, records
-from filmgate.core.screentime import SCREENTIME as SCREENTIME_SCHEMA
-from filmgate.core.screentime import ScreenTime
 from filmgate.pipelines.episode.records import (
     Detection,
     Face,
@@ -12,6 +10,8 @@ from filmgate.pipelines.episode.records import (
     Probe,
     TrackMetrics,
 )
+from filmgate.pipelines.episode.screen_times import SCREENTIME as SCREENTIME_SCHEMA
+from filmgate.pipelines.episode.screen_times import ScreenTime
 
 PROBE = document("probe.json", Probe, schema="episode.probe")
 SCENES = artifacts("scenes.jsonl", "scene", min_records=1, counted_as="scenes")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from filmgate.core.pipeline import InputFiles, Pipeline
 from filmgate.pipelines.episode.plan import PLAN, PROFILES
+from filmgate.pipelines.episode.summary import SUMMARY
 from filmgate.tools.containers import inspect
 from filmgate.tools.subtitles import find_side_car
 
@@ -28,4 +29,5 @@ EPISODE = Pipeline(
     plan=PLAN,
     admit=open_input,
     profiles=PROFILES,
+    summaries=(SUMMARY,),
 )

@@ -1,7 +1,7 @@
 """The files of a rulebook run and their contracts, by the pass that makes them."""
 
 from filmgate.core.files import binary, document, records
-from filmgate.core.rulebook import (
+from filmgate.pipelines.rulebook.contracts import (
     CHUNKS,
     CLEANUP,
     ENRICHED,

@@ -14,9 +14,9 @@ from filmgate.core.errors import Invalid
 from filmgate.core.ids import ID_PATTERN, asset_id_from_name
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
 from filmgate.core.ports import StageContext
-from filmgate.core.rulebook import Method, Section, SourcePage, Toc, Tocs
+from filmgate.pipelines.rulebook.contracts import Method, Section, SourcePage, Toc, Tocs
 from filmgate.pipelines.rulebook.files import PAGES, PASS_A
-from filmgate.pipelines.rulebook.pass_entry import make_pass_runner
+from filmgate.pipelines.rulebook.pass_entry import moved_to
 from filmgate.pipelines.rulebook.rules.contents import find_contents
 from filmgate.pipelines.rulebook.rules.page_headers import PageHeader, mark_page_headers
 from filmgate.pipelines.rulebook.rules.rights import find_rights
@@ -106,7 +106,7 @@ def read_books(context: StageContext, settings: PassASettings) -> Outcome:
     )
 
 
-run = make_pass_runner(read_books)
+run = moved_to("filmgate.ingest.pass_a")
 
 
 def _list_uploads(context: StageContext) -> Iterator[UploadedBook]:

@@ -15,10 +15,10 @@ from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import ContractBroken
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
 from filmgate.core.ports import StageContext
-from filmgate.core.rulebook import AllSplits, Part, Splits, Toc, Tocs
+from filmgate.pipelines.rulebook.contracts import AllSplits, Part, Splits, Toc, Tocs
 from filmgate.pipelines.rulebook.files import PARTS, PASS_A, PASS_B
 from filmgate.pipelines.rulebook.pass_a import read_books
-from filmgate.pipelines.rulebook.pass_entry import make_pass_runner
+from filmgate.pipelines.rulebook.pass_entry import moved_to
 from filmgate.tools.books.page_ranges import PageRange
 from filmgate.tools.books.splitting import split
 
@@ -92,7 +92,7 @@ def split_books(context: StageContext, settings: PassBSettings) -> Outcome:
     )
 
 
-run = make_pass_runner(split_books)
+run = moved_to("filmgate.ingest.pass_b")
 
 
 def _item_name(book: UnsplitBook) -> str:

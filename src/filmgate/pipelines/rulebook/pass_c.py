@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from filmgate.core.errors import ContractBroken
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
 from filmgate.core.ports import StageContext
-from filmgate.core.rulebook import (
+from filmgate.pipelines.rulebook.contracts import (
     AllCoverage,
     AllSplits,
     Chunk,
@@ -25,7 +25,7 @@ from filmgate.core.rulebook import (
 from filmgate.pipelines.rulebook.files import COVERAGE, PAGES, PARTS, PASS_A, PASS_B, PASS_C
 from filmgate.pipelines.rulebook.pass_a import read_books
 from filmgate.pipelines.rulebook.pass_b import split_books
-from filmgate.pipelines.rulebook.pass_entry import make_pass_runner
+from filmgate.pipelines.rulebook.pass_entry import moved_to
 from filmgate.pipelines.rulebook.rules.chunking import chunk_book
 from filmgate.pipelines.rulebook.rules.contents import relocate_sections
 from filmgate.tools.books.unstructured_elements import read_elements_sandboxed
@@ -84,7 +84,7 @@ def chunk_books(context: StageContext, settings: PassCSettings) -> Outcome:
     )
 
 
-run = make_pass_runner(chunk_books)
+run = moved_to("filmgate.ingest.pass_c")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Literal
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
 from filmgate.core.ports import StageContext
 from filmgate.core.providers import Normaliser
-from filmgate.core.rulebook import (
+from filmgate.pipelines.rulebook.contracts import (
     AllEnriched,
     Chunk,
     ChunkKind,
@@ -19,7 +19,7 @@ from filmgate.core.rulebook import (
 from filmgate.pipelines.rulebook.files import PASS_A, PASS_C, PASS_D
 from filmgate.pipelines.rulebook.pass_a import read_books
 from filmgate.pipelines.rulebook.pass_c import chunk_books
-from filmgate.pipelines.rulebook.pass_entry import make_pass_runner
+from filmgate.pipelines.rulebook.pass_entry import moved_to
 from filmgate.pipelines.rulebook.rules.keywords import extract_keywords
 from filmgate.pipelines.rulebook.rules.mentions import find_mentions, index_spellings
 from filmgate.pipelines.rulebook.rules.text import fold_text, list_operations
@@ -105,7 +105,7 @@ def enrich_chunks(context: StageContext, settings: PassDSettings) -> Outcome:
     )
 
 
-run = make_pass_runner(enrich_chunks)
+run = moved_to("filmgate.ingest.pass_d")
 
 
 def _add_embeddings(

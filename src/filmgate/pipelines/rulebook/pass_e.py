@@ -4,14 +4,14 @@ from typing import Literal
 
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
 from filmgate.core.ports import StageContext
-from filmgate.core.rulebook import AllEnriched, Chunks, Graph, Tocs, group_by_book
+from filmgate.pipelines.rulebook.contracts import AllEnriched, Chunks, Graph, Tocs, group_by_book
 from filmgate.pipelines.rulebook.files import PASS_A, PASS_C, PASS_D, PASS_E
+from filmgate.pipelines.rulebook.llama_graph import LlamaIndexGraph
 from filmgate.pipelines.rulebook.pass_a import read_books
 from filmgate.pipelines.rulebook.pass_c import chunk_books
 from filmgate.pipelines.rulebook.pass_d import enrich_chunks
-from filmgate.pipelines.rulebook.pass_entry import make_pass_runner
+from filmgate.pipelines.rulebook.pass_entry import moved_to
 from filmgate.pipelines.rulebook.rules.linking import build_graph
-from filmgate.tools.llama_graph import LlamaIndexGraph
 
 VERSION = 1
 
@@ -62,4 +62,4 @@ def link_rules(context: StageContext, settings: PassESettings) -> Outcome:
     )
 
 
-run = make_pass_runner(link_rules)
+run = moved_to("filmgate.ingest.pass_e")

@@ -8,7 +8,7 @@ from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid, first_fault
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
 from filmgate.core.ports import StageContext
-from filmgate.core.rulebook import (
+from filmgate.pipelines.rulebook.contracts import (
     CORPUS,
     AllCoverage,
     AllEnriched,
@@ -26,7 +26,7 @@ from filmgate.pipelines.rulebook.pass_a import read_books
 from filmgate.pipelines.rulebook.pass_c import chunk_books
 from filmgate.pipelines.rulebook.pass_d import enrich_chunks
 from filmgate.pipelines.rulebook.pass_e import link_rules
-from filmgate.pipelines.rulebook.pass_entry import make_pass_runner
+from filmgate.pipelines.rulebook.pass_entry import moved_to
 from filmgate.pipelines.rulebook.rules.changes import (
     Printing,
     check_consistency,
@@ -85,7 +85,7 @@ def check_corpus(context: StageContext, _: Settings) -> Outcome:
     )
 
 
-run = make_pass_runner(check_corpus)
+run = moved_to("filmgate.ingest.pass_f")
 
 
 def _make_printings(tocs: Sequence[Toc], chunks: Sequence[Chunk], graph: Graph) -> list[Printing]:

@@ -7,6 +7,8 @@ from pathlib import Path
 from filmgate.core.errors import ExitCode, Invalid, NotFound, NotPermitted
 from filmgate.core.ids import Layout
 from filmgate.core.pipeline import InputFiles, Pipeline
+from filmgate.pipelines.rulebook.contracts import CORPUS
+from filmgate.pipelines.rulebook.corpus.summary import SUMMARY, earlier_editions
 from filmgate.pipelines.rulebook.pass_a import REFUSED
 from filmgate.pipelines.rulebook.plan import PLAN, PROFILES
 
@@ -103,5 +105,7 @@ RULEBOOK = Pipeline(
     admit=open_uploads,
     profiles=PROFILES,
     layout=Layout.JOB,
+    summaries=(SUMMARY,),
+    snapshots={CORPUS: earlier_editions},
     refused=ExitCode.BAD_INPUT,
 )

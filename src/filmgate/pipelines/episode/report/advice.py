@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from filmgate.core.records import StageRecord
-from filmgate.core.screentime import ScreenTime
 from filmgate.core.states import StageState
 from filmgate.pipelines.episode.records import Identity
+from filmgate.pipelines.episode.screen_times import ScreenTime
 
 LOOKALIKE_FACTOR = 1.2
 """Two identities whose distance is below this multiple of `same_person` may be one person."""

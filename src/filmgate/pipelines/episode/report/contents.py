@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from filmgate.core.records import ArtifactRef, RunHead, StageRecord
-from filmgate.core.screentime import PersonTime, ScreenTime
 from filmgate.core.states import StageState
 from filmgate.media.spans import Span
 from filmgate.pipelines.episode.records import Probe
 from filmgate.pipelines.episode.rules.screen_presence import PresenceSpan
+from filmgate.pipelines.episode.screen_times import PersonTime, ScreenTime
 
 MAX_ROWS = 40
 """Maximum number of rows of a listing; the run's files contain all rows."""

@@ -25,7 +25,7 @@ class ReadingSettings(Settings):
     """When frames are read, and which readings are accepted."""
 
     period_ms: Annotated[int, Field(ge=1)] = 1000
-    """Time after a reading from which a changed picture is read again, even if no known line
+    """Minimum time between a reading and the next one of a changed picture in which no known line
     changed."""
     burst: Annotated[int, Field(ge=1)] = 40
     """Maximum number of readings in a row while text keeps changing, as in a counter or a crawl.
@@ -211,7 +211,7 @@ class ReadingBudget:
         return True
 
     def penalise(self) -> None:
-        """Charge for a reading that found nothing new, because something else than text changed."""
+        """Charge extra for a reading without a new text: what changed was not text."""
         self._available = max(0.0, self._available - NO_NEWS_PENALTY)
 
 

@@ -12,7 +12,6 @@ from filmgate.core.payloads.transcript import TranscriptSegmentV1
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
 from filmgate.core.ports import StageContext
 from filmgate.core.records import StageRecord
-from filmgate.core.screentime import ScreenTime
 from filmgate.media.spans import Span
 from filmgate.pipelines.episode.files import (
     APPEARANCES,
@@ -30,6 +29,7 @@ from filmgate.pipelines.episode.records import Identity, Probe
 from filmgate.pipelines.episode.report import contents
 from filmgate.pipelines.episode.report.advice import advise
 from filmgate.pipelines.episode.rules.screen_presence import PresenceSpan
+from filmgate.pipelines.episode.screen_times import ScreenTime
 from filmgate.pipelines.episode.stages.body_tracking import body_tracking
 from filmgate.pipelines.episode.stages.cluster import cluster
 from filmgate.pipelines.episode.stages.detect import detect

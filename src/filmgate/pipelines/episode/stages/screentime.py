@@ -12,11 +12,10 @@ from filmgate.core.digest import digest_of
 from filmgate.core.errors import Invalid
 from filmgate.core.payloads.tracks import ScreentimeSegmentV1, TrackV1
 from filmgate.core.payloads.transcript import TranscriptSegmentV1
-from filmgate.core.people import PEOPLE, KnownPeople
+from filmgate.core.people import PEOPLE, KnownPeople, Likeness
 from filmgate.core.plan import Done, Outcome, Producer, stage
 from filmgate.core.ports import StageContext, Timed
 from filmgate.core.resources import Resource
-from filmgate.core.screentime import Likeness, PersonTime, ScreenTime
 from filmgate.media.spans import Span
 from filmgate.pipelines.episode.files import (
     APPEARANCES,
@@ -57,6 +56,7 @@ from filmgate.pipelines.episode.rules.screen_presence import (
     merge_evidence,
     total_ms,
 )
+from filmgate.pipelines.episode.screen_times import PersonTime, ScreenTime
 from filmgate.pipelines.episode.stages.cluster import cluster
 from filmgate.pipelines.episode.stages.detect import detect
 from filmgate.pipelines.episode.stages.faces import faces

@@ -6,8 +6,8 @@ from typing import Any
 from filmgate.core.payloads.tracks import ScreentimeSegmentV1
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
 from filmgate.core.ports import StageContext
-from filmgate.core.screentime import ScreenTime
 from filmgate.pipelines.episode.files import APPEARANCES, SCREENTIME, SEGMENTS
+from filmgate.pipelines.episode.screen_times import ScreenTime
 from filmgate.pipelines.episode.stages.body_tracking import body_tracking
 from filmgate.pipelines.episode.stages.cluster import cluster
 from filmgate.pipelines.episode.stages.detect import detect

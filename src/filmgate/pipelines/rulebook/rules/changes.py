@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from filmgate.core.digest import sha256_hex
-from filmgate.core.rulebook import (
+from filmgate.pipelines.rulebook.contracts import (
     BookChange,
     Chunk,
     ChunkKind,

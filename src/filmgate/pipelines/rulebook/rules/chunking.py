@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
-from filmgate.core.books import NON_TEXT_ROLES, Box, Page
+from filmgate.core.books import NON_TEXT_ROLES, Box, Page, PageSpan
 from filmgate.core.digest import sha256_hex
-from filmgate.core.rulebook import (
+from filmgate.pipelines.rulebook.contracts import (
     Chunk,
     ChunkKind,
     ChunkMetadata,
     Coverage,
-    PageSpan,
     Section,
     Toc,
 )

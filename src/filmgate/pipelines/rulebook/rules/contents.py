@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from filmgate.core.books import NON_TEXT_ROLES, BookFacts, Line, Page, Role
-from filmgate.core.rulebook import HeadingPlace, Method, Section
+from filmgate.pipelines.rulebook.contracts import HeadingPlace, Method, Section
 from filmgate.pipelines.rulebook.rules.page_headers import index_printed_pages
 from filmgate.pipelines.rulebook.rules.styles import Heading, find_headings, rank_headings
 from filmgate.pipelines.rulebook.rules.text import clean_text, fold_text, match_key

@@ -6,7 +6,7 @@ from typing import Literal
 
 from filmgate.core.books import Line, Page, Role
 from filmgate.core.errors import ContractBroken
-from filmgate.core.rulebook import Coverage, SkippedText, Toc
+from filmgate.pipelines.rulebook.contracts import Coverage, SkippedText, Toc
 from filmgate.pipelines.rulebook.rules.text import clean_text
 
 Reason = Literal["furniture", "front matter", "invisible"]

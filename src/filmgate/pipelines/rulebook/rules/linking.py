@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from filmgate.core.rulebook import (
+from filmgate.pipelines.rulebook.contracts import (
     Chunk,
     ChunkKind,
     Edge,

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from filmgate.core.providers import TermFinder
-from filmgate.core.rulebook import Entity, Term
+from filmgate.pipelines.rulebook.contracts import Entity, Term
 from filmgate.pipelines.rulebook.rules.text import fold_text
 
 _WORD = re.compile(r"\w")

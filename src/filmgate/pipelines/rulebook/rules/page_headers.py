@@ -3,10 +3,10 @@
 A line in the margin of a page is left out of the text only if one of these rules applies:
 
 1. The line repeats word for word on several successive pages (or on every second page), is
-   separated from the text, and does not occur with other numbers in other margins.
+   separated from the text, and its words do not occur with other numbers in other margins.
 2. The line contains a page number: a number that increases with the pages, either alone in its
-   line or in a line whose other words repeat. If a page also has such a number alone in a line,
-   a number beside words is a page number of that page only if both are equal.
+   line or in a line whose other words repeat. If a page has a page number alone in a line, a
+   number beside words is a page number only if it equals that one.
 
 Everything else is text. Numbers that differ otherwise (armor classes, spell ranges, rows of a
 table) are part of a rule.
@@ -32,9 +32,9 @@ MIN_PAGES = 3
 """Number of pages on which a line must repeat; all pages if a book has fewer."""
 
 MIN_DENSITY = 0.4
-"""Minimum share of the pages, from its first to its last page, that must have a page header. A
-header on every second page has 0.5, or less if the first pages of chapters lack it. Fields of cards
-are scattered and have less."""
+"""A page header must be on at least this share of the pages between the first and the last page on
+which it occurs. A header on every second page has 0.5, or less if the first pages of chapters lack
+it. Words that repeat on scattered pages, as on stat cards, have less."""
 
 MIN_SAME_NUMBERS = 0.9
 """Minimum share of the lines with equal words that must also have equal numbers. A rare other
@@ -134,7 +134,7 @@ class _NumberedLine(NamedTuple):
 
     @property
     def offset(self) -> int:
-        """The number minus the page of the file, from 1."""
+        """The number minus the number of the page in the file."""
         return self.number - self.line.page
 
     @property
@@ -319,7 +319,7 @@ def _find_page_numbers(
 
 
 def _drop_contradicted(certain: Sequence[_NumberedLine]) -> list[_NumberedLine]:
-    """Drop numbers beside words that differ from a number alone on the same page.
+    """Drop a number beside words if its page has another number alone in a line.
 
     Such a number (`Save DC 11`, `continues on p. 12`) is content, and so are all numbers of its
     family.

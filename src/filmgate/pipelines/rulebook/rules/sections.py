@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from filmgate.core.books import Page
 from filmgate.core.digest import sha256_hex
-from filmgate.core.rulebook import HeadingPlace, Section
+from filmgate.pipelines.rulebook.contracts import HeadingPlace, Section
 from filmgate.pipelines.rulebook.rules.contents import ContentsEntry, TableOfContents
 from filmgate.pipelines.rulebook.rules.styles import SAME_SIZE
 from filmgate.pipelines.rulebook.rules.text import match_key

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from filmgate.core.rulebook import HeadingPlace, Section, Term
+from filmgate.pipelines.rulebook.contracts import HeadingPlace, Section, Term
 from filmgate.pipelines.rulebook.rules.text import fold_text, make_slug, match_key
 
 MIN_SIBLINGS = 3

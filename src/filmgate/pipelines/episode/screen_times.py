@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from filmgate.core.envelope import Sha256
 from filmgate.core.moments import MAX_MS
 from filmgate.core.payloads.payload import Label
+from filmgate.core.people import Likeness
 
 Ms = Annotated[int, Field(ge=0, le=MAX_MS)]
 Count = Annotated[int, Field(ge=0, le=MAX_MS)]
@@ -18,14 +19,6 @@ SCREENTIME = "episode.screentime"
 
 class _ScreenTimeValue(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
-
-
-class Likeness(_ScreenTimeValue):
-    """A known person who resembles an identity."""
-
-    person_id: Label
-    name: Label
-    distance: Annotated[float, Field(ge=0)]
 
 
 class PersonTime(_ScreenTimeValue):

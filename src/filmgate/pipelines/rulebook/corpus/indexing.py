@@ -3,11 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from filmgate.core.corpus import IndexedBook, IndexedBooks, IndexedChunk, WordCounts
-from filmgate.core.manifest import Manifest
-from filmgate.core.ports import RunFiles
-from filmgate.core.records import ArtifactRef
-from filmgate.core.rulebook import (
+from filmgate.core.summaries import FinishedRun
+from filmgate.pipelines.rulebook.contracts import (
     CHUNKS,
     CLEANUP,
     ENRICHED,
@@ -28,7 +25,12 @@ from filmgate.core.rulebook import (
     group_edges_by_book,
     make_edition,
 )
-from filmgate.sync.verified_files import read_document
+from filmgate.pipelines.rulebook.corpus.books import (
+    IndexedBook,
+    IndexedBooks,
+    IndexedChunk,
+    WordCounts,
+)
 from filmgate.tools.words import normalise_name, version, words
 
 MAX_CELL_WORDS = 4
@@ -38,30 +40,21 @@ MAX_COUNT = 32_767
 """Maximum count of a word: the largest signed integer of two bytes."""
 
 CORPUS_FILES = (TOC, CHUNKS, ENRICHED, GRAPH, CLEANUP)
+"""Schemas of the files of which the corpus is made."""
 
 
-def corpus_refs(manifest: Manifest) -> dict[str, ArtifactRef]:
-    """Return the files of the corpus, by schema; empty unless all of them exist."""
-    found = {schema: manifest.first_file_with_schema(schema) for schema in CORPUS_FILES}
-    refs = {schema: ref for schema, ref in found.items() if ref is not None}
-    return refs if len(refs) == len(CORPUS_FILES) else {}
-
-
-def read_corpus(run: RunFiles, manifest: Manifest) -> IndexedBooks | None:
-    """Read and index the books of a job; None if the run has no corpus files.
+def read_corpus(run: FinishedRun) -> IndexedBooks | None:
+    """Read and index the books of a run; None if the run lacks a file of the corpus.
 
     Raises Invalid if a file does not match the manifest.
     """
-    refs = corpus_refs(manifest)
-    if not refs:
+    if not all(run.find(schema) for schema in CORPUS_FILES):
         return None
-    tocs = read_document(run, refs[TOC], Tocs).root
-    chunks = read_document(run, refs[CHUNKS], Chunks).root
-    enriched = {
-        chunk.chunk_id: chunk for chunk in read_document(run, refs[ENRICHED], AllEnriched).root
-    }
-    graph = read_document(run, refs[GRAPH], Graph)
-    checked = {book.source_id for book in read_document(run, refs[CLEANUP], Cleanup).books}
+    tocs = run.read(TOC, Tocs).root
+    chunks = run.read(CHUNKS, Chunks).root
+    enriched = {chunk.chunk_id: chunk for chunk in run.read(ENRICHED, AllEnriched).root}
+    graph = run.read(GRAPH, Graph)
+    checked = {book.source_id for book in run.read(CLEANUP, Cleanup).books}
     chunks_of, nodes_of = group_by_book(chunks), group_by_book(graph.nodes)
     edges_of = group_edges_by_book(graph)
     books = [
@@ -74,7 +67,7 @@ def read_corpus(run: RunFiles, manifest: Manifest) -> IndexedBooks | None:
         for toc in tocs
         if toc.source_id in checked and toc.source_id in chunks_of
     ]
-    return IndexedBooks(env=manifest.env, words_version=version(), books=tuple(books))
+    return IndexedBooks(env=run.manifest.env, words_version=version(), books=tuple(books))
 
 
 def _first_cell(text: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from filmgate.core.rulebook import Chunk, Edge, Edition, Embedding, Node, Toc
+from filmgate.pipelines.rulebook.contracts import Chunk, Edge, Edition, Embedding, Node, Toc
 
 
 class WordCounts(NamedTuple):

@@ -3,21 +3,19 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, LiteralString
+from typing import Any
 
-from psycopg.types.json import Jsonb
-
-from filmgate.core.corpus import (
+from filmgate.core.database import ReadSession, WriteSession
+from filmgate.core.manifest import Manifest
+from filmgate.pipelines.rulebook.contracts import Edition, Editions
+from filmgate.pipelines.rulebook.corpus.books import (
     IndexedBook,
     IndexedBooks,
     WordCounts,
     weighted_frequency,
     weighted_length,
 )
-from filmgate.core.manifest import Manifest
-from filmgate.core.rulebook import Edition, Editions
-from filmgate.db.queries import queries
-from filmgate.db.sessions import DatabaseSession, storable_value
+from filmgate.pipelines.rulebook.corpus.statements import queries
 
 CHUNKS = "corpus.chunks"
 NODES = "corpus.nodes"
@@ -32,7 +30,7 @@ MAX_EDITIONS = 8
 
 
 def editions(
-    session: DatabaseSession, env: str, asset_id: str, job_id: str, books: Sequence[str]
+    session: ReadSession, env: str, asset_id: str, job_id: str, books: Sequence[str]
 ) -> Editions:
     """Return the last two editions of each book that other jobs wrote."""
     found: dict[str, list[Edition]] = {}
@@ -43,7 +41,7 @@ def editions(
     return Editions(env=env, books={book_id: tuple(items) for book_id, items in found.items()})
 
 
-def put(session: DatabaseSession, manifest: Manifest, corpus: IndexedBooks) -> dict[str, int]:
+def put(session: WriteSession, manifest: Manifest, corpus: IndexedBooks) -> dict[str, int]:
     """Replace books with new editions; return the numbers of written and removed rows.
 
     The caller opens the transaction. Chunks that both editions contain keep their rows. A removed
@@ -58,7 +56,7 @@ def put(session: DatabaseSession, manifest: Manifest, corpus: IndexedBooks) -> d
 
 
 def _put_book(
-    session: DatabaseSession, manifest: Manifest, corpus: IndexedBooks, book: IndexedBook
+    session: WriteSession, manifest: Manifest, corpus: IndexedBooks, book: IndexedBook
 ) -> dict[str, int]:
     sql = queries("books")
     job = {"env": corpus.env, "asset_id": manifest.asset.id, "job_id": manifest.run_id}
@@ -66,17 +64,20 @@ def _put_book(
     key = session.one(sql["put_book"], row)
     if key is None:
         return {LATER: 1}
-    edition = {"chunks": Jsonb(book.edition.chunks), "nodes": Jsonb(book.edition.nodes)}
+    edition = {
+        "chunks": json.dumps(book.edition.chunks),
+        "nodes": json.dumps(book.edition.nodes),
+    }
     session.execute(sql["put_edition"], row | edition)
     session.execute(sql["drop_old_editions"], row | {"count": MAX_EDITIONS})
     for statement in sql["create_temporary_tables"].split(";"):
-        session.connection.execute(statement)
-    _copy(session, sql["copy_chunks"], _chunks(book))
+        session.execute(statement, {})
+    session.copy(sql["copy_chunks"], _chunks(book))
     counts = {STALE: session.execute(sql["drop_stale_chunks"], key)}
     counts[CHUNKS] = session.execute(sql["put_chunks"], key)
     chunk_keys = {row["chunk_id"]: row["chunk_key"] for row in session.all(sql["chunk_keys"], key)}
-    _copy(session, sql["copy_nodes"], _nodes(book, chunk_keys))
-    _copy(session, sql["copy_edges"], _edges(book, chunk_keys))
+    session.copy(sql["copy_nodes"], _nodes(book, chunk_keys))
+    session.copy(sql["copy_edges"], _edges(book, chunk_keys))
     _put_words(
         session,
         key["book_key"],
@@ -93,7 +94,7 @@ def _put_book(
     return counts
 
 
-def remove(session: DatabaseSession, env: str, book_id: str) -> bool:
+def remove(session: WriteSession, env: str, book_id: str) -> bool:
     """Remove a book and its editions from the corpus; return False if it does not exist."""
     return bool(session.execute(queries("books")["remove_book"], {"env": env, "book_id": book_id}))
 
@@ -102,16 +103,16 @@ Count = Callable[[str, Sequence[str], str], Mapping[str, WordCounts]]
 """Counts the words of a passage; its arguments are kind, surrounding titles and text."""
 
 
-def has_books(session: DatabaseSession) -> bool:
+def has_books(session: ReadSession) -> bool:
     """Whether the corpus contains a book."""
     return bool(session.all(queries("books")["book_keys"], {}))
 
 
-def rebuild_posting_lists(session: DatabaseSession, count: Count, words_version: str) -> int:
+def rebuild_posting_lists(session: WriteSession, count: Count, words_version: str) -> int:
     """Rebuild the posting lists of all books, book by book; return how many lists there are."""
     sql, total = queries("books"), 0
     for key in session.all(sql["book_keys"], {}):
-        with session.connection.transaction():
+        with session.transaction():
             if session.one(sql["lock_book"], key) is None:
                 continue
             texts = session.all(sql["texts"], key)
@@ -128,7 +129,7 @@ def rebuild_posting_lists(session: DatabaseSession, count: Count, words_version:
 
 
 def _put_words(
-    session: DatabaseSession, book_key: int, chunks: Iterable[tuple[int, Mapping[str, WordCounts]]]
+    session: WriteSession, book_key: int, chunks: Iterable[tuple[int, Mapping[str, WordCounts]]]
 ) -> int:
     """Write the posting lists of a book from the words of its chunks, and the book's length;
     return how many lists there are."""
@@ -144,8 +145,7 @@ def _put_words(
             frequencies.append(weighted_frequency(counts))
             lengths.append(length)
     session.execute(sql["drop_posting_lists"], key)
-    _copy(
-        session,
+    session.copy(
         sql["copy_posting_lists"],
         ((book_key, term, *columns) for term, columns in sorted(lists.items())),
     )
@@ -167,14 +167,6 @@ def _book_columns(corpus: IndexedBooks, book: IndexedBook) -> dict[str, Any]:
         "attribution": toc.attribution,
         "words_version": corpus.words_version,
     }
-
-
-def _copy(
-    session: DatabaseSession, statement: LiteralString, rows: Iterable[tuple[Any, ...]]
-) -> None:
-    with session.connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in rows:
-            copy.write_row([storable_value(value) for value in row])
 
 
 def _chunks(book: IndexedBook) -> Iterator[tuple[Any, ...]]:

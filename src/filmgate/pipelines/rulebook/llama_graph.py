@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from filmgate.core.errors import Unavailable
 from filmgate.core.plan import Producer
-from filmgate.core.rulebook import Chunk, Edge, Graph, Node
+from filmgate.pipelines.rulebook.contracts import Chunk, Edge, Graph, Node
 
 if TYPE_CHECKING:
     from llama_index.core.graph_stores import SimplePropertyGraphStore

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, RootModel
 
-from filmgate.core.books import BookFormat, Box, Page, PageNumber, Remark
+from filmgate.core.books import BookFormat, Page, PageNumber, PageSpan, Remark
 from filmgate.core.digest import digest_of
 from filmgate.core.envelope import Id, Int32, Sha256, StorableText
 from filmgate.core.plan import Producer
@@ -151,15 +151,6 @@ class ChunkKind(StrEnum):
     STATBLOCK = "statblock"
     ROW = "row"
     """One row of a table; a view of the chunk that contains the row."""
-
-
-class PageSpan(Record):
-    """A range of characters of a page, as counted by the format's reader, and its box."""
-
-    page: PageNumber
-    char_start: Characters
-    char_end: Characters
-    bbox: Box | None = None
 
 
 class ChunkMetadata(Record):

@@ -28,7 +28,7 @@ returning book_key;
 
 -- name: put_edition
 insert into corpus.editions (env, book_id, edition, asset_id, job_id, chunks, nodes)
-values (%(env)s, %(book_id)s, %(edition)s, %(asset_id)s, %(job_id)s, %(chunks)s, %(nodes)s)
+values (%(env)s, %(book_id)s, %(edition)s, %(asset_id)s, %(job_id)s, %(chunks)s::jsonb, %(nodes)s::jsonb)
     on conflict (env, book_id, asset_id, job_id) do update
    set edition = excluded.edition, chunks = excluded.chunks, nodes = excluded.nodes;
 

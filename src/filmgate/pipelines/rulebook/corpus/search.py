@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import psycopg
-from psycopg import sql
-
 from filmgate.core.answers import AskAnswer, BookAnswer, Citation, Related
+from filmgate.core.books import PageSpan
+from filmgate.core.database import Plans, ReadSession, Row
 from filmgate.core.errors import Invalid, NotFound
-from filmgate.core.rulebook import ChunkKind, PageSpan
-from filmgate.db.queries import queries
-from filmgate.db.sessions import DatabaseSession, Plans, compose
+from filmgate.pipelines.rulebook.contracts import ChunkKind
+from filmgate.pipelines.rulebook.corpus.statements import queries
 
 K1 = 1.2
 B = 0.6
@@ -57,8 +55,8 @@ Stemmer = Callable[[str], list[str]]
 class CorpusSearch:
     """Searches the corpus over one connection."""
 
-    def __init__(self, connection: psycopg.Connection) -> None:
-        self._session = DatabaseSession(connection, Plans.CUSTOM)
+    def __init__(self, session: ReadSession) -> None:
+        self._session = session.planned(Plans.CUSTOM)
 
     def books(self, env: str | None, book: str | None = None) -> tuple[BookAnswer, ...]:
         """List the books of an environment, or of all environments."""
@@ -112,10 +110,10 @@ class CorpusSearch:
         book matches."""
         return tuple(map(_book, self._scope(env, book)))
 
-    def _rows(self, env: str | None, book: str | None) -> list[dict[str, Any]]:
+    def _rows(self, env: str | None, book: str | None) -> list[Row]:
         return self._session.all(queries("books")["books"], {"env": env, "book": book})
 
-    def _scope(self, env: str, book: str | None) -> list[dict[str, Any]]:
+    def _scope(self, env: str, book: str | None) -> list[Row]:
         rows = self._rows(env, book)
         for matches in (_has_id, _has_file_name, _has_title):
             if matching := [row for row in rows if book is None or matches(row, book)]:
@@ -164,7 +162,7 @@ class CorpusSearch:
         rows = self._session.all(statement, {**scope.parameters, "vector": list(vector)})
         return {row["chunk_key"]: float(row["score"]) for row in rows}
 
-    def _titled(self, question: CorpusQuestion, scope: "_SearchScope") -> list[dict[str, Any]]:
+    def _titled(self, question: CorpusQuestion, scope: "_SearchScope") -> list[Row]:
         """Return the chunks of nodes whose titles occur in the question. A title that occurs only
         inside a longer title is ignored."""
         parameters = {
@@ -198,7 +196,7 @@ class CorpusSearch:
             return
         nodes = sorted({row["node_key"] for row in titled})
         parameters = {"nodes": nodes, "types": list(HOP_TYPES), "kinds": requested_kinds}
-        grouped: dict[tuple[int, str, str], list[dict[str, Any]]] = defaultdict(list)
+        grouped: dict[tuple[int, str, str], list[Row]] = defaultdict(list)
         for row in self._session.all(queries("ask")["neighbours"], parameters):
             grouped[row["node_key"], row["kind"], row["type"]].append(row)
         found = self._chunks([rows[0]["chunk_key"] for rows in grouped.values()])
@@ -206,7 +204,7 @@ class CorpusSearch:
             if (chunk := found.get(rows[0]["chunk_key"])) is not None:
                 yield _related(chunk, kind, rows)
 
-    def _chunks(self, keys: Sequence[int]) -> dict[int, dict[str, Any]]:
+    def _chunks(self, keys: Sequence[int]) -> dict[int, Row]:
         rows = self._session.all(queries("ask")["chunks"], {"keys": list(keys)})
         return {row["chunk_key"]: row for row in rows}
 
@@ -302,8 +300,8 @@ def _by_similarity(implementation: str) -> str:
     """Compose the statement. Its text is always the same, so that the driver can reuse the prepared
     statement."""
     parts = queries("ask")
-    similarity = sql.SQL(parts[f"fragment_similarity_{implementation}"])
-    return compose(parts["by_similarity"], similarity=similarity).as_string()
+    similarity = parts[f"fragment_similarity_{implementation}"]
+    return parts["by_similarity"].replace("{similarity}", similarity)
 
 
 def _citation(row: Mapping[str, Any], score: float, how: str) -> Citation:

@@ -1,0 +1,1 @@
+"""Entry points for programs that run each pass of the rulebook pipeline themselves."""

@@ -1,0 +1,1 @@
+"""The corpus of rulebooks in the database: index, storage and search."""
