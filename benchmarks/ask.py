@@ -31,11 +31,10 @@ from filmgate.db.embedded import EmbeddedPostgres
 from filmgate.db.result_store import PostgresResults
 from filmgate.db.sessions import DatabaseSession
 from filmgate.pipelines.rulebook.corpus.search import CorpusQuestion, CorpusSearch
-from filmgate.services.rulebooks import Rulebooks
+from filmgate.pipelines.rulebook.queries import parse_question
 from filmgate.sync.ingest import ingest_run
 from filmgate.tools.words import version, words
 from filmgate.wiring.pipelines import summaries_of
-from filmgate.wiring.settings import Settings
 from made_books import ENV, MadeBook
 from page_sections import write_section
 
@@ -115,13 +114,12 @@ def timed(url: str) -> Iterator[psycopg.Connection]:
 
 def measure(url: str) -> dict[KEY, list[Took]]:
     """Every question in every way, in turn."""
-    parse = Rulebooks(Settings(database_url=url)).parse_question
     took: dict[KEY, list[Took]] = {}
     with timed(url) as one, timed(url) as other:
         kept = {Plans.CUSTOM: one, Plans.GENERIC: other}
         for turn in range(ROUNDS + 1):
             for kind, questions in QUESTIONS.items():
-                asked = [parse(each) for each in questions]
+                asked = [parse_question(each) for each in questions]
                 for plans in SIDES:
                     for scope, book in (("all books", None), ("one book", ONE_BOOK)):
                         warm = [ask(kept[plans], each, book, plans) for each in asked]

@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from filmgate.engine.journal import NullObserver
+from filmgate.pipelines.rulebook.queries import ASK, AskParameters
 from filmgate.pipelines.rulebook.rules.text import clean_text, match_key
-from filmgate.services.rulebooks import Rulebooks
+from filmgate.services.query_context import DatabaseQueries
 from filmgate.services.run_options import RunOptions
 from filmgate.services.runs import Runs
 from filmgate.tools.sample_book import typeset_book
@@ -292,13 +293,12 @@ def measure_retrieval(home: Path, uploads: Path, questions_file: Path) -> None:
             NullObserver(),
             lambda _d, _t: None,
         )
-        rulebooks = Rulebooks(settings)
+        queries = DatabaseQueries(settings)
         first = five = 0
-        with rulebooks.keep_running():
+        with queries.keep_running():
             for question in questions:
-                answer = rulebooks.ask(
-                    question["question"], env=None, book=None, limit=5, vectors=has_model
-                )
+                asked = AskParameters(q=question["question"], limit=5, vectors=has_model)
+                answer = queries.ask(ASK, asked)
                 pages = [answer_chunk.pdf_page for answer_chunk in answer.answers]
                 first += pages[0] in question["pages"]
                 five += any(page in question["pages"] for page in pages)

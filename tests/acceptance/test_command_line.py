@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from filmgate.cli.text import counted, short_clock
+from filmgate.cli.text import counted
+from filmgate.media.time import short_clock
 from support.command import Filmgate
 from support.films import film_of_shots
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from filmgate.pipelines.rulebook.queries import ASK, AskParameters
 from filmgate.pipelines.rulebook.rules.text import clean_text, match_key
-from filmgate.services.rulebooks import Rulebooks
+from filmgate.services.query_context import DatabaseQueries
 from filmgate.wiring.settings import Settings
 from support.command import Filmgate
 
@@ -119,19 +120,18 @@ def check_every_class_has_its_spells_and_no_others(srd: Path) -> None:
 def check_questions_are_answered_with_the_page(filmgate: Filmgate, books: Path) -> None:
     questions = read(books, "srd51_questions.json")
     settings = Settings(home=filmgate.home, database_url=filmgate.env["FILMGATE_DATABASE_URL"])
-    rulebooks = Rulebooks(settings)
-    book = SRD
+    queries = DatabaseQueries(settings)
     first = five = 0
     for question in questions:
-        answer = rulebooks.ask(question["question"], env="dev", book=book, limit=5, vectors=False)
+        asked = AskParameters(q=question["question"], env="dev", book=SRD, limit=5)
+        answer = queries.ask(ASK, asked)
         pages = [passage.pdf_page for passage in answer.answers]
         first += pages[0] in question["pages"]
         five += any(page in question["pages"] for page in pages)
     assert first / len(questions) >= 0.75
     assert five / len(questions) >= 0.95
-    (hop, *_) = rulebooks.ask(
-        "which classes get Fireball", env="dev", book=book, limit=1, vectors=False
-    ).answers
+    asked = AskParameters(q="which classes get Fireball", env="dev", book=SRD, limit=1)
+    (hop, *_) = queries.ask(ASK, asked).answers
     assert [each.name for each in hop.related] == ["Sorcerer", "Wizard"]
 
 

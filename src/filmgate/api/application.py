@@ -20,12 +20,11 @@ from filmgate.api.middleware import RequestMiddleware
 from filmgate.api.responses import ErrorBody, error_response
 from filmgate.api.routes import (
     access,
-    artifacts,
     episodes,
     health,
     jobs,
     login,
-    rulebooks,
+    queries,
     videos,
 )
 from filmgate.api.service import Service
@@ -82,8 +81,9 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.state.query_parameters = {}
-    for module in (videos, episodes, artifacts, rulebooks, jobs, access, login, health):
+    for module in (videos, episodes, jobs, access, login, health):
         app.include_router(module.router)
+    app.include_router(queries.make_router())
     app.add_exception_handler(FilmgateError, handle_filmgate_error)
     app.add_exception_handler(RequestValidationError, handle_validation_error)
     app.add_exception_handler(HTTPException, handle_http_error)

@@ -12,9 +12,9 @@ from filmgate.api.limits import Buckets
 from filmgate.api.telemetry import Metrics
 from filmgate.jobs.queue import JobService
 from filmgate.services.access import AccessService
+from filmgate.services.archive import ArchiveService
 from filmgate.services.people import PeopleService
-from filmgate.services.queries import Queries
-from filmgate.services.rulebooks import Rulebooks
+from filmgate.services.query_context import DatabaseQueries
 from filmgate.services.run_queries import RunQueries
 from filmgate.services.run_streams import Hub
 from filmgate.services.runs import Runs
@@ -62,9 +62,14 @@ class Service:
         return AccessService(self.settings, self.database)
 
     @cached_property
-    def queries(self) -> Queries:
-        """Queries of ingested artifacts."""
-        return Queries(self.settings, self.database)
+    def archive(self) -> ArchiveService:
+        """The ingested artifacts."""
+        return ArchiveService(self.settings, self.database)
+
+    @cached_property
+    def queries(self) -> DatabaseQueries:
+        """Queries of the database."""
+        return DatabaseQueries(self.settings, self.database)
 
     @cached_property
     def jobs(self) -> JobService:
@@ -75,11 +80,6 @@ class Service:
     def people(self) -> PeopleService:
         """Known people."""
         return PeopleService(self.settings, self.database)
-
-    @cached_property
-    def rulebooks(self) -> Rulebooks:
-        """The corpus of rulebooks."""
-        return Rulebooks(self.settings, self.database)
 
     @cached_property
     def runs(self) -> Runs:

@@ -10,6 +10,7 @@ import typer.main
 
 from filmgate.cli.lazy_group import LazyGroup, Summary, make_command
 from filmgate.cli.text import examples
+from filmgate.services.queries.entries import BUILT_IN
 from filmgate.version import __version__
 
 ABOUT = "Run media pipelines behind gates, and query, trace and publish the results."
@@ -24,6 +25,10 @@ RUN, QUERY, PEOPLE, EXCHANGE, SERVICE, MAINTENANCE = (
 )
 
 
+QUERY_MODULE = "query"
+"""Module of the commands of all queries."""
+
+
 class Entry(NamedTuple):
     """Summary, implementation and examples of a command."""
 
@@ -34,6 +39,11 @@ class Entry(NamedTuple):
     """`module:attribute` in `filmgate.cli`: a function, a Typer app or a group."""
     examples: tuple[str, ...]
     """Command lines that are shown at the end of the command's help."""
+
+
+def _query(name: str) -> Entry:
+    entry = BUILT_IN[name]
+    return Entry(QUERY, entry.summary, f"query:{name}", entry.examples)
 
 
 COMMANDS = {
@@ -78,57 +88,20 @@ COMMANDS = {
     "videos": Entry(
         QUERY, "List videos and how many runs each has", "videos:videos", ("filmgate videos",)
     ),
-    "find": Entry(
-        QUERY,
-        "Find words in a video",
-        "find:find",
-        ("filmgate find film the words", "filmgate find film --source ocr title"),
-    ),
-    "search": Entry(
-        QUERY, "Find words in all videos", "find:search", ("filmgate search the words",)
-    ),
-    "jump": Entry(
-        QUERY,
-        "Jump to the next or previous artifact of a kind",
-        "jump:jump",
-        ("filmgate jump film --kind scene --from-ms 9000",),
-    ),
-    "screentime": Entry(
-        QUERY,
-        "Show screen time per person",
-        "screentime:screentime",
-        ("filmgate screentime film",),
-    ),
-    "artifacts": Entry(
-        QUERY,
-        "List artifacts of a video by time",
-        "artifacts:artifacts",
-        ("filmgate artifacts film --type scene --from-ms 0 --to-ms 60000",),
-    ),
-    "provenance": Entry(
-        QUERY,
-        "Show where an artifact comes from",
-        "artifacts:provenance",
-        ("filmgate provenance film:Attempt1_2026-11-21_002541_EST:scene:3",),
-    ),
-    "profiles": Entry(
-        QUERY,
-        "List the model profiles of a video's runs",
-        "select:profiles",
-        ("filmgate profiles film",),
-    ),
+    "find": _query("find"),
+    "search": _query("search"),
+    "jump": _query("jump"),
+    "screentime": _query("screentime"),
+    "artifacts": _query("artifacts"),
+    "provenance": _query("provenance"),
+    "profiles": _query("profiles"),
     "select": Entry(
         QUERY,
         "Choose the run that query results come from",
         "select:select",
         ("filmgate select film", "filmgate select film scene --profile high_quality"),
     ),
-    "ask": Entry(
-        QUERY,
-        "Answer a question from the ingested rulebooks",
-        "ask:ask",
-        ('filmgate ask "how much damage does fireball do"',),
-    ),
+    "ask": _query("ask"),
     "gameplay": Entry(
         QUERY,
         "Report on quality manifests of game sessions",
@@ -200,12 +173,6 @@ COMMANDS = {
     ),
 }
 
-CONTEXT_SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    "find": {"ignore_unknown_options": True},
-    "search": {"ignore_unknown_options": True},
-}
-"""Click settings by command: `find` and `search` accept query words such as `-without`."""
-
 
 class Root(LazyGroup):
     """Group of all commands in `COMMANDS`."""
@@ -218,10 +185,12 @@ class Root(LazyGroup):
         """Import a command, and add its examples to its help."""
         entry = COMMANDS[name]
         module, _, attribute = entry.target.partition(":")
-        found = getattr(import_module(f"filmgate.cli.{module}"), attribute)
-        command = found
-        if not isinstance(found, LazyGroup):
-            command = make_command(name, found, CONTEXT_SETTINGS.get(name, {}))
+        imported = import_module(f"filmgate.cli.{module}")
+        if module == QUERY_MODULE:
+            command = make_command(name, imported.make(name), imported.context_settings(name))
+        else:
+            found = getattr(imported, attribute)
+            command = found if isinstance(found, LazyGroup) else make_command(name, found)
         if entry.examples:
             command.epilog = examples(*entry.examples)
         return command

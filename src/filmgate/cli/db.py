@@ -8,7 +8,7 @@ import typer
 from filmgate.cli.arguments import AsJson, Asset, Environment
 from filmgate.cli.lazy_group import command_group
 from filmgate.cli.text import examples
-from filmgate.services.queries import Queries
+from filmgate.services.archive import ArchiveService
 from filmgate.services.rulebooks import Rulebooks
 from filmgate.wiring import settings
 from filmgate.wiring.database import Database
@@ -50,7 +50,7 @@ def url(as_json: AsJson = False) -> None:
 @app.command("rebuild-projections", epilog=examples("filmgate db rebuild-projections"))
 def rebuild_projections(as_json: AsJson = False) -> None:
     """Rebuild all projections from the artifacts."""
-    counts = Queries(settings.load()).rebuild_projections()
+    counts = ArchiveService(settings.load()).rebuild_projections()
     if as_json:
         typer.echo(json.dumps({"projections": counts}))
         return
@@ -95,7 +95,7 @@ def import_legacy(
 
     Queries return them, labelled as legacy, for artifact types that no run of the video serves.
     """
-    receipts = Queries(settings.load()).import_legacy(asset, source, artifact_type)
+    receipts = ArchiveService(settings.load()).import_legacy(asset, source, artifact_type)
     if as_json:
         typer.echo(json.dumps({"imported": [each.model_dump(mode="json") for each in receipts]}))
         return

@@ -1,33 +1,24 @@
 """`filmgate demo`: run a pipeline on a built-in sample and show results."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from filmgate.cli.arguments import AsJson
-from filmgate.cli.ask import print_answer
 from filmgate.cli.gameplay import print_counts
 from filmgate.cli.output import print_json, stderr_console, stdout_console
 from filmgate.cli.progress import stage_progress
-from filmgate.cli.rendering import print_find, print_jump, span_of
+from filmgate.cli.query import ask_and_print
 from filmgate.cli.report import print_report
-from filmgate.cli.screentime import print_screentime
-from filmgate.services.demo import (
-    FROM_MS,
-    TITLE,
-    WORDS,
-    DemoReport,
-    ensure_book,
-    ensure_film,
-    ensure_sessions,
-    run_demo,
-)
+from filmgate.core.questions import JumpKind, TextSource
+from filmgate.services.demo import ensure_book, ensure_film, ensure_sessions
 from filmgate.services.game_sessions import GameplayOptions
 from filmgate.services.quality_reports import write_report
-from filmgate.services.queries import Queries
-from filmgate.services.rulebooks import Rulebooks
-from filmgate.services.run_options import RunOptions
+from filmgate.services.queries import table
+from filmgate.services.query_context import DatabaseQueries
+from filmgate.services.run_options import RunOptions, RunReport
 from filmgate.services.runs import Runs
 from filmgate.wiring import logs, settings
 
@@ -40,6 +31,10 @@ class DemoSample(StrEnum):
     RULEBOOK = "rulebook"
     GAMEPLAY = "gameplay"
 
+
+WORDS = "compiler or rocket"
+TITLE = "hopper"
+FROM_MS = 9_000
 
 QUESTIONS = (
     "how much damage does kindle do",
@@ -125,11 +120,10 @@ def _demo_rulebook(*, as_json: bool) -> None:
         print_json(report.manifest)
     else:
         print_report(report, as_json=False)
-        rulebooks = Rulebooks(chosen)
-        with rulebooks.keep_running():
+        queries = DatabaseQueries(chosen)
+        with queries.keep_running():
             for question in QUESTIONS if report.receipt else ():
-                stdout_console().print(f"\n[bold]$ filmgate ask {question} --limit 1[/]")
-                print_answer(rulebooks.ask(question, env=None, book=None, limit=1, vectors=False))
+                _ask(queries, "ask", f"{question} --limit 1", q=question, limit=1)
         stdout_console().print("[bold]your own books[/]  filmgate run rulebook --uploads FOLDER")
     raise typer.Exit(report.exit_code)
 
@@ -144,32 +138,36 @@ def _demo_episode(*, as_json: bool) -> None:
             chosen.home, lambda done, total: progress.stage_progress("making the film", done, total)
         )
         stderr_console().print(f"Running the episode pipeline on [bold]{film}[/]")
-        report = run_demo(Runs(chosen), Queries(chosen), film, progress, progress.hashed)
+        options = RunOptions(new=True, jobs=2)
+        report = Runs(chosen).run("episode", film, options, progress, progress.hashed)
     if as_json:
-        print_json(report.run.manifest)
+        print_json(report.manifest)
     else:
-        _print_results(report)
-    raise typer.Exit(report.run.exit_code)
+        _print_results(report, DatabaseQueries(chosen))
+    raise typer.Exit(report.exit_code)
 
 
-def _print_results(report: DemoReport) -> None:
-    asset = report.run.manifest.asset.id
-    print_report(report.run, as_json=False)
-    stdout_console().print(f"\n[bold]{len(report.scenes)} scenes[/]")
-    for scene in report.scenes:
-        stdout_console().print(f"  {scene.payload['scene_index']}  {span_of(scene)}")
-    stdout_console().print(f"\n[bold]$ filmgate find {asset} {WORDS}[/]")
-    print_find(report.found)
-    stdout_console().print(f"\n[bold]$ filmgate find {asset} --source ocr {TITLE}[/]")
-    print_find(report.shown)
-    stdout_console().print(f"\n[bold]$ filmgate screentime {asset}[/]")
-    print_screentime(report.people)
-    stdout_console().print(f"\n[bold]$ filmgate jump {asset} --kind scene --from-ms {FROM_MS}[/]")
-    print_jump(report.jumped)
+def _print_results(report: RunReport, queries: DatabaseQueries) -> None:
+    asset = report.manifest.asset.id
+    print_report(report, as_json=False)
+    with queries.keep_running():
+        _ask(queries, "artifacts", f"{asset} --type scene", asset_id=asset, type=["scene"])
+        _ask(queries, "find", f"{asset} {WORDS}", asset_id=asset, q=WORDS)
+        shown = f"{asset} --source ocr {TITLE}"
+        _ask(queries, "find", shown, asset_id=asset, q=TITLE, source=TextSource.OCR)
+        _ask(queries, "screentime", asset, asset_id=asset)
+        after = f"{asset} --kind scene --from-ms {FROM_MS}"
+        _ask(queries, "jump", after, asset_id=asset, kind=JumpKind.SCENE, from_ms=FROM_MS)
     stdout_console().print(
-        f"\n[bold]the report[/]       {report.run.folder}/exports/run_debug.pdf"
+        f"\n[bold]the report[/]       {report.folder}/exports/run_debug.pdf"
         f'\n[bold]name a person[/]    filmgate people name c1 "Eileen Collins" --in {asset}'
         "\n[bold]your own video[/]  filmgate run episode VIDEO"
         "\n[bold]all your runs[/]   filmgate status"
         "\n[dim]filmgate is .venv/bin/filmgate; for scripts, most commands have --json[/]"
     )
+
+
+def _ask(queries: DatabaseQueries, name: str, arguments: str, **given: Any) -> None:
+    """Print the command line of a query, then its answer."""
+    stdout_console().print(f"\n[bold]$ filmgate {name} {escape(arguments)}[/]")
+    ask_and_print(queries, table.load(name), given)

@@ -1,4 +1,4 @@
-"""`filmgate select` and `filmgate profiles`: choose the served run, list the alternatives."""
+"""`filmgate select`: choose the run that is served."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from filmgate.cli.arguments import AsJson, Asset
 from filmgate.cli.output import print_json, print_table, stderr_console
 from filmgate.core.answers import SnapshotAnswer
 from filmgate.core.errors import Invalid, UsageError
-from filmgate.services.queries import Queries
+from filmgate.services.archive import ArchiveService
 from filmgate.wiring import settings
 
 
@@ -37,7 +37,7 @@ def select(
     as_json: AsJson = False,
 ) -> None:
     """Choose the run that each artifact type is served from; without options, show the choice."""
-    queries = Queries(settings.load())
+    archive = ArchiveService(settings.load())
     is_chosen = any(given is not None for given in (selection, profile, run))
     choices = [is_chosen, artifact is not None, pin, runs is not None]
     is_for_one_type = is_chosen or artifact is not None
@@ -54,48 +54,17 @@ def select(
             if artifact is None
             else selection_options.artifact_selection(artifact, asset, artifact_type)
         )
-        answer = queries.select(asset, artifact_type, chosen)
+        answer = archive.select(asset, artifact_type, chosen)
     elif runs is not None:
-        answer = queries.pin(asset, *_read_runs(runs, asset))
+        answer = archive.pin(asset, *_read_runs(runs, asset))
     elif pin:
-        answer = queries.pin(asset)
+        answer = archive.pin(asset)
     else:
-        answer = queries.snapshot(asset)
+        answer = archive.snapshot(asset)
     if as_json:
         print_json(answer)
     else:
         _print_snapshot(answer)
-
-
-def profiles(
-    asset: Asset,
-    artifact_type: Annotated[
-        str | None,
-        typer.Argument(metavar="TYPE", help="Artifact type, such as scene. Default: all."),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """List the model profiles that exist for a video, by artifact type."""
-    answer = Queries(settings.load()).profiles(asset, artifact_type)
-    if as_json:
-        print_json(answer)
-        return
-    if not answer.profiles:
-        stderr_console().print("No run of this video is completed.")
-        return
-    rows = [
-        [
-            each.artifact_type,
-            each.model_profile,
-            str(each.runs),
-            f"{each.artifacts:,}",
-            "yes" if each.is_served else "",
-            each.latest_run_id,
-        ]
-        for each in answer.profiles
-    ]
-    heads = ("type", "profile", "runs", "artifacts", "served", "latest run")
-    print_table(heads, rows, right={"runs", "artifacts"})
 
 
 def _read_runs(path: Path, asset: str) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:

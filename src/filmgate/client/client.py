@@ -14,7 +14,6 @@ from filmgate.client.events import ServerEvent, parse_events, split_lines
 from filmgate.core.access import parse_token
 from filmgate.core.answers import (
     ArtifactPage,
-    AskAnswer,
     FindAnswer,
     JumpAnswer,
     PeopleAnswer,
@@ -36,6 +35,7 @@ from filmgate.core.runs import (
     VideosAnswer,
 )
 from filmgate.core.selection import Selection
+from filmgate.pipelines.rulebook.answers import AskAnswer
 
 Answer = TypeVar("Answer", bound=BaseModel)
 

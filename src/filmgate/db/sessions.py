@@ -10,7 +10,7 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
-from filmgate.core.database import Parameters, Plans, Row
+from filmgate.core.database import Parameters, Plans, ReadSession, Row
 
 _plans: WeakKeyDictionary[psycopg.Connection[Any], Plans] = WeakKeyDictionary()
 """The current mode of each connection, if it is not AUTO."""
@@ -81,6 +81,13 @@ class DatabaseSession:
     def planned(self, plans: Plans) -> "DatabaseSession":
         """Return a session on the same connection whose statements are planned in this way."""
         return DatabaseSession(self.connection, plans)
+
+
+def connection_of(session: ReadSession) -> psycopg.Connection:
+    """Return the connection of a session, for code that needs more than the port offers."""
+    if not isinstance(session, DatabaseSession):
+        raise TypeError(f"a session of PostgreSQL is needed, not {type(session).__name__}")
+    return session.connection
 
 
 def _encode(statement: Statement) -> bytes | sql.Composed:

@@ -17,3 +17,14 @@ def format_clock(ms: int) -> str:
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}.{millis:03}"
+
+
+def short_clock(ms: int) -> str:
+    """Return a time with tenths of a second, such as `0:10.0` or `1:02:03.4`; not rounded up."""
+    tenths = ms // 100
+    seconds, tenth = divmod(tenths, 10)
+    minutes, second = divmod(seconds, 60)
+    hours, minute = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minute:02}:{second:02}.{tenth}"
+    return f"{minute}:{second:02}.{tenth}"

@@ -1,40 +1,14 @@
-"""The demo: write sample inputs, run a pipeline on the sample film, query the artifacts."""
+"""The sample inputs of the demo."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from filmgate.core.answers import FindAnswer, JumpAnswer, ScreentimeAnswer
-from filmgate.core.envelope import Envelope, LegacyArtifact
-from filmgate.core.ports import Observer
-from filmgate.core.questions import Direction, JumpKind, TextSource
-from filmgate.services.queries import Queries
-from filmgate.services.run_options import RunOptions, RunReport
-from filmgate.services.runs import ProgressCallback, Runs
+from filmgate.services.runs import ProgressCallback
 from filmgate.tools.sample_book import typeset_book
 from filmgate.tools.sample_film import compose_film
 from filmgate.tools.sample_sessions import draw_sessions
 
 FILM = "gatecheck-s01e01.mp4"
 BOOK = "lanterns.pdf"
-WORDS = "compiler or rocket"
-TITLE = "hopper"
-FROM_MS = 9_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class DemoReport:
-    """The run of the demo, and the answers to its queries."""
-
-    film: Path
-    run: RunReport
-    scenes: tuple[Envelope | LegacyArtifact, ...]
-    people: ScreentimeAnswer
-    found: FindAnswer
-    """Hits for `WORDS` in the transcript."""
-    shown: FindAnswer
-    """Hits for `TITLE` in text on screen."""
-    jumped: JumpAnswer
-    """The first scene after `FROM_MS`."""
 
 
 def ensure_film(home: Path, report_progress: ProgressCallback) -> Path:
@@ -70,25 +44,3 @@ def ensure_sessions(home: Path, report_progress: ProgressCallback) -> Path:
         keys = sorted(path.name for path in folder.glob("*.tar"))
         task_list.write_text("# the sample sessions\n" + "".join(f"{key}\n" for key in keys))
     return task_list
-
-
-def run_demo(
-    runs: Runs,
-    queries: Queries,
-    film: Path,
-    observer: Observer,
-    report_hashed: ProgressCallback,
-) -> DemoReport:
-    """Run the episode pipeline on the film as a new run, ingest the run, then query it."""
-    report = runs.run("episode", film, RunOptions(new=True, jobs=2), observer, report_hashed)
-    asset = report.manifest.asset.id
-    with queries.keep_running():
-        return DemoReport(
-            film=film,
-            run=report,
-            scenes=queries.artifacts(asset, artifact_types=["scene"]).artifacts,
-            people=queries.screentime(asset),
-            found=queries.find(asset, WORDS),
-            shown=queries.find(asset, TITLE, source=TextSource.OCR),
-            jumped=queries.jump(asset, JumpKind.SCENE, direction=Direction.NEXT, from_ms=FROM_MS),
-        )

@@ -9,14 +9,10 @@ from filmgate.core.errors import Invalid, UsageError
 from filmgate.core.pipeline import Pipeline
 from filmgate.core.plan import Plan
 from filmgate.core.summaries import Summary
+from filmgate.pipelines import built_in
 from filmgate.wiring.entry_points import list_entry_points, load_entry_point
 
-BUILT_IN = {
-    "episode": "filmgate.pipelines.episode.pipeline:EPISODE",
-    "gameplay": "filmgate.pipelines.gameplay.pipeline:GAMEPLAY",
-    "rulebook": "filmgate.pipelines.rulebook.pipeline:RULEBOOK",
-}
-"""Module and attribute of each built-in pipeline, by name. `load` imports the module."""
+BUILT_IN = built_in.PIPELINES
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 

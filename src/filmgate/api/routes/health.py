@@ -54,7 +54,7 @@ def _database_metrics(service: Service) -> dict[str, Mapping[tuple[str, ...], fl
     try:
         return {
             "jobs": {(state,): count for state, count in service.jobs.counts().items()},
-            **service.queries.counts(),
+            **service.archive.counts(),
             "database_up": {(): 1.0},
         }
     except FilmgateError:

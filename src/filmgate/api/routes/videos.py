@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Body, Depends, Query, Request
+from fastapi import APIRouter, Body, Query, Request
 from fastapi.responses import Response
 
 from filmgate.api.files import file_response, media_type_of
@@ -14,13 +14,9 @@ from filmgate.api.parameters import (
     Cursor,
     Limit,
     Operator,
-    SelectionDep,
     ServiceDep,
-    Word,
     add_audit_fields,
-    get_service,
 )
-from filmgate.api.query_models import FindQuery, JumpQuery, openapi_parameters, parse_query
 from filmgate.api.responses import json_response
 from filmgate.api.uploads import (
     IncomingFile,
@@ -30,65 +26,14 @@ from filmgate.api.uploads import (
     receive_into,
 )
 from filmgate.core.answers import (
-    ArtifactPage,
-    FindAnswer,
-    JumpAnswer,
-    ProfilesAnswer,
-    ScreentimeAnswer,
     SnapshotAnswer,
 )
-from filmgate.core.moments import MAX_MS
 from filmgate.core.runs import IngestedRunsAnswer, UploadAnswer, VideoAnswer, VideosAnswer
 from filmgate.core.selection import Selection
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
 MB = 1_000_000
-Moment = Annotated[int | None, Query(ge=0, le=MAX_MS, description="Time in ms.", examples=[9000])]
-
-
-@router.get(
-    "/{asset_id}/jump", response_model=JumpAnswer, openapi_extra=openapi_parameters(JumpQuery)
-)
-def jump(
-    request: Request,
-    asset_id: AssetId,
-    query: Annotated[JumpQuery, Depends(parse_query(JumpQuery))],
-) -> Response:
-    """Return the next artifact that starts after a time, or the last that starts before it; 404
-    if there is none."""
-    direction = query.direction
-    answer = get_service(request).queries.jump(
-        asset_id,
-        query.kind,
-        direction=direction,
-        from_ms=query.from_ms if query.from_ms is not None else direction.initial_ms,
-        filters=query.filters,
-        selection=query.run_selection,
-    )
-    return json_response(request, answer)
-
-
-@router.get(
-    "/{asset_id}/find", response_model=FindAnswer, openapi_extra=openapi_parameters(FindQuery)
-)
-def find(
-    request: Request,
-    asset_id: AssetId,
-    query: Annotated[FindQuery, Depends(parse_query(FindQuery))],
-) -> Response:
-    """Search speech and on-screen text in a video; hits are sorted by time."""
-    answer = get_service(request).queries.find(
-        asset_id,
-        query.q,
-        source=query.source,
-        direction=query.direction,
-        from_ms=query.from_ms,
-        limit=query.limit,
-        cursor=query.cursor,
-        selection=query.run_selection,
-    )
-    return json_response(request, answer)
 
 
 @router.get("", response_model=VideosAnswer)
@@ -186,61 +131,6 @@ def get_media(request: Request, service: ServiceDep, asset_id: AssetId) -> Respo
     )
 
 
-@router.get("/{asset_id}/artifacts", response_model=ArtifactPage)
-def list_artifacts(
-    request: Request,
-    service: ServiceDep,
-    asset_id: AssetId,
-    selection: SelectionDep,
-    types: Annotated[
-        list[str] | None,
-        Query(
-            alias="type",
-            max_length=50,
-            description="Artifact types; default: all.",
-            examples=["scene"],
-        ),
-    ] = None,
-    from_ms: Moment = None,
-    to_ms: Moment = None,
-    producer: Word = None,
-    producer_version: Word = None,
-    config_hash: Word = None,
-    limit: Limit = 100,
-    cursor: Cursor = None,
-) -> Response:
-    """List the artifacts of a video that overlap a span, sorted by time."""
-    answer = service.queries.artifacts(
-        asset_id,
-        artifact_types=types or (),
-        from_ms=from_ms,
-        to_ms=to_ms,
-        producer=producer,
-        producer_version=producer_version,
-        config_hash=config_hash,
-        selection=selection,
-        limit=limit,
-        cursor=cursor,
-    )
-    return json_response(request, answer)
-
-
-@router.get("/{asset_id}/screentime", response_model=ScreentimeAnswer)
-def screentime(
-    request: Request, service: ServiceDep, asset_id: AssetId, selection: SelectionDep
-) -> Response:
-    """Return the screen time of every person in a video."""
-    return json_response(request, service.queries.screentime(asset_id, selection))
-
-
-@router.get("/{asset_id}/profiles", response_model=ProfilesAnswer)
-def profiles(
-    request: Request, service: ServiceDep, asset_id: AssetId, artifact_type: Word = None
-) -> Response:
-    """List the model profiles of a video's runs, by artifact type."""
-    return json_response(request, service.queries.profiles(asset_id, artifact_type))
-
-
 @router.get("/{asset_id}/runs", response_model=IngestedRunsAnswer)
 def list_ingested_runs(
     request: Request,
@@ -253,12 +143,6 @@ def list_ingested_runs(
     return json_response(request, service.videos.runs(asset_id, limit, cursor))
 
 
-@router.get("/{asset_id}/selections", response_model=SnapshotAnswer)
-def list_selections(request: Request, service: ServiceDep, asset_id: AssetId) -> Response:
-    """Return the run from which each artifact type of a video is served."""
-    return json_response(request, service.queries.snapshot(asset_id))
-
-
 @router.get("/{asset_id}/selections/{artifact_type}", response_model=Selection)
 def get_selection(
     request: Request,
@@ -267,7 +151,7 @@ def get_selection(
     artifact_type: ArtifactType,
 ) -> Response:
     """Return the stored selection for an artifact type; `default` if none is stored."""
-    return json_response(request, service.queries.stored_selection(asset_id, artifact_type))
+    return json_response(request, service.archive.stored_selection(asset_id, artifact_type))
 
 
 @router.put("/{asset_id}/selections/{artifact_type}", response_model=SnapshotAnswer)
@@ -284,4 +168,4 @@ def put_selection(
         body.mode, profile=body.profile, run_id=body.run_id, ordinal=body.ordinal
     )
     add_audit_fields(request, selection=selection.model_dump(mode="json"))
-    return json_response(request, service.queries.select(asset_id, artifact_type, selection))
+    return json_response(request, service.archive.select(asset_id, artifact_type, selection))

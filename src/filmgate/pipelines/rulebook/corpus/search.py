@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from filmgate.core.answers import AskAnswer, BookAnswer, Citation, Related
 from filmgate.core.books import PageSpan
 from filmgate.core.database import Plans, ReadSession, Row
 from filmgate.core.errors import Invalid, NotFound
+from filmgate.pipelines.rulebook.answers import AskAnswer, BookAnswer, Citation, Related
 from filmgate.pipelines.rulebook.contracts import ChunkKind
 from filmgate.pipelines.rulebook.corpus.statements import queries
 

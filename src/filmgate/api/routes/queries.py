@@ -1,0 +1,109 @@
+"""Endpoints of queries: each is made of the query's definition."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, get_args, get_origin
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic import ValidationError
+
+from filmgate.api.parameters import get_service
+from filmgate.api.responses import json_response
+from filmgate.core.query import P, Parameters, Query
+from filmgate.services.queries import table
+
+
+def make_router() -> APIRouter:
+    """Return the endpoints of all queries."""
+    router = APIRouter()
+    for query in table.load_all():
+        router.add_api_route(
+            query.path,
+            _endpoint(query),
+            response_model=query.answer,
+            name=query.name,
+            description=query.description,
+            tags=[query.tag],
+            openapi_extra=openapi_parameters(query),
+        )
+    return router
+
+
+def _endpoint(query: Query[Any, Any]) -> Callable[..., Response]:
+    def endpoint(
+        request: Request, parameters: Annotated[Parameters, Depends(_parser(query))]
+    ) -> Response:
+        return json_response(request, get_service(request).queries.ask(query, parameters))
+
+    return endpoint
+
+
+def _parser(query: Query[P, Any]) -> Callable[[Request], Awaitable[P]]:
+    """Return a dependency that parses the parameters of a request with one call.
+
+    FastAPI parses parameters one by one, which takes longer than to answer a jump.
+    """
+    path_fields = frozenset(query.path_fields)
+    lists = [name for name, field in query.parameters.model_fields.items() if _is_list(field)]
+
+    async def parse(request: Request) -> P:
+        values: dict[str, Any] = dict(request.query_params)
+        for name in lists:
+            if name in values:
+                values[name] = request.query_params.getlist(name)
+        try:
+            return query.parameters.model_validate(values | request.path_params)
+        except ValidationError as error:
+            faults = [
+                {
+                    **fault,
+                    "loc": ("path" if fault["loc"][0] in path_fields else "query", *fault["loc"]),
+                }
+                for fault in error.errors()
+            ]
+            raise RequestValidationError(faults) from None
+
+    return parse
+
+
+def _is_list(field: Any) -> bool:
+    kinds = (field.annotation, *get_args(field.annotation))
+    return any(get_origin(kind) is list for kind in kinds)
+
+
+def openapi_parameters(query: Query[Any, Any]) -> dict[str, Any]:
+    """Return the OpenAPI description of a query's parameters."""
+    schema = query.parameters.model_json_schema(ref_template="#/components/schemas/{model}")
+    required = set(schema.get("required", ()))
+    definitions = schema.get("$defs", {})
+    return {
+        "parameters": [
+            {
+                "name": name,
+                "in": "path" if name in query.path_fields else "query",
+                "required": name in required,
+                "description": prop.get("description", ""),
+                "schema": _inline_refs(prop, definitions),
+            }
+            for name, prop in schema.get("properties", {}).items()
+        ]
+    }
+
+
+def _inline_refs(node: Any, definitions: dict[str, Any]) -> Any:
+    """Return a JSON schema without references and without the alternative `null`.
+
+    An optional parameter can be left out but cannot be null.
+    """
+    if isinstance(node, list):
+        return [_inline_refs(item, definitions) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return _inline_refs(definitions[node["$ref"].rpartition("/")[2]], definitions)
+    variants = [variant for variant in node.get("anyOf", []) if variant.get("type") != "null"]
+    if len(variants) == 1:
+        own = {name: value for name, value in node.items() if name not in {"anyOf", "default"}}
+        return {**_inline_refs(variants[0], definitions), **own}
+    return {name: _inline_refs(value, definitions) for name, value in node.items()}

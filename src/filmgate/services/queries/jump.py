@@ -1,0 +1,102 @@
+"""Query: jump to the next or previous artifact of a kind."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from filmgate.core.answers import JumpAnswer
+from filmgate.core.envelope import Envelope
+from filmgate.core.jump_filters import JumpFilters
+from filmgate.core.moments import MAX_MS
+from filmgate.core.query import CommandLine, Printer, Query, QueryContext
+from filmgate.core.questions import Direction, JumpKind
+from filmgate.db.artifact_queries import ArtifactQueries
+from filmgate.db.sessions import connection_of
+from filmgate.services.queries.parameters import SelectionParameters, Word, Words
+from filmgate.services.queries.rendering import clock_span, facts_of, note_data_source
+
+
+class JumpParameters(SelectionParameters):
+    """Parameters of a jump."""
+
+    kind: Annotated[JumpKind, Field(description="Kind of artifact to jump to.")]
+    direction: Annotated[
+        Direction,
+        Field(description="Direction in time."),
+        CommandLine(help="Jump forwards or backwards in time."),
+    ] = Direction.NEXT
+    from_ms: Annotated[
+        Annotated[int, Field(ge=-1, le=MAX_MS)] | None,
+        Field(description="Time in milliseconds.", examples=[9000]),
+        CommandLine(
+            metavar="MS",
+            help="Time to jump from. Default: before the start; with prev, after the end.",
+        ),
+    ] = None
+    label: Annotated[
+        Word | None,
+        Field(description="Label of an object or a place."),
+        CommandLine(metavar="LABEL", help="Jump to an object or place with this label."),
+    ] = None
+    face_cluster_id: Annotated[
+        Word | None,
+        Field(description="Cluster of a face or a person, such as c1."),
+        CommandLine(
+            names=("--cluster", "--face-cluster-id"),
+            metavar="ID",
+            help="Jump to a face or person of this cluster, such as c1.",
+        ),
+    ] = None
+    text: Annotated[
+        Words | None,
+        Field(description="Words of a transcript, or of text on screen."),
+        CommandLine(metavar="WORDS", help="Jump to speech or on-screen text with these words."),
+    ] = None
+    min_confidence: Annotated[
+        Annotated[float, Field(ge=0, le=1)] | None,
+        Field(description="Skip artifacts of lower confidence."),
+        CommandLine(metavar="0..1"),
+    ] = None
+
+    @property
+    def filters(self) -> JumpFilters:
+        """The filters of the jump."""
+        return JumpFilters(
+            label=self.label,
+            face_cluster_id=self.face_cluster_id,
+            text=self.text,
+            min_confidence=self.min_confidence,
+        )
+
+
+def jump(context: QueryContext, asked: JumpParameters) -> JumpAnswer:
+    """Return the first artifact that starts after a time, or the last that starts before it; it is
+    not found if there is none."""
+    filters, selection = asked.filters, asked.run_selection
+    filters.for_kind(asked.kind)
+    from_ms = asked.from_ms if asked.from_ms is not None else asked.direction.initial_ms
+    with context.read() as session:
+        return ArtifactQueries(connection_of(session)).jump(
+            asked.asset, asked.kind, asked.direction, from_ms, filters, selection
+        )
+
+
+def show(answer: JumpAnswer, _asked: JumpParameters, printer: Printer) -> None:
+    """Print the artifact, and the model that made it."""
+    artifact = answer.artifact
+    printer.line(*clock_span(artifact), f"  {answer.kind.value}  {facts_of(artifact)}")
+    if isinstance(artifact, Envelope):
+        by = f"{artifact.producer} {artifact.producer_version}, profile {artifact.model_profile}"
+        printer.line((f"{artifact.artifact_id}  by {by}", "dim"))
+    note_data_source(answer, printer)
+
+
+JUMP = Query(
+    name="jump",
+    path="/v1/videos/{asset_id}/jump",
+    tag="videos",
+    parameters=JumpParameters,
+    answer=JumpAnswer,
+    run=jump,
+    show=show,
+)
