@@ -10,7 +10,7 @@ from filmgate.pipelines.episode.stages.detect import detect
 from filmgate.pipelines.episode.stages.faces import faces
 from filmgate.pipelines.episode.stages.objects import objects
 from filmgate.pipelines.episode.stages.ocr import ocr
-from filmgate.pipelines.episode.stages.pdf import pdf
+from filmgate.pipelines.episode.stages.pdf import report_on
 from filmgate.pipelines.episode.stages.places import places
 from filmgate.pipelines.episode.stages.probe import probe
 from filmgate.pipelines.episode.stages.scenes import scenes
@@ -19,24 +19,25 @@ from filmgate.pipelines.episode.stages.segments import segments
 from filmgate.pipelines.episode.stages.track_fusion import track_fusion
 from filmgate.pipelines.episode.stages.transcript import transcript
 
+REPORTED = (
+    scenes,
+    detect,
+    faces,
+    cluster,
+    body_tracking,
+    track_fusion,
+    transcript,
+    objects,
+    places,
+    ocr,
+    screentime,
+    segments,
+)
+"""The stages that the report covers, besides `probe`."""
+
 PLAN = Plan(
     pipeline="episode",
-    stages=(
-        probe,
-        scenes,
-        detect,
-        faces,
-        cluster,
-        body_tracking,
-        track_fusion,
-        transcript,
-        objects,
-        places,
-        ocr,
-        screentime,
-        segments,
-        pdf,
-    ),
+    stages=(probe, *REPORTED, report_on(REPORTED)),
     packages="filmgate[episode]",
 )
 

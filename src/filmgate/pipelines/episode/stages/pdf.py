@@ -1,7 +1,7 @@
 """PDF: writes the report of the run."""
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from typing import Any
 
@@ -9,7 +9,7 @@ from filmgate.core.payloads.ocr import OcrTextV1
 from filmgate.core.payloads.place import PlaceClassificationV1
 from filmgate.core.payloads.tracks import ScreentimeSegmentV1
 from filmgate.core.payloads.transcript import TranscriptSegmentV1
-from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
+from filmgate.core.plan import Done, Outcome, Producer, Settings, Stage, stage
 from filmgate.core.ports import StageContext
 from filmgate.core.records import StageRecord
 from filmgate.media.spans import Span
@@ -30,40 +30,12 @@ from filmgate.pipelines.episode.report import contents
 from filmgate.pipelines.episode.report.advice import advise
 from filmgate.pipelines.episode.rules.screen_presence import PresenceSpan
 from filmgate.pipelines.episode.screen_times import ScreenTime
-from filmgate.pipelines.episode.stages.body_tracking import body_tracking
-from filmgate.pipelines.episode.stages.cluster import cluster
-from filmgate.pipelines.episode.stages.detect import detect
-from filmgate.pipelines.episode.stages.faces import faces
-from filmgate.pipelines.episode.stages.objects import objects
-from filmgate.pipelines.episode.stages.ocr import ocr
-from filmgate.pipelines.episode.stages.places import places
 from filmgate.pipelines.episode.stages.probe import probe
-from filmgate.pipelines.episode.stages.scenes import scenes
-from filmgate.pipelines.episode.stages.screentime import screentime
-from filmgate.pipelines.episode.stages.segments import segments
-from filmgate.pipelines.episode.stages.track_fusion import track_fusion
-from filmgate.pipelines.episode.stages.transcript import transcript
 from filmgate.tools.typesetting import typeset
 
 NAME = "pdf"
 LAYOUT_VERSION = 2
 """Version of the template; increased whenever its layout changes."""
-
-REPORTED = (
-    scenes,
-    detect,
-    faces,
-    cluster,
-    body_tracking,
-    track_fusion,
-    transcript,
-    objects,
-    places,
-    ocr,
-    screentime,
-    segments,
-)
-"""The stages that the report covers, besides `probe`."""
 
 MAX_PEOPLE = 60
 """Maximum number of people in the report: those who are longest on screen. `screentime.csv`
@@ -73,15 +45,19 @@ MAX_PICTURE_BYTES = 1 << 20
 """Size in bytes from which a face crop is left out of the report; usual crops have about 40,000."""
 
 
-@stage(
-    requires=[probe.name],
-    uses=[reported.name for reported in REPORTED],
-    makes=[REPORT],
-    aliases=["pdf_export"],
-    tools=["typst"],
-    reads_upstream_records=True,
-    version=LAYOUT_VERSION,
-)
+def report_on(stages: Iterable[Stage]) -> Stage:
+    """Declare the stage that reports on `stages`: all of the plan, besides `probe`."""
+    return stage(
+        requires=[probe.name],
+        uses=[reported.name for reported in stages],
+        makes=[REPORT],
+        aliases=["pdf_export"],
+        tools=["typst"],
+        reads_upstream_records=True,
+        version=LAYOUT_VERSION,
+    )(pdf)
+
+
 def pdf(context: StageContext, settings: Settings) -> Outcome:  # noqa: ARG001 - no settings
     """Typeset the results and outcomes of the other stages as a PDF."""
     records = _records(context)
@@ -115,8 +91,8 @@ def pdf(context: StageContext, settings: Settings) -> Outcome:  # noqa: ARG001 -
 
 def _records(context: StageContext) -> dict[str, StageRecord]:
     """Read the records of the stages before this one, in the order of the plan."""
-    names = [probe.name, *(reported.name for reported in REPORTED)]
-    return {name: record for name in names if (record := context.record(name)) is not None}
+    found = {name: context.record(name) for name in context.head.stages}
+    return {name: record for name, record in found.items() if record is not None}
 
 
 def _headline(
