@@ -27,10 +27,10 @@ from filmgate.core.ids import RunId
 from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.plan import Done, Outcome, Plan, Producer, Settings, Stage, stage
 from filmgate.core.ports import StageContext
+from filmgate.core.progress import NullObserver
 from filmgate.core.records import Asset, RunHead
 from filmgate.engine.inputs import read_inputs
 from filmgate.engine.invocation import Invocation, Request
-from filmgate.engine.journal import NullObserver
 from filmgate.engine.runner import execute
 from filmgate.store.home import Home
 from filmgate.wiring.clock import utc_now

@@ -26,7 +26,7 @@ from unittest import mock
 
 import av
 
-from filmgate.engine.journal import NullObserver
+from filmgate.core.progress import NullObserver
 from filmgate.pipelines.episode import frame_sampling
 from filmgate.pipelines.episode.stages import faces as faces_stage
 from filmgate.pipelines.episode.stages import scenes as scenes_stage

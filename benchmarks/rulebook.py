@@ -24,7 +24,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from filmgate.engine.journal import NullObserver
+from filmgate.core.progress import NullObserver
 from filmgate.pipelines.rulebook.queries import ASK, AskParameters
 from filmgate.pipelines.rulebook.rules.text import clean_text, match_key
 from filmgate.services.query_context import DatabaseQueries
@@ -107,7 +107,7 @@ from pathlib import Path
 from filmgate.services.run_options import RunOptions
 from filmgate.wiring.settings import Settings
 from filmgate.services.runs import Runs
-from filmgate.engine.journal import NullObserver
+from filmgate.core.progress import NullObserver
 from filmgate.wiring import logs
 logs.configure("WARNING")
 home, uploads, passes = sys.argv[1:4]

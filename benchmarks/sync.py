@@ -42,6 +42,7 @@ from filmgate.core.objects import ObjectStore
 from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.plan import Done, Outcome, Plan, Producer, Settings, stage
 from filmgate.core.ports import StageContext
+from filmgate.core.progress import NullObserver
 from filmgate.core.publishing import MANIFEST, ManifestLocation, run_prefix
 from filmgate.core.records import ArtifactRef, Asset, RunHead
 from filmgate.core.states import RunState, StageState
@@ -53,7 +54,6 @@ from filmgate.db.queries import queries
 from filmgate.db.rows import identity_of
 from filmgate.engine.inputs import read_inputs
 from filmgate.engine.invocation import Invocation, Request, in_process_executor
-from filmgate.engine.journal import NullObserver
 from filmgate.engine.runner import execute
 from filmgate.pipelines.episode import summary
 from filmgate.pipelines.episode.screen_times import SCREENTIME, PersonTime, ScreenTime

@@ -15,8 +15,8 @@ from PIL import Image
 
 from filmgate.core.errors import ContractBroken
 from filmgate.core.manifest import Manifest
+from filmgate.core.progress import NullObserver
 from filmgate.core.states import RunState, StageState
-from filmgate.engine.journal import NullObserver
 from filmgate.services.run_options import RunOptions
 from filmgate.services.runs import Runs
 from filmgate.wiring.settings import Settings

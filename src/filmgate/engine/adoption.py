@@ -9,13 +9,14 @@ from filmgate.core.manifest import Manifest
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Plan, Producer, Stage
 from filmgate.core.ports import Attempt, Clock, EventSink, Lease, RunDirectory
+from filmgate.core.progress import NullObserver
 from filmgate.core.records import ArtifactRef
 from filmgate.core.resources import Resources
 from filmgate.core.states import StageState
 from filmgate.engine.contract_writers import make_artifact_ref
 from filmgate.engine.gate_checker import GateChecker
 from filmgate.engine.inputs import Inputs
-from filmgate.engine.journal import Journal, NullObserver
+from filmgate.engine.journal import Journal
 from filmgate.engine.open_attempt import read_lineage
 from filmgate.engine.record_writer import RecordWriter
 from filmgate.engine.runner import record_interrupted_attempts

@@ -24,19 +24,6 @@ METRICS_S = 2.0
 """Minimum number of seconds between two metrics events of a stage."""
 
 
-class NullObserver:
-    """An implementation of the port `Observer` that ignores everything."""
-
-    def stage_started(self, stage: str) -> None:
-        """Do nothing."""
-
-    def stage_progress(self, stage: str, done: float, total: float | None) -> None:
-        """Do nothing."""
-
-    def stage_ended(self, stage: str, state: StageState, note: str, *, reused: bool) -> None:
-        """Do nothing."""
-
-
 class Journal:
     """Reports the progress of one invocation; no decision depends on the reports. Thread-safe."""
 

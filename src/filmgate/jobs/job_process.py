@@ -27,10 +27,10 @@ from filmgate.core.errors import (
     error_body,
 )
 from filmgate.core.jobs import JobOutcome, JobRequest
-from filmgate.engine.journal import NullObserver
+from filmgate.core.progress import NullObserver, ignore_progress
 from filmgate.jobs.queue import parse_options
 from filmgate.services.run_options import RunReport
-from filmgate.services.runs import Runs, ignore_progress
+from filmgate.services.runs import Runs
 from filmgate.wiring import logs
 from filmgate.wiring.clock import utc_now
 from filmgate.wiring.settings import Settings

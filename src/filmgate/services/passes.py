@@ -7,9 +7,9 @@ from typing import Any
 
 from filmgate.core.errors import Invalid
 from filmgate.core.manifest import Manifest
-from filmgate.engine.journal import NullObserver
+from filmgate.core.progress import NullObserver, ignore_progress
 from filmgate.services.run_options import RunOptions
-from filmgate.services.runs import Runs, ignore_progress
+from filmgate.services.runs import Runs
 from filmgate.wiring import settings
 
 UPLOADS = "uploads"

@@ -21,6 +21,7 @@ from filmgate.core.legacy import LegacyRun
 from filmgate.core.manifest import Manifest
 from filmgate.core.pipeline import DEFAULT_PROFILE, Pipeline
 from filmgate.core.ports import EventSink, Observer
+from filmgate.core.progress import ProgressCallback, ignore_progress
 from filmgate.core.records import RunHead
 from filmgate.core.resources import Resource
 from filmgate.core.result_store import ResultStore
@@ -58,14 +59,7 @@ from filmgate.wiring.executors import create_executor
 from filmgate.wiring.settings import Settings
 from filmgate.wiring.stores import create_opener
 
-ProgressCallback = Callable[[float, float], None]
-"""Called with the amount that has been processed and the total."""
-
 INGESTING = "ingest"
-
-
-def ignore_progress(_done: float, _total: float) -> None:
-    """Ignore reported progress."""
 
 
 class Runs:

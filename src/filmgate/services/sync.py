@@ -24,6 +24,7 @@ from filmgate.core.errors import (
     UsageError,
 )
 from filmgate.core.ids import parse_asset_id, parse_run_id
+from filmgate.core.progress import ProgressCallback
 from filmgate.db import deliveries
 from filmgate.db.connection import redact_url
 from filmgate.db.deliveries import Deliveries
@@ -42,9 +43,6 @@ from filmgate.wiring.database import Database
 from filmgate.wiring.pipelines import summaries_of
 from filmgate.wiring.settings import Settings
 from filmgate.wiring.stores import create_cached_opener, open_store
-
-ProgressCallback = Callable[[float, float], None]
-"""Called with the amount that has been processed and the total."""
 
 OutcomeCallback = Callable[[SyncOutcome], None]
 """Called with the outcome of each manifest."""

@@ -17,6 +17,7 @@ from filmgate.core.payloads.payload import Payload
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Producer
 from filmgate.core.ports import RunDirectory, RunFiles
+from filmgate.core.progress import ProgressCallback, ignore_progress
 from filmgate.core.publishing import MANIFEST, ManifestLocation
 from filmgate.core.records import ArtifactRef
 from filmgate.core.result_store import ArtifactRow, ArtifactRows, ResultStore
@@ -29,18 +30,11 @@ from filmgate.sync.verified_files import (
     read_summaries,
 )
 
-ProgressCallback = Callable[[float, float], None]
-"""Called with (ingested records, total records)."""
-
 PROGRESS_INTERVAL = 5000
 """Number of records between two reports of progress."""
 
 LONGEST_LINE_BYTES = 16 << 20
 """Maximum size of a record, in bytes. A longer line is read in parts, which are invalid records."""
-
-
-def ignore_progress(_done: float, _total: float) -> None:
-    """Do nothing: a `ProgressCallback` for callers that need no progress."""
 
 
 def ingest_run(

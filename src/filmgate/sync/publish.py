@@ -1,6 +1,6 @@
 """Publish a finished run: copy it to a store, its manifest last, and seal it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from filmgate.core.errors import Conflict, Invalid, Unavailable
 from filmgate.core.manifest import Manifest
 from filmgate.core.objects import ObjectStore
 from filmgate.core.ports import Clock, RunDirectory
+from filmgate.core.progress import ProgressCallback
 from filmgate.core.publishing import (
     MANIFEST,
     Announcement,
@@ -25,9 +26,6 @@ from filmgate.core.states import RunState
 from filmgate.store.durable import read_stream_facts
 from filmgate.store.run_directory import COMMITS, HEAD
 from filmgate.sync.verified_files import check_file
-
-ProgressCallback = Callable[[float, float], None]
-"""Called with (uploaded bytes, total bytes)."""
 
 LARGE_BYTES = 32 << 20
 """Size in bytes above which a file is uploaded in parts, never completely read into memory."""

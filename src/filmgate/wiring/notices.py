@@ -2,12 +2,8 @@
 
 from collections.abc import Callable
 
-
-def _ignore(_message: str) -> None:
-    """Drop a notice, because no user waits for it."""
-
-
-_shown_by: list[Callable[[str], None]] = [_ignore]
+_shown_by: list[Callable[[str], None]] = []
+"""The function that shows notices; none if no user waits for them."""
 
 
 def show_notices(show: Callable[[str], None]) -> None:
@@ -17,4 +13,5 @@ def show_notices(show: Callable[[str], None]) -> None:
 
 def notify(message: str) -> None:
     """Send a notice about a slow operation."""
-    _shown_by[0](message)
+    for show in _shown_by:
+        show(message)
