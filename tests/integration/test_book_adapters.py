@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from filmgate.core.errors import Invalid, Unavailable
-from filmgate.pipelines.rulebook.contracts import Edge, Graph, Node
 from filmgate.pipelines.rulebook.llama_graph import property_graph
+from filmgate.pipelines.rulebook.contracts import Edge, Node
 from filmgate.tools.haystack_cleaner import HaystackCleaner
+from filmgate.pipelines.rulebook.llama_graph import to_entity, to_relation
 from filmgate.tools.minilm import MiniLm, read_safetensors
 from support.books import lanterns
 
@@ -25,12 +26,14 @@ def test_haystack_returns_every_text_in_order() -> None:
 
 @pytest.mark.proof
 def test_nodes_with_the_same_name_stay_separate_in_a_llamaindex_store() -> None:
-    nodes = tuple(
+    from llama_index.core.graph_stores import SimplePropertyGraphStore
+
+    nodes = [
         Node(
             node_id=f"{kind}:mage:book", kind=kind, name="Mage", source_id=SOURCE, chunk_ids=("c",)
         )
         for kind in ("class", "monster")
-    )
+    ]
     edge = Edge(
         edge_id="e",
         type="mentions",
@@ -41,7 +44,9 @@ def test_nodes_with_the_same_name_stay_separate_in_a_llamaindex_store() -> None:
         rule="dictionary term",
         evidence="a mage",
     )
-    store = property_graph(Graph(nodes=nodes, edges=(edge,), unresolved=()))
+    store = SimplePropertyGraphStore()
+    store.upsert_nodes([to_entity(node) for node in nodes])
+    store.upsert_relations([to_relation(edge)])
     assert {node.id for node in store.get()} == {"class:mage:book", "monster:mage:book"}
     ((_, relation, _),) = store.get_triplets(ids=["class:mage:book"])
     assert (relation.label, relation.properties["page"]) == ("mentions", 3)

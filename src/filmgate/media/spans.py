@@ -19,16 +19,6 @@ class Span:
         """Duration in milliseconds; 0 for an instant."""
         return self.end_ms - self.start_ms
 
-    def overlaps(self, other: "Span") -> bool:
-        """Whether any moment of this span is in `other`.
-
-        Spans overlap if start < other end and end > other start; an instant overlaps if
-        other start ≤ instant < other end.
-        """
-        if self.start_ms == self.end_ms:
-            return other.start_ms <= self.start_ms < other.end_ms
-        return self.start_ms < other.end_ms and self.end_ms > other.start_ms
-
     def clamped(self, within: "Span") -> "Span | None":
         """Return the part of this span inside `within`; None if no part is."""
         start = max(self.start_ms, within.start_ms)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from filmgate.core.progress import ProgressCallback
-from filmgate.services.runs import ProgressCallback
 from filmgate.tools.sample_book import typeset_book
 from filmgate.tools.sample_film import compose_film
 from filmgate.tools.sample_sessions import draw_sessions

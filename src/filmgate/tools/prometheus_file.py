@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-MEASURED, ENDED, RUN_ENDED = "stage.measured", "stage.ended", "run.ended"
+MEASURED, ENDED = "stage.measured", "stage.ended"
 PREFIX = "filmgate_stage_"
 
 HELP = {

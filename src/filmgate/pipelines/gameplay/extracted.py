@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 FORMAT = "filmgate.extracted"
 FORMAT_VERSION = 1
 
-EXTRACTED_DATA = ("s3_key", "video_id", "video_metadata", "session_metadata", "sampled_frames")
-"""The fields of `ExtractedData`, as the public pipeline for game sessions defines them."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class FileOrigin:

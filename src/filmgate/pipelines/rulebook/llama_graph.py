@@ -1,15 +1,12 @@
-"""Adapters to LlamaIndex: run the graph through an ingestion pipeline, or export it as a store."""
+"""Adapter to LlamaIndex: runs the graph through an ingestion pipeline."""
 
 from collections.abc import Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from filmgate.core.errors import Unavailable
 from filmgate.core.plan import Producer
 from filmgate.pipelines.rulebook.contracts import Chunk, Edge, Graph, Node
-
-if TYPE_CHECKING:
-    from llama_index.core.graph_stores import SimplePropertyGraphStore
 
 PACKAGE = "llama-index-core"
 
@@ -109,13 +106,3 @@ def to_relation(edge: Edge) -> Any:
 
     properties = {"filmgate": edge.model_dump_json(), "rule": edge.rule, "page": edge.page}
     return Relation(label=edge.type, source_id=edge.src, target_id=edge.dst, properties=properties)
-
-
-def property_graph(graph: Graph) -> "SimplePropertyGraphStore":
-    """Convert the graph to a property graph store that LlamaIndex's retrievers can query."""
-    from llama_index.core.graph_stores import SimplePropertyGraphStore
-
-    store = SimplePropertyGraphStore()
-    store.upsert_nodes([to_entity(node) for node in graph.nodes])
-    store.upsert_relations([to_relation(edge) for edge in graph.edges])
-    return store

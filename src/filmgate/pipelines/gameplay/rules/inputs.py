@@ -27,7 +27,7 @@ KINDS = (
 PLAYER_KINDS = frozenset(KINDS[1:8])
 """Kinds of events that a player causes."""
 
-KEYBOARD, MOUSE_MOVE = KINDS.index("KEYBOARD"), KINDS.index("MOUSE_MOVE")
+KEYBOARD = KINDS.index("KEYBOARD")
 COLUMNS = 3
 """Number of columns: timestamp, event_type, event_args. Lines are split at the first two commas
 only, since the quotes inside the last column are not doubled."""
