@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 from filmgate.core.digest import sha256_hex
-from filmgate.core.errors import Invalid, NotFound, NotPermitted, Unavailable, UsageError
+from filmgate.core.errors import (
+    Invalid,
+    NotFound,
+    NotPermitted,
+    StoreNotFound,
+    Unavailable,
+    UsageError,
+)
 from filmgate.core.objects import ObjectStore
 from filmgate.store.addresses import S3Options, normalize_address, open_store
 from filmgate.sync.publish import require_create_only
@@ -88,6 +95,13 @@ def test_a_missing_object_is_reported(store: ObjectStore) -> None:
     with pytest.raises(NotFound, match="object nothing does not exist"):
         store.open("nothing")
     assert keys(store, "runs") == []
+
+
+def test_a_store_that_exists_passes_its_check_with_and_without_objects(store: ObjectStore) -> None:
+    store.check()
+    store.create("x", b"1")
+    store.check()
+    assert keys(store, "") == ["x"]
 
 
 def test_a_listing_is_complete_and_sorted_and_can_start_after_a_key(store: ObjectStore) -> None:
@@ -246,6 +260,7 @@ def test_refused_credentials_are_reported_by_every_call(s3_endpoint: str) -> Non
         lambda store: store.create("x", b"1"),
         lambda store: store.open("x"),
         lambda store: list(store.pages("runs")),
+        lambda store: store.check(),
     ]
     with store_that_answers(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>") as store:
         for call in calls:
@@ -274,9 +289,10 @@ def test_a_missing_folder_is_reported_and_not_treated_as_empty(tmp_path: Path) -
         lambda: store.open("x"),
         lambda: store.entry("x"),
         lambda: list(store.pages("runs")),
+        store.check,
     ]
     for call in calls:
-        with pytest.raises(NotFound, match=r"folder .* does not exist"):
+        with pytest.raises(StoreNotFound, match=r"folder .* does not exist"):
             call()
 
 
@@ -286,16 +302,19 @@ def test_a_missing_bucket_is_reported(s3_endpoint: str) -> None:
         lambda: store.create("x", b"1"),
         lambda: store.open("x"),
         lambda: list(store.pages("runs")),
+        store.check,
     ]
     for call in calls:
-        with pytest.raises(NotFound, match="the bucket of s3://no-such-bucket-here does not exist"):
+        with pytest.raises(StoreNotFound, match=r"the bucket of .* does not exist"):
             call()
 
 
 def test_an_unreachable_server_is_reported() -> None:
     store = open_store("s3://bucket", S3Options(endpoint="http://127.0.0.1:9"))
-    with pytest.raises(Unavailable, match="s3://bucket is not available"):
-        store.create("x", b"1")
+    calls: list[Callable[[], Any]] = [lambda: store.create("x", b"1"), store.check]
+    for call in calls:
+        with pytest.raises(Unavailable, match="s3://bucket is not available"):
+            call()
 
 
 def test_credentials_of_a_profile_are_used(

@@ -48,6 +48,9 @@ class FaultyStore:
     def url(self) -> str:
         return self._store.url
 
+    def check(self) -> None:
+        self._call("check", "", self._store.check)
+
     def create(self, key: str, data: bytes | Path, sha256: str | None = None) -> bool:
         return self._call("create", key, lambda: self._store.create(key, data, sha256))
 

@@ -9,7 +9,8 @@
     │   ├── UnsupportedMedia   the media type is not supported        415
     │   └── RangeUnsatisfiable the range is outside the file          416
     ├── NotFound           name something that exists  exit 5    HTTP 404
-    │   └── SchemaNotFoundError
+    │   ├── SchemaNotFoundError
+    │   └── StoreNotFound      the object store does not exist
     ├── Conflict           resolve the conflict        exit 6    HTTP 409
     │   └── Held               another runner holds the run
     ├── Unavailable        restore the service         exit 7    HTTP 503
@@ -71,6 +72,8 @@ class FilmgateError(Exception):
     exit_code: ClassVar[ExitCode] = ExitCode.STAGE_FAILED
     http_status_override: ClassVar[int | None] = None
     """HTTP status of the error class; None for the status of its exit code in `HTTP_STATUS`."""
+    reason: ClassVar[str | None] = None
+    """Detail `reason` of all errors of the class, for machines; None if it has none."""
 
     def __init__(
         self,
@@ -86,7 +89,7 @@ class FilmgateError(Exception):
         self.expected = expected
         self.got = got
         self.hint = hint
-        self.extra = details
+        self.extra = details if self.reason is None else {"reason": self.reason, **details}
 
     def __str__(self) -> str:
         """Format one paragraph: the message, then `expected`, `got` and `hint`."""
@@ -170,6 +173,12 @@ class SchemaNotFoundError(NotFound):
     """No payload contract is registered for the artifact type and version."""
 
     code = "schema_not_found"
+
+
+class StoreNotFound(NotFound):
+    """An object store itself, a bucket or folder, does not exist."""
+
+    reason = "no_store"
 
 
 class Conflict(FilmgateError):

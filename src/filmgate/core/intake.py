@@ -12,11 +12,12 @@ from filmgate.core.errors import (
     SchemaNotFoundError,
     Unavailable,
 )
+from filmgate.core.gates import ReasonCode
 from filmgate.core.publishing import ManifestLocation
 from filmgate.core.records import Record
 
-MISSING = "missing_artifact"
-"""Code of a refusal because of a missing file. The file may still arrive, because the files of a
+MISSING = ReasonCode.MISSING_ARTIFACT.value
+"""Code of a refusal that is retried: the missing file may still arrive, because the files of a
 store can be copied in any order."""
 
 FIRST_RETRY_S = 2

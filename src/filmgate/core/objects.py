@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
-NO_STORE = "no_store"
-"""Detail `reason` of a NotFound error if the store itself, a bucket or folder, does not exist."""
+from filmgate.core.errors import Unavailable
 
 
 class ObjectEntry(NamedTuple):
@@ -21,13 +20,16 @@ class ObjectStore(Protocol):
     """Objects by key, under one address.
 
     A key is a relative path of `/`-separated names. Every call is safe to repeat if its outcome is
-    unknown. All calls raise Unavailable if the store is unreachable or too slow, NotPermitted if it
-    denies access, and Invalid for an invalid key.
+    unknown. All calls raise StoreNotFound if the bucket or folder does not exist, Unavailable if it
+    is unreachable or too slow, NotPermitted if it denies access, and Invalid for an invalid key.
     """
 
     @property
     def url(self) -> str:
         """Address without a trailing slash: `s3://bucket/prefix`, `file:///folder`."""
+
+    def check(self) -> None:
+        """Check that the store exists and responds; raise the error that other calls would."""
 
     def create(self, key: str, data: bytes | Path, sha256: str | None = None) -> bool:
         """Create an object atomically unless it exists.
@@ -72,5 +74,16 @@ class OpenStore(Protocol):
     def __call__(self, place: str, *, make: bool = False) -> ObjectStore:
         """Open the store at an address or path; with `make`, create a missing folder.
 
-        Raises Invalid for an invalid address, NotFound for a missing folder.
+        Raises Invalid for an invalid address, StoreNotFound for a missing folder.
         """
+
+
+def unconditional_error(url: str, got: str) -> Unavailable:
+    """Make the error for a store in which one object can overwrite another."""
+    return Unavailable(
+        f"{url} does not support conditional writes",
+        expected="a store that honours If-None-Match: * (S3 since 2024, Ceph, a folder)",
+        got=got,
+        hint="Publish to another store: here, two writers could overwrite each other's objects",
+        reason="conditional_create_unsupported",
+    )

@@ -176,6 +176,9 @@ class ItemError(Record):
 UNEXPECTED = "unexpected"
 """Error code of an exception that is not a FilmgateError; its traceback is in the stage's log."""
 
+DISK_FULL = "disk_full"
+"""Error code of a stage that could not write because the disk is full."""
+
 EVERY_ITEM_FAILED = "every_item_failed"
 """Code of the warning for a stage that succeeded although all its items failed."""
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from filmgate.core.errors import FilmgateError
-from filmgate.core.records import UNEXPECTED, StageError
+from filmgate.core.records import DISK_FULL, UNEXPECTED, StageError
 from filmgate.core.redaction import redact, to_json_value
 
 
@@ -26,7 +26,7 @@ def _classify(error: BaseException) -> tuple[str, str, Mapping[str, Any]]:
         return error.code, str(error) or error.code, error.details
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         hint = "free some space, then run the same command again"
-        return "disk_full", f"the disk is full: {hint}", {}
+        return DISK_FULL, f"the disk is full: {hint}", {}
     if isinstance(error, MemoryError):
         return "out_of_memory", "the memory is exhausted", {}
     try:

@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 from obstore.store import S3Store
 
-from filmgate.core.errors import Invalid, NotFound, NotPermitted, Unavailable
-from filmgate.core.objects import NO_STORE, ObjectStore
+from filmgate.core.errors import Invalid, NotPermitted, StoreNotFound, Unavailable
+from filmgate.core.objects import ObjectStore
 from filmgate.store.durable import make_folders
 from filmgate.store.folder_objects import FolderObjects
 from filmgate.store.objects import BucketObjects
@@ -86,8 +86,8 @@ def _raise_invalid(place: str) -> Any:
 def open_store(place: str, options: S3Options, *, make: bool = False) -> ObjectStore:
     """Open the store at an address or path.
 
-    With `make`, a missing folder is created; otherwise, NotFound is raised for it. A missing bucket
-    is noticed only at the first request. Raises Invalid if the address is invalid.
+    With `make`, a missing folder is created; otherwise, StoreNotFound is raised for it. A missing
+    bucket is noticed only at the first request. Raises Invalid if the address is invalid.
     """
     url = normalize_address(place)
     if url.startswith("s3://"):
@@ -96,10 +96,8 @@ def open_store(place: str, options: S3Options, *, make: bool = False) -> ObjectS
     if make:
         make_folders(folder)
     if not folder.is_dir():
-        raise NotFound(
-            f"folder {folder} does not exist",
-            expected="a folder that runs were published to",
-            reason=NO_STORE,
+        raise StoreNotFound(
+            f"folder {folder} does not exist", expected="a folder that runs were published to"
         )
     return FolderObjects(folder)
 

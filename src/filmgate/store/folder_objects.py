@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from filmgate.core.errors import Invalid, NotFound, NotPermitted, Unavailable
-from filmgate.core.objects import NO_STORE, ObjectEntry
+from filmgate.core.errors import Invalid, NotFound, NotPermitted, StoreNotFound, Unavailable
+from filmgate.core.objects import ObjectEntry
 from filmgate.core.publishing import is_plain_path
 from filmgate.store.durable import make_folders, new_file, safe_join, sync_file, sync_folder
 from filmgate.store.objects import PAGE_KEYS, read_verified_parts
@@ -24,6 +24,16 @@ class FolderObjects:
         self.url = folder.as_uri()
         self._folder = folder
         self._root = os.path.realpath(folder)
+
+    def check(self) -> None:
+        """Raise StoreNotFound if the folder is missing: an unmounted store must not look empty."""
+        if not self._folder.is_dir():
+            raise StoreNotFound(
+                f"folder {self._folder} does not exist",
+                expected="the folder of the store",
+                got="no folder",
+                hint="Check that its disk is mounted",
+            )
 
     def create(self, key: str, data: bytes | Path, sha256: str | None = None) -> bool:
         """Create an object; return False, without changing it, if it exists."""
@@ -78,8 +88,8 @@ class FolderObjects:
         return path if path.is_file() else None
 
     def entry(self, key: str) -> ObjectEntry | None:
-        """Key, size and mark (it changes with the bytes) of an object; None if missing."""
-        self._check_folder()
+        """Key, size and mark of an object, without reading it; None if it does not exist."""
+        self.check()
         try:
             with self._translate_errors(key):
                 return _entry(key, self._path(key).stat())
@@ -88,29 +98,18 @@ class FolderObjects:
 
     def open(self, key: str) -> BinaryIO:
         """Open an object for reading."""
-        self._check_folder()
+        self.check()
         with self._translate_errors(key):
             return self._path(key).open("rb")
 
     def pages(self, prefix: str, after: str | None = None) -> Iterator[list[ObjectEntry]]:
         """Yield all objects below the folder `prefix` in pages, sorted by key."""
-        self._check_folder()
+        self.check()
         with self._translate_errors(prefix):
             found = sorted(_files(self._folder / prefix, f"{prefix}/" if prefix else ""))
         wanted = [entry for entry in found if after is None or entry.key > after]
         for start in range(0, len(wanted), PAGE_KEYS):
             yield wanted[start : start + PAGE_KEYS]
-
-    def _check_folder(self) -> None:
-        """Raise NotFound if the folder is missing: an unmounted store must not look empty."""
-        if not self._folder.is_dir():
-            raise NotFound(
-                f"folder {self._folder} does not exist",
-                expected="the folder of the store",
-                got="no folder",
-                hint="Check that its disk is mounted",
-                reason=NO_STORE,
-            )
 
     def _path(self, key: str) -> Path:
         """Path of an object's file; raise Invalid if a link points outside the folder."""

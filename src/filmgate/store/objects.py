@@ -17,8 +17,15 @@ from obstore.exceptions import (
 )
 from obstore.store import S3Store
 
-from filmgate.core.errors import FilmgateError, Invalid, NotFound, NotPermitted, Unavailable
-from filmgate.core.objects import NO_STORE, ObjectEntry
+from filmgate.core.errors import (
+    FilmgateError,
+    Invalid,
+    NotFound,
+    NotPermitted,
+    StoreNotFound,
+    Unavailable,
+)
+from filmgate.core.objects import ObjectEntry, unconditional_error
 
 if TYPE_CHECKING:
     from collections.abc import Buffer  # type: ignore[attr-defined,unused-ignore]
@@ -47,6 +54,10 @@ class BucketObjects:
     def __init__(self, url: str, store: S3Store) -> None:
         self.url = url
         self._store = store
+
+    def check(self) -> None:
+        """Request the first page of the bucket's listing."""
+        next(self.pages(""), None)
 
     def create(self, key: str, data: bytes | Path, sha256: str | None = None) -> bool:
         """Create an object; return False, without changing it, if it exists.
@@ -139,12 +150,11 @@ class BucketObjects:
         message = _RETRY_INFO.sub("", message.removeprefix("Generic S3 error: "))
         message = message[:MAX_ERROR_CHARACTERS]
         if "NoSuchBucket" in str(error):
-            return NotFound(
+            return StoreNotFound(
                 f"the bucket of {self.url} does not exist",
                 expected="a bucket that exists",
                 got=message,
                 hint="Create it, or correct the address or FILMGATE_S3_ENDPOINT",
-                reason=NO_STORE,
             )
         if isinstance(error, FileNotFoundError):
             return NotFound(
@@ -157,13 +167,7 @@ class BucketObjects:
                 hint="Check the credentials and their permissions (FILMGATE_S3_AUTH)",
             )
         if _status(message) == "501":
-            return Unavailable(
-                f"{self.url} does not support conditional writes",
-                expected="a store that honours If-None-Match: * (S3 since 2024, Ceph, a folder)",
-                got=message,
-                hint="Publish to another store; here, two writers could overwrite each other",
-                reason="conditional_create_unsupported",
-            )
+            return unconditional_error(self.url, message)
         if isinstance(error, ValueError):
             return Invalid("the object key is invalid", expected="a/relative/path", got=repr(key))
         return Unavailable(

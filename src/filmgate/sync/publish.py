@@ -8,9 +8,9 @@ from threading import Lock
 
 from filmgate.core.answers import PublishedAnswer
 from filmgate.core.digest import sha256_hex
-from filmgate.core.errors import Conflict, Invalid, Unavailable
+from filmgate.core.errors import Conflict, Invalid
 from filmgate.core.manifest import Manifest
-from filmgate.core.objects import ObjectStore
+from filmgate.core.objects import ObjectStore, unconditional_error
 from filmgate.core.ports import Clock, RunDirectory
 from filmgate.core.progress import ProgressCallback
 from filmgate.core.publishing import (
@@ -47,13 +47,7 @@ def require_create_only(store: ObjectStore) -> None:
     """Raise Unavailable if a store lets one object overwrite another."""
     store.create(PROBE_KEY, PROBE)
     if store.create(PROBE_KEY, PROBE):
-        raise Unavailable(
-            f"{store.url} does not support conditional writes",
-            expected="a store that honours If-None-Match: * (S3 since 2024, Ceph, a folder)",
-            got="a store that created the same object twice",
-            hint="Publish to another store: here, two writers could overwrite each other's objects",
-            reason="conditional_create_unsupported",
-        )
+        raise unconditional_error(store.url, "a store that created the same object twice")
 
 
 def publish_run(

@@ -5,11 +5,11 @@ from pathlib import PurePosixPath
 from typing import BinaryIO, NoReturn
 
 from filmgate.core.digest import sha256_hex
-from filmgate.core.errors import Invalid, NotFound, pointer_part
+from filmgate.core.errors import Invalid, NotFound, StoreNotFound, pointer_part
 from filmgate.core.gates import FileFacts, ReasonCode
-from filmgate.core.intake import MISSING, Delivery
+from filmgate.core.intake import Delivery
 from filmgate.core.manifest import Manifest
-from filmgate.core.objects import NO_STORE, ObjectStore
+from filmgate.core.objects import ObjectStore
 from filmgate.core.publishing import ManifestLocation, is_plain_path, parse_manifest_key, run_prefix
 from filmgate.core.records import ArtifactRef
 from filmgate.core.states import RunState
@@ -38,9 +38,9 @@ class PublishedRun:
         """Open a file for reading. Raises FileNotFoundError if it does not exist."""
         try:
             return self._store.open(self._key(path))
+        except StoreNotFound:
+            raise
         except NotFound as error:
-            if error.extra.get("reason") == NO_STORE:
-                raise
             raise FileNotFoundError(path) from error
 
     def _key(self, path: str) -> str:
@@ -51,15 +51,15 @@ class PublishedRun:
         try:
             with self._store.open(self.origin.manifest_key) as file:
                 data = file.read(LARGEST_MANIFEST_BYTES + 1)
+        except StoreNotFound:
+            raise
         except NotFound as error:
-            if error.extra.get("reason") == NO_STORE:
-                raise
             raise Invalid(
                 "the manifest is missing",
                 expected=self.origin.manifest_key,
                 got=error.got or "nothing",
                 hint="Wait until the manifest is copied, or publish the run again",
-                reason=MISSING,
+                reason=ReasonCode.MISSING_ARTIFACT.value,
             ) from error
         if len(data) > LARGEST_MANIFEST_BYTES:
             raise Invalid(

@@ -131,11 +131,17 @@ def open_byte_ranges(store: ObjectStore, key: str) -> ByteRanges:
     return ObjectByteRanges(store, key, entry.size_bytes)
 
 
+class OversizedHeader(Invalid):
+    """A library wanted to read more at once than any valid header has."""
+
+    reason = "header_bomb"
+
+
 class ByteRangesFile(io.RawIOBase):
     """A seekable read-only file over a window of byte ranges, for libraries that need a file.
 
-    The last few blocks are cached. Reading more than `MAX_READ_BYTES` at once raises Invalid,
-    because no valid header is that large.
+    The last few blocks are cached. Reading more than `MAX_READ_BYTES` at once raises
+    OversizedHeader.
     """
 
     def __init__(
@@ -178,11 +184,10 @@ class ByteRangesFile(io.RawIOBase):
         left = max(0, self._size - self._position)
         wanted = left if size < 0 else min(size, left)
         if max(wanted, size) > MAX_READ_BYTES:
-            raise Invalid(
+            raise OversizedHeader(
                 "a header is too large",
                 expected=f"at most {MAX_READ_BYTES:,} bytes",
                 got=f"{max(wanted, size):,}",
-                reason="header_bomb",
             )
         parts = []
         while wanted > 0:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from filmgate.core.errors import Invalid
-from filmgate.tools.byte_ranges import MAX_READ_BYTES, ByteRanges, ByteRangesFile
+from filmgate.tools.byte_ranges import MAX_READ_BYTES, ByteRanges, ByteRangesFile, OversizedHeader
 
 MAX_MEMBERS = 10_000
 HEADERS_BYTES = 1 << 14
@@ -55,10 +55,8 @@ def _entries(source: ByteRanges) -> Iterator[tarfile.TarInfo]:
                 yield entry
             end = archive.offset
         _check_end(source, end, count)
-    except Invalid as error:
-        if error.extra.get("reason") == "header_bomb":
-            raise _refused("a header is too large", "tar_header_bomb", got=error.got) from error
-        raise
+    except OversizedHeader as error:
+        raise _refused("a header is too large", "tar_header_bomb", got=error.got) from error
     except RecursionError as error:
         raise _refused("the headers are endless", "tar_header_bomb", got="too many") from error
     except (tarfile.TarError, ValueError, OverflowError, EOFError, OSError) as error:

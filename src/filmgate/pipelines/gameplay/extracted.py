@@ -10,7 +10,7 @@ from filmgate.core.errors import Invalid
 from filmgate.core.gameplay import to_plain_json
 from filmgate.pipelines.gameplay.rules.inputs import InputEvent, InputLog
 from filmgate.tools.sampling import SampledVideo
-from filmgate.tools.torch_files.reading import UNREADABLE, UNSEALED, PtFile, Tensor
+from filmgate.tools.torch_files.reading import PtFile, PtUnreadable, Tensor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,7 +97,7 @@ class ExtractedFile:
                 expected="a file that was extracted by filmgate",
                 got="a file without a seal",
                 hint="Extract it: filmgate run gameplay --stage extraction --no-skip-existing",
-                reason=UNSEALED,
+                reason="pt_unsealed",
             )
         self.digest = file.digest
         self._value = file.value
@@ -108,21 +108,19 @@ class ExtractedFile:
             or extension.get("format") != FORMAT
             or version != FORMAT_VERSION
         ):
-            raise Invalid(
+            raise PtUnreadable(
                 "the format of the .pt file is not supported",
                 expected=f"{FORMAT} {FORMAT_VERSION}",
                 got=f"version {version!r}",
                 hint="Extract it again: --no-skip-existing",
-                reason=UNREADABLE,
             )
         self._extension = extension
         if fault := _find_fault(self._value):
-            raise Invalid(
+            raise PtUnreadable(
                 "the contents of the .pt file are invalid",
                 expected="the contents of an extraction of this version",
                 got=fault,
                 hint="Extract it again: --no-skip-existing",
-                reason=UNREADABLE,
             )
 
     @property

@@ -8,12 +8,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from filmgate.core.errors import Invalid, NotFound, Unavailable
+from filmgate.core.errors import Invalid, NotFound, NotPermitted, StoreNotFound, Unavailable
 from filmgate.core.gameplay import ExtractionTask, GameItem
-from filmgate.core.objects import NO_STORE, ObjectStore
+from filmgate.core.objects import ObjectStore
 from filmgate.core.plan import Done, Outcome, Producer, stage
 from filmgate.core.ports import Mapped, StageContext
-from filmgate.core.records import StageError
+from filmgate.core.records import DISK_FULL, StageError
 from filmgate.pipelines.gameplay.archive_worker import (
     ExtractionCosts,
     ExtractionResult,
@@ -62,10 +62,8 @@ def read_task_list(path: Path) -> bytes:
 def _require_store(source: ObjectStore, place: str) -> None:
     """Raise NotFound if the source does not exist, instead of one error for each archive."""
     try:
-        source.read(PROBE_KEY, 0, 1)
-    except NotFound as error:
-        if error.extra.get("reason") != NO_STORE:
-            return
+        source.check()
+    except StoreNotFound as error:
         raise NotFound(
             f"the source of the archives cannot be reached: {error.message}",
             expected=f"a folder or a bucket {place}",
@@ -74,10 +72,7 @@ def _require_store(source: ObjectStore, place: str) -> None:
         ) from error
 
 
-PROBE_KEY = "connection-test"
-"""A key that is read to test the store. It need not exist: a missing key gives another error than
-a missing bucket."""
-STORE_ERROR_CODES = frozenset({"unavailable", "not_permitted", "disk_full"})
+STORE_ERROR_CODES = frozenset({Unavailable.code, NotPermitted.code, DISK_FULL})
 """Codes of errors that are caused by a store, not by an archive."""
 MAX_STORE_FAILURES = 3
 """Number of store errors at which the stage fails, if no item has succeeded before."""

@@ -22,7 +22,7 @@ from filmgate.tools.build import commit_hash
 from filmgate.tools.byte_ranges import ByteRanges, open_byte_ranges
 from filmgate.tools.object_cache import ObjectCache
 from filmgate.tools.resource_limits import limit_resources
-from filmgate.tools.torch_files.reading import ALTERED, UNREADABLE, PtFile, altered_error
+from filmgate.tools.torch_files.reading import PtAltered, PtFile, PtUnreadable, altered_error
 
 if TYPE_CHECKING:
     from filmgate.pipelines.gameplay.rules.menus import Frames
@@ -101,9 +101,7 @@ def _build_with_cache(item: GameItem, store: ObjectStore, settings: ManifestSett
     cache = ObjectCache(Path(settings.cache_dir), most_bytes=round(settings.cache_gb * 1e9))
     try:
         return _build_item(item, store, settings, cache)
-    except Invalid as error:
-        if error.extra.get("reason") not in {ALTERED, UNREADABLE}:
-            raise
+    except (PtAltered, PtUnreadable):
         cache.drop(store, resolve_pt_key(item))
         return _build_item(item, store, settings, cache)
 

@@ -29,9 +29,17 @@ LOCAL_HEADER = struct.Struct("<4s22sHH")
 """Local file header of a ZIP member: signature, fields that the central directory repeats, lengths
 of the name and of the extra field."""
 
-ALTERED = "pt_altered"
-UNREADABLE = "pt_unreadable"
-UNSEALED = "pt_unsealed"
+
+class PtAltered(Invalid):
+    """A part of a `.pt` file does not match the file's seal."""
+
+    reason = "pt_altered"
+
+
+class PtUnreadable(Invalid):
+    """A file is not a `.pt` file that this version can read."""
+
+    reason = "pt_unreadable"
 
 
 class PtFile:
@@ -236,22 +244,20 @@ def _directory(source: ByteRanges) -> dict[str, zipfile.ZipInfo]:
     return {info.filename.partition("/")[2]: info for info in infos}
 
 
-def altered_error(what: str) -> Invalid:
+def altered_error(what: str) -> PtAltered:
     """Make the error for a part of a file that does not match the seal."""
-    return Invalid(
+    return PtAltered(
         f"{what} does not match the file's seal",
         expected="the digest in the seal",
         got="another digest",
         hint="Extract the file again with --no-skip-existing",
-        reason=ALTERED,
     )
 
 
-def _unreadable(got: str) -> Invalid:
-    return Invalid(
+def _unreadable(got: str) -> PtUnreadable:
+    return PtUnreadable(
         "the .pt file cannot be read",
         expected="a file written by Filmgate or by torch 1.6 or later",
         got=got,
         hint="Extract the file again with --no-skip-existing",
-        reason=UNREADABLE,
     )
