@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from errno import EDQUOT, EMFILE, ENFILE, ENOSPC
 from http import HTTPStatus
 from typing import Any
 
@@ -28,7 +27,8 @@ from filmgate.api.routes import (
     videos,
 )
 from filmgate.api.service import Service
-from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable, UsageError
+from filmgate.core.errors import Exhausted, FilmgateError, Invalid, NotFound, UsageError
+from filmgate.core.os_errors import error_from_os
 
 TITLE = "Filmgate"
 API_DESCRIPTION = """Run media pipelines, follow their progress, and query the artifacts they make.
@@ -183,15 +183,13 @@ async def handle_http_error(request: Request, error: Exception) -> Response:
 
 async def handle_os_error(_request: Request, error: Exception) -> Response:
     """Return 503 if disk space or file descriptors are exhausted; raise any other error again."""
-    if getattr(error, "errno", None) not in {ENOSPC, EDQUOT, EMFILE, ENFILE}:
-        raise error
-    return error_response(
-        Unavailable(
-            "disk space or file descriptors of this machine are exhausted",
-            got=getattr(error, "strerror", None) or type(error).__name__,
-            hint="Free disk space or close files, then retry; no partial file was left",
-        )
-    )
+    if isinstance(error, OSError):
+        without_path = OSError(error.errno, error.strerror)  # clients need not know it
+        retry = "send the request again; no partial file was left"
+        exhausted = error_from_os(without_path, retry=retry)
+        if isinstance(exhausted, Exhausted):
+            return error_response(exhausted)
+    raise error
 
 
 async def handle_client_disconnect(_request: Request, _error: Exception) -> Response:

@@ -1,6 +1,5 @@
 """One invocation of the command line: run the command, print its error, return its exit code."""
 
-import errno
 import json
 import re
 import sys
@@ -18,15 +17,13 @@ from filmgate.core.errors import (
     ExitCode,
     FilmgateError,
     Interrupted,
-    Invalid,
     NotFound,
-    NotPermitted,
     Stopped,
-    Unavailable,
     UsageError,
     error_body,
     similar_names,
 )
+from filmgate.core.os_errors import error_from_os
 from filmgate.wiring.notices import show_notices
 from filmgate.wiring.signals import install_signal_handlers
 
@@ -72,7 +69,7 @@ def _translate(raised: BaseException, arguments: Sequence[str]) -> FilmgateError
         case Interrupted() | typer.Abort():
             return Stopped("interrupted", hint="To resume, run the same command again")
         case OSError():
-            return _translate_os_error(raised)
+            return error_from_os(raised)
     traceback.print_exception(raised)
     return FilmgateError(
         f"{type(raised).__name__}: {raised}", hint="This is a bug in Filmgate; report the traceback"
@@ -119,24 +116,6 @@ def _with_similar_asset(error: NotFound, arguments: Sequence[str]) -> NotFound:
                 error.hint = _suggestion(similar)
                 break
     return error
-
-
-def _translate_os_error(error: OSError) -> FilmgateError:
-    """Translate an OSError to an error with a hint."""
-    what = str(error.filename or "the system")
-    reason = error.strerror or str(error)
-    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return NotPermitted(
-            f"{what} cannot be written", got=reason, hint="Choose another FILMGATE_HOME"
-        )
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return Unavailable(
-            "the disk is full",
-            expected=f"space to write {error.filename or 'the files of the run'}",
-            got=reason,
-            hint="Free disk space, then run the command again",
-        )
-    return Invalid(f"{what} cannot be used", got=reason, hint="Check the path and FILMGATE_HOME")
 
 
 def _print_error(error: FilmgateError, *, as_json: bool) -> None:

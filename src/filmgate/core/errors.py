@@ -14,6 +14,8 @@
     ├── Conflict           resolve the conflict        exit 6    HTTP 409
     │   └── Held               another runner holds the run
     ├── Unavailable        restore the service         exit 7    HTTP 503
+    │   ├── Exhausted          disk space or file descriptors are used up
+    │   │   └── DiskFull
     │   └── TooMany            send fewer requests                    429
     ├── NotPermitted       ask for permission          exit 8    HTTP 403
     │   └── Unauthenticated    authenticate                           401
@@ -199,6 +201,14 @@ class Unavailable(FilmgateError):
 
     code = "unavailable"
     exit_code = ExitCode.UNAVAILABLE
+
+
+class Exhausted(Unavailable):
+    """Disk space or file descriptors of this machine are used up."""
+
+
+class DiskFull(Exhausted):
+    """The disk is full."""
 
 
 class TooMany(Unavailable):

@@ -1,10 +1,10 @@
 """Translation of exceptions into the errors that records contain."""
 
-import errno
 from collections.abc import Mapping
 from typing import Any
 
-from filmgate.core.errors import FilmgateError
+from filmgate.core.errors import DiskFull, FilmgateError
+from filmgate.core.os_errors import error_from_os
 from filmgate.core.records import DISK_FULL, UNEXPECTED, StageError
 from filmgate.core.redaction import redact, to_json_value
 
@@ -24,9 +24,8 @@ def _classify(error: BaseException) -> tuple[str, str, Mapping[str, Any]]:
     """Code, message and details of an exception."""
     if isinstance(error, FilmgateError):
         return error.code, str(error) or error.code, error.details
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        hint = "free some space, then run the same command again"
-        return DISK_FULL, f"the disk is full: {hint}", {}
+    if isinstance(error, OSError) and isinstance(full := error_from_os(error), DiskFull):
+        return DISK_FULL, str(full), full.details
     if isinstance(error, MemoryError):
         return "out_of_memory", "the memory is exhausted", {}
     try:

@@ -23,10 +23,10 @@ from filmgate.core.errors import (
     FilmgateError,
     Interrupted,
     Stopped,
-    Unavailable,
     error_body,
 )
 from filmgate.core.jobs import JobOutcome, JobRequest
+from filmgate.core.os_errors import error_from_os
 from filmgate.core.progress import NullObserver, ignore_progress
 from filmgate.jobs.queue import parse_options
 from filmgate.services.run_options import RunReport
@@ -214,7 +214,7 @@ def _execute(spec: JobSpec) -> JobOutcome:
     except FilmgateError as error:
         return failed_outcome(error)
     except OSError as error:
-        return failed_outcome(Unavailable("the operating system refused a call", got=str(error)))
+        return failed_outcome(error_from_os(error, retry="submit the run again"))
     except Exception as error:  # noqa: BLE001 - a bug ends this job, not the worker
         return failed_outcome(FilmgateError(f"{type(error).__name__}: {error}"))
     return JobOutcome(
