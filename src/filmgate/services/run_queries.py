@@ -87,13 +87,10 @@ class RunQueries:
     def find(self, asset_id: str, run_id: str | None) -> FolderRun:
         """Return a run of an asset by its id, or the newest run of the asset."""
         asset = AssetId(asset_id)
-        direct = self._runs.find_by_id(asset, parse_run_id(run_id)) if run_id else None
-        if direct is not None:
-            return direct
-        runs = self._runs.runs_of_asset(asset)
-        matching = [run for run in runs if run_id in {None, run.head.run_id}]
-        if not matching:
-            newest = ", ".join(run.head.run_id for run in runs[-5:])
+        runs = self._runs.runs_of_asset(asset, parse_run_id(run_id) if run_id else None)
+        if not runs:
+            others = self._runs.runs_of_asset(asset)
+            newest = ", ".join(run.head.run_id for run in others[-5:])
             raise NotFound(
                 f"asset {asset_id!r} has no run {run_id!r} here"
                 if run_id
@@ -101,4 +98,4 @@ class RunQueries:
                 expected=f"one of its runs, such as {newest}" if newest else "an asset with a run",
                 hint="List runs with GET /episodes/{id}/runs, or start one with a job",
             )
-        return matching[-1]
+        return runs[-1]

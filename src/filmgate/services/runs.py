@@ -390,16 +390,9 @@ class Runs:
         """Find a run by `asset/run`, run id, or asset id (its newest run); raises NotFound."""
         return self._home.find(reference)
 
-    def find_by_id(self, asset_id: AssetId, run_id: RunId) -> FolderRun | None:
-        """Return the run in the folder that its asset id and run id determine; None if missing.
-
-        Runs of layout JOB are stored in other folders and are not found.
-        """
-        return self._home.find_by_id(asset_id, run_id)
-
-    def runs_of_asset(self, asset_id: AssetId) -> list[FolderRun]:
-        """List the runs of an asset in the home, oldest first."""
-        return self._home.runs(asset_id)
+    def runs_of_asset(self, asset_id: AssetId, run_id: RunId | None = None) -> list[FolderRun]:
+        """List the runs of an asset in the home, or those with a run id; oldest first."""
+        return self._home.runs(asset_id, run_id)
 
     def ingest(self, reference: str, report_progress: ProgressCallback) -> Receipt:
         """Ingest a run; a repeated ingest changes nothing."""

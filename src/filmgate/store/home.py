@@ -35,33 +35,26 @@ class Home:
             case Layout.JOB:
                 return self.root / "artifacts" / "ingest" / env
 
-    def runs(self, asset_id: AssetId | None = None) -> list[FolderRun]:
-        """All runs, or those of one asset, whose head can be read; oldest first."""
-        readable = [run for run in self._list_runs(asset_id) if _is_readable(run)]
+    def runs(self, asset_id: AssetId | None = None, run_id: RunId | None = None) -> list[FolderRun]:
+        """Runs whose head can be read, oldest first: all, or those of an asset or with a run id."""
+        readable = [run for run in self._list_runs(asset_id, run_id) if _is_readable(run)]
         return sorted(readable, key=lambda run: (run.head.created_at, run.head.run_id))
-
-    def find_by_id(self, asset_id: AssetId, run_id: RunId) -> FolderRun | None:
-        """Return the run of an asset with a run id; None if there is none.
-
-        Jobs are not found, because they are stored in another folder.
-        """
-        folder = self.runs_folder(Layout.RUN, asset_id, "") / run_id
-        exists = (folder / HEAD).is_file() and _is_readable(FolderRun(folder))
-        return FolderRun(folder) if exists else None
 
     def unreadable_folders(self) -> list[Path]:
         """Folders of runs whose head cannot be read."""
-        return sorted(run.folder for run in self._list_runs(None) if not _is_readable(run))
+        return sorted(run.folder for run in self._list_runs() if not _is_readable(run))
 
-    def _list_runs(self, asset_id: AssetId | None) -> list[FolderRun]:
-        runs = self._glob_runs("manifests", f"{asset_id or '*'}/runs/*/{HEAD}")
-        jobs = self._list_jobs()
+    def _list_runs(
+        self, asset_id: AssetId | None = None, run_id: RunId | None = None
+    ) -> list[FolderRun]:
+        runs = self._glob_runs("manifests", f"{asset_id or '*'}/runs/{run_id or '*'}/{HEAD}")
+        jobs = self._list_jobs(run_id)
         if asset_id is not None:
             jobs = [job for job in jobs if _is_readable(job) and job.head.asset.id == asset_id]
         return runs + jobs
 
-    def _list_jobs(self) -> list[FolderRun]:
-        return self._glob_runs("artifacts/ingest", f"*/*/{HEAD}")
+    def _list_jobs(self, run_id: RunId | None = None) -> list[FolderRun]:
+        return self._glob_runs("artifacts/ingest", f"*/{run_id or '*'}/{HEAD}")
 
     def _glob_runs(self, folder: str, pattern: str) -> list[FolderRun]:
         paths = (self.root / folder).glob(pattern)
@@ -86,11 +79,9 @@ class Home:
             )
         asset, slash, run = reference.partition("/")
         if slash:
-            matches = self._list_runs(parse_asset_id(asset))
-            matches = [match for match in matches if match.folder.name == parse_run_id(run)]
+            matches = self._list_runs(parse_asset_id(asset), parse_run_id(run))
         else:
-            run_id = parse_run_id(reference)
-            matches = [match for match in self._list_runs(None) if match.folder.name == run_id]
+            matches = self._list_runs(run_id=parse_run_id(reference))
             matches = matches or self.runs(AssetId(reference))[-1:]
         if not matches:
             raise NotFound(
@@ -112,7 +103,7 @@ class Home:
 
         If there is none, return the run that a new job would have in the environment `default`.
         """
-        jobs = [job for job in self._list_jobs() if job.folder.name == run_id]
+        jobs = self._list_jobs(run_id)
         matches = [job for job in jobs if env in {None, job.folder.parent.name}]
         return next(iter(matches), FolderRun(self.runs_folder(Layout.JOB, "", default) / run_id))
 
