@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from filmgate.core.digest import canonical_json, digest_of, sha256_hex
 from filmgate.core.envelope import Digest, Id, Int64, Sha256, StorableText, Text
-from filmgate.core.errors import Invalid, first_fault
+from filmgate.core.errors import FilmgateError, Invalid, first_fault
 from filmgate.core.ids import Layout
 from filmgate.core.plan import Plan, Producer
 from filmgate.core.states import StageState, StageView
@@ -46,6 +46,25 @@ class ArtifactRef(Record):
     """Number of records in the file; 1 for a document."""
     artifact_type: StorableText | None
     """Artifact type of the file's records; None if they are not artifacts."""
+
+
+FileError = TypeVar("FileError", bound=FilmgateError)
+
+
+def changed_file_error(
+    kind: type[FileError], ref: ArtifactRef, found: str | None, since: str, hint: str | None = None
+) -> FileError:
+    """Make the error for a file that is not the one that a stage made.
+
+    `found`: SHA-256 of the file as it is now; None if it is missing. `since`: the time when it was
+    still the same, such as `the run`.
+    """
+    return kind(
+        f"{ref.path} was changed after {since}",
+        expected=f"sha256 {ref.sha256}",
+        got=f"sha256 {found}" if found else "no file",
+        hint=hint,
+    )
 
 
 class Asset(Record):

@@ -26,7 +26,7 @@ from filmgate.core.ports import (
     Timed,
     Value,
 )
-from filmgate.core.records import ArtifactRef, RunHead, StageRecord
+from filmgate.core.records import ArtifactRef, RunHead, StageRecord, changed_file_error
 from filmgate.core.redaction import to_json_value
 from filmgate.core.resources import Resource, Resources
 from filmgate.engine.contract_writers import (
@@ -302,11 +302,7 @@ class EngineStageContext:
 
 
 def _file_changed(ref: ArtifactRef, sha256: str | None) -> Invalid:
-    return Invalid(
-        f"{ref.path} changed after its gate check",
-        expected=f"sha256 {ref.sha256}",
-        got=f"sha256 {sha256}" if sha256 else "no file",
-    )
+    return changed_file_error(Invalid, ref, sha256, "its gate check")
 
 
 def _number(value: Any) -> float | None:

@@ -11,6 +11,7 @@ from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.ids import AssetId
 from filmgate.core.manifest import Manifest
 from filmgate.core.people import PEOPLE
+from filmgate.core.records import RunHead, changed_file_error
 from filmgate.db.artifact_queries import ArtifactQueries
 from filmgate.db.people import PeopleStore
 from filmgate.pipelines.episode.files import FACE_MODEL, IDENTITIES
@@ -157,14 +158,11 @@ def _read_verified(run: FolderRun, manifest: Manifest, path: str) -> bytes:
     """Read a file of a run; raises Invalid if its digest does not match the record."""
     for _, _, ref in manifest.artifact_refs:
         if ref.path == path:
-            data = Path(run.path_of(path)).read_bytes() if run.facts(path) else b""
-            if sha256_hex(data) != ref.sha256:
-                raise Invalid(
-                    f"{path} was changed after the run",
-                    expected=f"sha256 {ref.sha256}",
-                    got=f"sha256 {sha256_hex(data)}",
-                    hint="Run the pipeline with --repair",
-                )
+            data = Path(run.path_of(path)).read_bytes() if run.facts(path) else None
+            found = None if data is None else sha256_hex(data)
+            if data is None or found != ref.sha256:
+                hint = "Run the pipeline with --repair"
+                raise changed_file_error(Invalid, ref, found, "the run", hint)
             return data
     raise NotFound(
         f"run {manifest.run_id} of {manifest.asset.id} has no face clusters",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filmgate.core.errors import Conflict, NotFound
+from filmgate.core.records import changed_file_error
 from filmgate.store.run_directory import FolderRun
 
 REPORT = "episode.report"
@@ -40,12 +41,8 @@ def find_report(run: FolderRun) -> ReportFile:
     facts = run.facts(ref.path)
     path = Path(run.path_of(ref.path))
     if facts is None or facts.sha256 != ref.sha256 or path.is_symlink():
-        raise Conflict(
-            f"{ref.path} was changed after the run",
-            expected=f"sha256 {ref.sha256}",
-            got=f"sha256 {facts.sha256}" if facts else "no such file",
-            hint="Run the pipeline with --repair",
-        )
+        found = facts.sha256 if facts else None
+        raise changed_file_error(Conflict, ref, found, "the run", "Run the pipeline with --repair")
     return ReportFile(
         path=path, sha256=ref.sha256, size_bytes=ref.size_bytes, media_type=ref.media_type
     )
