@@ -5,7 +5,7 @@ It is weak, but needs no extra package.
 
 from functools import cached_property
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filmgate.core.plan import Producer
 from filmgate.core.providers import DetectedObject
@@ -42,11 +42,11 @@ class HogBodies:
         detection, because people in pictures are often small.
         """
         import cv2  # slow to import
+        import numpy as np
 
         self._longest = longest
-        self._hog: Any = cv2.HOGDescriptor()
-        people: Any = cv2.HOGDescriptor.getDefaultPeopleDetector()
-        self._hog.setSVMDetector(people)
+        self._hog = cv2.HOGDescriptor()
+        self._hog.setSVMDetector(np.array(cv2.HOGDescriptor.getDefaultPeopleDetector()))
 
     @cached_property
     def producer(self) -> Producer:
@@ -61,7 +61,7 @@ class HogBodies:
         size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
         if size[0] < WINDOW[0] or size[1] < WINDOW[1]:
             return []
-        scaled: Any = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+        scaled = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
         boxes, weights = self._hog.detectMultiScale(
             scaled, hitThreshold=HIT_THRESHOLD, winStride=STRIDE, scale=SCALE_STEP
         )
@@ -74,9 +74,8 @@ class HogBodies:
         return sorted(found, key=lambda body: (-body.confidence, body.box))
 
 
-def _body(box: Any) -> Box:
+def _body(window: Box) -> Box:
     """Return the body inside its detection window."""
-    window = Box(*(float(value) for value in box))
     x, y = window.width * MARGIN_X, window.height * MARGIN_Y
     return Box(window.x + x, window.y + y, window.width - 2 * x, window.height - 2 * y)
 

@@ -5,13 +5,17 @@ from contextlib import contextmanager
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar, overload
 
 from filmgate.core.errors import Invalid, NotFound
 from filmgate.media.container import MediaFacts, MediaStream
 
 if TYPE_CHECKING:
+    from av import AudioFrame, AudioStream, FFmpegError, VideoFrame, VideoStream
     from av.container import InputContainer
+    from av.stream import Stream
+
+StreamT = TypeVar("StreamT", bound="Stream")
 
 FORMATS = (
     "aac,aiff,asf,avi,caf,flac,flv,h264,hevc,ivf,matroska,mov,mp3,mp4,mpeg,mpegts,mpegvideo,"
@@ -86,13 +90,13 @@ def _container(
 
 def read_media_facts(container: "InputContainer") -> MediaFacts:
     """Read the header: format, usable streams, and where the timeline starts."""
-    streams: Any = container.streams
+    streams = container.streams
     pictures = [s for s in streams.video if _is_readable(s) and not _is_cover(s)][:1]
     sounds = [s for s in streams.audio if _is_readable(s)]
     texts = [
         s for s in streams.subtitles if _is_readable(s) and s.codec_context.name in TEXT_SUBTITLES
     ]
-    starts = [s.start_time * s.time_base for s in pictures + sounds if s.start_time is not None]
+    starts = [s.start_time * time_base(s) for s in (*pictures, *sounds) if s.start_time is not None]
     origin = min(starts, default=Fraction(0))
     return MediaFacts(
         format=container.format.name,
@@ -129,7 +133,11 @@ def inspect(path: Path) -> MediaFacts:
                 expected=_EXPECTED,
                 got=kinds,
             )
-        frames = decode_stream(container, container.streams[tracks[0].index])
+        streams, index = container.streams, tracks[0].index
+        stream: VideoStream | AudioStream = (
+            find_stream(streams.video, index) if facts.video else find_stream(streams.audio, index)
+        )
+        frames = decode_stream(container, stream)
         if all(isinstance(frame, Exception) for frame in islice(frames, MAX_BROKEN_PACKETS)):
             raise Invalid(
                 f"{path.name} cannot be decoded",
@@ -140,7 +148,26 @@ def inspect(path: Path) -> MediaFacts:
     return facts
 
 
-def decode_stream(container: Any, stream: Any) -> Iterator[Any]:
+def find_stream(streams: tuple[StreamT, ...], index: int) -> StreamT:
+    """Return the stream that has this index in the file."""
+    return next(stream for stream in streams if stream.index == index)
+
+
+def time_base(stream: "Stream | VideoFrame") -> Fraction:
+    """Return the duration of one tick in seconds."""
+    assert stream.time_base is not None
+    return Fraction(stream.time_base)
+
+
+@overload
+def decode_stream(
+    container: "InputContainer", stream: "VideoStream"
+) -> "Iterator[VideoFrame | FFmpegError]": ...
+@overload
+def decode_stream(
+    container: "InputContainer", stream: "AudioStream"
+) -> "Iterator[AudioFrame | FFmpegError]": ...
+def decode_stream(container: "InputContainer", stream: "Stream") -> "Iterator[object]":
     """Yield decoded frames, and an exception in place of each packet that cannot be decoded."""
     import av  # slow to import
 
@@ -159,17 +186,17 @@ def decode_stream(container: Any, stream: Any) -> Iterator[Any]:
             yield error
 
 
-def _is_readable(stream: Any) -> bool:
+def _is_readable(stream: "Stream") -> bool:
     """Whether there is a decoder for the stream."""
     return stream.codec_context is not None
 
 
-def _is_cover(stream: Any) -> bool:
+def _is_cover(stream: "Stream") -> bool:
     """Whether the stream is cover art (an attached picture)."""
     return bool(int(stream.disposition) & _ATTACHED_PICTURE)
 
 
-def _track(stream: Any) -> MediaStream:
+def _track(stream: "Stream") -> MediaStream:
     language = stream.metadata.get("language")
     return MediaStream(
         index=stream.index,

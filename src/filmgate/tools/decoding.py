@@ -4,14 +4,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filmgate.core.errors import Invalid
 from filmgate.media.container import MediaFacts
-from filmgate.tools.containers import decode_stream, open_media, read_media_facts
+from filmgate.tools.containers import decode_stream, find_stream, open_media, read_media_facts
+from filmgate.tools.containers import time_base as time_base_of
 
 if TYPE_CHECKING:
     import numpy as np
+    from av import AudioFrame, VideoFrame, VideoStream
+    from av.container import InputContainer
     from numpy.typing import NDArray
 
 MAX_DRIFT_S = Fraction(1, 20)
@@ -38,7 +41,7 @@ class Frame:
     """Presentation time in seconds on the asset's timeline."""
     duration: int | None
     """Duration in ticks according to the frame; None if the frame has none."""
-    picture: Any
+    picture: "VideoFrame"
     """PyAV's frame; `pixels` converts it to an array."""
 
 
@@ -61,9 +64,9 @@ class VideoReader:
             facts = read_media_facts(container)
             if facts.video is None:
                 return
-            stream: Any = container.streams[facts.video.index]
+            stream = find_stream(container.streams.video, facts.video.index)
             stream.thread_type = "SLICE"
-            time_base = Fraction(stream.time_base)
+            time_base = time_base_of(stream)
             timeline = _VideoTimeline(time_base, facts)
             for number, picture in enumerate(self._decode(container, stream)):
                 pts = timeline.place(picture.pts)
@@ -79,7 +82,7 @@ class VideoReader:
                 )
             self.restarts = timeline.restarts
 
-    def _decode(self, container: Any, stream: Any) -> Iterator[Any]:
+    def _decode(self, container: "InputContainer", stream: "VideoStream") -> Iterator["VideoFrame"]:
         for picture in decode_stream(container, stream):
             if isinstance(picture, Exception):
                 self.decode_errors += 1
@@ -105,14 +108,14 @@ def pixels(frame: Frame, size: tuple[int, int]) -> "NDArray[np.uint8]":
     instead of 4 and 1).
     """
     import av  # slow to import
+    import numpy as np
 
     width, height = size
     area = av.video.reformatter.Interpolation.AREA
     scaled = frame.picture.reformat(
         width=width, height=height, format="yuv420p", interpolation=area
     )
-    array: NDArray[np.uint8] = scaled.reformat(format="bgr24").to_ndarray()
-    return array
+    return np.asarray(scaled.reformat(format="bgr24").to_ndarray(), np.uint8)
 
 
 def fitted_size(frame: Frame, *, longest: int) -> tuple[int, int]:
@@ -144,10 +147,10 @@ def upright(frame: Frame, size: tuple[int, int]) -> "NDArray[np.uint8]":
 
 def _field(frame: Frame, size: tuple[int, int]) -> "NDArray[np.uint8]":
     import cv2  # slow to import
+    import numpy as np
 
-    whole: NDArray[np.uint8] = frame.picture.to_ndarray(format="bgr24")
-    field = cv2.resize(whole[::2], size, interpolation=cv2.INTER_AREA)
-    return field.astype("uint8", copy=False)
+    whole = np.asarray(frame.picture.to_ndarray(format="bgr24"), np.uint8)
+    return np.asarray(cv2.resize(whole[::2], size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 class _VideoTimeline:
@@ -208,7 +211,7 @@ class SoundReader:
             facts = read_media_facts(container)
             if not facts.audio:
                 return
-            stream = container.streams[facts.audio[0].index]
+            stream = find_stream(container.streams.audio, facts.audio[0].index)
             layout = "mono" if self._channel is None else "stereo"
             resampler = av.AudioResampler(format="s16", layout=layout, rate=self.rate)
             timeline = _AudioTimeline(rate=self.rate, limit_s=_latest_start(facts))
@@ -223,8 +226,10 @@ class SoundReader:
             for block in resampler.resample(None):
                 yield from timeline.place(self._samples(block), None)
 
-    def _samples(self, block: Any) -> "NDArray[np.int16]":
-        array: NDArray[np.int16] = block.to_ndarray().ravel()
+    def _samples(self, block: "AudioFrame") -> "NDArray[np.int16]":
+        import numpy as np  # slow to import
+
+        array = np.asarray(block.to_ndarray(), np.int16).ravel()
         return array if self._channel is None else array[self._channel :: 2]
 
 
@@ -283,7 +288,7 @@ class _AudioTimeline:
             count -= size
 
 
-def _start_of(frame: Any, facts: MediaFacts) -> Fraction | None:
+def _start_of(frame: "AudioFrame", facts: MediaFacts) -> Fraction | None:
     if frame.pts is None or frame.time_base is None:
         return None
     return Fraction(frame.pts) * Fraction(frame.time_base) - facts.origin

@@ -11,7 +11,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from math import exp
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from filmgate.core.errors import Unavailable
 from filmgate.core.plan import Producer
@@ -32,14 +32,23 @@ for single pictures is 0.6; means over tracks are closer. On a known clip, any v
 to 0.494 separates its three people; on portraits, different people are more than 0.8 apart."""
 
 
+class _Rectangle(Protocol):
+    """dlib's rectangle, in pixels."""
+
+    def left(self) -> float: ...
+    def top(self) -> float: ...
+    def width(self) -> float: ...
+    def height(self) -> float: ...
+
+
 class DlibFaceDetector:
     """Detects faces of 70 pixels and more with HOG and a linear classifier, at several scales."""
 
     def __init__(self, *, min_score: float) -> None:
         import dlib  # slow to import
 
-        self._detector: Any = dlib.get_frontal_face_detector()
-        self._predictor: Any = dlib.shape_predictor(str(weights_path(LANDMARKS)))
+        self._detector = dlib.get_frontal_face_detector()
+        self._predictor = dlib.shape_predictor(str(weights_path(LANDMARKS)))
         self._min_score = min_score
 
     @cached_property
@@ -56,8 +65,9 @@ class DlibFaceDetector:
         The detector runs on brightness, which is a quarter faster than on colour.
         """
         import cv2  # slow to import
+        import numpy as np
 
-        grey: Any = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
         rectangles, scores, _ = self._detector.run(grey, 0, self._min_score)
         found = [
             DetectedFace(_box(rectangle), _confidence(score), self._points(grey, rectangle))
@@ -65,7 +75,7 @@ class DlibFaceDetector:
         ]
         return sorted(found, key=lambda face: (-face.confidence, face.box))
 
-    def _points(self, grey: Any, rectangle: Any) -> Landmarks:
+    def _points(self, grey: "Image", rectangle: _Rectangle) -> Landmarks:
         """Return the centres of the right and the left eye, and the base of the nose."""
         parts = self._predictor(grey, rectangle).parts()
         points = [(float(point.x), float(point.y)) for point in parts]
@@ -84,9 +94,9 @@ class DlibFaceEmbedder:
     def __init__(self) -> None:
         import dlib  # slow to import
 
-        self._dlib: Any = dlib
-        self._predictor: Any = dlib.shape_predictor(str(weights_path(LANDMARKS)))
-        self._net: Any = dlib.face_recognition_model_v1(str(weights_path(RESNET)))
+        self._dlib = dlib
+        self._predictor = dlib.shape_predictor(str(weights_path(LANDMARKS)))
+        self._net = dlib.face_recognition_model_v1(str(weights_path(RESNET)))
 
     @cached_property
     def producer(self) -> Producer:
@@ -98,8 +108,8 @@ class DlibFaceEmbedder:
         import numpy as np
 
         rgb = np.ascontiguousarray(image[:, :, ::-1])
-        shape = self._predictor(rgb, _rectangle(self._dlib, box))
-        chip: Any = self._dlib.get_face_chip(rgb, shape, CROP)
+        shape = self._predictor(rgb, _rectangle(box))
+        chip = self._dlib.get_face_chip(rgb, shape, CROP)
         return np.ascontiguousarray(chip[:, :, ::-1])
 
     def embed(self, crops: "Sequence[Image]") -> "Vectors":
@@ -119,8 +129,8 @@ class DlibFollower:
     def __init__(self) -> None:
         import dlib  # slow to import
 
-        self._dlib: Any = dlib
-        self._tracker: Any = dlib.correlation_tracker()
+        self._dlib = dlib
+        self._tracker = dlib.correlation_tracker()
 
     def start(self, image: "Image", box: Box) -> None:
         """Start tracking the object in this box."""
@@ -130,8 +140,7 @@ class DlibFollower:
     def follow(self, image: "Image") -> tuple[Box, float]:
         """Return the object's box in this picture, and the peak-to-sidelobe ratio."""
         quality = float(self._tracker.update(image))
-        position = self._tracker.get_position()
-        return Box(position.left(), position.top(), position.width(), position.height()), quality
+        return _box(self._tracker.get_position()), quality
 
 
 def weights_path(name: str) -> Path:
@@ -168,11 +177,15 @@ def _producer(name: str, file: str) -> Producer:
     )
 
 
-def _box(rectangle: Any) -> Box:
+def _box(rectangle: _Rectangle) -> Box:
     left, top = float(rectangle.left()), float(rectangle.top())
     return Box(left, top, float(rectangle.width()), float(rectangle.height()))
 
 
-def _rectangle(dlib: Any, box: Box) -> Any:
+def _rectangle(box: Box) -> _Rectangle:
+    import dlib  # slow to import
+
     left, top = round(box.x), round(box.y)
-    return dlib.rectangle(left, top, round(box.x + box.width) - 1, round(box.y + box.height) - 1)
+    right, bottom = round(box.x + box.width) - 1, round(box.y + box.height) - 1
+    rectangle: _Rectangle = dlib.rectangle(left, top, right, bottom)
+    return rectangle

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filmgate.media.change import FrameChanges
 
@@ -45,9 +45,11 @@ class ChangeMeter:
     def measure(self, number: int, ms: int, picture: "NDArray[np.uint8]") -> None:
         """Add a frame: (h, w, 3) uint8, blue green red. All frames have the same size."""
         import cv2  # slow to import
+        import numpy as np
 
-        hsv: Any = cv2.cvtColor(picture, cv2.COLOR_BGR2HSV)
-        thumbnail: Any = cv2.resize(picture, THUMBNAIL, interpolation=cv2.INTER_AREA)
+        hsv = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2HSV), np.uint8)
+        small = cv2.resize(picture, THUMBNAIL, interpolation=cv2.INTER_AREA)
+        thumbnail = np.asarray(small, np.uint8)
         content = step = 0.0
         if self._previous is not None:
             hue, saturation, value = cv2.mean(cv2.absdiff(hsv, self._previous[1]))[:3]

@@ -1,6 +1,7 @@
 """Run ONNX models with ONNX Runtime on the CPU, with the same results every time."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from filmgate.core.errors import Invalid
 from filmgate.core.resources import Resource
@@ -10,12 +11,32 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from filmgate.core.providers import Vectors
+
 EXTERNAL = "session.model_external_initializers_file_folder_path"
 """ONNX Runtime option: the folder of a model's external weights. The default is the working
 directory, whose files are not verified by a digest."""
 
 THREADS = 2
 """Number of threads per model; more threads only help if nothing else runs."""
+
+
+class _OnnxNode(Protocol):
+    """One input or output of a model."""
+
+    name: str
+    shape: Sequence[int | str | None]
+    """Size of each dimension, or its name if the model accepts any size."""
+
+
+class _OnnxSession(Protocol):
+    """What is used of ONNX Runtime's session; the library has no types."""
+
+    def get_inputs(self) -> Sequence[_OnnxNode]: ...
+    def get_outputs(self) -> Sequence[_OnnxNode]: ...
+    def run(
+        self, output_names: None, inputs: "Mapping[str, NDArray[np.generic]]"
+    ) -> "Sequence[NDArray[Any]]": ...
 
 
 class OnnxModel:
@@ -35,7 +56,7 @@ class OnnxModel:
         options.add_session_config_entry(EXTERNAL, str(folder))
         self._resource = resource
         try:
-            self._session: Any = ort.InferenceSession(
+            self._session: _OnnxSession = ort.InferenceSession(
                 data if data is not None else read_weights(resource),
                 options,
                 providers=["CPUExecutionProvider"],
@@ -51,7 +72,7 @@ class OnnxModel:
         self.inputs = {node.name: tuple(node.shape) for node in self._session.get_inputs()}
         self.outputs = {node.name: tuple(node.shape) for node in self._session.get_outputs()}
 
-    def run(self, **inputs: "NDArray[Any]") -> "dict[str, NDArray[Any]]":
+    def run(self, **inputs: "NDArray[np.generic]") -> "dict[str, NDArray[Any]]":
         """Return all outputs by name; raise Invalid if the model does not accept the inputs."""
         try:
             values = self._session.run(None, inputs)
@@ -86,7 +107,7 @@ def letterbox(
     return canvas, scale
 
 
-def suppress_non_maxima(boxes: "NDArray[Any]", scores: "NDArray[Any]", iou: float) -> list[int]:
+def suppress_non_maxima(boxes: "NDArray[np.float64]", scores: "Vectors", iou: float) -> list[int]:
     """Return the indices of the boxes that remain after non-maximum suppression, best first.
 
     `boxes`: (n, 4), x y width height.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filmgate.core.errors import Invalid, Unavailable
 from filmgate.core.plan import Producer
@@ -75,14 +75,14 @@ class MiniLm:
         unit: NDArray[np.float32] = (mean / np.linalg.norm(mean)).astype(np.float32)
         return unit
 
-    def _layer(self, states: Any, name: str) -> Any:
+    def _layer(self, states: "Vectors", name: str) -> "Vectors":
         attended = self._dense(self._attention(states, name), f"{name}.attention.output.dense")
         states = self._layer_norm(states + attended, f"{name}.attention.output.LayerNorm")
         inner = _gelu(self._dense(states, f"{name}.intermediate.dense"))
         outer = self._dense(inner, f"{name}.output.dense")
         return self._layer_norm(states + outer, f"{name}.output.LayerNorm")
 
-    def _attention(self, states: Any, name: str) -> Any:
+    def _attention(self, states: "Vectors", name: str) -> "Vectors":
         import numpy as np
 
         length, width = states.shape
@@ -95,21 +95,22 @@ class MiniLm:
         scores = query @ keys.transpose(0, 2, 1) / np.float32((width // HEADS) ** 0.5)
         scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
         scores /= scores.sum(axis=-1, keepdims=True)
-        return (scores @ values).transpose(1, 0, 2).reshape(length, width)
+        mixed: Vectors = (scores @ values).transpose(1, 0, 2).reshape(length, width)
+        return mixed
 
-    def _dense(self, states: Any, name: str) -> Any:
+    def _dense(self, states: "Vectors", name: str) -> "Vectors":
         return states @ self._weights[f"{name}.weight"].T + self._weights[f"{name}.bias"]
 
-    def _layer_norm(self, states: Any, name: str) -> Any:
+    def _layer_norm(self, states: "Vectors", name: str) -> "Vectors":
         import numpy as np
 
         centred = states - states.mean(axis=-1, keepdims=True)
         deviation = np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + EPSILON)
-        scaled = centred / deviation
+        scaled: Vectors = centred / deviation
         return scaled * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"]
 
 
-def _gelu(states: Any) -> Any:
+def _gelu(states: "Vectors") -> "Vectors":
     """Compute the Gaussian error linear unit.
 
     The error function is the approximation of Abramowitz and Stegun, 7.1.26, with an error of at
@@ -118,8 +119,9 @@ def _gelu(states: Any) -> Any:
     import numpy as np
 
     size = np.abs(states) / np.float32(2**0.5)
-    t = 1 / (1 + np.float32(0.3275911) * size)
-    series = np.float32(0)
+    one = np.float32(1)
+    t = one / (one + np.float32(0.3275911) * size)
+    series = np.zeros_like(size)
     for factor in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592):
         series = (series + np.float32(factor)) * t
     error = 1 - series * np.exp(-size * size)

@@ -1,6 +1,6 @@
 """Object detectors for the COCO classes, YOLOX and RT-DETR, with weights from the model folder."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filmgate.core.plan import Producer
 from filmgate.core.providers import DetectedObject
@@ -104,7 +104,7 @@ class RtDetr:
         import numpy as np
 
         height, width = image.shape[:2]
-        square: Any = cv2.resize(image, (self.SIZE, self.SIZE), interpolation=cv2.INTER_LINEAR)
+        square = cv2.resize(image, (self.SIZE, self.SIZE), interpolation=cv2.INTER_LINEAR)
         pixels = square[:, :, ::-1].transpose(2, 0, 1)[None].astype(np.float32) / 255
         outputs = self._model.run(
             images=np.ascontiguousarray(pixels),
@@ -115,7 +115,7 @@ class RtDetr:
         return _select_objects(boxes, labels, scores)
 
 
-def _side(size: Any) -> int:
+def _side(size: int | str | None) -> int:
     """Return one side of the input in pixels; YOLOX's default 640 if the model accepts any size."""
     return size if isinstance(size, int) else 640
 
@@ -133,7 +133,7 @@ def _grid(width: int, height: int) -> "NDArray[np.float32]":
 
 
 def _select_objects(
-    boxes: "NDArray[Any]", labels: "NDArray[Any]", scores: "NDArray[Any]"
+    boxes: "NDArray[np.floating]", labels: "NDArray[np.int64]", scores: "NDArray[np.float32]"
 ) -> list[DetectedObject]:
     """Return the boxes (n, 4: x y width height) of sufficient confidence, one per object."""
     import numpy as np

@@ -1,7 +1,7 @@
 """Face detector YuNet and face embedder SFace (OpenCV Zoo), with weights from the model folder."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filmgate.core.errors import Invalid
 from filmgate.core.plan import Producer
@@ -11,6 +11,9 @@ from filmgate.media.boxes import Box
 from filmgate.tools.weights import model_producer, read_weights
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from filmgate.core.providers import Image, Vectors
 
 MIN_CONFIDENCE, NMS_IOU, TOP = 0.7, 0.3, 5000
@@ -35,7 +38,7 @@ class YuNet:
         data = np.frombuffer(read_weights(resource), np.uint8)
         self._resource = resource
         try:
-            self._model: Any = cv2.FaceDetectorYN.create(
+            self._model = cv2.FaceDetectorYN.create(
                 "onnx", data, np.zeros(0, np.uint8), (320, 320), MIN_CONFIDENCE, NMS_IOU, TOP
             )
         except cv2.error as error:
@@ -55,8 +58,7 @@ class YuNet:
             _, rows = self._model.detect(image)
         except cv2.error as error:
             raise unusable_weights(self._resource, error) from error
-        found = [_face(row) for row in (() if rows is None else rows.tolist())]
-        return sorted(found, key=lambda face: (-face.confidence, face.box))
+        return _faces(rows)
 
 
 class SFace:
@@ -73,7 +75,7 @@ class SFace:
         data = np.frombuffer(read_weights(resource), np.uint8)
         self._resource = resource
         try:
-            self._model: Any = cv2.FaceRecognizerSF.create("onnx", data, np.zeros(0, np.uint8))
+            self._model = cv2.FaceRecognizerSF.create("onnx", data, np.zeros(0, np.uint8))
         except cv2.error as error:
             raise unusable_weights(resource, error) from error
 
@@ -89,8 +91,7 @@ class SFace:
         row = np.array(
             [[*box, *(value for point in landmarks for value in point), 1.0]], np.float32
         )
-        crop: Image = self._model.alignCrop(image, row)
-        return crop
+        return np.asarray(self._model.alignCrop(image, row), np.uint8)
 
     def embed(self, crops: "Sequence[Image]") -> "Vectors":
         """Return (n, 128) float32 vectors of length 1."""
@@ -115,6 +116,12 @@ def unusable_weights(resource: Resource, error: Exception) -> Invalid:
         got=str(error).strip().splitlines()[0][:200],
         hint=f"filmgate models add {resource.name} FILE --replace",
     )
+
+
+def _faces(rows: "NDArray[np.generic] | None") -> list[DetectedFace]:
+    """Convert the rows of YuNet's output, the most confident first; None if it found no face."""
+    found = [_face(row) for row in (() if rows is None else rows.tolist())]
+    return sorted(found, key=lambda face: (-face.confidence, face.box))
 
 
 def _face(row: list[float]) -> DetectedFace:

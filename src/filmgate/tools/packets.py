@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from filmgate.core.errors import Invalid
-from filmgate.tools.containers import FETCH_AGAIN, decode_stream
+from filmgate.tools.containers import FETCH_AGAIN, decode_stream, find_stream, time_base
 from filmgate.tools.resource_limits import check_deadline
 
 if TYPE_CHECKING:
+    from av import Packet, VideoStream
     from av.container import InputContainer
 
 MAX_MISSING_SHARE = 0.01
@@ -42,7 +43,7 @@ class PacketTimeline:
     """Whether each group of pictures can be decoded without the groups before it."""
 
 
-def packet_timeline(container: "InputContainer", stream: Any) -> PacketTimeline | None:
+def packet_timeline(container: "InputContainer", stream: "VideoStream") -> PacketTimeline | None:
     """Read the timeline from the packets, without decoding; None if a packet has no timestamp."""
     packets: list[tuple[int, bool]] = []
     shown: set[int] = set()
@@ -52,10 +53,12 @@ def packet_timeline(container: "InputContainer", stream: Any) -> PacketTimeline 
         packets.append((packet.pts, bool(packet.is_keyframe)))
         if not packet.is_discard:
             shown.add(packet.pts)
-    return PacketTimeline(time_base=Fraction(stream.time_base), pts=sorted(shown), packets=packets)
+    return PacketTimeline(time_base=time_base(stream), pts=sorted(shown), packets=packets)
 
 
-def demux_stream(container: "InputContainer", stream: Any) -> Iterator[Any]:
+def demux_stream(
+    container: "InputContainer", stream: "VideoStream"
+) -> Iterator["Packet[VideoStream]"]:
     """Yield the packets of a stream, up to the first demuxing error or the end of the file."""
     import av  # slow to import
 
@@ -75,14 +78,14 @@ def demux_stream(container: "InputContainer", stream: Any) -> Iterator[Any]:
 def decoded_timeline(open_video: OpenVideo, index: int) -> PacketTimeline:
     """Read the timeline by decoding, for containers whose packets have no timestamps."""
     with open_video() as container:
-        stream: Any = container.streams[index]
+        stream = find_stream(container.streams.video, index)
         pts: list[int] = []
         for frame in decode_stream(container, stream):
             check_deadline()
             if not isinstance(frame, Exception):
                 step = pts[-1] + 1 if pts else 0
                 pts.append(max(step, frame.pts if frame.pts is not None else step))
-        return PacketTimeline(time_base=Fraction(stream.time_base), pts=pts, packets=[])
+        return PacketTimeline(time_base=time_base(stream), pts=pts, packets=[])
 
 
 class HeaderClaims(NamedTuple):
@@ -93,13 +96,13 @@ class HeaderClaims(NamedTuple):
     seconds: Fraction | None
 
 
-def header_claims(container: "InputContainer", stream: Any) -> HeaderClaims:
+def header_claims(container: "InputContainer", stream: "VideoStream") -> HeaderClaims:
     """Read the number of frames and the duration of the stream from the header.
 
     If the stream has no duration and is the only one, the duration is that of the container.
     """
     if stream.duration:
-        return HeaderClaims(stream.frames, stream.duration * Fraction(stream.time_base))
+        return HeaderClaims(stream.frames, stream.duration * time_base(stream))
     tag = str(stream.metadata.get("DURATION", ""))  # Matroska's, as FFmpeg and OBS write it
     if found := _CLOCK.fullmatch(tag):
         hours, minutes, seconds = found.groups()

@@ -1,7 +1,7 @@
 """Place classifier Places365, for 365 kinds of place, with weights from the model folder."""
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filmgate.core.errors import Invalid
 from filmgate.core.plan import Producer
@@ -52,7 +52,7 @@ class Places365:
         import cv2  # slow to import
         import numpy as np
 
-        small: Any = cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
         scaled = (small[:, :, ::-1].astype(np.float32) / 255 - MEAN) / STANDARD_DEVIATION
         pixels = np.ascontiguousarray(scaled.transpose(2, 0, 1)[None]).astype(np.float32)
         raw = next(iter(self._model.run(**{self._input: pixels}).values())).reshape(-1)

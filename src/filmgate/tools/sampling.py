@@ -5,12 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic import JsonValue
 
 from filmgate.core.errors import Invalid
 from filmgate.core.gameplay import STRIDE, UNIFORM, Sampling
 from filmgate.media.time import milliseconds
-from filmgate.tools.containers import FETCH_AGAIN, decode_stream, read_media_facts
+from filmgate.tools.containers import FETCH_AGAIN, decode_stream, find_stream, read_media_facts
 from filmgate.tools.packets import (
     OpenVideo,
     PacketTimeline,
@@ -25,6 +27,7 @@ from filmgate.tools.stream_facts import stream_facts
 
 if TYPE_CHECKING:
     import numpy as np
+    from av import Packet, VideoFrame, VideoStream
     from av.container import InputContainer
     from numpy.typing import NDArray
 
@@ -62,7 +65,7 @@ class Series(NamedTuple):
 class SampledVideo:
     """The sampled frames of a video, and the facts about all its frames."""
 
-    metadata: dict[str, Any]
+    metadata: dict[str, JsonValue]
     """Format and streams according to the header, with ffprobe's field names."""
     series: Mapping[str, Series]
     time_base: Fraction
@@ -94,8 +97,9 @@ def sample(open_video: OpenVideo, sampling: Sampling) -> SampledVideo:
     """
     with open_video() as container:
         index, metadata = _video_stream(container)
-        timeline = packet_timeline(container, container.streams[index])
-        claims = header_claims(container, container.streams[index])
+        stream = find_stream(container.streams.video, index)
+        timeline = packet_timeline(container, stream)
+        claims = header_claims(container, stream)
     if timeline is None:
         timeline = decoded_timeline(open_video, index)
     check_complete(timeline, claims)
@@ -125,7 +129,7 @@ def _decode_frames(
     numbers = {number for numbers in wanted.values() for number in numbers}
     collector = _FrameCollector(timeline, sampling, numbers)
     with open_video() as container:
-        stream: Any = container.streams[index]
+        stream = find_stream(container.streams.video, index)
         stream.thread_type = "AUTO"
         for picture in collector.decode(container, stream):
             check_deadline()
@@ -133,7 +137,7 @@ def _decode_frames(
     return collector
 
 
-def _video_stream(container: "InputContainer") -> tuple[int, dict[str, Any]]:
+def _video_stream(container: "InputContainer") -> tuple[int, dict[str, JsonValue]]:
     """Return the index of the video stream, and the header's facts about all streams."""
     facts = read_media_facts(container)
     if facts.video is None:
@@ -141,7 +145,7 @@ def _video_stream(container: "InputContainer") -> tuple[int, dict[str, Any]]:
         raise Invalid(
             "the video stream is missing", expected="a video", got=kinds, reason="no_picture"
         )
-    stream: Any = container.streams[facts.video.index]
+    stream = find_stream(container.streams.video, facts.video.index)
     pixels = stream.codec_context.width * stream.codec_context.height
     if not 0 < pixels <= MAX_PIXELS:
         raise Invalid(
@@ -209,11 +213,11 @@ class _FrameCollector:
         self._previous: tuple[int, NDArray[np.int16]] | None = None
         self._decoded = _DecodedFrames()
 
-    def decode(self, container: "InputContainer", stream: Any) -> Iterator[Any]:
+    def decode(self, container: "InputContainer", stream: "VideoStream") -> Iterator["VideoFrame"]:
         """Yield the wanted pictures, and those that they depend on, in presentation order."""
         import av  # slow to import
 
-        def pictures(packets: Iterable[Any]) -> Iterator[Any]:
+        def pictures(packets: "Iterable[Packet[VideoStream]]") -> "Iterator[VideoFrame]":
             for packet in packets:
                 try:
                     yield from packet.decode()
@@ -233,19 +237,21 @@ class _FrameCollector:
             else:
                 yield picture
 
-    def _select_needed(self, packets: Iterator[Any]) -> Iterator[Any]:
+    def _select_needed(
+        self, packets: "Iterator[Packet[VideoStream]]"
+    ) -> "Iterator[Packet[VideoStream]]":
         for packet, is_needed in zip(packets, self._is_needed, strict=False):
             if is_needed:
                 yield packet
 
-    def _number_of(self, picture: Any) -> int | None:
+    def _number_of(self, picture: "VideoFrame") -> int | None:
         """Return the frame's number in presentation order; None if its time is unknown."""
         if self._timeline.packets:
-            return self._number.get(picture.pts)
+            return None if picture.pts is None else self._number.get(picture.pts)
         self._count += 1
         return self._count - 1
 
-    def add(self, picture: Any) -> None:
+    def add(self, picture: "VideoFrame") -> None:
         """Measure how much a picture changed, and store it if it is wanted."""
         number = self._number_of(picture)
         if number is None:
@@ -267,7 +273,9 @@ class _FrameCollector:
         """Whether a frame is the first one after skipped packets."""
         return self._timeline.has_independent_groups and number in self._first_of_group
 
-    def result(self, wanted: Mapping[str, Sequence[int]], metadata: dict[str, Any]) -> SampledVideo:
+    def result(
+        self, wanted: Mapping[str, Sequence[int]], metadata: dict[str, JsonValue]
+    ) -> SampledVideo:
         """Return the sampled video; raise Invalid if no wanted frame was decoded."""
         import numpy as np  # slow to import
 
@@ -325,22 +333,22 @@ def _needed_packets(timeline: PacketTimeline, wanted: set[int]) -> list[bool]:
     return needed
 
 
-def _rows(picture: Any) -> "NDArray[np.int16]":
+def _rows(picture: "VideoFrame") -> "NDArray[np.int16]":
     """Return every 16th row of the picture's brightness, 0 to 255."""
     import numpy as np  # slow to import
 
     if picture.format.name not in PLANAR:
         picture = picture.reformat(format="gray")
     plane = picture.planes[0]
-    pixels = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    pixels = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     return pixels[::ROWS, : plane.width].astype(np.int16)
 
 
-def _target_size(picture: Any, shorter_side: int) -> tuple[int, int]:
+def _target_size(picture: "VideoFrame", shorter_side: int) -> tuple[int, int]:
     """Return (width, height) in square pixels, before the picture is turned upright."""
     ratio = picture.sample_aspect_ratio if hasattr(picture, "sample_aspect_ratio") else None
     wide = Fraction(picture.width) * (Fraction(ratio) if ratio else 1)
-    scale = Fraction(shorter_side) / min(wide, picture.height)
+    scale = Fraction(shorter_side) / min(wide, Fraction(picture.height))
     width, height = _even(wide * scale), _even(picture.height * scale)
     if width * height > MAX_SAMPLED_PIXELS:
         raise Invalid(
@@ -356,7 +364,7 @@ def _even(size: Fraction) -> int:
     return max(2, round(size / 2) * 2)
 
 
-def _pixels(picture: Any, size: tuple[int, int]) -> "NDArray[np.uint8]":
+def _pixels(picture: "VideoFrame", size: tuple[int, int]) -> "NDArray[np.uint8]":
     """Return the picture as (3, h, w) uint8, red green blue, upright.
 
     It is scaled first and then converted: if FFmpeg's scaler does both at once, it adds noise to
@@ -373,6 +381,6 @@ def _pixels(picture: Any, size: tuple[int, int]) -> "NDArray[np.uint8]":
     return np.ascontiguousarray(turned.transpose(2, 0, 1), dtype=np.uint8)
 
 
-def _quarters(picture: Any) -> int:
+def _quarters(picture: "VideoFrame") -> int:
     """Return how many quarter turns counter-clockwise make the picture upright."""
     return int(round(picture.rotation / 90) % 4)

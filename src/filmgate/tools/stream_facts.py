@@ -1,32 +1,38 @@
 """Header facts of a media file, with ffprobe's field names."""
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
+
+from filmgate.tools.containers import time_base
 
 if TYPE_CHECKING:
+    from av import VideoStream
     from av.container import InputContainer
 
 
-def stream_facts(container: "InputContainer") -> dict[str, Any]:
+def stream_facts(container: "InputContainer") -> dict[str, JsonValue]:
     """Read `format` and `streams` as ffprobe names them; fields without a value are omitted."""
-    streams = []
-    for raw_stream in container.streams:
-        stream: Any = raw_stream
-        fields: dict[str, Any] = {"index": stream.index, "codec_type": stream.type}
+    import av  # slow to import
+
+    streams: list[JsonValue] = []
+    for stream in container.streams:
+        fields: dict[str, JsonValue] = {"index": stream.index, "codec_type": stream.type}
         if stream.codec_context is not None:
             fields["codec_name"] = stream.codec_context.name
         fields["time_base"] = _ratio(stream.time_base)
         if stream.duration and stream.time_base:
-            fields["duration"] = _decimal(stream.duration * Fraction(stream.time_base))
+            fields["duration"] = _decimal(stream.duration * time_base(stream))
         if stream.frames:
             fields["nb_frames"] = stream.frames
-        if stream.type == "video" and stream.codec_context is not None:
+        if isinstance(stream, av.VideoStream) and stream.codec_context is not None:
             fields |= _video_fields(stream)
-        if stream.type == "audio" and stream.codec_context is not None:
+        if isinstance(stream, av.AudioStream) and stream.codec_context is not None:
             fields |= {"sample_rate": stream.sample_rate, "channels": stream.channels}
         streams.append(_without_none(fields))
     length = Fraction(container.duration, 1_000_000) if container.duration else None
-    format_fields = {
+    format_fields: dict[str, JsonValue] = {
         "format_name": container.format.name,
         "duration": _decimal(length) if length else None,
         "size": container.size if container.size > 0 else None,
@@ -35,11 +41,11 @@ def stream_facts(container: "InputContainer") -> dict[str, Any]:
     return {"format": _without_none(format_fields), "streams": streams}
 
 
-def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
+def _without_none(fields: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _video_fields(stream: Any) -> dict[str, Any]:
+def _video_fields(stream: "VideoStream") -> dict[str, JsonValue]:
     context = stream.codec_context
     return {
         "profile": context.profile,
@@ -52,7 +58,7 @@ def _video_fields(stream: Any) -> dict[str, Any]:
     }
 
 
-def _ratio(value: Any) -> str | None:
+def _ratio(value: Fraction | None) -> str | None:
     if not value:
         return None
     exact = Fraction(value)

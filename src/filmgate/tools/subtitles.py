@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from unicodedata import category
 
 from filmgate.core.errors import Invalid
 from filmgate.media.time import milliseconds
-from filmgate.tools.containers import open_media, read_media_facts
+from filmgate.tools.containers import find_stream, open_media, read_media_facts
+
+if TYPE_CHECKING:
+    from av.subtitles.subtitle import Subtitle
 
 SUFFIXES = (".srt", ".vtt", ".ass", ".ssa")
 MAX_BYTES = 64 << 20
@@ -86,7 +89,7 @@ def read_embedded(path: Path, index: int) -> Iterator[Cue]:
 
     with open_media(path) as container:
         origin = read_media_facts(container).origin
-        for packet in container.demux(container.streams[index]):
+        for packet in container.demux(find_stream(container.streams.subtitles, index)):
             if packet.pts is None or packet.time_base is None:
                 continue
             start = packet.pts * Fraction(packet.time_base) - origin
@@ -103,7 +106,7 @@ def read_embedded(path: Path, index: int) -> Iterator[Cue]:
             )
 
 
-def _plain_text(subtitle: Any) -> str:
+def _plain_text(subtitle: "Subtitle") -> str:
     """Return the text of a decoded subtitle, without styling."""
     import pysubs2  # only needed if there are subtitles
 

@@ -5,7 +5,7 @@ from functools import cached_property
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filmgate.core.errors import Unavailable
 from filmgate.core.plan import Producer
@@ -29,7 +29,7 @@ class RapidReader:
         import rapidocr  # slow to import
 
         detector, recogniser = model_files()
-        self._engine: Any = rapidocr.RapidOCR(
+        self._engine = rapidocr.RapidOCR(
             params={
                 "Det.model_path": str(detector),
                 "Rec.model_path": str(recogniser),
@@ -52,8 +52,10 @@ class RapidReader:
 
     def read(self, image: "Image") -> list[TextLine]:
         """Return every line of text, from top to bottom."""
+        from rapidocr.utils.output import RapidOCROutput  # slow to import
+
         found = self._engine(image)
-        if found.boxes is None:
+        if not isinstance(found, RapidOCROutput) or found.boxes is None:
             return []
         lines = [
             TextLine(
@@ -61,7 +63,9 @@ class RapidReader:
                 confidence=round(min(max(float(score), 0.0), 1.0), 4),
                 corners=tuple((float(x), float(y)) for x, y in corners),
             )
-            for corners, text, score in zip(found.boxes, found.txts, found.scores, strict=True)
+            for corners, text, score in zip(
+                found.boxes, found.txts or (), found.scores or (), strict=True
+            )
         ]
         return sorted(lines, key=lambda line: (line.corners[0][1], line.corners[0][0]))
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from math import exp
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filmgate.core.errors import Invalid, Unavailable
 from filmgate.core.plan import Producer
@@ -41,7 +41,7 @@ class FasterWhisper:
         self._resource = resource
         folder = verified_folder(resource)
         try:
-            self._model: Any = WhisperModel(
+            self._model = WhisperModel(
                 str(folder),
                 device="cpu",
                 compute_type="int8",

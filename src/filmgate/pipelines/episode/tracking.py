@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -121,6 +121,6 @@ def to_box(box: BoundingBox) -> Box:
 
 def _to_grey(image: "Image") -> "Image":
     import cv2  # slow to import
+    import numpy as np
 
-    grey: Any = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    return grey  # type: ignore[no-any-return]
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)

@@ -4,7 +4,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -236,6 +236,6 @@ def _write_vectors(context: StageContext, vectors: "list[Vectors]") -> None:
     """Write the vectors, (n, d) float32, in NumPy's file format."""
     import numpy as np
 
-    rows: Any = np.concatenate(vectors) if vectors else np.zeros((0, EMPTY_DIMENSIONS), np.float32)
+    rows = np.concatenate(vectors) if vectors else np.zeros((0, EMPTY_DIMENSIONS), np.float32)
     with context.create(FACE_VECTORS) as file:
         np.lib.format.write_array(file, rows, version=(1, 0), allow_pickle=False)

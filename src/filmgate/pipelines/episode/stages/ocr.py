@@ -1,7 +1,7 @@
 """OCR: reads the text in the picture, with the span in which each line is shown."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -101,7 +101,7 @@ def _to_small_frame(frame: SampledFrame) -> SmallFrame:
     height, width = frame.image.shape[:2]
     factor = min(1.0, SMALL_SIDE_PX / max(width, height))
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    shrunk: Any = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
+    shrunk = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
     grey: Image = cv2.cvtColor(shrunk, cv2.COLOR_BGR2GRAY).astype("uint8", copy=False)
     return SmallFrame(frame.frame_number, frame.span.start_ms, frame.span.end_ms, grey)
 

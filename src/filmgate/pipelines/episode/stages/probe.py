@@ -3,7 +3,6 @@
 from array import array
 from fractions import Fraction
 from importlib import metadata
-from typing import Any
 
 from filmgate.core.errors import Invalid
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
@@ -19,8 +18,8 @@ from filmgate.pipelines.episode.records import (
     TimeBase,
     VideoFacts,
 )
-from filmgate.tools.containers import inspect
-from filmgate.tools.decoding import SoundReader, VideoReader
+from filmgate.tools.containers import inspect, time_base
+from filmgate.tools.decoding import Frame, SoundReader, VideoReader
 
 LONG_FRAME_MS = 10_000
 """A frame shown longer than this is a still, or a gap in the recording."""
@@ -78,8 +77,8 @@ def _video(context: StageContext, facts: MediaFacts) -> VideoFacts:
     assert facts.video is not None
     reader = VideoReader(context.source)
     stamps = array("q")
-    first: Any = None
-    last = None
+    first: Frame | None = None
+    last: Frame | None = None
     for frame in reader:
         first = first or frame
         last = frame
@@ -92,10 +91,8 @@ def _video(context: StageContext, facts: MediaFacts) -> VideoFacts:
             got=f"{reader.decode_errors} undecodable packets, "
             f"{reader.frames_without_time} frames without a timestamp",
         )
-    certificate = certify(
-        stamps, time_base=Fraction(first.picture.time_base), last_duration=last.duration
-    )
     picture = first.picture
+    certificate = certify(stamps, time_base=time_base(picture), last_duration=last.duration)
     rotation = -round(picture.rotation) % 360
     is_turned = rotation in {90, 270}
     return VideoFacts(
