@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from obstore.store import S3Store
@@ -17,7 +17,8 @@ from filmgate.store.folder_objects import FolderObjects
 from filmgate.store.objects import BucketObjects
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, RetryConfig
+    from obstore.auth.boto3 import Boto3CredentialProvider
+    from obstore.store import ClientConfig, RetryConfig, S3Config
 
 RETRIES = 4
 """Maximum number of retries of a request."""
@@ -74,7 +75,7 @@ def normalize_address(place: str) -> str:
 _BUCKET = re.compile(r"[a-z0-9][A-Za-z0-9._-]{1,61}[a-z0-9]")
 
 
-def _raise_invalid(place: str) -> Any:
+def _raise_invalid(place: str) -> NoReturn:
     raise Invalid(
         "the address of the store is invalid",
         expected="s3://bucket/prefix (a bucket name has 3 to 63 lower-case letters, digits, dots "
@@ -104,13 +105,14 @@ def open_store(place: str, options: S3Options, *, make: bool = False) -> ObjectS
 
 def _bucket(url: str, options: S3Options) -> S3Store:
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
-    config: dict[str, Any] = {"checksum_algorithm": "SHA256"}
+    credentials: Boto3CredentialProvider | None = None
+    config: S3Config = {"checksum_algorithm": "SHA256"}
     endpoint = options.endpoint or _endpoint_from_environment()
     if options.auth == "anonymous":
         config["skip_signature"] = True
     profile = options.profile or os.environ.get("AWS_PROFILE")
     if options.auth == "profile" or (options.auth == "auto" and profile):
-        config["credential_provider"], profile_endpoint = _read_profile(profile)
+        credentials, profile_endpoint = _read_profile(profile)
         endpoint = endpoint or profile_endpoint
     if options.region:
         config["region"] = options.region
@@ -126,7 +128,14 @@ def _bucket(url: str, options: S3Options) -> S3Store:
         "connect_timeout": CONNECT_TIMEOUT,
     }
     retry: RetryConfig = {"max_retries": RETRIES, "retry_timeout": RETRY_TIMEOUT}
-    return S3Store(bucket, prefix=prefix, client_options=client, retry_config=retry, **config)
+    return S3Store(
+        bucket,
+        prefix=prefix,
+        config=config,
+        client_options=client,
+        retry_config=retry,
+        credential_provider=credentials,
+    )
 
 
 def _endpoint_from_environment() -> str | None:
@@ -140,7 +149,7 @@ def _virtual_hosted_url(endpoint: str, bucket: str) -> str:
     return parts._replace(netloc=f"{bucket}.{parts.netloc}").geturl()
 
 
-def _read_profile(name: str | None) -> tuple[Any, str | None]:
+def _read_profile(name: str | None) -> tuple["Boto3CredentialProvider", str | None]:
     """Read the credentials and the endpoint of a profile in the shared configuration files."""
     try:
         import botocore.session

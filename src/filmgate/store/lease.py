@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from uuid import uuid4
+
+from pydantic import JsonValue
 
 from filmgate.core.errors import Held
 from filmgate.store.durable import read_bytes, replace_file, stat_identity
@@ -129,13 +131,13 @@ def _held_error(folder: Path) -> Held:
     )
 
 
-def epoch_in(info: Mapping[str, Any]) -> int:
+def epoch_in(info: Mapping[str, JsonValue]) -> int:
     """The epoch in the contents of `lease.json`; 0 if there is none."""
     epoch = info.get("epoch")
     return epoch if isinstance(epoch, int) else 0
 
 
-def read_info(path: Path) -> dict[str, Any]:
+def read_info(path: Path) -> dict[str, JsonValue]:
     """Read `lease.json`, or the link that an attempt has to it; empty if it cannot be read."""
     if not path.is_file():
         return {}

@@ -13,7 +13,8 @@ name under `stages`. None of this was ever verified.
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
 
 from filmgate.core.legacy import LegacyRun, LegacyStage, parse_status_word
 from filmgate.core.moments import parse_moment
@@ -65,7 +66,7 @@ def _stages(paths: Iterable[Path], names: Mapping[str, str]) -> dict[str, Legacy
     return found
 
 
-def _stage(entry: Any, path: Path) -> LegacyStage | None:
+def _stage(entry: JsonValue, path: Path) -> LegacyStage | None:
     facts = entry if isinstance(entry, dict) else {"status": entry}
     state = parse_status_word(facts.get("status"))
     if state is None:
@@ -81,7 +82,7 @@ def _stage(entry: Any, path: Path) -> LegacyStage | None:
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, JsonValue]:
     """Read a JSON object from a file; empty if the file is too large or is not a JSON object."""
     try:
         if path.stat().st_size > MAX_BYTES:

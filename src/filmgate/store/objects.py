@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 
 import obstore
 from obstore.exceptions import (
@@ -118,9 +118,7 @@ class BucketObjects:
         """Open an object for reading."""
         with self._translate_errors(key):
             chunks = iter(obstore.get(self._store, key).stream(min_chunk_size=CHUNK_BYTES))
-        return cast(
-            "BinaryIO", io.BufferedReader(_ChunkReader(self._translate_chunk_errors(key, chunks)))
-        )
+        return io.BufferedReader(_ChunkReader(self._translate_chunk_errors(key, chunks)))
 
     def pages(self, prefix: str, after: str | None = None) -> Iterator[list[ObjectEntry]]:
         """Yield all objects below the folder `prefix` in pages, sorted by key."""
@@ -219,12 +217,13 @@ class _ChunkReader(io.RawIOBase):
         """Return True: the file can be read."""
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: "Buffer") -> int:
         """Copy bytes of the current chunk, or of the next one; return their number."""
         if not self._rest:
             self._rest = memoryview(next(self._chunks, b""))
-        count = min(len(buffer), len(self._rest))
-        buffer[:count] = self._rest[:count]
+        view = memoryview(buffer)
+        count = min(len(view), len(self._rest))
+        view[:count] = self._rest[:count]
         self._rest = self._rest[count:]
         return count
 

@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pydantic import JsonValue
+
 from filmgate.core.digest import canonical_json
 from filmgate.core.errors import Conflict, Invalid, NotFound, first_fault
 from filmgate.core.gates import FileFacts, ForeignRecord, Verdict
@@ -253,7 +255,7 @@ class FolderRun:
         if rows or (self.folder / VERDICTS).exists():
             replace_file(self.folder / VERDICTS, canonical_json(rows), durable=False)
 
-    def log(self, stage: str, event: Mapping[str, Any]) -> None:
+    def log(self, stage: str, event: Mapping[str, JsonValue]) -> None:
         """Append an event to `logs/{stage}.ndjson`; ignore errors of the disk."""
         path = f"{self.folder}/{LOGS}/{stage}.ndjson"
         line = canonical_json(dict(event)) + b"\n"
@@ -264,7 +266,7 @@ class FolderRun:
                 (self.folder / LOGS).mkdir(exist_ok=True)
                 append_line(path, line)
 
-    def write_status(self, status: Mapping[str, Any]) -> None:
+    def write_status(self, status: Mapping[str, JsonValue]) -> None:
         """Replace `status.json`; ignore errors of the disk."""
         with suppress(OSError):
             replace_file(self.folder / STATUS, canonical_json(dict(status)), durable=False)

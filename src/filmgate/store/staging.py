@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from filmgate.core.gates import FileFacts
@@ -92,12 +91,7 @@ class Staging:
         entries = list(self._entries())
         with_files = {key for key, name in entries if name != self._marker(*key).name}
         return [
-            UnrecordedAttempt(
-                stage=stage,
-                attempt=number,
-                has_files=(stage, number) in with_files,
-                **self._start(stage, number),
-            )
+            self._unrecorded(stage, number, has_files=(stage, number) in with_files)
             for stage, number in sorted({key for key, _ in entries})
         ]
 
@@ -114,8 +108,8 @@ class Staging:
     def _marker(self, stage: str, number: int) -> Path:
         return self.folder / f"{stage}.a{number}"
 
-    def _start(self, stage: str, number: int) -> dict[str, Any]:
-        """Epoch of an attempt, and the time when its runner took the lease, which is not later.
+    def _unrecorded(self, stage: str, number: int, *, has_files: bool) -> UnrecordedAttempt:
+        """Read an attempt's marker: epoch, and when its runner took the lease, which is not later.
 
         If the marker was lost in a power loss or cannot be read: epoch 1, and the time when the run
         was created.
@@ -123,9 +117,12 @@ class Staging:
         info = read_info(self._marker(stage, number))
         since = "started" if "started" in info else "since"  # earlier versions have `started`
         try:
-            return {"epoch": int(info["epoch"]), "started": datetime.fromisoformat(info[since])}
+            epoch, started = int(str(info["epoch"])), datetime.fromisoformat(str(info[since]))
         except (ValueError, KeyError, TypeError, OverflowError):
-            return {"epoch": 1, "started": self._default_start}
+            epoch, started = 1, self._default_start
+        return UnrecordedAttempt(
+            stage=stage, attempt=number, has_files=has_files, epoch=epoch, started=started
+        )
 
     def _entries(self) -> Iterator[tuple[tuple[str, int], str]]:
         """Yield ((stage, attempt), name) of every entry that belongs to an attempt."""
