@@ -1,7 +1,7 @@
 """HTTP client with one method for each operation of the service."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -38,6 +38,8 @@ from filmgate.core.selection import Selection
 from filmgate.pipelines.rulebook.answers import AskAnswer
 
 Answer = TypeVar("Answer", bound=BaseModel)
+Param = str | int | float | bool | Sequence[str] | None
+"""Value of a query parameter; one that is None is not sent."""
 
 TIMEOUT_S = 30.0
 UPLOAD_TIMEOUT_S = 3600.0
@@ -96,7 +98,7 @@ class Client:
         path = Path(video)
         params = {"asset_id": asset_id, "filename": file_name or path.name}
         with path.open("rb") as file:
-            response = self._send(
+            request = self._http.build_request(
                 "POST",
                 "/v1/videos",
                 params=_without_none(params),
@@ -104,6 +106,7 @@ class Client:
                 headers={"content-type": "application/octet-stream"},
                 timeout=UPLOAD_TIMEOUT_S,
             )
+            response = self._send(request)
         return UploadAnswer.model_validate_json(response.content)
 
     def videos(self) -> Iterator[VideoAnswer]:
@@ -115,24 +118,24 @@ class Client:
         """Get a video."""
         return self._get(f"/v1/videos/{asset_id}", {}, VideoAnswer)
 
-    def run(self, pipeline: str, **fields: Any) -> JobAnswer:
+    def run(self, pipeline: str, **fields: object) -> JobAnswer:
         """Submit a job with the fields of `JobRequest`; it is queued when this returns."""
         request = JobRequest.model_validate(fields)
         body = request.model_dump_json(exclude_unset=True)
-        return self._post(f"/jobs/{pipeline}-run", body, JobAnswer)
+        return self._write("POST", f"/jobs/{pipeline}-run", body, JobAnswer)
 
     def job(self, job_id: int) -> JobAnswer:
         """Get the state of a job."""
         return self._get(f"/jobs/{job_id}", {}, JobAnswer)
 
-    def jobs(self, **filters: Any) -> Iterator[JobAnswer]:
+    def jobs(self, **filters: Param) -> Iterator[JobAnswer]:
         """List jobs, the latest first. Filters: `pipeline`, `asset_id`, `submitted_by`, `open`."""
         for page in self._pages("/jobs", filters, JobsAnswer):
             yield from page.jobs
 
     def cancel(self, job_id: int) -> JobAnswer:
         """Request the cancellation of a job."""
-        return self._post(f"/jobs/{job_id}/cancel", None, JobAnswer)
+        return self._write("POST", f"/jobs/{job_id}/cancel", None, JobAnswer)
 
     def wait(self, job: JobAnswer, timeout_s: float = 3600.0) -> JobAnswer:
         """Wait until a job has ended; keep waiting while the service is unavailable.
@@ -213,28 +216,28 @@ class Client:
         """Save the file of a video."""
         return self._save(f"/v1/videos/{asset_id}/media", Path(to))
 
-    def jump(self, asset_id: str, kind: str, **params: Any) -> JumpAnswer:
+    def jump(self, asset_id: str, kind: str, **params: Param) -> JumpAnswer:
         """Find the next artifact of a kind, or with `direction="prev"` the previous one.
 
         Raises NotFound if there is none.
         """
         return self._get(f"/v1/videos/{asset_id}/jump", {"kind": kind, **params}, JumpAnswer)
 
-    def find(self, asset_id: str, q: str, **params: Any) -> FindAnswer:
+    def find(self, asset_id: str, q: str, **params: Param) -> FindAnswer:
         """Find words in a video."""
         return self._get(f"/v1/videos/{asset_id}/find", {"q": q, **params}, FindAnswer)
 
-    def search(self, q: str, **params: Any) -> SearchAnswer:
+    def search(self, q: str, **params: Param) -> SearchAnswer:
         """Find words in all videos."""
         return self._get("/v1/search", {"q": q, **params}, SearchAnswer)
 
-    def artifacts(self, asset_id: str, **params: Any) -> Iterator[Envelope | LegacyArtifact]:
+    def artifacts(self, asset_id: str, **params: Param) -> Iterator[Envelope | LegacyArtifact]:
         """List the artifacts of a video, sorted by time, one page at a time. The parameter `type`
         is an artifact type or a list of types."""
         for page in self._pages(f"/v1/videos/{asset_id}/artifacts", params, ArtifactPage):
             yield from page.artifacts
 
-    def screentime(self, asset_id: str, **params: Any) -> ScreentimeAnswer:
+    def screentime(self, asset_id: str, **params: Param) -> ScreentimeAnswer:
         """Get the screen time of all people."""
         return self._get(f"/v1/videos/{asset_id}/screentime", params, ScreentimeAnswer)
 
@@ -248,13 +251,8 @@ class Client:
 
     def select(self, asset_id: str, artifact_type: str, selection: Selection) -> SnapshotAnswer:
         """Set the selection of an artifact type."""
-        response = self._send(
-            "PUT",
-            f"/v1/videos/{asset_id}/selections/{artifact_type}",
-            content=selection.model_dump_json(),
-            headers={"content-type": "application/json"},
-        )
-        return SnapshotAnswer.model_validate_json(response.content)
+        path = f"/v1/videos/{asset_id}/selections/{artifact_type}"
+        return self._write("PUT", path, selection.model_dump_json(), SnapshotAnswer)
 
     def provenance(self, artifact_id: str) -> ProvenanceAnswer:
         """Get the provenance of an artifact."""
@@ -264,20 +262,24 @@ class Client:
         """List the known people."""
         return self._get("/v1/people", {}, PeopleAnswer)
 
-    def ask(self, q: str, **params: Any) -> AskAnswer:
+    def ask(self, q: str, **params: Param) -> AskAnswer:
         """Find the passages of rulebooks that answer a question."""
         return self._get("/v1/rulebooks/ask", {"q": q, **params}, AskAnswer)
 
-    def _get(self, path: str, params: Mapping[str, Any], model: type[Answer]) -> Answer:
-        response = self._send("GET", path, params=_without_none(params))
+    def _get(self, path: str, params: Mapping[str, Param], model: type[Answer]) -> Answer:
+        request = self._http.build_request("GET", path, params=_without_none(params))
+        response = self._send(request)
         return model.model_validate_json(response.content)
 
-    def _post(self, path: str, body: str | None, model: type[Answer]) -> Answer:
+    def _write(self, method: str, path: str, body: str | None, model: type[Answer]) -> Answer:
         headers = {"content-type": "application/json"}
-        response = self._send("POST", path, content=body, headers=headers)
+        request = self._http.build_request(method, path, content=body, headers=headers)
+        response = self._send(request)
         return model.model_validate_json(response.content)
 
-    def _pages(self, path: str, params: Mapping[str, Any], model: type[Answer]) -> Iterator[Answer]:
+    def _pages(
+        self, path: str, params: Mapping[str, Param], model: type[Answer]
+    ) -> Iterator[Answer]:
         cursor: str | None = None
         while True:
             page = self._get(path, {**params, "cursor": cursor}, model)
@@ -324,12 +326,12 @@ class Client:
             draft.unlink(missing_ok=True)
         return to
 
-    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def _send(self, request: httpx.Request) -> httpx.Response:
         """Send a request. GET requests are retried while the service is unavailable."""
-        max_attempts = MAX_ATTEMPTS if method == "GET" else 1
+        max_attempts = MAX_ATTEMPTS if request.method == "GET" else 1
         for attempt in range(1, max_attempts + 1):
             try:
-                response = self._http.request(method, path, **options)
+                response = self._http.send(request)
             except httpx.TransportError as error:
                 if attempt == max_attempts:
                     raise _unavailable(error) from error
@@ -346,7 +348,7 @@ class Client:
         raise AssertionError("the loop returns or raises in its last iteration")
 
 
-def _without_none(params: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(params: Mapping[str, Param]) -> dict[str, Param]:
     return {name: value for name, value in params.items() if value is not None}
 
 
