@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from filmgate.core.errors import Invalid, Unavailable
-from filmgate.pipelines.rulebook.llama_graph import property_graph
 from filmgate.pipelines.rulebook.contracts import Edge, Node
-from filmgate.tools.haystack_cleaner import HaystackCleaner
 from filmgate.pipelines.rulebook.llama_graph import to_entity, to_relation
+from filmgate.tools.haystack_cleaner import HaystackCleaner
 from filmgate.tools.minilm import MiniLm, read_safetensors
 from support.books import lanterns
 

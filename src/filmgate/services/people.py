@@ -11,7 +11,7 @@ from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.ids import AssetId
 from filmgate.core.manifest import Manifest
 from filmgate.core.people import PEOPLE
-from filmgate.core.records import RunHead, changed_file_error
+from filmgate.core.records import changed_file_error
 from filmgate.db.artifact_queries import ArtifactQueries
 from filmgate.db.people import PeopleStore
 from filmgate.pipelines.episode.files import FACE_MODEL, IDENTITIES

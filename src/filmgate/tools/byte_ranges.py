@@ -4,7 +4,7 @@ import io
 import mmap
 from collections import OrderedDict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.objects import ObjectStore
@@ -198,10 +198,11 @@ class ByteRangesFile(io.RawIOBase):
             wanted -= len(part)
         return b"".join(parts)
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: "Buffer") -> int:
         """Fill a buffer; return the number of bytes read."""
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
+        view = memoryview(buffer)
+        data = self.read(len(view))
+        view[: len(data)] = data
         return len(data)
 
     def _block(self, number: int) -> memoryview:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from io import RawIOBase
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeVar, overload
+from typing import IO, TYPE_CHECKING, TypeVar, overload
 
 from filmgate.core.errors import Invalid, NotFound
 from filmgate.media.container import MediaFacts, MediaStream
@@ -55,7 +56,9 @@ def open_media(path: Path) -> Iterator["InputContainer"]:
 
 
 @contextmanager
-def open_embedded_media(file: BinaryIO, name: str, size_bytes: int) -> Iterator["InputContainer"]:
+def open_embedded_media(
+    file: IO[bytes] | RawIOBase, name: str, size_bytes: int
+) -> Iterator["InputContainer"]:
     """Open media that is embedded in another file; raise Invalid if it is not media.
 
     `file`: seekable; its position 0 is the first byte of the media.
@@ -68,7 +71,7 @@ def open_embedded_media(file: BinaryIO, name: str, size_bytes: int) -> Iterator[
 
 @contextmanager
 def _container(
-    source: "str | BinaryIO", name: str, size_bytes: int, head: bytes
+    source: str | IO[bytes] | RawIOBase, name: str, size_bytes: int, head: bytes
 ) -> Iterator["InputContainer"]:
     import av  # slow to import
 

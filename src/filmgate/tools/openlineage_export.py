@@ -3,16 +3,18 @@
 from collections.abc import Mapping
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
 import structlog
+from pydantic import JsonValue
 
 from filmgate.core.errors import Invalid, Unavailable
 
 if TYPE_CHECKING:
     from openlineage.client import OpenLineageClient
     from openlineage.client.event_v2 import RunEvent
+    from openlineage.client.generated.base import RunFacet
 
 NAMESPACE = "filmgate"
 PRODUCER = "https://filmgate.invalid/engine"
@@ -60,13 +62,13 @@ class LineageExport:
         self._sender = Thread(target=self._send_queued, daemon=True)
         self._sender.start()
 
-    def __call__(self, event: Mapping[str, Any]) -> None:
+    def __call__(self, event: Mapping[str, JsonValue]) -> None:
         """Queue an event for the start or the end of a run or a stage; the run does not wait."""
         match event["event"]:
             case "run.started" | "stage.started":
                 kind = "START"
             case "run.ended" | "stage.ended":
-                kind = EVENT_TYPE_OF_STATUS[event["status"]]
+                kind = EVENT_TYPE_OF_STATUS[str(event["status"])]
             case _:
                 return
         self._queue.put(_lineage_event(event, kind))
@@ -88,7 +90,7 @@ class LineageExport:
         self._client.close()
 
 
-def _lineage_event(event: Mapping[str, Any], kind: str) -> "RunEvent":
+def _lineage_event(event: Mapping[str, JsonValue], kind: str) -> "RunEvent":
     from openlineage.client.event_v2 import (
         InputDataset,
         Job,
@@ -100,30 +102,34 @@ def _lineage_event(event: Mapping[str, Any], kind: str) -> "RunEvent":
     from openlineage.client.facet_v2 import parent_run
 
     run = f"{event['asset_id']}/{event['run_id']}"
-    stage = event.get("stage")
-    facets: dict[str, Any] = {}
+    pipeline, stage = str(event["pipeline"]), event.get("stage")
+    facets: dict[str, RunFacet] = {}
     if stage is not None:
         facets["parent"] = parent_run.ParentRunFacet(
             run=parent_run.Run(runId=_uuid(run)),
-            job=parent_run.Job(namespace=NAMESPACE, name=event["pipeline"]),
+            job=parent_run.Job(namespace=NAMESPACE, name=pipeline),
         )
-    name = f"{event['pipeline']}.{stage}" if stage else event["pipeline"]
+    name = f"{pipeline}.{stage}" if stage else pipeline
     key = f"{run}/{stage}/{event.get('attempt')}" if stage else run
     return RunEvent(
         eventType=RunState[kind],
-        eventTime=event["at"],
+        eventTime=str(event["at"]),
         run=Run(runId=_uuid(key), facets=facets),
         job=Job(namespace=NAMESPACE, name=name),
         producer=PRODUCER,
         inputs=[
             InputDataset(namespace=NAMESPACE, name=f"{run}/{path}")
-            for path in event.get("inputs", ())
+            for path in _paths(event.get("inputs"))
         ],
         outputs=[
             OutputDataset(namespace=NAMESPACE, name=f"{run}/{path}")
-            for path in event.get("artifacts", ())
+            for path in _paths(event.get("artifacts"))
         ],
     )
+
+
+def _paths(value: JsonValue) -> list[str]:
+    return [str(path) for path in value] if isinstance(value, list) else []
 
 
 def _uuid(key: str) -> str:

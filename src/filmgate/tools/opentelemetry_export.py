@@ -3,7 +3,9 @@
 import os
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
 
 from filmgate.core.errors import Unavailable
 
@@ -59,26 +61,29 @@ class SpanExport:
         self._run: Span | None = None
         self._stages: dict[str, Span] = {}
 
-    def __call__(self, event: Mapping[str, Any]) -> None:
+    def __call__(self, event: Mapping[str, JsonValue]) -> None:
         """Start a span, add an event to it, or end it."""
+        stage = str(event.get("stage"))
         match event["event"]:
             case "run.started":
                 self._run = self._start_span(f"run {event['pipeline']}", None, event)
             case "stage.started":
-                self._stages[event["stage"]] = self._start_span(event["stage"], self._run, event)
+                self._stages[stage] = self._start_span(stage, self._run, event)
             case "stage.warning" | "item.failed" | "stage.error":
-                if (span := self._stages.get(event["stage"])) is not None:
-                    span.add_event(event["event"], _attributes(event), timestamp=_ns(event))
+                if (span := self._stages.get(stage)) is not None:
+                    span.add_event(str(event["event"]), _attributes(event), timestamp=_ns(event))
             case "stage.ended" | "stage.reused":
-                span = self._stages.pop(event["stage"], None)
-                span = span or self._start_span(event["stage"], self._run, event)
+                span = self._stages.pop(stage, None)
+                span = span or self._start_span(stage, self._run, event)
                 self._end_span(span, event, is_failed=event.get("status") in FAILURE_STATUSES)
             case "run.ended":
                 if self._run is not None:
                     self._end_span(self._run, event, is_failed=event.get("status") == "FAILED")
                 self._provider.shutdown()
 
-    def _start_span(self, name: str, parent: "Span | None", event: Mapping[str, Any]) -> "Span":
+    def _start_span(
+        self, name: str, parent: "Span | None", event: Mapping[str, JsonValue]
+    ) -> "Span":
         from opentelemetry.trace import set_span_in_context
 
         context = set_span_in_context(parent) if parent is not None else None
@@ -86,7 +91,7 @@ class SpanExport:
             name, context=context, attributes=_attributes(event), start_time=_ns(event)
         )
 
-    def _end_span(self, span: "Span", event: Mapping[str, Any], *, is_failed: bool) -> None:
+    def _end_span(self, span: "Span", event: Mapping[str, JsonValue], *, is_failed: bool) -> None:
         from opentelemetry.trace import Status, StatusCode
 
         span.set_attributes(_attributes(event))
@@ -95,11 +100,11 @@ class SpanExport:
         span.end(_ns(event))
 
 
-def _attributes(event: Mapping[str, Any]) -> dict[str, Any]:
+def _attributes(event: Mapping[str, JsonValue]) -> dict[str, str | float]:
     """Convert the numbers, strings and flags of an event to attributes named `filmgate.…`."""
-    flat: dict[str, Any] = {}
+    flat: dict[str, JsonValue] = {}
     for key, value in event.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             flat |= {f"{key}.{name}": item for name, item in value.items()}
         else:
             flat[key] = value
@@ -110,7 +115,7 @@ def _attributes(event: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _ns(event: Mapping[str, Any]) -> int:
+def _ns(event: Mapping[str, JsonValue]) -> int:
     """Return the event's time in nanoseconds since the epoch."""
-    time = datetime.fromisoformat(event["at"])
+    time = datetime.fromisoformat(str(event["at"]))
     return int(time.timestamp()) * NS + time.microsecond * 1000

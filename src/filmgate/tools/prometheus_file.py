@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
 
 MEASURED, ENDED = "stage.measured", "stage.ended"
 PREFIX = "filmgate_stage_"
@@ -30,9 +31,9 @@ class PrometheusFile:
     def __init__(self, path: Path) -> None:
         self._path = path.expanduser()
         self._gauges: dict[tuple[str, str, str], dict[str, float]] = {}
-        self._failures: dict[tuple[str, str, str], dict[str, int]] = {}
+        self._failures: dict[tuple[str, str, str], dict[str, float]] = {}
 
-    def __call__(self, event: Mapping[str, Any]) -> None:
+    def __call__(self, event: Mapping[str, JsonValue]) -> None:
         """Store the gauges of an event, and write the file."""
         kind = event.get("event")
         stage = event.get("stage")
@@ -42,10 +43,10 @@ class PrometheusFile:
         if kind == ENDED and labels not in self._gauges:
             return
         gauges = self._gauges.setdefault(labels, {})
-        gauges.update(event.get("gauges", {}))
+        gauges.update(_numbers(event.get("gauges")))
         gauges["up"] = float(kind == MEASURED)
         gauges["measured_timestamp_seconds"] = datetime.fromisoformat(str(event["at"])).timestamp()
-        self._failures.setdefault(labels, {}).update(event.get("failures", {}))
+        self._failures.setdefault(labels, {}).update(_numbers(event.get("failures")))
         with suppress(OSError):
             self._write()
 
@@ -68,6 +69,11 @@ class PrometheusFile:
             for code, count in sorted(failures.items()):
                 code_label = f'code="{_escape(code)}"'
                 yield f"{PREFIX}failures{{{_format_labels(labels)},{code_label}}} {count}"
+
+
+def _numbers(value: JsonValue) -> dict[str, float]:
+    fields = value if isinstance(value, dict) else {}
+    return {name: field for name, field in fields.items() if isinstance(field, int | float)}
 
 
 def _format_labels(values: tuple[str, str, str]) -> str:

@@ -4,12 +4,11 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from filmgate.core.errors import Invalid, Unavailable
 
 
-def typeset(template: bytes, data: Mapping[str, Any], pictures: Mapping[str, bytes]) -> bytes:
+def typeset(template: bytes, data: Mapping[str, object], pictures: Mapping[str, bytes]) -> bytes:
     """Return a PDF. The template reads its values from `data.json`, and pictures by their names.
 
     It cannot read other files, and only the fonts that Typst includes are used. Raises Unavailable

@@ -3,10 +3,18 @@
 from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 from filmgate.core.errors import Unavailable
 from filmgate.core.plan import Producer
 from filmgate.pipelines.rulebook.contracts import Chunk, Edge, Graph, Node
+
+if TYPE_CHECKING:
+    from llama_index.core.graph_stores import SimplePropertyGraphStore
+    from llama_index.core.graph_stores.types import EntityNode, Relation
+    from llama_index.core.schema import TransformComponent
+
+Value = TypeVar("Value")
 
 PACKAGE = "llama-index-core"
 
@@ -63,16 +71,16 @@ class LlamaIndexGraph:
         )
 
 
-def _transformation(graph: Graph) -> Any:
+def _transformation(graph: Graph) -> "TransformComponent":
     """Make a component that attaches the nodes and relations of each chunk to its text node."""
     from llama_index.core.graph_stores.types import KG_NODES_KEY, KG_RELATIONS_KEY
-    from llama_index.core.schema import TransformComponent
+    from llama_index.core.schema import BaseNode, TransformComponent
 
     entities = _group_by_chunk([(node.chunk_ids, to_entity(node)) for node in graph.nodes])
     relations = _group_by_chunk([(edge.chunk_ids, to_relation(edge)) for edge in graph.edges])
 
     class AttachGraph(TransformComponent):
-        def __call__(self, nodes: Any, **_: Any) -> Any:
+        def __call__(self, nodes: Sequence[BaseNode], **_: object) -> Sequence[BaseNode]:
             for node in nodes:
                 node.metadata[KG_NODES_KEY] = entities.get(node.node_id, [])
                 node.metadata[KG_RELATIONS_KEY] = relations.get(node.node_id, [])
@@ -81,15 +89,17 @@ def _transformation(graph: Graph) -> Any:
     return AttachGraph()
 
 
-def _group_by_chunk(values: Sequence[tuple[tuple[str, ...], Any]]) -> dict[str, list[Any]]:
-    by_chunk: dict[str, list[Any]] = {}
+def _group_by_chunk(
+    values: Sequence[tuple[tuple[str, ...], Value]],
+) -> dict[str, list[Value]]:
+    by_chunk: dict[str, list[Value]] = {}
     for chunk_ids, value in values:
         for chunk_id in chunk_ids:
             by_chunk.setdefault(chunk_id, []).append(value)
     return by_chunk
 
 
-def to_entity(node: Node) -> Any:
+def to_entity(node: Node) -> "EntityNode":
     """Convert a node to a LlamaIndex entity.
 
     The name of the entity is the node id, so that two nodes with the same name are not merged.
@@ -100,7 +110,7 @@ def to_entity(node: Node) -> Any:
     return EntityNode(name=node.node_id, label=node.kind, properties=properties)
 
 
-def to_relation(edge: Edge) -> Any:
+def to_relation(edge: Edge) -> "Relation":
     """Convert an edge to a LlamaIndex relation."""
     from llama_index.core.graph_stores.types import Relation
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from filmgate.core.books import Book, BookFacts, BookFormat, Line, Page, Remark, Role
 from filmgate.core.errors import Invalid
@@ -153,7 +153,7 @@ class _BlockParser:
 
     def parse(self, root: "_Element") -> Iterator[tuple[str, Role, int | None]]:
         """Yield (text, role, level) of every block with text."""
-        stack: list[tuple[str, Any]] = [("open", root)]
+        stack: list[tuple[str, _Element]] = [("open", root)]
         while stack:
             step, element = stack.pop()
             if step == "tail":

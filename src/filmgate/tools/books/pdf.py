@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filmgate.core.books import (
     Book,
@@ -153,7 +153,7 @@ def _pages(document: "pypdfium2.PdfDocument") -> Iterator[Page]:
         page.close()
 
 
-def _is_scan(page: Any, lines: tuple[Line, ...], area: float) -> bool:
+def _is_scan(page: "pypdfium2.PdfPage", lines: tuple[Line, ...], area: float) -> bool:
     """Whether a page is covered by pictures and has no more text than a stamp."""
     import pypdfium2
     import pypdfium2.raw as pdfium

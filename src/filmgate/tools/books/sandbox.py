@@ -4,10 +4,10 @@ import gc
 import json
 import os
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
-from typing import IO, Any
+from typing import IO
 
 from filmgate.core.errors import FilmgateError, Invalid, Unavailable
 
@@ -46,7 +46,7 @@ def run_sandboxed(work: Callable[[], None], memory_bytes: int = MAX_MEMORY_BYTES
         send({"error": _error_fields(unreadable)})
 
 
-def send(message: dict[str, Any]) -> None:
+def send(message: Mapping[str, object]) -> None:
     """Send one message, as a line of JSON on standard output."""
     _message_stream().write(json.dumps(message, separators=(",", ":")).encode("ascii") + b"\n")
 
@@ -71,7 +71,7 @@ def _set_limits(memory_bytes: int) -> None:
             resource.setrlimit(kind, (limit, resource.getrlimit(kind)[1]))
 
 
-def _error_fields(error: FilmgateError) -> dict[str, Any]:
+def _error_fields(error: FilmgateError) -> dict[str, str | None]:
     return {
         "message": error.message,
         "expected": error.expected,

@@ -7,7 +7,8 @@ harm this process.
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+
+from pydantic import BaseModel, JsonValue
 
 from filmgate.core.books import Book, BookFormat, BookReader, Page
 from filmgate.core.errors import Invalid
@@ -58,7 +59,7 @@ def _pages(book: Book, path: Path, *, is_ocr: bool) -> Iterator[Page]:
     return recognise_scans(path, book.pages)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: BaseModel) -> dict[str, JsonValue]:
     return value.model_dump(mode="json")
 
 

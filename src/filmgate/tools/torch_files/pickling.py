@@ -10,7 +10,7 @@ import pickle
 import pickletools
 import struct
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from filmgate.core.errors import Invalid
@@ -59,7 +59,7 @@ class TensorPlace(NamedTuple):
     """Distance between neighbours along each dimension, in elements."""
 
 
-def dump_pickle(value: Any, place_of: Callable[[Any], TensorPlace | None]) -> bytes:
+def dump_pickle(value: object, place_of: Callable[[object], TensorPlace | None]) -> bytes:
     """Pickle a value made of dicts, lists, strings, numbers, booleans, None and tensors.
 
     `place_of` returns the place of a tensor, and None for a value that is not a tensor. Raises
@@ -71,7 +71,7 @@ def dump_pickle(value: Any, place_of: Callable[[Any], TensorPlace | None]) -> by
 
 
 def _write_value(
-    out: bytearray, value: Any, place_of: Callable[[Any], TensorPlace | None], depth: int
+    out: bytearray, value: object, place_of: Callable[[object], TensorPlace | None], depth: int
 ) -> None:
     if depth > MAX_DEPTH:
         raise TypeError("values are nested too deeply")
@@ -150,7 +150,7 @@ class _StorageClass(NamedTuple):
 class _RestrictedUnpickler(pickle.Unpickler):
     """An unpickler that only knows tensors and plain types, and refuses any other name."""
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> object:
         """Return the replacement for a global name; raise Invalid for an unknown one."""
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
             return _make_place
@@ -166,7 +166,7 @@ class _RestrictedUnpickler(pickle.Unpickler):
             reason=REFUSED,
         )
 
-    def persistent_load(self, pid: Any) -> Storage:
+    def persistent_load(self, pid: object) -> Storage:
         """Return the storage that a persistent id refers to."""
         match pid:
             case ("storage", _StorageClass(dtype), str(key), str(), int(count)) if count >= 0:
@@ -177,9 +177,11 @@ class _RestrictedUnpickler(pickle.Unpickler):
 _DTYPE_OF_STORAGE = {name: dtype for dtype, name in STORAGES.items()}
 
 
-def _make_place(storage: Any, offset: Any, shape: Any, strides: Any, *_rest: Any) -> TensorPlace:
+def _make_place(
+    storage: object, offset: object, shape: object, strides: object, *_rest: object
+) -> TensorPlace:
     """Make the place of a tensor; the unpickler calls this instead of `_rebuild_tensor_v2`."""
-    if not isinstance(storage, Storage) or not _are_sizes([offset]):
+    if not (isinstance(storage, Storage) and isinstance(offset, int) and _are_sizes([offset])):
         raise _refused("a tensor without a storage")
     if not (isinstance(shape, tuple) and isinstance(strides, tuple)):
         raise _refused("a tensor without a shape")
@@ -191,7 +193,7 @@ def _make_place(storage: Any, offset: Any, shape: Any, strides: Any, *_rest: Any
     return TensorPlace(storage, offset, shape, strides)
 
 
-def _are_sizes(numbers: Any) -> bool:
+def _are_sizes(numbers: Iterable[object]) -> bool:
     return all(isinstance(number, int) and 0 <= number < 1 << 48 for number in numbers)
 
 

@@ -5,13 +5,13 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid
 from filmgate.tools.byte_ranges import ByteRanges, ByteRangesFile
 from filmgate.tools.torch_files.pickling import MAX_PICKLE_BYTES, TensorPlace, load_pickle
-from filmgate.tools.torch_files.writing import SEAL, read_seal
+from filmgate.tools.torch_files.writing import SEAL, SealedMember, read_seal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,7 +54,7 @@ class PtFile:
         plain."""
         self.source = source
         self._members = _directory(source)
-        self._seal: Mapping[str, Any] = {}
+        self._seal: Mapping[str, SealedMember] = {}
         self.digest: str | None = None
         if SEAL in self._members:
             self._open_seal()
@@ -92,8 +92,7 @@ class PtFile:
         """Raise Invalid if `data`, the given rows of a member, does not match the seal."""
         if not self._seal:
             return
-        sealed: list[str] = self._seal[name]["sha256"]
-        expected = sealed[rows]
+        expected = self._seal[name]["sha256"][rows]
         step = len(data) // max(1, len(expected))
         for number, digest in enumerate(expected):
             part = data[number * step : (number + 1) * step]

@@ -10,7 +10,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, TypedDict, TypeGuard
 
 from filmgate.core.digest import canonical_json, sha256_hex
 from filmgate.tools.torch_files.pickling import STORAGES, Storage, TensorPlace, dump_pickle
@@ -35,7 +35,7 @@ MIN_DIMENSIONS_FOR_ROWS = 4
 can be verified alone."""
 
 
-def write_pt(file: IO[bytes], value: Mapping[str, Any], *, compress: bool = False) -> str:
+def write_pt(file: IO[bytes], value: Mapping[str, object], *, compress: bool = False) -> str:
     """Write a value to a `.pt` file; return its digest.
 
     `value`: made of dicts, lists, strings, numbers, booleans, None and numpy arrays. `compress`:
@@ -57,7 +57,7 @@ def write_pt(file: IO[bytes], value: Mapping[str, Any], *, compress: bool = Fals
         return writer.write_seal()
 
 
-def _add_array(value: Any, arrays: "list[Array]") -> TensorPlace | None:
+def _add_array(value: object, arrays: "list[Array]") -> TensorPlace | None:
     """Append an array to `arrays`, and return its place in a new storage.
 
     None if the value is not an array that torch has a storage for.
@@ -79,13 +79,22 @@ def _row_count(array: "Array") -> int:
     return len(array) if array.ndim >= MIN_DIMENSIONS_FOR_ROWS and array.size else 1
 
 
+class SealedMember(TypedDict):
+    """What a seal states about one member."""
+
+    size: int
+    """Uncompressed size in bytes."""
+    sha256: list[str]
+    """Digests of its equal parts."""
+
+
 class _MemberWriter:
     """Writes members to the archive, and records their digests."""
 
     def __init__(self, archive: zipfile.ZipFile, *, compress: bool) -> None:
         self._archive = archive
         self._compress = compress
-        self._members: dict[str, dict[str, Any]] = {}
+        self._members: dict[str, SealedMember] = {}
 
     def write(self, name: str, data: "bytes | memoryview", *, rows: int = 1) -> None:
         view = memoryview(data)
@@ -119,8 +128,8 @@ class _MemberWriter:
         self._archive.writestr(member, bytes(data), member.compress_type, level)
 
 
-def read_seal(data: bytes) -> Mapping[str, Any]:
-    """Parse a seal: member name → `size` and `sha256` digests.
+def read_seal(data: bytes) -> Mapping[str, SealedMember]:
+    """Parse a seal: the members by name.
 
     Raises ValueError or KeyError if the data is not a seal of this version.
     """
@@ -135,7 +144,7 @@ def read_seal(data: bytes) -> Mapping[str, Any]:
     return members
 
 
-def _is_member(value: Any) -> bool:
+def _is_member(value: object) -> TypeGuard[SealedMember]:
     return (
         isinstance(value, dict)
         and isinstance(value.get("size"), int)
