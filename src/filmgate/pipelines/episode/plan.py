@@ -1,7 +1,5 @@
 """The plan of the episode pipeline: its stages and profiles."""
 
-from typing import Any
-
 from filmgate.core.plan import Plan
 from filmgate.pipelines.episode.providers import BUILT_IN
 from filmgate.pipelines.episode.stages.body_tracking import body_tracking
@@ -47,7 +45,7 @@ on the command line."""
 
 FAST_MODELS_FIRST = ("yolox", "rtdetr", BUILT_IN)
 
-PROFILES: dict[str, dict[str, dict[str, Any]]] = {
+PROFILES: dict[str, dict[str, dict[str, float | tuple[str, ...]]]] = {
     "fast": {
         "detect": {"longest": 640, "rate": 4.0},
         "faces": {"per_track": 2},

@@ -10,7 +10,9 @@ from functools import partial
 from importlib import metadata
 from io import BytesIO
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from pydantic import JsonValue
 
 from filmgate.core.digest import canonical_json, digest, digest_of
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, NotPermitted, Unavailable
@@ -291,7 +293,7 @@ class _ArchiveExtractor:
 
     def _fetch_video(
         self, ranges: ByteRanges, source: ArchiveSample
-    ) -> tuple[IO[bytes], dict[str, str]]:
+    ) -> tuple[IO[bytes] | ByteRangesFile, dict[str, str]]:
         """Read all members of a sample; return the video as a file, and the members' digests.
 
         The video of a remote archive is copied to an unnamed temporary file.
@@ -299,17 +301,17 @@ class _ArchiveExtractor:
         digests = {}
         is_local = self._source.path(self._task.key) is not None
         window = ByteRangesFile(ranges, source.video.start, source.video.size)
-        file = cast("IO[bytes]", window) if is_local else TemporaryFile()  # noqa: SIM115 - the caller closes it
+        copy = None if is_local else TemporaryFile()  # noqa: SIM115 - the caller closes it
         for member in source.members:
             hashed = hashlib.sha256()
             for start in range(0, member.size, CHUNK_BYTES):
                 size = min(CHUNK_BYTES, member.size - start)
                 chunk = ranges.read(member.start + start, size)
                 hashed.update(chunk)
-                if member is source.video and not is_local:
-                    file.write(chunk)
+                if member is source.video and copy is not None:
+                    copy.write(chunk)
             digests[member.name] = f"sha256:{hashed.hexdigest()}"
-        return file, digests
+        return copy or window, digests
 
     @contextmanager
     def _measure_s(self, name: str) -> Iterator[None]:
@@ -320,20 +322,22 @@ class _ArchiveExtractor:
             self._seconds[name] += time.monotonic() - started_s
 
 
-def _open_video(file: IO[bytes], video: Member) -> "AbstractContextManager[InputContainer]":
+def _open_video(
+    file: IO[bytes] | ByteRangesFile, video: Member
+) -> "AbstractContextManager[InputContainer]":
     file.seek(0)
-    return open_embedded_media(cast("Any", file), video.name, video.size)
+    return open_embedded_media(file, video.name, video.size)
 
 
 def _last_part(stem: str) -> str:
     return stem.rpartition("/")[2]
 
 
-def _tool_versions() -> dict[str, Any]:
+def _tool_versions() -> dict[str, str]:
     return {"av": metadata.version("av")}
 
 
-def _parse_metadata(data: bytes) -> Mapping[str, Any]:
+def _parse_metadata(data: bytes) -> Mapping[str, JsonValue]:
     try:
         parsed = _require_object(json.loads(data.decode("utf-8-sig")))
         canonical_json(parsed)  # rejects infinite numbers and lone surrogates
@@ -348,7 +352,7 @@ def _parse_metadata(data: bytes) -> Mapping[str, Any]:
     return parsed
 
 
-def _require_object(value: Any) -> dict[str, Any]:
+def _require_object(value: JsonValue) -> dict[str, JsonValue]:
     if isinstance(value, dict):
         return value
     raise TypeError(f"a {type(value).__name__}")

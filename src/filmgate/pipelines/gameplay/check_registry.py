@@ -26,7 +26,7 @@ from filmgate.pipelines.gameplay.session import GameSession
 GROUP = "filmgate.checks"
 V1, V2 = "v1", "v2"
 
-ARROW_TYPES = {bool: "bool", int: "int64", float: "double", str: "string"}
+ARROW_TYPES: Mapping[object, str] = {bool: "bool", int: "int64", float: "double", str: "string"}
 """Arrow type of a column by the Python type of its field."""
 
 Result = TypeVar("Result")
@@ -84,7 +84,7 @@ _RESERVED_NAMES = frozenset(
 ) | {"pt_digest", "check_versions", "error_code", "remarks"}
 
 
-def _arrow_type(check_name: str, hint: Any) -> str:
+def _arrow_type(check_name: str, hint: object) -> str:
     """Find the Arrow type of a field."""
     if typing.get_origin(hint) in {typing.Union, types.UnionType}:
         not_none = [part for part in typing.get_args(hint) if part is not types.NoneType]

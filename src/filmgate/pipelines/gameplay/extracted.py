@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Union
+
+from pydantic import JsonValue
 
 from filmgate.core.errors import Invalid
 from filmgate.core.gameplay import to_plain_json
@@ -37,11 +39,11 @@ class FileOrigin:
 def build_value(
     origin: FileOrigin,
     video: SampledVideo,
-    session_metadata: Mapping[str, Any],
+    session_metadata: Mapping[str, JsonValue],
     inputs: InputLog,
-    facts: Mapping[str, Any],
+    facts: Mapping[str, JsonValue],
     remarks: Sequence[str],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Build the value that is written to a `.pt` file."""
     import numpy as np  # slow to import
 
@@ -84,6 +86,15 @@ def build_value(
             },
         },
     }
+
+
+class InputFacts(TypedDict):
+    """Digests and sizes of the archive members that were read."""
+
+    digest: str
+    """Digest of `members`."""
+    members: dict[str, str]
+    sizes: dict[str, int]
 
 
 class ExtractedFile:
@@ -139,17 +150,18 @@ class ExtractedFile:
         return dict(self._value["video_metadata"])
 
     @property
-    def session_metadata(self) -> Mapping[str, Any]:
+    def session_metadata(self) -> Mapping[str, JsonValue]:
         """Metadata that the recorder wrote beside the video."""
         return dict(self._value["session_metadata"])
 
     @property
-    def input(self) -> Mapping[str, Any]:
+    def input(self) -> "InputFacts":
         """Digests and sizes of the archive members that were read."""
-        return dict(self._extension["input"])
+        stored: InputFacts = self._extension["input"]
+        return stored
 
     @property
-    def facts(self) -> Mapping[str, Any]:
+    def facts(self) -> Mapping[str, JsonValue]:
         """Settings and program versions of the extraction."""
         return dict(self._extension["extraction"])
 
@@ -182,7 +194,8 @@ class ExtractedFile:
     @cached_property
     def pts(self) -> "NDArray[np.int64]":
         """(n,): presentation time of every frame of the video, in ticks of the time base."""
-        return self._extension["time_line"]["pts"].read().astype("int64", copy=False)  # type: ignore[no-any-return]
+        tensor: Tensor = self._extension["time_line"]["pts"]
+        return tensor.read().astype("int64", copy=False)
 
     @property
     def time_base(self) -> Fraction:
@@ -210,7 +223,9 @@ class ExtractedFile:
         )
 
 
-SHAPE: Mapping[str, Any] = {
+Shape = Mapping[str, Union[type, "Shape"]]
+
+SHAPE: Shape = {
     "s3_key": str,
     "video_id": str,
     "video_metadata": dict,
@@ -247,12 +262,12 @@ def _find_fault(value: Any) -> str | None:
     return None if frames else "no series of frames"
 
 
-def _find_shape_fault(shape: Mapping[str, Any], value: Any, path: str) -> str | None:
+def _find_shape_fault(shape: Shape, value: Any, path: str) -> str | None:
     for name, expected_type in shape.items():
         actual = value.get(name) if isinstance(value, dict) else None
-        if isinstance(expected_type, dict):
-            if fault := _find_shape_fault(expected_type, actual, f"{path}{name}."):
-                return fault
-        elif not isinstance(actual, expected_type):
-            return f"{path}{name} is a {type(actual).__name__}"
+        if isinstance(expected_type, type):
+            if not isinstance(actual, expected_type):
+                return f"{path}{name} is a {type(actual).__name__}"
+        elif fault := _find_shape_fault(expected_type, actual, f"{path}{name}."):
+            return fault
     return None

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from filmgate.core.errors import Invalid, NotFound, NotPermitted, StoreNotFound, Unavailable
 from filmgate.core.gameplay import ExtractionTask, GameItem
@@ -20,6 +19,7 @@ from filmgate.pipelines.gameplay.archive_worker import (
     extract_archive,
     make_failed_item,
 )
+from filmgate.pipelines.gameplay.failure_counts import FailureCount, FailureCounts
 from filmgate.pipelines.gameplay.files import ITEMS
 from filmgate.pipelines.gameplay.rules.tasks import MAX_LIST_BYTES, parse_tasks
 from filmgate.pipelines.gameplay.settings import EXTRACTED_VERSION, ExtractionSettings
@@ -86,7 +86,7 @@ class _ExtractionCounts:
         self._started_s = time.monotonic()
         self._counts: Counter[str] = Counter()
         self._costs = ExtractionCosts()
-        self._failures: dict[str, dict[str, Any]] = {}
+        self._failures = FailureCounts()
 
     def items(
         self, outcomes: Iterator[Mapped[ExtractionTask, ExtractionResult]]
@@ -105,11 +105,9 @@ class _ExtractionCounts:
             for item in result.items:
                 self._counts[item.status] += 1
                 if item.error is not None:
-                    first = {"count": 0, "example": item.s3_key, "message": item.error.message}
-                    self._failures.setdefault(item.error.code, first)["count"] += 1
+                    self._failures.add(item.error.code, item.s3_key, item.error.message)
                 yield item
-            failures = {code: failure["count"] for code, failure in self._failures.items()}
-            self._context.measure(self._rates(), failures)
+            self._context.measure(self._rates(), self._failures.counts)
 
     def _stop_if_stores_fail(self, error: StageError) -> None:
         """Raise Unavailable if items fail repeatedly because of the stores, not of the archives."""
@@ -126,9 +124,9 @@ class _ExtractionCounts:
         names = ("archives", "extracted", "reused")
         return {name: self._counts[name] for name in names}
 
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> dict[str, float | dict[str, FailureCount]]:
         """Return rates, seconds by phase summed over all workers, and failures by error code."""
-        return {"failures": dict(sorted(self._failures.items())), **self._rates()}
+        return {"failures": self._failures.by_code, **self._rates()}
 
     def _rates(self) -> dict[str, float]:
         """Return the sums so far, and rates since the stage started.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.gameplay import PT_SUFFIX, GameItem
@@ -17,6 +17,7 @@ from filmgate.core.ports import Mapped, StageContext
 from filmgate.pipelines.gameplay.archive_worker import make_failed_item
 from filmgate.pipelines.gameplay.check_registry import V2, Check, select_checks
 from filmgate.pipelines.gameplay.extraction_stage import extraction, read_task_list
+from filmgate.pipelines.gameplay.failure_counts import FailureCount, FailureCounts
 from filmgate.pipelines.gameplay.files import ADDED_COLUMNS, ITEMS, ORIGINAL_COLUMNS, QUALITY
 from filmgate.pipelines.gameplay.row_builder import (
     EXTRACT_FIRST,
@@ -119,7 +120,7 @@ class _RowCounts:
         self._settings = settings
         self._rows = self._errors = 0
         self._flags: Counter[str] = Counter()
-        self._failures: dict[str, dict[str, Any]] = {}
+        self._failures = FailureCounts()
         self._bytes = self._requests = self._copies = 0
 
     def rows(self, outcomes: Iterator[Mapped[GameItem, ItemRows]]) -> Iterator[Row]:
@@ -137,27 +138,24 @@ class _RowCounts:
             for row in built.rows:
                 self._count(row)
                 yield row
-            failures = {code: failure["count"] for code, failure in self._failures.items()}
-            self._context.measure(self._rates(), failures)
+            self._context.measure(self._rates(), self._failures.counts)
 
     def _count(self, row: Row) -> None:
         self._rows += 1
         self._flags.update(name for name, value in row.items() if value is True)
         if row["error"] is not None:
             self._errors += 1
-            code = row["error_code"]
-            first = {"count": 0, "example": row["s3_key"], "message": row["error"]}
-            self._failures.setdefault(code, first)["count"] += 1
+            self._failures.add(row["error_code"], row["s3_key"], row["error"])
 
     def counts(self) -> dict[str, int]:
         """Return the counts of the stage."""
         return {"rows": self._rows, "with_error": self._errors}
 
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> dict[str, float | dict[str, int] | dict[str, FailureCount]]:
         """Return rates, the number of flagged sessions by check, and failures by error code."""
         return {
             "flagged": dict(sorted(self._flags.items())),
-            "failures": dict(sorted(self._failures.items())),
+            "failures": self._failures.by_code,
             **self._rates(),
         }
 

@@ -2,11 +2,13 @@
 
 import json
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import JsonValue
 
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable
 from filmgate.core.gameplay import ERROR_SUFFIX, PT_SUFFIX, ExtractionTask, Failure, GameItem
@@ -25,7 +27,12 @@ from filmgate.tools.resource_limits import limit_resources
 from filmgate.tools.torch_files.reading import PtAltered, PtFile, PtUnreadable, altered_error
 
 if TYPE_CHECKING:
+    from collections.abc import Buffer  # type: ignore[attr-defined,unused-ignore]
+
+    import pyarrow as pa
+
     from filmgate.pipelines.gameplay.rules.menus import Frames
+    from filmgate.tools.text_models import RapidReader
 
 OCR_SIDE = 960
 """Longer side of the images in which text is read, in pixels."""
@@ -140,7 +147,7 @@ class _CountingByteRanges:
         """Number of requests so far."""
         return self._ranges.request_count
 
-    def read(self, start: int, size: int) -> Any:
+    def read(self, start: int, size: int) -> "Buffer":
         """Read exactly these bytes."""
         self.bytes_read += size
         return self._ranges.read(start, size)
@@ -186,7 +193,7 @@ def _build_row(extracted: ExtractedFile, settings: ManifestSettings) -> Row:
     return row
 
 
-def _read_fields(check: Check, result: Any) -> Row:
+def _read_fields(check: Check, result: object) -> Row:
     """Read the fields of a result.
 
     Raises TypeError if a value does not fit its column, as it would break the whole table.
@@ -202,7 +209,7 @@ def _read_fields(check: Check, result: Any) -> Row:
     return values
 
 
-def arrow_type(kind: str) -> Any:
+def arrow_type(kind: str) -> "pa.DataType":
     """Return the Arrow type of a column."""
     import pyarrow as pa  # slow to import
 
@@ -226,7 +233,7 @@ def _count_lines(frame: "Frames") -> int:
 
 
 @cache
-def _text_reader() -> Any:
+def _text_reader() -> "RapidReader":
     from filmgate.tools.text_models import RapidReader  # slow to import, and rarely used
 
     return RapidReader(longest=OCR_SIDE)
@@ -250,7 +257,7 @@ def _empty_row() -> Row:
     return columns | {"processed_time": datetime.now(UTC), "commit_hash": commit_hash()}
 
 
-def _json(value: Any) -> str:
+def _json(value: Mapping[str, JsonValue]) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 

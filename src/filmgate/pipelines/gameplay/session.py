@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filmgate.core.gameplay import STRIDE, UNIFORM
 from filmgate.pipelines.gameplay.extracted import ExtractedFile
@@ -115,5 +115,5 @@ class GameSession:
             return None
         return lambda index: read(self.extracted.frames(series, slice(index, index + 1))[0])
 
-    def _last_time(self, name: str) -> Any:
+    def _last_time(self, name: str) -> list[int]:
         return self.extracted.times_ms(name)[-1:] or [0]

@@ -1,8 +1,8 @@
 """Settings of the extraction stage and of the manifest stage."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from filmgate.core.errors import Invalid
 from filmgate.core.gameplay import MENU_FLAG_THRESHOLD, Sampling
@@ -54,7 +54,7 @@ class ExtractionSettings(Settings):
         return Sampling(strides=self.strides, uniform=self.uniform, shorter_side=self.shorter_side)
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, JsonValue]:
         """The settings that determine the contents of a `.pt` file."""
         return {"version": EXTRACTED_VERSION, **self.sampling.model_dump(mode="json")}
 

@@ -1,7 +1,5 @@
 """The plan of the rulebook pipeline: its six passes."""
 
-from typing import Any
-
 from filmgate.core.plan import Plan
 from filmgate.pipelines.rulebook.pass_a import read_books
 from filmgate.pipelines.rulebook.pass_b import split_books
@@ -16,7 +14,7 @@ PLAN = Plan(
     packages="filmgate[rulebook]",
 )
 
-PROFILES: dict[str, dict[str, dict[str, Any]]] = {
+PROFILES: dict[str, dict[str, dict[str, bool]]] = {
     "fast": {},
     "balanced": {},
     "high_quality": {"D": {"embeddings": True}},

@@ -1,7 +1,8 @@
 """Contents of the report: values for the template, from the files and records of a run."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+
+from pydantic import JsonValue
 
 from filmgate.core.records import ArtifactRef, RunHead, StageRecord
 from filmgate.core.states import StageState
@@ -57,18 +58,19 @@ def input_rows(head: RunHead, probe: Probe) -> list[tuple[str, str]]:
 
 def stage_rows(
     head: RunHead, records: Mapping[str, StageRecord], without: str
-) -> list[dict[str, Any]]:
+) -> list[dict[str, JsonValue]]:
     """Describe every stage except `without`: state, producer, settings, counts and inputs."""
     return [_stage_row(head, name, records.get(name)) for name in head.stages if name != without]
 
 
-def _stage_row(head: RunHead, name: str, record: StageRecord | None) -> dict[str, Any]:
+def _stage_row(head: RunHead, name: str, record: StageRecord | None) -> dict[str, JsonValue]:
     config = head.config[name].items()
     settings = "  ".join(f"{key}={_plain(value)}" for key, value in config if key != "enabled")
-    row = {"name": name, "config": settings, "counts": "", "producer": "", "depends_on": ""}
+    row: dict[str, JsonValue] = {"name": name, "config": settings}
+    row |= {"counts": "", "producer": "", "depends_on": ""}
     if record is None:
         return row | {"state": StageState.PENDING.value, "note": "has not finished", "warnings": []}
-    details = {
+    details: dict[str, JsonValue] = {
         "state": record.status.value,
         "note": record.reason or "",
         "warnings": [str(warning.get("message", "")) for warning in record.warnings],
@@ -96,7 +98,7 @@ def shorten(text: str) -> str:
     )
 
 
-def _plain(value: Any) -> str:
+def _plain(value: JsonValue) -> str:
     if value is None:
         return "auto"
     return "/".join(map(str, value)) if isinstance(value, list) else str(value)
@@ -107,7 +109,7 @@ def person_rows(
     end_ms: int,
     presences: Mapping[str, Sequence[PresenceSpan]],
     pictures: Mapping[str, str],
-) -> list[dict[str, Any]]:
+) -> list[dict[str, JsonValue]]:
     """Describe all people; spans become fractions of the video, which ends at `end_ms`."""
     return [
         _person_row(person, end_ms, presences.get(person.identity_id, ()), pictures)
@@ -117,7 +119,7 @@ def person_rows(
 
 def _person_row(
     person: PersonTime, end_ms: int, presences: Iterable[PresenceSpan], pictures: Mapping[str, str]
-) -> dict[str, Any]:
+) -> dict[str, JsonValue]:
     about = person.identity_id if person.name else ""
     if person.unsure:
         about = shorten(f"perhaps {person.unsure[0].name}")
@@ -128,7 +130,7 @@ def _person_row(
         "about": about,
         "picture": pictures.get(person.identity_id),
         "presences": [
-            to_share(presence.span, end_ms) | {"evidence": presence.evidence}
+            {**to_share(presence.span, end_ms), "evidence": presence.evidence}
             for presence in presences
         ],
         "onscreen": format_time(person.onscreen_ms),
@@ -144,7 +146,7 @@ def _person_row(
     }
 
 
-def to_share(span: Span, end_ms: int) -> dict[str, Any]:
+def to_share(span: Span, end_ms: int) -> dict[str, JsonValue]:
     """Return start and length of a span as fractions of the video, which ends at `end_ms`."""
     whole = max(end_ms, 1)
     return {
@@ -153,7 +155,7 @@ def to_share(span: Span, end_ms: int) -> dict[str, Any]:
     }
 
 
-def make_listing(title: str, rows: Iterable[tuple[int, str, str]]) -> dict[str, Any] | None:
+def make_listing(title: str, rows: Iterable[tuple[int, str, str]]) -> dict[str, JsonValue] | None:
     """Format the first rows, each (time in ms, text, note), as a listing; None without rows."""
     all_rows = list(rows)
     if not all_rows:
@@ -161,17 +163,17 @@ def make_listing(title: str, rows: Iterable[tuple[int, str, str]]) -> dict[str, 
     remaining = len(all_rows) - MAX_ROWS
     return {
         "title": title,
-        "rows": [(format_time(ms), text, note) for ms, text, note in all_rows[:MAX_ROWS]],
+        "rows": [[format_time(ms), text, note] for ms, text, note in all_rows[:MAX_ROWS]],
         "note": f"and {remaining} more" if remaining > 0 else "",
     }
 
 
-def file_rows(records: Iterable[StageRecord]) -> list[dict[str, Any]]:
+def file_rows(records: Iterable[StageRecord]) -> list[dict[str, JsonValue]]:
     """Describe every file of the run, with its digest."""
     return [_file_row(ref) for record in records for ref in record.artifacts]
 
 
-def _file_row(ref: ArtifactRef) -> dict[str, Any]:
+def _file_row(ref: ArtifactRef) -> dict[str, JsonValue]:
     return {
         "path": ref.path,
         "records": ref.records,

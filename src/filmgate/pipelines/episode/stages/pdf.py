@@ -3,7 +3,8 @@
 import zipfile
 from collections.abc import Iterable, Iterator
 from importlib.resources import files
-from typing import Any
+
+from pydantic import JsonValue
 
 from filmgate.core.payloads.ocr import OcrTextV1
 from filmgate.core.payloads.place import PlaceClassificationV1
@@ -133,7 +134,7 @@ def _people(
     facts: Probe,
     times: ScreenTime | None,
     pictures: dict[str, tuple[str, bytes]],
-) -> list[dict[str, Any]]:
+) -> list[dict[str, JsonValue]]:
     if times is None or facts.video is None:
         return []
     end_ms = facts.video.end_ms
@@ -169,7 +170,7 @@ def _people_notes(times: ScreenTime | None) -> list[str]:
     ]
 
 
-def _scenes(context: StageContext, facts: Probe) -> dict[str, Any]:
+def _scenes(context: StageContext, facts: Probe) -> dict[str, JsonValue]:
     if not context.has(SCENES) or facts.video is None:
         return {"scenes": [], "scenes_note": ""}
     spans = [
@@ -183,7 +184,7 @@ def _scenes(context: StageContext, facts: Probe) -> dict[str, Any]:
     }
 
 
-def _listings(context: StageContext) -> Iterator[dict[str, Any] | None]:
+def _listings(context: StageContext) -> Iterator[dict[str, JsonValue] | None]:
     """Yield the listings of spoken words, texts on screen and places."""
     if context.has(TRANSCRIPT):
         spoken = [

@@ -1,7 +1,6 @@
 """Segments: writes screen time as a Parquet table, one row per segment, for analysis."""
 
 import json
-from typing import Any
 
 from filmgate.core.payloads.tracks import ScreentimeSegmentV1
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
@@ -45,32 +44,32 @@ def segments(context: StageContext, settings: Settings) -> Outcome:  # noqa: ARG
         "model_versions": _versions(context),
         "thresholds_snapshot_hash": times.thresholds_hash,
     }
-    rows: list[dict[str, Any]] = []
-    for line in context.read_artifacts(APPEARANCES):
-        segment = ScreentimeSegmentV1.model_validate(line.payload)
-        rows.append(
-            shared
-            | {
-                "identity": names[segment.cluster_id],
-                "identity_id": segment.cluster_id,
-                "track_id": segment.track_id or "",
-                "segment_start": line.span_start_ms / 1000,
-                "segment_end": line.span_end_ms / 1000,
-                "duration_s": (line.span_end_ms - line.span_start_ms) / 1000,
-                "confidence": segment.confidence,
-                "source": segment.evidence,
-            }
-        )
-    rows.sort(key=_order)
+    found = [
+        (line, ScreentimeSegmentV1.model_validate(line.payload))
+        for line in context.read_artifacts(APPEARANCES)
+    ]
+    found.sort(
+        key=lambda one: (names[one[1].cluster_id], one[1].track_id or "", one[0].span_start_ms)
+    )
+    rows = [
+        {
+            **shared,
+            "identity": names[segment.cluster_id],
+            "identity_id": segment.cluster_id,
+            "track_id": segment.track_id or "",
+            "segment_start": line.span_start_ms / 1000,
+            "segment_end": line.span_end_ms / 1000,
+            "duration_s": (line.span_end_ms - line.span_start_ms) / 1000,
+            "confidence": segment.confidence,
+            "source": segment.evidence,
+        }
+        for line, segment in found
+    ]
     types = {"string": pa.string(), "double": pa.float64()}
     schema = pa.schema([(name, types[kind]) for name, kind in SEGMENTS.columns.items()])
     with context.create(SEGMENTS) as file, pq.ParquetWriter(file, schema) as writer:
         writer.write_table(pa.Table.from_pylist(rows, schema=schema))
     return Done(producer=Producer(name="filmgate-segments", version=str(TABLE_VERSION)))
-
-
-def _order(row: dict[str, Any]) -> tuple[str, str, float]:
-    return (row["identity"], row["track_id"], row["segment_start"])
 
 
 def _versions(context: StageContext) -> str:

@@ -1,7 +1,10 @@
 """Checks of the recording: missing frames, duplicate frames, length and frame rate."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
 
 from filmgate.pipelines.gameplay.check_registry import check
 from filmgate.pipelines.gameplay.session import GameSession
@@ -86,7 +89,7 @@ def has_dropped_frames(session: GameSession) -> DroppedFrames:
     )
 
 
-def _reported_skips(metadata: Any) -> tuple[int | None, int]:
+def _reported_skips(metadata: Mapping[str, JsonValue]) -> tuple[int | None, int]:
     """Read the recorder's own count: (skipped frames or None, all frames)."""
     extra = metadata.get("recorder_extra")
     reported = extra.get("skipped_frames") if isinstance(extra, dict) else None

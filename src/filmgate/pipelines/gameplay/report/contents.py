@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from pydantic import JsonValue
+
 from filmgate.core.gameplay import ARCHIVE_SUFFIX, PT_SUFFIX
 
 Row = Mapping[str, Any]
@@ -18,7 +20,7 @@ class FlaggedSession:
     s3_key: str
     video_id: str
     pt_key: str
-    evidence: Mapping[str, Any]
+    evidence: Mapping[str, JsonValue]
     severity: float
 
 

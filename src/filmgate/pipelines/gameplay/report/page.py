@@ -1,8 +1,9 @@
 """The page of a report: one self-contained HTML file."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from html import escape
-from typing import Any
+
+from pydantic import JsonValue
 
 from filmgate.pipelines.gameplay.report.contents import (
     CheckShare,
@@ -109,16 +110,15 @@ def _card(flagged: FlaggedSession, picture: str | None) -> str:
     )
 
 
-def _evidence(flagged: FlaggedSession) -> list[tuple[str, Any]]:
-    evidence: Mapping[str, Any] = flagged.evidence
-    return [(name, value) for name, value in evidence.items() if value not in (None, [])]
+def _evidence(flagged: FlaggedSession) -> list[tuple[str, JsonValue]]:
+    return [(name, value) for name, value in flagged.evidence.items() if value not in (None, [])]
 
 
 MAX_LIST_ITEMS = 12
 """Number of items of a list after which it is cut off."""
 
 
-def _format_value(value: Any) -> str:
+def _format_value(value: JsonValue) -> str:
     if isinstance(value, list):
         more = ", …" if len(value) > MAX_LIST_ITEMS else ""
         return "[" + ", ".join(str(item) for item in value[:MAX_LIST_ITEMS]) + more + "]"

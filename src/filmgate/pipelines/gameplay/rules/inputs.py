@@ -3,7 +3,9 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from pydantic import JsonValue
 
 KINDS = (
     "other",
@@ -111,13 +113,14 @@ _KIND_INDEX = {kind: index for index, kind in enumerate(KINDS)}
 def _parse_numbers(arguments: str) -> tuple[float, float]:
     """Parse the first two numbers of the arguments; true and false count as 1 and 0."""
     try:
-        parsed: Any = json.loads(arguments.strip().strip('"'))
+        parsed: JsonValue = json.loads(arguments.strip().strip('"'))
         values = parsed if isinstance(parsed, list) else []
         numbers = [float(value) for value in values[:2] if isinstance(value, int | float)]
     except (ValueError, OverflowError, RecursionError):
         return (0.0, 0.0)
     small = [n if abs(n) < 1e9 else 0.0 for n in numbers]  # noqa: PLR2004 - excludes NaN too
-    return tuple([*small, 0.0, 0.0][:2])  # type: ignore[return-value]
+    first, second, *_ = [*small, 0.0, 0.0]
+    return first, second
 
 
 def held_spans(
