@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filmgate.core.errors import Unavailable
 
 if TYPE_CHECKING:
+    import numpy as np
     from av.container import OutputContainer
+    from av.subtitles.stream import SubtitleStream
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 WIDTH, HEIGHT = 640, 360
@@ -161,8 +164,8 @@ def portraits() -> dict[str, "Image"]:
             hint="pip install 'filmgate[demo]'",
         ) from error
     hopper = Image.open(str(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
-    astronaut: Any = skimage.data.astronaut
-    rocket: Any = skimage.data.rocket
+    astronaut: Callable[[], NDArray[np.uint8]] = skimage.data.astronaut
+    rocket: Callable[[], NDArray[np.uint8]] = skimage.data.rocket
     return {
         "astronaut": Image.fromarray(astronaut()),
         "rocket": Image.fromarray(rocket()),
@@ -170,7 +173,7 @@ def portraits() -> dict[str, "Image"]:
     }
 
 
-def _write_subtitles(container: "OutputContainer", stream: Any) -> None:
+def _write_subtitles(container: "OutputContainer", stream: "SubtitleStream") -> None:
     """Write a cue for each shot with words, half a second shorter than the shot at both ends."""
     import av  # slow to import
 

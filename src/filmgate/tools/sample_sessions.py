@@ -9,7 +9,9 @@ from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +28,7 @@ VIDEO_START = 1_700_000_000.0
 MENU_FROM, MENU_TO = 6 * RATE, 14 * RATE
 """Numbers of the first frame with a menu and of the first frame after it, in the session `menu`."""
 
-METADATA: Mapping[str, Any] = {
+METADATA: Mapping[str, JsonValue] = {
     "game_exe": "gatecheck.exe",
     "session_id": "00000000-0000-4000-8000-000000000000",
     "recorder": "filmgate demo",
@@ -130,7 +132,7 @@ def open_recording(
     import av  # slow to import
 
     with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("mpeg4", rate=rate)
+        stream = container.add_stream("mpeg4", rate=rate)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         stream.codec_context.qmin = stream.codec_context.qmax = 3

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from filmgate.core.plan import Producer
 from filmgate.core.providers import RecognisedSpeech
@@ -35,6 +35,15 @@ FAST_OPTIONS = {"ds": 2, "maxhmmpf": 3000, "maxwpf": 10}
 """Decoder options: the scores of every second frame are used twice, and the search is pruned. On a
 speech and a poem (the only two clips tried) decoding was two and a half to four times as fast, and
 not worse: 82 % and 37 % of the words, instead of 68 % and 37 %."""
+
+
+class _Word(Protocol):
+    """PocketSphinx's segment: a word, with its first and last frame."""
+
+    word: str
+    start_frame: int
+    end_frame: int
+    prob: float
 
 
 class PocketSphinx:
@@ -107,9 +116,9 @@ def utterances(blocks: Iterable["NDArray[np.int16]"]) -> Iterator[tuple[int, byt
             start, speech = start + len(speech) // 2, bytearray()
 
 
-def _split_at_pauses(words: Iterable[Any], *, pause: float) -> Iterator[list[Any]]:
+def _split_at_pauses(words: Iterable[_Word], *, pause: float) -> Iterator[list[_Word]]:
     """Split the words of an utterance, without fillers, at silences longer than `pause` frames."""
-    phrase: list[Any] = []
+    phrase: list[_Word] = []
     for word in words:
         if _is_filler(word.word):
             continue
@@ -144,6 +153,6 @@ def _without_variant(word: str) -> str:
     return word.partition("(")[0]
 
 
-def _mean_confidence(words: list[Any]) -> float:
+def _mean_confidence(words: list[_Word]) -> float:
     probabilities = [min(1.0, max(0.0, float(word.prob))) for word in words]
     return round(sum(probabilities) / len(probabilities), 4)

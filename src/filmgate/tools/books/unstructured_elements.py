@@ -6,7 +6,7 @@ The process runs `python -m filmgate.tools.books.unstructured_elements PATH FORM
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from filmgate.core.books import BookFormat, Line, Page, Role
 from filmgate.core.errors import Invalid, Unavailable
@@ -28,6 +28,18 @@ SEPARATOR_LENGTH = 2
 
 
 MODULE = "filmgate.tools.books.unstructured_elements"
+
+
+class _ElementMetadata(Protocol):
+    page_number: int | None
+
+
+class _Element(Protocol):
+    """Unstructured's element: a block of text."""
+
+    text: str
+    category: str
+    metadata: _ElementMetadata
 
 
 def read_elements_sandboxed(path: Path, book_format: BookFormat, offset: int = 0) -> list[Page]:
@@ -82,7 +94,7 @@ def _avoid_model_download() -> None:
         tokenize._load_spacy_model = lambda: plain
 
 
-def _elements(path: Path, book_format: BookFormat) -> list[Any]:
+def _elements(path: Path, book_format: BookFormat) -> list[_Element]:
     from importlib import import_module
 
     os.environ.setdefault("DO_NOT_TRACK", "true")
