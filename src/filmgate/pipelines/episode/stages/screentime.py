@@ -134,27 +134,18 @@ def screentime(context: StageContext, settings: ScreentimeSettings) -> Outcome:
         },
     )
     speaking = _speaking(context, episode, recognitions, co_presence)
-    people = sorted(
-        (
-            _person(
-                identity,
-                episode,
-                presences[identity.identity_id],
-                recognitions[identity.identity_id],
-            )
-            for identity in identities
-        ),
-        key=lambda person: (-person.onscreen_ms, person.first_ms, person.identity_id),
-    )
     people = [
-        person.model_copy(
-            update={
-                "speaking_ms": speaking.speaking_ms.get(person.identity_id),
-                "confessional_ms": co_presence.confessional.get(person.identity_id),
-            }
+        _person(
+            identity,
+            episode,
+            presences[identity.identity_id],
+            recognitions[identity.identity_id],
+            speaking_ms=speaking.speaking_ms.get(identity.identity_id),
+            confessional_ms=co_presence.confessional.get(identity.identity_id),
         )
-        for person in people
+        for identity in identities
     ]
+    people.sort(key=lambda person: (-person.onscreen_ms, person.first_ms, person.identity_id))
     context.write_document(
         SCREENTIME,
         ScreenTime(
@@ -271,8 +262,11 @@ def _person(
     episode: _EpisodeFacts,
     presences: Sequence[PresenceSpan],
     found: Recognition,
+    *,
+    speaking_ms: int | None,
+    confessional_ms: int | None,
 ) -> PersonTime:
-    """Measure the screen time of one person, without speaking and confessional time."""
+    """Measure the screen time of one person; speaking and confessional time are given."""
     onscreen_ms = total_ms(presences)
     return PersonTime(
         identity_id=identity.identity_id,
@@ -287,8 +281,8 @@ def _person(
         face_visible_ms=total_ms(presences, "face"),
         body_only_ms=total_ms(presences, "body"),
         gap_bridged_ms=total_ms(presences, "bridged"),
-        speaking_ms=None,
-        confessional_ms=None,
+        speaking_ms=speaking_ms,
+        confessional_ms=confessional_ms,
         first_ms=presences[0].span.start_ms if presences else identity.first_ms,
         last_ms=presences[-1].span.end_ms if presences else identity.last_ms,
         appearances=count_appearances(presences),
