@@ -11,7 +11,7 @@ import pickletools
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from filmgate.core.errors import Invalid
 
@@ -198,8 +198,8 @@ def _are_sizes(numbers: Iterable[object]) -> bool:
 
 
 def load_pickle(
-    data: bytes, make_tensor: Callable[[TensorPlace], Any] = lambda place: place
-) -> Any:
+    data: bytes, make_tensor: Callable[[TensorPlace], object] = lambda place: place
+) -> object:
     """Unpickle a value, with the result of `make_tensor` for every tensor.
 
     Raises Invalid unless the value consists of plain types and tensors. The result is checked
@@ -238,24 +238,24 @@ def _check_memo(data: bytes) -> None:
 class _PlainValues:
     """Checks that a value consists of plain types, and replaces tensor places by tensors."""
 
-    def __init__(self, make_tensor: Callable[[TensorPlace], Any]) -> None:
+    def __init__(self, make_tensor: Callable[[TensorPlace], object]) -> None:
         self._make_tensor = make_tensor
         self._remaining = MAX_VALUES
 
-    def convert(self, value: Any, depth: int) -> Any:
+    def convert(self, value: object, depth: int) -> object:
         self._remaining -= 1
         if depth > MAX_DEPTH or self._remaining < 0:
             raise _refused("values nested too deeply, or too many of them")
         kind = type(value)
         if value is None or kind in _SCALARS:
             return value
-        if kind is TensorPlace:
+        if type(value) is TensorPlace:
             return self._make_tensor(value)
-        if kind in {dict, OrderedDict}:
+        if isinstance(value, dict) and kind in {dict, OrderedDict}:
             if not all(type(key) is str for key in value):
                 raise _refused("a dict with keys that are not strings")
             return {key: self.convert(item, depth + 1) for key, item in value.items()}
-        if kind in {list, tuple}:
+        if isinstance(value, list | tuple) and kind in {list, tuple}:
             if _SCALARS.issuperset(map(type, value)):
                 self._remaining -= len(value)
                 return list(value)

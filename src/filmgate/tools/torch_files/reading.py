@@ -5,7 +5,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid
@@ -65,7 +65,7 @@ class PtFile:
             order.file_size > ORDER_BYTES or self._verified("byteorder") != LITTLE
         ):
             raise _unreadable("big-endian numbers")
-        self.value = load_pickle(self._verified("data.pkl"), lambda place: Tensor(self, place))
+        self.value: Any = load_pickle(self._verified("data.pkl"), lambda place: Tensor(self, place))
 
     def _open_seal(self) -> None:
         if self._members[SEAL].file_size > MAX_SEAL_BYTES:
