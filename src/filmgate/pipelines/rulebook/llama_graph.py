@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from importlib import metadata
-from typing import Any
 from typing import TYPE_CHECKING, TypeVar
 
 from filmgate.core.errors import Unavailable
@@ -10,7 +9,6 @@ from filmgate.core.plan import Producer
 from filmgate.pipelines.rulebook.contracts import Chunk, Edge, Graph, Node
 
 if TYPE_CHECKING:
-    from llama_index.core.graph_stores import SimplePropertyGraphStore
     from llama_index.core.graph_stores.types import EntityNode, Relation
     from llama_index.core.schema import TransformComponent
 
