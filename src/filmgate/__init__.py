@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     from filmgate.core.payloads.payload import Payload
     from filmgate.core.payloads.projection import Column, Projection
     from filmgate.core.pipeline import InputFiles, Pipeline
-    from filmgate.core.plan import Done, Outcome, Plan, Producer, Settings, Skipped, Stage, stage
+    from filmgate.core.plan import (
+        Done,
+        Outcome,
+        Plan,
+        Producer,
+        Settings,
+        SkipCause,
+        Skipped,
+        Stage,
+        stage,
+    )
     from filmgate.core.ports import Mapped, StageContext, Timed
 
 __all__ = [
@@ -40,6 +50,7 @@ __all__ = [
     "Producer",
     "Projection",
     "Settings",
+    "SkipCause",
     "Skipped",
     "Stage",
     "StageContext",
@@ -73,6 +84,7 @@ _HOMES = {
         "Plan",
         "Producer",
         "Settings",
+        "SkipCause",
         "Skipped",
         "Stage",
         "stage",

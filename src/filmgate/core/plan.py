@@ -3,11 +3,13 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from filmgate.core.digest import JsonObject
 from filmgate.core.errors import unknown_name
 from filmgate.core.files import FileContract
 from filmgate.core.ids import StageName
@@ -38,7 +40,22 @@ class Done:
 
     producer: Producer
     counts: Mapping[str, int] = field(default_factory=dict)
-    metrics: Mapping[str, Any] = field(default_factory=dict)
+    metrics: JsonObject = field(default_factory=dict)
+
+
+class SkipCause(StrEnum):
+    """Why a stage was skipped, for decisions; `Skipped.reason` says it to people."""
+
+    DISABLED = "disabled"
+    """The stage's setting `enabled` is false. Only the engine uses this cause."""
+    UPSTREAM_SKIPPED = "upstream_skipped"
+    """A stage that it requires was skipped. Only the engine uses this cause."""
+    NO_INPUT = "no_input"
+    """The asset does not contain what the stage works on."""
+    NO_PROVIDER = "no_provider"
+    """No model or program that the stage could use is available."""
+    UNSPECIFIED = "unspecified"
+    """The stage did not state a cause."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +63,7 @@ class Skipped:
     """Outcome of a stage that lacks its input or its provider."""
 
     reason: str
+    cause: SkipCause = field(default=SkipCause.UNSPECIFIED, kw_only=True)
 
 
 Outcome = Done | Skipped

@@ -5,7 +5,7 @@ from typing import Literal
 
 from filmgate.core.errors import Unavailable
 from filmgate.core.payloads.detections import PersonDetectionV1
-from filmgate.core.plan import Done, Outcome, Skipped, stage
+from filmgate.core.plan import Done, Outcome, SkipCause, Skipped, stage
 from filmgate.core.ports import StageContext, Timed
 from filmgate.core.providers import ObjectDetector
 from filmgate.pipelines.episode.files import BODY_TRACKS, PROBE
@@ -44,7 +44,7 @@ def body_tracking(context: StageContext, settings: BodySettings) -> Outcome:
     """Detect bodies a few times a second, and track each through its shot."""
     facts = context.read_document(PROBE, Probe)
     if facts.video is None:
-        return Skipped("no video track")
+        return Skipped("no video track", cause=SkipCause.NO_INPUT)
     try:
         detector = load_first_available(
             context,
@@ -53,7 +53,7 @@ def body_tracking(context: StageContext, settings: BodySettings) -> Outcome:
             lambda: HogBodies(longest=settings.longest),
         )
     except Unavailable as error:
-        return Skipped(str(error))
+        return Skipped(str(error), cause=SkipCause.NO_PROVIDER)
     shots = track_shots(
         context,
         facts.video,

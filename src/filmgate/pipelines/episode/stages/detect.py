@@ -8,7 +8,7 @@ from pydantic import Field
 
 from filmgate.core.errors import Unavailable
 from filmgate.core.payloads.tracks import TrackV1
-from filmgate.core.plan import Done, Outcome, Producer, Skipped, stage
+from filmgate.core.plan import Done, Outcome, Producer, SkipCause, Skipped, stage
 from filmgate.core.ports import StageContext, Timed
 from filmgate.core.providers import FaceDetector
 from filmgate.pipelines.episode.files import DETECTIONS, PROBE, TRACK_METRICS, TRACKS
@@ -61,7 +61,7 @@ def detect(context: StageContext, settings: DetectSettings) -> Outcome:
     """Detect faces a few times a second, and track each through its shot."""
     facts = context.read_document(PROBE, Probe)
     if facts.video is None:
-        return Skipped("no video track")
+        return Skipped("no video track", cause=SkipCause.NO_INPUT)
     try:
         detector = load_first_available(
             context,
@@ -70,7 +70,7 @@ def detect(context: StageContext, settings: DetectSettings) -> Outcome:
             lambda: DlibFaceDetector(min_score=settings.min_score),
         )
     except Unavailable as error:
-        return Skipped(str(error))
+        return Skipped(str(error), cause=SkipCause.NO_PROVIDER)
     faces = _FaceTracks(settings.min_iou)
     shots = track_shots(
         context,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from filmgate.core.errors import Unavailable
-from filmgate.core.plan import Done, Outcome, Skipped, stage
+from filmgate.core.plan import Done, Outcome, SkipCause, Skipped, stage
 from filmgate.core.ports import StageContext
 from filmgate.core.providers import FaceEmbedder
 from filmgate.media.time import milliseconds
@@ -87,7 +87,7 @@ def faces(context: StageContext, settings: FaceSettings) -> Outcome:
     try:
         embedder = _embedder(context, settings, detector_name.name)
     except Unavailable as error:
-        return Skipped(str(error))
+        return Skipped(str(error), cause=SkipCause.NO_PROVIDER)
     rejected: Counter[str] = Counter()
     vectors: list[Vectors] = []
     records: list[Face] = []

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from filmgate.core.errors import Unavailable
 from filmgate.core.payloads.detections import ObjectDetectionV1, PersonDetectionV1
-from filmgate.core.plan import Done, Outcome, Producer, Settings, Skipped, stage
+from filmgate.core.plan import Done, Outcome, Producer, Settings, SkipCause, Skipped, stage
 from filmgate.core.ports import StageContext, Timed
 from filmgate.core.providers import ObjectDetector
 from filmgate.pipelines.episode.files import BODY_TRACKS, OBJECTS, PROBE
@@ -47,13 +47,13 @@ def objects(context: StageContext, settings: ObjectSettings) -> Outcome:
     """Detect objects; without a model, report the body tracks as objects."""
     facts = context.read_document(PROBE, Probe)
     if facts.video is None:
-        return Skipped("no video track")
+        return Skipped("no video track", cause=SkipCause.NO_INPUT)
     preferred = [name for name in settings.models if name != BUILT_IN]
     try:
         detector = load_first_available(context, preferred, LOADERS)
     except Unavailable as error:
         if BUILT_IN not in settings.models or not context.has(BODY_TRACKS):
-            return Skipped(str(error))
+            return Skipped(str(error), cause=SkipCause.NO_PROVIDER)
         context.write_artifacts(OBJECTS, _objects_from_bodies(context))
         context.warn("persons_only", f"only persons are reported, from the body tracks: {error}")
         return Done(producer=FROM_BODIES)

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from filmgate.core.errors import Unavailable
 from filmgate.core.payloads.ocr import OcrTextV1
-from filmgate.core.plan import Done, Outcome, Skipped, stage
+from filmgate.core.plan import Done, Outcome, SkipCause, Skipped, stage
 from filmgate.core.ports import StageContext, Timed
 from filmgate.core.providers import TextReader
 from filmgate.pipelines.episode.files import OCR, PROBE
@@ -54,13 +54,13 @@ def ocr(context: StageContext, settings: OcrSettings) -> Outcome:
     """Read the text of frames that changed, and merge readings of the same line into one span."""
     facts = context.read_document(PROBE, Probe)
     if facts.video is None:
-        return Skipped("no video track")
+        return Skipped("no video track", cause=SkipCause.NO_INPUT)
     try:
         reader = load_first_available(
             context, settings.models, {}, lambda: RapidReader(longest=settings.longest)
         )
     except Unavailable as error:
-        return Skipped(str(error))
+        return Skipped(str(error), cause=SkipCause.NO_PROVIDER)
     counts = {"readings": 0}
     lines = sorted(
         _lines(context, facts.video, settings, reader, counts), key=lambda timed: timed.sort_key

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from filmgate.core.errors import Unavailable
 from filmgate.core.payloads.place import AlternativeLabel, PlaceClassificationV1
-from filmgate.core.plan import Done, Outcome, Settings, Skipped, stage
+from filmgate.core.plan import Done, Outcome, Settings, SkipCause, Skipped, stage
 from filmgate.core.ports import StageContext, Timed
 from filmgate.core.providers import PlaceClassifier
 from filmgate.pipelines.episode.files import PLACES, PROBE
@@ -47,11 +47,11 @@ def places(context: StageContext, settings: PlaceSettings) -> Outcome:
     """Classify a few frames of each scene, and use the mean of their probabilities."""
     facts = context.read_document(PROBE, Probe)
     if facts.video is None:
-        return Skipped("no video track")
+        return Skipped("no video track", cause=SkipCause.NO_INPUT)
     try:
         classifier = load_first_available(context, settings.models, LOADERS)
     except Unavailable as error:
-        return Skipped(str(error))
+        return Skipped(str(error), cause=SkipCause.NO_PROVIDER)
     context.write_artifacts(PLACES, _places(context, facts.video, settings, classifier))
     return Done(producer=classifier.producer)
 

@@ -5,7 +5,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from filmgate.core.payloads.scene import SceneV1
-from filmgate.core.plan import Done, Outcome, Producer, Skipped, stage
+from filmgate.core.plan import Done, Outcome, Producer, SkipCause, Skipped, stage
 from filmgate.core.ports import StageContext, Timed
 from filmgate.media.change import FrameChanges
 from filmgate.media.time import milliseconds
@@ -43,7 +43,7 @@ def scenes(context: StageContext, settings: SceneSettings) -> Outcome:
     """Compare every frame with the one before, and decide where the cuts are."""
     facts = context.read_document(PROBE, Probe)
     if facts.video is None:
-        return Skipped("no video track")
+        return Skipped("no video track", cause=SkipCause.NO_INPUT)
     changes = measure_changes(
         _pictures(context, facts.video.end_ms),
         min_content=settings.min_content,

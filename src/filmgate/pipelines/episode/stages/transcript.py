@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from filmgate.core.errors import Invalid, Unavailable
 from filmgate.core.payloads.transcript import TranscriptSegmentV1
-from filmgate.core.plan import Done, Outcome, Producer, Settings, Skipped, stage
+from filmgate.core.plan import Done, Outcome, Producer, Settings, SkipCause, Skipped, stage
 from filmgate.core.ports import StageContext, Timed
 from filmgate.core.providers import Recogniser
 from filmgate.media.spans import Span
@@ -81,7 +81,7 @@ def transcript(context: StageContext, settings: TranscriptSettings) -> Outcome:
     try:
         return _write_first_source(context, facts, whole, settings)
     except Unavailable as error:
-        return Skipped(str(error))
+        return Skipped(str(error), cause=SkipCause.NO_PROVIDER)
 
 
 def _write_first_source(
@@ -99,7 +99,7 @@ def _write_first_source(
                 metrics={"source": source.kind},
             )
         context.warn("no_words", f"no words inside the video in: {source.kind}")
-    return Skipped(_skip_reason(facts, settings))
+    return Skipped(_skip_reason(facts, settings), cause=SkipCause.NO_INPUT)
 
 
 def convert_cues(
