@@ -17,8 +17,8 @@ from filmgate.core.plan import Done, Outcome, Plan, Settings, stage
 from filmgate.core.ports import StageContext
 from filmgate.core.records import StageError
 from filmgate.core.states import RunState, StageState
+from filmgate.engine.attempt import AttemptResult, RecordWriter
 from filmgate.engine.executors.process_pool import ProcessPool
-from filmgate.engine.record_writer import RecordWriter
 from filmgate.store.run_directory import FolderRun
 from support.items import sleep_long
 from support.runs import (
@@ -147,8 +147,13 @@ def test_a_runner_whose_lock_file_was_removed_is_fenced_by_its_epoch(
             assert second.epoch > first.epoch
             stale_writer = RecordWriter(run, first, lambda: MOMENT)
             with pytest.raises(Held, match="taken by another runner"):
-                stale_writer.commit_failure(attempt, StageError(code="x", message="late"), 0.0)
+                stale_writer.commit_failure(attempt, failure("x", "late"))
     assert run.ledger().records == ()
+
+
+def failure(code: str, message: str) -> AttemptResult:
+    error = StageError(code=code, message=message)
+    return AttemptResult(status=StageState.FAILED, error=error)
 
 
 def test_clock_jumps_change_dates_and_nothing_else(tmp_path: Path, source: Path) -> None:
@@ -179,8 +184,8 @@ def merge_repeatedly(run: FolderRun, merges: int) -> None:
                     ledger = run.ledger()
                     number = ledger.next_attempt("read")
                     attempt = run.begin(lease, "read", number, MOMENT)
-                    error = StageError(code="merge", message=f"of {os.getpid()}")
-                    RecordWriter(run, lease, lambda: MOMENT).commit_failure(attempt, error, 0.0)
+                    writer = RecordWriter(run, lease, lambda: MOMENT)
+                    writer.commit_failure(attempt, failure("merge", f"of {os.getpid()}"))
                     run.fold_manifest(lease)
                 break
             except Held:

@@ -17,7 +17,7 @@ from rich.text import Text
 from filmgate.cli.text import counted, printable
 from filmgate.core.gates import Reason
 from filmgate.core.manifest import Manifest, StageEntry
-from filmgate.core.records import UNEXPECTED
+from filmgate.core.records import FailureCode
 from filmgate.core.states import StageState
 
 PIPE_WIDTH = 200
@@ -162,7 +162,7 @@ def print_reasons(manifest: Manifest) -> None:
     if blocked:
         stdout_console().print(Text(f"\nblocked stages: {', '.join(blocked)}"))
     for name, entry in manifest.stages.items():
-        if entry.error is not None and entry.error.code == UNEXPECTED:
+        if entry.error is not None and entry.error.code == FailureCode.UNEXPECTED:
             run = f"{manifest.asset.id}/{manifest.run_id}"
             stdout_console().print(Text(f"\nTraceback of {name}: filmgate logs {run} {name}"))
 

@@ -257,6 +257,20 @@ class Ledger:
             and self.state(name) is StageState.SUCCESS
         )
 
+    def readable_files(self, stage: str) -> dict[str, ArtifactRef]:
+        """Return the files that a stage may read, by path."""
+        upstreams = self.upstream_records(stage)
+        return {ref.path: ref for record in upstreams for ref in record.artifacts}
+
+    @property
+    def skip_reasons(self) -> dict[str, str]:
+        """Reason of every skipped stage, by name."""
+        return {
+            name: str(record.reason)
+            for name, record in self._current.items()
+            if record is not None and self.state(name) is StageState.SKIPPED
+        }
+
     def untracked_files(self, stage: str) -> list[str]:
         """Return the output paths of a stage that none of its records names."""
         named = {ref.path for r in self.records if r.stage == stage for ref in r.artifacts}

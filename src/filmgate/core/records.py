@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -192,14 +193,29 @@ class ItemError(Record):
     message: Text
 
 
-UNEXPECTED = "unexpected"
-"""Error code of an exception that is not a FilmgateError; its traceback is in the stage's log."""
+class FailureCode(StrEnum):
+    """Error codes of attempts and items that did not fail with a FilmgateError."""
 
-DISK_FULL = "disk_full"
-"""Error code of a stage that could not write because the disk is full."""
+    UNEXPECTED = "unexpected"
+    """An exception of another type; its traceback is in the stage's log."""
+    INTERRUPTED = "interrupted"
+    """A signal, or the end of the runner, stopped the attempt."""
+    ABANDONED = "abandoned"
+    """An error outside the stage stopped the run."""
+    DISK_FULL = "disk_full"
+    OUT_OF_MEMORY = "out_of_memory"
+    WORKER_DIED = "worker_died"
+    """Every worker process that worked on the item died."""
 
-EVERY_ITEM_FAILED = "every_item_failed"
-"""Code of the warning for a stage that succeeded although all its items failed."""
+
+class WarningCode(StrEnum):
+    """Codes of the warnings that the engine adds to a record."""
+
+    ITEMS_LEFT = "items_left"
+    """The stage did not consume all results of `map`."""
+    EVERY_ITEM_FAILED = "every_item_failed"
+    """The stage succeeded although all its items failed."""
+
 
 MAX_ITEM_ERRORS = 1000
 """Maximum number of item errors in a record; the log and `counts.failed` include all errors."""

@@ -13,12 +13,12 @@ from filmgate.core.progress import NullObserver
 from filmgate.core.records import ArtifactRef
 from filmgate.core.resources import Resources
 from filmgate.core.states import StageState
+from filmgate.engine.attempt import AttemptResult, RecordWriter, read_lineage
 from filmgate.engine.contract_writers import make_artifact_ref
+from filmgate.engine.decision import Reuse, Situation, decide, find_skip
 from filmgate.engine.gate_checker import GateChecker
 from filmgate.engine.inputs import Inputs
 from filmgate.engine.journal import Journal
-from filmgate.engine.open_attempt import read_lineage
-from filmgate.engine.record_writer import RecordWriter
 from filmgate.engine.runner import record_interrupted_attempts
 from filmgate.engine.validation import examine
 
@@ -57,7 +57,8 @@ def adopt(
         verdict = gate.check(stage, ledger, protect_own=False)
         if not verdict.is_open:
             return _close_blocked(run, lease, verdict)
-        fingerprint = gate.fingerprint(stage, ledger)
+        skip = find_skip(stage, ledger.head.config, ledger.skip_reasons)
+        fingerprint = gate.fingerprint(stage, ledger, is_skipped=skip is not None)
         current = ledger.current_record(stage.name)
         attempt = run.begin(lease, stage.name, ledger.next_attempt(stage.name), clock())
         try:
@@ -66,20 +67,21 @@ def adopt(
             run.discard(lease, attempt)
             run.close(lease)
             raise
+        situation = Situation(stage=stage, ledger=ledger)
+        decision = decide(situation, lambda: fingerprint, gate.has_intact_files)
         is_known = current is not None and current.artifacts == refs
-        if is_known and gate.is_up_to_date(stage, ledger, fingerprint):
+        if is_known and isinstance(decision, Reuse):
             run.discard(lease, attempt)
         else:
-            record = writer.build(
-                attempt,
+            result = AttemptResult(
                 status=StageState.SUCCESS,
-                duration_s=0.0,
                 fingerprint=fingerprint,
                 lineage=read_lineage(stage, ledger),
                 artifacts=refs,
                 producer=HUMAN,
                 counts=_count_records(stage, refs),
             )
+            record = writer.build(attempt, result)
             writer.commit(record)
             journal.log_record(record, warnings=0)
         run.save_verdicts(lease, ())

@@ -5,7 +5,7 @@ from typing import Any
 
 from filmgate.core.errors import DiskFull, FilmgateError
 from filmgate.core.os_errors import error_from_os
-from filmgate.core.records import DISK_FULL, UNEXPECTED, StageError
+from filmgate.core.records import FailureCode, StageError
 from filmgate.core.redaction import redact, to_json_value
 
 
@@ -25,11 +25,11 @@ def _classify(error: BaseException) -> tuple[str, str, Mapping[str, Any]]:
     if isinstance(error, FilmgateError):
         return error.code, str(error) or error.code, error.details
     if isinstance(error, OSError) and isinstance(full := error_from_os(error), DiskFull):
-        return DISK_FULL, str(full), full.details
+        return FailureCode.DISK_FULL, str(full), full.details
     if isinstance(error, MemoryError):
-        return "out_of_memory", "the memory is exhausted", {}
+        return FailureCode.OUT_OF_MEMORY, "the memory is exhausted", {}
     try:
         message = f"{type(error).__name__}: {error}"
     except Exception:  # noqa: BLE001 - the exception's own __str__ raises
         message = type(error).__name__
-    return UNEXPECTED, message, {}
+    return FailureCode.UNEXPECTED, message, {}

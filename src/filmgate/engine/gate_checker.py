@@ -23,7 +23,7 @@ from filmgate.core.manifest import Ledger
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Plan, Stage
 from filmgate.core.ports import RunDirectory
-from filmgate.core.records import ArtifactRef, Fingerprint, StageRecord
+from filmgate.core.records import Fingerprint, StageRecord
 from filmgate.core.resources import Resources
 from filmgate.core.states import StageState
 from filmgate.engine.inputs import Inputs
@@ -78,37 +78,23 @@ class GateChecker:
         reasons += self._file_faults(stage.name, ledger)
         return Verdict(stage=stage.name, reasons=tuple(reasons))
 
-    def is_up_to_date(self, stage: Stage, ledger: Ledger, fingerprint: Fingerprint) -> bool:
-        """Whether running `stage` again would only make the same files again.
-
-        A skipped stage is never up to date: what it lacked may be available now.
-        """
-        record = ledger.current_record(stage.name)
-        if record is None or record.fingerprint != fingerprint:
-            return False
-        is_success = ledger.state(stage.name) is StageState.SUCCESS
-        return is_success and self.is_sound(record, ledger) and self.has_intact_files(record)
-
-    def is_sound(self, record: StageRecord, ledger: Ledger) -> bool:
-        """Whether the records that `record` depends on exist, and no later record is foreign."""
-        lost = check_lineage(record, ledger.record_digests)
-        return not lost and not ledger.foreign_records(record.stage)
-
     def has_intact_files(self, record: StageRecord) -> bool:
         """Whether every file that `record` names exists with the recorded digest."""
         own = UpstreamState(stage=record.stage, state=record.status, artifacts=record.artifacts)
         return not check_files(own, self._file_facts([own]))
 
-    def fingerprint(self, stage: Stage, ledger: Ledger) -> Fingerprint:
-        """Make the fingerprint of everything that the stage's result depends on now."""
-        is_skipped = self.will_be_skipped(stage, ledger)
+    def fingerprint(self, stage: Stage, ledger: Ledger, *, is_skipped: bool) -> Fingerprint:
+        """Make the fingerprint of everything that the stage's result depends on now.
+
+        A skipped stage needs neither tools nor resources. Raises Unavailable if a tool is missing.
+        """
         names = () if is_skipped else stage.reads_resources
         return Fingerprint(
             stage=stage.name,
             version=stage.version,
             config=digest_of(ledger.head.config[stage.name]),
             sources=dict(self.inputs.digests),
-            inputs={path: ref.sha256 for path, ref in self.readable_files(stage, ledger).items()},
+            inputs={path: ref.sha256 for path, ref in ledger.readable_files(stage.name).items()},
             tools={} if is_skipped else self._tool_versions(stage),
             resources={n: self.resources[n].sha256 for n in names if n in self.resources},
             records={
@@ -123,24 +109,9 @@ class GateChecker:
         required = required_versions(stage.tools, packages=self.plan.packages)
         return required | installed_versions(stage.optional_tools)
 
-    def will_be_skipped(self, stage: Stage, ledger: Ledger) -> bool:
-        """Whether the stage is disabled, or requires a skipped stage; it needs no tools then."""
-        is_disabled = not ledger.head.config[stage.name]["enabled"]
-        return is_disabled or any(
-            ledger.state(name) is StageState.SKIPPED for name in stage.requires
-        )
-
     def altered_files(self, stage: Stage, ledger: Ledger) -> list[str]:
         """Paths of the stage's own files that were altered since it made them."""
         return [fault.path for fault in self._own_faults(stage.name, ledger) if fault.path]
-
-    def readable_files(self, stage: Stage, ledger: Ledger) -> dict[str, ArtifactRef]:
-        """References to the files that the stage may read, by path."""
-        return {
-            ref.path: ref
-            for record in ledger.upstream_records(stage.name)
-            for ref in record.artifacts
-        }
 
     def _lost_records(self, ledger: Ledger) -> list[Reason]:
         current = [record for name in self.plan.names if (record := ledger.current_record(name))]

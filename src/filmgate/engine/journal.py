@@ -5,11 +5,13 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
+from filmgate.core.digest import JsonObject
 from filmgate.core.manifest import Manifest
 from filmgate.core.ports import Clock, EventSink, Lease, Observer, RunDirectory
-from filmgate.core.records import StageRecord
+from filmgate.core.records import ItemError, StageRecord
 from filmgate.core.redaction import redact, to_json_value
 from filmgate.core.states import StageState
 
@@ -22,6 +24,31 @@ HEARTBEAT_S = 0.5
 METRICS_EVENT = "stage.measured"
 METRICS_S = 2.0
 """Minimum number of seconds between two metrics events of a stage."""
+
+
+@dataclass(frozen=True)
+class StageEvents:
+    """Reports of one stage to the journal, and the event that stops the stage."""
+
+    journal: "Journal"
+    stage: str
+    stop_event: threading.Event
+
+    def progress(self, done: float, total: float | None) -> None:
+        """Report progress."""
+        self.journal.log_progress(self.stage, done, total)
+
+    def metrics(self, gauges: Mapping[str, float], failures: Mapping[str, int]) -> None:
+        """Report current measurements."""
+        self.journal.log_metrics(self.stage, gauges, failures)
+
+    def warning(self, warning: JsonObject) -> None:
+        """Report a warning."""
+        self.journal.log_warning(self.stage, warning)
+
+    def item_error(self, error: ItemError) -> None:
+        """Report that an item failed."""
+        self.journal.log_event(self.stage, "item.failed", level="error", **error.model_dump())
 
 
 class Journal:

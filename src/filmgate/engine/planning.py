@@ -1,30 +1,35 @@
 """Planning: forecasts what an invocation would do with each stage, without doing it."""
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from filmgate.core.errors import FilmgateError
 from filmgate.core.forecast import PlannedAction, StageForecast
 from filmgate.core.gates import (
     Reason,
     ReasonCode,
     UpstreamState,
     check_upstreams,
-    provider_unavailable,
-    stage_disabled,
 )
 from filmgate.core.manifest import Ledger
 from filmgate.core.payloads.registry import Registry
-from filmgate.core.plan import Plan, Stage
+from filmgate.core.plan import Plan, Skipped, Stage
 from filmgate.core.ports import RunDirectory
-from filmgate.core.records import Change, Fingerprint, StageRecord
 from filmgate.core.resources import Resources
 from filmgate.core.states import StageState
+from filmgate.engine.decision import (
+    Block,
+    Reuse,
+    Run,
+    Situation,
+    Skip,
+    decide,
+    find_skip,
+    skip_reason,
+)
 from filmgate.engine.gate_checker import GateChecker
 from filmgate.engine.inputs import Inputs
 from filmgate.engine.invocation import Request
-from filmgate.engine.open_attempt import SWITCHED_OFF
 
 Forecasts = tuple[StageForecast, ...]
 FILE_FAULTS = frozenset(
@@ -57,7 +62,7 @@ def forecast_run(
 def forecast_new_run(plan: Plan, request: Request, config: Mapping[str, Any]) -> Forecasts:
     """Forecast what `request` would do with every stage of a run that does not exist yet."""
     forecasts: dict[str, StageForecast] = {}
-    skipped: set[str] = set()
+    skipped: dict[str, str] = {}
     for stage in plan.stages:
         lacking = [
             UpstreamState(stage=name, state=StageState.PENDING)
@@ -70,21 +75,14 @@ def forecast_new_run(plan: Plan, request: Request, config: Mapping[str, Any]) ->
             forecasts[stage.name] = _not_selected(stage)
         elif reasons:
             forecasts[stage.name] = _blocked(stage, reasons)
-        elif cause := _skip_cause(stage, config, skipped):
-            skipped.add(stage.name)
-            forecasts[stage.name] = _skipped(stage, cause, request)
+        elif outcome := find_skip(stage, config, skipped):
+            skipped[stage.name] = outcome.reason
+            forecasts[stage.name] = _skipped(stage, outcome, request)
         else:
             forecasts[stage.name] = StageForecast(
                 stage=stage.name, fate=PlannedAction.RUN, why="a new run"
             )
     return tuple(forecasts.values())
-
-
-def _skip_cause(stage: Stage, config: Mapping[str, Any], skipped: Container[str]) -> str | None:
-    """Why the stage would be skipped; None if that cannot be known before it runs."""
-    if not config[stage.name]["enabled"]:
-        return SWITCHED_OFF
-    return next((f"{name} is skipped" for name in stage.requires if name in skipped), None)
 
 
 def _not_selected(stage: Stage) -> StageForecast:
@@ -99,13 +97,11 @@ def _blocked(stage: Stage, reasons: Iterable[Reason]) -> StageForecast:
     )
 
 
-def _skipped(stage: Stage, cause: str, request: Request) -> StageForecast:
+def _skipped(stage: Stage, outcome: Skipped, request: Request) -> StageForecast:
     """Forecast a skip, or a block if the stage was selected by name."""
     if stage.name not in request.named:
-        return StageForecast(stage=stage.name, fate=PlannedAction.SKIP, why=cause)
-    is_disabled = cause == SWITCHED_OFF
-    reason = stage_disabled(stage.name) if is_disabled else provider_unavailable(stage.name, cause)
-    return _blocked(stage, [reason])
+        return StageForecast(stage=stage.name, fate=PlannedAction.SKIP, why=outcome.reason)
+    return _blocked(stage, [skip_reason(stage.name, outcome)])
 
 
 class _Forecaster:
@@ -117,7 +113,7 @@ class _Forecaster:
         self._ledger = ledger
         self._gate = gate
         self._actions: dict[str, PlannedAction] = {}
-        self._skipped: set[str] = set()
+        self._skipped: dict[str, str] = {}
 
     def forecast_all(self) -> list[StageForecast]:
         forecasts = []
@@ -132,26 +128,44 @@ class _Forecaster:
             verdict = self._gate.verify(stage, self._ledger)
             faults = [reason for reason in verdict.reasons if not self._is_only_staged(reason)]
             return _blocked(stage, faults) if faults else _not_selected(stage)
-        if reasons := self._reasons(stage):
-            return _blocked(stage, reasons)
-        if cause := _skip_cause(stage, self._ledger.head.config, self._skipped):
-            self._skipped.add(stage.name)
-            return _skipped(stage, cause, self._request)
-        return self._forecast_open(stage)
+        upstream = self._running_upstream(stage)
+        skip = find_skip(stage, self._ledger.head.config, self._known_skips())
+        situation = Situation(
+            stage=stage,
+            ledger=self._ledger,
+            reasons=tuple(self._reasons(stage)),
+            skip=skip,
+            is_forced=self._request.forces(stage),
+            is_upstream_open=bool(upstream),
+        )
+        decision = decide(
+            situation,
+            lambda: self._gate.fingerprint(stage, self._ledger, is_skipped=skip is not None),
+            self._gate.has_intact_files,
+        )
+        match decision:
+            case Block(reasons=reasons):
+                return _blocked(stage, reasons)
+            case Skip(outcome=outcome):
+                self._skipped[stage.name] = outcome.reason
+                return _skipped(stage, outcome, self._request)
+            case Run(why=why, changes=changes):
+                return StageForecast(
+                    stage=stage.name, fate=PlannedAction.RUN, why=why, changes=changes
+                )
+            case Reuse():
+                return self._reused(stage, upstream)
 
-    def _forecast_open(self, stage: Stage) -> StageForecast:
-        """Forecast a stage whose gate is open."""
-        try:
-            fingerprint = self._gate.fingerprint(stage, self._ledger)
-        except FilmgateError as error:
-            return _blocked(stage, [provider_unavailable(stage.name, str(error))])
-        changes = self._changes(stage, fingerprint)
-        if cause := self._run_cause(stage, changes):
-            return StageForecast(
-                stage=stage.name, fate=PlannedAction.RUN, why=cause, changes=changes
-            )
-        if upstream := self._running_upstream(stage):
-            why = f"unless {', '.join(upstream)} makes the same bytes again"
+    def _known_skips(self) -> dict[str, str]:
+        """Reasons of the stages that will be skipped, and of those that stay skipped."""
+        stored = self._ledger.skip_reasons
+        left = {n for n, action in self._actions.items() if action is PlannedAction.NOT_SELECTED}
+        return {name: stored[name] for name in left & stored.keys()} | self._skipped
+
+    def _reused(self, stage: Stage, running_upstream: list[str]) -> StageForecast:
+        """Forecast a stage that is up to date, unless a stage before it makes other files."""
+        if running_upstream:
+            why = f"unless {', '.join(running_upstream)} makes the same bytes again"
             return StageForecast(stage=stage.name, fate=PlannedAction.DEPENDS_ON_UPSTREAM, why=why)
         return StageForecast(stage=stage.name, fate=PlannedAction.REUSE, why="up to date")
 
@@ -190,42 +204,3 @@ class _Forecaster:
         )
         is_of_file = reason.code in FILE_FAULTS
         return is_of_file and record is not None and not self._ledger.has_files_in_place(record)
-
-    def _changes(self, stage: Stage, fingerprint: Fingerprint) -> tuple[Change, ...]:
-        """Changed parts of the fingerprint, without those that upstream stages may still change."""
-        record = self._ledger.current_record(stage.name)
-        if record is None or record.fingerprint is None:
-            return ()
-        changes = fingerprint.changes(record.fingerprint)
-        is_upstream_open = bool(self._running_upstream(stage))
-        return tuple(
-            change
-            for change in changes
-            if not (is_upstream_open and change.part.startswith(("inputs.", "records.")))
-        )
-
-    def _run_cause(self, stage: Stage, changes: tuple[Change, ...]) -> str | None:
-        """Why the stage runs regardless of the stages before it; None if it may be reused."""
-        record = self._ledger.current_record(stage.name)
-        if self._request.forces(stage):
-            return "forced"
-        if record is None:
-            state = self._ledger.state(stage.name)
-            return "was interrupted" if state is StageState.RUNNING else "has not run yet"
-        if changes:
-            return f"changed: {', '.join(change.part for change in changes)}"
-        return self._retry_cause(stage, record)
-
-    def _retry_cause(self, stage: Stage, record: StageRecord) -> str | None:
-        """Why a stage with an unchanged fingerprint runs again; None if it need not."""
-        if record.status is StageState.FAILED:
-            return f"failed before: {record.error.message if record.error else 'no reason'}"
-        if record.status is StageState.SKIPPED:
-            return f"was skipped before: {record.reason}"
-        if not self._ledger.has_files_in_place(record):
-            return None
-        is_upstream_open = bool(self._running_upstream(stage))
-        is_intact = self._gate.has_intact_files(record) and (
-            is_upstream_open or self._gate.is_sound(record, self._ledger)
-        )
-        return None if is_intact else "its files or records are missing or altered"

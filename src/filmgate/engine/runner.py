@@ -5,10 +5,11 @@ from contextlib import suppress
 from filmgate.core.errors import FilmgateError
 from filmgate.core.manifest import Manifest
 from filmgate.core.ports import Lease, RunDirectory
-from filmgate.core.records import StageError
+from filmgate.core.records import FailureCode, StageError
+from filmgate.core.states import StageState
+from filmgate.engine.attempt import AttemptResult, RecordWriter
 from filmgate.engine.invocation import Invocation
 from filmgate.engine.journal import Journal
-from filmgate.engine.record_writer import RecordWriter
 from filmgate.engine.scheduler import Scheduler
 
 
@@ -57,8 +58,10 @@ def record_interrupted_attempts(
 ) -> None:
     """Commit a record for every attempt whose runner died before it wrote one."""
     for attempt in run.recover(lease):
-        message = "the runner died before the stage ended"
-        writer.commit_failure(attempt, StageError(code="interrupted", message=message), 0.0)
+        error = StageError(
+            code=FailureCode.INTERRUPTED, message="the runner died before the stage ended"
+        )
+        writer.commit_failure(attempt, AttemptResult(status=StageState.FAILED, error=error))
         journal.log_event(
             attempt.stage, "stage.interrupted", level="warning", attempt=attempt.number
         )

@@ -4,21 +4,20 @@ import time
 import traceback
 from contextlib import suppress
 
-from filmgate.core.errors import FilmgateError, Interrupted, Invalid
-from filmgate.core.gates import Verdict, provider_unavailable, stage_disabled
-from filmgate.core.manifest import Ledger
-from filmgate.core.plan import Outcome, Stage
+from filmgate.core.errors import Interrupted, Invalid
+from filmgate.core.gates import Verdict
+from filmgate.core.plan import Outcome, Skipped, Stage
 from filmgate.core.ports import Executor, Lease
-from filmgate.core.records import Fingerprint, ItemError, StageError, StageRecord
+from filmgate.core.records import FailureCode, Fingerprint, StageError
 from filmgate.core.states import StageState
+from filmgate.engine.attempt import OpenAttempt, RecordWriter
+from filmgate.engine.decision import Block, Reuse, Situation, decide, find_skip, skip_reason
 from filmgate.engine.failures import make_stage_error
 from filmgate.engine.fan_out import FanOut
 from filmgate.engine.gate_checker import GateChecker
 from filmgate.engine.invocation import Invocation
-from filmgate.engine.journal import Journal
-from filmgate.engine.open_attempt import SWITCHED_OFF, OpenAttempt
-from filmgate.engine.record_writer import RecordWriter
-from filmgate.engine.stage_context import EngineStageContext
+from filmgate.engine.journal import Journal, StageEvents
+from filmgate.engine.stage_context import EngineStageContext, StageEnvironment
 from filmgate.engine.stage_threads import FinishedWork, StageThreads
 
 
@@ -43,6 +42,13 @@ class Scheduler:
             invocation.inputs,
             invocation.registry,
             invocation.resources,
+        )
+        self._environment = StageEnvironment(
+            run=invocation.run,
+            sources=invocation.inputs.files,
+            registry=invocation.registry,
+            resources=invocation.resources,
+            open_store=invocation.open_store,
         )
         self._lease = lease
         self._writer = writer
@@ -90,9 +96,11 @@ class Scheduler:
     def abort(self, error: BaseException) -> None:
         """Commit a failure record for every open attempt, with `error` as the cause."""
         if isinstance(error, Interrupted | KeyboardInterrupt):
-            code, message = "interrupted", "interrupted; run the same command again to resume"
+            code = FailureCode.INTERRUPTED
+            message = "interrupted; run the same command again to resume"
         else:
-            code, message = "abandoned", f"the run was aborted: {make_stage_error(error).message}"
+            code = FailureCode.ABANDONED
+            message = f"the run was aborted: {make_stage_error(error).message}"
         for opened in tuple(self._open.values()):
             with suppress(Exception):
                 self._fail(opened, StageError(code=code, message=message))
@@ -107,71 +115,64 @@ class Scheduler:
         """Check the gate of a stage; then block it, reuse it, or start its work in a thread."""
         ledger = self._run.ledger()
         verdict = self._gate.check(stage, ledger, protect_own=self._request.protects(stage))
-        if not verdict.is_open:
-            self._block(verdict)
+        skip = find_skip(stage, ledger.head.config, ledger.skip_reasons)
+        situation = Situation(
+            stage=stage,
+            ledger=ledger,
+            reasons=verdict.reasons,
+            skip=skip,
+            is_forced=self._request.forces(stage),
+        )
+        decision = decide(
+            situation,
+            lambda: self._gate.fingerprint(stage, ledger, is_skipped=skip is not None),
+            self._gate.has_intact_files,
+        )
+        if isinstance(decision, Block):
+            self._block(Verdict(stage=stage.name, reasons=decision.reasons))
             return
-        try:
-            fingerprint = self._gate.fingerprint(stage, ledger)
-        except FilmgateError as error:
-            reason = provider_unavailable(stage.name, str(error))
-            self._block(Verdict(stage=stage.name, reasons=(reason,)))
-            return
-        self._journal.log_detail(stage.name, "gate.open", fingerprint=fingerprint.digest)
-        is_forced = self._request.forces(stage)
-        if not is_forced and self._gate.is_up_to_date(stage, ledger, fingerprint):
+        self._journal.log_detail(stage.name, "gate.open", fingerprint=decision.fingerprint.digest)
+        if isinstance(decision, Reuse):
             self._journal.log_end(stage.name, StageState.SUCCESS, "up to date", reused=True)
             return
-        opened = self._open_attempt(stage, ledger, fingerprint)
-        self._journal.log_start(stage.name, opened.attempt.number, fingerprint.inputs)
+        opened = self._open_attempt(situation, decision.fingerprint)
+        self._journal.log_start(stage.name, opened.attempt.number, decision.fingerprint.inputs)
         self._threads.submit(stage.name, opened.run)
 
-    def _open_attempt(self, stage: Stage, ledger: Ledger, fingerprint: Fingerprint) -> OpenAttempt:
+    def _open_attempt(self, situation: Situation, fingerprint: Fingerprint) -> OpenAttempt:
         """Open an attempt, and make the context that is passed to the stage."""
-        name, journal = stage.name, self._journal
-        number = ledger.next_attempt(name)
-        attempt = self._run.begin(self._lease, name, number, self._invocation.clock())
-
-        def log_item_error(error: ItemError) -> None:
-            journal.log_event(name, "item.failed", level="error", **error.model_dump())
-
-        fan_out = FanOut(self._executor, log_item_error, is_strict=self._request.strict)
+        stage, ledger = situation.stage, situation.ledger
+        number = ledger.next_attempt(stage.name)
+        attempt = self._run.begin(self._lease, stage.name, number, self._invocation.clock())
+        events = StageEvents(self._journal, stage.name, self._threads.stop_event)
+        fan_out = FanOut(self._executor, events.item_error, is_strict=self._request.strict)
         context = EngineStageContext(
             stage=stage,
-            run=self._run,
             attempt=attempt,
-            upstream_records={
-                upstream: record
-                for upstream in stage.depends_on
-                if (record := ledger.current_record(upstream))
-            },
-            sources=self._invocation.inputs.files,
-            readable=self._gate.readable_files(stage, ledger),
-            registry=self._invocation.registry,
-            resources=self._invocation.resources,
-            open_store=self._invocation.open_store,
+            ledger=ledger,
+            environment=self._environment,
+            events=events,
             fan_out=fan_out,
-            on_progress=lambda done, total: journal.log_progress(name, done, total),
-            on_metrics=lambda gauges, failures: journal.log_metrics(name, gauges, failures),
-            on_warning=lambda warning: journal.log_warning(name, warning),
-            stop_event=self._threads.stop_event,
         )
-        self._open[name] = OpenAttempt(
+        self._open[stage.name] = OpenAttempt(
             stage=stage,
             attempt=attempt,
             context=context,
             fan_out=fan_out,
             fingerprint=fingerprint,
+            skip=situation.skip,
             ledger=ledger,
             started_s=time.perf_counter(),
         )
-        return self._open[name]
+        return self._open[stage.name]
 
     def _conclude(self, finished: FinishedWork[str, Outcome]) -> None:
         """Commit the outcome of a stage's work."""
         opened = self._open[finished.key]
         try:
-            fields = opened.result_fields(finished.value(), finished.ended_s)
-            record = self._writer.build(opened.attempt, **fields)
+            outcome = finished.value()
+            result = opened.result(outcome, finished.ended_s)
+            record = self._writer.build(opened.attempt, result)
             self._check_inputs()
         except Exception as error:  # noqa: BLE001 - any exception of a stage is its failure
             text = "".join(traceback.format_exception(error))
@@ -190,7 +191,10 @@ class Scheduler:
             self._fail(opened, make_stage_error(error), finished.ended_s)
             return
         del self._open[finished.key]
-        self._report(record)
+        self._journal.log_record(record, warnings=len(record.warnings))
+        if isinstance(outcome, Skipped) and record.stage in self._request.named:
+            reason = skip_reason(record.stage, outcome)
+            self._block(Verdict(stage=record.stage, reasons=(reason,)))
 
     def _check_inputs(self) -> None:
         """Raise Invalid if an input changed while the stage worked on it."""
@@ -204,23 +208,9 @@ class Scheduler:
 
     def _fail(self, opened: OpenAttempt, error: StageError, ended_s: float | None = None) -> None:
         del self._open[opened.stage.name]
-        fields = opened.common_fields(ended_s if ended_s is not None else time.perf_counter())
-        try:
-            record = self._writer.commit_failure(opened.attempt, error, **fields)
-        except ValueError:  # a field is invalid: record the failure without the fields
-            record = self._writer.commit_failure(opened.attempt, error, fields["duration_s"])
+        result = opened.failure(error, time.perf_counter() if ended_s is None else ended_s)
+        record = self._writer.commit_failure(opened.attempt, result)
         self._journal.log_record(record, warnings=len(opened.context.warnings))
-
-    def _report(self, record: StageRecord) -> None:
-        """Report a committed record; block a stage that was selected by name and skipped."""
-        self._journal.log_record(record, warnings=len(record.warnings))
-        if record.status is StageState.SKIPPED and record.stage in self._request.named:
-            reason = (
-                stage_disabled(record.stage)
-                if record.reason == SWITCHED_OFF
-                else provider_unavailable(record.stage, record.reason or "nothing")
-            )
-            self._block(Verdict(stage=record.stage, reasons=(reason,)))
 
     def _block(self, verdict: Verdict) -> None:
         self.verdicts.append(verdict)

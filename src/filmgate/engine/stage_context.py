@@ -4,15 +4,17 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
-from typing import IO, Any, cast
+from typing import IO, cast
 
 from pydantic import BaseModel
 
+from filmgate.core.digest import JsonObject
 from filmgate.core.envelope import ArtifactLine
 from filmgate.core.errors import ContractBroken, Interrupted, Invalid, first_fault
 from filmgate.core.files import FileContract, FileKind
+from filmgate.core.manifest import Ledger
 from filmgate.core.objects import OpenStore
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Stage
@@ -36,10 +38,23 @@ from filmgate.engine.contract_writers import (
     make_artifact_ref,
 )
 from filmgate.engine.fan_out import FanOut
+from filmgate.engine.journal import StageEvents
 from filmgate.engine.validation import examine, next_artifact
 
 MAX_WARNINGS = 1000
 """Maximum number of warnings in a record; the stage's log contains all of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageEnvironment:
+    """What the stages of one invocation can access, besides the files of earlier stages."""
+
+    run: RunDirectory
+    sources: Mapping[str, Path]
+    """Paths of the input files by name; the asset is the first."""
+    registry: Registry
+    resources: Resources
+    open_store: OpenStore
 
 
 class EngineStageContext:
@@ -49,39 +64,29 @@ class EngineStageContext:
         self,
         *,
         stage: Stage,
-        run: RunDirectory,
         attempt: Attempt,
-        upstream_records: Mapping[str, StageRecord],
-        sources: Mapping[str, Path],
-        readable: Mapping[str, ArtifactRef],
-        registry: Registry,
-        resources: Resources,
-        open_store: OpenStore,
+        ledger: Ledger,
+        environment: StageEnvironment,
+        events: StageEvents,
         fan_out: FanOut,
-        on_progress: Callable[[float, float | None], None],
-        on_metrics: Callable[[dict[str, float], dict[str, int]], None],
-        on_warning: Callable[[dict[str, Any]], None],
-        stop_event: Event,
     ) -> None:
+        """Initialize the context; `ledger`: state of the run at the time of the gate check."""
         self._stage = stage
-        self._run = run
         self._attempt = attempt
-        self._upstream_records = upstream_records
-        self._readable = readable
-        self._registry = registry
-        self._resources = resources
-        self.open_store = open_store
+        self._run = environment.run
+        self._ledger = ledger
+        self._readable = ledger.readable_files(stage.name)
+        self._registry = environment.registry
+        self._resources = environment.resources
+        self.open_store = environment.open_store
         self._fan_out = fan_out
-        self._on_progress = on_progress
-        self._on_metrics = on_metrics
-        self._on_warning = on_warning
+        self._events = events
         self._gauges: dict[str, float] = {}
         self._failures: dict[str, int] = {}
-        self._stop_event = stop_event
         self._paths_read: set[str] = set()
         self._refs: dict[str, ArtifactRef] = {}
-        self.sources = sources
-        self.warnings: list[dict[str, Any]] = []
+        self.sources = environment.sources
+        self.warnings: list[JsonObject] = []
         """Warnings for the record, at most `MAX_WARNINGS`."""
         self.counts: dict[str, int] = {}
         """Number of records by the name under which a contract counts them."""
@@ -98,7 +103,7 @@ class EngineStageContext:
 
     def record(self, stage: str) -> StageRecord | None:
         """Record of a stage that this one depends on; None if there is none."""
-        return self._upstream_records.get(stage)
+        return self._ledger.current_record(stage) if stage in self._stage.depends_on else None
 
     def has(self, contract: FileContract) -> bool:
         """Whether the file exists and was verified by the gate."""
@@ -201,9 +206,9 @@ class EngineStageContext:
 
     def progress(self, done: float, total: float | None) -> None:
         """Report progress; raise Interrupted if the run was stopped."""
-        if self._stop_event.is_set():
+        if self._events.stop_event.is_set():
             raise Interrupted("the run was stopped")
-        self._on_progress(_number(done) or 0.0, _number(total))
+        self._events.progress(_number(done) or 0.0, _number(total))
         if self._fan_out.started:
             self.measure({}, {})
 
@@ -211,14 +216,14 @@ class EngineStageContext:
         """Report current measurements; earlier values that are not given now stay valid."""
         self._gauges.update({name: float(value) for name, value in gauges.items()})
         self._failures.update(failures)
-        self._on_metrics(self._gauges | self._fan_out.gauges, self._failures)
+        self._events.metrics(self._gauges | self._fan_out.gauges, self._failures)
 
-    def warn(self, code: str, message: str, **fields: Any) -> None:
+    def warn(self, code: str, message: str, **fields: object) -> None:
         """Add a warning to the record and the log."""
         warning = to_json_value({**fields, "code": code, "message": message})
         if len(self.warnings) < MAX_WARNINGS:
             self.warnings.append(warning)
-        self._on_warning(warning)
+        self._events.warning(warning)
 
     def finish(self) -> tuple[ArtifactRef, ...]:
         """Verify that the files read are unchanged; return the files made, in contract order.
@@ -305,8 +310,10 @@ def _file_changed(ref: ArtifactRef, sha256: str | None) -> Invalid:
     return changed_file_error(Invalid, ref, sha256, "its gate check")
 
 
-def _number(value: Any) -> float | None:
+def _number(value: float | None) -> float | None:
     """Convert to a number that JSON can contain; None for anything else."""
+    if value is None:
+        return None
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):

@@ -9,7 +9,7 @@ from filmgate.core.errors import ExitCode, FilmgateError, Invalid, Unavailable
 from filmgate.core.manifest import Manifest, StageEntry
 from filmgate.core.pipeline import DEFAULT_PROFILE
 from filmgate.core.plan import Plan
-from filmgate.core.records import EVERY_ITEM_FAILED, RunHead
+from filmgate.core.records import RunHead, WarningCode
 from filmgate.core.states import StageState
 from filmgate.engine.invocation import Request
 
@@ -108,7 +108,7 @@ class RunReport:
         if any(entry.status is StageState.BLOCKED for entry in stages.values()):
             return ExitCode.BLOCKED
         warnings = [warning for entry in entries for warning in entry.warnings]
-        if any(warning["code"] == EVERY_ITEM_FAILED for warning in warnings):
+        if any(warning["code"] == WarningCode.EVERY_ITEM_FAILED for warning in warnings):
             return ExitCode.BAD_INPUT
         codes = {item.code for entry in entries for item in entry.item_errors}
         if self.refused is ExitCode.DONE or not codes:

@@ -10,6 +10,7 @@ from filmgate.core.liveness import is_suspect, silence_s
 from filmgate.core.manifest import Manifest
 from filmgate.core.moments import parse_moment
 from filmgate.core.publishing import Seal
+from filmgate.core.records import FailureCode
 from filmgate.core.states import RunState, StageState
 from filmgate.store.run_directory import FolderRun
 
@@ -71,7 +72,7 @@ class RunStatus:
     def is_interrupted(self) -> bool:
         """Whether a signal or the end of its process stopped the run before its stages ended."""
         errors = [e.error.code for e in self.manifest.stages.values() if e.error is not None]
-        is_stopped = bool(errors) and set(errors) == {"interrupted"}
+        is_stopped = bool(errors) and set(errors) == {FailureCode.INTERRUPTED}
         return self.has_died or (is_stopped and self.manifest.status is RunState.FAILED)
 
 

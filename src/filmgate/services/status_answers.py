@@ -6,11 +6,12 @@ from filmgate.core.answers import DataSource
 from filmgate.core.jobs import JobAnswer
 from filmgate.core.legacy import LegacyRun
 from filmgate.core.manifest import Manifest
+from filmgate.core.records import FailureCode
 from filmgate.core.runs import RunEntry, StageStatus, StatusAnswer
 from filmgate.core.states import RunState, StageState
 from filmgate.services.run_status import RunStatus
 
-STOPPED = frozenset({"interrupted", "abandoned"})
+STOPPED = frozenset({FailureCode.INTERRUPTED, FailureCode.ABANDONED})
 """Error codes of stages that were stopped from outside and did not fail themselves."""
 
 RESUME_ACTION = "The run was stopped. To resume it, run it again under its run_id"

@@ -5,7 +5,7 @@ from typing import Any
 
 from filmgate.core.errors import ContractBroken
 from filmgate.core.ports import Item, Mapped, Value
-from filmgate.core.records import StageError
+from filmgate.core.records import FailureCode, StageError
 from filmgate.engine.failures import make_stage_error
 
 MAX_TRIES = 3
@@ -24,7 +24,7 @@ def make_pickling_error(error: Exception) -> StageError:
     """Make the error of an item if it, or its value, cannot be sent between processes."""
     last_line = (str(error).strip() or type(error).__name__).splitlines()[-1]
     message = f"the item or its value cannot be pickled: {last_line}"
-    return StageError(code="unexpected", message=message)
+    return StageError(code=FailureCode.UNEXPECTED, message=message)
 
 
 def check_picklable(work: Callable[..., Any]) -> None:
@@ -47,4 +47,4 @@ def check_picklable(work: Callable[..., Any]) -> None:
 def make_dead_worker_outcome(item: Item, cause: str) -> Mapped[Item, Value]:
     """Make the outcome of an item whose worker died in each of `MAX_TRIES` attempts."""
     message = f"the worker died {MAX_TRIES} times while it worked on this item: {cause}"
-    return Mapped(item=item, error=StageError(code="worker_died", message=message))
+    return Mapped(item=item, error=StageError(code=FailureCode.WORKER_DIED, message=message))
