@@ -14,7 +14,8 @@ from filmgate.core.gates import ReasonCode
 from filmgate.core.ids import StageName
 from filmgate.core.manifest import Manifest
 from filmgate.core.payloads.built_in import BUILT_IN
-from filmgate.core.plan import Plan
+from filmgate.core.plan import Done, Outcome, Plan, Settings, stage
+from filmgate.core.ports import StageContext
 from filmgate.core.states import RunState, StageState
 from filmgate.engine.adoption import adopt
 from filmgate.engine.inputs import read_inputs
@@ -29,6 +30,7 @@ from support.runs import (
     LETTERS,
     MOMENT,
     PLAN,
+    PRODUCER,
     SCENES,
     WORDS,
     RecordingObserver,
@@ -137,6 +139,41 @@ def test_a_stage_that_uses_a_disabled_stage_is_forecast_to_run(
         PlannedAction.SKIP,
         PlannedAction.REUSE,
     ]
+
+
+def test_a_disabled_stage_whose_files_were_adopted_is_forecast_to_be_reused(
+    tmp_path: Path, source: Path
+) -> None:
+    run = reserve_run(tmp_path / "home", source, config={"part": {"enabled": False}})
+    execute(run, source)
+    scenes = finished_run(tmp_path / "other", source).folder / SCENES.path
+    shutil.copy(scenes, run.folder / SCENES.path)
+    adopt_stage(run, "part")
+    assert actions(forecast(run, source))[:2] == [PlannedAction.REUSE] * 2
+    observer = RecordingObserver()
+    assert execute(run, source, observer=observer).stages["part"].status is StageState.SUCCESS
+    assert "part" not in observer.ran
+
+
+def test_a_stage_that_requires_an_unselected_skipped_stage_is_forecast_to_be_skipped(
+    tmp_path: Path, source: Path
+) -> None:
+    @stage(requires=["part"])
+    def last(context: StageContext, settings: Settings) -> Outcome:
+        return Done(producer=PRODUCER)
+
+    plan = Plan(pipeline="letters", stages=(*PLAN.stages, last))
+    run = reserve_run(tmp_path / "home", source, plan=plan, config={"part": {"enabled": False}})
+    execute(run, source, plan=plan, stages=["read", "part"])
+    inputs = read_inputs({source.name: source}, lambda done, total: None)
+    stages = frozenset({StageName("last")})
+    *_, skip = forecast_run(plan, run, inputs, Request(stages=stages), BUILT_IN)
+    *_, block = forecast_run(plan, run, inputs, Request(stages=stages, named=stages), BUILT_IN)
+    entry = execute(run, source, plan=plan, stages=["last"]).stages["last"]
+    assert (skip.fate, skip.why) == (PlannedAction.SKIP, entry.reason)
+    assert block.fate is PlannedAction.BLOCKED
+    assert entry.blocked is not None
+    assert entry.blocked.reasons == block.reasons
 
 
 def test_a_broken_file_of_an_unselected_stage_is_forecast_too(tmp_path: Path, source: Path) -> None:

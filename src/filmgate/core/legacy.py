@@ -1,7 +1,7 @@
 """Runs of older layouts, with states from unverified marker files."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from filmgate.core.records import Record
 from filmgate.core.states import RunState, StageState, run_state
@@ -60,6 +60,6 @@ class LegacyRun(Record):
         return run_state(states, is_held=False)
 
 
-def parse_status_word(word: Any) -> StageState | None:
+def parse_status_word(word: object) -> StageState | None:
     """Return the state for a marker's status word; None for an unknown word."""
     return WORDS.get(word.strip().lower().replace(" ", "_")) if isinstance(word, str) else None

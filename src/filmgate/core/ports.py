@@ -5,10 +5,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, Generic, NamedTuple, Protocol, TypeVar
+from typing import IO, TYPE_CHECKING, BinaryIO, Generic, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from filmgate.core.digest import JsonObject
 from filmgate.core.envelope import ArtifactLine
 from filmgate.core.files import FileContract
 from filmgate.core.gates import FileFacts, Verdict
@@ -29,7 +30,7 @@ Document = TypeVar("Document", bound=BaseModel)
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
-EventSink = Callable[[Mapping[str, Any]], None]
+EventSink = Callable[[JsonObject], None]
 """Function that receives every event of a run, redacted. It is called in any thread, and must not
 raise."""
 
@@ -172,7 +173,7 @@ class StageContext(Protocol):
         itself.
         """
 
-    def warn(self, code: str, message: str, **fields: Any) -> None:
+    def warn(self, code: str, message: str, **fields: object) -> None:
         """Add a warning to the record and the log."""
 
 
@@ -316,8 +317,8 @@ class RunDirectory(RunFiles, Protocol):
     def save_verdicts(self, lease: Lease, verdicts: Iterable[Verdict]) -> None:
         """Replace the verdicts of the last invocation."""
 
-    def log(self, stage: str, event: Mapping[str, Any]) -> None:
+    def log(self, stage: str, event: JsonObject) -> None:
         """Append an event to the stage's log. Best effort: ignores disk errors."""
 
-    def write_status(self, status: Mapping[str, Any]) -> None:
+    def write_status(self, status: JsonObject) -> None:
         """Replace `status.json`, the live view of the run. Best effort: ignores disk errors."""

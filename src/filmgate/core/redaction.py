@@ -78,7 +78,7 @@ def redact_text(text: str) -> str:
     return text
 
 
-def to_json_value(value: Any, depth: int = 0) -> Any:
+def to_json_value(value: object, depth: int = 0) -> Any:
     """Convert a value to one that can be written as JSON in UTF-8.
 
     Text is cut to `MAX_TEXT` characters, and undecodable bytes of file names are escaped.

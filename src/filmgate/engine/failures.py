@@ -1,7 +1,6 @@
 """Translation of exceptions into the errors that records contain."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from filmgate.core.errors import DiskFull, FilmgateError
 from filmgate.core.os_errors import error_from_os
@@ -20,7 +19,7 @@ def make_stage_error(error: BaseException) -> StageError:
     )
 
 
-def _classify(error: BaseException) -> tuple[str, str, Mapping[str, Any]]:
+def _classify(error: BaseException) -> tuple[str, str, Mapping[str, object]]:
     """Code, message and details of an exception."""
     if isinstance(error, FilmgateError):
         return error.code, str(error) or error.code, error.details

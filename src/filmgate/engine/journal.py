@@ -6,9 +6,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
-from filmgate.core.digest import JsonObject
+from filmgate.core.digest import JsonObject, JsonValue
 from filmgate.core.manifest import Manifest
 from filmgate.core.ports import Clock, EventSink, Lease, Observer, RunDirectory
 from filmgate.core.records import ItemError, StageRecord
@@ -69,7 +68,7 @@ class Journal:
         self._sinks = tuple(sinks)
         self._is_detailed = is_detailed
         self._lock = threading.Lock()
-        self._status: dict[str, dict[str, Any]] = {}
+        self._status: dict[str, dict[str, JsonValue]] = {}
         self._metrics: dict[str, tuple[dict[str, float], dict[str, int]]] = {}
         self._next_metrics_at: dict[str, float] = {}
         self._is_changed = False
@@ -87,7 +86,7 @@ class Journal:
             thread.join()
             self._write_status(lease)
 
-    def log_run_event(self, event: str, *, level: str = "info", **fields: Any) -> None:
+    def log_run_event(self, event: str, *, level: str = "info", **fields: object) -> None:
         """Send an event about the run as a whole to the sinks; no stage's log contains it."""
         base = {"at": self._clock().isoformat(), "level": level, "event": event}
         self._send(base | redact(to_json_value(fields)))
@@ -127,7 +126,7 @@ class Journal:
             self._send(base | {"stage": stage, "gauges": gauges, "failures": failures})
 
     def log_end(
-        self, stage: str, state: StageState, note: str, *, reused: bool = False, **fields: Any
+        self, stage: str, state: StageState, note: str, *, reused: bool = False, **fields: object
     ) -> None:
         """Report how a stage ended, in one summary line."""
         self._send_metrics(stage)
@@ -138,7 +137,7 @@ class Journal:
         with self._lock:
             self._observer.stage_ended(stage, state, note, reused=reused)
 
-    def log_warning(self, stage: str, warning: Mapping[str, Any]) -> None:
+    def log_warning(self, stage: str, warning: JsonObject) -> None:
         """Report a warning of a stage.
 
         A field whose name is one of `EVENT_FIELDS` gets an underscore at its end.
@@ -166,12 +165,12 @@ class Journal:
         """Report that the run was closed."""
         self.log_run_event("run.ended", status=manifest.status.value, metrics=manifest.metrics)
 
-    def log_detail(self, stage: str, event: str, **fields: Any) -> None:
+    def log_detail(self, stage: str, event: str, **fields: object) -> None:
         """Write one debug line to the stage's log, if the journal is detailed."""
         if self._is_detailed:
             self.log_event(stage, event, level="debug", **fields)
 
-    def log_event(self, stage: str, event: str, *, level: str = "info", **fields: Any) -> None:
+    def log_event(self, stage: str, event: str, *, level: str = "info", **fields: object) -> None:
         """Write one line to the stage's log, and send it to the sinks."""
         now = self._clock().isoformat()
         base = {"at": now, "level": level, "event": event, "stage": stage}
@@ -179,7 +178,7 @@ class Journal:
         self._run.log(stage, line)
         self._send(line)
 
-    def _send(self, event: Mapping[str, Any]) -> None:
+    def _send(self, event: JsonObject) -> None:
         if self._sinks:
             head = self._run.head
             names = {"pipeline": head.pipeline, "asset_id": head.asset.id, "run_id": head.run_id}
@@ -187,7 +186,7 @@ class Journal:
                 for sink in self._sinks:
                     sink({**event, **names})
 
-    def _set_status(self, stage: str, **facts: Any) -> None:
+    def _set_status(self, stage: str, **facts: JsonValue) -> None:
         with self._lock:
             self._status[stage] = facts
             self._is_changed = True
