@@ -436,6 +436,21 @@ def test_a_skipped_stage_is_tried_again_and_the_same_skip_is_recorded_only_once(
     assert execute(run, source, plan=plan).stages["needs_model"].status is StageState.SUCCESS
 
 
+def test_the_verdict_of_a_skipped_stage_that_was_selected_by_name_contains_no_secret(
+    tmp_path: Path, source: Path
+) -> None:
+    @stage()
+    def needs_model(context: StageContext, settings: Settings) -> Outcome:
+        return Skipped("no model at https://me:hunter2@models.example")
+
+    plan = Plan(pipeline="needs_model", stages=(needs_model,))
+    run = reserve_run(tmp_path / "home", source, plan=plan)
+    manifest = execute(run, source, plan=plan, stages=["needs_model"])
+    assert reason_codes(manifest, "needs_model") == [ReasonCode.PROVIDER_UNAVAILABLE]
+    assert b"hunter2" not in manifest.to_bytes()
+    assert b"hunter2" not in (run.folder / "verdicts.json").read_bytes()
+
+
 def test_a_stage_is_pending_after_a_stage_that_it_uses_was_run_later(
     tmp_path: Path, source: Path
 ) -> None:

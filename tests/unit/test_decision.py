@@ -166,9 +166,9 @@ def test_a_skipped_upstream_stage_takes_precedence_over_a_disabled_stage() -> No
 
 def test_the_cause_of_a_skip_decides_its_reason_and_its_text_does_not() -> None:
     text = "switched off in the run's config"
-    assert skip_reason("s", Skipped(text)).code is ReasonCode.PROVIDER_UNAVAILABLE
-    disabled = Skipped("any text", cause=SkipCause.DISABLED)
-    assert skip_reason("s", disabled).code is ReasonCode.STAGE_DISABLED
+    unspecified = skip_reason("s", SkipCause.UNSPECIFIED, text)
+    assert unspecified.code is ReasonCode.PROVIDER_UNAVAILABLE
+    assert skip_reason("s", SkipCause.DISABLED, "any text").code is ReasonCode.STAGE_DISABLED
 
 
 def test_a_skip_with_only_a_reason_has_no_specified_cause() -> None:

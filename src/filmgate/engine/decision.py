@@ -135,11 +135,14 @@ def find_skip(stage: Stage, config: Config, skipped: Mapping[str, str]) -> Skipp
     return None
 
 
-def skip_reason(stage: str, skipped: Skipped) -> Reason:
-    """Return the reason that blocks a stage which was selected by name and is skipped."""
-    if skipped.cause is SkipCause.DISABLED:
+def skip_reason(stage: str, cause: SkipCause, text: str | None) -> Reason:
+    """Return the reason that blocks a stage which was selected by name and is skipped.
+
+    `text`: the reason of the skip, without secrets.
+    """
+    if cause is SkipCause.DISABLED:
         return stage_disabled(stage)
-    return provider_unavailable(stage, skipped.reason or "nothing")
+    return provider_unavailable(stage, text or "nothing")
 
 
 def _changes(situation: Situation, now: Fingerprint) -> tuple[Change, ...]:

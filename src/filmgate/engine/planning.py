@@ -101,7 +101,7 @@ def _skipped(stage: Stage, outcome: Skipped, request: Request) -> StageForecast:
     """Forecast a skip, or a block if the stage was selected by name."""
     if stage.name not in request.named:
         return StageForecast(stage=stage.name, fate=PlannedAction.SKIP, why=outcome.reason)
-    return _blocked(stage, [skip_reason(stage.name, outcome)])
+    return _blocked(stage, [skip_reason(stage.name, outcome.cause, outcome.reason)])
 
 
 class _Forecaster:

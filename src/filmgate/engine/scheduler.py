@@ -193,7 +193,7 @@ class Scheduler:
         del self._open[finished.key]
         self._journal.log_record(record, warnings=len(record.warnings))
         if isinstance(outcome, Skipped) and record.stage in self._request.named:
-            reason = skip_reason(record.stage, outcome)
+            reason = skip_reason(record.stage, outcome.cause, record.reason)
             self._block(Verdict(stage=record.stage, reasons=(reason,)))
 
     def _check_inputs(self) -> None:
