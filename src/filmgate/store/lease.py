@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
-from pydantic import JsonValue
-
+from filmgate.core.digest import JsonValue
 from filmgate.core.errors import Held
 from filmgate.store.durable import read_bytes, replace_file, stat_identity
 

@@ -12,9 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pydantic import JsonValue
-
-from filmgate.core.digest import canonical_json
+from filmgate.core.digest import JsonValue, canonical_json
 from filmgate.core.errors import Conflict, Invalid, NotFound, first_fault
 from filmgate.core.gates import FileFacts, ForeignRecord, Verdict
 from filmgate.core.manifest import Ledger, Manifest, UnrecordedAttempt, fold

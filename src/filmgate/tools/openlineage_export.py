@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
 import structlog
-from pydantic import JsonValue
 
+from filmgate.core.digest import JsonValue
 from filmgate.core.errors import Invalid, Unavailable
 
 if TYPE_CHECKING:

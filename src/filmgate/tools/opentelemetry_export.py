@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pydantic import JsonValue
-
+from filmgate.core.digest import JsonValue
 from filmgate.core.errors import Unavailable
 
 if TYPE_CHECKING:

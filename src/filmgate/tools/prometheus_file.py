@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import JsonValue
+from filmgate.core.digest import JsonValue
 
 MEASURED, ENDED = "stage.measured", "stage.ended"
 PREFIX = "filmgate_stage_"

@@ -7,19 +7,20 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
+from filmgate.core.digest import JsonObject
 from filmgate.core.errors import Invalid, NotFound, NotPermitted, StoreNotFound, Unavailable
 from filmgate.core.gameplay import ExtractionTask, GameItem
 from filmgate.core.objects import ObjectStore
 from filmgate.core.plan import Done, Outcome, Producer, stage
 from filmgate.core.ports import Mapped, StageContext
-from filmgate.core.records import DISK_FULL, StageError
+from filmgate.core.records import FailureCode, StageError
 from filmgate.pipelines.gameplay.archive_worker import (
     ExtractionCosts,
     ExtractionResult,
     extract_archive,
     make_failed_item,
 )
-from filmgate.pipelines.gameplay.failure_counts import FailureCount, FailureCounts
+from filmgate.pipelines.gameplay.failure_counts import FailureCounts
 from filmgate.pipelines.gameplay.files import ITEMS
 from filmgate.pipelines.gameplay.rules.tasks import MAX_LIST_BYTES, parse_tasks
 from filmgate.pipelines.gameplay.settings import EXTRACTED_VERSION, ExtractionSettings
@@ -72,7 +73,7 @@ def _require_store(source: ObjectStore, place: str) -> None:
         ) from error
 
 
-STORE_ERROR_CODES = frozenset({Unavailable.code, NotPermitted.code, DISK_FULL})
+STORE_ERROR_CODES = frozenset({Unavailable.code, NotPermitted.code, FailureCode.DISK_FULL})
 """Codes of errors that are caused by a store, not by an archive."""
 MAX_STORE_FAILURES = 3
 """Number of store errors at which the stage fails, if no item has succeeded before."""
@@ -124,7 +125,7 @@ class _ExtractionCounts:
         names = ("archives", "extracted", "reused")
         return {name: self._counts[name] for name in names}
 
-    def metrics(self) -> dict[str, float | dict[str, FailureCount]]:
+    def metrics(self) -> JsonObject:
         """Return rates, seconds by phase summed over all workers, and failures by error code."""
         return {"failures": self._failures.by_code, **self._rates()}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
+from filmgate.core.digest import JsonObject
 from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.gameplay import PT_SUFFIX, GameItem
 from filmgate.core.objects import OpenStore
@@ -17,7 +18,7 @@ from filmgate.core.ports import Mapped, StageContext
 from filmgate.pipelines.gameplay.archive_worker import make_failed_item
 from filmgate.pipelines.gameplay.check_registry import V2, Check, select_checks
 from filmgate.pipelines.gameplay.extraction_stage import extraction, read_task_list
-from filmgate.pipelines.gameplay.failure_counts import FailureCount, FailureCounts
+from filmgate.pipelines.gameplay.failure_counts import FailureCounts
 from filmgate.pipelines.gameplay.files import ADDED_COLUMNS, ITEMS, ORIGINAL_COLUMNS, QUALITY
 from filmgate.pipelines.gameplay.row_builder import (
     EXTRACT_FIRST,
@@ -151,7 +152,7 @@ class _RowCounts:
         """Return the counts of the stage."""
         return {"rows": self._rows, "with_error": self._errors}
 
-    def metrics(self) -> dict[str, float | dict[str, int] | dict[str, FailureCount]]:
+    def metrics(self) -> JsonObject:
         """Return rates, the number of flagged sessions by check, and failures by error code."""
         return {
             "flagged": dict(sorted(self._flags.items())),
