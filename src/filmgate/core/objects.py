@@ -6,6 +6,9 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 from filmgate.core.errors import Unavailable
 
+PAGE_KEYS = 1000
+"""Maximum number of keys in one page of a listing; the limit of S3."""
+
 
 class ObjectEntry(NamedTuple):
     """An entry of a listing of objects."""

@@ -13,7 +13,7 @@ from typing import IO
 from uuid import uuid4
 
 from filmgate.core.digest import JsonValue
-from filmgate.core.errors import Held
+from filmgate.core.run_rules import held_error, lost_lease_error
 from filmgate.store.durable import read_bytes, replace_file, stat_identity
 
 LOCK_NAME = "lease.lock"
@@ -47,12 +47,7 @@ class FolderLease:
                 return
         info = read_info(self._info)
         if info.get("token") != self._token:
-            raise Held(
-                "the lease of the run was taken by another runner",
-                expected=f"epoch {self.epoch}",
-                got=f"epoch {info.get('epoch')}",
-                hint="Nothing was written; check `filmgate status`",
-            )
+            raise lost_lease_error(self.epoch, info.get("epoch"))
 
     def _read_identity(self) -> tuple[int, ...]:
         """Identity of `lease.json` without its change time: links of attempts change that."""
@@ -88,7 +83,7 @@ def _locked(folder: Path) -> Iterator[IO[bytes]]:
         with (folder / LOCK_NAME).open("a+b") as lock:
             while not _try_lock(lock, fcntl.LOCK_EX):
                 if time.monotonic() > deadline:
-                    raise _held_error(folder)
+                    raise held_error(read_info(folder / INFO_NAME))
                 time.sleep(POLL_S)
             if _is_file_at(lock, folder / LOCK_NAME):
                 yield lock
@@ -117,17 +112,6 @@ def _try_lock(lock: IO[bytes], kind: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _held_error(folder: Path) -> Held:
-    info = read_info(folder / INFO_NAME)
-    return Held(
-        "the run is held by another runner",
-        expected="a free lease",
-        got=f"process {info.get('pid')} on {info.get('host')}, since {info.get('since')}",
-        hint="Wait for it, or stop it; a lease ends with its process",
-        holder=info,
-    )
 
 
 def epoch_in(info: Mapping[str, JsonValue]) -> int:

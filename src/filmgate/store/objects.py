@@ -1,6 +1,5 @@
 """Implementation of the port `ObjectStore` with obstore, for S3-compatible buckets."""
 
-import hashlib
 import io
 import re
 from collections.abc import Iterator
@@ -26,20 +25,16 @@ from filmgate.core.errors import (
     Unavailable,
 )
 from filmgate.core.objects import ObjectEntry, unconditional_error
+from filmgate.core.objects import NO_STORE, PAGE_KEYS, ObjectEntry
+from filmgate.store.file_parts import PART_BYTES, read_verified_parts
 
 if TYPE_CHECKING:
     from collections.abc import Buffer  # type: ignore[attr-defined,unused-ignore]
 
     from obstore import ObjectMeta
 
-PAGE_KEYS = 1000
-"""Maximum number of keys in one response of a listing; the limit of S3."""
-
 CHUNK_BYTES = 1 << 20
 """Minimum size of one chunk of a download, in bytes."""
-
-PART_BYTES = 8 << 20
-"""Size of one part of a multipart upload, in bytes."""
 
 MAX_ERROR_CHARACTERS = 300
 """Maximum length of the library's message in an error."""
@@ -173,36 +168,6 @@ class BucketObjects:
             got=message,
             hint="Check the address (FILMGATE_S3_ENDPOINT), then try again; no object was "
             "written in part",
-        )
-
-
-def read_verified_parts(path: Path, sha256: str | None) -> Iterator[bytes]:
-    """Yield the parts of a file; raise FileChanged if its digest is not `sha256`.
-
-    The last part is yielded only after the check, so that a failed upload creates no object.
-    """
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        part = file.read(PART_BYTES)
-        while following := file.read(PART_BYTES):
-            digest.update(part)
-            yield part
-            part = following
-        digest.update(part)
-    if sha256 is not None and digest.hexdigest() != sha256:
-        raise FileChanged(path.name)
-    yield part
-
-
-class FileChanged(Invalid):
-    """A file changed between the computation of its digest and the upload."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"{name} changed during the upload",
-            expected="the digest in the manifest",
-            got="another digest",
-            hint="Restore the file; no object was created from it",
         )
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterable, Mapping
@@ -13,12 +12,20 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from filmgate.core.digest import JsonValue, canonical_json
-from filmgate.core.errors import Conflict, Invalid, NotFound, first_fault
+from filmgate.core.errors import Invalid, NotFound, first_fault
 from filmgate.core.gates import FileFacts, ForeignRecord, Verdict
 from filmgate.core.manifest import Ledger, Manifest, UnrecordedAttempt, fold
 from filmgate.core.ports import Attempt, Lease
 from filmgate.core.publishing import Seal
 from filmgate.core.records import RunHead, StageRecord
+from filmgate.core.run_rules import (
+    blocked_path_error,
+    is_record_name,
+    plan_recovery,
+    read_records,
+    sealed_error,
+    superseded_paths,
+)
 from filmgate.core.states import StageState
 from filmgate.store import lease
 from filmgate.store.durable import (
@@ -147,20 +154,15 @@ class FolderRun:
         lease.check()
         for folder in (self.folder, self._commits):
             remove_drafts(folder)
-        ledger = self.ledger()
-        recorded = {(record.stage, record.attempt): record for record in ledger.records}
         interrupted = []
-        for opened in ledger.unrecorded_attempts:
-            record = recorded.get((opened.stage, opened.attempt))
-            if record is None:
-                interrupted.append(self._staging.resume(opened))
-            else:
-                if (
-                    record.status is StageState.SUCCESS
-                    and ledger.current_record(opened.stage) == record
-                ):
-                    self._install(record)
+        for unfinished in plan_recovery(self.ledger()):
+            opened = unfinished.opened
+            if unfinished.record_to_install is not None:
+                self._install(unfinished.record_to_install)
+            if unfinished.is_committed:
                 self._staging.drop(opened.stage, opened.attempt)
+            else:
+                interrupted.append(self._staging.resume(opened))
         return tuple(interrupted)
 
     def fold_manifest(self, lease: Lease | None) -> Manifest:
@@ -194,13 +196,7 @@ class FolderRun:
     def check_not_sealed(self) -> None:
         """Raise Conflict if the run is sealed."""
         if (seal := self.read_seal()) is not None:
-            raise Conflict(
-                f"run {self.head.run_id} is sealed because it was published",
-                expected="a run that is not sealed",
-                got=f"a run published to {seal.to} at {seal.sealed_at:%Y-%m-%d %H:%M:%S} UTC",
-                hint="Start a new run with --new",
-                reason="sealed",
-            )
+            raise sealed_error(self.head, seal)
 
     def read_seal(self) -> Seal | None:
         """Read the seal; None if the run is not sealed. Raises Invalid if it cannot be read."""
@@ -295,25 +291,8 @@ class FolderRun:
 
     def _records(self) -> tuple[list[StageRecord], list[ForeignRecord]]:
         """Read the valid records of the run, and the files that are not valid records of it."""
-        head = self.head
-        records: list[StageRecord] = []
-        foreign_records: list[ForeignRecord] = []
-        for name, identity in self._record_files():
-            try:
-                record = self._record(name, identity)
-            except Invalid as error:
-                expected = error.expected or "a record with a valid digest"
-                foreign_records.append(
-                    _foreign_record(name, expected, str(error), is_of_another_run=False)
-                )
-                continue
-            if (record.asset_id, record.run_id) == (head.asset.id, head.run_id):
-                records.append(record)
-            else:
-                expected = f"a record of {head.asset.id}/{head.run_id}"
-                got = f"a record of {record.asset_id}/{record.run_id}"
-                foreign_records.append(_foreign_record(name, expected, got, is_of_another_run=True))
-        return records, foreign_records
+        files = dict(self._record_files())
+        return read_records(self.head, files, lambda name: self._record(name, files[name]))
 
     def _record_files(self) -> list[tuple[str, tuple[int, ...]]]:
         """Names and identities of the files that have the name of a record, sorted by name."""
@@ -322,9 +301,7 @@ class FolderRun:
                 entries = [
                     (entry.name, stat_identity(entry))
                     for entry in found
-                    if (name := _RECORD.fullmatch(entry.name))
-                    and name["stage"] in self.head.stages
-                    and entry.is_file()
+                    if is_record_name(entry.name, self.head.stages) and entry.is_file()
                 ]
         except FileNotFoundError:
             return []
@@ -355,12 +332,8 @@ class FolderRun:
             blocking = [p for p in parents if p.exists() and not p.is_dir()]
             if blocking or target.is_dir():
                 expected, got = ("a folder", "a file") if blocking else ("a file", "a folder")
-                raise Invalid(
-                    f"{blocking[0] if blocking else target} is not {expected}",
-                    expected=f"{expected}, for {ref.path}",
-                    got=got,
-                    hint="Move it away, then run again",
-                )
+                at = blocking[0] if blocking else target
+                raise blocked_path_error(at, ref.path, expected=expected, got=got)
             if depth:
                 make_folders(target.parent)
 
@@ -380,12 +353,8 @@ class FolderRun:
 
     def _remove_superseded(self, record: StageRecord) -> None:
         """Remove files of earlier attempts that this record does not name."""
-        current = {ref.path for ref in record.artifacts}
-        for earlier in self._records()[0]:
-            if earlier.stage == record.stage and earlier.attempt < record.attempt:
-                for ref in earlier.artifacts:
-                    if ref.path not in current:
-                        self.path_of(ref.path).unlink(missing_ok=True)
+        for path in superseded_paths(record, self._records()[0]):
+            self.path_of(path).unlink(missing_ok=True)
 
     def _make_names_durable(self) -> None:
         """Sync the folders of the files at the root, so that no file reverts to staging."""
@@ -393,22 +362,6 @@ class FolderRun:
         for folder in {self.path_of(path).parent for path in paths}:
             if folder.is_dir():
                 sync_folder(folder)
-
-
-_RECORD = re.compile(r"(?P<stage>.+)\.a[1-9][0-9]{0,5}\.json")
-
-
-def _foreign_record(
-    name: str, expected: str, got: str, *, is_of_another_run: bool
-) -> ForeignRecord:
-    stage, _, number = name.removesuffix(".json").rpartition(".a")
-    return ForeignRecord(
-        stage=stage,
-        attempt=int(number),
-        expected=expected,
-        got=got,
-        is_of_another_run=is_of_another_run,
-    )
 
 
 def reserve(folder: Path, head: RunHead) -> FolderRun:
