@@ -44,6 +44,7 @@ from filmgate.core.plan import Done, Outcome, Plan, Producer, Settings, stage
 from filmgate.core.ports import StageContext
 from filmgate.core.progress import NullObserver
 from filmgate.core.publishing import MANIFEST, ManifestLocation, run_prefix
+from filmgate.core.receipts import identity_of
 from filmgate.core.records import ArtifactRef, Asset, RunHead
 from filmgate.core.states import RunState, StageState
 from filmgate.db import screenalytics
@@ -51,7 +52,6 @@ from filmgate.db.connection import connected
 from filmgate.db.deliveries import Deliveries
 from filmgate.db.embedded import EmbeddedPostgres
 from filmgate.db.queries import queries
-from filmgate.db.rows import identity_of
 from filmgate.engine.inputs import read_inputs
 from filmgate.engine.invocation import Invocation, Request, in_process_executor
 from filmgate.engine.runner import execute

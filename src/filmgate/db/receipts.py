@@ -2,16 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from filmgate.core.answers import Receipt
-from filmgate.core.errors import Conflict
 from filmgate.core.manifest import Manifest
-from filmgate.core.publishing import ManifestLocation, parse_manifest_key
+from filmgate.core.publishing import ManifestLocation
+from filmgate.core.receipts import STATUS, IngestedManifest, check_successor, identity_of
 from filmgate.db.queries import queries
-from filmgate.db.rows import STATUS, identity_of
 from filmgate.db.sessions import DatabaseSession
 
 OLDER_SCHEMA = "before 0004"
@@ -62,9 +60,11 @@ def ingest_once(
     is_same = own is not None and own["manifest_sha256"] == intake.manifest_sha256
     if own is not None and is_same and own["source"] != OLDER_SCHEMA:
         return _receipt(intake, own["status"], own["artifacts"], own["counts"], is_replay=True)
-    for receipt in receipts.values():
-        if receipt["manifest_sha256"] != intake.manifest_sha256:
-            _check_successor(intake, receipt, is_own=receipt is own)
+    ingested = [
+        IngestedManifest(**{name: row[name] for name in IngestedManifest._fields})
+        for row in receipts.values()
+    ]
+    check_successor(intake.manifest, intake.manifest_sha256, intake.stage, ingested)
     written = write(not receipts)
     status = STATUS[intake.manifest.status]
     keys = intake.run | {"stage": intake.stage}
@@ -104,43 +104,4 @@ def _receipt(
         artifacts=dict(artifacts),
         counts=dict(counts),
         is_replay=is_replay,
-    )
-
-
-def _check_successor(intake: Intake, earlier: Mapping[str, Any], *, is_own: bool) -> None:
-    """Raise Conflict if a manifest may not replace that of an earlier receipt.
-
-    A published run keeps its manifest; in an unpublished run only a later revision may follow.
-    """
-    manifest = intake.manifest
-    if parse_manifest_key(earlier["manifest_key"]) is not None:
-        raise _conflict(
-            manifest,
-            f"sha256 {earlier['manifest_sha256']}, as published",
-            f"sha256 {intake.manifest_sha256}",
-        )
-    if not is_own:
-        return
-    facts = {
-        "created_at": manifest.created_at,
-        "input_hash": manifest.asset.input_hash,
-        "config_hash": manifest.config_hash,
-    }
-    changed = [name for name, value in facts.items() if earlier[name] not in {value, None}]
-    if changed or manifest.revision <= earlier["revision"]:
-        raise _conflict(
-            manifest,
-            f"the manifest ingested before, or a revision after {earlier['revision']}",
-            f"another {', '.join(changed)}" if changed else f"revision {manifest.revision}",
-        )
-
-
-def _conflict(manifest: Manifest, expected: str, got: str) -> Conflict:
-    return Conflict(
-        f"run {manifest.run_id} of {manifest.asset.id} was ingested with other bytes",
-        expected=expected,
-        got=got,
-        hint="Run it again under another run id (--new); give every installation its own producer "
-        "name (FILMGATE_PRODUCER)",
-        reason="manifest_conflict",
     )

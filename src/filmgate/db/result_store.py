@@ -10,6 +10,7 @@ from filmgate.core.errors import Conflict
 from filmgate.core.manifest import Manifest
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.publishing import ManifestLocation
+from filmgate.core.receipts import INGEST_STAGE
 from filmgate.core.records import RunHead
 from filmgate.core.result_store import ArtifactRows
 from filmgate.core.states import RunState
@@ -19,9 +20,6 @@ from filmgate.db.queries import queries
 from filmgate.db.receipts import Intake, RowCounts, ingest_once
 from filmgate.db.sessions import DatabaseSession
 from filmgate.db.statistics import refresh_statistics
-
-STAGE = "ingest"
-"""The consumer stage in receipts of whole runs."""
 
 
 class PostgresResults:
@@ -64,7 +62,7 @@ class PostgresResults:
         """
         self.prepare(manifest)
         intake = Intake(
-            stage=STAGE,
+            stage=INGEST_STAGE,
             manifest=manifest,
             manifest_sha256=manifest_sha256,
             origin=origin,

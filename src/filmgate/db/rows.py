@@ -6,27 +6,13 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from filmgate.core.manifest import Manifest
+from filmgate.core.receipts import STATUS
 from filmgate.core.records import Asset, RunHead
 from filmgate.core.result_store import ArtifactRow, ArtifactRows
 from filmgate.core.states import RunState
 
-STATUS = {
-    RunState.RUNNING: "running",
-    RunState.SUCCESS: "completed",
-    RunState.FAILED: "failed",
-    RunState.INCOMPLETE: "incomplete",
-}
 COPY_BYTES = 1 << 17
 """Least size of a block of rows that is passed to the driver at once, in bytes."""
-
-
-def identity_of(manifest: Manifest) -> dict[str, str]:
-    """Return the global identity of a run: producer, asset id and run id."""
-    return {
-        "producer": manifest.producer,
-        "asset_id": manifest.asset.id,
-        "run_id": manifest.run_id,
-    }
 
 
 def of_asset(asset: Asset) -> dict[str, Any]:

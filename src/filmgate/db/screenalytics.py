@@ -9,11 +9,11 @@ from psycopg.types.json import Jsonb
 from filmgate.core.answers import Receipt
 from filmgate.core.manifest import Manifest
 from filmgate.core.publishing import ManifestLocation, parse_manifest_key
+from filmgate.core.receipts import identity_of
 from filmgate.core.states import RunState
 from filmgate.core.summaries import SummaryRows
 from filmgate.db.queries import queries
 from filmgate.db.receipts import Intake, RowCounts, ingest_once
-from filmgate.db.rows import identity_of
 from filmgate.db.sessions import DatabaseSession
 
 STAGE = "sync_screenalytics"

@@ -5,7 +5,8 @@ import psycopg
 from filmgate.core.answers import Receipt
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.summaries import SummariesOf
-from filmgate.db.result_store import STAGE, PostgresResults
+from filmgate.core.receipts import INGEST_STAGE
+from filmgate.db.result_store import PostgresResults
 from filmgate.sync.ingest import ingest_manifest
 from filmgate.sync.published_run import VerifiedManifest
 
@@ -16,7 +17,7 @@ class ArchiveIngestor:
     Files are streamed into the database, and are verified while they are read.
     """
 
-    name = STAGE
+    name = INGEST_STAGE
     is_small = False
 
     def __init__(self, registry: Registry, summaries_of: SummariesOf) -> None:

@@ -13,9 +13,9 @@ from filmgate.core.answers import Receipt, SyncOutcome
 from filmgate.core.errors import FilmgateError
 from filmgate.core.intake import Delivery, Refusal
 from filmgate.core.objects import ObjectStore
+from filmgate.core.receipts import identity_of
 from filmgate.db.connection import is_server_error, translate_error
 from filmgate.db.deliveries import Deliveries, Settled
-from filmgate.db.rows import identity_of
 from filmgate.db.statistics import refresh_statistics
 from filmgate.sync.published_run import VerifiedManifest, read_manifest
 
