@@ -1,4 +1,4 @@
-"""The contract of object stores, tested with a folder, a bucket, and a slow bucket."""
+"""The contract of object stores, tested with a folder, memory, a bucket, and a slow bucket."""
 
 import os
 import threading
@@ -22,6 +22,7 @@ from filmgate.core.errors import (
 from filmgate.core.objects import ObjectStore
 from filmgate.store.addresses import S3Options, normalize_address, open_store
 from filmgate.sync.publish import require_create_only
+from filmgate.testing import MemoryObjectStore
 from support.faulty import Fault, FaultyStore
 from support.s3 import new_bucket
 
@@ -29,10 +30,12 @@ OVER_FIVE_MEBIBYTES = (5 << 20) + 17
 """Size in bytes just over 5 MiB, the minimum size of a part in S3."""
 
 
-@pytest.fixture(params=["folder", "bucket", "slow bucket"])
+@pytest.fixture(params=["folder", "memory", "bucket", "slow bucket"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     if request.param == "folder":
         return open_store(str(tmp_path / "store"), S3Options(), make=True)
+    if request.param == "memory":
+        return MemoryObjectStore()
     bucket: ObjectStore = request.getfixturevalue("bucket")
     return FaultyStore(bucket, delay_s=0.002) if request.param == "slow bucket" else bucket
 
