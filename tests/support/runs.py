@@ -15,7 +15,7 @@ from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.payloads.scene import SceneV1
 from filmgate.core.payloads.transcript import TranscriptSegmentV1
 from filmgate.core.plan import Done, Outcome, Plan, Producer, Settings, Skipped, stage
-from filmgate.core.ports import Clock, EventSink, Executor, StageContext, Timed
+from filmgate.core.ports import Clock, EventSink, Executor, RunDirectory, StageContext, Timed
 from filmgate.core.records import Asset, RunHead
 from filmgate.core.states import RunState, StageState
 from filmgate.engine.inputs import read_inputs
@@ -91,6 +91,34 @@ def segments_of(texts: Iterable[str]) -> Iterable[Timed]:
         yield Timed(number * 1000, number * 1000 + 900, payload)
 
 
+def make_head(
+    source: Path,
+    run_id: str,
+    *,
+    plan: Plan = PLAN,
+    asset: str = "film",
+    config: Mapping[str, Mapping[str, Any]] | None = None,
+) -> RunHead:
+    """Make the head of a run of the plan on one source file."""
+    return RunHead.of(
+        plan,
+        producer="tests",
+        asset=Asset(
+            id=asset,
+            input_hash=digest(source.read_bytes()),
+            uri="file:///source",
+            size_bytes=source.stat().st_size,
+            media={},
+        ),
+        source_sha_map={source.name: digest(source.read_bytes())},
+        run_id=run_id,
+        env="test",
+        profile="balanced",
+        config=plan.config(config or {}),
+        created_at=MOMENT,
+    )
+
+
 def reserve_run(
     home: Path,
     source: Path,
@@ -101,29 +129,11 @@ def reserve_run(
     config: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> FolderRun:
     """Create a run directory of the plan for one source file."""
-    resolved = plan.config(config or {})
-
-    def make_head(run_id: RunId) -> RunHead:
-        return RunHead.of(
-            plan,
-            producer="tests",
-            asset=Asset(
-                id=asset,
-                input_hash=digest(source.read_bytes()),
-                uri="file:///source",
-                size_bytes=source.stat().st_size,
-                media={},
-            ),
-            source_sha_map={source.name: digest(source.read_bytes())},
-            run_id=run_id,
-            env="test",
-            profile="balanced",
-            config=resolved,
-            created_at=MOMENT,
-        )
-
-    chosen_id = RunId(run_id) if run_id else None
-    return Home(home).reserve(make_head, run_id=chosen_id, now=MOMENT)
+    return Home(home).reserve(
+        lambda chosen: make_head(source, chosen, plan=plan, asset=asset, config=config),
+        run_id=RunId(run_id) if run_id else None,
+        now=MOMENT,
+    )
 
 
 class RecordingObserver:
@@ -146,7 +156,7 @@ class RecordingObserver:
 
 
 def execute(
-    run: FolderRun,
+    run: RunDirectory,
     source: Path,
     *,
     plan: Plan = PLAN,

@@ -234,7 +234,10 @@ class Attempt(Protocol):
         """Return the size and digest of a file of this attempt; None if absent."""
 
     def staging_path(self, path: str) -> Path:
-        """Return the path at which a file is stored before the attempt is committed."""
+        """Return a path at which a file can be read before the attempt is committed.
+
+        The path may be that of a copy.
+        """
 
 
 class RunFiles(Protocol):
@@ -248,11 +251,11 @@ class RunFiles(Protocol):
 
 
 class RunDirectory(RunFiles, Protocol):
-    """One run on disk. Methods that write need the lease."""
+    """One run. Methods that write need the lease."""
 
     @property
     def folder(self) -> Path:
-        """Folder of the run."""
+        """Folder of the run; its name is the run id. A run that is not on disk may not have it."""
 
     @property
     def head(self) -> RunHead:
@@ -268,7 +271,7 @@ class RunDirectory(RunFiles, Protocol):
         """Read the current records, attempts and verdicts from the directory."""
 
     def begin(self, lease: Lease, stage: str, attempt: int, now: datetime) -> Attempt:
-        """Open an attempt. Raises Conflict if the run is sealed."""
+        """Open an attempt. Raises Conflict if the run is sealed or the attempt is open already."""
 
     def discard(self, lease: Lease, attempt: Attempt) -> None:
         """Remove an attempt as if it had never been opened."""
@@ -277,11 +280,13 @@ class RunDirectory(RunFiles, Protocol):
         """Make an attempt's outcome permanent, then install its files at the run's root.
 
         Atomic and create-only. Raises Conflict if the attempt has a record already, Held if
-        another runner has taken the lease.
+        another runner has taken the lease, Invalid if something else is at the path of a file,
+        FileNotFoundError if the attempt did not make a file that the record names. After an error,
+        the attempt has no record.
         """
 
     def remove(self, lease: Lease, paths: Iterable[str]) -> None:
-        """Remove files that no current record names from the run's root."""
+        """Remove files from the run's root, if they exist. No current record may name them."""
 
     def recover(self, lease: Lease) -> tuple[Attempt, ...]:
         """Finish the commits of an interrupted runner; return its attempts without a record."""
@@ -312,7 +317,10 @@ class RunDirectory(RunFiles, Protocol):
         """
 
     def path_of(self, path: str) -> Path:
-        """Return the path of a file at the run's root. Raises Invalid if it is outside the root."""
+        """Return a path at which a file at the run's root can be read; it may be that of a copy.
+
+        Nothing exists at the path if the file is absent. Raises Invalid if it is outside the root.
+        """
 
     def save_verdicts(self, lease: Lease, verdicts: Iterable[Verdict]) -> None:
         """Replace the verdicts of the last invocation."""

@@ -1,5 +1,6 @@
 """Test stages and pipelines without a disk or a database: the ports in memory."""
 
 from filmgate.testing.object_store import MemoryObjectStore, MemoryStores
+from filmgate.testing.run_directory import MemoryRun
 
-__all__ = ["MemoryObjectStore", "MemoryStores"]
+__all__ = ["MemoryObjectStore", "MemoryRun", "MemoryStores"]
