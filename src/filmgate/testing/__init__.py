@@ -1,6 +1,7 @@
 """Test stages and pipelines without a disk or a database: the ports in memory."""
 
 from filmgate.testing.object_store import MemoryObjectStore, MemoryStores
+from filmgate.testing.result_store import MemoryResultStore, StoredRun
 from filmgate.testing.run_directory import MemoryRun
 
-__all__ = ["MemoryObjectStore", "MemoryRun", "MemoryStores"]
+__all__ = ["MemoryObjectStore", "MemoryResultStore", "MemoryRun", "MemoryStores", "StoredRun"]
