@@ -5,6 +5,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from filmgate.core.digest import digest_of
+from filmgate.core.ids import AssetId
+from filmgate.core.pipeline import InputFiles
+from filmgate.core.records import Asset
+
 CHUNK_BYTES = 1 << 20
 """Size of one read while a digest is computed, in bytes."""
 
@@ -60,6 +65,26 @@ def read_inputs(
                 progress(done, total)
         digests[name] = f"sha256:{digest.hexdigest()}"
     return Inputs(files=files, digests=digests, identities=identities)
+
+
+def describe_asset(
+    asset_id: AssetId, uri: str, admitted: InputFiles, digests: Mapping[str, str]
+) -> Asset:
+    """Describe the asset of an input: its first file, or all files if it is a collection.
+
+    `digests`: digest by file name, as in `Inputs`.
+    """
+    files = admitted.files
+    first = next(iter(files))
+    names = list(files) if admitted.is_collection else [first]
+    all_digests = dict(sorted(digests.items()))
+    return Asset(
+        id=asset_id,
+        input_hash=digest_of(all_digests) if admitted.is_collection else digests[first],
+        uri=uri,
+        size_bytes=sum(files[name].stat().st_size for name in names),
+        media=dict(admitted.media),
+    )
 
 
 def _identity(path: Path) -> StatIdentity:

@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from filmgate.core.digest import digest_of
 from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.ids import (
     AssetId,
@@ -18,9 +17,9 @@ from filmgate.core.ids import (
 )
 from filmgate.core.pipeline import InputFiles, Pipeline
 from filmgate.core.plan import Plan
-from filmgate.core.records import Asset, RunHead
+from filmgate.core.records import RunHead
 from filmgate.core.states import RunState
-from filmgate.engine.inputs import Inputs, no_known_digest, read_inputs
+from filmgate.engine.inputs import Inputs, describe_asset, no_known_digest, read_inputs
 from filmgate.services.run_options import RunOptions
 from filmgate.store.home import Home
 from filmgate.store.run_directory import HEAD, FolderRun, reserve
@@ -185,7 +184,12 @@ class RunChoice:
         return RunHead.of(
             run_input.pipeline.plan,
             producer=self._producer,
-            asset=_asset(run_input),
+            asset=describe_asset(
+                run_input.asset_id,
+                run_input.source.absolute().as_uri(),
+                run_input.admitted,
+                run_input.inputs.digests,
+            ),
             source_sha_map=dict(run_input.inputs.digests),
             run_id=run_id,
             env=self._env,
@@ -247,21 +251,6 @@ class RunChoice:
         if chosen is None and self._options.targets_existing_run:
             chosen = next((run for run in matching if _is_readable(run)), None)
         return self._open(chosen.folder) if chosen is not None else None
-
-
-def _asset(run_input: RunInput) -> Asset:
-    """Return the asset of an input: its first file, or all files if it is a collection."""
-    files, digests = run_input.admitted.files, run_input.inputs.digests
-    first = next(iter(files))
-    is_collection = run_input.admitted.is_collection
-    names = list(files) if is_collection else [first]
-    return Asset(
-        id=run_input.asset_id,
-        input_hash=digest_of(dict(sorted(digests.items()))) if is_collection else digests[first],
-        uri=run_input.source.absolute().as_uri(),
-        size_bytes=sum(files[name].stat().st_size for name in names),
-        media=dict(run_input.admitted.media),
-    )
 
 
 def _settings(head: RunHead) -> dict[str, Any]:
