@@ -19,6 +19,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 NIGHTLY = pytest.mark.nightly
 PAGES = [
     pytest.param("tutorial/first-pipeline.md", 9, marks=pytest.mark.proof),
+    pytest.param("how-to/test-a-stage.md", 3, marks=pytest.mark.proof),
     pytest.param("how-to/add-an-artifact-type.md", 4, marks=NIGHTLY),
     pytest.param("how-to/choose-what-is-served.md", 17, marks=NIGHTLY),
     pytest.param("tutorial/first-episode.md", 10, marks=pytest.mark.proof),
