@@ -237,7 +237,7 @@ def lookup(context: StageContext, settings: Settings) -> Outcome:
     store = context.open_store("memory://inbox")
     with store.open("a.txt") as file:
         text = file.read().decode()
-    return Done(producer=PRODUCER, metrics={"names": names and names.sha256, "text": text})
+    return Done(producer=PRODUCER, metrics={"names": names.sha256 if names else None, "text": text})
 
 
 def test_a_stage_reads_resources_and_object_stores(tmp_path: Path) -> None:

@@ -11,8 +11,7 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from filmgate.core.errors import Invalid, NotFound, NotPermitted, StoreNotFound, Unavailable
-from filmgate.core.objects import ObjectEntry
-from filmgate.core.objects import NO_STORE, PAGE_KEYS, ObjectEntry
+from filmgate.core.objects import PAGE_KEYS, ObjectEntry
 from filmgate.core.publishing import is_plain_path
 from filmgate.store.durable import make_folders, new_file, safe_join, sync_file, sync_folder
 from filmgate.store.file_parts import read_verified_parts

@@ -24,8 +24,7 @@ from filmgate.core.errors import (
     StoreNotFound,
     Unavailable,
 )
-from filmgate.core.objects import ObjectEntry, unconditional_error
-from filmgate.core.objects import NO_STORE, PAGE_KEYS, ObjectEntry
+from filmgate.core.objects import PAGE_KEYS, ObjectEntry, unconditional_error
 from filmgate.store.file_parts import PART_BYTES, read_verified_parts
 
 if TYPE_CHECKING:

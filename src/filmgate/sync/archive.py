@@ -4,8 +4,8 @@ import psycopg
 
 from filmgate.core.answers import Receipt
 from filmgate.core.payloads.registry import Registry
-from filmgate.core.summaries import SummariesOf
 from filmgate.core.receipts import INGEST_STAGE
+from filmgate.core.summaries import SummariesOf
 from filmgate.db.result_store import PostgresResults
 from filmgate.sync.ingest import ingest_manifest
 from filmgate.sync.published_run import VerifiedManifest

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from filmgate.core.digest import sha256_hex
-from filmgate.core.errors import Invalid, NotFound
-from filmgate.core.objects import NO_STORE, PAGE_KEYS, ObjectEntry, ObjectStore
+from filmgate.core.errors import Invalid, NotFound, StoreNotFound
+from filmgate.core.objects import PAGE_KEYS, ObjectEntry, ObjectStore
 from filmgate.core.publishing import is_plain_path
 from filmgate.store.file_parts import read_verified_parts
 
@@ -30,6 +30,9 @@ class MemoryObjectStore:
     def __init__(self, url: str = "memory://store") -> None:
         self.url = url.rstrip("/")
         self._objects: dict[str, _StoredObject] = {}
+
+    def check(self) -> None:
+        """Do nothing: a store in memory always responds."""
 
     def create(self, key: str, data: bytes | Path, sha256: str | None = None) -> bool:
         """Create an object; return False, without changing it, if it exists."""
@@ -102,11 +105,10 @@ class MemoryStores:
         if make:
             return self._stores.setdefault(address, MemoryObjectStore(address))
         if address not in self._stores:
-            raise NotFound(
+            raise StoreNotFound(
                 f"store {place} does not exist",
                 expected=f"one of {', '.join(self._stores) or 'no stores'}",
                 got=repr(place),
-                reason=NO_STORE,
             )
         return self._stores[address]
 

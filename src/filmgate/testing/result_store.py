@@ -1,12 +1,11 @@
 """Implementation of the port `ResultStore` in memory."""
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from filmgate.core.answers import Receipt
-from filmgate.core.corpus import IndexedBooks
 from filmgate.core.errors import Conflict
 from filmgate.core.manifest import Manifest
 from filmgate.core.publishing import ManifestLocation
@@ -19,8 +18,8 @@ from filmgate.core.receipts import (
 )
 from filmgate.core.records import RunHead
 from filmgate.core.result_store import ArtifactRow, ArtifactRows
-from filmgate.core.screentime import ScreenTime
 from filmgate.core.states import RunState
+from filmgate.core.summaries import SummaryRows
 
 RunKey = tuple[str, str, str]
 """Producer, asset id and run id."""
@@ -29,14 +28,6 @@ RUNNING = STATUS[RunState.RUNNING]
 COMPLETED = STATUS[RunState.SUCCESS]
 FAILED = STATUS[RunState.FAILED]
 INCOMPLETE = STATUS[RunState.INCOMPLETE]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Summaries:
-    """The results of a run that are ingested besides its artifacts."""
-
-    screentime: ScreenTime | None = None
-    corpus: IndexedBooks | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +43,8 @@ class StoredRun:
     origin: ManifestLocation | None = None
     artifacts: Mapping[str, tuple[ArtifactRow, ...]] = field(default_factory=dict)
     """Records of the ingested artifact files, by artifact type."""
-    summaries: Summaries = field(default_factory=Summaries)
+    summaries: tuple[SummaryRows, ...] = ()
+    """The summaries as they were read; their rows are not written, for lack of tables."""
 
 
 class MemoryResultStore:
@@ -91,8 +83,7 @@ class MemoryResultStore:
         manifest_sha256: str,
         origin: ManifestLocation,
         files: Iterable[ArtifactRows],
-        screentime: ScreenTime | None = None,
-        corpus: IndexedBooks | None = None,
+        summaries: Sequence[SummaryRows] = (),
     ) -> Receipt:
         """Ingest a run: all of it or, if an exception is raised, nothing."""
         with self._lock:
@@ -109,7 +100,7 @@ class MemoryResultStore:
                 manifest_sha256=manifest_sha256,
                 origin=origin,
                 artifacts=_read_artifacts(files),
-                summaries=Summaries(screentime=screentime, corpus=corpus),
+                summaries=tuple(summaries),
             )
             self._runs[_key(manifest)] = stored
             receipt = _receipt(stored, manifest, manifest_sha256, False)

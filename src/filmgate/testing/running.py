@@ -20,11 +20,11 @@ from filmgate.core.payloads.registry import Registry
 from filmgate.core.pipeline import DEFAULT_PROFILE, InputFiles, Pipeline
 from filmgate.core.plan import Outcome, Plan, Settings, Stage
 from filmgate.core.ports import Clock, StageContext
+from filmgate.core.progress import NullObserver
 from filmgate.core.records import RunHead
 from filmgate.core.resources import Resources
 from filmgate.engine.inputs import describe_asset, read_inputs
 from filmgate.engine.invocation import Invocation, Request
-from filmgate.engine.journal import NullObserver
 from filmgate.engine.runner import execute
 from filmgate.store.durable import safe_join
 from filmgate.testing.object_store import MemoryStores
