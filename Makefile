@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO := $(if $(wildcard $(STAMP)),$(STAMP),.venv/.demo)
 
-.PHONY: help demo torch test test-s3 lint proof nightly bench bench-peers lock clean
+.PHONY: help demo torch test test-s3 lint proof nightly bench bench-peers lock clean client
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -27,6 +27,10 @@ lint: $(STAMP) ## Check style, types and layers
 
 proof: $(STAMP) ## Run the longer tests
 	@$(BIN)/python -m pytest -m "proof and not nightly" -n $(WORKERS) --dist worksteal
+
+client: $(STAMP) ## Write the client's methods for queries from their definitions
+	@$(BIN)/python tests/support/client_methods.py > src/filmgate/client/queries.py.new
+	@mv src/filmgate/client/queries.py.new src/filmgate/client/queries.py
 
 PROPERTIES := tests/integration/test_store_properties.py tests/integration/test_selection.py
 S3_TESTS := tests/contract/test_object_stores.py tests/integration/test_publish.py \

@@ -273,7 +273,7 @@ def test_a_stage_is_found_by_its_former_names(tmp_path: Path, source: Path) -> N
     assert observer.ran == ["count"]
     with pytest.raises(ValueError, match="'tally': the name tally is already used"):
         Plan(pipeline="twice", stages=(*GRAPH.stages, stage()(tally)))
-    with pytest.raises(ValueError, match=r"'tally' depends on uno: expected .* one of no"):
+    with pytest.raises(ValueError, match=r"'tally' depends on uno: expected .* the plan: none"):
         Plan(pipeline="typo", stages=(stage(requires=["uno"])(tally),))
 
 

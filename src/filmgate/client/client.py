@@ -1,29 +1,22 @@
 """HTTP client with one method for each operation of the service."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel
 
 from filmgate.client.events import ServerEvent, parse_events, split_lines
+from filmgate.client.queries import Param, QueryMethods
 from filmgate.core.access import parse_token
 from filmgate.core.answers import (
-    ArtifactPage,
-    FindAnswer,
-    JumpAnswer,
-    PeopleAnswer,
-    ProfilesAnswer,
-    ProvenanceAnswer,
-    ScreentimeAnswer,
-    SearchAnswer,
     SnapshotAnswer,
 )
-from filmgate.core.envelope import Envelope, LegacyArtifact
 from filmgate.core.errors import FilmgateError, Invalid, Unavailable
 from filmgate.core.jobs import JobAnswer, JobRequest, JobsAnswer
 from filmgate.core.runs import (
@@ -35,11 +28,8 @@ from filmgate.core.runs import (
     VideosAnswer,
 )
 from filmgate.core.selection import Selection
-from filmgate.pipelines.rulebook.answers import AskAnswer
 
 Answer = TypeVar("Answer", bound=BaseModel)
-Param = str | int | float | bool | Sequence[str] | None
-"""Value of a query parameter; one that is None is not sent."""
 
 TIMEOUT_S = 30.0
 UPLOAD_TIMEOUT_S = 3600.0
@@ -58,7 +48,7 @@ NO_MORE_EVENTS = 204
 """HTTP status of the response if the client has already received the end of the stream."""
 
 
-class Client:
+class Client(QueryMethods):
     """Client of one service with one token. It is not thread-safe; use one client per thread."""
 
     def __init__(
@@ -111,7 +101,7 @@ class Client:
 
     def videos(self) -> Iterator[VideoAnswer]:
         """List all videos, one page at a time."""
-        for page in self._pages("/v1/videos", {}, VideosAnswer):
+        for page in self.query_pages("/v1/videos", {}, VideosAnswer):
             yield from page.videos
 
     def video(self, asset_id: str) -> VideoAnswer:
@@ -130,7 +120,7 @@ class Client:
 
     def jobs(self, **filters: Param) -> Iterator[JobAnswer]:
         """List jobs, the latest first. Filters: `pipeline`, `asset_id`, `submitted_by`, `open`."""
-        for page in self._pages("/jobs", filters, JobsAnswer):
+        for page in self.query_pages("/jobs", filters, JobsAnswer):
             yield from page.jobs
 
     def cancel(self, job_id: int) -> JobAnswer:
@@ -216,55 +206,32 @@ class Client:
         """Save the file of a video."""
         return self._save(f"/v1/videos/{asset_id}/media", Path(to))
 
-    def jump(self, asset_id: str, kind: str, **params: Param) -> JumpAnswer:
-        """Find the next artifact of a kind, or with `direction="prev"` the previous one.
-
-        Raises NotFound if there is none.
-        """
-        return self._get(f"/v1/videos/{asset_id}/jump", {"kind": kind, **params}, JumpAnswer)
-
-    def find(self, asset_id: str, q: str, **params: Param) -> FindAnswer:
-        """Find words in a video."""
-        return self._get(f"/v1/videos/{asset_id}/find", {"q": q, **params}, FindAnswer)
-
-    def search(self, q: str, **params: Param) -> SearchAnswer:
-        """Find words in all videos."""
-        return self._get("/v1/search", {"q": q, **params}, SearchAnswer)
-
-    def artifacts(self, asset_id: str, **params: Param) -> Iterator[Envelope | LegacyArtifact]:
-        """List the artifacts of a video, sorted by time, one page at a time. The parameter `type`
-        is an artifact type or a list of types."""
-        for page in self._pages(f"/v1/videos/{asset_id}/artifacts", params, ArtifactPage):
-            yield from page.artifacts
-
-    def screentime(self, asset_id: str, **params: Param) -> ScreentimeAnswer:
-        """Get the screen time of all people."""
-        return self._get(f"/v1/videos/{asset_id}/screentime", params, ScreentimeAnswer)
-
-    def profiles(self, asset_id: str) -> ProfilesAnswer:
-        """List the profiles of the runs of a video."""
-        return self._get(f"/v1/videos/{asset_id}/profiles", {}, ProfilesAnswer)
-
-    def selections(self, asset_id: str) -> SnapshotAnswer:
-        """Get the run from which each artifact type of a video is served."""
-        return self._get(f"/v1/videos/{asset_id}/selections", {}, SnapshotAnswer)
-
     def select(self, asset_id: str, artifact_type: str, selection: Selection) -> SnapshotAnswer:
         """Set the selection of an artifact type."""
         path = f"/v1/videos/{asset_id}/selections/{artifact_type}"
         return self._write("PUT", path, selection.model_dump_json(), SnapshotAnswer)
 
-    def provenance(self, artifact_id: str) -> ProvenanceAnswer:
-        """Get the provenance of an artifact."""
-        return self._get(f"/v1/artifacts/{artifact_id}/provenance", {}, ProvenanceAnswer)
+    def query(self, path: str, parameters: Mapping[str, Param], answer: type[Answer]) -> Answer:
+        """Answer a query by its path, also one that an installed package brings.
 
-    def people(self) -> PeopleAnswer:
-        """List the known people."""
-        return self._get("/v1/people", {}, PeopleAnswer)
+        `{name}` in the path is replaced by that parameter. Raises NotFound if there is no answer.
+        """
+        in_path = {name for name in parameters if f"{{{name}}}" in path}
+        filled = path.format_map({name: quote(str(parameters[name]), safe=":") for name in in_path})
+        others = {name: value for name, value in parameters.items() if name not in in_path}
+        return self._get(filled, others, answer)
 
-    def ask(self, q: str, **params: Param) -> AskAnswer:
-        """Find the passages of rulebooks that answer a question."""
-        return self._get("/v1/rulebooks/ask", {"q": q, **params}, AskAnswer)
+    def query_pages(
+        self, path: str, parameters: Mapping[str, Param], answer: type[Answer]
+    ) -> Iterator[Answer]:
+        """Yield the pages of an answer, from the one that `cursor` names."""
+        cursor = parameters.get("cursor")
+        while True:
+            page = self.query(path, {**parameters, "cursor": cursor}, answer)
+            yield page
+            cursor = getattr(page, "next_cursor", None)
+            if cursor is None:
+                return
 
     def _get(self, path: str, params: Mapping[str, Param], model: type[Answer]) -> Answer:
         request = self._http.build_request("GET", path, params=_without_none(params))
@@ -276,17 +243,6 @@ class Client:
         request = self._http.build_request(method, path, content=body, headers=headers)
         response = self._send(request)
         return model.model_validate_json(response.content)
-
-    def _pages(
-        self, path: str, params: Mapping[str, Param], model: type[Answer]
-    ) -> Iterator[Answer]:
-        cursor: str | None = None
-        while True:
-            page = self._get(path, {**params, "cursor": cursor}, model)
-            yield page
-            cursor = getattr(page, "next_cursor", None)
-            if cursor is None:
-                return
 
     def _stream(
         self, asset_id: str, run_id: str | None, after: str | None

@@ -101,6 +101,8 @@ class Query(Generic[P, A]):
     """Prints an answer. None: the query has no command of its own."""
     has_wide: bool = False
     """Whether the command has the option `--wide`."""
+    items: str | None = None
+    """Field of the answer whose items the client's method yields, page by page."""
     without_words: "Query[Any, Any] | None" = None
     """The query that the command runs if its words are missing."""
 

@@ -26,10 +26,14 @@ class ArtifactsParameters(SelectionParameters):
         CommandLine(metavar="TYPE", help="Artifact type, such as scene; repeatable."),
     ] = None
     from_ms: Annotated[
-        Moment | None, CommandLine(metavar="MS", help="Start of the time span, in milliseconds.")
+        Moment | None,
+        Field(description="Start of the time span, in milliseconds."),
+        CommandLine(metavar="MS"),
     ] = None
     to_ms: Annotated[
-        Moment | None, CommandLine(metavar="MS", help="End of the time span, in milliseconds.")
+        Moment | None,
+        Field(description="End of the time span, in milliseconds."),
+        CommandLine(metavar="MS"),
     ] = None
     producer: Annotated[
         Word | None,
@@ -88,4 +92,5 @@ ARTIFACTS = Query(
     answer=ArtifactPage,
     run=artifacts,
     show=show,
+    items="artifacts",
 )

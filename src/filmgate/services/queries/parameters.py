@@ -27,9 +27,7 @@ SearchWords = Annotated[
         help='Words. Syntax: "a phrase"; one or other; -excluded.',
     ),
 ]
-Moment = Annotated[
-    int, Field(ge=0, le=MAX_MS, description="Time in milliseconds.", examples=[9000])
-]
+Moment = Annotated[int, Field(ge=0, le=MAX_MS, examples=[9000])]
 Limit = Annotated[
     int,
     Field(ge=1, le=1000, description="Maximum number of results on a page.", examples=[20]),

@@ -1,0 +1,49 @@
+"""Definitions of queries, and what derives from them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from filmgate.cli import query as command_line
+from filmgate.cli.commands import COMMANDS
+from filmgate.client import queries as client_queries
+from filmgate.core.errors import Invalid, UsageError
+from filmgate.core.query import Query
+from filmgate.services.queries import table
+from filmgate.services.queries.entries import BUILT_IN
+from support.client_methods import generate
+
+ALL = [table.load(name) for name in BUILT_IN]
+
+
+def test_the_clients_methods_are_those_that_the_definitions_give() -> None:
+    written = Path(client_queries.__file__).read_text()
+    assert generate() == written, "run `make client`"
+
+
+@pytest.mark.parametrize("query", ALL, ids=lambda query: query.name)
+def test_a_query_is_described_and_has_a_command_if_it_has_a_summary(query: Query[Any, Any]) -> None:
+    assert query.name in BUILT_IN
+    assert query.description
+    assert all(field.description for field in query.parameters.model_fields.values())
+    summary = BUILT_IN[query.name].summary
+    assert len(summary) <= 60
+    if summary:
+        assert COMMANDS[query.name].summary == summary
+        assert query.show is not None
+
+
+def test_an_invalid_argument_of_a_command_is_named_as_in_its_help() -> None:
+    find = table.load("find")
+    with pytest.raises(Invalid, match="ASSET is invalid"):
+        command_line.parse_parameters(find, {"asset_id": "a/b", "q": ["word"]})
+    with pytest.raises(UsageError, match="--run is invalid"):
+        command_line.parse_parameters(find, {"asset_id": "a", "q": ["word"], "run_id": "a/b"})
+    with pytest.raises(UsageError, match="option --limt does not exist"):
+        command_line.parse_parameters(find, {"asset_id": "a", "q": ["--limt", "3"]})
+
+
+def test_an_unknown_query_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="query 'guess' is unknown: expected one of find, search"):
+        table.load("guess")
