@@ -8,7 +8,7 @@ import typer
 import typer.core
 import typer.main
 
-from filmgate.cli.lazy_group import LazyGroup, Summary, make_command
+from filmgate.cli.lazy_group import CommandSummary, LazyGroup, make_command
 from filmgate.cli.text import examples
 from filmgate.services.queries.entries import BUILT_IN
 from filmgate.version import __version__
@@ -30,7 +30,7 @@ QUERY_MODULE = "query"
 
 
 class Entry(NamedTuple):
-    """Summary, implementation and examples of a command."""
+    """CommandSummary, implementation and examples of a command."""
 
     section: str
     summary: str
@@ -177,9 +177,11 @@ COMMANDS = {
 class Root(LazyGroup):
     """Group of all commands in `COMMANDS`."""
 
-    def summaries(self) -> Mapping[str, Summary]:
+    def summaries(self) -> Mapping[str, CommandSummary]:
         """Return the summaries of all commands, in the order of the help."""
-        return {name: Summary(entry.section, entry.summary) for name, entry in COMMANDS.items()}
+        return {
+            name: CommandSummary(entry.section, entry.summary) for name, entry in COMMANDS.items()
+        }
 
     def load(self, name: str) -> Any:
         """Import a command, and add its examples to its help."""

@@ -12,7 +12,7 @@ from typer._click.shell_completion import CompletionItem
 from filmgate.core.errors import UsageError, unknown_name
 
 
-class Summary(NamedTuple):
+class CommandSummary(NamedTuple):
     """Section and summary of a command in the help of its group."""
 
     section: str
@@ -24,7 +24,7 @@ class LazyGroup(typer.core.TyperGroup):
     """A group that knows the summaries of its commands without importing them."""
 
     @abstractmethod
-    def summaries(self) -> Mapping[str, Summary]:
+    def summaries(self) -> Mapping[str, CommandSummary]:
         """Return the summaries of all commands by name, in the order of the help."""
 
     @abstractmethod

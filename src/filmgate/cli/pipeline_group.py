@@ -11,7 +11,7 @@ import typer
 
 from filmgate.cli.arguments import AsJson, Environment
 from filmgate.cli.completion import complete_runs, complete_stages
-from filmgate.cli.lazy_group import LazyGroup, Summary, make_command
+from filmgate.cli.lazy_group import CommandSummary, LazyGroup, make_command
 from filmgate.cli.pipeline_options import flags_of
 from filmgate.cli.text import examples
 from filmgate.core.errors import UsageError, unknown_name
@@ -138,10 +138,10 @@ class PipelineGroup(LazyGroup):
         self._summary = summary
         self._handle = handle
 
-    def summaries(self) -> Mapping[str, Summary]:
+    def summaries(self) -> Mapping[str, CommandSummary]:
         """Return the summaries of the built-in pipelines and of those in installed packages."""
         return {
-            name: Summary("Pipelines", self._summary.format(name=name))
+            name: CommandSummary("Pipelines", self._summary.format(name=name))
             for name in pipelines.names()
         }
 

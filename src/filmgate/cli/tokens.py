@@ -105,7 +105,7 @@ def link(
         str, typer.Option(metavar="URL", help="URL of the service.")
     ] = "http://127.0.0.1:8321",
 ) -> None:
-    """Print a one-time link; whoever opens it is signed in.
+    """Print a one-time link that signs its user in.
 
     The link is valid for ten minutes. `curl -X POST LINK` returns a token instead.
     """

@@ -214,7 +214,7 @@ class Client(QueryMethods):
     def query(self, path: str, parameters: Mapping[str, Param], answer: type[Answer]) -> Answer:
         """Answer a query by its path, also one that an installed package brings.
 
-        `{name}` in the path is replaced by that parameter. Raises NotFound if there is no answer.
+        `{name}` in the path is replaced by that parameter. Raises NotFound if nothing answers it.
         """
         in_path = {name for name in parameters if f"{{{name}}}" in path}
         filled = path.format_map({name: quote(str(parameters[name]), safe=":") for name in in_path})

@@ -98,7 +98,7 @@ class Query(Generic[P, A]):
     run: Callable[[QueryContext, P], A]
     """Answers the query. Its docstring describes it in the API and in the help."""
     show: Callable[[A, P, Printer], None] | None
-    """Prints an answer. None: the query has no command of its own."""
+    """Prints an answer. None: the query gets no command."""
     has_wide: bool = False
     """Whether the command has the option `--wide`."""
     items: str | None = None

@@ -1,4 +1,4 @@
-"""Summaries: rows that a pipeline makes of a finished run, in tables of its own."""
+"""Summaries: rows that a pipeline makes of a finished run, in the pipeline's tables."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -28,4 +28,4 @@ QUERIES = {
     ),
     "rulebooks": QueryEntry("filmgate.pipelines.rulebook.queries:BOOKS", "", ()),
 }
-"""The queries of the pipelines. One without a summary has no command of its own."""
+"""The queries of the pipelines. One without a summary gets no command."""

@@ -99,7 +99,7 @@ class MemoryStores:
     def __call__(self, place: str, *, make: bool = False) -> ObjectStore:
         """Return the store at an address; with `make`, create a missing one in memory.
 
-        Raises NotFound if there is no store at the address.
+        Raises StoreNotFound if the address has none.
         """
         address = place.rstrip("/")
         if make:

@@ -54,7 +54,7 @@ class MemoryResultStore:
         self._lock = threading.RLock()
         self._runs: dict[RunKey, StoredRun] = {}
         self.receipts: list[Receipt] = []
-        """Receipts of all ingests that wrote something, in order."""
+        """Receipts of all ingests that wrote something, oldest first."""
 
     def find(self, run: RunHead | Manifest) -> StoredRun | None:
         """Return the run of a head or manifest; None if nothing of it was stored."""

@@ -7,7 +7,7 @@ import weakref
 class RunLock:
     """A lock, held from its creation until every copy of `descriptor` is closed.
 
-    The descriptor is the write end of a pipe, which nobody writes to. As long as any process has
+    The descriptor is the write end of a pipe, which stays empty. As long as any process has
     it, the read end does not reach its end of file.
     """
 

@@ -65,13 +65,13 @@ class AskParameters(Parameters):
     ] = False
 
 
-def books(context: QueryContext, asked: BooksParameters) -> BooksAnswer:
+def books(context: QueryContext, parameters: BooksParameters) -> BooksAnswer:
     """List the books of the corpus."""
     with context.read() as session:
-        return BooksAnswer(books=CorpusSearch(session).books(asked.env))
+        return BooksAnswer(books=CorpusSearch(session).books(parameters.env))
 
 
-def show_books(answer: BooksAnswer, _asked: BooksParameters, printer: Printer) -> None:
+def show_books(answer: BooksAnswer, _parameters: BooksParameters, printer: Printer) -> None:
     """Print one row per book."""
     if not answer.books:
         printer.note("No book is ingested yet. To ingest some: filmgate run rulebook --uploads DIR")
@@ -84,21 +84,21 @@ def show_books(answer: BooksAnswer, _asked: BooksParameters, printer: Printer) -
     printer.table(heads, rows, right=("pages", "passages"))
 
 
-def ask(context: QueryContext, asked: AskParameters) -> AskAnswer:
+def ask(context: QueryContext, parameters: AskParameters) -> AskAnswer:
     """Return the passages that answer a question best, each with its page and section."""
-    question = parse_question(asked.q, vectors=asked.vectors)
+    question = parse_question(parameters.q, vectors=parameters.vectors)
     with context.read() as session:
         return CorpusSearch(session).ask(
             question,
-            env=asked.env or context.env,
-            book=asked.book,
-            limit=asked.limit,
+            env=parameters.env or context.env,
+            book=parameters.book,
+            limit=parameters.limit,
             stem=words,
             version=version(),
         )
 
 
-def show_passages(answer: AskAnswer, _asked: AskParameters, printer: Printer) -> None:
+def show_passages(answer: AskAnswer, _parameters: AskParameters, printer: Printer) -> None:
     """Print passages with their places, then the attributions of the books."""
     if not answer.answers:
         printer.note("No passage contains these words.")

@@ -54,25 +54,25 @@ class ArtifactsParameters(SelectionParameters):
     cursor: Cursor = None
 
 
-def artifacts(context: QueryContext, asked: ArtifactsParameters) -> ArtifactPage:
+def artifacts(context: QueryContext, parameters: ArtifactsParameters) -> ArtifactPage:
     """List the artifacts of a video that overlap a time span, sorted by time."""
-    selection = asked.run_selection
+    selection = parameters.run_selection
     with context.read() as session:
         return ArtifactQueries(connection_of(session)).artifacts(
-            asked.asset,
-            artifact_types=asked.type or (),
-            from_ms=asked.from_ms,
-            to_ms=asked.to_ms,
-            producer=asked.producer,
-            producer_version=asked.producer_version,
-            config_hash=asked.config_hash,
+            parameters.asset,
+            artifact_types=parameters.type or (),
+            from_ms=parameters.from_ms,
+            to_ms=parameters.to_ms,
+            producer=parameters.producer,
+            producer_version=parameters.producer_version,
+            config_hash=parameters.config_hash,
             selection=selection,
-            limit=asked.limit,
-            cursor=asked.cursor,
+            limit=parameters.limit,
+            cursor=parameters.cursor,
         )
 
 
-def show(answer: ArtifactPage, asked: ArtifactsParameters, printer: Printer) -> None:
+def show(answer: ArtifactPage, parameters: ArtifactsParameters, printer: Printer) -> None:
     """Print one artifact per line."""
     if not answer.artifacts:
         printer.note("No artifact.")
@@ -81,7 +81,7 @@ def show(answer: ArtifactPage, asked: ArtifactsParameters, printer: Printer) -> 
     if answer.next_cursor:
         printer.note(f"There are more: --cursor {answer.next_cursor}")
     note_data_source(answer, printer)
-    note_unserved(answer, asked.run_selection, printer)
+    note_unserved(answer, parameters.run_selection, printer)
 
 
 ARTIFACTS = Query(

@@ -42,7 +42,7 @@ PLATFORM = {
     "selections": QueryEntry("filmgate.services.queries.selections:SELECTIONS", "", ()),
     "people": QueryEntry("filmgate.services.queries.people:PEOPLE", "", ()),
 }
-"""The queries of the platform. One without a summary has no command of its own."""
+"""The queries of the platform. One without a summary gets no command."""
 
 BUILT_IN = {**PLATFORM, **built_in.QUERIES}
 """The queries of the platform and of the built-in pipelines."""

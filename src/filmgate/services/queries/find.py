@@ -40,23 +40,23 @@ class FindParameters(SelectionParameters):
     cursor: Cursor = None
 
 
-def find(context: QueryContext, asked: FindParameters) -> FindAnswer:
+def find(context: QueryContext, parameters: FindParameters) -> FindAnswer:
     """Search speech and on-screen text in a video; hits are sorted by time."""
-    selection = asked.run_selection
+    selection = parameters.run_selection
     with context.read() as session:
         return ArtifactQueries(connection_of(session)).find(
-            asked.asset,
-            asked.q,
-            source=asked.source,
-            direction=asked.direction,
-            from_ms=asked.from_ms,
-            limit=asked.limit,
-            cursor=asked.cursor,
+            parameters.asset,
+            parameters.q,
+            source=parameters.source,
+            direction=parameters.direction,
+            from_ms=parameters.from_ms,
+            limit=parameters.limit,
+            cursor=parameters.cursor,
             selection=selection,
         )
 
 
-def show(answer: FindAnswer, asked: FindParameters, printer: Printer) -> None:
+def show(answer: FindAnswer, parameters: FindParameters, printer: Printer) -> None:
     """Print the time and text of every hit, with the matches marked."""
     if not answer.hits:
         printer.note("No result.")
@@ -65,7 +65,7 @@ def show(answer: FindAnswer, asked: FindParameters, printer: Printer) -> None:
     if answer.next_cursor:
         printer.note(f"More results exist: increase --limit, or use --cursor {answer.next_cursor}")
     note_data_source(answer, printer)
-    note_unserved(answer, asked.run_selection, printer)
+    note_unserved(answer, parameters.run_selection, printer)
 
 
 FIND = Query(

@@ -69,19 +69,21 @@ class JumpParameters(SelectionParameters):
         )
 
 
-def jump(context: QueryContext, asked: JumpParameters) -> JumpAnswer:
+def jump(context: QueryContext, parameters: JumpParameters) -> JumpAnswer:
     """Return the first artifact that starts after a time, or the last that starts before it; it is
     not found if there is none."""
-    filters, selection = asked.filters, asked.run_selection
-    filters.for_kind(asked.kind)
-    from_ms = asked.from_ms if asked.from_ms is not None else asked.direction.initial_ms
+    filters, selection = parameters.filters, parameters.run_selection
+    filters.for_kind(parameters.kind)
+    from_ms = (
+        parameters.from_ms if parameters.from_ms is not None else parameters.direction.initial_ms
+    )
     with context.read() as session:
         return ArtifactQueries(connection_of(session)).jump(
-            asked.asset, asked.kind, asked.direction, from_ms, filters, selection
+            parameters.asset, parameters.kind, parameters.direction, from_ms, filters, selection
         )
 
 
-def show(answer: JumpAnswer, _asked: JumpParameters, printer: Printer) -> None:
+def show(answer: JumpAnswer, _parameters: JumpParameters, printer: Printer) -> None:
     """Print the artifact, and the model that made it."""
     artifact = answer.artifact
     printer.line(*clock_span(artifact), f"  {answer.kind.value}  {facts_of(artifact)}")

@@ -6,7 +6,7 @@ from filmgate.db.people import PeopleStore
 from filmgate.db.sessions import connection_of
 
 
-def people(context: QueryContext, _asked: Parameters) -> PeopleAnswer:
+def people(context: QueryContext, _parameters: Parameters) -> PeopleAnswer:
     """List known people with their clusters."""
     with context.read() as session:
         return PeopleStore(connection_of(session)).all()

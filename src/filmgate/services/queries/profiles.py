@@ -23,14 +23,14 @@ class ProfilesParameters(AssetParameters):
     ] = None
 
 
-def profiles(context: QueryContext, asked: ProfilesParameters) -> ProfilesAnswer:
+def profiles(context: QueryContext, parameters: ProfilesParameters) -> ProfilesAnswer:
     """List the model profiles of a video's runs, by artifact type."""
     with context.read() as session:
         selections = Selections(connection_of(session))
-        return selections.profiles(asked.asset, asked.artifact_type)
+        return selections.profiles(parameters.asset, parameters.artifact_type)
 
 
-def show(answer: ProfilesAnswer, _asked: ProfilesParameters, printer: Printer) -> None:
+def show(answer: ProfilesAnswer, _parameters: ProfilesParameters, printer: Printer) -> None:
     """Print one row per artifact type and profile."""
     if not answer.profiles:
         printer.note("No run of this video is completed.")

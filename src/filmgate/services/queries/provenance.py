@@ -40,14 +40,14 @@ class ProvenanceParameters(Parameters):
     ] = None
 
 
-def provenance(context: QueryContext, asked: ProvenanceParameters) -> ProvenanceAnswer:
+def provenance(context: QueryContext, parameters: ProvenanceParameters) -> ProvenanceAnswer:
     """Return the model, weights, config, input and stages that produced an artifact."""
     with context.read() as session:
         artifacts = Artifacts(connection_of(session), BUILT_IN)  # provenance parses no payload
-        return artifacts.provenance(asked.artifact_id, installation=asked.installation)
+        return artifacts.provenance(parameters.artifact_id, installation=parameters.installation)
 
 
-def show(answer: ProvenanceAnswer, _asked: ProvenanceParameters, printer: Printer) -> None:
+def show(answer: ProvenanceAnswer, _parameters: ProvenanceParameters, printer: Printer) -> None:
     """Print the facts about an artifact, and the stages from it to the input."""
     artifact = answer.artifact
     printer.line(*clock_span(artifact), f"  {artifact.artifact_type}")

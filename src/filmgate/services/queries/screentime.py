@@ -12,15 +12,15 @@ HEADS = ("cluster", "on screen", "share", "face", "body", "bridged")
 WIDE_HEADS = ("speaking", "confessional", "appearances")
 
 
-def screentime(context: QueryContext, asked: SelectionParameters) -> ScreentimeAnswer:
+def screentime(context: QueryContext, parameters: SelectionParameters) -> ScreentimeAnswer:
     """Return the screen time of every person in a video: by visible face, body and bridged gap,
     longest first."""
-    selection = asked.run_selection
+    selection = parameters.run_selection
     with context.read() as session:
-        return ArtifactQueries(connection_of(session)).screentime(asked.asset, selection)
+        return ArtifactQueries(connection_of(session)).screentime(parameters.asset, selection)
 
 
-def show(answer: ScreentimeAnswer, _asked: SelectionParameters, printer: Printer) -> None:
+def show(answer: ScreentimeAnswer, _parameters: SelectionParameters, printer: Printer) -> None:
     """Print one row per person; times are in minutes, seconds and tenths of a second."""
     if not answer.people:
         printer.note("No person is on screen.")

@@ -27,15 +27,15 @@ class SearchParameters(Parameters):
     cursor: Cursor = None
 
 
-def search(context: QueryContext, asked: SearchParameters) -> SearchAnswer:
+def search(context: QueryContext, parameters: SearchParameters) -> SearchAnswer:
     """Search speech and on-screen text in all videos: up to 3 hits per video, newest first."""
     with context.read() as session:
         return ArtifactQueries(connection_of(session)).search(
-            asked.q, source=asked.source, limit=asked.limit, cursor=asked.cursor
+            parameters.q, source=parameters.source, limit=parameters.limit, cursor=parameters.cursor
         )
 
 
-def show(answer: SearchAnswer, _asked: SearchParameters, printer: Printer) -> None:
+def show(answer: SearchAnswer, _parameters: SearchParameters, printer: Printer) -> None:
     """Print the time and text of every hit, grouped by video."""
     if not answer.hits:
         printer.note("No result.")

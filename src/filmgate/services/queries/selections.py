@@ -7,10 +7,10 @@ from filmgate.db.sessions import connection_of
 from filmgate.services.queries.parameters import AssetParameters
 
 
-def selections(context: QueryContext, asked: AssetParameters) -> SnapshotAnswer:
+def selections(context: QueryContext, parameters: AssetParameters) -> SnapshotAnswer:
     """Return the run from which each artifact type of a video is served."""
     with context.read() as session:
-        return Selections(connection_of(session)).snapshot(asked.asset)
+        return Selections(connection_of(session)).snapshot(parameters.asset)
 
 
 SELECTIONS = Query(
