@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from filmgate.core.answers import Answer
     from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable
     from filmgate.core.files import (
         FileContract,
@@ -32,10 +33,13 @@ if TYPE_CHECKING:
         stage,
     )
     from filmgate.core.ports import Mapped, StageContext, Timed
+    from filmgate.core.query import CommandLine, Parameters, Printer, Query, QueryContext
 
 __all__ = [
+    "Answer",
     "ArtifactType",
     "Column",
+    "CommandLine",
     "Done",
     "FileContract",
     "FilmgateError",
@@ -44,11 +48,15 @@ __all__ = [
     "Mapped",
     "NotFound",
     "Outcome",
+    "Parameters",
     "Payload",
     "Pipeline",
     "Plan",
+    "Printer",
     "Producer",
     "Projection",
+    "Query",
+    "QueryContext",
     "Settings",
     "SkipCause",
     "Skipped",
@@ -88,6 +96,14 @@ _HOMES = {
         "Skipped",
         "Stage",
         "stage",
+    ),
+    "filmgate.core.answers": ("Answer",),
+    "filmgate.core.query": (
+        "CommandLine",
+        "Parameters",
+        "Printer",
+        "Query",
+        "QueryContext",
     ),
     "filmgate.core.ports": ("StageContext", "Mapped", "Timed"),
 }

@@ -183,9 +183,15 @@ class Root(LazyGroup):
             name: CommandSummary(entry.section, entry.summary) for name, entry in COMMANDS.items()
         }
 
+    def has(self, name: str) -> bool:
+        """Whether a command exists, in the table or as a query of an installed package."""
+        if name in COMMANDS or not name.isidentifier():
+            return name in COMMANDS
+        return bool(import_module(f"filmgate.cli.{QUERY_MODULE}").is_packaged(name))
+
     def load(self, name: str) -> Any:
         """Import a command, and add its examples to its help."""
-        entry = COMMANDS[name]
+        entry = COMMANDS.get(name, Entry(QUERY, "", f"{QUERY_MODULE}:{name}", ()))
         module, _, attribute = entry.target.partition(":")
         imported = import_module(f"filmgate.cli.{module}")
         if module == QUERY_MODULE:

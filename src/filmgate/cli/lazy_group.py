@@ -29,7 +29,11 @@ class LazyGroup(typer.core.TyperGroup):
 
     @abstractmethod
     def load(self, name: str) -> Any:
-        """Import and return the command with this name, a key of `summaries`."""
+        """Import and return the command with this name, for which `has` is true."""
+
+    def has(self, name: str) -> bool:
+        """Whether a command with this name exists; the help may not list it."""
+        return name in self.summaries()
 
     def unknown(self, name: str) -> UsageError:
         """Return the error for a command that does not exist."""
@@ -41,11 +45,11 @@ class LazyGroup(typer.core.TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
         """Return the command with this name; None if it does not exist."""
-        return self.load(cmd_name) if cmd_name in self.summaries() else None
+        return self.load(cmd_name) if self.has(cmd_name) else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
         """Return the command that the arguments name; raises UsageError if it does not exist."""
-        if args and not args[0].startswith("-") and args[0] not in self.summaries():
+        if args and not args[0].startswith("-") and not self.has(args[0]):
             raise self.unknown(args[0])
         return super().resolve_command(ctx, args)
 

@@ -75,6 +75,11 @@ def make(name: str) -> Any:
     return command
 
 
+def is_packaged(name: str) -> bool:
+    """Whether an installed package brings a query of this name, with a command."""
+    return name in table.packaged() and table.load(name).show is not None
+
+
 def context_settings(name: str) -> dict[str, Any]:
     """Return how the command parses its line: words such as `-without` are part of a query."""
     return {"ignore_unknown_options": any(f.line.is_words for f in _fields(table.load(name)))}

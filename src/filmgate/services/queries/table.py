@@ -38,10 +38,14 @@ def load(name: str) -> Query[Any, Any]:
     raise UsageError(f"query {name!r} is unknown", expected=f"one of {', '.join(names())}")
 
 
+def packaged() -> list[str]:
+    """Return the names of the queries of installed packages, without loading any."""
+    return [p.name for p in list_entry_points(ENTRY_POINTS) if p.name not in BUILT_IN]
+
+
 def names() -> list[str]:
     """Return the names of all queries, without loading any."""
-    packaged = [point.name for point in list_entry_points(ENTRY_POINTS)]
-    return [*BUILT_IN, *(name for name in packaged if name not in BUILT_IN)]
+    return [*BUILT_IN, *packaged()]
 
 
 def load_all() -> list[Query[Any, Any]]:
