@@ -27,8 +27,8 @@ import av
 import cv2
 import numpy as np
 
-from filmgate.core.gameplay import ExtractionTask, GameItem
 from filmgate.pipelines.gameplay.archive_worker import extract_archive
+from filmgate.pipelines.gameplay.contracts import ExtractionTask, GameItem
 from filmgate.pipelines.gameplay.extracted import ExtractedFile
 from filmgate.pipelines.gameplay.row_builder import build_rows
 from filmgate.pipelines.gameplay.settings import ExtractionSettings, ManifestSettings

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from ray.cluster_utils import Cluster
 
-from filmgate.core.gameplay import ExtractionTask
 from filmgate.engine.executors.ray_cluster import RayCluster
 from filmgate.pipelines.gameplay.archive_worker import extract_archive
+from filmgate.pipelines.gameplay.contracts import ExtractionTask
 from filmgate.pipelines.gameplay.settings import ExtractionSettings
 from filmgate.store.addresses import S3Options, open_store
 from filmgate.tools.sample_sessions import draw_session, inputs_csv, session_tar

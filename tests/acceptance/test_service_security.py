@@ -112,6 +112,16 @@ def test_a_job_reads_only_files_in_the_source_folders(
     assert "FILMGATE_SOURCES" in error_body(response)["message"]
 
 
+@pytest.mark.parametrize("pipeline", ["gameplay", "rulebook"])
+def test_a_pipeline_of_folders_or_lists_takes_no_uploaded_video(
+    http: httpx.Client, pipeline: str
+) -> None:
+    response = http.post(f"/jobs/{pipeline}-run", json={"asset_id": FILM})
+    assert response.status_code == 400, response.text
+    message = error_body(response)["message"]
+    assert f"an uploaded video is not an input of pipeline {pipeline}" in message
+
+
 def test_a_setting_of_a_job_must_not_be_a_path_outside_the_source_folders(
     http: httpx.Client, service: Served
 ) -> None:

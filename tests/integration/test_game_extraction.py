@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from filmgate.core.errors import FilmgateError, NotFound
-from filmgate.core.gameplay import ExtractionTask, GameItem
 from filmgate.engine.executors.process_pool import ProcessPool
 from filmgate.pipelines.gameplay.archive_worker import ExtractionResult, extract_archive
+from filmgate.pipelines.gameplay.contracts import ExtractionTask, GameItem
 from filmgate.pipelines.gameplay.extracted import ExtractedFile
 from filmgate.pipelines.gameplay.row_builder import build_rows
 from filmgate.pipelines.gameplay.settings import ExtractionSettings, ManifestSettings

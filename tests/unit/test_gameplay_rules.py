@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from filmgate.core.errors import FilmgateError, Invalid
-from filmgate.core.gameplay import ExtractionTask
+from filmgate.pipelines.gameplay.contracts import ExtractionTask
 from filmgate.pipelines.gameplay.rules import inputs, menus, pictures
 from filmgate.pipelines.gameplay.rules.members import group_samples
 from filmgate.pipelines.gameplay.rules.tasks import check_key, parse_tasks

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,17 @@ from filmgate.core.records import RunHead
 from filmgate.core.summaries import Summary
 
 DEFAULT_PROFILE = "balanced"
+
+
+class InputKind(StrEnum):
+    """What a pipeline takes as its input."""
+
+    FILE = "file"
+    """One file, with its side-car files; it may be an uploaded one."""
+    FOLDER = "folder"
+    """A folder of files, or one file of a collection."""
+    LIST = "list"
+    """A file that lists the items."""
 
 
 SnapshotReader = Callable[[ReadSession, RunHead], bytes | None]
@@ -39,6 +51,7 @@ class Pipeline:
     """A pipeline that `filmgate run NAME` runs."""
 
     plan: Plan
+    inputs: InputKind = InputKind.FILE
     admit: Callable[[Path], InputFiles] | None = None
     """Function that checks an input before a run is created; it raises Invalid or NotFound for an
     unusable input. Without this function, any single file is accepted."""

@@ -11,6 +11,7 @@ from filmgate.core.access import Caller
 from filmgate.core.errors import Invalid, NotPermitted
 from filmgate.core.ids import parse_asset_id
 from filmgate.core.jobs import JobAnswer, JobRequest, JobsAnswer
+from filmgate.core.pipeline import InputKind
 from filmgate.core.records import RunHead
 from filmgate.db.jobs import JobStore
 from filmgate.services.run_options import RunOptions
@@ -20,9 +21,6 @@ from filmgate.store.uploads import Uploads
 from filmgate.wiring import pipelines
 from filmgate.wiring.database import Database
 from filmgate.wiring.settings import Settings
-
-SOURCE_ONLY = frozenset({"gameplay", "rulebook"})
-"""Pipelines whose jobs need a `source`, because they do not accept an uploaded video."""
 
 
 class JobService:
@@ -119,7 +117,7 @@ class JobService:
                 expected="asset_id of an uploaded video, or a source",
                 got="neither",
             )
-        if pipeline in SOURCE_ONLY:
+        if pipelines.load(pipeline).inputs is not InputKind.FILE:
             raise Invalid(
                 f"an uploaded video is not an input of pipeline {pipeline}",
                 expected="a source in one of the folders of FILMGATE_SOURCES",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import JsonValue
 
 from filmgate.core.errors import Invalid
-from filmgate.core.gameplay import STRIDE, UNIFORM, Sampling
+from filmgate.core.sampling import STRIDE, UNIFORM, Sampling
 from filmgate.media.time import milliseconds
 from filmgate.tools.containers import FETCH_AGAIN, decode_stream, find_stream, read_media_facts
 from filmgate.tools.packets import (

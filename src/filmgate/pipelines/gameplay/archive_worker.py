@@ -16,9 +16,15 @@ from pydantic import JsonValue
 
 from filmgate.core.digest import canonical_json, digest, digest_of
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, NotPermitted, Unavailable
-from filmgate.core.gameplay import ERROR_SUFFIX, PT_SUFFIX, ExtractionTask, Failure, GameItem
 from filmgate.core.objects import ObjectStore, OpenStore
 from filmgate.core.records import StageError
+from filmgate.pipelines.gameplay.contracts import (
+    ERROR_SUFFIX,
+    PT_SUFFIX,
+    ExtractionTask,
+    Failure,
+    GameItem,
+)
 from filmgate.pipelines.gameplay.extracted import ExtractedFile, FileOrigin, build_value
 from filmgate.pipelines.gameplay.rules import inputs as input_log
 from filmgate.pipelines.gameplay.rules.members import ArchiveSample, group_samples

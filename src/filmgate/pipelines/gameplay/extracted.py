@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Union
 from pydantic import JsonValue
 
 from filmgate.core.errors import Invalid
-from filmgate.core.gameplay import to_plain_json
+from filmgate.pipelines.gameplay.contracts import to_plain_json
 from filmgate.pipelines.gameplay.rules.inputs import InputEvent, InputLog
 from filmgate.tools.sampling import SampledVideo
 from filmgate.tools.torch_files.reading import PtFile, PtUnreadable, Tensor

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from filmgate.core.digest import JsonObject
 from filmgate.core.errors import Invalid, NotFound, NotPermitted, StoreNotFound, Unavailable
-from filmgate.core.gameplay import ExtractionTask, GameItem
 from filmgate.core.objects import ObjectStore
 from filmgate.core.plan import Done, Outcome, Producer, stage
 from filmgate.core.ports import Mapped, StageContext
@@ -20,6 +19,7 @@ from filmgate.pipelines.gameplay.archive_worker import (
     extract_archive,
     make_failed_item,
 )
+from filmgate.pipelines.gameplay.contracts import ExtractionTask, GameItem
 from filmgate.pipelines.gameplay.failure_counts import FailureCounts
 from filmgate.pipelines.gameplay.files import ITEMS
 from filmgate.pipelines.gameplay.rules.tasks import MAX_LIST_BYTES, parse_tasks

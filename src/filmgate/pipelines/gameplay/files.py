@@ -1,7 +1,7 @@
 """The artifact files of a gameplay run, with the contract of each."""
 
 from filmgate.core.files import parquet, records
-from filmgate.core.gameplay import GameItem
+from filmgate.pipelines.gameplay.contracts import GameItem
 
 ITEMS = records("items.jsonl", GameItem, schema="gameplay.item", counted_as="items")
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from filmgate.core.digest import JsonObject
 from filmgate.core.errors import Invalid, NotFound
-from filmgate.core.gameplay import PT_SUFFIX, GameItem
 from filmgate.core.objects import OpenStore
 from filmgate.core.plan import Done, Outcome, Producer, stage
 from filmgate.core.ports import Mapped, StageContext
 from filmgate.pipelines.gameplay.archive_worker import make_failed_item
 from filmgate.pipelines.gameplay.check_registry import V2, Check, select_checks
+from filmgate.pipelines.gameplay.contracts import PT_SUFFIX, GameItem
 from filmgate.pipelines.gameplay.extraction_stage import extraction, read_task_list
 from filmgate.pipelines.gameplay.failure_counts import FailureCounts
 from filmgate.pipelines.gameplay.files import ADDED_COLUMNS, ITEMS, ORIGINAL_COLUMNS, QUALITY

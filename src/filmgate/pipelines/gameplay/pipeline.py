@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from filmgate.core.errors import Invalid, NotFound
-from filmgate.core.pipeline import InputFiles, Pipeline
+from filmgate.core.pipeline import InputFiles, InputKind, Pipeline
 from filmgate.pipelines.gameplay.plan import PLAN
 from filmgate.pipelines.gameplay.rules.tasks import MAX_LIST_BYTES, parse_tasks
 
@@ -28,4 +28,4 @@ def open_input(task_list: Path) -> InputFiles:
     )
 
 
-GAMEPLAY = Pipeline(plan=PLAN, admit=open_input, items_apart=True)
+GAMEPLAY = Pipeline(plan=PLAN, inputs=InputKind.LIST, admit=open_input, items_apart=True)

@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import JsonValue
 
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable
-from filmgate.core.gameplay import ERROR_SUFFIX, PT_SUFFIX, ExtractionTask, Failure, GameItem
 from filmgate.core.objects import ObjectStore, OpenStore
 from filmgate.pipelines.gameplay.archive_worker import make_failed_item
 from filmgate.pipelines.gameplay.check_registry import Check, select_checks
+from filmgate.pipelines.gameplay.contracts import (
+    ERROR_SUFFIX,
+    PT_SUFFIX,
+    ExtractionTask,
+    Failure,
+    GameItem,
+)
 from filmgate.pipelines.gameplay.extracted import ExtractedFile
 from filmgate.pipelines.gameplay.files import ADDED_COLUMNS, ORIGINAL_COLUMNS
 from filmgate.pipelines.gameplay.rules.tasks import check_key

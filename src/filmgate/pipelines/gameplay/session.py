@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from filmgate.core.gameplay import STRIDE, UNIFORM
+from filmgate.core.sampling import STRIDE, UNIFORM
 from filmgate.pipelines.gameplay.extracted import ExtractedFile
 from filmgate.pipelines.gameplay.rules.menus import ReadLines, Stretch, find_stretches
 from filmgate.pipelines.gameplay.rules.pictures import (

@@ -5,9 +5,10 @@ from typing import Annotated, Self
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from filmgate.core.errors import Invalid
-from filmgate.core.gameplay import MENU_FLAG_THRESHOLD, Sampling
 from filmgate.core.plan import Settings
+from filmgate.core.sampling import Sampling
 from filmgate.pipelines.gameplay.check_registry import V2, select_checks
+from filmgate.pipelines.gameplay.contracts import MENU_FLAG_THRESHOLD
 
 EXTRACTED_VERSION = 1
 """Version of the extraction; increased whenever the same archive gives another result."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from filmgate.core.errors import ExitCode, Invalid, NotFound, NotPermitted
 from filmgate.core.ids import Layout
-from filmgate.core.pipeline import InputFiles, Pipeline
+from filmgate.core.pipeline import InputFiles, InputKind, Pipeline
 from filmgate.pipelines.rulebook.contracts import CORPUS
 from filmgate.pipelines.rulebook.corpus.summary import SUMMARY, earlier_editions
 from filmgate.pipelines.rulebook.pass_a import REFUSED
@@ -102,6 +102,7 @@ def _not_permitted(path: Path, error: OSError) -> NotPermitted:
 
 RULEBOOK = Pipeline(
     plan=PLAN,
+    inputs=InputKind.FOLDER,
     admit=open_uploads,
     profiles=PROFILES,
     layout=Layout.JOB,

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from filmgate.core.gameplay import ARCHIVE_SUFFIX, PT_SUFFIX
+from filmgate.pipelines.gameplay.contracts import ARCHIVE_SUFFIX, PT_SUFFIX
 
 Row = Mapping[str, Any]
 

@@ -1,8 +1,8 @@
 """Task lists: the archives that a run works on."""
 
 from filmgate.core.errors import Invalid
-from filmgate.core.gameplay import ARCHIVE_SUFFIX, PT_SUFFIX, ExtractionTask
 from filmgate.core.publishing import is_plain_path
+from filmgate.pipelines.gameplay.contracts import ARCHIVE_SUFFIX, PT_SUFFIX, ExtractionTask
 
 MAX_LIST_BYTES = 256 << 20
 

@@ -1,38 +1,14 @@
-"""The contracts of game sessions: sampling, items, and shared names."""
+"""The contracts of game sessions: items, and shared names."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from filmgate.core.envelope import Sha256, Text
-
-UNIFORM = "uniform-{count}_chw"
-STRIDE = "stride-{stride}_chw"
-"""Names of series of sampled frames in `sampled_frames`."""
 
 MENU_FLAG_THRESHOLD = 0.1
 """Share of menu frames above which a video is flagged. The value is that of the public quality
 pass whose columns the manifest uses."""
-
-
-class Sampling(BaseModel):
-    """Which frames of a video are sampled, and their size."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    strides: dict[Annotated[int, Field(ge=1, le=10_000)], Annotated[int, Field(ge=1, le=1000)]]
-    """Number of frames to sample, by stride. Every stride-th frame is sampled, from the first."""
-    uniform: Annotated[int, Field(ge=0, le=1000)]
-    """Number of frames to sample evenly: one from the middle of each of as many equal parts."""
-    shorter_side: Annotated[int, Field(ge=16, le=2160)]
-    """Length of the upright frame's shorter side, in pixels; the other side keeps the aspect
-    ratio, rounded to an even number."""
-
-    @property
-    def series(self) -> tuple[str, ...]:
-        """Names of the series: one per stride, smallest stride first, then the uniform series."""
-        names = [STRIDE.format(stride=stride) for stride in sorted(self.strides)]
-        return (*names, UNIFORM.format(count=self.uniform)) if self.uniform else tuple(names)
 
 
 class Failure(BaseModel):
