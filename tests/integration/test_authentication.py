@@ -148,3 +148,32 @@ def test_an_internal_error_is_logged_and_answered_with_the_request_id(
     assert response.headers["x-content-type-options"] == "nosniff"
     assert response.json()["message"].startswith(kind.__name__)
     assert "for the log" not in response.text
+
+
+def test_an_ended_session_and_a_revoked_token_are_refused_before_a_notification(
+    tmp_path: Path, database_url: str
+) -> None:
+    """The application runs without its listener for notifications of the database."""
+    settings = Settings(home=tmp_path, database_url=database_url)
+    token = AccessService(settings).create_token("lisa", Scope.ADMIN)
+    service = Service(settings, AuthMode.REQUIRED, ())
+    bearer = {"authorization": f"Bearer {token.token}"}
+
+    async def end_both() -> list[int]:
+        transport = httpx.ASGITransport(create_app(service), client=(ADDRESS, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+            begun = await http.post("/v1/session", headers=bearer)
+            cookie = {"cookie": begun.headers["set-cookie"].split(";")[0]}
+            change = {**cookie, "x-csrf-token": begun.json()["csrf"]}
+            http.cookies.clear()
+            responses = [
+                await http.get("/v1/session", headers=cookie),
+                await http.delete("/v1/session", headers=change),
+                await http.get("/v1/session", headers=cookie),
+                await http.delete(f"/v1/tokens/{token.token_id}", headers=bearer),
+                await http.get("/v1/tokens", headers=bearer),
+            ]
+            return [response.status_code for response in responses]
+
+    with service.database.pooled(2):
+        assert asyncio.run(end_both()) == [200, 204, 401, 200, 401]

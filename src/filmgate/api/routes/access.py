@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Annotated
 
+from anyio import from_thread
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from filmgate.api.authentication import COOKIE
 from filmgate.api.parameters import Admin, Cursor, Limit, ServiceDep, Viewer, add_audit_fields
 from filmgate.api.responses import json_response
+from filmgate.api.service import Service
 from filmgate.core.access import AuthMethod, Scope
 from filmgate.core.access_answers import (
     AuditAnswer,
@@ -73,6 +75,7 @@ def end_session(request: Request, service: ServiceDep) -> Response:
     """End the session of the cookie."""
     if (secret := request.cookies.get(COOKIE)) is not None:
         service.access.end_session(secret)
+        _forget_callers(service)
     response = Response(status_code=204)
     response.delete_cookie(COOKIE, path="/")
     return response
@@ -105,7 +108,9 @@ def revoke_token(
     token_id: Annotated[str, Path(max_length=64, examples=["a1b2c3d4e5f6"])],
 ) -> Response:
     """Revoke a token and its sessions at once."""
-    return json_response(request, service.access.revoke_token(token_id))
+    revoked = service.access.revoke_token(token_id)
+    _forget_callers(service)
+    return json_response(request, revoked)
 
 
 @router.get("/audit", response_model=AuditAnswer)
@@ -114,6 +119,11 @@ def audit(
 ) -> Response:
     """List changes and attempted changes with their users, the latest first."""
     return json_response(request, service.access.list_changes(limit, cursor))
+
+
+def _forget_callers(service: Service) -> None:
+    """Clear the cache of this server before the response; other servers are notified."""
+    from_thread.run_sync(service.authenticator.clear_cache)
 
 
 def set_cookie(request: Request, response: Response, secret: str) -> None:
