@@ -442,7 +442,7 @@ def test_the_audit_log_records_every_change_with_its_user(
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["--host", "0.0.0.0"], "an admin token is missing"),
+        (["--host", "0.0.0.0"], "requires an admin token"),
         (["--host", "0.0.0.0", "--no-auth"], "allowed only with a loopback address"),
         (["--host", "203.0.113.7", "--no-auth"], "allowed only with a loopback address"),
     ],

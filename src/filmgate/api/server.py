@@ -120,7 +120,7 @@ class ServerRunner:
         limit = ConnectionLimit(self.settings.connections_per_address, self.proxies)
         return uvicorn.Config(
             app,
-            http=protocol_factory(limit),  # type: ignore[arg-type]  # called, never subclassed
+            http=protocol_factory(limit),  # type: ignore[arg-type]  # uvicorn only calls it
             log_config=None,
             access_log=False,
             server_header=False,

@@ -64,7 +64,7 @@ def serve(
     loaded = settings.load()
     if not is_local and not AccessService(loaded).has_admin():
         raise UsageError(
-            f"an admin token is missing, which serving on {host} requires",
+            f"serving on {host} requires an admin token, and none exists",
             expected="at least one valid admin token",
             got="none",
             hint="Create one with `filmgate tokens create NAME --scope admin`",

@@ -100,8 +100,8 @@ class QueryMethods(ABC):
         text: str | None = None,
         min_confidence: float | None = None,
     ) -> JumpAnswer:
-        """Return the first artifact that starts after a time, or the last that starts before it; it
-        is not found if there is none."""
+        """Return the first artifact that starts after a time, or the last that starts before it.
+        Raises NotFound if no artifact does."""
         return self.query(
             "/v1/videos/{asset_id}/jump",
             {

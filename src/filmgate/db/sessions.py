@@ -17,7 +17,7 @@ _plans: WeakKeyDictionary[psycopg.Connection[Any], Plans] = WeakKeyDictionary()
 
 
 def use_plans(connection: psycopg.Connection[Any], plans: Plans) -> None:
-    """Set how the statements that follow are planned. A statement is sent only if the mode changes.
+    """Set how later statements are planned; sends `set plan_cache_mode` only if the mode changes.
 
     Inside a transaction the mode does not change, because a rollback would undo it unnoticed.
     """
@@ -41,7 +41,7 @@ class DatabaseSession:
         self._plans = plans
 
     def all(self, statement: Statement, parameters: Parameters) -> list[Row]:
-        """Return all rows. The statement is prepared: the same few are executed repeatedly."""
+        """Return all rows. The statement is prepared, because it is executed repeatedly."""
         use_plans(self.connection, self._plans)
         with self.connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(
@@ -91,7 +91,7 @@ def connection_of(session: ReadSession) -> psycopg.Connection:
 
 
 def _encode(statement: Statement) -> bytes | sql.Composed:
-    """Encode a text: the driver takes other text only if it is a literal."""
+    """Encode a statement: the driver's types accept a `str` only if it is a `LiteralString`."""
     return statement.encode() if isinstance(statement, str) else statement
 
 

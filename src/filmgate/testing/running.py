@@ -168,7 +168,7 @@ class Calls:
         self.exceptions: dict[str, Exception] = {}
 
     def observe(self, stage: Stage) -> Stage:
-        """Make a stage whose function stores here what the function of `stage` does."""
+        """Return a copy of `stage` whose function also stores its result or exception here."""
 
         def work(context: StageContext, settings: Settings) -> Outcome:
             try:
@@ -184,7 +184,7 @@ class Calls:
 
 @contextmanager
 def _input_files(pipeline: Pipeline, source: Path | Sources) -> Iterator[InputFiles]:
-    """Check the input of a run; bytes are in files during the block, because stages read paths."""
+    """Check the input of a run and yield its files; bytes are in temporary files in the block."""
     if isinstance(source, Path):
         yield pipeline.admit(source) if pipeline.admit else _admit_file(source)
         return
@@ -253,7 +253,7 @@ def _execute(
 
 
 def _profile_config(pipeline: Pipeline, profile: str, settings: StageSettings) -> dict[str, Any]:
-    """Resolve the settings of a profile, and replace those in `settings`."""
+    """Resolve the settings of a profile; values in `settings` override them."""
     resolved = pipeline.resolve(profile)
     names = {pipeline.plan.find_stage(name).name: values for name, values in settings.items()}
     return _resolve_config(

@@ -1,4 +1,4 @@
-"""Pass E: build the graph of rules, whose nodes are sections and whose edges are references."""
+"""Pass E: build the graph of entities, which sections describe, and of their relations."""
 
 from typing import Literal
 
@@ -20,7 +20,8 @@ class PassESettings(Settings):
     """How the graph is built."""
 
     graph: Literal["native", "llamaindex"] = "native"
-    """Component that applies the rules: this pass, or a pipeline of LlamaIndex components."""
+    """`native`: the graph as this pass builds it. `llamaindex`: the same graph, run through an
+    ingestion pipeline of LlamaIndex."""
 
 
 @stage(

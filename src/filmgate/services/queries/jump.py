@@ -70,8 +70,8 @@ class JumpParameters(SelectionParameters):
 
 
 def jump(context: QueryContext, parameters: JumpParameters) -> JumpAnswer:
-    """Return the first artifact that starts after a time, or the last that starts before it; it is
-    not found if there is none."""
+    """Return the first artifact that starts after a time, or the last that starts before it.
+    Raises NotFound if no artifact does."""
     filters, selection = parameters.filters, parameters.run_selection
     filters.for_kind(parameters.kind)
     from_ms = (

@@ -19,7 +19,8 @@ Words = Annotated[str, Field(min_length=1, max_length=MAX_QUERY_TEXT)]
 SearchWords = Annotated[
     Words,
     Field(
-        description='Words, "a phrase", word or word, -excluded.', examples=["compiler or rocket"]
+        description='Search words. Syntax: "a phrase"; one or other; -excluded.',
+        examples=["compiler or rocket"],
     ),
     CommandLine(
         is_words=True,

@@ -36,7 +36,7 @@ Smaller panels are also shown during play."""
 MARGIN = 4
 """Width of the strip at a side in which the edge is searched, in pixels."""
 SIDE_TOLERANCE = 2
-"""Maximum distance in pixels between the end of an area and a side that it still touches."""
+"""Maximum distance, in pixels, from a panel to a side of its box that it counts as touching."""
 
 MIN_PANEL_IOU = 0.9
 """Minimum overlap (intersection over union) of the same panel in two frames."""
