@@ -1,5 +1,6 @@
 """Definitions of queries, and what derives from them."""
 
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from filmgate.core.errors import Invalid, UsageError
 from filmgate.core.query import Query
 from filmgate.services.queries import table
 from filmgate.services.queries.entries import BUILT_IN
+from filmgate.wiring import pipelines
 from support.client_methods import generate
 
 ALL = [table.load(name) for name in BUILT_IN]
@@ -47,3 +49,20 @@ def test_an_invalid_argument_of_a_command_is_named_as_in_its_help() -> None:
 def test_an_unknown_query_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="query 'guess' is unknown: expected one of find, search"):
         table.load("guess")
+
+
+def test_the_entry_points_are_read_once_however_many_manifests_a_consumer_asks_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reads: list[str] = []
+
+    def read(group: str) -> list[EntryPoint]:
+        reads.append(group)
+        return []
+
+    monkeypatch.setattr(pipelines, "list_entry_points", read)
+    pipelines.summaries_of.cache_clear()
+    found = [pipelines.summaries_of("episode") for _ in range(50)]
+    assert found[0]
+    assert all(each is found[0] for each in found)
+    assert len(reads) == 1

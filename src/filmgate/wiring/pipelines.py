@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint
 
@@ -50,8 +51,12 @@ def load(name: str) -> Pipeline:
     )
 
 
+@cache
 def summaries_of(name: str) -> tuple[Summary, ...]:
-    """Return the summaries of a pipeline; none if it is not installed."""
+    """Return the summaries of a pipeline; none if it is not installed.
+
+    A consumer asks for every manifest, and the entry points of packages are slow to read.
+    """
     return load(name).summaries if name in names() else ()
 
 
