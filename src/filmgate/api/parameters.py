@@ -7,27 +7,28 @@ from fastapi import Depends, Path, Query, Request
 
 from filmgate.api.service import Service
 from filmgate.core.access import Caller, Scope
-from filmgate.core.questions import SelectionMode
-from filmgate.core.selection import Selection
-
-ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+from filmgate.core.ids import ID_PATTERN
 
 AssetId = Annotated[
     str,
-    Path(description="Id of the video.", pattern=ID, examples=["gatecheck-s01e01"]),
+    Path(description="Id of the video.", pattern=ID_PATTERN, examples=["gatecheck-s01e01"]),
 ]
 EpisodeId = Annotated[
-    str, Path(description="Id of the asset.", pattern=ID, examples=["gatecheck-s01e01"])
+    str, Path(description="Id of the asset.", pattern=ID_PATTERN, examples=["gatecheck-s01e01"])
 ]
 RunId = Annotated[
     str,
-    Path(description="Id of the run.", pattern=ID, examples=["Attempt1_2026-11-21_002541_EST"]),
+    Path(
+        description="Id of the run.",
+        pattern=ID_PATTERN,
+        examples=["Attempt1_2026-11-21_002541_EST"],
+    ),
 ]
 WhichRun = Annotated[
     str | None,
     Query(
         description="Id of the run; default: the newest.",
-        pattern=ID,
+        pattern=ID_PATTERN,
         examples=["Attempt1_2026-11-21_002541_EST"],
     ),
 ]
@@ -47,9 +48,6 @@ Cursor = Annotated[
 ]
 Limit = Annotated[
     int, Query(description="Maximum number of items on a page.", ge=1, le=1000, examples=[20])
-]
-Word = Annotated[
-    str | None, Query(min_length=1, max_length=512, description="Exact value; default: any.")
 ]
 
 
@@ -79,29 +77,6 @@ def _require_scope(scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
 Viewer = Annotated[Caller, Depends(_require_scope(Scope.VIEWER))]
 Operator = Annotated[Caller, Depends(_require_scope(Scope.OPERATOR))]
 Admin = Annotated[Caller, Depends(_require_scope(Scope.ADMIN))]
-
-
-async def parse_selection(
-    selection: Annotated[
-        SelectionMode | None,
-        Query(description="How the run is selected; default: the stored selection."),
-    ] = None,
-    profile: Annotated[
-        str | None,
-        Query(
-            description="Select the latest run under this model profile.",
-            min_length=1,
-            max_length=128,
-            examples=["balanced"],
-        ),
-    ] = None,
-    run_id: Annotated[str | None, Query(description="Select this run.", pattern=ID)] = None,
-) -> Selection:
-    """Combine the query parameters to a selection."""
-    return Selection.of(selection, profile=profile, run_id=run_id)
-
-
-SelectionDep = Annotated[Selection, Depends(parse_selection)]
 
 
 def add_audit_fields(request: Request, **fields: object) -> None:

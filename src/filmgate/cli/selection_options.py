@@ -5,8 +5,6 @@ from typing import Annotated
 import typer
 
 from filmgate.cli.completion import complete_runs
-from filmgate.cli.output import stderr_console
-from filmgate.core.answers import AssetAnswer
 from filmgate.core.envelope import parse_artifact_id
 from filmgate.core.errors import UsageError
 from filmgate.core.questions import SelectionMode
@@ -50,12 +48,3 @@ def artifact_selection(artifact: str, asset: str, artifact_type: str) -> Selecti
             got=f"a {its_type} of {its_asset}",
         )
     return Selection.of(run_id=run, ordinal=ordinal)
-
-
-def warn_if_unserved(answer: AssetAnswer, selection: Selection) -> None:
-    """Warn that no completed run matches an explicit selection."""
-    if not answer.runs and selection.mode is not SelectionMode.DEFAULT:
-        stderr_console().print(
-            f"No completed run matches the selection. To list profiles: "
-            f"filmgate profiles {answer.asset_id}"
-        )

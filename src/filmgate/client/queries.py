@@ -101,7 +101,7 @@ class QueryMethods(ABC):
         min_confidence: float | None = None,
     ) -> JumpAnswer:
         """Return the first artifact that starts after a time, or the last that starts before it.
-        Raises NotFound if no artifact does."""
+        Without such an artifact, the answer is an error: not found."""
         return self.query(
             "/v1/videos/{asset_id}/jump",
             {

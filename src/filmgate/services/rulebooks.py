@@ -1,4 +1,4 @@
-"""Service of the rulebook corpus: books, snapshots of earlier editions, and questions."""
+"""The corpus of rulebooks: remove books."""
 
 from filmgate.core.errors import Invalid
 from filmgate.db.sessions import DatabaseSession
@@ -10,7 +10,7 @@ from filmgate.wiring.settings import Settings
 
 
 class Rulebooks:
-    """Manages and searches the corpus of rulebooks. Each call opens a database session."""
+    """Manages the corpus of rulebooks. Each call opens a database session."""
 
     def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self._settings = settings

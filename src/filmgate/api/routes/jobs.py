@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
-from filmgate.api.parameters import ID, Cursor, Limit, Operator, ServiceDep, add_audit_fields
+from filmgate.api.parameters import Cursor, Limit, Operator, ServiceDep, add_audit_fields
 from filmgate.api.responses import json_response
+from filmgate.core.ids import ID_PATTERN
 from filmgate.core.jobs import JobAnswer, JobRequest, JobsAnswer
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -39,8 +40,8 @@ def list_jobs(
     request: Request,
     service: ServiceDep,
     pipeline: Annotated[str | None, Query(pattern=PIPELINE)] = None,
-    asset_id: Annotated[str | None, Query(pattern=ID)] = None,
-    submitted_by: Annotated[str | None, Query(pattern=ID)] = None,
+    asset_id: Annotated[str | None, Query(pattern=ID_PATTERN)] = None,
+    submitted_by: Annotated[str | None, Query(pattern=ID_PATTERN)] = None,
     is_open: Annotated[
         bool, Query(alias="open", description="Only jobs that have not ended.")
     ] = False,

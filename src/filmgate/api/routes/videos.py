@@ -8,7 +8,6 @@ from fastapi.responses import Response
 
 from filmgate.api.files import file_response, media_type_of
 from filmgate.api.parameters import (
-    ID,
     ArtifactType,
     AssetId,
     Cursor,
@@ -28,6 +27,7 @@ from filmgate.api.uploads import (
 from filmgate.core.answers import (
     SnapshotAnswer,
 )
+from filmgate.core.ids import ID_PATTERN
 from filmgate.core.runs import IngestedRunsAnswer, UploadAnswer, VideoAnswer, VideosAnswer
 from filmgate.core.selection import Selection
 
@@ -71,7 +71,9 @@ async def upload_video(
     who: Operator,
     asset_id: Annotated[
         str | None,
-        Query(description="Id of the video; default: derived from the file name.", pattern=ID),
+        Query(
+            description="Id of the video; default: derived from the file name.", pattern=ID_PATTERN
+        ),
     ] = None,
     filename: Annotated[
         str | None,

@@ -5,12 +5,17 @@ from typing import Annotated
 from pydantic import Field
 
 from filmgate.core.answers import FindAnswer
-from filmgate.core.moments import MAX_MS
 from filmgate.core.query import CommandLine, Printer, Query, QueryContext
 from filmgate.core.questions import Direction, TextSource
 from filmgate.db.artifact_queries import ArtifactQueries
 from filmgate.db.sessions import connection_of
-from filmgate.services.queries.parameters import Cursor, Limit, SearchWords, SelectionParameters
+from filmgate.services.queries.parameters import (
+    Cursor,
+    Limit,
+    SearchWords,
+    SelectionParameters,
+    Start,
+)
 from filmgate.services.queries.rendering import note_data_source, note_unserved, print_hit
 
 
@@ -29,8 +34,7 @@ class FindParameters(SelectionParameters):
         CommandLine(help="next lists results by ascending time, prev by descending time."),
     ] = Direction.NEXT
     from_ms: Annotated[
-        Annotated[int, Field(ge=-1, le=MAX_MS)] | None,
-        Field(description="Time in milliseconds.", examples=[9000]),
+        Start,
         CommandLine(
             metavar="MS",
             help="List results that start after this time (before it with prev). Default: all.",

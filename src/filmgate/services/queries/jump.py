@@ -7,12 +7,11 @@ from pydantic import Field
 from filmgate.core.answers import JumpAnswer
 from filmgate.core.envelope import Envelope
 from filmgate.core.jump_filters import JumpFilters
-from filmgate.core.moments import MAX_MS
 from filmgate.core.query import CommandLine, Printer, Query, QueryContext
 from filmgate.core.questions import Direction, JumpKind
 from filmgate.db.artifact_queries import ArtifactQueries
 from filmgate.db.sessions import connection_of
-from filmgate.services.queries.parameters import SelectionParameters, Word, Words
+from filmgate.services.queries.parameters import SelectionParameters, Start, Word, Words
 from filmgate.services.queries.rendering import clock_span, facts_of, note_data_source
 
 
@@ -26,8 +25,7 @@ class JumpParameters(SelectionParameters):
         CommandLine(help="Jump forwards or backwards in time."),
     ] = Direction.NEXT
     from_ms: Annotated[
-        Annotated[int, Field(ge=-1, le=MAX_MS)] | None,
-        Field(description="Time in milliseconds.", examples=[9000]),
+        Start,
         CommandLine(
             metavar="MS",
             help="Time to jump from. Default: before the start; with prev, after the end.",
@@ -71,7 +69,7 @@ class JumpParameters(SelectionParameters):
 
 def jump(context: QueryContext, parameters: JumpParameters) -> JumpAnswer:
     """Return the first artifact that starts after a time, or the last that starts before it.
-    Raises NotFound if no artifact does."""
+    Without such an artifact, the answer is an error: not found."""
     filters, selection = parameters.filters, parameters.run_selection
     filters.for_kind(parameters.kind)
     from_ms = (

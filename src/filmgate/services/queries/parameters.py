@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from filmgate.core.ids import AssetId, parse_asset_id
+from filmgate.core.ids import ID_PATTERN, AssetId, parse_asset_id
 from filmgate.core.moments import MAX_MS
 from filmgate.core.query import CommandLine, Completion, Parameters
 from filmgate.core.questions import SelectionMode
@@ -13,7 +13,6 @@ from filmgate.core.selection import Selection
 MAX_QUERY_TEXT = 2000
 """Length limit of a search text, in characters; it must fit in a request target."""
 
-ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 Word = Annotated[str, Field(min_length=1, max_length=512)]
 Words = Annotated[str, Field(min_length=1, max_length=MAX_QUERY_TEXT)]
 SearchWords = Annotated[
@@ -29,6 +28,10 @@ SearchWords = Annotated[
     ),
 ]
 Moment = Annotated[int, Field(ge=0, le=MAX_MS, examples=[9000])]
+Start = Annotated[
+    Annotated[int, Field(ge=-1, le=MAX_MS)] | None,
+    Field(description="Time in milliseconds; -1 is before everything.", examples=[9000]),
+]
 Limit = Annotated[
     int,
     Field(ge=1, le=1000, description="Maximum number of results on a page.", examples=[20]),
@@ -46,7 +49,7 @@ class AssetParameters(Parameters):
 
     asset_id: Annotated[
         str,
-        Field(pattern=ID, description="Id of the video.", examples=["gatecheck-s01e01"]),
+        Field(pattern=ID_PATTERN, description="Id of the video.", examples=["gatecheck-s01e01"]),
         CommandLine(
             is_argument=True,
             metavar="ASSET",
@@ -75,7 +78,7 @@ class SelectionParameters(AssetParameters):
         CommandLine(metavar="NAME", help="Use the latest run with this model profile."),
     ] = None
     run_id: Annotated[
-        Annotated[str, Field(pattern=ID)] | None,
+        Annotated[str, Field(pattern=ID_PATTERN)] | None,
         Field(description="Select this run."),
         CommandLine(
             names=("--run",),

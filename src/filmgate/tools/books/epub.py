@@ -25,7 +25,7 @@ RATIO_FROM_BYTES = 1 << 20
 """Size of a member from which its compression ratio is checked, in bytes."""
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 """Exceptions of zipfile for archives that are damaged, encrypted (RuntimeError) or compressed with
-an unknown method (NotImplementedError, a subclass of RuntimeError)."""
+an unknown method (a subclass of RuntimeError)."""
 
 NAMESPACES = {
     "c": "urn:oasis:names:tc:opendocument:xmlns:container",
