@@ -46,8 +46,8 @@ def parse_manifest_key(key: str) -> tuple[str, str] | None:
 def is_plain_path(path: str) -> bool:
     """Whether a path stays inside its run in every store and has only one spelling.
 
-    It consists of names between single slashes, none of them `.` or `..`, of printable characters
-    without a special meaning in any store.
+    It consists of names between single slashes. No name is `.` or `..`. All characters are
+    printable and have no special meaning in any store.
     """
     names = path.split("/")
     is_normalised = all(name not in {"", ".", ".."} for name in names)

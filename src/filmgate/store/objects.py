@@ -101,7 +101,7 @@ class BucketObjects:
         return None
 
     def entry(self, key: str) -> ObjectEntry | None:
-        """Key, size and mark of an object, without reading it; None if it does not exist."""
+        """Key, size and mark (it changes with the bytes) of an object; None if missing."""
         try:
             with self._translate_errors(key):
                 return _entry(obstore.head(self._store, key))

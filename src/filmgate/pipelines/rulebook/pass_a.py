@@ -26,7 +26,7 @@ from filmgate.pipelines.rulebook.rules.text import clean_text
 from filmgate.tools.books.reading import detect_format, read_book
 
 MIN_SCAN_CHARACTERS = 20
-"""Minimum number of characters per scanned page, without lines that occur on several pages. Fewer
+"""Minimum number of characters per scanned page; lines on several pages are not counted. Fewer
 characters are a stamp, and the book is a scan without a text layer."""
 
 REFUSED = "refused"

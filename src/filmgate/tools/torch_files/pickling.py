@@ -203,8 +203,8 @@ def load_pickle(
     """Unpickle a value, with the result of `make_tensor` for every tensor.
 
     Raises Invalid unless the value consists of plain types and tensors. The result is checked
-    again after unpickling: the allowed names only make allowed types, but a pickle can put them
-    where they do not belong.
+    again after unpickling, because a pickle can put an allowed object in a wrong place, such as
+    a storage where a tensor is expected.
     """
     if len(data) > MAX_PICKLE_BYTES:
         raise _refused(f"a pickle of {len(data):,} bytes without its tensors")

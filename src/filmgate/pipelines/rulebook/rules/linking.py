@@ -147,7 +147,7 @@ class _BookIndex:
             section = self.sections.get(section.parent_id or "")
 
     def terms_named(self, name: str) -> list[Term]:
-        """Return the terms with a name that have a node."""
+        """Return the terms that have this name and a node."""
         return [t for t in self.terms.get(match_key(name), ()) if self.node_of(t) is not None]
 
     def resolve(self, name: str, kind: str | None = None) -> Term | None:

@@ -70,7 +70,7 @@ class _ParentFinder:
         self._lines = {page.page: page.lines for page in pages}
 
     def find(self, entry: ContentsEntry, current: Section | None) -> Section | None:
-        """Return the current section or its nearest ancestor with larger letters than the heading.
+        """Return the innermost section around a heading whose own heading has larger letters.
 
         A section with letters of the same size is a sibling of the heading.
         """
@@ -112,7 +112,7 @@ def _build_tree(
 def _restore_parent_titles(entries: Sequence[ContentsEntry]) -> Iterator[ContentsEntry]:
     """Drop the printed spelling of entries that have children.
 
-    For example, `Monsters (A-Z)` is not the heading `Monsters (A)` on the page where it starts.
+    For example, `Monsters (A-Z)` keeps this title, although its first page prints `Monsters (A)`.
     """
     for number, entry in enumerate(entries):
         has_children = number + 1 < len(entries) and entries[number + 1].level > entry.level
