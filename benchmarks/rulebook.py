@@ -285,7 +285,7 @@ def measure_retrieval(home: Path, uploads: Path, questions_file: Path) -> None:
     questions = json.loads(questions_file.read_text())
     settings = Settings(home=home)
     for name, has_model in (("without a model", False), ("with MiniLM", True)):
-        overrides = ("D.embeddings=true",) if has_model else ()
+        overrides = {"D.embeddings": True} if has_model else {}
         Runs(settings).run(
             "rulebook",
             uploads,

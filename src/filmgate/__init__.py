@@ -7,8 +7,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from filmgate.core.answers import Answer
-    from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable
+    from filmgate.core.command import (
+        Answer,
+        CommandLine,
+        Parameters,
+        Printer,
+    )
+    from filmgate.core.errors import (
+        FilmgateError,
+        Invalid,
+        NotFound,
+        Unavailable,
+    )
     from filmgate.core.files import (
         FileContract,
         artifacts,
@@ -17,10 +27,29 @@ if TYPE_CHECKING:
         parquet,
         records,
     )
-    from filmgate.core.payloads.artifact_type import ArtifactType
-    from filmgate.core.payloads.payload import Payload
-    from filmgate.core.payloads.projection import Column, Projection
-    from filmgate.core.pipeline import InputFiles, Pipeline
+    from filmgate.core.payloads.artifact_type import (
+        ArtifactType,
+    )
+    from filmgate.core.payloads.payload import (
+        Payload,
+    )
+    from filmgate.core.payloads.projection import (
+        Column,
+        Projection,
+    )
+    from filmgate.core.pipeline import (
+        Input,
+        InputContext,
+        InputFiles,
+        InputKind,
+        NextSteps,
+        Options,
+        Pipeline,
+        Sample,
+        SampleRun,
+        Sets,
+        Step,
+    )
     from filmgate.core.plan import (
         Done,
         Outcome,
@@ -32,10 +61,25 @@ if TYPE_CHECKING:
         Stage,
         stage,
     )
-    from filmgate.core.ports import Mapped, StageContext, Timed
-    from filmgate.core.query import CommandLine, Parameters, Printer, Query, QueryContext
+    from filmgate.core.ports import (
+        Mapped,
+        StageContext,
+        Timed,
+    )
+    from filmgate.core.query import (
+        Action,
+        ActionContext,
+        Query,
+        QueryContext,
+    )
+    from filmgate.core.summaries import (
+        FinishedRun,
+        Summary,
+    )
 
 __all__ = [
+    "Action",
+    "ActionContext",
     "Answer",
     "ArtifactType",
     "Column",
@@ -43,10 +87,16 @@ __all__ = [
     "Done",
     "FileContract",
     "FilmgateError",
+    "FinishedRun",
+    "Input",
+    "InputContext",
     "InputFiles",
+    "InputKind",
     "Invalid",
     "Mapped",
+    "NextSteps",
     "NotFound",
+    "Options",
     "Outcome",
     "Parameters",
     "Payload",
@@ -57,11 +107,16 @@ __all__ = [
     "Projection",
     "Query",
     "QueryContext",
+    "Sample",
+    "SampleRun",
+    "Sets",
     "Settings",
     "SkipCause",
     "Skipped",
     "Stage",
     "StageContext",
+    "Step",
+    "Summary",
     "Timed",
     "Unavailable",
     "artifacts",
@@ -73,7 +128,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "filmgate.core.errors": ("FilmgateError", "Invalid", "NotFound", "Unavailable"),
+    "filmgate.core.command": (
+        "Answer",
+        "CommandLine",
+        "Parameters",
+        "Printer",
+    ),
+    "filmgate.core.errors": (
+        "FilmgateError",
+        "Invalid",
+        "NotFound",
+        "Unavailable",
+    ),
     "filmgate.core.files": (
         "FileContract",
         "artifacts",
@@ -84,8 +150,23 @@ _HOMES = {
     ),
     "filmgate.core.payloads.artifact_type": ("ArtifactType",),
     "filmgate.core.payloads.payload": ("Payload",),
-    "filmgate.core.payloads.projection": ("Column", "Projection"),
-    "filmgate.core.pipeline": ("InputFiles", "Pipeline"),
+    "filmgate.core.payloads.projection": (
+        "Column",
+        "Projection",
+    ),
+    "filmgate.core.pipeline": (
+        "Input",
+        "InputContext",
+        "InputFiles",
+        "InputKind",
+        "NextSteps",
+        "Options",
+        "Pipeline",
+        "Sample",
+        "SampleRun",
+        "Sets",
+        "Step",
+    ),
     "filmgate.core.plan": (
         "Done",
         "Outcome",
@@ -97,15 +178,21 @@ _HOMES = {
         "Stage",
         "stage",
     ),
-    "filmgate.core.answers": ("Answer",),
+    "filmgate.core.ports": (
+        "Mapped",
+        "StageContext",
+        "Timed",
+    ),
     "filmgate.core.query": (
-        "CommandLine",
-        "Parameters",
-        "Printer",
+        "Action",
+        "ActionContext",
         "Query",
         "QueryContext",
     ),
-    "filmgate.core.ports": ("StageContext", "Mapped", "Timed"),
+    "filmgate.core.summaries": (
+        "FinishedRun",
+        "Summary",
+    ),
 }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from filmgate.core.answers import Answer
+from filmgate.core.command import Answer
 from filmgate.core.errors import UsageError
 from support.archive import ingest_artifacts, scene_payload
 from support.served import Served, served

@@ -7,14 +7,14 @@ import pytest
 
 from filmgate.core.legacy import LegacyRun
 from filmgate.core.states import RunState, StageState
-from filmgate.pipelines.episode.plan import FORMER_NAMES
+from filmgate.pipelines.episode.plan import PLAN
 from filmgate.store.legacy import legacy_runs
 from support.runs import execute, reserve_run
 
 
 def read(home: Path) -> list[LegacyRun]:
     before = sorted(home.rglob("*"))
-    runs = list(legacy_runs(home, FORMER_NAMES))
+    runs = list(legacy_runs(home, PLAN.former_names))
     assert sorted(home.rglob("*")) == before
     return runs
 

@@ -22,7 +22,7 @@ from filmgate.engine.inputs import read_inputs
 from filmgate.engine.invocation import Request
 from filmgate.engine.planning import forecast_new_run, forecast_run
 from filmgate.engine.verification import verify
-from filmgate.services.run_options import RunOptions
+from filmgate.services.run_options import RunOptions, Verify
 from filmgate.store import run_directory
 from filmgate.store.durable import read_facts
 from filmgate.store.run_directory import FolderRun
@@ -45,7 +45,7 @@ from support.runs import (
     ("options", "targets_existing_run"),
     [
         ({}, False),
-        ({"jobs": 2, "strict": True, "verify_full": True}, False),
+        ({"workers": 2, "strict": True, "verify": Verify.FULL}, False),
         ({"repair": True}, True),
         ({"force": True}, True),
         ({"stages": ("part",)}, True),

@@ -10,6 +10,7 @@ from filmgate.core.files import binary
 from filmgate.core.pipeline import Pipeline
 from filmgate.core.plan import Done, Outcome, Plan, Settings, Stage, stage
 from filmgate.core.ports import StageContext
+from filmgate.core.run_request import parse_settings
 from filmgate.wiring import pipelines
 from support.runs import PLAN, PRODUCER
 
@@ -75,7 +76,7 @@ def test_a_plan_without_stages_and_a_profile_of_a_stage_that_is_not_there_are_re
     [("limit=3", 3), ("limit= 3 ", 3), ("enabled=false", False), ("enabled=no", False)],
 )
 def test_a_setting_is_read_by_its_own_type(typed: str, value: object) -> None:
-    config = Pipeline(plan=PLAN).resolve("balanced", [f"read.{typed}"])
+    config = Pipeline(plan=PLAN).resolve("balanced", parse_settings([f"read.{typed}"]))
     assert config["read"][typed.partition("=")[0]] == value
 
 

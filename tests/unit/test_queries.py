@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from filmgate.cli import query as command_line
 from filmgate.cli.commands import COMMANDS
+from filmgate.cli.fields import parse_fields
 from filmgate.client import queries as client_queries
 from filmgate.core.errors import Invalid, UsageError
 from filmgate.core.query import Query
@@ -39,11 +39,11 @@ def test_a_query_is_described_and_has_a_command_if_it_has_a_summary(query: Query
 def test_an_invalid_argument_of_a_command_is_named_as_in_its_help() -> None:
     find = table.load("find")
     with pytest.raises(Invalid, match="ASSET is invalid"):
-        command_line.parse_parameters(find, {"asset_id": "a/b", "q": ["word"]})
+        parse_fields(find.parameters, {"asset_id": "a/b", "q": ["word"]})
     with pytest.raises(UsageError, match="--run is invalid"):
-        command_line.parse_parameters(find, {"asset_id": "a", "q": ["word"], "run_id": "a/b"})
+        parse_fields(find.parameters, {"asset_id": "a", "q": ["word"], "run_id": "a/b"})
     with pytest.raises(UsageError, match="option --limt does not exist"):
-        command_line.parse_parameters(find, {"asset_id": "a", "q": ["--limt", "3"]})
+        parse_fields(find.parameters, {"asset_id": "a", "q": ["--limt", "3"]})
 
 
 def test_an_unknown_query_is_refused_with_the_known_ones() -> None:

@@ -83,6 +83,7 @@ def create_app(service: Service) -> FastAPI:
     app.state.query_parameters = {}
     for module in (videos, episodes, jobs, access, login, health):
         app.include_router(module.router)
+    app.include_router(jobs.make_submit_router())
     app.include_router(queries.make_router())
     app.add_exception_handler(FilmgateError, handle_filmgate_error)
     app.add_exception_handler(RequestValidationError, handle_validation_error)

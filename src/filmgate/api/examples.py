@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from filmgate.wiring import pipelines
+
+FIRST = pipelines.names()[0]
 RUN = "Attempt1_2026-11-21_002541_EST"
 DIGEST = "sha256:9f2c1de4a07b53e86c4f2a90b1d37e58c6a4f0e2d9b8a7c6e5f4d3c2b1a09876"
 
@@ -39,7 +42,7 @@ JOB: dict[str, Any] = {
     "job_id": 17,
     "run_id": RUN,
     "asset_id": "gatecheck-s01e01",
-    "pipeline": "episode",
+    "pipeline": FIRST,
     "state": "queued",
     "priority": 0,
     "tries": 0,

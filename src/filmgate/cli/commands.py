@@ -10,7 +10,7 @@ import typer.main
 
 from filmgate.cli.lazy_group import CommandSummary, LazyGroup, make_command
 from filmgate.cli.text import examples
-from filmgate.services.queries.entries import BUILT_IN
+from filmgate.services.queries.entries import ACTIONS, BUILT_IN, DEMO, PIPELINE_QUERIES
 from filmgate.version import __version__
 
 ABOUT = "Run media pipelines behind gates, and query, trace and publish the results."
@@ -28,6 +28,12 @@ RUN, QUERY, PEOPLE, EXCHANGE, SERVICE, MAINTENANCE = (
 QUERY_MODULE = "query"
 """Module of the commands of all queries."""
 
+ACTION_MODULE = "action"
+"""Module of the groups of all actions."""
+
+PLATFORM_GROUPS = frozenset({"db"})
+"""Groups of the platform that actions of pipelines join."""
+
 
 class Entry(NamedTuple):
     """CommandSummary, implementation and examples of a command."""
@@ -44,6 +50,16 @@ class Entry(NamedTuple):
 def _query(name: str) -> Entry:
     entry = BUILT_IN[name]
     return Entry(QUERY, entry.summary, f"query:{name}", entry.examples)
+
+
+def _groups_of_pipelines() -> dict[str, Entry]:
+    """Return a group for each first word of actions that names no group of the platform."""
+    groups: dict[str, Entry] = {}
+    for name, entry in ACTIONS.items():
+        group = name.partition(" ")[0]
+        if group not in PLATFORM_GROUPS:
+            groups[group] = Entry(QUERY, entry.summary, f"{ACTION_MODULE}:{group}", entry.examples)
+    return groups
 
 
 COMMANDS = {
@@ -65,7 +81,7 @@ COMMANDS = {
         RUN,
         "List the settings of a pipeline's stages",
         "settings:settings",
-        ("filmgate settings episode", "filmgate settings episode detect"),
+        (f"filmgate settings {DEMO}",),
     ),
     "verify": Entry(
         RUN,
@@ -83,7 +99,7 @@ COMMANDS = {
         RUN,
         "Run a pipeline on a built-in sample and show results",
         "demo:demo",
-        ("filmgate demo", "filmgate demo rulebook"),
+        ("filmgate demo", f"filmgate demo {DEMO}"),
     ),
     "videos": Entry(
         QUERY, "List videos and how many runs each has", "videos:videos", ("filmgate videos",)
@@ -101,13 +117,8 @@ COMMANDS = {
         "select:select",
         ("filmgate select film", "filmgate select film scene --profile high_quality"),
     ),
-    "ask": _query("ask"),
-    "gameplay": Entry(
-        QUERY,
-        "Report on quality manifests of game sessions",
-        "gameplay:app",
-        ("filmgate gameplay report q.parquet --manifest-bucket ./pt",),
-    ),
+    **{name: _query(name) for name, entry in PIPELINE_QUERIES.items() if entry.summary},
+    **_groups_of_pipelines(),
     "people": Entry(
         PEOPLE,
         "List, name, rename and remove known people",
@@ -184,24 +195,40 @@ class Root(LazyGroup):
         }
 
     def has(self, name: str) -> bool:
-        """Whether a command exists, in the table or as a query of an installed package."""
+        """Whether a command exists, in the table or in an installed package."""
         if name in COMMANDS or not name.isidentifier():
             return name in COMMANDS
-        return bool(import_module(f"filmgate.cli.{QUERY_MODULE}").is_packaged(name))
+        return _is_packaged_query(name) or _is_packaged_group(name)
 
     def load(self, name: str) -> Any:
         """Import a command, and add its examples to its help."""
-        entry = COMMANDS.get(name, Entry(QUERY, "", f"{QUERY_MODULE}:{name}", ()))
+        entry = COMMANDS.get(name)
+        if entry is None:
+            module = QUERY_MODULE if _is_packaged_query(name) else ACTION_MODULE
+            entry = Entry(QUERY, "", f"{module}:{name}", ())
         module, _, attribute = entry.target.partition(":")
         imported = import_module(f"filmgate.cli.{module}")
         if module == QUERY_MODULE:
-            command = make_command(name, imported.make(name), imported.context_settings(name))
+            query = imported.table.load(name)
+            command = make_command(name, imported.make(query), imported.context_settings(query))
+        elif module == ACTION_MODULE:
+            command = make_command(name, imported.make_group(name))
         else:
             found = getattr(imported, attribute)
+            if name in PLATFORM_GROUPS:
+                import_module(f"filmgate.cli.{ACTION_MODULE}").add_actions(found, name)
             command = found if isinstance(found, LazyGroup) else make_command(name, found)
         if entry.examples:
             command.epilog = examples(*entry.examples)
         return command
+
+
+def _is_packaged_query(name: str) -> bool:
+    return bool(import_module(f"filmgate.cli.{QUERY_MODULE}").is_packaged(name))
+
+
+def _is_packaged_group(name: str) -> bool:
+    return bool(import_module(f"filmgate.cli.{ACTION_MODULE}").is_packaged(name))
 
 
 def root() -> Any:

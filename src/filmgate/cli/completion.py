@@ -19,7 +19,7 @@ def complete_assets(incomplete: str) -> list[str]:
 
 
 def complete_runs(incomplete: str) -> list[str]:
-    """Complete an asset id, a run as `asset/run`, or the id of a rulebook run."""
+    """Complete an asset id, a run as `asset/run`, or the id of a job."""
     names = [f"{path.parent.parent.name}/{path.name}" for path in _run_folders()]
     return _matching([*asset_ids(), *names, *(path.name for path in _job_folders())], incomplete)
 

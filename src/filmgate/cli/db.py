@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 
-from filmgate.cli.arguments import AsJson, Asset, Environment
+from filmgate.cli.arguments import AsJson, Asset
 from filmgate.cli.lazy_group import command_group
 from filmgate.cli.text import examples
 from filmgate.services.archive import ArchiveService
-from filmgate.services.rulebooks import Rulebooks
 from filmgate.wiring import settings
 from filmgate.wiring.database import Database
 
@@ -56,22 +55,6 @@ def rebuild_projections(as_json: AsJson = False) -> None:
         return
     for name, count in counts.items():
         typer.echo(f"{count:>12,} {name}")
-
-
-@app.command("remove-book", epilog=examples("filmgate db remove-book rules.pdf --env dev"))
-def remove_book(
-    book: Annotated[
-        str, typer.Argument(metavar="BOOK", help="Book id, as `filmgate ask` lists it.")
-    ],
-    env: Environment = None,
-    as_json: AsJson = False,
-) -> None:
-    """Remove a rulebook from the corpus, but keep its runs."""
-    removed = Rulebooks(settings.load()).remove(book, env)
-    if as_json:
-        typer.echo(removed.model_dump_json())
-        return
-    typer.echo(f"removed {removed.book} from {removed.env}, with {removed.chunks} passages")
 
 
 @app.command("import-legacy", epilog=examples("filmgate db import-legacy film old/labels.jsonl"))

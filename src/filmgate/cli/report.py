@@ -15,6 +15,7 @@ from filmgate.cli.output import (
 )
 from filmgate.cli.text import counted, printable
 from filmgate.core.manifest import Manifest
+from filmgate.core.pipeline import NextSteps
 from filmgate.core.states import RunState
 from filmgate.services.run_options import RunReport
 
@@ -33,35 +34,15 @@ def print_report(report: RunReport, *, as_json: bool) -> None:
     print_reasons(manifest)
     _print_refused(manifest)
     console.print(f"\nfiles      {escape(str(report.folder))}")
-    if report.receipt is not None:
-        ingested = dict(report.receipt.artifacts) | _corpus_counts(report.receipt.counts)
-        counts = ", ".join(counted(count, name) for name, count in ingested.items())
+    if report.ingested is not None:
+        counts = ", ".join(counted(count, name) for name, count in report.ingested.items())
         console.print(f"ingested   {counts or 'no artifacts'}")
-        if manifest.status is RunState.SUCCESS:
-            _print_next_steps(manifest, ingested)
-    table = manifest.first_file_with_schema(QUALITY)
-    if table is not None:
-        place = escape(str(report.folder / table.path))
-        bucket = escape(str(manifest.config.get("manifest", {}).get("manifest_bucket", "")))
-        line = f"filmgate gameplay report {place} --manifest-bucket {bucket}"
-        console.print(f"{'report':11}{line}", soft_wrap=True)
+    _print_next_steps(report)
 
 
-CORPUS = "corpus."
 MAX_REFUSED = 20
-QUALITY = "gameplay.quality"
-"""The schema of a quality manifest."""
 FAILURES = "failures"
 """Name of the stage metric that counts failed items by kind."""
-
-
-def _corpus_counts(counts: Mapping[str, int]) -> dict[str, int]:
-    """Return the number of rows that were written to the corpus, by kind."""
-    return {
-        name.removeprefix(CORPUS): count
-        for name, count in counts.items()
-        if name.startswith(CORPUS) and (count or name.count(" ") == 0)
-    }
 
 
 def _print_refused(manifest: Manifest) -> None:
@@ -94,18 +75,13 @@ def _print_kinds(stage: str, kinds: Mapping[str, Mapping[str, Any]]) -> set[str]
     return set(kinds)
 
 
-def _print_next_steps(manifest: Manifest, ingested: Mapping[str, int]) -> None:
-    """Print commands that query the results."""
-    asset_id = manifest.asset.id
-    steps = []
-    if ingested.get("chunks", 0):
-        steps.append(f'filmgate ask "YOUR QUESTION" --env {manifest.env}')
-    if ingested.get("scene", 0) > 1:
-        steps.append(f"filmgate jump {asset_id} --kind scene")
-    if ingested.get("transcript.segment", 0):
-        steps.append(f"filmgate find {asset_id} WORDS")
-    if ingested.get("screentime.segment", 0):
-        steps.append(f"filmgate screentime {asset_id}")
-    steps.append(f"filmgate verify {asset_id}")
+def _print_next_steps(report: RunReport) -> None:
+    """Print command lines that use the results."""
+    manifest = report.manifest
+    ingested = report.ingested if manifest.status is RunState.SUCCESS else None
+    known = NextSteps(manifest=manifest, folder=report.folder, ingested=ingested)
+    steps = list(report.next_steps(known))
+    if ingested is not None:
+        steps.append(f"filmgate verify {manifest.asset.id}")
     for heading, step in zip(["next", *[""] * len(steps)], steps, strict=False):
-        stdout_console().print(f"{heading:11}{step}")
+        stdout_console().print(f"{heading:11}{escape(step)}", soft_wrap=True)

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from filmgate.cli.arguments import AsJson, OptionalStage
 from filmgate.cli.output import print_json, stdout_console
-from filmgate.core.pipeline import DEFAULT_PROFILE
+from filmgate.core.run_request import DEFAULT_PROFILE
 from filmgate.services.stage_settings import StageSetting, describe_stage_settings
 from filmgate.wiring import pipelines
 

@@ -33,7 +33,7 @@ from filmgate.core.manifest import Manifest
 from filmgate.core.states import RunState, StageState
 from filmgate.services.run_status import RunStatus, state_shown
 from filmgate.services.runs import Runs
-from filmgate.wiring import settings
+from filmgate.wiring import pipelines, settings
 
 POLL_S = 0.5
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -194,7 +194,7 @@ def _list(
         stderr_console().print(
             "No run matches."
             if is_filtered
-            else "No run exists yet. To start one: filmgate run episode VIDEO"
+            else f"No run exists yet. To start one: filmgate run {pipelines.first_example()}"
         )
         return
     _print_runs(found, legacy, is_wide=is_wide)

@@ -7,7 +7,7 @@ from filmgate.cli.output import print_json, print_table, stderr_console
 from filmgate.cli.selection_options import Cursor
 from filmgate.cli.text import printable
 from filmgate.services.videos import VideoService
-from filmgate.wiring import settings
+from filmgate.wiring import pipelines, settings
 
 MB = 1_000_000
 
@@ -23,7 +23,8 @@ def videos(
         print_json(answer)
         return
     if not answer.videos:
-        stderr_console().print("No video exists yet. To add one: filmgate run episode VIDEO")
+        example = pipelines.first_example()
+        stderr_console().print(f"No video exists yet. To add one: filmgate run {example}")
         return
     rows = []
     for video in answer.videos:

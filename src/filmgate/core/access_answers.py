@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from filmgate.core.access import AuthMethod, Scope
-from filmgate.core.answers import Answer
+from filmgate.core.command import Answer
 
 
 class TokenAnswer(Answer):

@@ -4,8 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
+from filmgate.core.command import Answer
 from filmgate.core.envelope import Envelope, LegacyArtifact
 from filmgate.core.intake import Refusal
 from filmgate.core.jump_filters import JumpFilters
@@ -21,12 +20,6 @@ class DataSource(StrEnum):
     """Results of runs; every artifact has a complete envelope."""
     LEGACY = "legacy"
     """Results of an older product, without provenance."""
-
-
-class Answer(BaseModel):
-    """Base of response models: frozen, without undeclared fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class AssetAnswer(Answer):
@@ -373,35 +366,3 @@ class ScreentimeAnswer(AssetAnswer):
     """The screen time of all people in a video, longest screen time first."""
 
     people: tuple[PersonTimeAnswer, ...]
-
-
-class CheckCount(Answer):
-    """The results of one check on the sessions of a quality manifest."""
-
-    name: str
-    flagged: int
-    """Number of sessions that the check flagged."""
-    judged: int
-    """Number of sessions that the check could judge."""
-
-
-class FailureCount(Answer):
-    """The items of a quality manifest that failed with one code."""
-
-    code: str
-    count: int
-    example: str
-
-
-class QualityReportAnswer(Answer):
-    """The output of `filmgate gameplay report`: the page's numbers and path."""
-
-    page: str
-    sessions: int
-    clean: int
-    """Number of sessions that no check flagged."""
-    failed: int
-    without_frames: int
-    """Number of flagged sessions shown without frames because their `.pt` files cannot be read."""
-    checks: tuple[CheckCount, ...]
-    failures: tuple[FailureCount, ...]

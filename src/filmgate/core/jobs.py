@@ -4,10 +4,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from filmgate.core.answers import Answer
-from filmgate.core.pipeline import DEFAULT_PROFILE
+from filmgate.core.command import Answer
+from filmgate.core.run_request import RunRequest
 
 PRIORITIES = 100
 """Highest priority of a job; the lowest is the same number with a minus sign."""
@@ -28,18 +28,10 @@ class JobState(StrEnum):
         return self not in {JobState.QUEUED, JobState.RUNNING}
 
 
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-
-
-SettingName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}\.[A-Za-z0-9_]{1,64}$")]
-
-
-class JobRequest(BaseModel):
+class JobRequest(RunRequest):
     """A request for a run, with the options of `filmgate run` and the same defaults."""
 
     model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {"asset_id": "gatecheck-s01e01", "profile": "fast"},
@@ -49,33 +41,25 @@ class JobRequest(BaseModel):
         },
     )
 
-    asset_id: Name | None = None
-    """Id of an uploaded video, or the asset id to give to `source`."""
-    source: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
-    """A file or folder on the server, in one of FILMGATE_SOURCES; by default the uploaded video."""
-    run_id: Name | None = None
-    """Id of the run to start or resume; by default the newest unfinished run on the same input is
-    resumed, or a new one is started."""
-    new: bool = False
-    """Always start a new run."""
-    env: Name | None = None
-    profile: Name = DEFAULT_PROFILE
-    settings: Annotated[dict[SettingName, Any], Field(max_length=200)] = Field(default_factory=dict)
-    """Values by `STAGE.SETTING`."""
-    stages: Annotated[tuple[Name, ...], Field(max_length=100)] = ()
-    """Stages to run; the others are only verified."""
-    resume_from: Name | None = None
-    """Run this stage and all stages after it."""
-    force: bool = False
-    """Run stages again that are up to date."""
-    repair: bool = False
-    """Make missing or altered files again."""
-    strict: bool = False
-    """Fail a stage when one of its items fails."""
-    workers: Annotated[int, Field(ge=1, le=64)] = 1
-    """Number of stages, and of items, that run in parallel."""
-    priority: Annotated[int, Field(ge=-PRIORITIES, le=PRIORITIES)] = 0
-    """Jobs of higher priority are started first."""
+    source: Annotated[
+        Annotated[str, Field(min_length=1, max_length=4096)] | None,
+        Field(
+            description="A file or folder on the server, in one of FILMGATE_SOURCES. Default: the "
+            "uploaded video `asset_id`."
+        ),
+    ] = None
+    options: Annotated[
+        dict[str, JsonValue],
+        Field(description="Options of the pipeline, beside those of every run."),
+    ] = Field(default_factory=dict)
+    priority: Annotated[
+        int,
+        Field(
+            ge=-PRIORITIES,
+            le=PRIORITIES,
+            description="Jobs of higher priority are started first.",
+        ),
+    ] = 0
 
 
 class JobOutcome(BaseModel):

@@ -51,6 +51,7 @@ class LegacyRun(Record):
     run_id: str | None
     """None for a layout with one run per asset."""
     folder: str
+    pipeline: str
     stages: dict[str, LegacyStage]
 
     @property

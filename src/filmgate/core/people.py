@@ -1,5 +1,6 @@
 """Known people, and the face embeddings by which they are recognised."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -7,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from filmgate.core.digest import canonical_json
 from filmgate.core.envelope import Sha256
 from filmgate.core.payloads.payload import Label
+from filmgate.core.plan import Producer
 
 PEOPLE = "people"
 """Name of the resource that contains the known people."""
@@ -42,6 +44,25 @@ class KnownPeople(_PeopleValue):
     def to_bytes(self) -> bytes:
         """Encode the snapshot as canonical JSON: the same people give the same bytes."""
         return canonical_json(self.model_dump(mode="json")) + b"\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceCluster:
+    """The faces of a run that belong to one person."""
+
+    cluster_id: str
+    vector: tuple[float, ...]
+    """Their mean embedding."""
+    vector_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceClusters:
+    """The clusters of faces of a run."""
+
+    producer: Producer
+    """The model that made the embeddings."""
+    clusters: tuple[FaceCluster, ...]
 
 
 class Likeness(_PeopleValue):

@@ -162,7 +162,7 @@ class Plan:
     pipeline: str
     stages: tuple[Stage, ...]
     packages: str | None = None
-    """Requirement with which pip installs all tools of the stages, such as `filmgate[episode]`."""
+    """Requirement with which pip installs all tools of the stages, such as `filmgate[NAME]`."""
 
     def __post_init__(self) -> None:
         if not self.stages:
@@ -219,6 +219,11 @@ class Plan:
             stage.name: {made.path: made.schema_version for made in stage.makes}
             for stage in self.stages
         }
+
+    @property
+    def former_names(self) -> Mapping[str, str]:
+        """Name of each stage by its aliases."""
+        return {alias: stage.name for stage in self.stages for alias in stage.aliases}
 
     def find_stage(self, name: str) -> Stage:
         """Return the stage with a name or alias.

@@ -12,19 +12,19 @@ from filmgate.core.records import Record
 RUNS = "runs"
 MANIFEST = "manifest.json"
 
-_EPISODE = re.compile(r"(?P<show>.+)-s(?P<season>[0-9]{2,})e(?P<episode>[0-9]{2,})")
+_NUMBERED = re.compile(r"(?P<show>.+)-s(?P<season>[0-9]{2,})e(?P<number>[0-9]{2,})")
 
 
 def run_prefix(asset_id: str, run_id: str) -> str:
     """Return the folder of a run in a store; unique among the runs of one producer.
 
-    `runs/{show}/s{ss}/e{ee}/{run_id}` if the asset is an episode (`rhobh-s05e02`), otherwise
+    `runs/{show}/s{ss}/e{ee}/{run_id}` if the asset is numbered like `rhobh-s05e02`, otherwise
     `runs/{asset_id}/{run_id}`, which older releases used for all assets.
     """
-    episode = _EPISODE.fullmatch(asset_id)
-    if episode is None:
+    parts = _NUMBERED.fullmatch(asset_id)
+    if parts is None:
         return f"{RUNS}/{asset_id}/{run_id}"
-    return f"{RUNS}/{episode['show']}/s{episode['season']}/e{episode['episode']}/{run_id}"
+    return f"{RUNS}/{parts['show']}/s{parts['season']}/e{parts['number']}/{run_id}"
 
 
 def parse_manifest_key(key: str) -> tuple[str, str] | None:
@@ -38,8 +38,8 @@ def parse_manifest_key(key: str) -> tuple[str, str] | None:
     match parts[1:-1]:
         case [asset, run]:
             return asset, run
-        case [show, season, episode, run] if _EPISODE.fullmatch(f"{show}-{season}{episode}"):
-            return f"{show}-{season}{episode}", run
+        case [show, season, number, run] if _NUMBERED.fullmatch(f"{show}-{season}{number}"):
+            return f"{show}-{season}{number}", run
     return None
 
 

@@ -1,75 +1,15 @@
-"""Queries: one definition each, from which command, endpoint and client method derive."""
+"""Queries and actions: one definition each, from which commands, endpoints and clients derive."""
 
-from collections.abc import Callable, Iterable, Sequence
+import inspect
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Generic, Protocol, TypeVar
+from pathlib import Path
+from typing import Any, Generic, Protocol
 
-from pydantic import BaseModel, ConfigDict
-
-from filmgate.core.answers import Answer
-from filmgate.core.database import ReadSession
-
-
-class Parameters(BaseModel):
-    """Base of the parameters of a query."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-P = TypeVar("P", bound=Parameters)
-A = TypeVar("A", bound=Answer)
-
-Part = str | tuple[str, str]
-"""A part of a line: text, or text and its style, such as `dim`, `bold` or `cyan`."""
-
-
-class Printer(Protocol):
-    """Prints an answer for a person. Control characters in texts are replaced."""
-
-    @property
-    def is_wide(self) -> bool:
-        """Whether to print all columns."""
-
-    def line(self, *parts: Part) -> None:
-        """Print a line of the result."""
-
-    def note(self, text: str) -> None:
-        """Print a message beside the result."""
-
-    def table(
-        self,
-        heads: Sequence[str],
-        rows: Iterable[Sequence[str]],
-        right: Iterable[str] = (),
-    ) -> None:
-        """Print a table. The columns in `right` are right-aligned."""
-
-
-class Completion(StrEnum):
-    """What the shell completes for a parameter."""
-
-    ASSETS = "assets"
-    RUNS = "runs"
-
-
-@dataclass(frozen=True, kw_only=True)
-class CommandLine:
-    """Metadata of a field: how the command line takes the parameter.
-
-    Without it, a field becomes an option with the field's name and description.
-    """
-
-    names: tuple[str, ...] = ()
-    """Names of the option, if they differ from the field's name."""
-    is_argument: bool = False
-    is_words: bool = False
-    """Whether the parameter is several arguments, which are joined by blanks."""
-    metavar: str | None = None
-    help: str | None = None
-    """Help text, if it differs from the description."""
-    completion: Completion | None = None
+from filmgate.core.command import A, P, Printer
+from filmgate.core.database import ReadSession, WriteSession
+from filmgate.core.objects import OpenStore
 
 
 class QueryContext(Protocol):
@@ -116,3 +56,39 @@ class Query(Generic[P, A]):
         """Names of the parameters that are part of the path."""
         fields = self.parameters.model_fields
         return tuple(name for name in fields if f"{{{name}}}" in self.path)
+
+
+class ActionContext(QueryContext, Protocol):
+    """What an action may use."""
+
+    @property
+    def home(self) -> Path:
+        """Folder of runs and of what Filmgate keeps."""
+
+    @property
+    def open_store(self) -> OpenStore:
+        """Function that opens stores."""
+
+    def write(self) -> AbstractContextManager[WriteSession]:
+        """Open a session of the database for a block. Nothing else opens its transactions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action(Generic[P, A]):
+    """A command of a pipeline that changes or writes something."""
+
+    name: str
+    """The command, of two words: `db remove-book`."""
+    parameters: type[P]
+    answer: type[A]
+    run: Callable[[ActionContext, P], A]
+    """Executes the action. Its docstring is the help of the command."""
+    show: Callable[[A, P, Printer], None]
+    """Prints the answer."""
+    has_wide: bool = False
+    """Whether the command has the option `--wide`."""
+
+    @property
+    def description(self) -> str:
+        """The docstring of `run`."""
+        return inspect.cleandoc(self.run.__doc__ or "")

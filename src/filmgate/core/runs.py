@@ -7,7 +7,10 @@ from typing import Any
 
 from pydantic import Field
 
-from filmgate.core.answers import Answer, DataSource
+from filmgate.core.answers import (
+    DataSource,
+)
+from filmgate.core.command import Answer
 from filmgate.core.jobs import JobAnswer
 from filmgate.core.manifest import Blocked
 from filmgate.core.records import ItemError, StageError

@@ -1,7 +1,7 @@
 """Summaries: rows that a pipeline makes of a finished run, in the pipeline's tables."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from pydantic import BaseModel
@@ -38,6 +38,9 @@ class FinishedRun(Protocol):
         than `versions`, or breaks its contract.
         """
 
+    def read_lines(self, schema: str, model: type[Document]) -> list[Document]:
+        """Return the records, one per line, of the file with a schema, verified like a document."""
+
 
 WriteRows = Callable[[WriteSession], Mapping[str, int]]
 """Writes the rows of a run in the transaction of its ingest; returns their numbers by table.
@@ -54,6 +57,9 @@ class Summary:
     is_for_products: bool = False
     """Whether consumers write these rows, too, that ingest only summaries and no artifacts. The
     row of the run in `screenalytics.runs` exists then, and earlier rows of the run refer to it."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What reports of a run call its rows, by table, in the plural. Rows of other tables are not
+    reported; a label of several words is left out if there are no such rows."""
     rebuild: Callable[[WriteSession], Mapping[str, int]] | None = None
     """Rebuild what is derived from the rows; return the numbers of rows by table."""
 

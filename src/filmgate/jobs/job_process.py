@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -204,8 +204,8 @@ def _wait_for_stop(pipe: Connection) -> None:
 
 def _execute(spec: JobSpec) -> JobOutcome:
     logs.configure("WARNING")
-    options = replace(
-        parse_options(spec.request), asset_id=spec.asset_id, run_id=spec.run_id, new=False
+    options = parse_options(spec.pipeline, spec.request).with_values(
+        asset_id=spec.asset_id, run_id=spec.run_id, new=False
     )
     try:
         report = Runs(spec.settings).run(

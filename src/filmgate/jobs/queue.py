@@ -1,9 +1,7 @@
 """Jobs: runs that are submitted to a queue and executed by workers."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,9 @@ from filmgate.core.ids import parse_asset_id
 from filmgate.core.jobs import JobAnswer, JobRequest, JobsAnswer
 from filmgate.core.pipeline import InputKind
 from filmgate.core.records import RunHead
+from filmgate.core.run_request import RunRequest
 from filmgate.db.jobs import JobStore
-from filmgate.services.run_options import RunOptions
+from filmgate.services.run_options import RunOptions, parse_pipeline_options
 from filmgate.services.runs import Runs
 from filmgate.store.home import Home
 from filmgate.store.uploads import Uploads
@@ -55,7 +54,7 @@ class JobService:
                 caller.require_owner(previous.submitted_by, f"run {head.run_id} of {head.asset.id}")
 
         # This reads the whole input, so no database connection is held during the call.
-        head = self._runs.reserve(pipeline, source, parse_options(request), check_owner)
+        head = self._runs.reserve(pipeline, source, parse_options(pipeline, request), check_owner)
         with self._store() as store:
             return store.submit(
                 request,
@@ -117,7 +116,7 @@ class JobService:
                 expected="asset_id of an uploaded video, or a source",
                 got="neither",
             )
-        if pipelines.load(pipeline).inputs is not InputKind.FILE:
+        if pipelines.load(pipeline).inputs.kind is not InputKind.FILE:
             raise Invalid(
                 f"an uploaded video is not an input of pipeline {pipeline}",
                 expected="a source in one of the folders of FILMGATE_SOURCES",
@@ -150,9 +149,9 @@ class JobService:
         Buckets are not paths. The check uses the values that the pipeline parsed from the request,
         not the text of the request.
         """
-        options, loaded = parse_options(request), pipelines.load(pipeline)
+        options, loaded = parse_options(pipeline, request), pipelines.load(pipeline)
         config = loaded.resolve(options.profile, options.settings)
-        for name in request.settings:
+        for name in options.settings:
             stage, _, setting = name.partition(".")
             for text in _strings(config[loaded.plan.find_stage(stage).name][setting]):
                 is_path = "/" in text or "\\" in text or text.strip().startswith((".", "~"))
@@ -165,17 +164,15 @@ class JobService:
             yield JobStore(connection)
 
 
-def parse_options(request: JobRequest) -> RunOptions:
-    """Convert a job request to the run options that the command line would create."""
-    fields = {
-        name: value
-        for name, value in request.model_dump().items()
-        if name in asdict(RunOptions()) and name not in {"settings", "stages"}
-    }
-    settings = tuple(f"{name}={json.dumps(value)}" for name, value in request.settings.items())
-    return replace(
-        RunOptions(**fields), settings=settings, stages=request.stages, jobs=request.workers
-    )
+def parse_options(pipeline: str, request: JobRequest) -> RunOptions:
+    """Convert a job request to the run options that the command line would create.
+
+    Raises UsageError if an option of the pipeline is unknown or invalid.
+    """
+    shared = request.model_dump(include=set(RunRequest.model_fields) - {"settings"})
+    loaded, given = pipelines.load(pipeline), request.options
+    own = parse_pipeline_options(loaded, given).stage_settings() if given else {}
+    return RunOptions(**shared, settings={**own, **request.settings})
 
 
 def _strings(value: Any) -> Iterator[str]:

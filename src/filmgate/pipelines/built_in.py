@@ -1,10 +1,19 @@
-"""The built-in pipelines and their queries, by name; each module is imported at its first use."""
+"""The built-in pipelines, their queries and actions; each module is imported at its first use."""
 
 from typing import NamedTuple
 
 
+class PipelineEntry(NamedTuple):
+    """A pipeline: where it is, and an example of its command."""
+
+    target: str
+    """`module:attribute`."""
+    example: str
+    """Arguments of `filmgate run`, with the name of the pipeline."""
+
+
 class QueryEntry(NamedTuple):
-    """A query of a pipeline: where it is, and how the help of `filmgate` presents it."""
+    """A query or action of a pipeline: where it is, and how the help of `filmgate` presents it."""
 
     target: str
     """`module:attribute`."""
@@ -14,11 +23,19 @@ class QueryEntry(NamedTuple):
 
 
 PIPELINES = {
-    "episode": "filmgate.pipelines.episode.pipeline:EPISODE",
-    "gameplay": "filmgate.pipelines.gameplay.pipeline:GAMEPLAY",
-    "rulebook": "filmgate.pipelines.rulebook.pipeline:RULEBOOK",
+    "episode": PipelineEntry(
+        "filmgate.pipelines.episode.pipeline:EPISODE",
+        "episode film.mp4",
+    ),
+    "gameplay": PipelineEntry(
+        "filmgate.pipelines.gameplay.pipeline:GAMEPLAY",
+        "gameplay --task-list list.txt --source-bucket s3://tars --manifest-bucket ./pt",
+    ),
+    "rulebook": PipelineEntry(
+        "filmgate.pipelines.rulebook.pipeline:RULEBOOK",
+        "rulebook --uploads books/",
+    ),
 }
-"""`module:attribute` of each pipeline."""
 
 QUERIES = {
     "ask": QueryEntry(
@@ -29,3 +46,20 @@ QUERIES = {
     "rulebooks": QueryEntry("filmgate.pipelines.rulebook.queries:BOOKS", "", ()),
 }
 """The queries of the pipelines. One without a summary gets no command."""
+
+ACTIONS = {
+    "db remove-book": QueryEntry(
+        "filmgate.pipelines.rulebook.actions:REMOVE_BOOK",
+        "Remove a rulebook from the corpus",
+        ("filmgate db remove-book rules.pdf --env dev",),
+    ),
+    "gameplay report": QueryEntry(
+        "filmgate.pipelines.gameplay.report.action:REPORT",
+        "Report on quality manifests of game sessions",
+        ("filmgate gameplay report q.parquet --manifest-bucket ./pt",),
+    ),
+}
+"""The actions of the pipelines, by the two words of their commands."""
+
+DEMO = "episode"
+"""The pipeline that `filmgate demo` runs if none is named."""

@@ -71,9 +71,10 @@ class ArchiveService:
         """Rebuild all projections; return the number of rows of each table."""
         with self._database.session() as connection:
             made = rebuild(connection, registry().projections)
-            for summary in pipelines.summaries():
-                if summary.rebuild is not None:
-                    made |= summary.rebuild(DatabaseSession(connection))
+            session = DatabaseSession(connection)
+            for pipeline in pipelines.load_all():
+                for summary in pipeline.summaries:
+                    made |= summary.rebuild(session) if summary.rebuild is not None else {}
             refresh_statistics(connection)
             return made
 

@@ -2,27 +2,21 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 from filmgate.core.answers import PeopleAnswer, PersonAnswer
-from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.ids import AssetId
-from filmgate.core.manifest import Manifest
-from filmgate.core.people import PEOPLE
-from filmgate.core.records import changed_file_error
+from filmgate.core.people import PEOPLE, FaceCluster
+from filmgate.core.plan import Producer
 from filmgate.db.artifact_queries import ArtifactQueries
 from filmgate.db.people import PeopleStore
-from filmgate.pipelines.episode.files import FACE_MODEL, IDENTITIES
-from filmgate.pipelines.episode.records import FaceModel, Identity
 from filmgate.store.home import Home
 from filmgate.store.run_directory import FolderRun
 from filmgate.store.snapshots import Snapshots
+from filmgate.sync.verified_files import VerifiedRun
+from filmgate.wiring import pipelines
 from filmgate.wiring.database import Database
 from filmgate.wiring.settings import Settings
-
-EPISODE = "episode"
 
 SNAPSHOTS = "people"
 """Folder of the snapshots in the home."""
@@ -52,23 +46,23 @@ class PeopleService:
         invalid name, NotFound for an unknown cluster.
         """
         name = _normalise_name(name)
-        run, identity, model = self._find_identity(cluster, reference)
+        run, faces, producer = self._find_cluster(cluster, reference)
         with self._store() as store:
             return store.name(
                 run.head.asset.id,
                 run.head.run_id,
-                identity.identity_id,
+                faces.cluster_id,
                 name,
-                model.producer,
-                identity.vector,
-                identity.vector_sha256,
+                producer,
+                faces.vector,
+                faces.vector_sha256,
             )
 
     def unname(self, cluster: str, reference: str | None) -> None:
         """Remove the name of a cluster. `reference` is described at `name`."""
-        run, identity, _ = self._find_identity(cluster, reference)
+        run, faces, _ = self._find_cluster(cluster, reference)
         with self._store() as store:
-            store.unname(run.head.asset.id, run.head.run_id, identity.identity_id)
+            store.unname(run.head.asset.id, run.head.run_id, faces.cluster_id)
 
     def rename(self, person: str, name: str) -> PersonAnswer:
         """Rename a known person."""
@@ -90,21 +84,26 @@ class PeopleService:
             known = store.known()
         return known.to_bytes() if known.people else None
 
-    def _find_identity(self, cluster: str, reference: str | None) -> tuple[FolderRun, Any, Any]:
-        """Return the run, the cluster's identity and the face model, read from the run's files."""
+    def _find_cluster(
+        self, cluster: str, reference: str | None
+    ) -> tuple[FolderRun, FaceCluster, Producer]:
+        """Return the run, the faces of the cluster, and the model of their embeddings."""
         run = self._find_run(reference or self._only_asset())
-        manifest = run.fold_manifest(None)
-        lines = _read_verified(run, manifest, IDENTITIES.path).splitlines()
-        model = FaceModel.model_validate_json(_read_verified(run, manifest, FACE_MODEL.path))
-        identities = [Identity.model_validate_json(line) for line in lines]
-        for identity in identities:
-            if identity.identity_id == cluster:
-                return run, identity, model
-        known = ", ".join(identity.identity_id for identity in identities) or "none"
+        read = pipelines.load(run.head.pipeline).face_clusters
+        name = f"run {run.head.run_id} of {run.head.asset.id}"
+        if read is None:
+            raise NotFound(
+                f"{name} has no face clusters",
+                expected="a run of a pipeline that clusters faces",
+                got=f"a run of {run.head.pipeline}",
+            )
+        found = read(VerifiedRun(run, run.fold_manifest(None)))
+        for faces in found.clusters:
+            if faces.cluster_id == cluster:
+                return run, faces, found.producer
+        known = ", ".join(faces.cluster_id for faces in found.clusters) or "none"
         raise NotFound(
-            f"run {run.head.run_id} of {run.head.asset.id} has no cluster {cluster!r}",
-            expected=f"one of {known}",
-            got=cluster,
+            f"{name} has no cluster {cluster!r}", expected=f"one of {known}", got=cluster
         )
 
     def _find_run(self, reference: str) -> FolderRun:
@@ -122,8 +121,9 @@ class PeopleService:
         return self._home.find(f"{reference}/{next(iter(runs.values()))}")
 
     def _only_asset(self) -> str:
-        """Return the only video with a run of the episode pipeline; else raise Invalid."""
-        assets = sorted({r.head.asset.id for r in self._home.runs() if r.head.pipeline == EPISODE})
+        """Return the only video with a run that clusters faces; else raise Invalid."""
+        known = {each.plan.pipeline for each in pipelines.load_all() if each.face_clusters}
+        assets = sorted({r.head.asset.id for r in self._home.runs() if r.head.pipeline in known})
         if len(assets) != 1:
             raise Invalid(
                 "the video of the cluster is not specified",
@@ -152,20 +152,3 @@ def _normalise_name(name: str) -> str:
             got=repr(name[:50]),
         )
     return normalised
-
-
-def _read_verified(run: FolderRun, manifest: Manifest, path: str) -> bytes:
-    """Read a file of a run; raises Invalid if its digest does not match the record."""
-    for _, _, ref in manifest.artifact_refs:
-        if ref.path == path:
-            data = Path(run.path_of(path)).read_bytes() if run.facts(path) else None
-            found = None if data is None else sha256_hex(data)
-            if data is None or found != ref.sha256:
-                hint = "Run the pipeline with --repair"
-                raise changed_file_error(Invalid, ref, found, "the run", hint)
-            return data
-    raise NotFound(
-        f"run {manifest.run_id} of {manifest.asset.id} has no face clusters",
-        expected=f"{path} of stage cluster",
-        got="none",
-    )

@@ -6,9 +6,7 @@ from pathlib import Path
 from filmgate.core.errors import Conflict, NotFound
 from filmgate.core.records import changed_file_error
 from filmgate.store.run_directory import FolderRun
-
-REPORT = "episode.report"
-"""Schema of reports in manifests."""
+from filmgate.wiring import pipelines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +26,17 @@ def find_report(run: FolderRun) -> ReportFile:
     the run.
     """
     manifest = run.fold_manifest(None)
-    ref = manifest.first_file_with_schema(REPORT)
+    path_of_report = pipelines.load(run.head.pipeline).report
+    maker = next((name for name, paths in run.head.makes.items() if path_of_report in paths), None)
+    refs = (ref for _, _, ref in manifest.artifact_refs if ref.path == path_of_report)
+    ref = next(refs, None)
     if ref is None:
-        stage = manifest.stages.get("pdf")
+        stage = manifest.stages.get(maker) if maker is not None else None
         raise NotFound(
             f"run {manifest.run_id} of {manifest.asset.id} has no report",
-            expected="a run whose stage pdf succeeded",
+            expected=f"a run whose stage {maker} succeeded"
+            if maker
+            else "a run of a pipeline that writes a report",
             got=f"{stage.status.value}: {stage.reason or ''}".strip(": ")
             if stage
             else "no such stage",

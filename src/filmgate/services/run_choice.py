@@ -1,12 +1,13 @@
 """Choice of the run of an invocation: the named run, the newest unfinished run, or a new run."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from filmgate.core.errors import Invalid, NotFound
+from filmgate.core.errors import Invalid, NotFound, UsageError
 from filmgate.core.ids import (
     AssetId,
     Layout,
@@ -20,7 +21,7 @@ from filmgate.core.plan import Plan
 from filmgate.core.records import RunHead
 from filmgate.core.states import RunState
 from filmgate.engine.inputs import Inputs, describe_asset, no_known_digest, read_inputs
-from filmgate.services.run_options import RunOptions
+from filmgate.services.run_options import RunOptions, Verify
 from filmgate.store.home import Home
 from filmgate.store.run_directory import HEAD, FolderRun, reserve
 
@@ -50,6 +51,13 @@ def read_run_input(
     `report_hashed` is called with the number of hashed bytes and the total. `known_digest` returns
     the digest of a file if it is known; such a file is not read.
     """
+    if re.match(r"[a-z][a-z0-9+.-]+:/", str(source)):
+        raise UsageError(
+            "a link cannot be an input",
+            expected=pipeline.inputs.what,
+            got=str(source).replace(":/", "://", 1),
+            hint="Links are not fetched: download the files first",
+        )
     config = pipeline.resolve(options.profile, options.settings)
     admitted = (pipeline.admit or admit_file)(source)
     for name in admitted.files:
@@ -155,7 +163,7 @@ class RunChoice:
         ]
 
     def _open(self, folder: Path) -> FolderRun:
-        return FolderRun(folder, trust_times=not self._options.verify_full)
+        return FolderRun(folder, trust_times=self._options.verify is not Verify.FULL)
 
     def _named_folder(self) -> Path | None:
         if self._options.job_dir is not None:

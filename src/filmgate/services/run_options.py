@@ -1,43 +1,75 @@
 """Options and result of an invocation of any pipeline."""
 
-import json
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
+from typing import Annotated, Any, Self
 
-from filmgate.core.answers import Receipt
-from filmgate.core.errors import ExitCode, FilmgateError, Invalid, Unavailable
+from pydantic import Field, ValidationError
+
+from filmgate.core.command import CommandLine
+from filmgate.core.digest import JsonObject
+from filmgate.core.errors import (
+    ExitCode,
+    FilmgateError,
+    Invalid,
+    Unavailable,
+    UsageError,
+    first_fault,
+)
 from filmgate.core.manifest import Manifest, StageEntry
-from filmgate.core.pipeline import DEFAULT_PROFILE
+from filmgate.core.pipeline import NextSteps, Options, Pipeline
 from filmgate.core.plan import Plan
 from filmgate.core.records import RunHead, WarningCode
+from filmgate.core.run_request import RunRequest
 from filmgate.core.states import StageState
 from filmgate.engine.invocation import Request
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """Options of an invocation; an empty value means the default."""
+class Verify(StrEnum):
+    """How often gates hash files during a run."""
 
-    asset_id: str | None = None
-    run_id: str | None = None
-    new: bool = False
-    job_dir: str | None = None
-    env: str | None = None
-    """Environment, such as `dev` or `prod`; default: that of the installation's settings."""
-    profile: str = DEFAULT_PROFILE
-    settings: tuple[str, ...] = ()
-    """Stage settings, each `STAGE.SETTING=VALUE`."""
-    stages: tuple[str, ...] = ()
-    resume_from: str | None = None
-    force: bool = False
-    repair: bool = False
-    strict: bool = False
-    verify_full: bool = False
-    jobs: int = 1
-    executor: str = "local"
-    """`local` or `ray`."""
-    ingest: bool = True
-    is_detailed: bool = False
+    FAST = "fast"
+    FULL = "full"
+
+
+class ExecutorName(StrEnum):
+    """Where items of a stage are processed."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+class RunOptions(RunRequest):
+    """Options of an invocation on this machine."""
+
+    job_dir: Annotated[
+        str | None,
+        Field(description="Folder of the run. Its name is the run id."),
+        CommandLine(metavar="DIR"),
+    ] = None
+    verify: Annotated[
+        Verify,
+        Field(
+            description="fast: hash a file again only if it changed; full: hash it at every gate."
+        ),
+    ] = Verify.FAST
+    executor: Annotated[Executor, Field(description="Process items on this machine or on Ray.")] = (
+        Executor.LOCAL
+    )
+    ingest: Annotated[
+        bool,
+        Field(description="Ingest the finished run, or do not."),
+        CommandLine(names=("--ingest/--no-ingest",)),
+    ] = True
+    is_detailed: Annotated[
+        bool, Field(description="Log every event."), CommandLine(is_offered=False)
+    ] = False
+
+    def with_values(self, **values: Any) -> Self:
+        """Return the options with some values replaced."""
+        return self.model_copy(update=values)
 
     @property
     def targets_existing_run(self) -> bool:
@@ -65,7 +97,7 @@ class RunOptions:
             force=self.force,
             repair=self.repair,
             strict=self.strict,
-            jobs=self.jobs,
+            jobs=self.workers,
         )
 
 
@@ -79,7 +111,10 @@ class RunReport:
     """The requested stages, and the stages that they depend on."""
     refused: ExitCode = ExitCode.DONE
     """Exit code of a run whose stages left out invalid items."""
-    receipt: Receipt | None = None
+    ingested: Mapping[str, int] | None = None
+    """Numbers of ingested artifacts and rows by name; None if the run was not ingested."""
+    next_steps: Callable[[NextSteps], Iterable[str]] = field(default=lambda _run: ())
+    """Returns command lines for a user to try."""
     ingest_error: FilmgateError | None = None
     """The error if the ingest of the run failed; None if it succeeded or was not requested."""
     notes: tuple[str, ...] = ()
@@ -116,13 +151,13 @@ class RunReport:
         return self.refused if codes == {Invalid.code} else ExitCode.STAGE_FAILED
 
 
-def frozen_settings(head: RunHead) -> tuple[str, ...]:
-    """Return all settings of a run, each as `STAGE.SETTING=VALUE`."""
-    return tuple(
-        f"{stage}.{name}={json.dumps(value)}"
+def frozen_settings(head: RunHead) -> JsonObject:
+    """Return all settings of a run by `STAGE.SETTING`."""
+    return {
+        f"{stage}.{name}": value
         for stage, own in head.config.items()
         for name, value in own.items()
-    )
+    }
 
 
 def _is_by_input(entry: StageEntry) -> bool:
@@ -135,3 +170,16 @@ def _is_by_input(entry: StageEntry) -> bool:
 def with_ancestors(plan: Plan, stages: frozenset[str]) -> frozenset[str]:
     """Return stages and all stages that they depend on."""
     return frozenset(stages).union(*(plan.ancestors(name) for name in stages))
+
+
+def parse_pipeline_options(pipeline: Pipeline, given: JsonObject) -> Options:
+    """Parse the options of a pipeline; raises UsageError if one is unknown or invalid."""
+    try:
+        return pipeline.options.model_validate(given)
+    except ValidationError as error:
+        known = ", ".join(pipeline.options.model_fields) or "none"
+        raise UsageError(
+            f"an option of the pipeline {pipeline.plan.pipeline} is invalid",
+            expected=f"options of their types: {known}",
+            got=first_fault(error),
+        ) from error

@@ -19,12 +19,13 @@ from filmgate.core.ids import AssetId, Layout, RunId, parse_asset_id, parse_env,
 from filmgate.core.jobs import JobState
 from filmgate.core.legacy import LegacyRun
 from filmgate.core.manifest import Manifest
-from filmgate.core.pipeline import DEFAULT_PROFILE, Pipeline
+from filmgate.core.pipeline import Pipeline
 from filmgate.core.ports import EventSink, Observer
 from filmgate.core.progress import ProgressCallback, ignore_progress
 from filmgate.core.records import RunHead
 from filmgate.core.resources import Resource
 from filmgate.core.result_store import ResultStore
+from filmgate.core.run_request import DEFAULT_PROFILE
 from filmgate.core.states import RunState
 from filmgate.db.result_store import PostgresResults
 from filmgate.engine.adoption import adopt
@@ -123,7 +124,9 @@ class Runs:
                 resources=resources,
                 observer=observers.observer,
                 clock=utc_now,
-                executor=partial(create_executor, options.executor, options.jobs, pipeline),
+                executor=partial(
+                    create_executor, options.executor.value, options.workers, pipeline
+                ),
                 open_store=create_opener(self._settings),
                 sinks=observers.sinks,
                 is_detailed=options.is_detailed,
@@ -140,7 +143,8 @@ class Runs:
             folder=run.folder,
             relevant_stages=with_ancestors(pipeline.plan, request.stages),
             refused=pipeline.refused,
-            receipt=receipt,
+            ingested=_ingested(pipeline, receipt),
+            next_steps=pipeline.next_steps,
             ingest_error=ingest_error,
             notes=tuple(notes),
         )
@@ -212,6 +216,7 @@ class Runs:
             manifest=manifest,
             folder=run.folder,
             relevant_stages=frozenset({adopted.name}),
+            next_steps=pipeline.next_steps,
             notes=(f"the change was not ingested. {_ingest_hint(run)}",),
         )
 
@@ -248,7 +253,7 @@ class Runs:
             if source is None:
                 raise UsageError(
                     f"the input of {pipeline.plan.pipeline} is missing",
-                    expected="an input, or an existing run",
+                    expected=f"{pipeline.inputs.what}, or an existing run",
                     got="neither",
                     hint="Add the input, or the folder of a run with --job-dir",
                 )
@@ -268,9 +273,9 @@ class Runs:
             return options, source
         uploads = source or Path(url2pathname(urlsplit(head.asset.uri).path))
         env, asset_id = options.env or head.env, options.asset_id or head.asset.id
-        options = replace(options, env=env, asset_id=asset_id)
+        options = options.with_values(env=env, asset_id=asset_id)
         if not options.settings and options.profile == DEFAULT_PROFILE:
-            options = replace(options, settings=frozen_settings(head), profile=head.profile)
+            options = options.with_values(settings=frozen_settings(head), profile=head.profile)
         return options, uploads
 
     def _select(
@@ -297,9 +302,15 @@ class Runs:
 
     def legacy_runs(self) -> list[LegacyRun]:
         """List runs that exist only in an older layout; they are not verified."""
-        from filmgate.pipelines.episode.plan import FORMER_NAMES  # imports every stage
-
-        return [*legacy_runs(self._home.root, FORMER_NAMES)]
+        root = self._home.root
+        if not any(legacy_runs(root, {})):
+            return []  # no pipeline is loaded
+        makers = (each.plan for each in pipelines.load_all() if each.made_legacy_runs)
+        return [
+            run
+            for plan in makers
+            for run in legacy_runs(root, plan.former_names, pipeline=plan.pipeline)
+        ]
 
     def find_legacy_run(self, reference: str) -> LegacyRun | None:
         """Return the legacy run `asset/run`, or the last one of an asset; None if it is missing."""
@@ -435,6 +446,19 @@ class Runs:
     def _results(self) -> Iterator[ResultStore]:
         with self._database.session() as connection:
             yield PostgresResults(connection, registry())
+
+
+def _ingested(pipeline: Pipeline, receipt: Receipt | None) -> dict[str, int] | None:
+    """Return the numbers of ingested artifacts and of rows by what reports call them."""
+    if receipt is None:
+        return None
+    found = dict(receipt.artifacts)
+    for summary in pipeline.summaries:
+        for table, label in summary.labels.items():
+            count = receipt.counts.get(table)
+            if count or (count is not None and " " not in label):
+                found[label] = count
+    return found
 
 
 def _ingest_hint(run: FolderRun) -> str:

@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from filmgate.core.answers import Answer
+from filmgate.core.command import Answer
 from filmgate.core.pipeline import Pipeline
 
 

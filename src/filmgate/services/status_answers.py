@@ -18,9 +18,6 @@ RESUME_ACTION = "The run was stopped. To resume it, run it again under its run_i
 
 COMPLETE_ACTION = "Not run yet: {stages}. To complete the run, run it again under its run_id"
 
-EPISODE = "episode"
-"""Pipeline of all runs of older layouts."""
-
 
 def status_answer(status: RunStatus, job: JobAnswer | None) -> StatusAnswer:
     """Convert the status of a run to an answer with all stages and the reasons of blocked gates."""
@@ -82,7 +79,7 @@ def legacy_status(run: LegacyRun) -> StatusAnswer:
     return StatusAnswer(
         asset_id=run.asset_id,
         run_id=run.run_id,
-        pipeline=EPISODE,
+        pipeline=run.pipeline,
         status=run.status.value,
         profile=None,
         revision=None,
@@ -137,7 +134,7 @@ def legacy_entry(run: LegacyRun) -> RunEntry:
     return RunEntry(
         asset_id=run.asset_id,
         run_id=run.run_id,
-        pipeline=EPISODE,
+        pipeline=run.pipeline,
         status=run.status.value,
         profile=None,
         created_at=min(moments, default=None, key=str),

@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from filmgate.core.errors import Conflict, NotFound
+from filmgate.core.errors import Conflict, FilmgateError, NotFound, Unavailable
 from filmgate.core.ids import AssetId, asset_id_from_name, parse_asset_id
+from filmgate.core.pipeline import Pipeline
 from filmgate.core.records import Asset, RunHead
 from filmgate.core.runs import IngestedRunsAnswer, UploadAnswer, VideoAnswer, VideosAnswer
 from filmgate.db.videos import VideoStore
@@ -19,8 +20,6 @@ from filmgate.wiring import pipelines
 from filmgate.wiring.clock import utc_now
 from filmgate.wiring.database import Database
 from filmgate.wiring.settings import Settings
-
-EPISODE = "episode"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +74,9 @@ class VideoService:
             if (found.st_size, found.st_mtime_ns) != (note.size_bytes, note.modified_ns):
                 raise _changed(asset_id)
             return MediaFile(path=upload.path, sha256=note.sha256, size_bytes=note.size_bytes)
+        takers = {pipeline.plan.pipeline for pipeline in _takers_of_uploads()}
         for run in reversed(self._home.runs(asset_id)):
-            if run.head.pipeline == EPISODE:
+            if run.head.pipeline in takers:
                 return _input_file(run.head)
         raise NotFound(
             f"the file of {asset_id} is not on this server",
@@ -125,14 +125,27 @@ class VideoService:
 
     @staticmethod
     def _probe(draft: Draft) -> dict[str, Any]:
-        """Open a video and return its media information; raises Invalid if it is not a video."""
-        admit = pipelines.load(EPISODE).admit
-        return dict(admit(draft.path).media) if admit is not None else {}
+        """Return what the first pipeline that accepts an uploaded file says about it.
+
+        Raises the error of the first pipeline, such as Invalid, if none accepts the file.
+        """
+        refusals: list[FilmgateError] = []
+        for pipeline in _takers_of_uploads():
+            try:
+                return dict(pipeline.admit(draft.path).media) if pipeline.admit is not None else {}
+            except FilmgateError as error:
+                refusals.append(error)
+        raise next(iter(refusals), Unavailable("no installed pipeline takes uploaded files"))
 
     @contextmanager
     def _store(self) -> Iterator[VideoStore]:
         with self._database.session() as connection:
             yield VideoStore(connection)
+
+
+def _takers_of_uploads() -> list[Pipeline]:
+    """Return the pipelines whose input may be an uploaded file."""
+    return [pipeline for pipeline in pipelines.load_all() if pipeline.inputs.takes_uploads]
 
 
 def _input_file(head: RunHead) -> MediaFile:

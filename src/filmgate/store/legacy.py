@@ -29,23 +29,36 @@ MAX_BYTES = 1 << 20
 """Maximum size of a marker, in bytes; a larger file is not a marker."""
 
 
-def legacy_runs(root: Path, names: Mapping[str, str]) -> Iterator[LegacyRun]:
+def legacy_runs(
+    root: Path, names: Mapping[str, str], *, pipeline: str = "unknown"
+) -> Iterator[LegacyRun]:
     """Yield every run under `root` that exists only in an older layout, by asset and run.
 
-    `names`: current stage names by the names in markers; other names are not changed.
+    `names`: current stage names by the names in markers; other names are not changed. `pipeline`:
+    the pipeline that made all of them.
     """
     for asset in sorted(_folders(root / "manifests")):
         runs = asset / "runs"
         only_run = _stages([asset / STATUS_FILE, *_markers(runs)], names)
         if only_run:
-            yield LegacyRun(asset_id=asset.name, run_id=None, folder=str(asset), stages=only_run)
+            yield LegacyRun(
+                asset_id=asset.name,
+                run_id=None,
+                folder=str(asset),
+                pipeline=pipeline,
+                stages=only_run,
+            )
         for folder in sorted(_folders(runs)):
             if (folder / HEAD).exists() or (folder / COMMITS).exists():
                 continue
             stages = _stages([folder / STATUS_FILE, *_markers(folder)], names)
             if stages:
                 yield LegacyRun(
-                    asset_id=asset.name, run_id=folder.name, folder=str(folder), stages=stages
+                    asset_id=asset.name,
+                    run_id=folder.name,
+                    folder=str(folder),
+                    pipeline=pipeline,
+                    stages=stages,
                 )
 
 

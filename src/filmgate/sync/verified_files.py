@@ -42,6 +42,17 @@ class VerifiedRun:
         is_strict: bool = False,
     ) -> Document:
         """Return the document with a schema, verified against the manifest and its contract."""
+        ref = self._require(schema, versions)
+        parse = partial(model.model_validate_json, strict=is_strict or None)
+        return _parse(ref, read_file(self._files, ref), parse)
+
+    def read_lines(self, schema: str, model: type[Document]) -> list[Document]:
+        """Return the records of the file with a schema, verified like a document."""
+        ref = self._require(schema, (1,))
+        lines = read_file(self._files, ref).splitlines()
+        return [_parse(ref, line, model.model_validate_json) for line in lines]
+
+    def _require(self, schema: str, versions: Sequence[int]) -> ArtifactRef:
         ref = self.find(schema)
         if ref is None:
             raise NotFound(f"run {self.manifest.run_id} has no file {schema}")
@@ -55,8 +66,7 @@ class VerifiedRun:
                 supported=list(versions),
             )
         self.read_refs.append(ref)
-        parse = partial(model.model_validate_json, strict=is_strict or None)
-        return _parse(ref, read_file(self._files, ref), parse)
+        return ref
 
 
 def read_summaries(

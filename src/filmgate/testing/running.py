@@ -17,12 +17,13 @@ from filmgate.core.ids import AssetId, RunId, StageName
 from filmgate.core.objects import ObjectStore
 from filmgate.core.payloads.built_in import BUILT_IN
 from filmgate.core.payloads.registry import Registry
-from filmgate.core.pipeline import DEFAULT_PROFILE, InputFiles, Pipeline
+from filmgate.core.pipeline import InputFiles, Pipeline
 from filmgate.core.plan import Outcome, Plan, Settings, Stage
 from filmgate.core.ports import Clock, StageContext
 from filmgate.core.progress import NullObserver
 from filmgate.core.records import RunHead
 from filmgate.core.resources import Resources
+from filmgate.core.run_request import DEFAULT_PROFILE
 from filmgate.engine.inputs import describe_asset, read_inputs
 from filmgate.engine.invocation import Invocation, Request
 from filmgate.engine.runner import execute

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint
 
-from filmgate.core.errors import Invalid, UsageError
+from filmgate.core.errors import FilmgateError, Invalid, UsageError
 from filmgate.core.pipeline import Pipeline
 from filmgate.core.plan import Plan
 from filmgate.core.summaries import Summary
@@ -33,7 +34,7 @@ def load(name: str) -> Pipeline:
     entry point is invalid, and Unavailable if the package cannot be loaded.
     """
     if name in BUILT_IN:
-        module, _, attribute = BUILT_IN[name].partition(":")
+        module, _, attribute = BUILT_IN[name].target.partition(":")
         pipeline: Pipeline = getattr(import_module(module), attribute)
         return pipeline
     entries = [entry for entry in _package_entry_points() if entry.name == name]
@@ -60,10 +61,30 @@ def summaries_of(name: str) -> tuple[Summary, ...]:
     return load(name).summaries if name in names() else ()
 
 
-def summaries() -> Iterator[Summary]:
-    """Yield the summaries of all installed pipelines; loads each."""
+def load_all() -> Iterator[Pipeline]:
+    """Yield the built-in pipelines, then those of packages that can be loaded."""
+    yield from map(load, BUILT_IN)
+    yield from load_packaged()
+
+
+@cache
+def load_packaged() -> tuple[Pipeline, ...]:
+    """Return the pipelines of installed packages, without those that cannot be loaded."""
+    found = []
     for name in names():
-        yield from load(name).summaries
+        with suppress(FilmgateError):
+            found += [load(name)] if name not in BUILT_IN else []
+    return tuple(found)
+
+
+def example(name: str) -> str:
+    """Return example arguments of `filmgate run` for a pipeline."""
+    return BUILT_IN[name].example if name in BUILT_IN else f"{name} INPUT"
+
+
+def first_example() -> str:
+    """Return example arguments of `filmgate run` for the first built-in pipeline."""
+    return next(iter(BUILT_IN.values())).example
 
 
 def _package_entry_points() -> list[EntryPoint]:

@@ -1,34 +1,96 @@
 """Endpoints of jobs: submit, list, read, cancel."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
+from pydantic import Field, create_model
 
 from filmgate.api.parameters import Cursor, Limit, Operator, ServiceDep, add_audit_fields
 from filmgate.api.responses import json_response
+from filmgate.api.service import Service
+from filmgate.core.access import Caller
 from filmgate.core.ids import ID_PATTERN
 from filmgate.core.jobs import JobAnswer, JobRequest, JobsAnswer
+from filmgate.core.pipeline import Pipeline
+from filmgate.wiring import pipelines
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
+EXAMPLE_NAMES = pipelines.names()[:1]
 PIPELINE = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
 JobId = Annotated[int, Path(ge=1, le=2**53, description="Id of the job.")]
 
 
-@router.post("/{pipeline}-run", response_model=JobAnswer, status_code=202)
-def submit(
+def make_submit_router() -> APIRouter:
+    """Return an endpoint for each installed pipeline, with its options, and one for other names."""
+    submits = APIRouter(prefix="/jobs", tags=["jobs"])
+    for pipeline in pipelines.load_all():
+        name = pipeline.plan.pipeline
+        submits.add_api_route(
+            f"/{name}-run",
+            _submit_endpoint(pipeline),
+            methods=["POST"],
+            response_model=JobAnswer,
+            status_code=202,
+            name=f"submit_{name.replace('-', '_')}",
+            description=f"Run the pipeline {name}. {SUBMIT}",
+        )
+    submits.add_api_route(
+        "/{pipeline}-run",
+        _submit_to_any,
+        methods=["POST"],
+        response_model=JobAnswer,
+        status_code=202,
+        name="submit",
+        description=f"Run a pipeline by its name. {SUBMIT}",
+    )
+    return submits
+
+
+SUBMIT = """Submit a job. The response is sent when the run is reserved and the job is queued; a
+worker executes the job later. Returns 409 if the run has a job that has not ended."""
+
+
+def _submit_endpoint(pipeline: Pipeline) -> Callable[..., Response]:
+    name = pipeline.plan.pipeline
+    body_model = create_model(
+        f"{name.title().replace('-', '').replace('_', '')}JobRequest",
+        __base__=JobRequest,
+        __doc__=f"A request for a run of the pipeline {name}.",
+        options=(pipeline.options, Field(default_factory=pipeline.options)),
+    )
+
+    def submit(
+        request: Request,
+        service: ServiceDep,
+        who: Operator,
+        body: body_model,
+    ) -> Response:
+        return _submit(request, service, who, name, body)
+
+    return submit
+
+
+def _submit_to_any(
     request: Request,
     service: ServiceDep,
     who: Operator,
     pipeline: Annotated[
-        str, Path(pattern=PIPELINE, description="Name of the pipeline.", examples=["episode"])
+        str, Path(pattern=PIPELINE, description="Name of the pipeline.", examples=EXAMPLE_NAMES)
     ],
     body: JobRequest,
 ) -> Response:
-    """Submit a job. The response is sent when the run is reserved and the job is queued; a worker
-    executes the job later. Returns 409 if the run has a job that has not ended."""
-    job = service.jobs.submit(pipeline, body, who)
+    """Submit a job for a pipeline by its name, or raise the error for an unknown one."""
+    return _submit(request, service, who, pipeline, body)
+
+
+def _submit(
+    request: Request, service: Service, who: Caller, pipeline: str, body: JobRequest
+) -> Response:
+    given = JobRequest.model_validate(body.model_dump(mode="json", exclude_unset=True))
+    job = service.jobs.submit(pipeline, given, who)
     add_audit_fields(request, job_id=job.job_id, asset_id=job.asset_id, run_id=job.run_id)
     response = json_response(request, job, 202)
     response.headers["location"] = f"/jobs/{job.job_id}"

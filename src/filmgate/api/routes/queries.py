@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from filmgate.api.parameters import get_service
 from filmgate.api.responses import json_response
-from filmgate.core.query import P, Parameters, Query
+from filmgate.core.command import P, Parameters
+from filmgate.core.query import Query
 from filmgate.services.queries import table
 
 

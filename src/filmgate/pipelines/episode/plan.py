@@ -39,10 +39,6 @@ PLAN = Plan(
     packages="filmgate[episode]",
 )
 
-FORMER_NAMES = {alias: stage.name for stage in PLAN.stages for alias in stage.aliases}
-"""Current stage name by former name. Former names occur in legacy run markers and are accepted
-on the command line."""
-
 FAST_MODELS_FIRST = ("yolox", "rtdetr", BUILT_IN)
 
 PROFILES: dict[str, dict[str, dict[str, float | tuple[str, ...]]]] = {

@@ -1,11 +1,18 @@
 """The descriptor of the gameplay pipeline: its plan and input, a task list."""
 
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
+from filmgate.core.command import CommandLine
 from filmgate.core.errors import Invalid, NotFound
-from filmgate.core.pipeline import InputFiles, InputKind, Pipeline
+from filmgate.core.pipeline import Input, InputFiles, InputKind, NextSteps, Pipeline
+from filmgate.pipelines.gameplay.files import QUALITY
+from filmgate.pipelines.gameplay.options import GameplayOptions, default_task_list
 from filmgate.pipelines.gameplay.plan import PLAN
+from filmgate.pipelines.gameplay.report.action import REPORT
 from filmgate.pipelines.gameplay.rules.tasks import MAX_LIST_BYTES, parse_tasks
+from filmgate.pipelines.gameplay.sample import SAMPLE
 
 
 def open_input(task_list: Path) -> InputFiles:
@@ -28,4 +35,32 @@ def open_input(task_list: Path) -> InputFiles:
     )
 
 
-GAMEPLAY = Pipeline(plan=PLAN, inputs=InputKind.LIST, admit=open_input, items_apart=True)
+def next_steps(run: NextSteps) -> Iterator[str]:
+    """Yield the command that reports on the run's quality manifest, if it has one."""
+    table = run.manifest.first_file_with_schema(QUALITY.schema)
+    if table is not None:
+        bucket = run.manifest.config.get("manifest", {}).get("manifest_bucket", "")
+        place = shlex.quote(str(run.folder / table.path))
+        yield f"filmgate {REPORT.name} {place} --manifest-bucket {shlex.quote(str(bucket))}"
+
+
+GAMEPLAY = Pipeline(
+    plan=PLAN,
+    inputs=Input(
+        kind=InputKind.LIST,
+        what="--task-list FILE: keys of archives, one per line",
+        line=CommandLine(
+            names=("--task-list",),
+            metavar="FILE",
+            help="File of archive keys, one per line. Default: task_list.txt. If that does not "
+            "exist, --stage manifest uses all extracted sessions.",
+        ),
+        default=default_task_list,
+    ),
+    options=GameplayOptions,
+    admit=open_input,
+    items_apart=True,
+    actions=(REPORT,),
+    sample=SAMPLE,
+    next_steps=next_steps,
+)

@@ -1,7 +1,7 @@
 """Answers about the corpus of rulebooks."""
 
-from filmgate.core.answers import Answer
 from filmgate.core.books import PageSpan
+from filmgate.core.command import Answer
 
 
 class Related(Answer):

@@ -4,13 +4,18 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from filmgate.core.command import CommandLine
 from filmgate.core.errors import ExitCode, Invalid, NotFound, NotPermitted
 from filmgate.core.ids import Layout
-from filmgate.core.pipeline import InputFiles, InputKind, Pipeline
+from filmgate.core.pipeline import Input, InputFiles, InputKind, NextSteps, Pipeline
+from filmgate.pipelines.rulebook.actions import REMOVE_BOOK
 from filmgate.pipelines.rulebook.contracts import CORPUS
-from filmgate.pipelines.rulebook.corpus.summary import SUMMARY, earlier_editions
+from filmgate.pipelines.rulebook.corpus.summary import CHUNKS_LABEL, SUMMARY, earlier_editions
+from filmgate.pipelines.rulebook.options import RulebookOptions
 from filmgate.pipelines.rulebook.pass_a import REFUSED
 from filmgate.pipelines.rulebook.plan import PLAN, PROFILES
+from filmgate.pipelines.rulebook.queries import ASK, BOOKS
+from filmgate.pipelines.rulebook.sample import SAMPLE
 
 MAX_UPLOADS = 10_000
 
@@ -100,13 +105,32 @@ def _not_permitted(path: Path, error: OSError) -> NotPermitted:
     )
 
 
+def next_steps(run: NextSteps) -> Iterator[str]:
+    """Yield the command that asks the corpus, if the run wrote passages to it."""
+    if (run.ingested or {}).get(CHUNKS_LABEL, 0):
+        yield f'filmgate {ASK.name} "YOUR QUESTION" --env {run.manifest.env}'
+
+
 RULEBOOK = Pipeline(
     plan=PLAN,
-    inputs=InputKind.FOLDER,
+    inputs=Input(
+        kind=InputKind.FOLDER,
+        what="--uploads DIR: a folder of books, or one book, on this machine",
+        line=CommandLine(
+            names=("--uploads",),
+            metavar="DIR",
+            help="Folder of books, or one book. Not needed to resume a run.",
+        ),
+    ),
+    options=RulebookOptions,
     admit=open_uploads,
     profiles=PROFILES,
     layout=Layout.JOB,
     summaries=(SUMMARY,),
     snapshots={CORPUS: earlier_editions},
     refused=ExitCode.BAD_INPUT,
+    queries=(ASK, BOOKS),
+    actions=(REMOVE_BOOK,),
+    sample=SAMPLE,
+    next_steps=next_steps,
 )

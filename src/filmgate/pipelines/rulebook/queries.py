@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from filmgate.core.command import CommandLine, Parameters, Part, Printer
 from filmgate.core.errors import Invalid
 from filmgate.core.providers import SentenceEmbedder
-from filmgate.core.query import CommandLine, Parameters, Part, Printer, Query, QueryContext
+from filmgate.core.query import Query, QueryContext
 from filmgate.pipelines.rulebook.answers import AskAnswer, BooksAnswer, Citation
 from filmgate.pipelines.rulebook.corpus.search import CorpusQuestion, CorpusSearch
 from filmgate.tools.minilm import MiniLm

@@ -1,4 +1,4 @@
-"""All built-in queries, as the help of `filmgate` presents them."""
+"""All built-in queries and actions, as the help of `filmgate` presents them."""
 
 from filmgate.pipelines import built_in
 from filmgate.pipelines.built_in import QueryEntry
@@ -44,5 +44,13 @@ PLATFORM = {
 }
 """The queries of the platform. One without a summary gets no command."""
 
-BUILT_IN = {**PLATFORM, **built_in.QUERIES}
+PIPELINE_QUERIES = built_in.QUERIES
+
+BUILT_IN = {**PLATFORM, **PIPELINE_QUERIES}
 """The queries of the platform and of the built-in pipelines."""
+
+ACTIONS = built_in.ACTIONS
+"""The actions of the built-in pipelines, by the words of their commands."""
+
+DEMO = built_in.DEMO
+"""The pipeline of `filmgate demo` if none is named."""

@@ -5,7 +5,8 @@ from typing import Annotated
 from pydantic import Field
 
 from filmgate.core.answers import FindAnswer
-from filmgate.core.query import CommandLine, Printer, Query, QueryContext
+from filmgate.core.command import CommandLine, Printer
+from filmgate.core.query import Query, QueryContext
 from filmgate.core.questions import Direction, TextSource
 from filmgate.db.artifact_queries import ArtifactQueries
 from filmgate.db.sessions import connection_of

@@ -5,9 +5,10 @@ from typing import Annotated
 from pydantic import Field
 
 from filmgate.core.answers import JumpAnswer
+from filmgate.core.command import CommandLine, Printer
 from filmgate.core.envelope import Envelope
 from filmgate.core.jump_filters import JumpFilters
-from filmgate.core.query import CommandLine, Printer, Query, QueryContext
+from filmgate.core.query import Query, QueryContext
 from filmgate.core.questions import Direction, JumpKind
 from filmgate.db.artifact_queries import ArtifactQueries
 from filmgate.db.sessions import connection_of

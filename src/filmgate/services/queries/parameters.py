@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from filmgate.core.command import CommandLine, Completion, Parameters
 from filmgate.core.ids import ID_PATTERN, AssetId, parse_asset_id
 from filmgate.core.moments import MAX_MS
-from filmgate.core.query import CommandLine, Completion, Parameters
 from filmgate.core.questions import SelectionMode
 from filmgate.core.selection import Selection
 

@@ -1,7 +1,8 @@
 """Query: the known people."""
 
 from filmgate.core.answers import PeopleAnswer
-from filmgate.core.query import Parameters, Query, QueryContext
+from filmgate.core.command import Parameters
+from filmgate.core.query import Query, QueryContext
 from filmgate.db.people import PeopleStore
 from filmgate.db.sessions import connection_of
 

@@ -5,7 +5,8 @@ from typing import Annotated
 from pydantic import Field
 
 from filmgate.core.answers import ProfilesAnswer
-from filmgate.core.query import CommandLine, Printer, Query, QueryContext
+from filmgate.core.command import CommandLine, Printer
+from filmgate.core.query import Query, QueryContext
 from filmgate.db.selections import Selections
 from filmgate.db.sessions import connection_of
 from filmgate.services.queries.parameters import AssetParameters, Word

@@ -5,8 +5,9 @@ from typing import Annotated
 from pydantic import Field
 
 from filmgate.core.answers import ProvenanceAnswer
+from filmgate.core.command import CommandLine, Parameters, Printer
 from filmgate.core.payloads.built_in import BUILT_IN
-from filmgate.core.query import CommandLine, Parameters, Printer, Query, QueryContext
+from filmgate.core.query import Query, QueryContext
 from filmgate.db.artifacts import Artifacts
 from filmgate.db.sessions import connection_of
 from filmgate.services.queries.parameters import Word

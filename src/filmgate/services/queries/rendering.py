@@ -1,8 +1,8 @@
 """Parts of answers that several queries print."""
 
 from filmgate.core.answers import AssetAnswer, DataSource, Hit
+from filmgate.core.command import Part, Printer
 from filmgate.core.envelope import Envelope, LegacyArtifact
-from filmgate.core.query import Part, Printer
 from filmgate.core.questions import SelectionMode
 from filmgate.core.selection import Selection
 from filmgate.media.time import format_clock

@@ -1,7 +1,8 @@
 """Query: the screen time of every person in a video."""
 
 from filmgate.core.answers import PersonTimeAnswer, ScreentimeAnswer
-from filmgate.core.query import Printer, Query, QueryContext
+from filmgate.core.command import Printer
+from filmgate.core.query import Query, QueryContext
 from filmgate.db.artifact_queries import ArtifactQueries
 from filmgate.db.sessions import connection_of
 from filmgate.media.time import short_clock

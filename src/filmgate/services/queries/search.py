@@ -6,7 +6,8 @@ from typing import Annotated
 from pydantic import Field
 
 from filmgate.core.answers import SearchAnswer
-from filmgate.core.query import CommandLine, Parameters, Printer, Query, QueryContext
+from filmgate.core.command import CommandLine, Parameters, Printer
+from filmgate.core.query import Query, QueryContext
 from filmgate.core.questions import TextSource
 from filmgate.db.artifact_queries import ArtifactQueries
 from filmgate.db.sessions import connection_of

@@ -1,12 +1,14 @@
-"""The table of all queries: those of the platform, of pipelines and of installed packages."""
+"""The tables of queries and actions: of the platform, of pipelines and of installed packages."""
 
 from functools import cache
 from importlib import import_module
 from typing import Any
 
 from filmgate.core.errors import Invalid, UsageError
-from filmgate.core.query import Query
+from filmgate.core.query import Action, Query
+from filmgate.pipelines import built_in
 from filmgate.services.queries.entries import BUILT_IN
+from filmgate.wiring import pipelines
 from filmgate.wiring.entry_points import list_entry_points, load_entry_point
 
 ENTRY_POINTS = "filmgate.queries"
@@ -22,8 +24,7 @@ def load(name: str) -> Query[Any, Any]:
     """
     entry = BUILT_IN.get(name)
     if entry is not None:
-        module, _, attribute = entry.target.partition(":")
-        query: Query[Any, Any] = getattr(import_module(module), attribute)
+        query: Query[Any, Any] = _target(entry.target)
         return query
     for point in list_entry_points(ENTRY_POINTS):
         if point.name == name:
@@ -35,19 +36,54 @@ def load(name: str) -> Query[Any, Any]:
                     got=repr(loaded)[:200],
                 )
             return loaded
+    if (found := _of_packages().get(name)) is not None:
+        return found
     raise UsageError(f"query {name!r} is unknown", expected=f"one of {', '.join(names())}")
 
 
+@cache
+def load_action(name: str) -> Action[Any, Any]:
+    """Load an action by the two words of its command; raises UsageError for unknown ones."""
+    if (entry := built_in.ACTIONS.get(name)) is not None:
+        action: Action[Any, Any] = _target(entry.target)
+        return action
+    for pipeline in pipelines.load_packaged():
+        for found in pipeline.actions:
+            if found.name == name:
+                return found
+    known = ", ".join([*built_in.ACTIONS, *packaged_actions()])
+    raise UsageError(f"action {name!r} is unknown", expected=f"one of {known}")
+
+
 def packaged() -> list[str]:
-    """Return the names of the queries of installed packages, without loading any."""
-    return [p.name for p in list_entry_points(ENTRY_POINTS) if p.name not in BUILT_IN]
+    """Return the names of the queries of installed packages."""
+    points = [point.name for point in list_entry_points(ENTRY_POINTS)]
+    return [name for name in dict.fromkeys([*points, *_of_packages()]) if name not in BUILT_IN]
+
+
+def packaged_actions() -> list[str]:
+    """Return the names of the actions of the pipelines of installed packages."""
+    own = [action.name for pipeline in pipelines.load_packaged() for action in pipeline.actions]
+    return [name for name in own if name not in built_in.ACTIONS]
 
 
 def names() -> list[str]:
-    """Return the names of all queries, without loading any."""
+    """Return the names of all queries."""
     return [*BUILT_IN, *packaged()]
 
 
 def load_all() -> list[Query[Any, Any]]:
     """Load all queries."""
     return [load(name) for name in names()]
+
+
+def _of_packages() -> dict[str, Query[Any, Any]]:
+    """Return the queries in the descriptors of the pipelines of installed packages."""
+    return {
+        query.name: query for pipeline in pipelines.load_packaged() for query in pipeline.queries
+    }
+
+
+def _target(target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)

@@ -25,7 +25,23 @@ def _rebuild(session: WriteSession) -> Mapping[str, int]:
     return {"corpus.posting_lists": lists}
 
 
-SUMMARY = Summary(read=_read, rebuild=_rebuild)
+CHUNKS_LABEL = "chunks"
+
+SUMMARY = Summary(
+    read=_read,
+    rebuild=_rebuild,
+    labels={storage.CHUNKS: CHUNKS_LABEL}
+    | {
+        table: table.removeprefix("corpus.")
+        for table in (
+            storage.NODES,
+            storage.EDGES,
+            storage.STALE,
+            storage.ORPHANS,
+            storage.LATER,
+        )
+    },
+)
 
 
 def earlier_editions(session: ReadSession, head: RunHead) -> bytes | None:

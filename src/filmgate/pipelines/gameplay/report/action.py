@@ -1,23 +1,24 @@
-"""HTML reports of quality manifests, with frames of the flagged sessions."""
+"""Action: write the HTML report of a quality manifest, with frames of the flagged sessions."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from filmgate.core.answers import CheckCount, FailureCount, QualityReportAnswer
+from pydantic import Field
+
+from filmgate.core.command import Answer, CommandLine, Parameters, Printer
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable
 from filmgate.core.objects import ObjectStore
+from filmgate.core.query import Action, ActionContext
 from filmgate.media.time import format_clock
 from filmgate.pipelines.gameplay.extracted import ExtractedFile
+from filmgate.pipelines.gameplay.options import GameplayOptions
 from filmgate.pipelines.gameplay.report.contents import FlaggedSession, summarise_table
 from filmgate.pipelines.gameplay.report.page import render_page
 from filmgate.pipelines.gameplay.session import GameSession
-from filmgate.services.game_sessions import SOURCE, TARGET, store_address
 from filmgate.tools.byte_ranges import open_byte_ranges
 from filmgate.tools.contact_sheet import contact_sheet
 from filmgate.tools.torch_files.reading import PtFile
-from filmgate.wiring.settings import Settings
-from filmgate.wiring.stores import open_store
 
 LARGE = frozenset({"video_metadata", "session_metadata"})
 """Columns that a report does not use."""
@@ -26,18 +27,73 @@ FRAMES = 12
 """Number of frames in a contact sheet."""
 
 
-def write_report(
-    table: Path, output: Path, settings: Settings, *, bucket: str | None, worst: int
-) -> QualityReportAnswer:
-    """Write the report of a quality manifest as one HTML file; return its counts.
+class CheckCount(Answer):
+    """The results of one check on the sessions of a quality manifest."""
 
-    Frames are read from the `.pt` files in `bucket`; the page reports missing files. `worst` is the
-    maximum number of sessions to show per check. Raises NotFound or Invalid if the table is
-    unusable.
+    name: str
+    flagged: int
+    """Number of sessions that the check flagged."""
+    judged: int
+    """Number of sessions that the check could judge."""
+
+
+class FailureCount(Answer):
+    """The items of a quality manifest that failed with one code."""
+
+    code: str
+    count: int
+    example: str
+
+
+class QualityReport(Answer):
+    """The numbers and the path of a report."""
+
+    page: str
+    sessions: int
+    clean: int
+    """Number of sessions that no check flagged."""
+    failed: int
+    without_frames: int
+    """Number of flagged sessions shown without frames because their `.pt` files cannot be read."""
+    checks: tuple[CheckCount, ...]
+    failures: tuple[FailureCount, ...]
+
+
+class ReportParameters(Parameters):
+    """What to report, and where to."""
+
+    manifest: Annotated[
+        Path,
+        Field(description="Quality manifest, a Parquet file."),
+        CommandLine(is_argument=True, metavar="MANIFEST"),
+    ]
+    output: Annotated[
+        Path | None,
+        Field(description="HTML file to write. Default: beside the manifest."),
+        CommandLine(metavar="FILE"),
+    ] = None
+    manifest_bucket: Annotated[
+        str | None,
+        Field(description="Bucket or folder of .pt files. Default: game-data-manifest."),
+        CommandLine(metavar="BUCKET"),
+    ] = None
+    worst: Annotated[
+        int,
+        Field(ge=1, le=1000, description="Show at most N sessions per check."),
+        CommandLine(metavar="N"),
+    ] = 12
+
+
+def write_report(context: ActionContext, parameters: ReportParameters) -> QualityReport:
+    """Write an HTML report of a quality manifest.
+
+    The report shows how many sessions each check flagged, the errors, and frames of the flagged
+    sessions, worst first. It is one file, which a browser opens without a server.
     """
-    report = summarise_table(table.name, _rows(table), worst=worst)
-    store = _store(settings, bucket)
-
+    table = parameters.manifest
+    output = parameters.output or table.with_suffix(".html")
+    report = summarise_table(table.name, _rows(table), worst=parameters.worst)
+    store = _find_store(context, parameters.manifest_bucket)
     missing = 0
 
     def draw_sheet(flagged: FlaggedSession) -> str | None:
@@ -53,7 +109,7 @@ def write_report(
         draft.replace(output)
     finally:
         draft.unlink(missing_ok=True)
-    return QualityReportAnswer(
+    return QualityReport(
         page=str(output),
         sessions=report.rows - report.failed,
         clean=report.clean,
@@ -97,14 +153,10 @@ def _rows(table: Path) -> Iterator[dict[str, Any]]:
         ) from error
 
 
-def _store(settings: Settings, bucket: str | None) -> ObjectStore | None:
+def _find_store(context: ActionContext, bucket: str | None) -> ObjectStore | None:
     """Open the store of the frames; None if no bucket was given and the default is missing."""
-    source = store_address(SOURCE)
     try:
-        return open_store(
-            settings,
-            store_address(bucket or TARGET, is_folder="://" not in source and bucket is None),
-        )
+        return context.open_store(GameplayOptions(manifest_bucket=bucket).target)
     except FilmgateError:
         if bucket is not None:
             raise
@@ -143,3 +195,31 @@ def _select_indices(numbers: list[int], named: set[int]) -> list[int]:
     even = [index * len(numbers) // FRAMES for index in range(FRAMES)]
     chosen = list(dict.fromkeys([*first, *even]))[: min(FRAMES, len(numbers))]
     return sorted(chosen)
+
+
+def show(answer: QualityReport, _parameters: ReportParameters, printer: Printer) -> None:
+    """Print the number of sessions that each check flagged, the failures, and the report's path."""
+    printer.line(f"{_sessions(answer.sessions)}, {answer.clean:,} without a flag")
+    for check in answer.checks:
+        printer.line(f"  {check.name:24} {check.flagged:>7,} of {check.judged:,}")
+    for kind in answer.failures:
+        printer.line(f"  {kind.count:,} × {kind.code}, such as {kind.example}")
+    if answer.without_frames:
+        printer.line(
+            (f"{_sessions(answer.without_frames)} without frames", "yellow"),
+            ": set --manifest-bucket to the bucket or folder of the .pt files",
+        )
+    printer.line(f"page       {answer.page}")
+
+
+def _sessions(count: int) -> str:
+    return "1 session" if count == 1 else f"{count:,} sessions"
+
+
+REPORT = Action(
+    name="gameplay report",
+    parameters=ReportParameters,
+    answer=QualityReport,
+    run=write_report,
+    show=show,
+)
