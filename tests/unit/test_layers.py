@@ -1,11 +1,16 @@
-"""The import rules of the linter find violations."""
+"""The import rules of the linter find violations, and the platform names no pipeline."""
 
+import ast
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from filmgate.pipelines.built_in import PIPELINES
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,3 +61,54 @@ def test_an_import_that_is_not_allowed_is_reported(report: str, file: str) -> No
     module = f"filmgate.{file.removesuffix('.py').replace('/', '.')}"
     assert rule in broken
     assert f"{module} -> {statement.removeprefix('import ')}" in broken
+
+
+PLATFORM = (
+    "core",
+    "engine",
+    "store",
+    "db",
+    "sync",
+    "services",
+    "jobs",
+    "cli",
+    "api",
+    "wiring",
+)
+NAMES = re.compile(rf"(?<![a-z])({'|'.join(PIPELINES)})(?![a-z])", re.IGNORECASE)
+PROMISED = {
+    ("store/legacy.py", "episode_status.json"),
+    ("db/legacy.py", "episode_id"),
+    ("sync/legacy.py", "episode_id"),
+    ("api/routes/runs.py", "list_episode_runs"),
+}
+"""Names of files, columns and operations of other products and of the API, which happen to contain
+the name of a pipeline."""
+
+
+def names_in(source: str) -> Iterator[str]:
+    """Yield the identifiers, modules and texts of a source file, docstrings included."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        for field in ("name", "id", "attr", "arg", "module"):
+            if isinstance(value := getattr(node, field, None), str):
+                yield value
+
+
+def test_the_platform_names_no_pipeline() -> None:
+    package = ROOT / "src/filmgate"
+    found = {
+        (str(path.relative_to(package)), text)
+        for room in PLATFORM
+        for path in (package / room).rglob("*.py")
+        for text in names_in(path.read_text())
+        if NAMES.search(text)
+    }
+    docstrings = {(file, text) for file, text in found if "episode_status.json" in text}
+    assert found - PROMISED - docstrings == set()
+
+
+def test_a_planted_name_of_a_pipeline_is_found() -> None:
+    for line in ("RULEBOOK = 1", 'name = "gameplay"', "import filmgate.pipelines.episode.plan"):
+        assert any(NAMES.search(text) for text in names_in(line)), line

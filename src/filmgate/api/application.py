@@ -19,11 +19,11 @@ from filmgate.api.middleware import RequestMiddleware
 from filmgate.api.responses import ErrorBody, error_response
 from filmgate.api.routes import (
     access,
-    episodes,
     health,
     jobs,
     login,
     queries,
+    runs,
     videos,
 )
 from filmgate.api.service import Service
@@ -81,7 +81,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.state.query_parameters = {}
-    for module in (videos, episodes, jobs, access, login, health):
+    for module in (videos, runs, jobs, access, login, health):
         app.include_router(module.router)
     app.include_router(jobs.make_submit_router())
     app.include_router(queries.make_router())

@@ -22,7 +22,10 @@ COMMON = "enabled"
 
 def settings(
     pipeline: Annotated[
-        str, typer.Argument(metavar="PIPELINE", help="Name of the pipeline, such as episode.")
+        str,
+        typer.Argument(
+            metavar="PIPELINE", help="Name of the pipeline; `filmgate run --help` lists them."
+        ),
     ],
     stage: OptionalStage = None,
     profile: Annotated[

@@ -55,9 +55,9 @@ class RunOptions(RunRequest):
             description="fast: hash a file again only if it changed; full: hash it at every gate."
         ),
     ] = Verify.FAST
-    executor: Annotated[Executor, Field(description="Process items on this machine or on Ray.")] = (
-        Executor.LOCAL
-    )
+    executor: Annotated[
+        ExecutorName, Field(description="Process items on this machine or on Ray.")
+    ] = ExecutorName.LOCAL
     ingest: Annotated[
         bool,
         Field(description="Ingest the finished run, or do not."),
