@@ -11,9 +11,8 @@ from filmgate.cli.lazy_group import LazyGroup
 from filmgate.core.errors import ExitCode
 from filmgate.core.gates import ReasonCode
 from filmgate.core.payloads.built_in import BUILT_IN
-from filmgate.pipelines.episode.plan import PLAN as EPISODE
-from filmgate.pipelines.gameplay.plan import PLAN as GAMEPLAY
-from filmgate.pipelines.rulebook.plan import PLAN as RULEBOOK
+from filmgate.pipelines.built_in import PIPELINES
+from filmgate.wiring import pipelines
 from filmgate.wiring.settings import Settings
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -47,7 +46,7 @@ def test_every_setting_exit_code_reason_stage_and_contract_is_in_the_reference()
     text = "".join(path.read_text() for path in REFERENCE.glob("*.md"))
     words = [f"FILMGATE_{name.upper()}" for name in Settings.model_fields]
     words += [code.value for code in ReasonCode]
-    for plan in (EPISODE, GAMEPLAY, RULEBOOK):
+    for plan in (pipelines.load(name).plan for name in PIPELINES):
         words += [*plan.names]
         words += [contract.path for stage in plan.stages for contract in stage.makes]
     words += [artifact_type for artifact_type, _ in BUILT_IN.types()]

@@ -11,6 +11,7 @@ from filmgate.core.pipeline import Pipeline
 from filmgate.core.plan import Done, Outcome, Plan, Settings, Stage, stage
 from filmgate.core.ports import StageContext
 from filmgate.core.run_request import parse_settings
+from filmgate.pipelines import built_in
 from filmgate.wiring import pipelines
 from support.runs import PLAN, PRODUCER
 
@@ -108,6 +109,6 @@ def test_an_entry_point_that_offers_no_pipeline_is_told_by_name(
             return load()
 
     monkeypatch.setattr(metadata, "entry_points", lambda group: [Offered()])
-    assert pipelines.names() == ["episode", "gameplay", "rulebook", "theirs"]
+    assert pipelines.names() == sorted([*built_in.PIPELINES, "theirs"])
     with pytest.raises(error, match="theirs"):
         pipelines.load("theirs")

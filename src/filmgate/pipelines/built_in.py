@@ -37,7 +37,7 @@ PIPELINES = {
     ),
 }
 
-QUERIES = {
+QUERIES: dict[str, QueryEntry] = {
     "ask": QueryEntry(
         "filmgate.pipelines.rulebook.queries:ASK",
         "Answer a question from the ingested rulebooks",
@@ -47,7 +47,7 @@ QUERIES = {
 }
 """The queries of the pipelines. One without a summary gets no command."""
 
-ACTIONS = {
+ACTIONS: dict[str, QueryEntry] = {
     "db remove-book": QueryEntry(
         "filmgate.pipelines.rulebook.actions:REMOVE_BOOK",
         "Remove a rulebook from the corpus",
