@@ -29,7 +29,8 @@ def test_repeated_use_of_a_revoked_token_does_not_lock_out_valid_tokens(
 ) -> None:
     valid = access.create_token("lisa", Scope.VIEWER)
     revoked = access.create_token("bob", Scope.VIEWER)
-    access.revoke_token(revoked.token_id)
+    with access.store() as stored:
+        stored.revoke(revoked.token_id)
 
     async def authenticate() -> Caller | None:
         authenticator = Authenticator(access)
@@ -111,7 +112,8 @@ def test_a_revoked_token_is_unknown_once_the_cache_is_empty(access: AccessServic
     async def authenticate() -> list[Caller | None]:
         authenticator = Authenticator(access)
         assert await authenticator.find_caller("token", made.token, None) is not None
-        await asyncio.to_thread(access.revoke_token, made.token_id)
+        with access.store() as stored:
+            await asyncio.to_thread(stored.revoke, made.token_id)
         authenticator.clear_cache()
         return [await authenticator.find_caller("token", made.token, None) for _ in range(100)]
 

@@ -37,7 +37,8 @@ Known = Annotated[str, typer.Argument(metavar="PERSON", help="Name or id of a kn
 @app.command("list", epilog=examples("filmgate people list"))
 def list_people(as_json: AsJson = False) -> None:
     """List known people and their clusters."""
-    answer = PeopleService(settings.load()).all()
+    with PeopleService(settings.load()).store() as stored:
+        answer = stored.all()
     if as_json:
         print_json(answer)
         return

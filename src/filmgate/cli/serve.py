@@ -10,6 +10,7 @@ from filmgate.core.errors import UsageError
 from filmgate.services.access import AccessService
 from filmgate.wiring import logs, settings
 from filmgate.wiring.extras import require_service
+from filmgate.wiring.settings import Settings
 
 PORT = 8321
 
@@ -62,7 +63,7 @@ def serve(
             got="--no-auth",
         )
     loaded = settings.load()
-    if not is_local and not AccessService(loaded).has_admin():
+    if not is_local and not _has_admin(loaded):
         raise UsageError(
             f"serving on {host} requires an admin token, and none exists",
             expected="at least one valid admin token",
@@ -77,6 +78,11 @@ def serve(
         settings=loaded, host=host, port=port, workers=workers, is_open=no_auth, proxies=proxies
     )
     runner.run(_print_address)
+
+
+def _has_admin(loaded: Settings) -> bool:
+    with AccessService(loaded).store() as stored:
+        return stored.has_admin()
 
 
 def _print_address(url: str, code: str | None) -> None:

@@ -59,7 +59,8 @@ def create(
 @app.command("list", epilog=examples("filmgate tokens list"))
 def list_tokens(as_json: AsJson = False) -> None:
     """List all tokens, without their secrets."""
-    answer = _access().list_tokens()
+    with _access().store() as stored:
+        answer = stored.tokens()
     if as_json:
         print_json(answer)
         return
@@ -89,7 +90,8 @@ def revoke(
 ) -> None:
     """Revoke a token and end its sessions at once."""
     access = _access()
-    ended = access.revoke_token(token)
+    with access.store() as stored:
+        ended = stored.revoke(token)
     access.record_local_change("tokens revoke", ended.token_id)
     if as_json:
         print_json(ended)

@@ -18,7 +18,8 @@ def videos(
     as_json: AsJson = False,
 ) -> None:
     """List uploaded videos and videos with ingested runs, sorted by id."""
-    answer = VideoService(settings.load()).all(limit, cursor)
+    with VideoService(settings.load()).stored() as stored:
+        answer = stored.all(limit, cursor)
     if as_json:
         print_json(answer)
         return

@@ -8,7 +8,7 @@ from typing import Any
 from filmgate.core.access import Caller
 from filmgate.core.errors import Invalid, NotPermitted
 from filmgate.core.ids import parse_asset_id
-from filmgate.core.jobs import JobAnswer, JobRequest, JobsAnswer
+from filmgate.core.jobs import JobAnswer, JobRequest
 from filmgate.core.pipeline import InputKind
 from filmgate.core.records import RunHead
 from filmgate.core.run_request import RunRequest
@@ -23,7 +23,7 @@ from filmgate.wiring.settings import Settings
 
 
 class JobService:
-    """Submits, lists and cancels jobs. Each call opens a database session."""
+    """Submits jobs. Each call opens a database session."""
 
     def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self._settings = settings
@@ -33,7 +33,7 @@ class JobService:
 
     def prepare(self) -> None:
         """Create the queue's tables, or migrate them to the installed version of the library."""
-        with self._store() as store:
+        with self.store() as store:
             store.prepare()
 
     def submit(self, pipeline: str, request: JobRequest, caller: Caller) -> JobAnswer:
@@ -45,7 +45,7 @@ class JobService:
         """
         self._check_setting_paths(pipeline, request)
         source = self._source_path(pipeline, request)
-        with self._store():
+        with self.store():
             pass  # fails early: no run is reserved if the database is unavailable
 
         def check_owner(head: RunHead) -> None:
@@ -55,7 +55,7 @@ class JobService:
 
         # This reads the whole input, so no database connection is held during the call.
         head = self._runs.reserve(pipeline, source, parse_options(pipeline, request), check_owner)
-        with self._store() as store:
+        with self.store() as store:
             return store.submit(
                 request,
                 pipeline=pipeline,
@@ -65,46 +65,16 @@ class JobService:
                 submitted_by=caller.user,
             )
 
-    def get(self, job_id: int) -> JobAnswer:
-        """Return a job; raises NotFound."""
-        with self._store() as store:
-            return store.get(job_id)
-
-    def all(
-        self,
-        *,
-        pipeline: str | None,
-        asset_id: str | None,
-        submitted_by: str | None,
-        is_open: bool,
-        limit: int,
-        cursor: str | None,
-    ) -> JobsAnswer:
-        """List jobs, the latest first; None means any. `is_open`: only jobs that have not ended."""
-        with self._store() as store:
-            return store.all(
-                pipeline=pipeline,
-                asset_id=asset_id,
-                submitted_by=submitted_by,
-                is_open=is_open,
-                limit=limit,
-                cursor=cursor,
-            )
-
     def latest(self, asset_id: str, run_id: str) -> JobAnswer | None:
         """Return the latest job of a run; None if it has none."""
-        with self._store() as store:
+        with self.store() as store:
             return store.latest(asset_id, run_id)
 
-    def counts(self) -> dict[str, int]:
-        """Return the number of jobs by state."""
-        with self._store() as store:
-            return store.counts()
-
-    def cancel(self, job_id: int) -> JobAnswer:
-        """Remove a job from the queue, or ask it to stop if it runs; an ended job is unchanged."""
-        with self._store() as store:
-            return store.cancel(job_id)
+    @contextmanager
+    def store(self) -> Iterator[JobStore]:
+        """Open a database session with the stored jobs, to read or cancel them."""
+        with self._database.session() as connection:
+            yield JobStore(connection)
 
     def _source_path(self, pipeline: str, request: JobRequest) -> Path:
         """Return the path of a job's input: the source, or the uploaded video."""
@@ -157,11 +127,6 @@ class JobService:
                 is_path = "/" in text or "\\" in text or text.strip().startswith((".", "~"))
                 if is_path and not text.startswith("s3://"):
                     self._permitted_path(text, name)
-
-    @contextmanager
-    def _store(self) -> Iterator[JobStore]:
-        with self._database.session() as connection:
-            yield JobStore(connection)
 
 
 def parse_options(pipeline: str, request: JobRequest) -> RunOptions:

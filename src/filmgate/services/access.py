@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from filmgate.core.access import AuthMethod, Caller, Scope, format_token, parse_token, parse_user
-from filmgate.core.access_answers import AuditAnswer, NewTokenAnswer, TokenAnswer, TokensAnswer
+from filmgate.core.access_answers import NewTokenAnswer
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid, Unauthenticated
 from filmgate.db.access import AccessStore
@@ -53,43 +53,28 @@ class AccessService:
             user=parse_user(user), scope=scope, auth_method=AuthMethod.TOKEN, token_id=token_id
         )
         lifetime_s = lifetime.total_seconds() if lifetime is not None else None
-        with self._store() as store:
+        with self.store() as store:
             token = store.add_token(caller, sha256_hex(secret.encode()), note, lifetime_s)
         return NewTokenAnswer(**token.model_dump(), token=format_token(token_id, secret))
-
-    def list_tokens(self) -> TokensAnswer:
-        """List all tokens, without their secrets."""
-        with self._store() as store:
-            return store.tokens()
-
-    def revoke_token(self, token_id: str) -> TokenAnswer:
-        """Revoke a token and its sessions on all servers at once; raises NotFound."""
-        with self._store() as store:
-            return store.revoke(token_id)
-
-    def has_admin(self) -> bool:
-        """Whether a valid token with scope `admin` exists."""
-        with self._store() as store:
-            return store.has_admin()
 
     def find_token_holder(self, token: str) -> Caller | None:
         """Return the caller of a token; None if it is malformed, unknown, revoked or expired."""
         id_and_digest = parse_token(token)
         if id_and_digest is None:
             return None
-        with self._store() as store:
+        with self.store() as store:
             return store.token_holder(*id_and_digest)
 
     def create_link(self, user: str, scope: Scope) -> str:
         """Create a one-time link that is valid for ten minutes; return its code."""
         code = secrets.token_urlsafe(32)
-        with self._store() as store:
+        with self.store() as store:
             store.add_link(sha256_hex(code.encode()), user, scope, LINK_LIFETIME.total_seconds())
         return code
 
     def redeem_link(self, code: str) -> Caller:
         """Use up the code of a link; raises Unauthenticated if the link is no longer valid."""
-        with self._store() as store:
+        with self.store() as store:
             caller = store.use_link(sha256_hex(code.encode()))
         if caller is None:
             raise Unauthenticated(
@@ -103,23 +88,23 @@ class AccessService:
         """Start a session; return its secret and the CSRF token that changes must send."""
         secret, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
         lifetime_s = SESSION_LIFETIME.total_seconds()
-        with self._store() as store:
+        with self.store() as store:
             store.add_session(sha256_hex(secret.encode()), caller, csrf, lifetime_s)
         return secret, csrf
 
     def find_session_caller(self, secret: str) -> Caller | None:
         """Return the caller of a session; None if it is unknown or has ended."""
-        with self._store() as store:
+        with self.store() as store:
             return store.session(sha256_hex(secret.encode()))
 
     def end_session(self, secret: str) -> None:
         """End a session."""
-        with self._store() as store:
+        with self.store() as store:
             store.end_session(sha256_hex(secret.encode()))
 
     def record_change(self, entry: Mapping[str, Any]) -> None:
         """Add an entry to the audit log."""
-        with self._store() as store:
+        with self.store() as store:
             store.add_audit_entry(entry)
 
     def record_local_change(self, action: str, target: str, **details: str) -> None:
@@ -137,12 +122,8 @@ class AccessService:
             }
         )
 
-    def list_changes(self, limit: int, cursor: str | None) -> AuditAnswer:
-        """List the entries of the audit log, the latest first."""
-        with self._store() as store:
-            return store.audit_entries(limit, cursor)
-
     @contextmanager
-    def _store(self) -> Iterator[AccessStore]:
+    def store(self) -> Iterator[AccessStore]:
+        """Open a database session with the stored tokens, sessions and audit log."""
         with self._database.session() as connection:
             yield AccessStore(connection)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from filmgate.core.answers import PeopleAnswer, PersonAnswer
+from filmgate.core.answers import PersonAnswer
 from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.ids import AssetId
 from filmgate.core.people import PEOPLE, FaceCluster
@@ -33,11 +33,6 @@ class PeopleService:
         self._database = database or Database(settings)
         self._snapshots = Snapshots(self._home.root / SNAPSHOTS, PEOPLE)
 
-    def all(self) -> PeopleAnswer:
-        """List all known people with their clusters."""
-        with self._store() as store:
-            return store.all()
-
     def name(self, cluster: str, name: str, reference: str | None) -> PersonAnswer:
         """Name the person of a cluster.
 
@@ -47,7 +42,7 @@ class PeopleService:
         """
         name = _normalise_name(name)
         run, faces, producer = self._find_cluster(cluster, reference)
-        with self._store() as store:
+        with self.store() as store:
             return store.name(
                 run.head.asset.id,
                 run.head.run_id,
@@ -61,17 +56,17 @@ class PeopleService:
     def unname(self, cluster: str, reference: str | None) -> None:
         """Remove the name of a cluster. `reference` is described at `name`."""
         run, faces, _ = self._find_cluster(cluster, reference)
-        with self._store() as store:
+        with self.store() as store:
             store.unname(run.head.asset.id, run.head.run_id, faces.cluster_id)
 
     def rename(self, person: str, name: str) -> PersonAnswer:
         """Rename a known person."""
-        with self._store() as store:
+        with self.store() as store:
             return store.rename(person, _normalise_name(name))
 
     def remove(self, person: str) -> PersonAnswer:
         """Remove a known person with all faces, also from the snapshots of earlier runs."""
-        with self._store() as store:
+        with self.store() as store:
             removed = store.remove(person)
         for snapshot in self._snapshots.folder.glob("*.json"):
             if f'"person_id":"{removed.person_id}"'.encode() in snapshot.read_bytes():
@@ -80,7 +75,7 @@ class PeopleService:
 
     def known(self) -> bytes | None:
         """Return all known people as a file; None if no people are known."""
-        with self._store() as store:
+        with self.store() as store:
             known = store.known()
         return known.to_bytes() if known.people else None
 
@@ -133,7 +128,8 @@ class PeopleService:
         return assets[0]
 
     @contextmanager
-    def _store(self) -> Iterator[PeopleStore]:
+    def store(self) -> Iterator[PeopleStore]:
+        """Open a database session with the known people."""
         with self._database.session() as connection:
             yield PeopleStore(connection)
 

@@ -3,6 +3,8 @@
 import ast
 import inspect
 import textwrap
+from collections.abc import Iterator
+from enum import Enum
 from functools import cache
 from itertools import pairwise
 from types import UnionType
@@ -13,7 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from filmgate.core.command import Answer
-from filmgate.core.pipeline import Pipeline
+from filmgate.core.pipeline import Pipeline, Sets
 
 
 class StageSetting(Answer):
@@ -30,11 +32,23 @@ class StageSetting(Answer):
     meaning: str
 
 
+class PipelineOption(Answer):
+    """An option of a pipeline, for `filmgate run` and the object `options` of a job."""
+
+    name: str
+    type: str
+    range: str
+    meaning: str
+    sets: tuple[str, ...]
+    """The stage settings that it sets, each `STAGE.SETTING`; empty if it sets them by a rule."""
+
+
 class StageSettingsAnswer(Answer):
-    """The settings of the stages of a pipeline."""
+    """The options of a pipeline and the settings of its stages."""
 
     pipeline: str
     profile: str
+    options: tuple[PipelineOption, ...]
     settings: tuple[StageSetting, ...]
 
 
@@ -50,6 +64,7 @@ def describe_stage_settings(
     return StageSettingsAnswer(
         pipeline=pipeline.plan.pipeline,
         profile=profile,
+        options=() if stage is not None else tuple(_options(pipeline)),
         settings=tuple(
             StageSetting(
                 stage=each.name,
@@ -63,6 +78,17 @@ def describe_stage_settings(
             for name, field in each.settings.model_fields.items()
         ),
     )
+
+
+def _options(pipeline: Pipeline) -> Iterator[PipelineOption]:
+    for name, field in pipeline.options.model_fields.items():
+        yield PipelineOption(
+            name=name,
+            type=_type_text(field),
+            range=", ".join(_limits(field)),
+            meaning=field.description or "",
+            sets=tuple(n for each in field.metadata if isinstance(each, Sets) for n in each.names),
+        )
 
 
 def _type_text(field: FieldInfo) -> str:
@@ -81,6 +107,8 @@ def _annotation_text(annotation: Any) -> str:
     if origin is not None:
         inside = ", ".join("…" if part is ... else _annotation_text(part) for part in parts)
         return f"{origin.__name__}[{inside}]"
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return " | ".join(repr(member.value) for member in annotation)
     return "None" if annotation is type(None) else str(getattr(annotation, "__name__", annotation))
 
 

@@ -12,7 +12,7 @@ from filmgate.core.errors import Conflict, FilmgateError, NotFound, Unavailable
 from filmgate.core.ids import AssetId, asset_id_from_name, parse_asset_id
 from filmgate.core.pipeline import Pipeline
 from filmgate.core.records import Asset, RunHead
-from filmgate.core.runs import IngestedRunsAnswer, UploadAnswer, VideoAnswer, VideosAnswer
+from filmgate.core.runs import UploadAnswer, VideoAnswer
 from filmgate.db.videos import VideoStore
 from filmgate.store.home import Home
 from filmgate.store.uploads import Draft, Uploads
@@ -39,26 +39,16 @@ class VideoService:
         self._home = Home(settings.home.expanduser())
         self._uploads = Uploads(self._home.root)
 
-    def all(self, limit: int, cursor: str | None) -> VideosAnswer:
-        """List videos, sorted by id."""
-        with self._store() as store:
-            return store.all(limit, cursor)
-
     def get(self, asset: str) -> VideoAnswer:
         """Return a video, and whether its file exists here unchanged; raises NotFound."""
         asset_id = parse_asset_id(asset)
-        with self._store() as store:
+        with self.stored() as store:
             video = store.get(asset_id)
         try:
             self.media(asset_id)
         except (NotFound, Conflict):
             return video.model_copy(update={"has_media": False})
         return video.model_copy(update={"has_media": True})
-
-    def runs(self, asset: str, limit: int, cursor: str | None) -> IngestedRunsAnswer:
-        """List the ingested runs of a video, the latest first."""
-        with self._store() as store:
-            return store.runs(parse_asset_id(asset), limit, cursor)
 
     def media(self, asset: str) -> MediaFile:
         """Return the file of a video: the upload, or else the input of a run in this home.
@@ -107,7 +97,7 @@ class VideoService:
             size_bytes=size,
             media=media,
         )
-        with self._store() as store:
+        with self.stored() as store:
             store.check(video)
             is_new = self._uploads.save(draft, asset_id, sha256, user, utc_now())
             path = self._uploads.require(
@@ -138,7 +128,8 @@ class VideoService:
         raise next(iter(refusals), Unavailable("no installed pipeline takes uploaded files"))
 
     @contextmanager
-    def _store(self) -> Iterator[VideoStore]:
+    def stored(self) -> Iterator[VideoStore]:
+        """Open a database session with the stored videos."""
         with self._database.session() as connection:
             yield VideoStore(connection)
 

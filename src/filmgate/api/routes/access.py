@@ -84,7 +84,8 @@ def end_session(request: Request, service: ServiceDep) -> Response:
 @router.get("/tokens", response_model=TokensAnswer)
 def list_tokens(request: Request, service: ServiceDep, _who: Admin) -> Response:
     """List all tokens, without their secrets."""
-    return json_response(request, service.access.list_tokens())
+    with service.access.store() as stored:
+        return json_response(request, stored.tokens())
 
 
 @router.post("/tokens", response_model=NewTokenAnswer, status_code=201)
@@ -108,7 +109,8 @@ def revoke_token(
     token_id: Annotated[str, Path(max_length=64, examples=["a1b2c3d4e5f6"])],
 ) -> Response:
     """Revoke a token and its sessions at once."""
-    revoked = service.access.revoke_token(token_id)
+    with service.access.store() as stored:
+        revoked = stored.revoke(token_id)
     _forget_callers(service)
     return json_response(request, revoked)
 
@@ -118,7 +120,8 @@ def audit(
     request: Request, service: ServiceDep, _who: Admin, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:
     """List changes and attempted changes with their users, the latest first."""
-    return json_response(request, service.access.list_changes(limit, cursor))
+    with service.access.store() as stored:
+        return json_response(request, stored.audit_entries(limit, cursor))
 
 
 def _forget_callers(service: Service) -> None:

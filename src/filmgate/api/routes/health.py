@@ -32,7 +32,8 @@ async def healthz(request: Request) -> Response:
 def readyz(request: Request, service: ServiceDep) -> Response:
     """Return 200 if the database answers and contains Filmgate's tables, else 503."""
     try:
-        service.access.has_admin()  # needs a connection and Filmgate's tables
+        with service.access.store() as stored:
+            stored.has_admin()  # needs a connection and Filmgate's tables
     except Invalid as error:
         raise Unavailable("the tables in the database cannot be used", got=str(error)) from error
     return json_response(request, Health(status="ready"))
@@ -52,8 +53,10 @@ def metrics(service: ServiceDep) -> Response:
 def _database_metrics(service: Service) -> dict[str, Mapping[tuple[str, ...], float]]:
     """Read the values of the gauges that the database supplies, by name and labels."""
     try:
+        with service.jobs.store() as stored:
+            jobs = stored.counts()
         return {
-            "jobs": {(state,): count for state, count in service.jobs.counts().items()},
+            "jobs": {(state,): count for state, count in jobs.items()},
             **service.archive.counts(),
             "database_up": {(): 1.0},
         }

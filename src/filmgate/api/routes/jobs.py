@@ -111,28 +111,31 @@ def list_jobs(
     cursor: Cursor = None,
 ) -> Response:
     """List jobs, the latest first."""
-    answer = service.jobs.all(
-        pipeline=pipeline,
-        asset_id=asset_id,
-        submitted_by=submitted_by,
-        is_open=is_open,
-        limit=limit,
-        cursor=cursor,
-    )
+    with service.jobs.store() as stored:
+        answer = stored.all(
+            pipeline=pipeline,
+            asset_id=asset_id,
+            submitted_by=submitted_by,
+            is_open=is_open,
+            limit=limit,
+            cursor=cursor,
+        )
     return json_response(request, answer)
 
 
 @router.get("/{job_id}", response_model=JobAnswer)
 def get_job(request: Request, service: ServiceDep, job_id: JobId) -> Response:
     """Return a job with its state."""
-    return json_response(request, service.jobs.get(job_id))
+    with service.jobs.store() as stored:
+        return json_response(request, stored.get(job_id))
 
 
 @router.post("/{job_id}/cancel", response_model=JobAnswer)
 def cancel(request: Request, service: ServiceDep, who: Operator, job_id: JobId) -> Response:
     """Cancel a job: remove it from the queue, or ask it to stop if it runs. Committed stages are
     kept, and the run can be resumed later. A job that has ended is returned unchanged."""
-    job = service.jobs.get(job_id)
-    who.require_owner(job.submitted_by, f"job {job_id}")
-    add_audit_fields(request, job_id=job_id, asset_id=job.asset_id, run_id=job.run_id)
-    return json_response(request, service.jobs.cancel(job_id))
+    with service.jobs.store() as stored:
+        job = stored.get(job_id)
+        who.require_owner(job.submitted_by, f"job {job_id}")
+        add_audit_fields(request, job_id=job_id, asset_id=job.asset_id, run_id=job.run_id)
+        return json_response(request, stored.cancel(job_id))

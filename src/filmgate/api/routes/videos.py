@@ -27,7 +27,7 @@ from filmgate.api.uploads import (
 from filmgate.core.answers import (
     SnapshotAnswer,
 )
-from filmgate.core.ids import ID_PATTERN
+from filmgate.core.ids import ID_PATTERN, parse_asset_id
 from filmgate.core.runs import IngestedRunsAnswer, UploadAnswer, VideoAnswer, VideosAnswer
 from filmgate.core.selection import Selection
 
@@ -41,7 +41,8 @@ def list_videos(
     request: Request, service: ServiceDep, limit: Limit = 100, cursor: Cursor = None
 ) -> Response:
     """List videos, sorted by id."""
-    return json_response(request, service.videos.all(limit, cursor))
+    with service.videos.stored() as videos:
+        return json_response(request, videos.all(limit, cursor))
 
 
 @router.post(
@@ -142,7 +143,8 @@ def list_ingested_runs(
     cursor: Cursor = None,
 ) -> Response:
     """List the ingested runs of a video, the latest first."""
-    return json_response(request, service.videos.runs(asset_id, limit, cursor))
+    with service.videos.stored() as videos:
+        return json_response(request, videos.runs(parse_asset_id(asset_id), limit, cursor))
 
 
 @router.get("/{asset_id}/selections/{artifact_type}", response_model=Selection)
