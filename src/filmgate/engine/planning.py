@@ -1,8 +1,7 @@
 """Planning: forecasts what an invocation would do with each stage, without doing it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from types import MappingProxyType
-from typing import Any
 
 from filmgate.core.forecast import PlannedAction, StageForecast
 from filmgate.core.gates import (
@@ -19,6 +18,7 @@ from filmgate.core.resources import Resources
 from filmgate.core.states import StageState
 from filmgate.engine.decision import (
     Block,
+    Config,
     Reuse,
     Run,
     Situation,
@@ -59,7 +59,7 @@ def forecast_run(
     return tuple(_Forecaster(plan, request, run.ledger(), gate).forecast_all())
 
 
-def forecast_new_run(plan: Plan, request: Request, config: Mapping[str, Any]) -> Forecasts:
+def forecast_new_run(plan: Plan, request: Request, config: Config) -> Forecasts:
     """Forecast what `request` would do with every stage of a run that does not exist yet."""
     forecasts: dict[str, StageForecast] = {}
     skipped: dict[str, str] = {}

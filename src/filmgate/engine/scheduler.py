@@ -170,7 +170,7 @@ class Scheduler:
         """Commit the outcome of a stage's work."""
         opened = self._open[finished.key]
         try:
-            outcome = finished.value()
+            outcome = finished.future.result()
             result = opened.result(outcome, finished.ended_s)
             record = self._writer.build(opened.attempt, result)
             self._check_inputs()

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -147,7 +147,7 @@ class MemoryRun:
         self._copies_of_attempts = temporary / "attempts"
         self._state_lock = threading.RLock()
         self._run_lock: RunLock | None = None
-        self._holder: dict[str, Any] = {}
+        self._holder: dict[str, object] = {}
         self._files = {HEAD: _StoredFile.of(head.to_bytes())}
         self._logs: dict[str, bytearray] = {}
         self._parsed_records: dict[bytes, StageRecord] = {}
@@ -339,18 +339,18 @@ class MemoryRun:
             self.check_not_sealed()
             self._verdicts = tuple(verdicts)
 
-    def log(self, stage: str, event: Mapping[str, Any]) -> None:
+    def log(self, stage: str, event: Mapping[str, object]) -> None:
         """Append an event to the log of a stage."""
         line = canonical_json(dict(event)) + b"\n"
         with self._state_lock:
             self._logs.setdefault(f"{LOGS}/{stage}.ndjson", bytearray()).extend(line)
 
-    def write_status(self, status: Mapping[str, Any]) -> None:
+    def write_status(self, status: Mapping[str, object]) -> None:
         """Replace `status.json`."""
         with self._state_lock:
             self._files[STATUS] = _StoredFile.of(canonical_json(dict(status)))
 
-    def events(self, stage: str) -> list[dict[str, Any]]:
+    def events(self, stage: str) -> list[dict[str, object]]:
         """Read the events in the log of a stage, oldest first."""
         log = self._logs.get(f"{LOGS}/{stage}.ndjson", bytearray())
         return [json.loads(line) for line in bytes(log).splitlines()]

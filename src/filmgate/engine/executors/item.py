@@ -1,7 +1,6 @@
 """Work on one item; the result is a value, or an error that can be sent between processes."""
 
 from collections.abc import Callable
-from typing import Any
 
 from filmgate.core.errors import ContractBroken
 from filmgate.core.ports import Item, Mapped, Value
@@ -27,7 +26,7 @@ def make_pickling_error(error: Exception) -> StageError:
     return StageError(code=FailureCode.UNEXPECTED, message=message)
 
 
-def check_picklable(work: Callable[..., Any]) -> None:
+def check_picklable(work: object) -> None:
     """Raise ContractBroken if the work cannot be sent to another process.
 
     Every executor checks this, so that work that runs in one of them runs in all.

@@ -118,7 +118,8 @@ def _list_uploads(context: StageContext) -> Iterator[UploadedBook]:
             source_id=context.head.source_sha_map[name].removeprefix("sha256:"),
             book_id=book_id_from_name(name),
         )
-    for name, reason in sorted(context.head.asset.media.get(REFUSED, {}).items()):
+    refused = context.head.asset.media.get(REFUSED)
+    for name, reason in sorted(refused.items()) if isinstance(refused, dict) else ():
         yield UploadedBook(
             name=name, path=Path(name), source_id=name, book_id=name, refusal_reason=reason
         )
