@@ -162,7 +162,7 @@ class FolderRun:
             if unfinished.is_committed:
                 self._staging.drop(opened.stage, opened.attempt)
             else:
-                interrupted.append(self._staging.resume(opened))
+                interrupted.append(FolderAttempt(self._staging, opened))
         return tuple(interrupted)
 
     def fold_manifest(self, lease: Lease | None) -> Manifest:

@@ -1,6 +1,5 @@
 """Implementation of the port `RunDirectory` in memory."""
 
-import hashlib
 import io
 import json
 import os
@@ -61,21 +60,18 @@ class _StagedAttempt:
 
 
 class MemoryFileWriter:
-    """A file being written in memory. Its digest is computed from the bytes that are passed."""
+    """A file being written in memory."""
 
     def __init__(self) -> None:
         self._data = bytearray()
-        self._hash = hashlib.sha256()
 
     def write(self, data: bytes) -> None:
         """Append all of `data`."""
         self._data += data
-        self._hash.update(data)
 
     def finish(self) -> _StoredFile:
         """Return the bytes that were written, with their size and digest."""
-        facts = FileFacts(size_bytes=len(self._data), sha256=self._hash.hexdigest())
-        return _StoredFile(data=bytes(self._data), facts=facts)
+        return _StoredFile.of(bytes(self._data))
 
 
 class MemoryLease:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,7 +82,7 @@ def read_books(context: StageContext, settings: PassASettings) -> Outcome:
     """Open each upload; one that cannot be read is refused, and the others are processed."""
     uploads = list(_skip_duplicates(context, _list_uploads(context)))
     tocs: list[Toc] = []
-    results = context.map(partial(open_book, ocr=settings.ocr), uploads, name=_item_name)
+    results = context.map(partial(open_book, ocr=settings.ocr), uploads, name=attrgetter("name"))
 
     def collect_pages() -> Iterator[SourcePage]:
         for result in results:
@@ -123,10 +124,6 @@ def _list_uploads(context: StageContext) -> Iterator[UploadedBook]:
         yield UploadedBook(
             name=name, path=Path(name), source_id=name, book_id=name, refusal_reason=reason
         )
-
-
-def _item_name(upload: UploadedBook) -> str:
-    return upload.name
 
 
 def _skip_duplicates(

@@ -4,6 +4,7 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -72,7 +73,7 @@ def split_books(context: StageContext, settings: PassBSettings) -> Outcome:
             for toc in tocs
         ]
         work = partial(_split_book, limit_bytes=limit)
-        for result in context.map(work, books, name=_item_name):
+        for result in context.map(work, books, name=attrgetter("toc.file")):
             if result.value is None:
                 continue
             toc, parts = result.item.toc, _store_parts(result.item, result.value, archive)
@@ -93,10 +94,6 @@ def split_books(context: StageContext, settings: PassBSettings) -> Outcome:
 
 
 run = moved_to("filmgate.ingest.pass_b")
-
-
-def _item_name(book: UnsplitBook) -> str:
-    return book.toc.file
 
 
 def _split_book(book: UnsplitBook, *, limit_bytes: int) -> SplitFiles:

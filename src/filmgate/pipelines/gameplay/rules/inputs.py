@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import NamedTuple
 
 from pydantic import JsonValue
@@ -83,12 +84,10 @@ def parse_inputs(data: bytes) -> InputLog:
         for time_s, kind, first, second in rows
     )
     return InputLog(
-        events=tuple(sorted(events, key=_time_of)), bad_lines=bad_lines, is_timed=bool(starts)
+        events=tuple(sorted(events, key=attrgetter("time_ms"))),
+        bad_lines=bad_lines,
+        is_timed=bool(starts),
     )
-
-
-def _time_of(event: InputEvent) -> int:
-    return event.time_ms
 
 
 def _parse_line(line: str) -> tuple[float, int, float, float] | None:
