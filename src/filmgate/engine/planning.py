@@ -4,12 +4,7 @@ from collections.abc import Iterable
 from types import MappingProxyType
 
 from filmgate.core.forecast import PlannedAction, StageForecast
-from filmgate.core.gates import (
-    Reason,
-    ReasonCode,
-    UpstreamState,
-    check_upstreams,
-)
+from filmgate.core.gates import Reason, ReasonCode, UpstreamState, check_upstreams
 from filmgate.core.manifest import Ledger
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Plan, Skipped, Stage

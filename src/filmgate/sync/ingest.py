@@ -114,8 +114,8 @@ def _artifact_files(
     total, before = sum(ref.records for _, _, ref in typed), 0
     for stage, entry, ref in typed:
         rows = verified_rows(run, ref, registry)
-        report = partial(_report_progress, on_progress, before, total)
-        yield _artifact_file(stage, entry, ref, _with_progress(rows, report))
+        rows = _with_progress(rows, on_progress, before, total)
+        yield _artifact_file(stage, entry, ref, rows)
         before += ref.records
 
 
@@ -134,17 +134,13 @@ def _artifact_file(
     )
 
 
-def _report_progress(on_progress: ProgressCallback, before: int, total: int, count: int) -> None:
-    on_progress(before + count, total)
-
-
 def _with_progress(
-    rows: Iterator[ArtifactRow], report: Callable[[int], None]
+    rows: Iterator[ArtifactRow], on_progress: ProgressCallback, before: int, total: int
 ) -> Iterator[ArtifactRow]:
     for row in rows:
         yield row
         if row.ordinal % PROGRESS_INTERVAL == PROGRESS_INTERVAL - 1:
-            report(row.ordinal + 1)
+            on_progress(before + row.ordinal + 1, total)
 
 
 def verified_rows(run: RunFiles, ref: ArtifactRef, registry: Registry) -> Iterator[ArtifactRow]:

@@ -10,6 +10,9 @@ from filmgate.engine.failures import make_stage_error
 MAX_TRIES = 3
 """Number of times that work on an item is started, if its worker dies, before the item fails."""
 
+ITEMS_PER_WORKER = 2
+"""Number of items that are started per worker before the first outcome is consumed."""
+
 
 def run_item(work: Callable[[Item], Value], item: Item) -> tuple[Value | None, StageError | None]:
     """Work on one item; an exception becomes its error."""

@@ -16,6 +16,7 @@ from filmgate.core.errors import Unavailable
 from filmgate.core.ports import Item, Mapped, Value
 from filmgate.core.records import StageError
 from filmgate.engine.executors.item import (
+    ITEMS_PER_WORKER,
     MAX_TRIES,
     check_picklable,
     make_dead_worker_outcome,
@@ -29,9 +30,6 @@ is never released."""
 
 KILL_TIMEOUT_S = 30.0
 """Seconds to wait for a killed worker; a read from a slow disk may delay its end."""
-
-ITEMS_PER_WORKER = 2
-"""Number of items that are started per worker before the first outcome is consumed."""
 
 
 class ProcessPool:

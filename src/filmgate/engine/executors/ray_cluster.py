@@ -12,15 +12,13 @@ from filmgate.core.errors import Unavailable
 from filmgate.core.ports import Item, Mapped, Value
 from filmgate.core.records import StageError
 from filmgate.engine.executors.item import (
+    ITEMS_PER_WORKER,
     MAX_TRIES,
     check_picklable,
     make_dead_worker_outcome,
     make_pickling_error,
     run_item,
 )
-
-ITEMS_PER_WORKER = 2
-"""Number of items that are started per worker before the first outcome is consumed."""
 
 
 class RayCluster:
