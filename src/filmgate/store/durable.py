@@ -25,6 +25,7 @@ class HashingWriter:
         self._descriptor = descriptor
         self._hash = hashlib.sha256()
         self.size_bytes = 0
+        """Number of bytes that were passed to `write`."""
 
     def write(self, data: bytes) -> None:
         """Append all of `data`, even if the system writes only a part of it per call."""

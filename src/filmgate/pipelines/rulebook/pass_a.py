@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,7 +81,9 @@ def read_books(context: StageContext, settings: PassASettings) -> Outcome:
     """Open each upload; one that cannot be read is refused, and the others are processed."""
     uploads = list(_skip_duplicates(context, _list_uploads(context)))
     tocs: list[Toc] = []
-    results = context.map(partial(open_book, ocr=settings.ocr), uploads, name=attrgetter("name"))
+    results = context.map(
+        partial(open_book, ocr=settings.ocr), uploads, name=lambda upload: upload.name
+    )
 
     def collect_pages() -> Iterator[SourcePage]:
         for result in results:

@@ -4,7 +4,6 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -73,7 +72,7 @@ def split_books(context: StageContext, settings: PassBSettings) -> Outcome:
             for toc in tocs
         ]
         work = partial(_split_book, limit_bytes=limit)
-        for result in context.map(work, books, name=attrgetter("toc.file")):
+        for result in context.map(work, books, name=lambda book: book.toc.file):
             if result.value is None:
                 continue
             toc, parts = result.item.toc, _store_parts(result.item, result.value, archive)

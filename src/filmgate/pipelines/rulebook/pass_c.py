@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from itertools import groupby
-from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, NamedTuple
@@ -69,7 +68,9 @@ def chunk_books(context: StageContext, settings: PassCSettings) -> Outcome:
     work = _chunk_lines if is_native else _chunk_elements
     with ExitStack() as stack:
         files = {} if is_native else stack.enter_context(_extract_parts(context))
-        for result in context.map(work, _read_books(context, files), name=attrgetter("toc.file")):
+        for result in context.map(
+            work, _read_books(context, files), name=lambda book: book.toc.file
+        ):
             if result.value is not None:
                 chunks += result.value[0]
                 coverages.append(result.value[1])
@@ -114,7 +115,7 @@ def _read_books(
     tocs = {toc.source_id: toc for toc in context.read_document(PASS_A, Tocs).root}
     parts = _parts_by_page(context)
     pages = context.read_records(PAGES, SourcePage)
-    for source_id, book_pages in groupby(pages, key=attrgetter("source_id")):
+    for source_id, book_pages in groupby(pages, key=lambda page: page.source_id):
         yield BookPages(
             tocs[source_id], tuple(book_pages), parts.get(source_id, {}), files.get(source_id, ())
         )

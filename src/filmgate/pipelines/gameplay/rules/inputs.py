@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import NamedTuple
 
 from pydantic import JsonValue
@@ -84,7 +83,7 @@ def parse_inputs(data: bytes) -> InputLog:
         for time_s, kind, first, second in rows
     )
     return InputLog(
-        events=tuple(sorted(events, key=attrgetter("time_ms"))),
+        events=tuple(sorted(events, key=lambda event: event.time_ms)),
         bad_lines=bad_lines,
         is_timed=bool(starts),
     )
