@@ -27,7 +27,7 @@ from filmgate.tools.decoding import (
     upright,
 )
 from filmgate.tools.frame_change import measure_changes
-from filmgate.tools.speech import recognise, utterances
+from filmgate.tools.speech import PocketSphinx, utterances
 from support.films import COLOURS, film_of_shots, picture, write_film, write_tone
 
 SRT = """1
@@ -167,7 +167,7 @@ def test_no_words_are_recognised_in_silence_and_hum(tmp_path: Path) -> None:
     silence = [np.zeros(16000, dtype=np.int16)] * 5
     assert list(utterances(silence)) == []
     hum = write_tone(tmp_path / "hum.wav", 3)
-    assert list(recognise(SoundReader(hum, rate=16000))) == []
+    assert list(PocketSphinx().recognise(SoundReader(hum, rate=16000))) == []
 
 
 def test_side_car_subtitles_are_read_as_plain_text(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
@@ -14,9 +13,7 @@ from pydantic import BaseModel
 from filmgate.client.events import ServerEvent, parse_events, split_lines
 from filmgate.client.queries import Param, QueryMethods
 from filmgate.core.access import parse_token
-from filmgate.core.answers import (
-    SnapshotAnswer,
-)
+from filmgate.core.answers import SnapshotAnswer
 from filmgate.core.errors import FilmgateError, Invalid, Unavailable
 from filmgate.core.jobs import JobAnswer, JobRequest, JobsAnswer
 from filmgate.core.runs import (
@@ -69,12 +66,7 @@ class Client(QueryMethods):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from filmgate.core.command import Answer
 from filmgate.core.envelope import Envelope, LegacyArtifact
@@ -153,7 +152,7 @@ class ProvenanceAnswer(Answer):
     """Path of the artifact's file, relative to the run's folder."""
     file_sha256: str | None
     weights_sha256: str | None
-    config: dict[str, Any]
+    config: dict[str, object]
     """Settings of the stage."""
     pipeline: str
     run_status: str

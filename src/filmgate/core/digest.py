@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 JsonValue = str | int | float | bool | None | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
 """A value that JSON can contain."""
@@ -15,7 +14,7 @@ _CANONICAL = json.JSONEncoder(
 )
 
 
-def canonical_json(value: Any) -> bytes:
+def canonical_json(value: object) -> bytes:
     """Encode a JSON value as UTF-8 with sorted keys and no spaces.
 
     Raises ValueError for NaN and infinities, which JSON cannot represent.
@@ -33,7 +32,7 @@ def digest(data: bytes) -> str:
     return f"sha256:{sha256_hex(data)}"
 
 
-def digest_of(value: Any) -> str:
+def digest_of(value: object) -> str:
     """SHA-256 of a value's canonical JSON, as `sha256:{hex}`."""
     return digest(canonical_json(value))
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -61,21 +60,19 @@ class FileContract:
         return self.schema if self.kind is FileKind.ARTIFACTS else None
 
 
-def _contract(kind: FileKind, path: str, key: str | None, **fields: Any) -> FileContract:
-    """Make a contract with the default media type and key of its kind and path."""
-    fields.setdefault("media_type", MEDIA_TYPES[kind])
-    key = key or path.removesuffix(PurePosixPath(path).suffix)
-    return FileContract(path=path, key=key, kind=kind, **fields)
+def _default_key(path: str) -> str:
+    return path.removesuffix(PurePosixPath(path).suffix)
 
 
 def document(
     path: str, model: type[BaseModel], *, schema: str, version: int = 1, key: str | None = None
 ) -> FileContract:
     """Declare a JSON document that `model` validates."""
-    return _contract(
-        FileKind.JSON,
-        path,
-        key,
+    return FileContract(
+        path=path,
+        key=key or _default_key(path),
+        kind=FileKind.JSON,
+        media_type=MEDIA_TYPES[FileKind.JSON],
         schema=schema,
         schema_version=version,
         model=model,
@@ -93,10 +90,11 @@ def records(
     key: str | None = None,
 ) -> FileContract:
     """Declare a file of JSON lines, each of which `model` validates."""
-    return _contract(
-        FileKind.RECORDS,
-        path,
-        key,
+    return FileContract(
+        path=path,
+        key=key or _default_key(path),
+        kind=FileKind.RECORDS,
+        media_type=MEDIA_TYPES[FileKind.RECORDS],
         schema=schema,
         schema_version=version,
         model=model,
@@ -115,10 +113,11 @@ def artifacts(
     key: str | None = None,
 ) -> FileContract:
     """Declare a file of artifacts of one type."""
-    return _contract(
-        FileKind.ARTIFACTS,
-        path,
-        key,
+    return FileContract(
+        path=path,
+        key=key or _default_key(path),
+        kind=FileKind.ARTIFACTS,
+        media_type=MEDIA_TYPES[FileKind.ARTIFACTS],
         schema=artifact_type,
         schema_version=version,
         min_records=min_records,
@@ -137,10 +136,11 @@ def parquet(
     key: str | None = None,
 ) -> FileContract:
     """Declare a Parquet table that has at least `columns`: Arrow type, such as `int64`, by name."""
-    return _contract(
-        FileKind.PARQUET,
-        path,
-        key,
+    return FileContract(
+        path=path,
+        key=key or _default_key(path),
+        kind=FileKind.PARQUET,
+        media_type=MEDIA_TYPES[FileKind.PARQUET],
         schema=schema,
         schema_version=version,
         columns=dict(columns),
@@ -158,10 +158,10 @@ def binary(
     key: str | None = None,
 ) -> FileContract:
     """Declare a file that is verified by its digest alone: a picture, a PDF, an array."""
-    return _contract(
-        FileKind.BINARY,
-        path,
-        key,
+    return FileContract(
+        path=path,
+        key=key or _default_key(path),
+        kind=FileKind.BINARY,
         media_type=media_type,
         schema=schema,
         schema_version=version,

@@ -22,7 +22,7 @@ A gate is open when no rule is broken; otherwise the verdict lists every reason 
    `stage_disabled`, `provider_unavailable`.
 """
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -143,14 +143,21 @@ def check_files(
     examine: Examine = skip_examination,
 ) -> list[Reason]:
     """Return every fault of a successful stage's files (rules 4 and 5)."""
-    reasons = []
+    reasons: list[Reason] = []
+    stage = upstream.stage
     for ref in upstream.artifacts:
         facts = found.get(ref.path)
+        recorded = f"{ref.size_bytes} bytes, sha256 {ref.sha256}"
         if facts is None:
-            reasons.append(_missing_file(upstream.stage, ref))
+            code, expected = ReasonCode.MISSING_ARTIFACT, f"a file of {recorded}"
+            reasons.append(_file_reason(code, stage, ref, expected=expected, got="no file"))
         elif facts.sha256 != ref.sha256:
-            reasons.append(_digest_mismatch(upstream.stage, ref, facts))
-            reasons += _content_faults(upstream.stage, ref, examine(ref.path))
+            code, got = (
+                ReasonCode.DIGEST_MISMATCH,
+                f"{facts.size_bytes} bytes, sha256 {facts.sha256}",
+            )
+            reasons.append(_file_reason(code, stage, ref, expected=recorded, got=got))
+            reasons += _content_faults(stage, ref, examine(ref.path))
         else:
             reasons += _unsupported_version(upstream, ref)
     return reasons
@@ -296,54 +303,30 @@ def _upstream_reason(code: ReasonCode, upstream: UpstreamState) -> Reason:
     )
 
 
-def _missing_file(stage: str, ref: ArtifactRef) -> Reason:
+def _file_reason(
+    code: ReasonCode, stage: str, ref: ArtifactRef, *, expected: str, got: str
+) -> Reason:
+    """Make the reason for a file that is not as the stage made it."""
     return Reason(
-        code=ReasonCode.MISSING_ARTIFACT,
+        code=code,
         stage=stage,
         path=ref.path,
-        expected=f"a file of {ref.size_bytes} bytes, sha256 {ref.sha256}",
-        got="no file",
-        action=_repair_action(stage),
+        expected=expected,
+        got=got,
+        action="Restore the file, or make it again with --repair; "
+        f"to keep a manual edit, run filmgate adopt {stage}",
     )
 
 
-def _digest_mismatch(stage: str, ref: ArtifactRef, facts: FileFacts) -> Reason:
-    return Reason(
-        code=ReasonCode.DIGEST_MISMATCH,
-        stage=stage,
-        path=ref.path,
-        expected=f"{ref.size_bytes} bytes, sha256 {ref.sha256}",
-        got=f"{facts.size_bytes} bytes, sha256 {facts.sha256}",
-        action=_repair_action(stage),
-    )
-
-
-def _content_faults(stage: str, ref: ArtifactRef, found: Examination | None) -> list[Reason]:
-    """Return the faults in the contents of a file whose digest does not match."""
-    reasons = []
+def _content_faults(stage: str, ref: ArtifactRef, found: Examination | None) -> Iterator[Reason]:
+    """Yield the faults in the contents of a file whose digest does not match."""
     if found is not None and found.fault is not None:
-        reasons.append(
-            Reason(
-                code=ReasonCode.SCHEMA_INVALID,
-                stage=stage,
-                path=ref.path,
-                expected=f"{ref.schema_name} version {ref.schema_version}",
-                got=found.fault,
-                action=_repair_action(stage),
-            )
-        )
+        expected = f"{ref.schema_name} version {ref.schema_version}"
+        code = ReasonCode.SCHEMA_INVALID
+        yield _file_reason(code, stage, ref, expected=expected, got=found.fault)
     if found is not None and found.records is not None and found.records != ref.records:
-        reasons.append(
-            Reason(
-                code=ReasonCode.COUNT_MISMATCH,
-                stage=stage,
-                path=ref.path,
-                expected=f"{ref.records} records",
-                got=f"{found.records} records",
-                action=_repair_action(stage),
-            )
-        )
-    return reasons
+        expected, got = f"{ref.records} records", f"{found.records} records"
+        yield _file_reason(ReasonCode.COUNT_MISMATCH, stage, ref, expected=expected, got=got)
 
 
 def _unsupported_version(upstream: UpstreamState, ref: ArtifactRef) -> list[Reason]:
@@ -360,10 +343,3 @@ def _unsupported_version(upstream: UpstreamState, ref: ArtifactRef) -> list[Reas
             action=f"Run the stage again: --force --stages {upstream.stage}",
         )
     ]
-
-
-def _repair_action(stage: str) -> str:
-    return (
-        f"Restore the file, or make it again with --repair; "
-        f"to keep a manual edit, run filmgate adopt {stage}"
-    )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from pydantic import (
     BaseModel,
@@ -28,6 +28,7 @@ from filmgate.core.records import (
     Lineage,
     Record,
     RunHead,
+    StageConfigs,
     StageError,
     StageRecord,
 )
@@ -59,8 +60,8 @@ class StageEntry(Record):
     artifacts: tuple[ArtifactRef, ...] = ()
     producer: Producer | None = None
     counts: dict[str, int] = Field(default_factory=dict)
-    metrics: dict[str, Any] = Field(default_factory=dict)
-    warnings: tuple[dict[str, Any], ...] = ()
+    metrics: dict[str, object] = Field(default_factory=dict)
+    warnings: tuple[dict[str, object], ...] = ()
     item_errors: tuple[ItemError, ...] = ()
     error: StageError | None = None
     reason: str | None = None
@@ -80,7 +81,7 @@ class Manifest(Record):
     run_id: Id
     env: StorableText
     profile: StorableText
-    config: dict[str, Any]
+    config: StageConfigs
     config_hash: Digest
     status: RunState
     revision: Int32
@@ -88,7 +89,7 @@ class Manifest(Record):
     created_at: Moment
     updated_at: Moment
     stages: dict[str, StageEntry]
-    metrics: dict[str, Any]
+    metrics: dict[str, object]
     job_id: Id | None = None
     """Equal to `run_id` in the job layout; None in the run layout."""
     passes: dict[str, StageEntry] | None = None
@@ -101,8 +102,10 @@ class Manifest(Record):
         return self
 
     @model_serializer(mode="wrap")
-    def _omit_absent_job_fields(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        body: dict[str, Any] = serialize(self)
+    def _omit_absent_job_fields(
+        self, serialize: SerializerFunctionWrapHandler
+    ) -> dict[str, object]:
+        body: dict[str, object] = serialize(self)
         absent = [name for name in ("job_id", "passes") if body.get(name) is None]
         return {name: value for name, value in body.items() if name not in absent}
 
@@ -153,7 +156,7 @@ class Manifest(Record):
 class _VersionField(BaseModel, defer_build=True):
     """The field that manifests of all versions have."""
 
-    schema_version: Any = None
+    schema_version: object = None
 
 
 def _check_version(body: _VersionField) -> None:
@@ -405,7 +408,7 @@ def _entry(ledger: Ledger, name: str, verdicts: Mapping[str, Verdict]) -> StageE
     )
 
 
-def _totals(entries: Iterable[StageEntry]) -> dict[str, Any]:
+def _totals(entries: Iterable[StageEntry]) -> dict[str, object]:
     """Sum metrics over the stages.
 
     `wall_s` is the sum of all durations, also of stages that ran in parallel; `tokens` is None if

@@ -216,7 +216,9 @@ class Pipeline:
                 f"{', '.join(sorted(taken))}"
             )
 
-    def resolve(self, profile: str, overrides: JsonObject | None = None) -> dict[str, Any]:
+    def resolve(
+        self, profile: str, overrides: Mapping[str, object] | None = None
+    ) -> dict[str, Any]:
         """Resolve the config of every stage from a profile and values by `STAGE.SETTING`.
 
         Raises Invalid for an unknown profile or setting, or a value of the wrong type; UsageError

@@ -68,6 +68,10 @@ def changed_file_error(
     )
 
 
+StageConfigs = dict[str, dict[str, object]]
+"""The resolved settings of a run, as JSON values by stage and setting."""
+
+
 class Asset(Record):
     """The asset that a pipeline runs on."""
 
@@ -75,7 +79,7 @@ class Asset(Record):
     input_hash: Digest
     uri: Text
     size_bytes: Int64
-    media: dict[str, Any]
+    media: dict[str, object]
 
 
 class RunHead(Record):
@@ -95,13 +99,13 @@ class RunHead(Record):
     run_id: Id
     env: Text
     profile: Text
-    config: dict[str, Any]
+    config: StageConfigs
     config_hash: Digest
     created_at: datetime
     layout: Layout = Layout.RUN
 
     @classmethod
-    def of(cls, plan: Plan, *, config: dict[str, Any], **facts: Any) -> "RunHead":
+    def of(cls, plan: Plan, *, config: StageConfigs, **facts: object) -> "RunHead":
         """Make the head of a run of `plan` with a resolved config; `facts`: the other fields."""
         return cls(
             pipeline=plan.pipeline,
@@ -239,8 +243,8 @@ class StageRecord(Record):
     artifacts: tuple[ArtifactRef, ...] = ()
     producer: Producer | None = None
     counts: dict[str, int] = Field(default_factory=dict)
-    metrics: dict[str, Any] = Field(default_factory=dict)
-    warnings: tuple[dict[str, Any], ...] = ()
+    metrics: dict[str, object] = Field(default_factory=dict)
+    warnings: tuple[dict[str, object], ...] = ()
     item_errors: Annotated[tuple[ItemError, ...], Field(max_length=MAX_ITEM_ERRORS)] = ()
     error: StageError | None = None
     reason: str | None = None

@@ -1,14 +1,14 @@
 """Adoption: files edited by hand become a new attempt of the stage, by the producer `human`."""
 
+import shutil
 from types import MappingProxyType
 
 from filmgate.core.errors import ContractBroken, NotFound
 from filmgate.core.files import FileContract
-from filmgate.core.gates import Verdict
 from filmgate.core.manifest import Manifest
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Plan, Producer, Stage
-from filmgate.core.ports import Attempt, Clock, EventSink, Lease, RunDirectory
+from filmgate.core.ports import Attempt, Clock, EventSink, RunDirectory
 from filmgate.core.progress import NullObserver
 from filmgate.core.records import ArtifactRef
 from filmgate.core.resources import Resources
@@ -56,7 +56,8 @@ def adopt(
         ledger = run.ledger()
         verdict = gate.check(stage, ledger, protect_own=False)
         if not verdict.is_open:
-            return _close_blocked(run, lease, verdict)
+            run.save_verdicts(lease, (verdict,))
+            return run.close(lease)
         skip = find_skip(stage, ledger.head.config, ledger.skip_reasons)
         fingerprint = gate.fingerprint(stage, ledger, is_skipped=skip is not None)
         current = ledger.current_record(stage.name)
@@ -82,16 +83,10 @@ def adopt(
                 counts=_count_records(stage, refs),
             )
             record = writer.build(attempt, result)
-            writer.commit(record)
+            run.commit(lease, record)
             journal.log_record(record, warnings=0)
         run.save_verdicts(lease, ())
         return run.close(lease)
-
-
-def _close_blocked(run: RunDirectory, lease: Lease, verdict: Verdict) -> Manifest:
-    """Save the verdict that blocks the stage, and close the run."""
-    run.save_verdicts(lease, (verdict,))
-    return run.close(lease)
 
 
 def _copy_file(
@@ -108,8 +103,7 @@ def _copy_file(
             hint="Put the file in the run's folder, then adopt the stage again",
         ) from error
     with source, attempt.create(contract.path) as file:
-        while chunk := source.read(CHUNK_BYTES):
-            file.write(chunk)
+        shutil.copyfileobj(source, file, CHUNK_BYTES)
     examination = examine(contract, attempt.staging_path(contract.path), registry)
     facts = attempt.facts(contract.path)
     if examination.fault is not None or examination.records is None or facts is None:

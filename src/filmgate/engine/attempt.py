@@ -144,7 +144,7 @@ class OpenAttempt:
 
 
 class RecordWriter:
-    """Builds and commits the records of one run; they contain no secrets."""
+    """Builds the records of one run, and commits those of failures; they contain no secrets."""
 
     def __init__(self, run: RunDirectory, lease: Lease, clock: Clock) -> None:
         self._run = run
@@ -182,26 +182,18 @@ class RecordWriter:
         StageRecord.parse(record.to_bytes(), record.name)
         return record
 
-    def commit(self, record: StageRecord) -> None:
-        """Make the record permanent.
+    def commit_failure(self, attempt: Attempt, result: AttemptResult) -> StageRecord:
+        """Commit the record of a failed attempt; if a field is invalid, only with its error.
 
         Raises Conflict if the attempt already has a record, Held if the lease was lost.
         """
-        self._run.commit(self._lease, record)
-
-    def discard(self, attempt: Attempt) -> None:
-        """Remove the attempt as if it had never been opened."""
-        self._run.discard(self._lease, attempt)
-
-    def commit_failure(self, attempt: Attempt, result: AttemptResult) -> StageRecord:
-        """Commit the record of a failed attempt; if a field is invalid, only with its error."""
         try:
             record = self.build(attempt, result)
         except ValueError:
             error, duration_s = result.error, result.duration_s
             reduced = AttemptResult(status=StageState.FAILED, error=error, duration_s=duration_s)
             record = self.build(attempt, reduced)
-        self.commit(record)
+        self._run.commit(self._lease, record)
         return record
 
 

@@ -1,7 +1,7 @@
 """Write the files of an attempt: encode records, append bytes, and make references to files."""
 
 import io
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ValidationError
 
@@ -11,6 +11,9 @@ from filmgate.core.errors import ContractBroken, first_fault
 from filmgate.core.files import FileContract
 from filmgate.core.ports import FileWriter, Timed
 from filmgate.core.records import ArtifactRef
+
+if TYPE_CHECKING:
+    from collections.abc import Buffer  # type: ignore[attr-defined,unused-ignore]
 
 
 class AttemptFileIO(io.RawIOBase):
@@ -24,7 +27,7 @@ class AttemptFileIO(io.RawIOBase):
         """Return True: the file can be written."""
         return True
 
-    def write(self, data: Any) -> int:
+    def write(self, data: "Buffer") -> int:
         """Append all of `data`; raise ValueError if the file is closed."""
         if self.closed:
             raise ValueError("the file is closed: write to it inside its with block")

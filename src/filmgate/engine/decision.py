@@ -11,7 +11,6 @@ The rules, of which the first that applies decides:
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from filmgate.core.errors import FilmgateError
 from filmgate.core.gates import Reason, check_lineage, provider_unavailable, stage_disabled
@@ -20,7 +19,7 @@ from filmgate.core.plan import SkipCause, Skipped, Stage
 from filmgate.core.records import Change, Fingerprint, StageRecord
 from filmgate.core.states import StageState
 
-Config = Mapping[str, Any]
+Config = Mapping[str, Mapping[str, object]]
 """The resolved settings of a run, by stage."""
 
 

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 from filmgate.core.digest import JsonObject, JsonValue
 from filmgate.core.manifest import Manifest
@@ -23,31 +22,6 @@ HEARTBEAT_S = 0.5
 METRICS_EVENT = "stage.measured"
 METRICS_S = 2.0
 """Minimum number of seconds between two metrics events of a stage."""
-
-
-@dataclass(frozen=True)
-class StageEvents:
-    """Reports of one stage to the journal, and the event that stops the stage."""
-
-    journal: "Journal"
-    stage: str
-    stop_event: threading.Event
-
-    def progress(self, done: float, total: float | None) -> None:
-        """Report progress."""
-        self.journal.log_progress(self.stage, done, total)
-
-    def metrics(self, gauges: Mapping[str, float], failures: Mapping[str, int]) -> None:
-        """Report current measurements."""
-        self.journal.log_metrics(self.stage, gauges, failures)
-
-    def warning(self, warning: JsonObject) -> None:
-        """Report a warning."""
-        self.journal.log_warning(self.stage, warning)
-
-    def item_error(self, error: ItemError) -> None:
-        """Report that an item failed."""
-        self.journal.log_event(self.stage, "item.failed", level="error", **error.model_dump())
 
 
 class Journal:
@@ -86,9 +60,9 @@ class Journal:
             thread.join()
             self._write_status(lease)
 
-    def log_run_event(self, event: str, *, level: str = "info", **fields: object) -> None:
+    def log_run_event(self, event: str, **fields: object) -> None:
         """Send an event about the run as a whole to the sinks; no stage's log contains it."""
-        base = {"at": self._clock().isoformat(), "level": level, "event": event}
+        base = {"at": self._clock().isoformat(), "level": "info", "event": event}
         self._send(base | redact(to_json_value(fields)))
 
     def log_start(self, stage: str, attempt: int, inputs: Iterable[str]) -> None:
@@ -144,6 +118,10 @@ class Journal:
         """
         fields = {f"{name}_" if name in EVENT_FIELDS else name: warning[name] for name in warning}
         self.log_event(stage, "stage.warning", level="warning", **fields)
+
+    def log_item_error(self, stage: str, error: ItemError) -> None:
+        """Report that an item of a stage failed."""
+        self.log_event(stage, "item.failed", level="error", **error.model_dump())
 
     def log_record(self, record: StageRecord, *, warnings: int) -> None:
         """Report that the record of a stage's attempt was committed."""

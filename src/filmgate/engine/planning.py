@@ -1,16 +1,10 @@
 """Planning: forecasts what an invocation would do with each stage, without doing it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from types import MappingProxyType
-from typing import Any
 
 from filmgate.core.forecast import PlannedAction, StageForecast
-from filmgate.core.gates import (
-    Reason,
-    ReasonCode,
-    UpstreamState,
-    check_upstreams,
-)
+from filmgate.core.gates import Reason, ReasonCode, UpstreamState, check_upstreams
 from filmgate.core.manifest import Ledger
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.plan import Plan, Skipped, Stage
@@ -19,6 +13,7 @@ from filmgate.core.resources import Resources
 from filmgate.core.states import StageState
 from filmgate.engine.decision import (
     Block,
+    Config,
     Reuse,
     Run,
     Situation,
@@ -59,7 +54,7 @@ def forecast_run(
     return tuple(_Forecaster(plan, request, run.ledger(), gate).forecast_all())
 
 
-def forecast_new_run(plan: Plan, request: Request, config: Mapping[str, Any]) -> Forecasts:
+def forecast_new_run(plan: Plan, request: Request, config: Config) -> Forecasts:
     """Forecast what `request` would do with every stage of a run that does not exist yet."""
     forecasts: dict[str, StageForecast] = {}
     skipped: dict[str, str] = {}

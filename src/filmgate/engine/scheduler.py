@@ -3,6 +3,7 @@
 import time
 import traceback
 from contextlib import suppress
+from functools import partial
 
 from filmgate.core.errors import Interrupted, Invalid
 from filmgate.core.gates import Verdict
@@ -16,7 +17,7 @@ from filmgate.engine.failures import make_stage_error
 from filmgate.engine.fan_out import FanOut
 from filmgate.engine.gate_checker import GateChecker
 from filmgate.engine.invocation import Invocation
-from filmgate.engine.journal import Journal, StageEvents
+from filmgate.engine.journal import Journal
 from filmgate.engine.stage_context import EngineStageContext, StageEnvironment
 from filmgate.engine.stage_threads import FinishedWork, StageThreads
 
@@ -144,14 +145,15 @@ class Scheduler:
         stage, ledger = situation.stage, situation.ledger
         number = ledger.next_attempt(stage.name)
         attempt = self._run.begin(self._lease, stage.name, number, self._invocation.clock())
-        events = StageEvents(self._journal, stage.name, self._threads.stop_event)
-        fan_out = FanOut(self._executor, events.item_error, is_strict=self._request.strict)
+        log_item_error = partial(self._journal.log_item_error, stage.name)
+        fan_out = FanOut(self._executor, log_item_error, is_strict=self._request.strict)
         context = EngineStageContext(
             stage=stage,
             attempt=attempt,
             ledger=ledger,
             environment=self._environment,
-            events=events,
+            journal=self._journal,
+            stop_event=self._threads.stop_event,
             fan_out=fan_out,
         )
         self._open[stage.name] = OpenAttempt(
@@ -170,7 +172,7 @@ class Scheduler:
         """Commit the outcome of a stage's work."""
         opened = self._open[finished.key]
         try:
-            outcome = finished.value()
+            outcome = finished.future.result()
             result = opened.result(outcome, finished.ended_s)
             record = self._writer.build(opened.attempt, result)
             self._check_inputs()
@@ -184,9 +186,9 @@ class Scheduler:
             self._run.remove(self._lease, altered)
         try:
             if opened.is_unchanged_skip(record):
-                self._writer.discard(opened.attempt)
+                self._run.discard(self._lease, opened.attempt)
             else:
-                self._writer.commit(record)
+                self._run.commit(self._lease, record)
         except Invalid as error:
             self._fail(opened, make_stage_error(error), finished.ended_s)
             return

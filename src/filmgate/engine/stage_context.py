@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ from filmgate.engine.contract_writers import (
     make_artifact_ref,
 )
 from filmgate.engine.fan_out import FanOut
-from filmgate.engine.journal import StageEvents
+from filmgate.engine.journal import Journal
 from filmgate.engine.validation import examine, next_artifact
 
 MAX_WARNINGS = 1000
@@ -67,10 +68,15 @@ class EngineStageContext:
         attempt: Attempt,
         ledger: Ledger,
         environment: StageEnvironment,
-        events: StageEvents,
+        journal: Journal,
+        stop_event: threading.Event,
         fan_out: FanOut,
     ) -> None:
-        """Initialize the context; `ledger`: state of the run at the time of the gate check."""
+        """Initialize the context.
+
+        `ledger`: state of the run at the time of the gate check. `stop_event`: set when the work
+        should end.
+        """
         self._stage = stage
         self._attempt = attempt
         self._run = environment.run
@@ -80,7 +86,8 @@ class EngineStageContext:
         self._resources = environment.resources
         self.open_store = environment.open_store
         self._fan_out = fan_out
-        self._events = events
+        self._journal = journal
+        self._stop_event = stop_event
         self._gauges: dict[str, float] = {}
         self._failures: dict[str, int] = {}
         self._paths_read: set[str] = set()
@@ -206,9 +213,9 @@ class EngineStageContext:
 
     def progress(self, done: float, total: float | None) -> None:
         """Report progress; raise Interrupted if the run was stopped."""
-        if self._events.stop_event.is_set():
+        if self._stop_event.is_set():
             raise Interrupted("the run was stopped")
-        self._events.progress(_number(done) or 0.0, _number(total))
+        self._journal.log_progress(self._stage.name, _number(done) or 0.0, _number(total))
         if self._fan_out.started:
             self.measure({}, {})
 
@@ -216,14 +223,15 @@ class EngineStageContext:
         """Report current measurements; earlier values that are not given now stay valid."""
         self._gauges.update({name: float(value) for name, value in gauges.items()})
         self._failures.update(failures)
-        self._events.metrics(self._gauges | self._fan_out.gauges, self._failures)
+        gauges = self._gauges | self._fan_out.gauges
+        self._journal.log_metrics(self._stage.name, gauges, self._failures)
 
     def warn(self, code: str, message: str, **fields: object) -> None:
         """Add a warning to the record and the log."""
         warning = to_json_value({**fields, "code": code, "message": message})
         if len(self.warnings) < MAX_WARNINGS:
             self.warnings.append(warning)
-        self._events.warning(warning)
+        self._journal.log_warning(self._stage.name, warning)
 
     def finish(self) -> tuple[ArtifactRef, ...]:
         """Verify that the files read are unchanged; return the files made, in contract order.

@@ -4,8 +4,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import Generic, NamedTuple, TypeVar, cast
+from typing import Generic, NamedTuple, TypeVar
 
 Key = TypeVar("Key")
 Result = TypeVar("Result")
@@ -15,19 +16,13 @@ STOP_TIMEOUT_S = 10.0
 
 
 class FinishedWork(NamedTuple, Generic[Key, Result]):
-    """Work that has ended: its result, or the exception that it raised."""
+    """Work that has ended."""
 
     key: Key
     ended_s: float
     """Time when it ended, in seconds of `time.perf_counter`."""
-    result: Result | None = None
-    error: Exception | None = None
-
-    def value(self) -> Result:
-        """Return the result, or raise the exception of the work."""
-        if self.error is not None:
-            raise self.error
-        return cast("Result", self.result)
+    future: Future[Result]
+    """Its result, or the exception that it raised."""
 
 
 class StageThreads(Generic[Key, Result]):
@@ -82,17 +77,18 @@ class StageThreads(Generic[Key, Result]):
         try:
             finished = _run_here(key, work)
         except BaseException as error:  # noqa: BLE001 - otherwise lost with the thread
-            wrapped = RuntimeError(f"{type(error).__name__}: {error}")
-            finished = FinishedWork(key=key, ended_s=time.perf_counter(), error=wrapped)
+            future: Future[Result] = Future()
+            future.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
+            finished = FinishedWork(key=key, ended_s=time.perf_counter(), future=future)
         self._finished.put(finished)
 
 
 def _run_here(key: Key, work: Callable[[], Result]) -> FinishedWork[Key, Result]:
+    future: Future[Result] = Future()
     try:
-        result = work()
+        future.set_result(work())
     except (SystemExit, GeneratorExit) as error:
-        wrapped = RuntimeError(f"the stage raised {type(error).__name__}: {error}")
-        return FinishedWork(key=key, ended_s=time.perf_counter(), error=wrapped)
+        future.set_exception(RuntimeError(f"the stage raised {type(error).__name__}: {error}"))
     except Exception as error:  # noqa: BLE001 - any exception of the work is its failure
-        return FinishedWork(key=key, ended_s=time.perf_counter(), error=error)
-    return FinishedWork(key=key, ended_s=time.perf_counter(), result=result)
+        future.set_exception(error)
+    return FinishedWork(key=key, ended_s=time.perf_counter(), future=future)

@@ -1,5 +1,6 @@
 """Time spans in whole milliseconds, and their overlap."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 
@@ -29,3 +30,15 @@ class Span:
 def shared_ms(one: Span, other: Span) -> int:
     """Duration of the overlap of two spans, in milliseconds."""
     return max(0, min(one.end_ms, other.end_ms) - max(one.start_ms, other.start_ms))
+
+
+def overlapping(one: Sequence[Span], other: Sequence[Span]) -> Iterator[tuple[int, int]]:
+    """Yield the indices of every pair that overlaps. Each list is disjoint and ordered by time."""
+    first = 0
+    for index, span in enumerate(one):
+        while first < len(other) and other[first].end_ms <= span.start_ms:
+            first += 1
+        match = first
+        while match < len(other) and other[match].start_ms < span.end_ms:
+            yield index, match
+            match += 1

@@ -151,7 +151,7 @@ class RunReport:
         return self.refused if codes == {Invalid.code} else ExitCode.STAGE_FAILED
 
 
-def frozen_settings(head: RunHead) -> JsonObject:
+def frozen_settings(head: RunHead) -> dict[str, object]:
     """Return all settings of a run by `STAGE.SETTING`."""
     return {
         f"{stage}.{name}": value

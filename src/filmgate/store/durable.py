@@ -1,5 +1,6 @@
 """Durable writing: after a crash, a file has the old bytes or the new ones, never a mixture."""
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
@@ -23,7 +24,8 @@ class HashingWriter:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._hash = hashlib.sha256()
-        self._size = 0
+        self.size_bytes = 0
+        """Number of bytes that were passed to `write`."""
 
     def write(self, data: bytes) -> None:
         """Append all of `data`, even if the system writes only a part of it per call."""
@@ -31,7 +33,7 @@ class HashingWriter:
         while view:
             view = view[os.write(self._descriptor, view) :]
         self._hash.update(data)
-        self._size += len(data)
+        self.size_bytes += len(data)
 
     def start_writeback(self) -> None:
         """Ask the system to start writing the bytes to disk; a hint without guarantee."""
@@ -41,7 +43,7 @@ class HashingWriter:
     @property
     def facts(self) -> FileFacts:
         """Size and digest of the bytes that were written."""
-        return FileFacts(size_bytes=self._size, sha256=self._hash.hexdigest())
+        return FileFacts(size_bytes=self.size_bytes, sha256=self._hash.hexdigest())
 
     def finish(self, *, durable: bool) -> None:
         """Check the size of the file; with `durable`, flush it first.
@@ -51,8 +53,8 @@ class HashingWriter:
         if durable:
             os.fsync(self._descriptor)
         size = os.fstat(self._descriptor).st_size
-        if size != self._size:
-            raise OSError(f"file size is wrong: expected {self._size} bytes; got {size}")
+        if size != self.size_bytes:
+            raise OSError(f"file size is wrong: expected {self.size_bytes} bytes; got {size}")
 
 
 @contextmanager
@@ -156,16 +158,16 @@ def sync_file(path: Path) -> None:
     The system reports an earlier write-back error, unless it was reported before, to the next
     process that opens the file.
     """
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _sync(path, os.O_RDONLY)
 
 
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:
@@ -180,6 +182,14 @@ def make_folders(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for path in reversed(missing):
         sync_folder(path.parent)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock on a file, which is created if needed, against other threads and processes."""
+    with path.open("a+b") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def stat_identity(path: "str | Path | os.DirEntry[str]") -> tuple[int, ...]:

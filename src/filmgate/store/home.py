@@ -1,8 +1,6 @@
 """The home: the folder of all runs; finds runs and creates new ones."""
 
-import fcntl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from filmgate.core.ids import (
     parse_run_id,
 )
 from filmgate.core.records import RunHead
-from filmgate.store.durable import make_folders
+from filmgate.store.durable import locked, make_folders
 from filmgate.store.run_directory import HEAD, MANIFEST, FolderRun, reserve
 
 
@@ -127,7 +125,7 @@ class Home:
             return reserve(folder / run_id, make_head(run_id))
         make_folders(folder)
         lock_folder = folder.parent if template.layout is Layout.JOB else folder
-        with _locked(lock_folder / ".reserve.lock"):
+        with locked(lock_folder / ".reserve.lock"):
             names = _run_names(folder, template.layout)
             if run_id is not None:
                 _check_free(run_id, folder)
@@ -162,10 +160,3 @@ def _is_readable(run: FolderRun) -> bool:
         return bool(run.head)
     except Invalid:
         return False
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("a+b") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

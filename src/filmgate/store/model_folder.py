@@ -1,9 +1,7 @@
 """The model folder: installed model weights, by model name, with digest and licence."""
 
-import fcntl
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,7 +9,7 @@ from pydantic import ValidationError
 from filmgate.core.errors import Conflict, Invalid, NotFound, first_fault
 from filmgate.core.models import InstalledModel, ModelKind
 from filmgate.core.resources import Resource
-from filmgate.store.durable import make_folders, replace_file, sync_file, sync_folder
+from filmgate.store.durable import locked, make_folders, replace_file, sync_file, sync_folder
 
 MODEL_FILE = "model.json"
 LOCK = ".lock"
@@ -45,7 +43,7 @@ class ModelFolder:
         """
         _check_source(kind, source)
         make_folders(self.root / kind.name)
-        with self._locked():
+        with locked(self.root / LOCK):
             folder = self.root / kind.name
             _remove_drafts(folder)
             make_folders(folder)
@@ -70,19 +68,12 @@ class ModelFolder:
                 _remove_drafts(folder)
         return model
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep other threads and processes from adding or removing models during the block."""
-        with (self.root / LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
     def remove(self, kind: ModelKind) -> bool:
         """Remove a model; return False if there is none."""
         folder = self.root / kind.name
         if not folder.exists():
             return False
-        with self._locked():
+        with locked(self.root / LOCK):
             (folder / MODEL_FILE).unlink(missing_ok=True)  # without it, the model is not found
             shutil.rmtree(folder)
         return True

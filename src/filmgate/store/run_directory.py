@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from filmgate.core.digest import JsonValue, canonical_json
 from filmgate.core.errors import Invalid, NotFound, first_fault
@@ -162,7 +162,7 @@ class FolderRun:
             if unfinished.is_committed:
                 self._staging.drop(opened.stage, opened.attempt)
             else:
-                interrupted.append(self._staging.resume(opened))
+                interrupted.append(FolderAttempt(self._staging, opened))
         return tuple(interrupted)
 
     def fold_manifest(self, lease: Lease | None) -> Manifest:
@@ -265,7 +265,7 @@ class FolderRun:
         with suppress(OSError):
             replace_file(self.folder / STATUS, canonical_json(dict(status)), durable=False)
 
-    def read_status(self) -> dict[str, Any]:
+    def read_status(self) -> dict[str, object]:
         """Read `status.json`; empty unless the last holder of the lease wrote it."""
         try:
             status = json.loads((self.folder / STATUS).read_bytes())

@@ -95,10 +95,6 @@ class Staging:
             for stage, number in sorted({key for key, _ in entries})
         ]
 
-    def resume(self, opened: UnrecordedAttempt) -> FolderAttempt:
-        """Open an attempt that an interrupted runner left without a record."""
-        return FolderAttempt(self, opened)
-
     def drop(self, stage: str, number: int) -> None:
         """Remove all entries of an attempt, its marker last."""
         names = [name for key, name in self._entries() if key == (stage, number)]

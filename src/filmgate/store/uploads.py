@@ -1,6 +1,5 @@
 """Uploads: videos received over HTTP, each in its own folder in the home."""
 
-import hashlib
 import os
 import shutil
 import unicodedata
@@ -15,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from filmgate.core.errors import Conflict, Invalid, NotFound
 from filmgate.core.ids import AssetId
-from filmgate.store.durable import make_folders, new_file, stat_identity, sync_folder
+from filmgate.store.durable import HashingWriter, make_folders, new_file, stat_identity, sync_folder
 
 NOTE = "upload.json"
 INCOMING = ".incoming"
@@ -57,23 +56,23 @@ class Draft:
     def __init__(self, folder: Path, file_name: str) -> None:
         self.folder = folder
         self.path = folder / file_name
-        self.size_bytes = 0
-        self._digest = hashlib.sha256()
         self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        self._writer = HashingWriter(self._file)
 
     def write(self, chunk: bytes) -> None:
         """Append the next bytes."""
-        view = memoryview(chunk)
-        while view:
-            view = view[os.write(self._file, view) :]
-        self._digest.update(chunk)
-        self.size_bytes += len(chunk)
+        self._writer.write(chunk)
+
+    @property
+    def size_bytes(self) -> int:
+        """Number of bytes that were written."""
+        return self._writer.size_bytes
 
     def finish(self) -> str:
         """Flush the file to disk and close it; return its sha256."""
-        os.fsync(self._file)
+        self._writer.finish(durable=True)
         self.close()
-        return self._digest.hexdigest()
+        return self._writer.facts.sha256
 
     def close(self) -> None:
         """Close the file; can be called twice."""

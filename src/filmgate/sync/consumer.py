@@ -1,6 +1,6 @@
 """The consumer: claims deliveries, reads their runs from stores, and ingests each exactly once."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -119,7 +119,9 @@ class Consumer:
         if not batch:
             return None
         self._next_batch = self._start_batch(source, until) if self._ingestor.is_small else []
-        attempts = _sorted(future.result() for future in batch)
+        attempts = sorted(
+            (future.result() for future in batch), key=lambda attempt: attempt.sort_key
+        )
         for attempt in attempts:
             self._prepare(attempt)
         try:
@@ -237,10 +239,6 @@ class Consumer:
 
 class BatchFailed(Exception):
     """One run of a batch without savepoints could not be ingested."""
-
-
-def _sorted(attempts: Iterable[DeliveryAttempt]) -> list[DeliveryAttempt]:
-    return sorted(attempts, key=lambda attempt: attempt.sort_key)
 
 
 def _poison_error(delivery: Delivery) -> FilmgateError:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Protocol
 
 from pydantic import TypeAdapter, ValidationError, create_model
 
@@ -114,8 +114,8 @@ def _artifact_files(
     total, before = sum(ref.records for _, _, ref in typed), 0
     for stage, entry, ref in typed:
         rows = verified_rows(run, ref, registry)
-        report = partial(_report_progress, on_progress, before, total)
-        yield _artifact_file(stage, entry, ref, _with_progress(rows, report))
+        rows = _with_progress(rows, on_progress, before, total)
+        yield _artifact_file(stage, entry, ref, rows)
         before += ref.records
 
 
@@ -134,17 +134,13 @@ def _artifact_file(
     )
 
 
-def _report_progress(on_progress: ProgressCallback, before: int, total: int, count: int) -> None:
-    on_progress(before + count, total)
-
-
 def _with_progress(
-    rows: Iterator[ArtifactRow], report: Callable[[int], None]
+    rows: Iterator[ArtifactRow], on_progress: ProgressCallback, before: int, total: int
 ) -> Iterator[ArtifactRow]:
     for row in rows:
         yield row
         if row.ordinal % PROGRESS_INTERVAL == PROGRESS_INTERVAL - 1:
-            report(row.ordinal + 1)
+            on_progress(before + row.ordinal + 1, total)
 
 
 def verified_rows(run: RunFiles, ref: ArtifactRef, registry: Registry) -> Iterator[ArtifactRow]:
@@ -203,7 +199,16 @@ def _payload_model(registry: Registry, ref: ArtifactRef) -> type[Payload]:
         raise
 
 
-def _make_line_parser(model: type[Payload]) -> Callable[[bytes], Any]:
+class _ParsedLine(Protocol):
+    """A line of an artifact file, with its payload as a model."""
+
+    ordinal: int
+    span_start_ms: int
+    span_end_ms: int
+    payload: Payload
+
+
+def _make_line_parser(model: type[Payload]) -> Callable[[bytes], _ParsedLine]:
     """Return a function that parses a line together with its payload.
 
     This is several times faster than parsing first the line, then the payload.
@@ -212,7 +217,7 @@ def _make_line_parser(model: type[Payload]) -> Callable[[bytes], Any]:
     return TypeAdapter(line).validator.validate_json
 
 
-def _payload_of(raw: bytes, line: Any) -> bytes:
+def _payload_of(raw: bytes, line: _ParsedLine) -> bytes:
     """Return the payload as JSON text: a slice of a canonical line, else serialised again."""
     start = b'{"ordinal":%d,"payload":' % line.ordinal
     end = b',"span_end_ms":%d,"span_start_ms":%d}\n' % (line.span_end_ms, line.span_start_ms)

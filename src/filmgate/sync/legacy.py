@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import psycopg
 
@@ -88,7 +87,7 @@ def import_legacy(
 
 def _find_sources(
     store: LegacyArtifacts, asset_id: AssetId, source: str, artifact_type: str | None
-) -> Iterator[tuple[str, str, Iterable[Mapping[str, Any]]]]:
+) -> Iterator[tuple[str, str, Iterable[Mapping[str, object]]]]:
     """Yield (artifact type, name, rows) of each table or file."""
     if source.startswith(TABLE):
         table = source.removeprefix(TABLE)
@@ -148,7 +147,7 @@ def _type_of(name: str) -> str:
     return TYPES[name]
 
 
-def _read_rows(path: Path) -> Iterator[Mapping[str, Any]]:
+def _read_rows(path: Path) -> Iterator[Mapping[str, object]]:
     """Yield the rows of a file. Raises Invalid with the number of the first invalid row."""
     number = 0
     try:
@@ -165,18 +164,18 @@ def _read_rows(path: Path) -> Iterator[Mapping[str, Any]]:
         ) from error
 
 
-def _parse_jsonl(file: Iterable[str]) -> Iterator[Any]:
+def _parse_jsonl(file: Iterable[str]) -> Iterator[object]:
     return (json.loads(line) for line in file if line.strip())
 
 
-def _parse_csv(file: Iterable[str]) -> Iterator[dict[str, Any]]:
+def _parse_csv(file: Iterable[str]) -> Iterator[dict[str, object]]:
     for row in csv.DictReader(file):
         if None in row:
             raise ValueError("more cells than columns")
         yield {name: _parse_cell(name, text) for name, text in row.items() if text}
 
 
-def _parse_cell(column: str, text: str) -> Any:
+def _parse_cell(column: str, text: str) -> object:
     """Parse a cell that contains a number, an object or a list in JSON; return other cells as text.
 
     Cells in `TEXT_COLUMNS` are always returned as text.
@@ -190,12 +189,12 @@ def _parse_cell(column: str, text: str) -> Any:
     return value if is_plain and not is_infinite else text
 
 
-def _sort_rows(rows: Iterable[Mapping[str, Any]], name: str) -> list[LegacyRow]:
+def _sort_rows(rows: Iterable[Mapping[str, object]], name: str) -> list[LegacyRow]:
     parsed = [_parse_row(row, name, number) for number, row in enumerate(rows, 1)]
     return sorted(parsed, key=lambda row: (row[0], row[1], json.dumps(row[2], sort_keys=True)))
 
 
-def _parse_row(row: Mapping[str, Any], name: str, number: int) -> LegacyRow:
+def _parse_row(row: Mapping[str, object], name: str, number: int) -> LegacyRow:
     start = _find_time(row, STARTS, name, number)
     if start is None:
         raise _row_error(name, number, f"one of {', '.join(STARTS)}", ", ".join(row) or "nothing")
@@ -228,7 +227,7 @@ MAX_DEPTH = 50
 """Maximum depth of nested objects and lists in a payload."""
 
 
-def _is_shallow(value: Any, levels: int) -> bool:
+def _is_shallow(value: object, levels: int) -> bool:
     if not isinstance(value, dict | list):
         return True
     members = value.values() if isinstance(value, dict) else value
@@ -236,7 +235,7 @@ def _is_shallow(value: Any, levels: int) -> bool:
 
 
 def _find_time(
-    row: Mapping[str, Any], columns: Mapping[str, int], name: str, number: int
+    row: Mapping[str, object], columns: Mapping[str, int], name: str, number: int
 ) -> int | None:
     """Return the time in the first of the columns that the row has, in milliseconds."""
     for column, units_per_second in columns.items():
@@ -250,7 +249,7 @@ def _find_time(
     return None
 
 
-def _parse_number(value: Any) -> Fraction:
+def _parse_number(value: object) -> Fraction:
     """Return the exact value of a number.
 
     Raises ValueError if the value is not a number, or is too large or too precise for a time.

@@ -21,7 +21,6 @@ from filmgate.core.publishing import (
     is_plain_path,
     run_prefix,
 )
-from filmgate.core.records import ArtifactRef
 from filmgate.core.states import RunState
 from filmgate.store.durable import read_stream_facts
 from filmgate.store.run_directory import COMMITS, HEAD
@@ -84,7 +83,10 @@ def publish_run(
         data = seal.manifest.encode("utf-8")
         sha256 = sha256_hex(data)
         prefix = run_prefix(manifest.asset.id, manifest.run_id)
-        artifact_files = (_artifact_file(ref) for _, _, ref in manifest.artifact_refs)
+        artifact_files = (
+            FileToPublish(path=ref.path, size_bytes=ref.size_bytes, sha256=ref.sha256)
+            for _, _, ref in manifest.artifact_refs
+        )
         files = [*artifact_files, *_list_records(run)]
         size_bytes = sum(file.size_bytes for file in files)
         upload = RunUpload(run, store, prefix, on_progress, size_bytes)
@@ -214,10 +216,6 @@ def _check_name(path: str) -> None:
             got=repr(path),
             hint="Change the name of the file in the stage that makes it",
         )
-
-
-def _artifact_file(ref: ArtifactRef) -> FileToPublish:
-    return FileToPublish(path=ref.path, size_bytes=ref.size_bytes, sha256=ref.sha256)
 
 
 def _list_records(run: RunDirectory) -> Iterator[FileToPublish]:

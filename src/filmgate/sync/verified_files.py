@@ -1,8 +1,6 @@
 """Read files of a run; verify their bytes against the manifest, then their contents."""
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
 
 from pydantic import ValidationError
 
@@ -13,8 +11,6 @@ from filmgate.core.manifest import Manifest
 from filmgate.core.ports import RunFiles
 from filmgate.core.records import ArtifactRef
 from filmgate.core.summaries import Document, Summary, SummaryRows
-
-Value = TypeVar("Value")
 
 LARGEST_DOCUMENT_BYTES = 1 << 30
 """Maximum size of a document that is read into memory, in bytes. The chunks of a book of 400 pages
@@ -43,14 +39,13 @@ class VerifiedRun:
     ) -> Document:
         """Return the document with a schema, verified against the manifest and its contract."""
         ref = self._require(schema, versions)
-        parse = partial(model.model_validate_json, strict=is_strict or None)
-        return _parse(ref, read_file(self._files, ref), parse)
+        return _parse(ref, read_file(self._files, ref), model, is_strict=is_strict)
 
     def read_lines(self, schema: str, model: type[Document]) -> list[Document]:
         """Return the records of the file with a schema, verified like a document."""
         ref = self._require(schema, (1,))
         lines = read_file(self._files, ref).splitlines()
-        return [_parse(ref, line, model.model_validate_json) for line in lines]
+        return [_parse(ref, line, model) for line in lines]
 
     def _require(self, schema: str, versions: Sequence[int]) -> ArtifactRef:
         ref = self.find(schema)
@@ -67,6 +62,21 @@ class VerifiedRun:
             )
         self.read_refs.append(ref)
         return ref
+
+
+def _parse(
+    ref: ArtifactRef, data: bytes, model: type[Document], *, is_strict: bool = False
+) -> Document:
+    try:
+        return model.model_validate_json(data, strict=is_strict or None)
+    except ValidationError as error:
+        raise mismatch_error(
+            ref,
+            ReasonCode.SCHEMA_INVALID,
+            f"{ref.schema_name} version {ref.schema_version}",
+            first_fault(error),
+            json_pointer=json_pointer(error),
+        ) from error
 
 
 def read_summaries(
@@ -118,19 +128,6 @@ def check_file(files: RunFiles, ref: ArtifactRef) -> None:
     if facts.sha256 != ref.sha256:
         expected = f"sha256 {ref.sha256}"
         raise mismatch_error(ref, ReasonCode.DIGEST_MISMATCH, expected, f"sha256 {facts.sha256}")
-
-
-def _parse(ref: ArtifactRef, data: bytes, parse: Callable[[bytes], Value]) -> Value:
-    try:
-        return parse(data)
-    except ValidationError as error:
-        raise mismatch_error(
-            ref,
-            ReasonCode.SCHEMA_INVALID,
-            f"{ref.schema_name} version {ref.schema_version}",
-            first_fault(error),
-            json_pointer=json_pointer(error),
-        ) from error
 
 
 def missing_file_error(ref: ArtifactRef) -> Invalid:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from filmgate.core.envelope import ArtifactLine
 from filmgate.core.errors import NotFound
@@ -115,12 +114,12 @@ class StageResult(RunResult):
         return self.record.counts if self.record else {}
 
     @property
-    def metrics(self) -> Mapping[str, Any]:
+    def metrics(self) -> Mapping[str, object]:
         """Metrics that the stage returned."""
         return self.record.metrics if self.record else {}
 
     @property
-    def warnings(self) -> tuple[dict[str, Any], ...]:
+    def warnings(self) -> tuple[dict[str, object], ...]:
         """Warnings of the stage: `code`, `message` and further fields."""
         return self.record.warnings if self.record else ()
 

@@ -1,6 +1,5 @@
 """Implementation of the port `RunDirectory` in memory."""
 
-import hashlib
 import io
 import json
 import os
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -61,21 +60,18 @@ class _StagedAttempt:
 
 
 class MemoryFileWriter:
-    """A file being written in memory. Its digest is computed from the bytes that are passed."""
+    """A file being written in memory."""
 
     def __init__(self) -> None:
         self._data = bytearray()
-        self._hash = hashlib.sha256()
 
     def write(self, data: bytes) -> None:
         """Append all of `data`."""
         self._data += data
-        self._hash.update(data)
 
     def finish(self) -> _StoredFile:
         """Return the bytes that were written, with their size and digest."""
-        facts = FileFacts(size_bytes=len(self._data), sha256=self._hash.hexdigest())
-        return _StoredFile(data=bytes(self._data), facts=facts)
+        return _StoredFile.of(bytes(self._data))
 
 
 class MemoryLease:
@@ -147,7 +143,7 @@ class MemoryRun:
         self._copies_of_attempts = temporary / "attempts"
         self._state_lock = threading.RLock()
         self._run_lock: RunLock | None = None
-        self._holder: dict[str, Any] = {}
+        self._holder: dict[str, object] = {}
         self._files = {HEAD: _StoredFile.of(head.to_bytes())}
         self._logs: dict[str, bytearray] = {}
         self._parsed_records: dict[bytes, StageRecord] = {}
@@ -339,18 +335,18 @@ class MemoryRun:
             self.check_not_sealed()
             self._verdicts = tuple(verdicts)
 
-    def log(self, stage: str, event: Mapping[str, Any]) -> None:
+    def log(self, stage: str, event: Mapping[str, object]) -> None:
         """Append an event to the log of a stage."""
         line = canonical_json(dict(event)) + b"\n"
         with self._state_lock:
             self._logs.setdefault(f"{LOGS}/{stage}.ndjson", bytearray()).extend(line)
 
-    def write_status(self, status: Mapping[str, Any]) -> None:
+    def write_status(self, status: Mapping[str, object]) -> None:
         """Replace `status.json`."""
         with self._state_lock:
             self._files[STATUS] = _StoredFile.of(canonical_json(dict(status)))
 
-    def events(self, stage: str) -> list[dict[str, Any]]:
+    def events(self, stage: str) -> list[dict[str, object]]:
         """Read the events in the log of a stage, oldest first."""
         log = self._logs.get(f"{LOGS}/{stage}.ndjson", bytearray())
         return [json.loads(line) for line in bytes(log).splitlines()]

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -21,7 +20,7 @@ from filmgate.core.pipeline import InputFiles, Pipeline
 from filmgate.core.plan import Outcome, Plan, Settings, Stage
 from filmgate.core.ports import Clock, StageContext
 from filmgate.core.progress import NullObserver
-from filmgate.core.records import RunHead
+from filmgate.core.records import RunHead, StageConfigs
 from filmgate.core.resources import Resources
 from filmgate.core.run_request import DEFAULT_PROFILE
 from filmgate.engine.inputs import describe_asset, read_inputs
@@ -36,13 +35,11 @@ from filmgate.testing.stand_ins import STAND_IN, Contents, check_stand_ins, make
 Sources = Mapping[str, bytes | Path]
 """Input files by name, the asset first: their bytes, or the path of a file on disk."""
 
-StageSettings = Mapping[str, Mapping[str, Any]]
+StageSettings = Mapping[str, Mapping[str, object]]
 """Settings by stage and name."""
 
 EMPTY_SOURCE: Sources = MappingProxyType({"source": b""})
 """One input file without bytes, for stages that do not read their source."""
-
-NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
 def utc_now() -> datetime:
@@ -54,11 +51,11 @@ def run_stage(
     stage: Stage,
     *,
     sources: Sources = EMPTY_SOURCE,
-    files: Mapping[FileContract, Contents] = NOTHING,
+    files: Mapping[FileContract, Contents] = MappingProxyType({}),
     skipped: Iterable[str] = (),
-    settings: Settings | Mapping[str, Any] = NOTHING,
-    resources: Resources = NOTHING,
-    stores: Mapping[str, ObjectStore] = NOTHING,
+    settings: Settings | Mapping[str, object] = MappingProxyType({}),
+    resources: Resources = MappingProxyType({}),
+    stores: Mapping[str, ObjectStore] = MappingProxyType({}),
     registry: Registry = BUILT_IN,
     strict: bool = False,
     clock: Clock = utc_now,
@@ -106,14 +103,14 @@ def run_pipeline(
     *,
     run: MemoryRun | None = None,
     profile: str = DEFAULT_PROFILE,
-    settings: StageSettings = NOTHING,
+    settings: StageSettings = MappingProxyType({}),
     stages: Iterable[str] = (),
     force: bool = False,
     repair: bool = False,
     strict: bool = False,
     jobs: int = 1,
-    resources: Resources = NOTHING,
-    stores: Mapping[str, ObjectStore] = NOTHING,
+    resources: Resources = MappingProxyType({}),
+    stores: Mapping[str, ObjectStore] = MappingProxyType({}),
     registry: Registry = BUILT_IN,
     clock: Clock = utc_now,
 ) -> RunResult:
@@ -158,7 +155,7 @@ class RunSettings:
     """The frozen settings of a new run."""
 
     profile: str
-    config: dict[str, Any]
+    config: StageConfigs
 
 
 class Calls:
@@ -253,7 +250,7 @@ def _execute(
     return RunResult(run=run, manifest=manifest, exceptions=calls.exceptions), calls
 
 
-def _profile_config(pipeline: Pipeline, profile: str, settings: StageSettings) -> dict[str, Any]:
+def _profile_config(pipeline: Pipeline, profile: str, settings: StageSettings) -> StageConfigs:
     """Resolve the settings of a profile; values in `settings` override them."""
     resolved = pipeline.resolve(profile)
     names = {pipeline.plan.find_stage(name).name: values for name, values in settings.items()}
@@ -263,7 +260,7 @@ def _profile_config(pipeline: Pipeline, profile: str, settings: StageSettings) -
     )
 
 
-def _resolve_config(plan: Plan, settings: StageSettings) -> dict[str, Any]:
+def _resolve_config(plan: Plan, settings: StageSettings) -> StageConfigs:
     try:
         return plan.config(settings)
     except ValidationError as error:

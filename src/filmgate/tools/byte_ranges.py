@@ -41,16 +41,13 @@ class ByteRanges(Protocol):
 class FileByteRanges:
     """A file, mapped into memory."""
 
+    request_count = 0
+
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
             self.size = file.seek(0, io.SEEK_END)
             # an empty file cannot be mapped
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else None
-
-    @property
-    def request_count(self) -> int:
-        """Always 0."""
-        return 0
 
     def read(self, start: int, size: int) -> "Buffer":
         """Return a view of the mapped bytes."""
@@ -73,13 +70,8 @@ class ObjectByteRanges:
         self._store = store
         self._key = key
         self.size = size
-        self._request_count = 0
+        self.request_count = 0
         self._ends: dict[int, bytes] = {}
-
-    @property
-    def request_count(self) -> int:
-        """Number of requests sent so far."""
-        return self._request_count
 
     def read(self, start: int, size: int) -> "Buffer":
         """Read the bytes with one request, or from the cached start or end of the object."""
@@ -93,7 +85,7 @@ class ObjectByteRanges:
         return self._read(start, size)
 
     def _read(self, start: int, size: int) -> bytes:
-        self._request_count += 1
+        self.request_count += 1
         data = self._store.read(self._key, start, size)
         if len(data) != size:
             raise Invalid(

@@ -4,7 +4,6 @@ Only the 5-point landmarks and the ResNet are used; the licence of the 68-point 
 commercial use.
 """
 
-import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from importlib import metadata
@@ -13,6 +12,7 @@ from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Unavailable
 from filmgate.core.plan import Producer
 from filmgate.core.providers import DetectedFace, Landmarks
@@ -173,7 +173,7 @@ def _producer(name: str, file: str) -> Producer:
     return Producer(
         name=name,
         version=metadata.version("dlib-bin"),
-        weights_sha256=hashlib.sha256(weights_path(file).read_bytes()).hexdigest(),
+        weights_sha256=sha256_hex(weights_path(file).read_bytes()),
     )
 
 

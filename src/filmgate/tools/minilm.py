@@ -1,6 +1,5 @@
 """Sentence embeddings with all-MiniLM-L6-v2 from its wheel, computed with numpy, not PyTorch."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from functools import cached_property
@@ -8,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid, Unavailable
 from filmgate.core.plan import Producer
 
@@ -46,7 +46,7 @@ class MiniLm:
     @cached_property
     def producer(self) -> Producer:
         """The model's name, and the digest of its weights."""
-        digest = hashlib.sha256(self._file.read_bytes()).hexdigest()
+        digest = sha256_hex(self._file.read_bytes())
         return Producer(name=NAME, version="1", weights_sha256=digest)
 
     def embed(self, texts: Sequence[str]) -> "Vectors":

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from filmgate.core.plan import Producer
 from filmgate.core.providers import DetectedObject
 from filmgate.core.resources import Resource
 from filmgate.media.boxes import Box
@@ -44,7 +43,7 @@ class YoloX:
     """
 
     def __init__(self, resource: Resource) -> None:
-        self._resource = resource
+        self.producer = model_producer(resource)
         self._model = OnnxModel(resource)
         match tuple(self._model.inputs.items()):
             case ((name, (_, 3, height, width)),):
@@ -52,11 +51,6 @@ class YoloX:
                 self._height, self._width = _side(height), _side(width)
             case _:
                 raise self._model.wrong_model(f"inputs {self._model.inputs}")
-
-    @property
-    def producer(self) -> Producer:
-        """Name, version and digest of the weights that were added."""
-        return model_producer(self._resource)
 
     def detect(self, image: "Image") -> list[DetectedObject]:
         """Return the objects above `MIN_CONFIDENCE`, the most confident first."""
@@ -82,7 +76,7 @@ class RtDetr:
     SIZE = 640
 
     def __init__(self, resource: Resource) -> None:
-        self._resource = resource
+        self.producer = model_producer(resource)
         self._model = OnnxModel(resource)
         if {"images", "orig_target_sizes"} - set(self._model.inputs) or {
             "labels",
@@ -92,11 +86,6 @@ class RtDetr:
             raise self._model.wrong_model(
                 f"inputs {self._model.inputs}, outputs {self._model.outputs}"
             )
-
-    @property
-    def producer(self) -> Producer:
-        """Name, version and digest of the weights that were added."""
-        return model_producer(self._resource)
 
     def detect(self, image: "Image") -> list[DetectedObject]:
         """Return the objects above `MIN_CONFIDENCE`, the most confident first."""

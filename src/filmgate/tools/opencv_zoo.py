@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from filmgate.core.errors import Invalid
-from filmgate.core.plan import Producer
 from filmgate.core.providers import DetectedFace, Landmarks
 from filmgate.core.resources import Resource
 from filmgate.media.boxes import Box
@@ -37,17 +36,13 @@ class YuNet:
 
         data = np.frombuffer(read_weights(resource), np.uint8)
         self._resource = resource
+        self.producer = model_producer(resource)
         try:
             self._model = cv2.FaceDetectorYN.create(
                 "onnx", data, np.zeros(0, np.uint8), (320, 320), MIN_CONFIDENCE, NMS_IOU, TOP
             )
         except cv2.error as error:
             raise unusable_weights(resource, error) from error
-
-    @property
-    def producer(self) -> Producer:
-        """Name, version and digest of the weights that were added."""
-        return model_producer(self._resource)
 
     def detect(self, image: "Image") -> list[DetectedFace]:
         """Return every face, the most confident first."""
@@ -74,15 +69,11 @@ class SFace:
 
         data = np.frombuffer(read_weights(resource), np.uint8)
         self._resource = resource
+        self.producer = model_producer(resource)
         try:
             self._model = cv2.FaceRecognizerSF.create("onnx", data, np.zeros(0, np.uint8))
         except cv2.error as error:
             raise unusable_weights(resource, error) from error
-
-    @property
-    def producer(self) -> Producer:
-        """Name, version and digest of the weights that were added."""
-        return model_producer(self._resource)
 
     def crop(self, image: "Image", box: Box, landmarks: Landmarks) -> "Image":
         """Return the face aligned by YuNet's landmarks, 112 × 112 pixels."""

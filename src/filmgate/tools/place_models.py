@@ -4,7 +4,6 @@ import re
 from typing import TYPE_CHECKING
 
 from filmgate.core.errors import Invalid
-from filmgate.core.plan import Producer
 from filmgate.core.resources import Resource
 from filmgate.tools.inference import OnnxModel
 from filmgate.tools.weights import model_producer, verified_folder
@@ -29,7 +28,7 @@ class Places365:
 
     def __init__(self, resource: Resource) -> None:
         folder = verified_folder(resource)
-        self._resource = resource
+        self.producer = model_producer(resource)
         models = sorted(folder.glob("*.onnx"))
         if len(models) != 1 or not (folder / LABELS).is_file():
             raise Invalid(
@@ -41,11 +40,6 @@ class Places365:
         self.labels = tuple(_label(line) for line in lines if line.strip())
         self._model = OnnxModel(resource, models[0].read_bytes())
         self._input = next(iter(self._model.inputs))
-
-    @property
-    def producer(self) -> Producer:
-        """Name, version and digest of the weights that were added."""
-        return model_producer(self._resource)
 
     def classify(self, image: "Image") -> "Vectors":
         """Return (n,) float32: the softmax probability of each label."""

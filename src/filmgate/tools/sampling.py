@@ -13,6 +13,7 @@ from filmgate.core.errors import Invalid
 from filmgate.core.sampling import STRIDE, UNIFORM, Sampling
 from filmgate.media.time import milliseconds
 from filmgate.tools.containers import FETCH_AGAIN, decode_stream, find_stream, read_media_facts
+from filmgate.tools.decoding import scaled_pixels
 from filmgate.tools.packets import (
     OpenVideo,
     PacketTimeline,
@@ -365,19 +366,10 @@ def _even(size: Fraction) -> int:
 
 
 def _pixels(picture: "VideoFrame", size: tuple[int, int]) -> "NDArray[np.uint8]":
-    """Return the picture as (3, h, w) uint8, red green blue, upright.
+    """Return the picture as (3, h, w) uint8, red green blue, upright."""
+    import numpy as np  # slow to import
 
-    It is scaled first and then converted: if FFmpeg's scaler does both at once, it adds noise to
-    pixels near black.
-    """
-    import av  # slow to import
-    import numpy as np
-
-    width, height = size
-    area = av.video.reformatter.Interpolation.AREA
-    scaled = picture.reformat(width=width, height=height, format="yuv420p", interpolation=area)
-    rgb = scaled.reformat(format="rgb24").to_ndarray()
-    turned = np.rot90(rgb, _quarters(picture))
+    turned = np.rot90(scaled_pixels(picture, size, "rgb24"), _quarters(picture))
     return np.ascontiguousarray(turned.transpose(2, 0, 1), dtype=np.uint8)
 
 

@@ -61,33 +61,28 @@ class PocketSphinx:
         )
 
     def recognise(self, blocks: Iterable["NDArray[np.int16]"]) -> Iterator[RecognisedSpeech]:
-        """Yield the segments of each utterance."""
-        return recognise(blocks)
+        """Yield the spoken segments in one channel of audio at `RATE`.
 
+        Each utterance is decoded whole and separately, so that the result depends neither on the
+        size of the blocks nor on earlier utterances.
+        """
+        import pocketsphinx  # slow to import
 
-def recognise(blocks: Iterable["NDArray[np.int16]"]) -> Iterator[RecognisedSpeech]:
-    """Yield the spoken segments in one channel of audio at `RATE`.
-
-    Each utterance is decoded whole and separately, so that the result depends neither on the size
-    of the blocks nor on earlier utterances.
-    """
-    import pocketsphinx  # slow to import
-
-    decoder = pocketsphinx.Decoder(samprate=RATE, loglevel="FATAL", **FAST_OPTIONS)
-    frames_per_s = int(decoder.config["frate"])
-    for start, samples in utterances(blocks):
-        decoder.start_utt()
-        decoder.process_raw(samples, full_utt=True)
-        decoder.end_utt()
-        begin_ms = start * 1000 // RATE
-        for words in _split_at_pauses(decoder.seg() or (), pause=PAUSE_S * frames_per_s):
-            yield RecognisedSpeech(
-                start_ms=begin_ms + words[0].start_frame * 1000 // frames_per_s,
-                end_ms=begin_ms + (words[-1].end_frame + 1) * 1000 // frames_per_s,
-                text=" ".join(_without_variant(word.word) for word in words),
-                confidence=_mean_confidence(words),
-                language=LANGUAGE,
-            )
+        decoder = pocketsphinx.Decoder(samprate=RATE, loglevel="FATAL", **FAST_OPTIONS)
+        frames_per_s = int(decoder.config["frate"])
+        for start, samples in utterances(blocks):
+            decoder.start_utt()
+            decoder.process_raw(samples, full_utt=True)
+            decoder.end_utt()
+            begin_ms = start * 1000 // RATE
+            for words in _split_at_pauses(decoder.seg() or (), pause=PAUSE_S * frames_per_s):
+                yield RecognisedSpeech(
+                    start_ms=begin_ms + words[0].start_frame * 1000 // frames_per_s,
+                    end_ms=begin_ms + (words[-1].end_frame + 1) * 1000 // frames_per_s,
+                    text=" ".join(_without_variant(word.word) for word in words),
+                    confidence=_mean_confidence(words),
+                    language=LANGUAGE,
+                )
 
 
 def utterances(blocks: Iterable["NDArray[np.int16]"]) -> Iterator[tuple[int, bytes]]:

@@ -3,12 +3,10 @@
 import hashlib
 from pathlib import Path
 
-from filmgate.core.digest import listing_digest
+from filmgate.core.digest import listing_digest, sha256_hex
 from filmgate.core.errors import Invalid
 from filmgate.core.plan import Producer
 from filmgate.core.resources import Resource
-
-CHUNK_BYTES = 1 << 20
 
 
 def digest_of_weights(path: Path) -> str:
@@ -25,7 +23,7 @@ def read_weights(resource: Resource) -> bytes:
         data = resource.path.read_bytes()
     except OSError as error:
         raise _changed(resource, error.strerror or str(error)) from error
-    _check(resource, hashlib.sha256(data).hexdigest())
+    _check(resource, sha256_hex(data))
     return data
 
 
@@ -59,8 +57,5 @@ def _changed(resource: Resource, got: str) -> Invalid:
 
 
 def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -38,7 +38,11 @@ class FasterWhisper:
                 got=str(error),
                 hint="pip install 'filmgate[whisper]'",
             ) from error
-        self._resource = resource
+        self.producer = Producer(
+            name=resource.name,
+            version=metadata.version("faster-whisper"),
+            weights_sha256=resource.sha256,
+        )
         folder = verified_folder(resource)
         try:
             self._model = WhisperModel(
@@ -56,15 +60,6 @@ class FasterWhisper:
                 got=str(error).splitlines()[0][:200],
                 hint=f"filmgate models add {resource.name} FOLDER --replace",
             ) from error
-
-    @property
-    def producer(self) -> Producer:
-        """faster-whisper's version, and the digest of the weights that were added."""
-        return Producer(
-            name=self._resource.name,
-            version=metadata.version("faster-whisper"),
-            weights_sha256=self._resource.sha256,
-        )
 
     def recognise(self, blocks: Iterable["NDArray[np.int16]"]) -> Iterator[RecognisedSpeech]:
         """Yield the segments of each utterance, as Whisper splits it."""

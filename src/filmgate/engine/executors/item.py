@@ -1,7 +1,6 @@
 """Work on one item; the result is a value, or an error that can be sent between processes."""
 
 from collections.abc import Callable
-from typing import Any
 
 from filmgate.core.errors import ContractBroken
 from filmgate.core.ports import Item, Mapped, Value
@@ -10,6 +9,9 @@ from filmgate.engine.failures import make_stage_error
 
 MAX_TRIES = 3
 """Number of times that work on an item is started, if its worker dies, before the item fails."""
+
+ITEMS_PER_WORKER = 2
+"""Number of items that are started per worker before the first outcome is consumed."""
 
 
 def run_item(work: Callable[[Item], Value], item: Item) -> tuple[Value | None, StageError | None]:
@@ -27,7 +29,7 @@ def make_pickling_error(error: Exception) -> StageError:
     return StageError(code=FailureCode.UNEXPECTED, message=message)
 
 
-def check_picklable(work: Callable[..., Any]) -> None:
+def check_picklable(work: object) -> None:
     """Raise ContractBroken if the work cannot be sent to another process.
 
     Every executor checks this, so that work that runs in one of them runs in all.

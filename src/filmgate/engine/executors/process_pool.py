@@ -10,12 +10,13 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, reduction
 from queue import SimpleQueue
-from typing import Any
+from typing import Protocol
 
 from filmgate.core.errors import Unavailable
 from filmgate.core.ports import Item, Mapped, Value
 from filmgate.core.records import StageError
 from filmgate.engine.executors.item import (
+    ITEMS_PER_WORKER,
     MAX_TRIES,
     check_picklable,
     make_dead_worker_outcome,
@@ -29,9 +30,6 @@ is never released."""
 
 KILL_TIMEOUT_S = 30.0
 """Seconds to wait for a killed worker; a read from a slow disk may delay its end."""
-
-ITEMS_PER_WORKER = 2
-"""Number of items that are started per worker before the first outcome is consumed."""
 
 
 class ProcessPool:
@@ -131,7 +129,7 @@ class _WorkerProcess:
     """One worker process."""
 
     def __init__(self, lock: int | None) -> None:
-        inherited: Any = None if lock is None else _InheritedDescriptor(lock)  # arrives as an int
+        inherited = None if lock is None else _InheritedDescriptor(lock)  # arrives as an int
         self._pool = ProcessPoolExecutor(
             1, mp_context=SPAWN, initializer=_prepare, initargs=(inherited,)
         )
@@ -164,15 +162,21 @@ class _InheritedDescriptor:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
-    def __reduce__(self) -> tuple[Callable[[Any], int], tuple[Any]]:
+    def __reduce__(self) -> "tuple[Callable[[_Duplicate], int], tuple[_Duplicate]]":
         return _detach, (reduction.DupFd(self._descriptor),)
 
 
-def _detach(duplicate: Any) -> int:
-    return int(duplicate.detach())
+class _Duplicate(Protocol):
+    """A descriptor on its way to a new process."""
+
+    def detach(self) -> int: ...
 
 
-def _prepare(_lock: int | None) -> None:
+def _detach(duplicate: _Duplicate) -> int:
+    return duplicate.detach()
+
+
+def _prepare(_lock: object) -> None:
     """Prepare a worker process: ignore Ctrl-C, and end when the runner ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()

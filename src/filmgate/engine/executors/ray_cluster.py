@@ -5,21 +5,20 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
-from typing import Any
+from types import ModuleType
+from typing import Protocol
 
 from filmgate.core.errors import Unavailable
 from filmgate.core.ports import Item, Mapped, Value
 from filmgate.core.records import StageError
 from filmgate.engine.executors.item import (
+    ITEMS_PER_WORKER,
     MAX_TRIES,
     check_picklable,
     make_dead_worker_outcome,
     make_pickling_error,
     run_item,
 )
-
-ITEMS_PER_WORKER = 2
-"""Number of items that are started per worker before the first outcome is consumed."""
 
 
 class RayCluster:
@@ -44,7 +43,7 @@ class RayCluster:
         ray = self._connect()
         remote = ray.remote(run_item).options(max_retries=MAX_TRIES - 1)
         shared_work = ray.put(work)
-        started: deque[tuple[Item, Any]] = deque()
+        started: deque[tuple[Item, object]] = deque()
         try:
             for item in items:
                 started.append((item, _submit(remote, shared_work, item)))
@@ -67,7 +66,7 @@ class RayCluster:
                 ray.shutdown()
                 self._is_own_cluster = False
 
-    def _connect(self) -> Any:
+    def _connect(self) -> ModuleType:
         try:
             import ray  # heavy, and rarely needed
         except ImportError as error:
@@ -92,15 +91,21 @@ class RayCluster:
         return ray
 
 
-def _submit(remote: Any, work: Any, item: Any) -> Any:
+class _RemoteFunction(Protocol):
+    """A function that Ray calls in a worker; a call returns the reference of its result."""
+
+    def remote(self, *arguments: object) -> object: ...
+
+
+def _submit(function: _RemoteFunction, work: object, item: object) -> object:
     """Start an item; return its reference, or its error if it cannot be pickled."""
     try:
-        return remote.remote(work, item)
+        return function.remote(work, item)
     except TypeError as error:
         return make_pickling_error(error)
 
 
-def _get_outcome(ray: Any, item: Item, reference: Any) -> Mapped[Item, Any]:
+def _get_outcome(ray: ModuleType, item: Item, reference: object) -> Mapped[Item, Value]:
     """Wait for the outcome of one item; if all its workers died, that is its error."""
     if isinstance(reference, StageError):
         return Mapped(item=item, error=reference)

@@ -63,14 +63,7 @@ class ExtractionCosts(NamedTuple):
 
     def plus(self, other: "ExtractionCosts") -> "ExtractionCosts":
         """Add the costs of another archive."""
-        return ExtractionCosts(
-            archive_bytes=self.archive_bytes + other.archive_bytes,
-            frames=self.frames + other.frames,
-            fetch_s=self.fetch_s + other.fetch_s,
-            decode_s=self.decode_s + other.decode_s,
-            write_s=self.write_s + other.write_s,
-            requests=self.requests + other.requests,
-        )
+        return ExtractionCosts._make(map(sum, zip(self, other, strict=True)))
 
 
 class ExtractionResult(NamedTuple):

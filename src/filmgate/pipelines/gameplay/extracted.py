@@ -262,7 +262,7 @@ def _find_fault(value: Any) -> str | None:
     return None if frames else "no series of frames"
 
 
-def _find_shape_fault(shape: Shape, value: Any, path: str) -> str | None:
+def _find_shape_fault(shape: Shape, value: object, path: str) -> str | None:
     for name, expected_type in shape.items():
         actual = value.get(name) if isinstance(value, dict) else None
         if isinstance(expected_type, type):

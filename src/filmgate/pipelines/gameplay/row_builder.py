@@ -8,8 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import JsonValue
-
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable
 from filmgate.core.objects import ObjectStore, OpenStore
 from filmgate.pipelines.gameplay.archive_worker import make_failed_item
@@ -263,7 +261,7 @@ def _empty_row() -> Row:
     return columns | {"processed_time": datetime.now(UTC), "commit_hash": commit_hash()}
 
 
-def _json(value: Mapping[str, JsonValue]) -> str:
+def _json(value: Mapping[str, object]) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 

@@ -81,7 +81,9 @@ def read_books(context: StageContext, settings: PassASettings) -> Outcome:
     """Open each upload; one that cannot be read is refused, and the others are processed."""
     uploads = list(_skip_duplicates(context, _list_uploads(context)))
     tocs: list[Toc] = []
-    results = context.map(partial(open_book, ocr=settings.ocr), uploads, name=_item_name)
+    results = context.map(
+        partial(open_book, ocr=settings.ocr), uploads, name=lambda upload: upload.name
+    )
 
     def collect_pages() -> Iterator[SourcePage]:
         for result in results:
@@ -118,14 +120,11 @@ def _list_uploads(context: StageContext) -> Iterator[UploadedBook]:
             source_id=context.head.source_sha_map[name].removeprefix("sha256:"),
             book_id=book_id_from_name(name),
         )
-    for name, reason in sorted(context.head.asset.media.get(REFUSED, {}).items()):
+    refused = context.head.asset.media.get(REFUSED)
+    for name, reason in sorted(refused.items()) if isinstance(refused, dict) else ():
         yield UploadedBook(
             name=name, path=Path(name), source_id=name, book_id=name, refusal_reason=reason
         )
-
-
-def _item_name(upload: UploadedBook) -> str:
-    return upload.name
 
 
 def _skip_duplicates(

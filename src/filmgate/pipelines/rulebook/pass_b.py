@@ -72,7 +72,7 @@ def split_books(context: StageContext, settings: PassBSettings) -> Outcome:
             for toc in tocs
         ]
         work = partial(_split_book, limit_bytes=limit)
-        for result in context.map(work, books, name=_item_name):
+        for result in context.map(work, books, name=lambda book: book.toc.file):
             if result.value is None:
                 continue
             toc, parts = result.item.toc, _store_parts(result.item, result.value, archive)
@@ -93,10 +93,6 @@ def split_books(context: StageContext, settings: PassBSettings) -> Outcome:
 
 
 run = moved_to("filmgate.ingest.pass_b")
-
-
-def _item_name(book: UnsplitBook) -> str:
-    return book.toc.file
 
 
 def _split_book(book: UnsplitBook, *, limit_bytes: int) -> SplitFiles:

@@ -68,7 +68,9 @@ def chunk_books(context: StageContext, settings: PassCSettings) -> Outcome:
     work = _chunk_lines if is_native else _chunk_elements
     with ExitStack() as stack:
         files = {} if is_native else stack.enter_context(_extract_parts(context))
-        for result in context.map(work, _read_books(context, files), name=_item_name):
+        for result in context.map(
+            work, _read_books(context, files), name=lambda book: book.toc.file
+        ):
             if result.value is not None:
                 chunks += result.value[0]
                 coverages.append(result.value[1])
@@ -113,18 +115,10 @@ def _read_books(
     tocs = {toc.source_id: toc for toc in context.read_document(PASS_A, Tocs).root}
     parts = _parts_by_page(context)
     pages = context.read_records(PAGES, SourcePage)
-    for source_id, book_pages in groupby(pages, key=_source_id):
+    for source_id, book_pages in groupby(pages, key=lambda page: page.source_id):
         yield BookPages(
             tocs[source_id], tuple(book_pages), parts.get(source_id, {}), files.get(source_id, ())
         )
-
-
-def _source_id(page: SourcePage) -> str:
-    return page.source_id
-
-
-def _item_name(book: BookPages) -> str:
-    return book.toc.file
 
 
 def _parts_by_page(context: StageContext) -> dict[str, dict[int, str]]:

@@ -2,12 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from filmgate.core.books import FORMATS_BY_SUFFIX, Book, BookFacts, BookFormat, Line, Page, Role
 from filmgate.core.errors import Invalid
 from filmgate.core.plan import Producer
-from filmgate.tools.books.sandboxed import run_module
+from filmgate.tools.books.sandboxed import Message, run_module
 
 HEAD_BYTES = 1024
 SIGNATURES = ((b"%PDF-", BookFormat.PDF), (b"PK\x03\x04", BookFormat.EPUB))
@@ -74,7 +73,7 @@ def read_book(path: Path, *, ocr: bool = False) -> Book:
         raise
 
 
-def parse_page(fields: dict[str, Any]) -> Page:
+def parse_page(fields: Message) -> Page:
     """Parse a page in a worker's message.
 
     The lines, of which there are many, are not validated here, but when they are written.

@@ -28,10 +28,13 @@ PASSED_VARIABLES = (
 )
 """Environment variables that are passed to the process; none contains keys or addresses."""
 
+Message = dict[str, Any]
+"""One JSON document that the process sends; it is not trusted."""
+
 ERRORS = {"unavailable": Unavailable}
 
 
-def run_module(module: str, *arguments: str) -> Generator[dict[str, Any], None, None]:
+def run_module(module: str, *arguments: str) -> Generator[Message, None, None]:
     """Run `python -m module`, and yield its messages, one JSON document per line, up to `end`.
 
     Raises Invalid (or Unavailable) if the process sends `error`, dies, or exceeds `DEADLINE_S`. It

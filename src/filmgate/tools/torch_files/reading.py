@@ -70,7 +70,7 @@ class PtFile:
     def _open_seal(self) -> None:
         if self._members[SEAL].file_size > MAX_SEAL_BYTES:
             raise _unreadable("the seal is too large")
-        data = bytes(self._bytes(SEAL))
+        data = bytes(self.read_inflated(SEAL))
         try:
             self._seal = read_seal(data)
         except (ValueError, KeyError, TypeError) as error:
@@ -84,7 +84,7 @@ class PtFile:
 
     def _verified(self, name: str) -> bytes:
         """Read a member and verify it against the seal."""
-        data = bytes(self._bytes(name))
+        data = bytes(self.read_inflated(name))
         self.check(name, data, slice(None))
         return data
 
@@ -121,7 +121,8 @@ class PtFile:
             raise _unreadable(f"{name} is shorter than its tensor")
         return memoryview(self.source.read(self._begin(info) + start, size))
 
-    def _bytes(self, name: str) -> "memoryview":
+    def read_inflated(self, name: str) -> "memoryview":
+        """Read and decompress a whole member, without verifying it."""
         info = self._members[name]
         if info.file_size > MAX_TENSOR_BYTES:
             raise _unreadable(f"{name} claims {info.file_size:,} bytes")
@@ -136,10 +137,6 @@ class PtFile:
         if len(whole) != info.file_size or inflate.unconsumed_tail:
             raise _unreadable(f"{name} does not have the size in the directory")
         return memoryview(whole)
-
-    def read_inflated(self, name: str) -> "memoryview":
-        """Read and decompress a whole member, without verifying it."""
-        return self._bytes(name)
 
     def _begin(self, info: zipfile.ZipInfo) -> int:
         """Return the offset of a member's bytes.

@@ -98,7 +98,7 @@ def shorten(text: str) -> str:
     )
 
 
-def _plain(value: JsonValue) -> str:
+def _plain(value: object) -> str:
     if value is None:
         return "auto"
     return "/".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,11 +1,11 @@
 """Fusion of face tracks with body tracks: a face must be at the head of a body for some time."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from filmgate.media.boxes import Box
-from filmgate.media.spans import Span, shared_ms
+from filmgate.media.spans import Span, overlapping, shared_ms
 
 HEAD_SHARE = 0.45
 """Upper share of a body's height in which the centre of its face must be. A head is an eighth of a
@@ -94,25 +94,15 @@ def _together_ms(face: Sequence[TrackBox], body: Sequence[TrackBox]) -> int:
 
     Both tracks are ordered by time, without overlaps.
     """
-    total = first = 0
-    for seen in face:
-        while first < len(body) and body[first].span.end_ms <= seen.span.start_ms:
-            first += 1
-        index = first
-        while index < len(body) and body[index].span.start_ms < seen.span.end_ms:
-            if is_at_head(seen.box, body[index].box):
-                total += shared_ms(seen.span, body[index].span)
-            index += 1
-    return total
-
-
-def _overlap_in_time(one: Iterable[TrackBox], other: Iterable[TrackBox]) -> bool:
-    """Whether two tracks overlap in time."""
-    one_boxes, other_boxes = list(one), list(other)
-    return (
-        shared_ms(
-            Span(start_ms=one_boxes[0].span.start_ms, end_ms=one_boxes[-1].span.end_ms),
-            Span(start_ms=other_boxes[0].span.start_ms, end_ms=other_boxes[-1].span.end_ms),
-        )
-        > 0
+    pairs = overlapping([seen.span for seen in face], [seen.span for seen in body])
+    return sum(
+        shared_ms(face[i].span, body[j].span)
+        for i, j in pairs
+        if is_at_head(face[i].box, body[j].box)
     )
+
+
+def _overlap_in_time(one: Sequence[TrackBox], other: Sequence[TrackBox]) -> bool:
+    """Whether two tracks, each ordered by time, overlap in time."""
+    start_ms = max(one[0].span.start_ms, other[0].span.start_ms)
+    return start_ms < min(one[-1].span.end_ms, other[-1].span.end_ms)

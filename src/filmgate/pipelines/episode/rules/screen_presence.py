@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
-from filmgate.media.spans import Span, shared_ms
+from filmgate.media.spans import Span, overlapping, shared_ms
 
 Evidence = Literal["face", "body", "bridged"]
 
@@ -55,15 +55,7 @@ def total_ms(presences: Iterable[PresenceSpan], evidence: Evidence | None = None
 
 def common_ms(one: Sequence[Span], other: Sequence[Span]) -> int:
     """Total time in ms that both lists cover. Each is disjoint and ordered by time."""
-    total = first = 0
-    for span in one:
-        while first < len(other) and other[first].end_ms <= span.start_ms:
-            first += 1
-        index = first
-        while index < len(other) and other[index].start_ms < span.end_ms:
-            total += shared_ms(span, other[index])
-            index += 1
-    return total
+    return sum(shared_ms(one[i], other[j]) for i, j in overlapping(one, other))
 
 
 def merge_spans(spans: Iterable[Span]) -> list[Span]:

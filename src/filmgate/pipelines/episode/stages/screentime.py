@@ -34,13 +34,7 @@ from filmgate.pipelines.episode.identities import (
     read_identities,
     read_tracked_detections,
 )
-from filmgate.pipelines.episode.records import (
-    FaceModel,
-    Fusion,
-    Identity,
-    Probe,
-    VideoFacts,
-)
+from filmgate.pipelines.episode.records import FaceModel, Fusion, Identity, Probe, VideoFacts
 from filmgate.pipelines.episode.rules.co_presence import (
     Attribution,
     ConfessionalSettings,

@@ -7,11 +7,7 @@ from filmgate.core.payloads.detections import PersonDetectionV1
 from filmgate.core.plan import Done, Outcome, Producer, Settings, stage
 from filmgate.core.ports import StageContext
 from filmgate.media.spans import Span
-from filmgate.pipelines.episode.files import (
-    BODY_TRACKS,
-    PROBE,
-    TRACK_FUSION,
-)
+from filmgate.pipelines.episode.files import BODY_TRACKS, PROBE, TRACK_FUSION
 from filmgate.pipelines.episode.frame_sampling import read_shots
 from filmgate.pipelines.episode.identities import (
     map_tracks_to_identities,

@@ -83,12 +83,10 @@ def parse_inputs(data: bytes) -> InputLog:
         for time_s, kind, first, second in rows
     )
     return InputLog(
-        events=tuple(sorted(events, key=_time_of)), bad_lines=bad_lines, is_timed=bool(starts)
+        events=tuple(sorted(events, key=lambda event: event.time_ms)),
+        bad_lines=bad_lines,
+        is_timed=bool(starts),
     )
-
-
-def _time_of(event: InputEvent) -> int:
-    return event.time_ms
 
 
 def _parse_line(line: str) -> tuple[float, int, float, float] | None:

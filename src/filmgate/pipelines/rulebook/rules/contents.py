@@ -65,7 +65,7 @@ def find_contents(facts: BookFacts, pages: Sequence[Page]) -> TableOfContents:
     It comes from the outline of the file, else from the headings in its markup, else from a printed
     table of contents, else from the styles of the headings.
     """
-    styled = [heading for heading in find_headings(pages) if _has_text(heading.title)]
+    styled = [heading for heading in find_headings(pages) if match_key(heading.title)]
     styled_on: dict[int, list[Heading]] = defaultdict(list)
     for heading in styled:
         styled_on[heading.page].append(heading)
@@ -82,10 +82,6 @@ def find_contents(facts: BookFacts, pages: Sequence[Page]) -> TableOfContents:
     titles = [heading for heading in styled if not heading.is_label]
     labels = [heading for heading in styled if heading.is_label]
     return TableOfContents(Method.FONT_STYLE, _style_entries(titles), _style_entries(labels))
-
-
-def _has_text(title: str) -> bool:
-    return bool(match_key(title))
 
 
 def _marked_headings(pages: Sequence[Page]) -> list[ContentsEntry]:

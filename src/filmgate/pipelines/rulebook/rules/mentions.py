@@ -44,7 +44,8 @@ def find_mentions(
     is_aligned = len(text) == len(normalized)
     entities: list[Entity] = []
     end = 0
-    for start, stop, name in _longest_first(finder.find(normalized)):
+    longest_first = sorted(finder.find(normalized), key=lambda match: (match[0], -match[1]))
+    for start, stop, name in longest_first:
         if start < end or not _is_whole(normalized, start, stop):
             continue
         candidates = spellings[name]
@@ -63,10 +64,6 @@ def _is_capitalised(text: str, start: int) -> bool:
     """Whether a word has a capital that is not due to the start of a sentence or a line."""
     before = text[:start].rstrip(" ")
     return text[start].isupper() and bool(before) and before[-1] not in '.!?:\n•“"('
-
-
-def _longest_first(matches: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    return sorted(matches, key=lambda match: (match[0], -match[1]))
 
 
 def _is_whole(text: str, start: int, stop: int) -> bool:
