@@ -26,6 +26,7 @@ PAGES = [
     pytest.param("how-to/name-people.md", 4, marks=NIGHTLY),
     pytest.param("how-to/sync-to-your-product.md", 14, marks=NIGHTLY),
     pytest.param("tutorial/rulebook.md", 20, marks=pytest.mark.proof),
+    pytest.param("how-to/replace-a-rulebook-pass.md", 7, marks=pytest.mark.proof),
     pytest.param("how-to/game-sessions.md", 16, marks=NIGHTLY),
     pytest.param("tutorial/api.md", 28, marks=pytest.mark.proof),
 ]

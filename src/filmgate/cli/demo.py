@@ -123,7 +123,7 @@ def _demo_rulebook(*, as_json: bool) -> None:
         queries = DatabaseQueries(chosen)
         with queries.keep_running():
             for question in QUESTIONS if report.receipt else ():
-                _ask(queries, "ask", f"{question} --limit 1", q=question, limit=1)
+                _ask(queries, "ask", f"{question} --limit 1", q=question.split(), limit=1)
         stdout_console().print("[bold]your own books[/]  filmgate run rulebook --uploads FOLDER")
     raise typer.Exit(report.exit_code)
 
@@ -152,9 +152,9 @@ def _print_results(report: RunReport, queries: DatabaseQueries) -> None:
     print_report(report, as_json=False)
     with queries.keep_running():
         _ask(queries, "artifacts", f"{asset} --type scene", asset_id=asset, type=["scene"])
-        _ask(queries, "find", f"{asset} {WORDS}", asset_id=asset, q=WORDS)
+        _ask(queries, "find", f"{asset} {WORDS}", asset_id=asset, q=WORDS.split())
         shown = f"{asset} --source ocr {TITLE}"
-        _ask(queries, "find", shown, asset_id=asset, q=TITLE, source=TextSource.OCR)
+        _ask(queries, "find", shown, asset_id=asset, q=TITLE.split(), source=TextSource.OCR)
         _ask(queries, "screentime", asset, asset_id=asset)
         after = f"{asset} --kind scene --from-ms {FROM_MS}"
         _ask(queries, "jump", after, asset_id=asset, kind=JumpKind.SCENE, from_ms=FROM_MS)
