@@ -1,5 +1,7 @@
 """What users can type or set is written down, and what is written down exists."""
 
+import dataclasses
+import inspect
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -10,14 +12,25 @@ from typing import Any
 
 import pytest
 
+import filmgate
+import filmgate.testing
 from filmgate.cli.commands import COMMANDS, root
 from filmgate.cli.lazy_group import LazyGroup
 from filmgate.core.errors import ExitCode
 from filmgate.core.gates import ReasonCode
+from filmgate.core.payloads.artifact_type import ArtifactType
 from filmgate.core.payloads.built_in import BUILT_IN
+from filmgate.core.payloads.projection import Column, Projection
+from filmgate.core.pipeline import Pipeline
+from filmgate.core.plan import Stage
+from filmgate.core.ports import StageContext
+from filmgate.core.query import CommandLine, Printer, Query, QueryContext
 from filmgate.pipelines.episode.plan import PLAN as EPISODE
 from filmgate.pipelines.gameplay.plan import PLAN as GAMEPLAY
 from filmgate.pipelines.rulebook.plan import PLAN as RULEBOOK
+from filmgate.services.queries import table
+from filmgate.services.queries.entries import BUILT_IN as QUERIES
+from filmgate.services.queries.parameters import SelectionParameters
 from filmgate.wiring.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -114,6 +127,64 @@ def test_every_command_has_a_summary_of_60_characters_and_an_example() -> None:
         if not has_children and "Examples:" not in (command.epilog or ""):
             faults.append(f"{name}: no example")
     assert faults == []
+
+
+FOR_AUTHORS = [
+    *(Pipeline, Stage, Query, CommandLine, ArtifactType, Projection, Column),
+    *(StageContext, QueryContext, Printer),
+]
+"""Classes whose fields and members authors of packages use."""
+
+
+def inline_code(page: Path) -> str:
+    return " ".join(re.findall("`[^`]+`", FENCE.sub("", page.read_text())))
+
+
+def members_of(described: type) -> set[str]:
+    if dataclasses.is_dataclass(described):
+        names = {field.name for field in dataclasses.fields(described)}
+        return names - {"work"}  # the function that is declared as a stage
+    return {name for name in dir(described) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("described", FOR_AUTHORS, ids=lambda described: described.__name__)
+def test_every_member_that_authors_of_packages_use_is_in_the_reference(described: type) -> None:
+    code = inline_code(REFERENCE / "pipelines.md")
+    missing = [name for name in members_of(described) if not re.search(rf"\b{name}\b", code)]
+    assert missing == []
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    code = inline_code(REFERENCE / "pipelines.md")
+    names = [*filmgate.__all__, *filmgate.testing.__all__]
+    for function in (filmgate.testing.run_stage, filmgate.testing.run_pipeline):
+        names += list(inspect.signature(function).parameters)
+    assert [name for name in names if not re.search(rf"\b{name}\b", code)] == []
+
+
+def test_the_reference_of_the_api_has_every_query_with_its_parameters() -> None:
+    text = (REFERENCE / "api.md").read_text()
+    found = re.findall(r"`(?:GET )?(/v1/[^`?]+)(?:\?([^`]*))?`", text)
+    written = {path: set(filter(None, parameters.split("&"))) for path, parameters in found}
+    for name in QUERIES:
+        query = table.load(name)
+        own = set(query.parameters.model_fields) - set(query.path_fields)
+        own -= (
+            set(SelectionParameters.model_fields)
+            if issubclass(query.parameters, SelectionParameters)
+            else set()
+        )
+        assert written[query.path.replace("{asset_id}", "{id}")] == own, name
+
+
+def test_the_reference_lists_the_commands_in_their_groups() -> None:
+    rows = re.findall(r"^\| ([A-Z][\w ]+) \| (`.+) \|$", (REFERENCE / "cli.md").read_text(), re.M)
+    written = [(group, re.findall(r"`(\w+)`", names)) for group, names in rows]
+    groups = dict.fromkeys(entry.section for entry in COMMANDS.values())
+    assert written == [
+        (group, [name for name, entry in COMMANDS.items() if entry.section == group])
+        for group in groups
+    ]
 
 
 def written_commands(page: Path) -> list[list[str]]:
