@@ -1,7 +1,4 @@
-"""Filmgate: media pipelines behind hard gates.
-
-The public names for writing a pipeline. Each is imported when it is first used.
-"""
+"""Media pipelines behind hard gates: the public names for writing a pipeline."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

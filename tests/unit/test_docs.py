@@ -1,21 +1,51 @@
-"""What users can type or set is written down."""
+"""What users can type or set is written down, and what is written down exists."""
 
-from collections.abc import Iterator
+import dataclasses
+import inspect
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import filmgate
+import filmgate.testing
 from filmgate.cli.commands import COMMANDS, root
 from filmgate.cli.lazy_group import LazyGroup
+from filmgate.core.command import CommandLine, Printer
 from filmgate.core.errors import ExitCode
 from filmgate.core.gates import ReasonCode
+from filmgate.core.payloads.artifact_type import ArtifactType
 from filmgate.core.payloads.built_in import BUILT_IN
+from filmgate.core.payloads.projection import Column, Projection
+from filmgate.core.pipeline import Pipeline
+from filmgate.core.plan import Stage
+from filmgate.core.ports import StageContext
+from filmgate.core.query import Query, QueryContext
 from filmgate.pipelines.built_in import PIPELINES
+from filmgate.services.queries import table
+from filmgate.services.queries.entries import BUILT_IN as QUERIES
+from filmgate.services.queries.parameters import SelectionParameters
 from filmgate.wiring import pipelines
 from filmgate.wiring.settings import Settings
 
-REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+CURRENT = [page for page in PAGES if page.parent.name != "decisions"]
+"""Pages that describe the present; decision records describe the time of the decision."""
+
+FENCE = re.compile(r"^```.*?\n(.*?)^```$", re.M | re.S)
+PATTERN_OF_COMMANDS = re.compile(r"(?:^|\$ |&& |\$\(|bin/)filmgate ([^\n|>;&)]*)", re.M)
+ENTRY_POINT = re.compile(r'^([\w-]+) = "\w+:\w+"$', re.M)
 
 
 def commands() -> dict[str, list[str]]:
@@ -97,3 +127,184 @@ def test_every_command_has_a_summary_of_60_characters_and_an_example() -> None:
         if not has_children and "Examples:" not in (command.epilog or ""):
             faults.append(f"{name}: no example")
     assert faults == []
+
+
+FOR_AUTHORS = [
+    *(Pipeline, Stage, Query, CommandLine, ArtifactType, Projection, Column),
+    *(StageContext, QueryContext, Printer),
+]
+"""Classes whose fields and members authors of packages use."""
+
+
+def inline_code(page: Path) -> str:
+    return " ".join(re.findall("`[^`]+`", FENCE.sub("", page.read_text())))
+
+
+def members_of(described: type) -> set[str]:
+    if dataclasses.is_dataclass(described):
+        names = {field.name for field in dataclasses.fields(described)}
+        return names - {"work"}  # the function that is declared as a stage
+    return {name for name in dir(described) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("described", FOR_AUTHORS, ids=lambda described: described.__name__)
+def test_every_member_that_authors_of_packages_use_is_in_the_reference(described: type) -> None:
+    code = inline_code(REFERENCE / "pipelines.md")
+    missing = [name for name in members_of(described) if not re.search(rf"\b{name}\b", code)]
+    assert missing == []
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    code = inline_code(REFERENCE / "pipelines.md")
+    names = [*filmgate.__all__, *filmgate.testing.__all__]
+    for function in (filmgate.testing.run_stage, filmgate.testing.run_pipeline):
+        names += list(inspect.signature(function).parameters)
+    assert [name for name in names if not re.search(rf"\b{name}\b", code)] == []
+
+
+def test_the_reference_of_the_api_has_every_query_with_its_parameters() -> None:
+    text = (REFERENCE / "api.md").read_text()
+    found = re.findall(r"`(?:GET )?(/v1/[^`?]+)(?:\?([^`]*))?`", text)
+    written = {path: set(filter(None, parameters.split("&"))) for path, parameters in found}
+    for name in QUERIES:
+        query = table.load(name)
+        own = set(query.parameters.model_fields) - set(query.path_fields)
+        own -= (
+            set(SelectionParameters.model_fields)
+            if issubclass(query.parameters, SelectionParameters)
+            else set()
+        )
+        assert written[query.path.replace("{asset_id}", "{id}")] == own, name
+
+
+def test_the_reference_lists_the_commands_in_their_groups() -> None:
+    rows = re.findall(r"^\| ([A-Z][\w ]+) \| (`.+) \|$", (REFERENCE / "cli.md").read_text(), re.M)
+    written = [(group, re.findall(r"`(\w+)`", names)) for group, names in rows]
+    groups = dict.fromkeys(entry.section for entry in COMMANDS.values())
+    assert written == [
+        (group, [name for name, entry in COMMANDS.items() if entry.section == group])
+        for group in groups
+    ]
+
+
+def written_commands(page: Path) -> list[list[str]]:
+    """Return the words after `filmgate` of all commands on a page."""
+    text = page.read_text()
+    found = [
+        command for block in FENCE.findall(text) for command in PATTERN_OF_COMMANDS.findall(block)
+    ]
+    found += re.findall(r"`filmgate ([^`]+)`", FENCE.sub("", text))
+    return [shlex.split(command.replace("…", " … "), comments=True) for command in found]
+
+
+def fault_of(words: Sequence[str], own: frozenset[str]) -> str | None:
+    """Return what is unknown in a command line. `own`: pipelines and queries of the page."""
+    if words[0] in own:
+        return None
+    rest = ["episode" if word in own or word == "PIPELINE" else word for word in words]
+    command: Any = root()
+    while rest and re.fullmatch("[a-z][a-z-]*", rest[0]):
+        children = getattr(command, "commands", {})
+        if isinstance(command, LazyGroup):
+            children = {name: command.load(name) for name in {rest[0]} & {*command.summaries()}}
+        elif not children:
+            break
+        if (child := children.get(rest[0])) is None:
+            return f"{rest[0]} is not a command"
+        command = child
+        rest.pop(0)
+    known = {"--help"}.union(*(each.opts + each.secondary_opts for each in command.params))
+    given = [word.partition("=")[0] for word in rest if re.match("--?[a-z]", word)]
+    unknown = [option for option in given if option not in known]
+    return f"{' '.join(unknown)} is not an option of {command.name}" if unknown else None
+
+
+@pytest.mark.parametrize("page", CURRENT, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_written_command_and_option_exists(page: Path) -> None:
+    own = frozenset(ENTRY_POINT.findall(page.read_text()))
+    faults = [(words, fault_of(words, own)) for words in written_commands(page)]
+    assert [fault for fault in faults if fault[1] is not None] == []
+
+
+def test_an_unknown_command_or_option_is_reported() -> None:
+    own = frozenset({"waves"})
+    assert fault_of(["runs", "episode"], own) == "runs is not a command"
+    assert fault_of(["run", "episode", "--colour"], own) == "--colour is not an option of episode"
+    assert fault_of(["run", "waves", "--colour"], own) == "--colour is not an option of episode"
+    assert fault_of(["run", "waves", "--new"], own) is None
+
+
+def test_every_written_setting_exists() -> None:
+    known = {f"FILMGATE_{name.upper()}" for name in Settings.model_fields}
+    known |= {"FILMGATE_TEST_DATA", "FILMGATE_EXAMPLES", "FILMGATE_COMMIT"}
+    unknown = {
+        (page.name, name)
+        for page in CURRENT
+        for name in re.findall(r"\bFILMGATE_[A-Z0-9_]*[A-Z0-9]\b(?!_)", page.read_text())
+        if name not in known
+    }
+    assert unknown == set()
+
+
+def anchors_of(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.M)
+    texts = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {text.replace(" ", "-") for text in texts}
+
+
+def test_every_link_leads_to_a_file_and_a_heading() -> None:
+    links = [
+        (page, link)
+        for page in PAGES
+        for link in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", page.read_text()))
+        if "://" not in link
+    ]
+    assert len(links) > 100
+    broken = []
+    for page, link in links:
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors_of(target)):
+            broken.append(f"{page.relative_to(ROOT)}: {link}")
+    assert broken == []
+
+
+NOT_IN_CODE = {
+    "filmgate.toml",
+    "filmgate.example",
+    "filmgate.artifact_types",
+    "filmgate.checks",
+    "filmgate.pipelines",
+    "filmgate.queries",
+}
+"""The file of settings, a host name, and groups of entry points."""
+
+
+def is_in_code(name: str) -> bool:
+    """Whether a dotted name is that of a module or of something in a module."""
+    module, _, attribute = name.rpartition(".")
+    if find_spec(module) is None:
+        return False
+    return hasattr(import_module(module), attribute) or is_module(name)
+
+
+def is_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def test_every_written_module_and_name_exists() -> None:
+    names: set[str] = set()
+    for page in CURRENT:
+        text = page.read_text()
+        names |= set(re.findall(r"\bfilmgate(?:\.[A-Za-z_]\w*)+\b(?!\()", text))
+        for module, brackets, line in re.findall(
+            r"^from (filmgate[\w.]*) import (?:\(([^)]+)\)|(.+))$", text, re.M
+        ):
+            imported = re.split(r",\s*", (brackets or line.partition("#")[0]).strip(" \n,"))
+            names |= {f"{module}.{name}" for name in imported}
+    assert len(names) > 40
+    assert [name for name in sorted(names - NOT_IN_CODE) if not is_in_code(name)] == []

@@ -92,7 +92,7 @@ def _print_results(
         for step in sample.steps(run) if report.ingested is not None else ():
             stdout_console().print(f"\n[bold]$ filmgate {escape(step.command)}[/]", soft_wrap=True)
             query = table.load_action(step.name) if " " in step.name else table.load(step.name)
-            ask_and_print(queries, query, step.parameters)
+            ask_and_print(queries, query, query.parameters.model_validate(step.parameters))
     rows = list(sample.closing(run))
     width = max((len(label) for label, _ in rows), default=0)
     stdout_console().print()

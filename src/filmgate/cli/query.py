@@ -1,6 +1,6 @@
 """Commands of queries and actions: each is made of its definition."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,15 +56,16 @@ def make(query: Query[Any, Any] | Action[Any, Any]) -> Any:
             chosen = without_words
             given = {name: given[name] for name in chosen.parameters.model_fields}
         queries = DatabaseQueries(settings.load())
-        ask_and_print(queries, chosen, given, as_json=as_json, is_wide=is_wide)
+        parameters = parse_fields(chosen.parameters, given)
+        ask_and_print(queries, chosen, parameters, as_json=as_json, is_wide=is_wide)
 
     command.__name__ = query.name.replace(" ", "_").replace("-", "_")
     command.__doc__ = query.description
-    parameters = [field.parameter(needs_words=without_words is None) for field in fields]
+    listed = [field.parameter(needs_words=without_words is None) for field in fields]
     if query.has_wide:
-        parameters.append(keyword(WIDE, Wide, default=False))
-    parameters.append(keyword(AS_JSON, AsJson, default=False))
-    return with_parameters(command, parameters)
+        listed.append(keyword(WIDE, Wide, default=False))
+    listed.append(keyword(AS_JSON, AsJson, default=False))
+    return with_parameters(command, listed)
 
 
 def is_packaged(name: str) -> bool:
@@ -81,16 +82,12 @@ def context_settings(query: Query[Any, Any] | Action[Any, Any]) -> dict[str, Any
 def ask_and_print(
     queries: DatabaseQueries,
     query: Query[P, A] | Action[P, A],
-    given: Mapping[str, Any],
+    parameters: P,
     *,
     as_json: bool = False,
     is_wide: bool = False,
 ) -> None:
-    """Answer a query or execute an action, and print the answer.
-
-    `given`: values of its parameters by name.
-    """
-    parameters = parse_fields(query.parameters, given)
+    """Answer a query or execute an action, and print the answer."""
     answer = queries.ask(query, parameters)
     if as_json or query.show is None:
         print_json(answer)

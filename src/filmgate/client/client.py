@@ -46,7 +46,18 @@ NO_MORE_EVENTS = 204
 
 
 class Client(QueryMethods):
-    """Client of one service with one token. It is not thread-safe; use one client per thread."""
+    """Client of one service with one token. It is not thread-safe; use one client per thread.
+
+        with Client("http://127.0.0.1:8321", token="fg_…") as filmgate:
+            video = filmgate.upload("film.mp4")
+            job = filmgate.run("episode", asset_id=video.asset_id)
+            for event in filmgate.events(job.asset_id, job.run_id):
+                print(event.kind, event.data)
+            hit = filmgate.jump(video.asset_id, "scene", from_ms=9000)
+
+    Methods return the values that `filmgate … --json` prints. Errors of the service are raised as
+    the classes in `filmgate.core.errors`, which the command line also uses.
+    """
 
     def __init__(
         self, url: str, token: str | None = None, *, transport: httpx.BaseTransport | None = None

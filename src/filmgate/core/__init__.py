@@ -1,1 +1,1 @@
-"""Domain model without IO: runs, stages, gates, manifests, envelopes, contracts and ports."""
+"""Domain model without IO: decisions as pure values, their contracts, and ports."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -71,6 +72,7 @@ class InputContext(Protocol):
         """Function that opens stores."""
 
 
+NOTHING: Mapping[str, object] = MappingProxyType({})
 ONE_ARGUMENT = CommandLine(is_argument=True, metavar="INPUT", help="The input file.")
 
 
@@ -216,9 +218,7 @@ class Pipeline:
                 f"{', '.join(sorted(taken))}"
             )
 
-    def resolve(
-        self, profile: str, overrides: Mapping[str, object] | None = None
-    ) -> dict[str, Any]:
+    def resolve(self, profile: str, overrides: Mapping[str, object] = NOTHING) -> dict[str, Any]:
         """Resolve the config of every stage from a profile and values by `STAGE.SETTING`.
 
         Raises Invalid for an unknown profile or setting, or a value of the wrong type; UsageError
@@ -230,7 +230,7 @@ class Pipeline:
                 f"profile {profile!r} does not exist", expected=f"one of {known}", got=repr(profile)
             )
         chosen = {stage: dict(values) for stage, values in self.profiles[profile].items()}
-        for name, value in (overrides or {}).items():
+        for name, value in overrides.items():
             stage, setting = self._find_setting(name)
             chosen.setdefault(stage, {})[setting] = value
         try:

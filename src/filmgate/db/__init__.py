@@ -1,1 +1,1 @@
-"""PostgreSQL adapters: connections, migrations, SQL queries, stores and the embedded server."""
+"""PostgreSQL adapters: connections, SQL and the embedded server."""

@@ -1,1 +1,1 @@
-"""Execute a plan: check each stage's gate, do its work, validate its files, commit and report."""
+"""Execute a plan: check gates, run stages and commit their files."""

@@ -1,1 +1,1 @@
-"""Values for time and space in media: presentation times, spans, boxes and streams."""
+"""Exact time and space in media, as values."""

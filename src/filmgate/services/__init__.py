@@ -1,1 +1,1 @@
-"""Use cases that the faces call: runs, queries, people, access, models, publish and ingest."""
+"""Use cases that commands, HTTP endpoints and programs call."""

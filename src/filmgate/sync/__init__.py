@@ -1,1 +1,1 @@
-"""Publish finished runs, and ingest published ones; this code uses both store and database."""
+"""Exchange of finished runs between a store and a database: publish and ingest."""

@@ -1,1 +1,1 @@
-"""Adapters of third-party programs and models, as plain functions and small classes."""
+"""Adapters of third-party libraries as plain functions and small classes."""

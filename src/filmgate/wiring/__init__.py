@@ -1,1 +1,1 @@
-"""Composition root: settings, plug-in registries, construction of adapters, logging."""
+"""Composition root: constructs adapters and plug-in registries from the settings."""

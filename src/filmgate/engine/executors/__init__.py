@@ -1,1 +1,1 @@
-"""Executors: do the same work on many items, in this process, in a process pool, or on Ray."""
+"""Executors, which do the same work on many items."""

@@ -1,1 +1,1 @@
-"""The episode pipeline: finds scenes, words and people in a video, all aligned in time."""
+"""The episode pipeline: finds scenes, words and people in a video."""

@@ -1,1 +1,1 @@
-"""Read and write torch's `.pt` files without torch; single tensors and rows can be read alone."""
+"""Torch's `.pt` files, read and written without torch."""
