@@ -59,7 +59,7 @@ class Summary:
     row of the run in `screenalytics.runs` exists then, and earlier rows of the run refer to it."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """What reports of a run call its rows, by table, in the plural. Rows of other tables are not
-    reported; a label of several words is left out if there are no such rows."""
+    reported; a label of several words is left out if the number is zero."""
     rebuild: Callable[[WriteSession], Mapping[str, int]] | None = None
     """Rebuild what is derived from the rows; return the numbers of rows by table."""
 
