@@ -10,6 +10,7 @@ if TYPE_CHECKING:
         Parameters,
         Printer,
     )
+    from filmgate.core.database import ReadSession, WriteSession
     from filmgate.core.errors import (
         FilmgateError,
         Invalid,
@@ -104,6 +105,7 @@ __all__ = [
     "Projection",
     "Query",
     "QueryContext",
+    "ReadSession",
     "Sample",
     "SampleRun",
     "Sets",
@@ -116,6 +118,7 @@ __all__ = [
     "Summary",
     "Timed",
     "Unavailable",
+    "WriteSession",
     "artifacts",
     "binary",
     "document",
@@ -131,6 +134,7 @@ _HOMES = {
         "Parameters",
         "Printer",
     ),
+    "filmgate.core.database": ("ReadSession", "WriteSession"),
     "filmgate.core.errors": (
         "FilmgateError",
         "Invalid",
@@ -185,6 +189,7 @@ _HOMES = {
         "ActionContext",
         "Query",
         "QueryContext",
+        "ReadSession",
     ),
     "filmgate.core.summaries": (
         "FinishedRun",

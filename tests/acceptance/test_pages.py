@@ -34,6 +34,7 @@ PAGES = [
     pytest.param("tutorial/rulebook.md", 20, marks=pytest.mark.proof),
     pytest.param("tutorial/api.md", 28, marks=pytest.mark.proof),
     pytest.param("how-to/add-a-model.md", 3, marks=pytest.mark.proof),
+    pytest.param("how-to/add-a-pipeline.md", 15, marks=pytest.mark.proof),
     pytest.param("how-to/add-a-query.md", 2, marks=pytest.mark.proof),
     pytest.param("how-to/add-an-artifact-type.md", 4, marks=pytest.mark.nightly),
     pytest.param("how-to/choose-what-is-served.md", 17, marks=pytest.mark.nightly),
