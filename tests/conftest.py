@@ -13,11 +13,16 @@ from hypothesis import settings
 
 from filmgate.db.connection import connected
 from filmgate.db.embedded import EmbeddedPostgres
+from filmgate.db.schema import Schema
+from filmgate.wiring.pipelines import branches
 
 settings.register_profile("filmgate", deadline=None)  # the first example includes imports
 settings.load_profile("filmgate")
 
 pytest_plugins = ["support.database", "support.s3", "support.two_nodes"]
+
+COMPLETE = Schema(branches=branches())
+"""The default schema with the tables of all built-in pipelines."""
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +51,7 @@ def template(server_url: str) -> str:
     name = "filmgate"
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f'create database "{name}" template template0')
-    with connected(server_url.replace("/postgres?", f"/{name}?")):
+    with connected(server_url.replace("/postgres?", f"/{name}?"), COMPLETE):
         return name
 
 

@@ -1,4 +1,7 @@
-"""The built-in pipelines and their queries, by name; each module is imported at its first use."""
+"""The built-in pipelines with their migrations and queries, by name.
+
+Each module is imported at its first use.
+"""
 
 from typing import NamedTuple
 
@@ -19,6 +22,10 @@ PIPELINES = {
     "rulebook": "filmgate.pipelines.rulebook.pipeline:RULEBOOK",
 }
 """`module:attribute` of each pipeline."""
+
+MIGRATIONS = {"rulebook": "filmgate.pipelines.rulebook:migrations"}
+"""`Pipeline.migrations` of pipelines that have tables, so that a connection finds the migrations
+without importing the pipelines."""
 
 QUERIES = {
     "ask": QueryEntry(

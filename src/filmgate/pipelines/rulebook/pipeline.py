@@ -108,5 +108,6 @@ RULEBOOK = Pipeline(
     layout=Layout.JOB,
     summaries=(SUMMARY,),
     snapshots={CORPUS: earlier_editions},
+    migrations="filmgate.pipelines.rulebook:migrations",
     refused=ExitCode.BAD_INPUT,
 )
