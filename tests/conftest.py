@@ -11,18 +11,12 @@ import psycopg
 import pytest
 from hypothesis import settings
 
-from filmgate.db.connection import connected
 from filmgate.db.embedded import EmbeddedPostgres
-from filmgate.db.schema import Schema
-from filmgate.wiring.pipelines import branches
 
 settings.register_profile("filmgate", deadline=None)  # the first example includes imports
 settings.load_profile("filmgate")
 
 pytest_plugins = ["support.database", "support.s3", "support.two_nodes"]
-
-COMPLETE = Schema(branches=branches())
-"""The default schema with the tables of all built-in pipelines."""
 
 
 @pytest.fixture(scope="session")
@@ -43,16 +37,6 @@ def database(server_url: str, template: str = "template0") -> Iterator[str]:
         connection.execute(f'create database "{name}" template "{template}" strategy file_copy')
         yield server_url.replace("/postgres?", f"/{name}?")
         connection.execute(f'drop database "{name}" with (force)')
-
-
-@pytest.fixture(scope="session")
-def template(server_url: str) -> str:
-    """The name of a database with the schema: copying it is faster than migrating."""
-    name = "filmgate"
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f'create database "{name}" template template0')
-    with connected(server_url.replace("/postgres?", f"/{name}?"), COMPLETE):
-        return name
 
 
 @pytest.fixture

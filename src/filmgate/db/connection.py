@@ -47,7 +47,7 @@ def connected(
                 migrate(connection, url, schema)
                 prepare_connection(connection, schema.search_path)
             else:
-                has_path = "search_path" in conninfo_to_dict(url).get("options", "")
+                has_path = "search_path" in str(conninfo_to_dict(url).get("options"))
                 prepare_connection(connection, None if has_path else schema.outbox_path)
             yield connection
     except psycopg.Error as error:

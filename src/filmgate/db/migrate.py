@@ -53,7 +53,7 @@ def migrate(connection: psycopg.Connection, url: str, schema: Schema) -> None:
 def earlier_schema(session: "Connection") -> str | None:
     """Return the schema that contains the version table of an earlier release, usually `public`.
 
-    None if there is no such table, or it belongs to another product: then it has another revision,
+    None if that table does not exist, or belongs to another product: then it has another revision,
     or the tables of Filmgate are not beside it.
     """
     name = session.exec_driver_sql(
@@ -159,7 +159,7 @@ def _without_unknown_revisions(
 
 
 def _revisions(session: "Connection", schema: str) -> frozenset[str]:
-    """Return the revisions in the version table of a schema; none if there is no such table."""
+    """Return the revisions in the version table of a schema; none if the table does not exist."""
     table = _version_table(schema)
     query = "select to_regclass(%(name)s) is not null"
     if not session.exec_driver_sql(query, {"name": table.as_string()}).scalar():
@@ -173,20 +173,23 @@ def _version_table(schema: str) -> sql.Identifier:
 
 
 def _check_branch(config: "Config", branch: Branch) -> None:
-    """Raise Invalid if the revisions of a pipeline are not one branch with its name as label."""
+    """Raise Invalid if the revisions of a pipeline are not one branch of their own with its name as
+    label. A revision of another branch before them would be replaced in the version table."""
     from alembic.script import ScriptDirectory
 
     with _translated_errors(f"pipeline {branch.pipeline}"):
-        heads = ScriptDirectory.from_config(config).get_revisions(f"{branch.pipeline}@heads")
-    found = [script.revision for script in heads if script is not None]
-    dependencies = [script for script in heads if script is not None and script.dependencies]
-    if found != [branch.head] or dependencies:
+        scripts = ScriptDirectory.from_config(config)
+        heads = [name for name in scripts.get_heads() if branch.has_revision(name)]
+        found = list(scripts.iterate_revisions(branch.head, "base"))
+    is_apart = all(branch.has_revision(each.revision) and not each.dependencies for each in found)
+    if heads != [branch.head] or not is_apart or branch.pipeline not in found[-1].branch_labels:
         raise Invalid(
             f"the migrations of pipeline {branch.pipeline} are invalid",
-            expected=f"one branch that ends at {branch.head}, without `depends_on`",
-            got=", ".join(found) or "none",
+            expected=f"one branch with the label {branch.pipeline} and the head {branch.head}; its "
+            "revisions depend on no other branch",
+            got=", ".join(each.revision for each in found),
             hint=f"Name each file in {branch.folder} like its revision; the first has "
-            f"branch_labels = ('{branch.pipeline}',)",
+            f"down_revision = None and branch_labels = ('{branch.pipeline}',)",
         )
 
 
@@ -199,11 +202,12 @@ def _apply(config: "Config", revision: str, what: str) -> None:
 
 @contextmanager
 def _translated_errors(what: str) -> Iterator[None]:
+    from alembic.script.revision import RevisionError
     from alembic.util import CommandError
 
     try:
         yield
-    except CommandError as error:
+    except (CommandError, RevisionError) as error:
         raise Invalid(
             f"the migrations of {what} cannot be applied",
             got=str(error).strip().partition("\n")[0],

@@ -7,9 +7,8 @@ from pathlib import Path
 from psycopg import sql
 
 from filmgate.core.errors import Invalid
+from filmgate.core.ids import DEFAULT_SCHEMA
 from filmgate.db.migrations import HEAD
-
-DEFAULT_SCHEMA = "filmgate"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +60,8 @@ class Schema:
 
     @cached_property
     def outbox_path(self) -> sql.Composed:
-        """The search path for the outbox of another installation: its schema may have another name
-        or no right to be used, but `pipeline.outbox` is readable in a database of its own."""
+        """The search path for the outbox of another installation. Its schema may have another name,
+        or this role may not use it; then `pipeline.outbox` is read if it exists."""
         return sql.SQL("{}, pipeline, public").format(sql.Identifier(self.name))
 
 

@@ -12,8 +12,7 @@ from pydantic_settings import (
 )
 
 from filmgate.core.errors import Invalid
-from filmgate.core.ids import ENV_PATTERN
-from filmgate.db.schema import DEFAULT_SCHEMA
+from filmgate.core.ids import DEFAULT_SCHEMA, ENV_PATTERN
 
 RESERVED_SCHEMAS = frozenset(
     {"public", "information_schema", "pipeline", "screenalytics", "access", "corpus", "queue"}
