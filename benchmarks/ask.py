@@ -29,12 +29,13 @@ from filmgate.core.ports import RunDirectory
 from filmgate.db.connection import connected
 from filmgate.db.embedded import EmbeddedPostgres
 from filmgate.db.result_store import PostgresResults
+from filmgate.db.schema import Schema
 from filmgate.db.sessions import DatabaseSession
 from filmgate.pipelines.rulebook.corpus.search import CorpusQuestion, CorpusSearch
 from filmgate.pipelines.rulebook.queries import parse_question
 from filmgate.sync.ingest import ingest_run
 from filmgate.tools.words import version, words
-from filmgate.wiring.pipelines import summaries_of
+from filmgate.wiring.pipelines import branches, summaries_of
 from made_books import ENV, MadeBook
 from page_sections import write_section
 
@@ -107,7 +108,7 @@ def ask(
 @contextmanager
 def timed(url: str) -> Iterator[psycopg.Connection]:
     """A connection whose statements are timed."""
-    with connected(url) as connection:
+    with connected(url, COMPLETE) as connection:
         connection.cursor_factory = TimedCursor
         yield connection
 
@@ -166,17 +167,18 @@ def forget_rows(connection: psycopg.Connection) -> None:
     with many pages and no rows."""
     for (table,) in connection.execute(
         "select oid::regclass::text from pg_class"
-        " where relnamespace = 'corpus'::regnamespace and relkind = 'r'"
+        " where starts_with(relname, 'corpus_') and relkind = 'r'"
     ).fetchall():
         connection.execute(f"alter table {table} set (autovacuum_enabled = false)")
     connection.execute(
-        "select pg_restore_relation_stats('schemaname', 'corpus', 'relname', relname::text,"
+        "select pg_restore_relation_stats('schemaname', 'filmgate', 'relname', relname::text,"
         " 'relpages', greatest(relpages, (pg_relation_size(oid) / 8192)::integer),"
         " 'reltuples', 0::real)"
-        " from pg_class where relnamespace = 'corpus'::regnamespace and relkind in ('r', 'i')"
+        " from pg_class where starts_with(relname, 'corpus_') and relkind in ('r', 'i')"
     )
 
 
+COMPLETE = Schema(branches=branches())
 SAID: list[str] = []
 
 
@@ -215,20 +217,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         with EmbeddedPostgres(root / "pg").running() as url:
-            with connected(url) as connection:
+            with connected(url, COMPLETE) as connection:
                 began = time.perf_counter()
                 chunks = fill(connection, root / "books", asked.books)
                 seconds = time.perf_counter() - began
                 row = connection.execute(
                     "select sum(total_analyze_time) / 1000, sum(analyze_count)"
-                    " from pg_stat_user_tables where schemaname = 'corpus'"
+                    " from pg_stat_user_tables where starts_with(relname, 'corpus_')"
                 ).fetchone()
             assert row is not None
             say(f"{asked.books} books, {chunks:,} chunks, ingested in {seconds:.0f} s")
             say(f"  of which ANALYZE of {row[1]:.0f} tables took {row[0]:.1f} s")
             say("\nstatistics as the ingests left them")
             report(measure(url), by_kind=True)
-            with connected(url) as connection:
+            with connected(url, COMPLETE) as connection:
                 forget_rows(connection)
             say("\nstatistics that count no rows, as autovacuum leaves them during an ingest")
             report(measure(url), by_kind=False)

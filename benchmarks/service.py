@@ -296,7 +296,7 @@ def measure_jobs(client: Client, url: str, home: Path, count: int) -> None:
 
         def count_ended() -> int:
             row = connection.execute(
-                "select count(*) from pipeline.jobs where ended_at is not null"
+                "select count(*) from jobs where ended_at is not null"
             ).fetchone()
             return int(row[0]) if row else 0
 
@@ -315,7 +315,7 @@ def measure_jobs(client: Client, url: str, home: Path, count: int) -> None:
     runs = {job.run_id for job in ended}
     with psycopg.connect(url) as connection:
         rows = connection.execute(
-            "select count(*) from pipeline.inbox where run_id = any(%s)", [list(runs)]
+            "select count(*) from inbox where run_id = any(%s)", [list(runs)]
         ).fetchone()
     queued_rate, done_rate = count / queued_s, count / seconds
     log(f"\n{count:,} jobs with one run each; the worker is killed once")

@@ -61,7 +61,7 @@ def as_run_directory(run: SyntheticRun) -> RunDirectory:
 @contextmanager
 def emptied(connection: psycopg.Connection) -> Iterator[None]:
     """Delete all ingested runs before and after the block."""
-    statement = "truncate assets, runs, screenalytics.runs, pipeline.inbox cascade"
+    statement = "truncate assets, runs, product_runs, inbox cascade"
     connection.execute(statement)
     yield
     connection.execute(statement)

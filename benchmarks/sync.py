@@ -240,7 +240,7 @@ def prepare_statements(manifest: Manifest) -> list[tuple[str, Mapping[str, Any]]
 
 
 DELIVERED: LiteralString = (
-    "insert into pipeline.deliveries (stage, source, manifest_key, mark, status, attempt,"
+    "insert into deliveries (stage, source, manifest_key, mark, status, attempt,"
     " next_attempt_at, producer, asset_id, run_id, manifest_sha256, ended_at)"
     " values (%(stage)s, %(source)s, %(manifest_key)s, 'x', 'SUCCESS', 1, null, %(producer)s,"
     " %(asset_id)s, %(run_id)s, %(manifest_sha256)s, now())"
@@ -263,10 +263,7 @@ def measure_rate(
     """Return the runs per second of all workers together, from when all are ready."""
     global barrier  # noqa: PLW0603 - inherited by the processes
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(
-            "truncate screenalytics.runs, pipeline.inbox, pipeline.deliveries, pipeline.positions"
-            " cascade"
-        )
+        connection.execute("truncate product_runs, inbox, deliveries, positions cascade")
         connection.execute("checkpoint")
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(workers + 1)
@@ -282,7 +279,7 @@ def measure_rate(
         process.join()
     seconds = time.perf_counter() - started
     with psycopg.connect(url) as connection:
-        found = connection.execute("select count(*) from screenalytics.runs").fetchone()
+        found = connection.execute("select count(*) from product_runs").fetchone()
     if found != (count,):
         raise SystemExit(f"expected {count} runs, found {found}")
     return count / seconds

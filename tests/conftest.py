@@ -11,7 +11,6 @@ import psycopg
 import pytest
 from hypothesis import settings
 
-from filmgate.db.connection import connected
 from filmgate.db.embedded import EmbeddedPostgres
 
 settings.register_profile("filmgate", deadline=None)  # the first example includes imports
@@ -38,16 +37,6 @@ def database(server_url: str, template: str = "template0") -> Iterator[str]:
         connection.execute(f'create database "{name}" template "{template}" strategy file_copy')
         yield server_url.replace("/postgres?", f"/{name}?")
         connection.execute(f'drop database "{name}" with (force)')
-
-
-@pytest.fixture(scope="session")
-def template(server_url: str) -> str:
-    """The name of a database with the schema: copying it is faster than migrating."""
-    name = "filmgate"
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f'create database "{name}" template template0')
-    with connected(server_url.replace("/postgres?", f"/{name}?")):
-        return name
 
 
 @pytest.fixture

@@ -272,7 +272,8 @@ def test_a_run_that_the_database_refuses_ends_with_exit_code_1_and_says_how_to_i
     filmgate = Filmgate(tmp_path / "home", database_url)
     assert filmgate("people", "list").returncode == 0
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("update alembic_version set version_num = '9999'")
+        connection.execute("delete from filmgate.alembic_version")
+        connection.execute("insert into filmgate.alembic_version values ('9999')")
     done = filmgate("run", "episode", film)
     assert done.returncode == 1
     assert "another version of Filmgate" in done.stderr

@@ -16,6 +16,7 @@ import pytest
 from filmgate.core.errors import Held, Invalid, NotPermitted, Unavailable
 from filmgate.db.connection import connected
 from filmgate.db.embedded import EmbeddedPostgres
+from filmgate.db.migrations import HEAD
 from filmgate.db.programs import UNPRIVILEGED_UID
 
 TIMEOUT_S = 20
@@ -24,6 +25,7 @@ TIMEOUT_S = 20
 USE_SERVER = """
 import sys
 from pathlib import Path
+from filmgate.db.migrations import HEAD
 from filmgate.db.embedded import EmbeddedPostgres
 import psycopg
 with EmbeddedPostgres(Path(sys.argv[1])).running() as url:
@@ -278,7 +280,9 @@ def test_a_missing_permission_is_reported(database_url: str) -> None:
 
 def test_a_database_of_a_later_version_is_refused(database_url: str) -> None:
     with connected(database_url) as connection:
-        connection.execute("update alembic_version set version_num = '9999'")
+        connection.execute(
+            "update alembic_version set version_num = '9999' where version_num = %s", [HEAD]
+        )
     with pytest.raises(Invalid, match="another version"), connected(database_url):
         pass
 

@@ -50,7 +50,7 @@ def submit(jobs: JobStore, run_id: str = "r1") -> int:
 @pytest.fixture
 def workers(connection: psycopg.Connection, jobs: JobStore) -> list[int]:
     """Insert three workers in the queue's table; return their ids."""
-    insert = "insert into queue.procrastinate_workers default values returning id"
+    insert = "insert into procrastinate_workers default values returning id"
     rows = [connection.execute(insert).fetchone() for _ in range(3)]
     return [row[0] for row in rows if row is not None]
 
@@ -58,7 +58,6 @@ def workers(connection: psycopg.Connection, jobs: JobStore) -> list[int]:
 def fetch(connection: psycopg.Connection, job_id: int, worker_id: int) -> None:
     """Give a job to a worker, as the queue does."""
     with connection.transaction():
-        connection.execute("set local search_path = queue, public")
         connection.execute(
             "update procrastinate_jobs set status = 'doing', worker_id = %s where id = %s",
             [worker_id, job_id],
@@ -68,8 +67,7 @@ def fetch(connection: psycopg.Connection, job_id: int, worker_id: int) -> None:
 def expire_heartbeats(connection: psycopg.Connection, worker_id: int) -> None:
     """Set the last heartbeat of a worker and of all jobs to an hour ago."""
     connection.execute(
-        "update queue.procrastinate_workers set last_heartbeat = now() - interval '1 hour'"
-        " where id = %s",
+        "update procrastinate_workers set last_heartbeat = now() - interval '1 hour' where id = %s",
         [worker_id],
     )
     connection.execute("update pipeline.jobs set beat_at = now() - interval '1 hour'")
@@ -92,10 +90,10 @@ def test_a_submission_is_answered_as_queued_even_if_a_worker_starts_it_at_once(
     connection.execute(
         """
         create function start_at_once() returns trigger language plpgsql as $$ begin
-            update queue.procrastinate_jobs set status = 'doing' where id = new.job_id;
+            update procrastinate_jobs set status = 'doing' where id = new.job_id;
             return null;
         end $$;
-        create constraint trigger start_at_once after insert on pipeline.jobs
+        create constraint trigger start_at_once after insert on jobs
             deferrable initially deferred for each row execute function start_at_once();
         """
     )
@@ -133,7 +131,7 @@ def test_an_error_of_the_queue_is_raised_as_an_error_of_the_database_driver(
     job_id = submit(jobs)
     for call in (lambda: submit(jobs, "r2"), lambda: jobs.cancel(job_id)):
         with connection.transaction(force_rollback=True):
-            connection.execute("alter table queue.procrastinate_jobs rename to elsewhere")
+            connection.execute("alter table procrastinate_jobs rename to elsewhere")
             with pytest.raises(psycopg.Error):
                 call()
 
@@ -231,7 +229,6 @@ def test_a_cancellation_during_a_retry_still_ends_the_job(
     assert jobs.begin(job_id, "one") is not None
     assert jobs.cancel(job_id).is_cancel_asked
     with connection.transaction():
-        connection.execute("set local search_path = queue, public")
         connection.execute(
             "select procrastinate_retry_job_v2(%s, now(), null, null, null)", [job_id]
         )

@@ -8,7 +8,6 @@ from typing import Any
 import psycopg
 import sqlalchemy
 from alembic import command
-from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from filmgate.core.database import Parameters, Plans
@@ -19,7 +18,8 @@ from filmgate.core.selection import Selection
 from filmgate.db.artifact_queries import ArtifactQueries
 from filmgate.db.connection import connected
 from filmgate.db.deliveries import receipts
-from filmgate.db.migrations import HEAD
+from filmgate.db.migrate import EARLIER_VERSIONS, FOLDER, VERSIONS, alembic_config
+from filmgate.db.migrations import EARLIER_HEAD, HEAD
 from filmgate.db.projections import rebuild
 from filmgate.db.sessions import DatabaseSession, Statement
 from filmgate.pipelines.rulebook.corpus.indexing import count_words
@@ -37,15 +37,15 @@ from support.archive import (
     transcript_payload,
 )
 from support.corpus import answering_titles
-from support.database import FILM
+from support.database import COMPLETE, FILM
 
 SHA = "sha256:" + "0" * 64
 
 
 def test_head_is_the_newest_migration() -> None:
-    config = Config()
-    config.set_main_option("script_location", "filmgate.db:migrations")
-    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+    for folder, head in ((VERSIONS, HEAD), (EARLIER_VERSIONS, EARLIER_HEAD)):
+        scripts = ScriptDirectory(str(FOLDER), version_locations=[str(folder)])
+        assert scripts.get_heads() == [head]
 
 
 def test_a_second_connection_finds_the_schema_up_to_date(bare_database_url: str) -> None:
@@ -127,14 +127,14 @@ def test_words_stored_in_the_sixth_schema_are_found_as_before(bare_database_url:
     upgrade(bare_database_url, "0006")
     with psycopg.connect(bare_database_url) as old:
         psycopg.ClientCursor(old).execute(SIXTH, {"version": version()})
-    with connected(bare_database_url) as connection:
+    with connected(bare_database_url, COMPLETE) as connection:
         assert answering_titles(CorpusSearch(DatabaseSession(connection)), "still water") == [
             "Calm Water",
             "Cold Water",
         ]
-        before = [connection.execute(f"select * from corpus.{t}").fetchall() for t in OF_WORDS]
+        before = [connection.execute(f"select * from corpus_{t}").fetchall() for t in OF_WORDS]
         assert rebuild_posting_lists(DatabaseSession(connection), count_words, version()) == 7
-        after = [connection.execute(f"select * from corpus.{t}").fetchall() for t in OF_WORDS]
+        after = [connection.execute(f"select * from corpus_{t}").fetchall() for t in OF_WORDS]
         assert after == before
 
 
@@ -156,14 +156,12 @@ SIXTH = """
 
 
 def upgrade(url: str, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", "filmgate.db:migrations")
+    """Create or migrate the tables of an earlier release."""
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=sqlalchemy.NullPool
     )
     with engine.begin() as session:
-        config.attributes["connection"] = session
-        command.upgrade(config, revision)
+        command.upgrade(alembic_config(session, [EARLIER_VERSIONS], "public"), revision)
 
 
 def test_all_rows_of_an_asset_can_be_stored_on_one_node(connection: psycopg.Connection) -> None:

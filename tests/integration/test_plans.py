@@ -64,7 +64,7 @@ def test_corpus_searches_always_have_custom_plans(
     for _ in range(REPETITIONS):
         assert answering_titles(corpus, "which classes get kindle")[0] == "Kindle"
         assert answering_titles(corpus, "still water")[0] == "Calm Water"
-    for table in ("corpus.posting_lists", "corpus.nodes", "corpus.chunks", "corpus.books"):
+    for table in ("corpus_posting_lists", "corpus_nodes", "corpus_chunks", "corpus_books"):
         generic, custom = plans_of(connection, table)
         assert (generic, custom > 0) == (0, True), table
 
@@ -91,7 +91,7 @@ def test_alternating_statements_on_a_connection_keep_their_kinds_of_plans(
     for _ in range(REPETITIONS):
         answering_titles(CorpusSearch(DatabaseSession(connection)), "water")
         ArtifactQueries(connection).jump(FILM, JumpKind.SCENE, Direction.NEXT, 0)
-    assert plans_of(connection, "corpus.posting_lists")[0] == 0
+    assert plans_of(connection, "corpus_posting_lists")[0] == 0
     assert plans_of(connection, "served s")[1] == 0
     DatabaseSession(connection).all("select 1 as one", {})
     assert mode(connection) == "auto"
@@ -137,9 +137,9 @@ def test_a_large_run_refreshes_statistics_of_its_table_partition_and_projection(
 
 def test_a_large_book_refreshes_statistics_of_the_corpus(connection: psycopg.Connection) -> None:
     ingest_book(connection, passages={f"Title {n}": f"word{n} of a rule" for n in range(1200)})
-    assert statistics_of(connection, "corpus.chunks") == (1201, True)
-    assert statistics_of(connection, "corpus.edges") == (1200, True)
-    assert statistics_of(connection, "corpus.posting_lists")[0] > 1200
+    assert statistics_of(connection, "corpus_chunks") == (1201, True)
+    assert statistics_of(connection, "corpus_edges") == (1200, True)
+    assert statistics_of(connection, "corpus_posting_lists")[0] > 1200
 
 
 def test_a_small_run_is_not_analysed_and_many_of_them_are(connection: psycopg.Connection) -> None:
@@ -168,7 +168,7 @@ def test_a_partitioned_table_is_analysed_also_after_its_partitions(
     for number in range(4):
         connection.execute(f"analyze artifact_rows_{number}")
     assert not statistics_of(connection, "artifact_rows")[1]
-    assert "public.artifact_rows" in statistics.refresh_statistics(connection)
+    assert "filmgate.artifact_rows" in statistics.refresh_statistics(connection)
     assert statistics_of(connection, "artifact_rows") == (1200, True)
     assert statistics.refresh_statistics(connection) == ()
 
@@ -202,7 +202,7 @@ def test_an_ingest_in_an_open_transaction_does_not_refresh_statistics(
     with connection.transaction():
         ingest_artifacts(connection, many_scenes(1200))
     assert not statistics_of(connection, "artifact_rows")[1]
-    assert "public.artifact_rows" in statistics.refresh_statistics(connection)
+    assert "filmgate.artifact_rows" in statistics.refresh_statistics(connection)
 
 
 @contextmanager

@@ -145,7 +145,7 @@ def test_a_third_party_type_adds_its_projection_and_changes_no_other_table(
         rows = connection.execute(
             "select c.oid::regclass::text || ':' || string_agg(a.attname, ',' order by a.attnum)"
             " from pg_class c join pg_attribute a on a.attrelid = c.oid"
-            " where c.relkind in ('r', 'p') and c.relnamespace = 'public'::regnamespace"
+            " where c.relkind in ('r', 'p') and c.relnamespace = 'filmgate'::regnamespace"
             " group by c.oid"
         )
         return {row[0] for row in rows}

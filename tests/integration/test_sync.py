@@ -39,8 +39,8 @@ from support.runs import MOMENT, execute, reserve_run
 
 EPISODE = "show-s01e02"
 PRODUCT = ("screenalytics.runs", "screenalytics.run_artifacts", "screenalytics.person_metrics")
-QUEUE = ("pipeline.deliveries", "pipeline.positions", "pipeline.inbox")
-ARCHIVE = ("assets", "runs", "artifact_files", "artifact_rows", "pipeline.stage_ends", *PRODUCT)
+QUEUE = ("deliveries", "positions", "inbox")
+ARCHIVE = ("assets", "runs", "artifact_files", "artifact_rows", "stage_ends", *PRODUCT)
 
 
 @pytest.fixture
@@ -147,11 +147,11 @@ def test_ingesting_again_adds_no_rows(connection: psycopg.Connection, store: Obj
     sync_store(connection, store)
     once = rows(connection)
     assert sync_store(connection, store) == [], "the key is listed again"
-    connection.execute("update pipeline.deliveries set next_attempt_at = now(), status = 'PENDING'")
+    connection.execute("update deliveries set next_attempt_at = now(), status = 'PENDING'")
     (again,) = sync_store(connection, store)
     assert again.receipt is not None
     assert again.receipt.is_replay
-    connection.execute("delete from pipeline.deliveries")
+    connection.execute("delete from deliveries")
     (rediscovered,) = sync_store(connection, store)
     assert rediscovered.receipt is not None
     assert rediscovered.receipt.is_replay
@@ -186,10 +186,10 @@ def test_a_missing_file_is_named_and_retried(
     assert (refusal.manifest_key, refusal.got, refusal.retryable) == (key, "no file", True)
     assert sync_store(connection, store) == [], "it is not due yet"
     store.create(f"{key.rpartition('/')[0]}/{path}", run_files()[path])
-    connection.execute("update pipeline.deliveries set next_attempt_at = now()")
+    connection.execute("update deliveries set next_attempt_at = now()")
     (healed,) = sync_store(connection, store)
     assert healed.receipt is not None
-    found = connection.execute("select status, error_details from pipeline.deliveries").fetchall()
+    found = connection.execute("select status, error_details from deliveries").fetchall()
     assert found == [("SUCCESS", None)]
 
 
@@ -619,7 +619,7 @@ def test_a_recreated_outbox_is_read_from_its_start(
     for number in range(3):
         announce(connection, store, f"film{number}")
     drain_outbox(connection, store)
-    connection.execute("truncate pipeline.outbox restart identity")
+    connection.execute("truncate outbox restart identity")
     announce(connection, store, "another")
     assert [outcome.receipt is not None for outcome in drain_outbox(connection, store)] == [True]
 
@@ -730,7 +730,7 @@ def test_a_run_that_is_announced_and_listed_is_ingested_once(
     announce(connection, store, "film")
     assert len(drain_outbox(connection, store)) == 1
     assert sync_store(connection, store) == []
-    counted = connection.execute("select count(*) from pipeline.inbox").fetchone()
+    counted = connection.execute("select count(*) from inbox").fetchone()
     assert counted == (1,)
 
 
@@ -776,8 +776,8 @@ def test_a_delivery_held_by_another_consumer_is_skipped(
 def make_due(connection: psycopg.Connection) -> None:
     """Make all unfinished deliveries due, except those that are held."""
     connection.execute(
-        "update pipeline.deliveries set next_attempt_at = now() where ctid in ("
-        " select ctid from pipeline.deliveries where next_attempt_at is not null"
+        "update deliveries set next_attempt_at = now() where ctid in ("
+        " select ctid from deliveries where next_attempt_at is not null"
         " for update skip locked)"
     )
 
@@ -926,8 +926,8 @@ def test_a_run_ingested_by_an_older_schema_can_be_ingested_again(
     execute(run, source)
     results = PostgresResults(connection, BUILT_IN)
     ingest_run(run, results, BUILT_IN)
-    connection.execute("truncate screenalytics.runs cascade")
-    connection.execute("update pipeline.inbox set source = 'before 0004'")
+    connection.execute("truncate product_runs cascade")
+    connection.execute("update inbox set source = 'before 0004'")
     assert not ingest_run(run, results, BUILT_IN).is_replay
     assert len(rows(connection)["screenalytics.run_artifacts"]) == 3
     assert ingest_run(run, results, BUILT_IN).is_replay

@@ -74,7 +74,8 @@ def test_every_command_and_option_is_in_the_reference(command: str) -> None:
 
 def test_every_setting_exit_code_reason_stage_and_contract_is_in_the_reference() -> None:
     text = "".join(path.read_text() for path in REFERENCE.glob("*.md"))
-    words = [f"FILMGATE_{name.upper()}" for name in Settings.model_fields]
+    settings = [str(each.validation_alias or name) for name, each in Settings.model_fields.items()]
+    words = [f"FILMGATE_{name.upper()}" for name in settings]
     words += [code.value for code in ReasonCode]
     for plan in (pipelines.load(name).plan for name in PIPELINES):
         words += [*plan.names]

@@ -11,7 +11,7 @@ from filmgate.wiring.settings import load
 @pytest.fixture(autouse=True)
 def empty_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("HOME", "DATABASE_URL", "PRODUCER", "ENV"):
+    for name in ("HOME", "DATABASE_URL", "SCHEMA", "PRODUCER", "ENV"):
         monkeypatch.delenv(f"FILMGATE_{name}", raising=False)
 
 
@@ -31,6 +31,11 @@ def test_the_environment_has_priority_over_the_file(monkeypatch: pytest.MonkeyPa
     [
         ('database_url = "mysql://x"', "database_url"),
         ('colour = "blue"', "colour"),
+        ('schema = "Filmgate"', "schema"),
+        ('schema = "a-b"', "schema"),
+        ('schema = "public"', "schema public is reserved"),
+        ('schema = "pg_filmgate"', "schema pg_filmgate is reserved"),
+        (f'schema = "{"a" * 64}"', "schema"),
         ("this is not TOML", "filmgate.toml cannot be read"),
     ],
 )
@@ -38,3 +43,15 @@ def test_the_error_names_an_invalid_setting(text: str, message: str) -> None:
     Path("filmgate.toml").write_text(text)
     with pytest.raises(Invalid, match=message):
         load()
+
+
+def test_the_schema_is_read_from_its_own_variable_and_from_the_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A variable SCHEMA of another program is not read."""
+    monkeypatch.setenv("SCHEMA", "wrong")
+    assert load().database_schema == "filmgate"
+    Path("filmgate.toml").write_text('schema = "file"\n')
+    assert load().database_schema == "file"
+    monkeypatch.setenv("FILMGATE_SCHEMA", "environment")
+    assert load().database_schema == "environment"

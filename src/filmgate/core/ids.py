@@ -27,6 +27,9 @@ class Layout(StrEnum):
 ENV_PATTERN = r"^[a-z0-9][a-z0-9-]{0,31}$"
 """Pattern of an environment name, such as `dev` or `prod`."""
 
+DEFAULT_SCHEMA = "filmgate"
+"""Name of the PostgreSQL schema that contains the tables of an installation."""
+
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 """Pattern of an asset id or run id: safe as a folder name, an object key and a URL segment."""
 

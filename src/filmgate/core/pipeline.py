@@ -188,6 +188,9 @@ class Pipeline:
     """Rows that the ingest of a run writes to tables of the pipeline."""
     snapshots: Mapping[str, SnapshotReader] = field(default_factory=dict)
     """Data of the database that stages read as a resource, by the name of the resource."""
+    migrations: str | None = None
+    """Folder of Alembic revisions for tables of the pipeline, as `package:folder`. Their branch has
+    the name of the pipeline, and they are applied after those of the platform."""
     refused: ExitCode = ExitCode.DONE
     """Exit code of a run that succeeded although a stage left out bad items."""
     queries: tuple[Query[Any, Any], ...] = ()

@@ -10,22 +10,23 @@ from psycopg.types.json import set_json_loads
 from pydantic_core import from_json
 
 from filmgate.core.errors import Conflict, FilmgateError, Invalid, NotPermitted, Unavailable
-from filmgate.db.migrations import HEAD
+from filmgate.db.migrate import migrate
+from filmgate.db.schema import FILMGATE, Schema
 
 CONNECT_TIMEOUT_S = 10
 LIMIT_ERRORS = (psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex)
 """Errors for input that exceeds a limit; the driver derives them from OperationalError."""
 
-_MIGRATION_LOCK = 0x46494C4D
-"""Number of the advisory lock that lets only one process migrate at a time."""
-
 
 @contextmanager
-def connected(url: str, *, should_migrate: bool = True) -> Iterator[psycopg.Connection]:
-    """Open a connection to a database and migrate it to the current schema.
+def connected(
+    url: str, schema: Schema = FILMGATE, *, should_migrate: bool = True
+) -> Iterator[psycopg.Connection]:
+    """Open a connection to a database and migrate it to the current version of the schema.
 
-    Without `should_migrate` the schema is not changed. Raises Unavailable if the server does
-    not answer. The driver's errors inside the block are translated, see `translate_error`.
+    Without `should_migrate` the database is that of another installation: it is not changed, and
+    its outbox is readable. Raises Unavailable if the server does not answer. The driver's errors
+    inside the block are translated, see `translate_error`.
     """
     try:
         connection = psycopg.connect(
@@ -43,17 +44,25 @@ def connected(url: str, *, should_migrate: bool = True) -> Iterator[psycopg.Conn
     try:
         with connection:
             if should_migrate:
-                migrate(connection, url)
-            prepare_connection(connection)
+                migrate(connection, url, schema)
+                prepare_connection(connection, schema.search_path)
+            else:
+                has_path = "search_path" in str(conninfo_to_dict(url).get("options"))
+                prepare_connection(connection, None if has_path else schema.outbox_path)
             yield connection
     except psycopg.Error as error:
         raise translate_error(error) from error
 
 
-def prepare_connection(connection: psycopg.Connection) -> None:
-    """Apply the settings that all connections share. How statements are planned is not one of them:
-    each session sets that, see `sessions.Plans`."""
-    connection.execute("set timezone = 'UTC'")
+def prepare_connection(connection: psycopg.Connection, search_path: sql.Composed | None) -> None:
+    """Apply the settings that all connections share, in one message; None keeps the search path of
+    the URL. How statements are planned is not one of them: each session sets that, see
+    `sessions.Plans`."""
+    statement = sql.SQL("set timezone = 'UTC'")
+    if search_path is None:
+        connection.execute(statement)
+    else:
+        connection.execute(sql.SQL("{}; set search_path = {}").format(statement, search_path))
     set_json_loads(from_json, connection)  # faster: payloads took a third of the time
 
 
@@ -99,45 +108,6 @@ def translate_error(error: psycopg.Error) -> FilmgateError:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
-
-
-def migrate(connection: psycopg.Connection, url: str) -> None:
-    """Migrate the schema to the current version; if it is current, only one query is sent."""
-    if _revision(connection) == HEAD:
-        return
-    import sqlalchemy  # takes 0.5 s, and only a migration needs it
-    from alembic import command
-    from alembic.config import Config
-    from alembic.util import CommandError
-
-    config = Config()
-    config.set_main_option("script_location", "filmgate.db:migrations")
-    engine = sqlalchemy.create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=sqlalchemy.NullPool
-    )
-    try:
-        with engine.begin() as session:
-            session.exec_driver_sql(f"select pg_advisory_xact_lock({_MIGRATION_LOCK})")
-            config.attributes["connection"] = session
-            command.upgrade(config, "head")
-    except CommandError as error:
-        raise Invalid(
-            "the database belongs to another version of Filmgate",
-            expected=f"schema {HEAD} or older",
-            got=_first_line(error),
-            hint="Use the Filmgate that created it, or another database",
-        ) from error
-    except sqlalchemy.exc.DBAPIError as error:
-        raise error.orig or error from error
-
-
-def _revision(connection: psycopg.Connection) -> str | None:
-    query = sql.SQL("select to_regclass('alembic_version') is not null")
-    row = connection.execute(query).fetchone()
-    if row is None or not row[0]:
-        return None
-    found = connection.execute("select version_num from alembic_version").fetchone()
-    return found[0] if found else None
 
 
 def redact_url(url: str) -> str:

@@ -1,6 +1,6 @@
 """Jobs in the database: request, state and outcome; the queue is procrastinate's.
 
-A job is stored in `pipeline.jobs` and, under the same id, in the queue (schema `queue`), in one
+A job is stored in `jobs` and, under the same id, in the queue (`procrastinate_jobs`), in one
 transaction. The queue decides which worker gets it; `ended_at` says whether it has ended.
 """
 
@@ -29,7 +29,6 @@ from filmgate.db.queries import queries
 from filmgate.db.sessions import DatabaseSession, compose
 
 TASK = "filmgate.run"
-QUEUE = "runs"
 LATEST = Cursor.MAX_INT
 _LOCK = 0x46494C4E
 """Number of the advisory lock that lets only one process create the queue's tables at a time."""
@@ -76,10 +75,8 @@ class JobStore:
         with self._connection.transaction():
             self._connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
             has_queue = self._session.one_required(self._sql["queue_exists"], {})["found"]
-            self._connection.execute("create schema if not exists queue")
-            self._connection.execute("set local search_path = queue")
-            self._connection.execute("create table if not exists changes (name text primary key)")
-            rows = self._connection.execute("select name from changes").fetchall()
+            self._connection.execute(self._sql["create_changes"])
+            rows = self._connection.execute("select name from queue_changes").fetchall()
             applied = {row[0] for row in rows}
             changes = [path for path in _migration_files() if path.name not in applied]
             if not has_queue:
@@ -88,7 +85,7 @@ class JobStore:
                 for path in changes:
                     self._connection.execute(path.read_bytes())
             for path in changes:
-                self._connection.execute("insert into changes values (%s)", [path.name])
+                self._connection.execute("insert into queue_changes values (%s)", [path.name])
 
     def submit(
         self,
@@ -105,20 +102,11 @@ class JobStore:
         Raises Conflict if another job on the run has not ended yet.
         """
         run = {"asset_id": asset_id, "run_id": run_id}
-        lock = f"{asset_id}/{run_id}"
-        queued = Job(
-            queue=QUEUE,
-            priority=request.priority,
-            lock=lock,
-            queueing_lock=lock,
-            task_name=TASK,
-            task_kwargs={},
-        )
         try:
             with self._connection.transaction():
                 if (found := self._session.one(self._sql["open_of_run"], run)) is not None:
                     raise _open_job_error(run, found["job_id"])
-                self._connection.execute("set local search_path = queue, public")
+                queued = self._queued(request.priority, f"{asset_id}/{run_id}")
                 with _driver_errors():
                     job_id = _manager().defer_job(queued, connection=self._connection).id
                 if job_id is None:
@@ -190,7 +178,6 @@ class JobStore:
             job = self.get(job_id)
             if job.state.is_over:
                 return job
-            self._connection.execute("set local search_path = queue, public")
             with _driver_errors():
                 _manager().cancel_job_by_id(job_id, abort=True, connection=self._connection)
             if self.get(job_id).state is JobState.QUEUED:
@@ -252,7 +239,6 @@ class JobStore:
         if another worker took it over first."""
         job_id, status = abandoned.job_id, None
         with self._connection.transaction() as transaction:
-            self._connection.execute("set local search_path = queue, public")
             row = self._session.one(self._sql["count_failure"], {"job_id": job_id})
             is_final = row is None or row["failures"] >= most_failures
             parameters = {"job_id": job_id, "worker_id": abandoned.worker_id, "is_final": is_final}
@@ -270,7 +256,7 @@ class JobStore:
         return {row["job_id"] for row in rows}
 
     def end_orphans(self, silence_s: float, outcome: JobOutcome) -> list[int]:
-        """End jobs that have ended in the queue, but not in `pipeline.jobs`, and have no heartbeat
+        """End jobs that have ended in the queue, but not in `jobs`, and have no heartbeat
         in the last `silence_s` seconds; return their ids."""
         rows = self._session.all(self._sql["orphans"], {"silence_s": silence_s})
         for row in rows:
@@ -280,6 +266,18 @@ class JobStore:
     def is_any_queued(self) -> bool:
         """Whether a job waits in the queue, including those scheduled for later."""
         return bool(self._session.one_required(self._sql["is_any_queued"], {})["found"])
+
+    def _queued(self, priority: int, lock: str) -> Job:
+        """Return a new job for the queue of this schema."""
+        queue = self._session.one_required(self._sql["queue_name"], {})["name"]
+        return Job(
+            queue=queue,
+            priority=priority,
+            lock=lock,
+            queueing_lock=lock,
+            task_name=TASK,
+            task_kwargs={},
+        )
 
     def _end(
         self,

@@ -10,6 +10,7 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequest
 from filmgate.core.database import Plans
 from filmgate.core.errors import Unavailable
 from filmgate.db.connection import CONNECT_TIMEOUT_S, prepare_connection, translate_error
+from filmgate.db.schema import FILMGATE, Schema
 from filmgate.db.sessions import use_plans
 
 MAX_WAIT_S = 3.0
@@ -25,7 +26,11 @@ STATEMENT_TIMEOUT_S = 30
 class Pool:
     """Thread-safe pool of open connections."""
 
-    def __init__(self, url: Callable[[], str], size: int) -> None:
+    def __init__(self, url: Callable[[], str], size: int, schema: Schema = FILMGATE) -> None:
+        def prepare(connection: psycopg.Connection) -> None:
+            prepare_connection(connection, schema.search_path)
+            connection.execute(f"set statement_timeout = '{STATEMENT_TIMEOUT_S}s'")
+
         self._pool: ConnectionPool[psycopg.Connection] = ConnectionPool(
             url,
             kwargs={
@@ -38,7 +43,7 @@ class Pool:
             timeout=MAX_WAIT_S,
             max_waiting=size * 16,
             reconnect_timeout=RECONNECT_TIMEOUT_S,
-            configure=_prepare,
+            configure=prepare,
             reset=_reset,
             check=_check_alive,
             open=False,
@@ -69,11 +74,6 @@ class Pool:
             ) from error
         except psycopg.Error as error:
             raise translate_error(error) from error
-
-
-def _prepare(connection: psycopg.Connection) -> None:
-    prepare_connection(connection)
-    connection.execute(f"set statement_timeout = '{STATEMENT_TIMEOUT_S}s'")
 
 
 def _reset(connection: psycopg.Connection) -> None:

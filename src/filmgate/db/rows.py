@@ -58,7 +58,7 @@ def of_ending(manifest: Manifest) -> dict[str, Any]:
 
 
 def of_stages(manifest: Manifest) -> Iterator[dict[str, Any]]:
-    """Build the rows of `pipeline.stage_ends`."""
+    """Build the rows of `stage_ends`."""
     for position, (name, entry) in enumerate(manifest.stages.items()):
         fields = entry.model_dump(mode="json")
         producer = fields["producer"] or {}

@@ -23,7 +23,7 @@ from procrastinate.worker import Worker as QueueWorker
 
 from filmgate.core.errors import ExitCode, FilmgateError, Held, Unavailable
 from filmgate.core.jobs import JobOutcome
-from filmgate.db.jobs import QUEUE, TASK, JobStore, JobTask
+from filmgate.db.jobs import TASK, JobStore, JobTask
 from filmgate.jobs.job_process import MB, JobProcess, JobSpec, ProcessDied, failed_outcome
 from filmgate.wiring.database import Database
 from filmgate.wiring.settings import Settings
@@ -124,7 +124,7 @@ class Worker:
         async with self._queue() as queue:
             worker = QueueWorker(
                 queue,
-                queues=[QUEUE],
+                queues=[self._settings.database_schema],
                 name=self._name,
                 concurrency=self._concurrency,
                 wait=not drain,
@@ -158,7 +158,10 @@ class Worker:
         url = await asyncio.to_thread(self._database.reachable_url)
         connector = procrastinate.PsycopgConnector(
             conninfo=url,
-            kwargs={"options": "-c search_path=queue,public", "application_name": "filmgate"},
+            kwargs={
+                "options": f'-c search_path="{self._settings.database_schema}",public',
+                "application_name": "filmgate",
+            },
             min_size=1,
             max_size=4,
         )

@@ -10,6 +10,8 @@ class PipelineEntry(NamedTuple):
     """`module:attribute`."""
     example: str
     """Arguments of `filmgate run`, with the name of the pipeline."""
+    migrations: str | None = None
+    """`Pipeline.migrations`, which connections find here without importing the pipeline."""
 
 
 class QueryEntry(NamedTuple):
@@ -34,6 +36,7 @@ PIPELINES = {
     "rulebook": PipelineEntry(
         "filmgate.pipelines.rulebook.pipeline:RULEBOOK",
         "rulebook --uploads books/",
+        "filmgate.pipelines.rulebook:migrations",
     ),
 }
 

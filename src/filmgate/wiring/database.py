@@ -9,7 +9,9 @@ import psycopg
 from filmgate.core.errors import FilmgateError, Invalid, Unavailable
 from filmgate.db.connection import connected
 from filmgate.db.embedded import EmbeddedPostgres
+from filmgate.db.schema import Schema
 from filmgate.wiring.notices import notify
+from filmgate.wiring.pipelines import branches
 from filmgate.wiring.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ class Database:
             with self._pool.connection() as connection:
                 yield connection
         else:
-            with self._running() as url, connected(url) as connection:
+            with self._running() as url, connected(url, self.schema()) as connection:
                 yield connection
 
     @contextmanager
@@ -44,7 +46,7 @@ class Database:
 
         with self._running(), self.session():  # applies migrations
             pass
-        with self._running(), Pool(self.reachable_url, size).opened() as pool:
+        with self._running(), Pool(self.reachable_url, size, self.schema()).opened() as pool:
             self._pool = pool
             try:
                 yield
@@ -74,9 +76,18 @@ class Database:
 
     @contextmanager
     def foreign_session(self, url: str) -> Iterator[psycopg.Connection]:
-        """Open a connection to the database of another installation, without migrating it."""
-        with connected(url, should_migrate=False) as connection:
+        """Open a connection to the outbox of another installation, without migrating its database.
+
+        The outbox is that in the schema of this installation's name, else `pipeline.outbox`. A URL
+        with `?options=-csearch_path%3DNAME` names another schema.
+        """
+        schema = Schema(name=self._settings.database_schema)
+        with connected(url, schema, should_migrate=False) as connection:
             yield connection
+
+    def schema(self) -> Schema:
+        """Return the schema of this installation, with the migrations of its pipelines."""
+        return Schema(name=self._settings.database_schema, branches=branches())
 
     @contextmanager
     def keep_running(self) -> Iterator[None]:

@@ -6,11 +6,14 @@ from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint
+from importlib.util import find_spec
+from pathlib import Path
 
 from filmgate.core.errors import FilmgateError, Invalid, UsageError
 from filmgate.core.pipeline import Pipeline
 from filmgate.core.plan import Plan
 from filmgate.core.summaries import Summary
+from filmgate.db.schema import Branch
 from filmgate.pipelines import built_in
 from filmgate.wiring.entry_points import list_entry_points, load_entry_point
 
@@ -20,6 +23,10 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 ENTRY_POINTS = "filmgate.pipelines"
 """Group of entry points that supply pipelines: each a `Pipeline` or a `Plan`."""
+
+MIGRATIONS = "filmgate.migrations"
+"""Group of entry points that name the folders of migrations: `PIPELINE = package:folder`, equal to
+`Pipeline.migrations`."""
 
 
 def names() -> list[str]:
@@ -87,6 +94,65 @@ def first_example() -> str:
     return next(iter(BUILT_IN.values())).example
 
 
+@cache
+def branches() -> tuple[Branch, ...]:
+    """Return the migrations of all installed pipelines, in the order of their names.
+
+    Every process that opens the database calls this, so no pipeline is imported: the folders of
+    built-in pipelines are data, and those of packages are values of entry points, which takes 5 ms
+    to read. The newest revision is the last name of a file in a folder. Alembic reads the files
+    only if the database lacks one of these revisions.
+
+    Raises Invalid if a folder does not exist or several packages supply one pipeline.
+    """
+    locations = {name: each.migrations for name, each in BUILT_IN.items() if each.migrations}
+    for entry in list_entry_points(MIGRATIONS):
+        if not _NAME.fullmatch(entry.name) or entry.name in BUILT_IN:
+            continue
+        if locations.setdefault(entry.name, entry.value) != entry.value:
+            raise Invalid(
+                f"several packages supply migrations of pipeline {entry.name!r}",
+                expected="one entry point of that name",
+                got=f"{locations[entry.name]}, {entry.value}",
+                hint="Remove all but one of the packages",
+            )
+    return tuple(
+        Branch(pipeline=name, folder=_migrations_folder(name, locations[name]))
+        for name in sorted(locations)
+    )
+
+
+def _migrations_folder(pipeline: str, location: str) -> Path:
+    """Return the folder of `package:folder`, without importing the package itself."""
+    package, _, folder = location.partition(":")
+    try:
+        spec = find_spec(package)
+    except ImportError:
+        spec = None
+    for parent in (spec.submodule_search_locations or ()) if spec else ():
+        if folder and (path := Path(parent, folder)).is_dir():
+            return path
+    raise Invalid(
+        f"the migrations of pipeline {pipeline!r} are missing",
+        expected="package:folder, a folder in an installed package",
+        got=repr(location),
+        hint="Repair or reinstall the package of the pipeline",
+    )
+
+
+def _check_migrations(pipeline: Pipeline) -> None:
+    """Raise Invalid if connections would not apply the migrations of a package's pipeline."""
+    name = pipeline.plan.pipeline
+    values = [entry.value for entry in list_entry_points(MIGRATIONS) if entry.name == name]
+    if pipeline.migrations is not None and pipeline.migrations not in values:
+        raise Invalid(
+            f"the migrations of pipeline {name!r} have no entry point",
+            expected=f"the entry point {name} = {pipeline.migrations} in the group {MIGRATIONS}",
+            got=", ".join(values) or "none",
+            hint="Add it to the package, so that connections apply the migrations",
+        )
+
+
 def _package_entry_points() -> list[EntryPoint]:
     return [
         entry
@@ -109,4 +175,5 @@ def _load_package_pipeline(entry: EntryPoint) -> Pipeline:
             expected=f"a plan named {entry.name!r}",
             got=repr(pipeline.plan.pipeline),
         )
+    _check_migrations(pipeline)
     return pipeline

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -12,7 +12,18 @@ from pydantic_settings import (
 )
 
 from filmgate.core.errors import Invalid
-from filmgate.core.ids import ENV_PATTERN
+from filmgate.core.ids import DEFAULT_SCHEMA, ENV_PATTERN
+
+RESERVED_SCHEMAS = frozenset(
+    {"public", "information_schema", "pipeline", "screenalytics", "access", "corpus", "queue"}
+)
+"""Schemas of PostgreSQL, of views for products, and of the tables of earlier releases."""
+
+
+def _check_schema(name: str) -> str:
+    if name in RESERVED_SCHEMAS or name.startswith("pg_"):
+        raise ValueError(f"schema {name} is reserved")
+    return name
 
 
 class Settings(BaseSettings):
@@ -20,6 +31,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="FILMGATE_",
+        env_prefix_target="all",
         toml_file="filmgate.toml",
         frozen=True,
         extra="forbid",
@@ -32,6 +44,13 @@ class Settings(BaseSettings):
     """Folder of model weights; default: `models` in the home."""
     database_url: Annotated[str, Field(pattern=r"^postgres(ql)?://")] | None = None
     """URL of a PostgreSQL server; default: the embedded one."""
+    database_schema: Annotated[
+        str,
+        Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$", validation_alias="schema"),
+        AfterValidator(_check_schema),
+    ] = DEFAULT_SCHEMA
+    """`FILMGATE_SCHEMA`: the schema in the database that contains all tables of this installation;
+    several installations with different schemas can share a database."""
     producer: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")] = "local"
     """Name of this installation in the runs that it publishes."""
     env: Annotated[str, Field(pattern=ENV_PATTERN)] = "dev"

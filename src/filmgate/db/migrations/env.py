@@ -2,7 +2,11 @@
 
 from alembic import context
 
-connection = context.config.attributes["connection"]
-context.configure(connection=connection, transactional_ddl=True)
+attributes = context.config.attributes
+context.configure(
+    connection=attributes["connection"],
+    transactional_ddl=True,
+    version_table_schema=attributes["version_table_schema"],
+)
 with context.begin_transaction():
     context.run_migrations()

@@ -1,41 +1,41 @@
 -- name: add_token
-insert into access.tokens (token_id, user_name, scope, secret_sha256, note, expires_at)
+insert into access_tokens (token_id, user_name, scope, secret_sha256, note, expires_at)
 values (%(token_id)s, %(user)s, %(scope)s, %(secret_sha256)s, %(note)s,
         now() + make_interval(secs => %(lasts_s)s::double precision))
 returning *;
 
 -- name: token
 select *, revoked_at is null and (expires_at is null or expires_at > now()) as is_good
-  from access.tokens where token_id = %(token_id)s;
+  from access_tokens where token_id = %(token_id)s;
 
 -- name: tokens
-select * from access.tokens order by created_at desc, token_id;
+select * from access_tokens order by created_at desc, token_id;
 
 -- name: has_admin
-select exists (select from access.tokens
+select exists (select from access_tokens
                 where scope = 'admin' and revoked_at is null
                   and (expires_at is null or expires_at > now())) as found;
 
 -- name: revoke
-update access.tokens set revoked_at = coalesce(revoked_at, now())
+update access_tokens set revoked_at = coalesce(revoked_at, now())
  where token_id = %(token_id)s
 returning *;
 
 -- name: touch_token
-update access.tokens set last_used_at = now()
+update access_tokens set last_used_at = now()
  where token_id = %(token_id)s
    and (last_used_at is null or last_used_at < now() - interval '1 minute');
 
 -- name: add_link
-insert into access.links (code_sha256, user_name, scope, expires_at)
+insert into access_links (code_sha256, user_name, scope, expires_at)
 values (%(code_sha256)s, %(user)s, %(scope)s, now() + make_interval(secs => %(lasts_s)s));
 
 -- name: use_link
-delete from access.links where code_sha256 = %(code_sha256)s
+delete from access_links where code_sha256 = %(code_sha256)s
 returning user_name, scope, expires_at > now() as is_good;
 
 -- name: add_session
-insert into access.sessions (session_sha256, user_name, scope, csrf, token_id, expires_at)
+insert into access_sessions (session_sha256, user_name, scope, csrf, token_id, expires_at)
 values (%(session_sha256)s, %(user)s, %(scope)s, %(csrf)s, %(token_id)s,
         now() + make_interval(secs => %(lasts_s)s));
 
@@ -44,23 +44,23 @@ select s.*, s.expires_at > now()
             and (t.token_id is null
                  or (t.revoked_at is null and (t.expires_at is null or t.expires_at > now())))
             as is_good
-  from access.sessions s left join access.tokens t using (token_id)
+  from access_sessions s left join access_tokens t using (token_id)
  where session_sha256 = %(session_sha256)s;
 
 -- name: end_session
-delete from access.sessions where session_sha256 = %(session_sha256)s;
+delete from access_sessions where session_sha256 = %(session_sha256)s;
 
 -- name: delete_expired
-with links as (delete from access.links where expires_at < now())
-delete from access.sessions where expires_at < now();
+with links as (delete from access_links where expires_at < now())
+delete from access_sessions where expires_at < now();
 
 -- name: add_audit_entry
-insert into access.audit (user_name, token_id, action, target, status, request_id, address, details)
+insert into access_audit (user_name, token_id, action, target, status, request_id, address, details)
 values (%(user)s, %(token_id)s, %(action)s, %(target)s, %(status)s, %(request_id)s, %(address)s,
         %(details)s);
 
 -- name: audit_entries
-select * from access.audit
+select * from access_audit
  where audit_id < %(before)s
  order by audit_id desc
  limit %(limit)s;

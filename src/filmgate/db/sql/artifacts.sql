@@ -59,10 +59,10 @@ with gone as (
     delete from runs where asset_key = %(asset_key)s and run_key = %(run_key)s
     returning producer, run_id),
 product as (
-    delete from screenalytics.runs p
+    delete from product_runs p
      using gone
      where p.producer = gone.producer and p.asset_id = %(asset_id)s and p.run_id = gone.run_id)
-delete from pipeline.inbox i
+delete from inbox i
  using gone
  where i.producer = gone.producer and i.asset_id = %(asset_id)s and i.run_id = gone.run_id;
 
@@ -75,7 +75,7 @@ select f.stage, f.path, f.sha256 as file_sha256, f.weights_sha256, r.config, r.p
   from artifact_files f
   join runs r using (asset_key, run_key)
   join assets a using (asset_key)
-  left join pipeline.inbox i
+  left join inbox i
          on i.producer = r.producer and i.asset_id = a.asset_id and i.run_id = r.run_id
         and i.stage = 'ingest' and i.is_current
  where f.asset_key = %(asset_key)s and f.run_key = %(run_key)s and f.type_key = %(type_key)s;
@@ -83,6 +83,6 @@ select f.stage, f.path, f.sha256 as file_sha256, f.weights_sha256, r.config, r.p
 -- name: stages
 select stage, attempt, fingerprint, record_sha256, producer, producer_version, weights_sha256,
        ended_at, lineage
-  from pipeline.stage_ends
+  from stage_ends
  where asset_key = %(asset_key)s and run_key = %(run_key)s
  order by position;

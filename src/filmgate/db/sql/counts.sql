@@ -3,7 +3,7 @@ select array[pipeline, status] as labels, count(*) as count from runs group by p
 
 -- name: stages
 select array[stage, status] as labels, count(*) as count
-  from pipeline.stage_ends group by stage, status;
+  from stage_ends group by stage, status;
 
 -- name: ingest_receipts
-select array[stage] as labels, count(*) as count from pipeline.inbox group by stage;
+select array[stage] as labels, count(*) as count from inbox group by stage;

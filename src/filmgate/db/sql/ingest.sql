@@ -74,10 +74,10 @@ delete from artifact_files f
                       and o.type_key = f.type_key);
 
 -- name: drop_stages
-delete from pipeline.stage_ends where asset_key = %(asset_key)s and run_key = %(run_key)s;
+delete from stage_ends where asset_key = %(asset_key)s and run_key = %(run_key)s;
 
 -- name: add_stage
-insert into pipeline.stage_ends
+insert into stage_ends
        (asset_key, run_key, stage, position, status, attempt, fingerprint, record_sha256, lineage,
         producer, producer_version, weights_sha256, counts, metrics, warnings, started_at,
         ended_at, duration_s, error_details)

@@ -56,7 +56,7 @@ select m.identity_id, coalesce(named.person_id, known.person_id) as person_id,
        case when named.person_id is null then m.unsure else '[]' end as unsure
   from assets a
   join runs r using (asset_key)
-  join screenalytics.person_metrics m using (producer, asset_id, run_id)
+  join product_person_metrics m using (producer, asset_id, run_id)
   left join people known on known.person_id = m.person_id and m.person_id <> m.identity_id
   left join people_references n on n.asset_id = a.asset_id and n.run_id = r.run_id
                                and n.cluster_id = m.identity_id

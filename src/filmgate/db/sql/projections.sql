@@ -8,7 +8,7 @@ select obj_description(c.oid, 'pg_class'),
                                             'span_start_ms', 'span_end_ms'])
               order by a.attnum)
   from pg_class c
- where c.oid = to_regclass(quote_ident(%(name)s));
+ where c.oid = to_regclass(quote_ident(current_schema()) || '.' || quote_ident(%(name)s));
 
 -- name: delete_words
 -- Delete the words of all served types of an asset; `refresh_served` collects them again.

@@ -1,14 +1,14 @@
 -- name: run
-select manifest_sha256, manifest_key from screenalytics.runs
+select manifest_sha256, manifest_key from product_runs
  where producer = %(producer)s and asset_id = %(asset_id)s and run_id = %(run_id)s;
 
 -- name: drop_run
 -- Delete a run with its files and people.
-delete from screenalytics.runs
+delete from product_runs
  where producer = %(producer)s and asset_id = %(asset_id)s and run_id = %(run_id)s;
 
 -- name: add_run
-insert into screenalytics.runs
+insert into product_runs
        (producer, asset_id, run_id, source, manifest_key, manifest_sha256, schema_version, pipeline,
         model_profile, config_hash, input_hash, status, created_at, finished_at)
 values (%(producer)s, %(asset_id)s, %(run_id)s, %(source)s, %(manifest_key)s, %(manifest_sha256)s,
@@ -16,7 +16,7 @@ values (%(producer)s, %(asset_id)s, %(run_id)s, %(source)s, %(manifest_key)s, %(
         'completed', %(created_at)s, %(finished_at)s);
 
 -- name: add_artifacts
-insert into screenalytics.run_artifacts
+insert into product_run_artifacts
        (producer, asset_id, run_id, artifact_key, stage, path, sha256, size_bytes, media_type,
         schema_name, schema_version, records, artifact_type)
 select %(producer)s, %(asset_id)s, %(run_id)s, f.key, f.stage, f.path, f.sha256, f.size_bytes,

@@ -5,7 +5,7 @@ select t.artifact_type, r.run_id, r.producer, r.model_profile, r.finished_at, i.
   join served s using (asset_key)
   join artifact_types t using (type_key)
   join runs r using (asset_key, run_key)
-  left join pipeline.inbox i
+  left join inbox i
          on i.producer = r.producer and i.asset_id = a.asset_id and i.run_id = r.run_id
         and i.stage = 'ingest' and i.is_current
  where a.asset_id = %(asset_id)s

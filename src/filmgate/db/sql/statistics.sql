@@ -12,11 +12,7 @@ with ours as (
       from pg_class c
       join pg_namespace n on n.oid = c.relnamespace
       left join pg_inherits i on i.inhrelid = c.oid
-     where c.relkind in ('r', 'p')
-       and (n.nspname = any (%(schemas)s)
-            or coalesce(i.inhparent, c.oid) in
-               (select to_regclass(name) from unnest(%(tables)s::text[]) as t (name))
-            or obj_description(c.oid, 'pg_class') like %(projections)s)),
+     where c.relkind in ('r', 'p') and n.nspname = current_schema()),
      counted as (
     select oid, inhparent, relkind, name, known,
            pg_stat_get_mod_since_analyze(oid) as changed,

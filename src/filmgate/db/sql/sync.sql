@@ -10,7 +10,7 @@ update runs r
    and r.producer = %(producer)s and r.run_id = %(run_id)s;
 
 -- name: announce
-insert into pipeline.outbox (producer, asset_id, run_id, source, manifest_key, manifest_sha256)
+insert into outbox (producer, asset_id, run_id, source, manifest_key, manifest_sha256)
 values (%(producer)s, %(asset_id)s, %(run_id)s, %(source)s, %(manifest_key)s, %(manifest_sha256)s)
     on conflict (producer, asset_id, run_id, source) do nothing
 returning event_id;
@@ -20,25 +20,25 @@ select pg_notify('filmgate_outbox', %(event_id)s::text);
 
 -- name: events
 select event_id, source, manifest_key, manifest_sha256
-  from pipeline.outbox
+  from outbox
  where event_id > %(after)s
  order by event_id
  limit %(limit)s;
 
 -- name: newest
-select coalesce(max(event_id), 0) as event_id from pipeline.outbox;
+select coalesce(max(event_id), 0) as event_id from outbox;
 
 -- name: position
-select position from pipeline.positions where stage = %(stage)s and source = %(source)s;
+select position from positions where stage = %(stage)s and source = %(source)s;
 
 -- name: save_position
-insert into pipeline.positions (stage, source, position)
+insert into positions (stage, source, position)
 values (%(stage)s, %(source)s, %(position)s)
     on conflict (stage, source) do update set position = excluded.position;
 
 -- name: add_notices
 -- New manifests, in a fixed order, so that two sessions with the same ones do not deadlock.
-insert into pipeline.deliveries
+insert into deliveries
        (stage, source, manifest_key, mark, announced_sha256, asset_id, run_id)
 select %(stage)s, n.source, n.manifest_key, n.mark, n.announced_sha256, n.asset_id, n.run_id
   from jsonb_to_recordset(%(notices)s)
@@ -53,11 +53,11 @@ select %(stage)s, n.source, n.manifest_key, n.mark, n.announced_sha256, n.asset_
 with changed as (
     select d.stage, d.source, d.manifest_key, n.mark, d.mark is not null as is_due
       from jsonb_to_recordset(%(notices)s) as n (source text, manifest_key text, mark text)
-      join pipeline.deliveries d using (source, manifest_key)
+      join deliveries d using (source, manifest_key)
      where d.stage = %(stage)s and n.mark is distinct from d.mark
      order by d.source, d.manifest_key
        for update of d skip locked)
-update pipeline.deliveries d
+update deliveries d
    set mark = c.mark,
        status = case when c.is_due then 'PENDING' else d.status end,
        attempt = case when c.is_due then 0 else d.attempt end,
@@ -77,11 +77,11 @@ with changed as (
            d.status <> 'SUCCESS' or d.manifest_sha256 is distinct from n.announced_sha256 as is_due
       from jsonb_to_recordset(%(notices)s)
            as n (source text, manifest_key text, announced_sha256 text)
-      join pipeline.deliveries d using (source, manifest_key)
+      join deliveries d using (source, manifest_key)
      where d.stage = %(stage)s and n.announced_sha256 is distinct from d.announced_sha256
      order by d.source, d.manifest_key
        for update of d)
-update pipeline.deliveries d
+update deliveries d
    set announced_sha256 = c.announced_sha256,
        status = case when c.is_due then 'PENDING' else d.status end,
        attempt = case when c.is_due then 0 else d.attempt end,
@@ -96,12 +96,12 @@ update pipeline.deliveries d
 -- Due deliveries of one source that no other consumer has locked: those of which every attempt
 -- ended, or those of which one did not. The attempt is counted before it starts, so that a delivery
 -- that kills its consumer is not retried for ever. None is due again until its lease ends.
-update pipeline.deliveries d
+update deliveries d
    set attempt = d.attempt + 1, claims = d.claims + 1,
        next_attempt_at = now() + greatest(%(lease)s::interval,
            least(%(first)s::interval * (1 << least(d.attempt, 20)), %(longest)s::interval))
   from (select stage, source, manifest_key
-          from pipeline.deliveries
+          from deliveries
          where stage = %(stage)s and source = %(source)s
            and (attempt = told_attempt) = %(has_ended)s
            and next_attempt_at is not null and next_attempt_at <= now()
@@ -114,12 +114,12 @@ returning d.source, d.manifest_key, d.announced_sha256, d.attempt, d.told_attemp
 
 -- name: claim_announced
 -- As `claim_of_source`, for announced manifests of all sources.
-update pipeline.deliveries d
+update deliveries d
    set attempt = d.attempt + 1, claims = d.claims + 1,
        next_attempt_at = now() + greatest(%(lease)s::interval,
            least(%(first)s::interval * (1 << least(d.attempt, 20)), %(longest)s::interval))
   from (select stage, source, manifest_key
-          from pipeline.deliveries
+          from deliveries
          where stage = %(stage)s and announced_sha256 is not null
            and (attempt = told_attempt) = %(has_ended)s
            and next_attempt_at is not null and next_attempt_at <= now()
@@ -137,7 +137,7 @@ select now() as now;
 -- Lock claimed deliveries until the transaction ends, except those that were claimed again since.
 select d.source, d.manifest_key
   from jsonb_to_recordset(%(keys)s) as k (source text, manifest_key text, claims bigint)
-  join pipeline.deliveries d
+  join deliveries d
     on d.stage = %(stage)s and d.source = k.source and d.manifest_key = k.manifest_key
    and d.claims = k.claims
  order by d.source, d.manifest_key
@@ -148,7 +148,7 @@ select d.source, d.manifest_key
 select n.source, n.manifest_key, n.announced_sha256, 1 as attempt, 0 as told_attempt, 0 as claims
   from jsonb_to_recordset(%(notices)s)
        as n (source text, manifest_key text, mark text, announced_sha256 text)
-  left join pipeline.deliveries d
+  left join deliveries d
          on d.stage = %(stage)s and d.source = n.source and d.manifest_key = n.manifest_key
  where d.stage is null
     or n.mark <> d.mark
@@ -160,20 +160,20 @@ select n.source, n.manifest_key, n.announced_sha256, 1 as attempt, 0 as told_att
 -- Known deliveries that are due; with `retry` also those that were refused, and those whose run was
 -- deleted after the ingest.
 select d.source, d.manifest_key, d.announced_sha256, 1 as attempt, 0 as told_attempt, 0 as claims
-  from pipeline.deliveries d
+  from deliveries d
  where d.stage = %(stage)s
    and case when %(source)s::text is null then d.announced_sha256 is not null
             else d.source = %(source)s end
    and (d.next_attempt_at <= now()
         or %(retry)s and d.status = 'FAILED'
         or %(retry)s and d.status = 'SUCCESS'
-           and not exists (select from pipeline.inbox i
+           and not exists (select from inbox i
                             where i.producer = d.producer and i.asset_id = d.asset_id
                               and i.run_id = d.run_id and i.stage = d.stage))
  order by d.source, d.manifest_key;
 
 -- name: succeed
-update pipeline.deliveries d
+update deliveries d
    set status = 'SUCCESS', told_attempt = d.attempt, next_attempt_at = null, error_details = null,
        producer = s.producer, asset_id = s.asset_id, run_id = s.run_id,
        manifest_sha256 = s.manifest_sha256, ended_at = now()
@@ -183,7 +183,7 @@ update pipeline.deliveries d
  where d.stage = %(stage)s and d.source = s.source and d.manifest_key = s.manifest_key;
 
 -- name: fail
-update pipeline.deliveries
+update deliveries
    set status = 'FAILED', attempt = %(attempt)s, told_attempt = %(attempt)s,
        next_attempt_at = clock_timestamp() + %(retry_after)s::interval,
        error_details = %(error_details)s, producer = coalesce(%(producer)s, producer),
@@ -194,7 +194,7 @@ returning next_attempt_at;
 
 -- name: retry
 -- Refused deliveries are due again, and ingested ones whose run was deleted.
-update pipeline.deliveries d
+update deliveries d
    set attempt = 0, told_attempt = 0, next_attempt_at = now(), status = 'PENDING',
        error_details = null
  where d.stage = %(stage)s
@@ -202,13 +202,13 @@ update pipeline.deliveries d
             else d.source = %(source)s end
    and (d.status = 'FAILED'
         or d.status = 'SUCCESS'
-           and not exists (select from pipeline.inbox i
+           and not exists (select from inbox i
                             where i.producer = d.producer and i.asset_id = d.asset_id
                               and i.run_id = d.run_id and i.stage = d.stage));
 
 -- name: count
 select count(*) as count
-  from pipeline.deliveries
+  from deliveries
  where stage = %(stage)s
    and case when %(source)s::text is null then announced_sha256 is not null
             else source = %(source)s end;
@@ -221,14 +221,14 @@ select stage, source,
        count(*) filter (where status = 'FAILED' and next_attempt_at is null) as refused,
        max(ended_at) as last_at,
        min(next_attempt_at) filter (where status = 'FAILED') as next_at
-  from pipeline.deliveries
+  from deliveries
  group by stage, source
  order by stage, source;
 
 -- name: refusals
 select stage, source, manifest_key, asset_id, run_id, manifest_sha256, attempt, next_attempt_at,
        ended_at, error_details
-  from pipeline.deliveries
+  from deliveries
  where status = 'FAILED'
  order by ended_at desc, source, manifest_key
  limit %(limit)s;
@@ -236,7 +236,7 @@ select stage, source, manifest_key, asset_id, run_id, manifest_sha256, attempt, 
 -- name: refusals_of_run
 select stage, source, manifest_key, asset_id, run_id, manifest_sha256, attempt, next_attempt_at,
        ended_at, error_details
-  from pipeline.deliveries
+  from deliveries
  where status = 'FAILED' and run_id = %(run_id)s and asset_id = %(asset_id)s
  order by ended_at desc, source, manifest_key;
 
@@ -244,6 +244,6 @@ select stage, source, manifest_key, asset_id, run_id, manifest_sha256, attempt, 
 -- Refusals of all runs whose run id or asset id is `name`.
 select stage, source, manifest_key, asset_id, run_id, manifest_sha256, attempt, next_attempt_at,
        ended_at, error_details
-  from pipeline.deliveries
+  from deliveries
  where status = 'FAILED' and (run_id = %(name)s or asset_id = %(name)s)
  order by ended_at desc, source, manifest_key;

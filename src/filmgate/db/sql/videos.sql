@@ -42,7 +42,7 @@ select r.run_key, r.run_id, r.producer, r.pipeline, r.model_profile, r.status, r
   from runs r
   join assets a using (asset_key)
   left join lateral (
-      select i.artifacts from pipeline.inbox i
+      select i.artifacts from inbox i
        where i.producer = r.producer and i.asset_id = a.asset_id and i.run_id = r.run_id
          and i.stage = 'ingest' and i.is_current
        limit 1) as i on true

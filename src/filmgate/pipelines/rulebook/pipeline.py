@@ -128,6 +128,7 @@ RULEBOOK = Pipeline(
     layout=Layout.JOB,
     summaries=(SUMMARY,),
     snapshots={CORPUS: earlier_editions},
+    migrations="filmgate.pipelines.rulebook:migrations",
     refused=ExitCode.BAD_INPUT,
     queries=(ASK, BOOKS),
     actions=(REMOVE_BOOK,),

@@ -1,7 +1,7 @@
 -- name: add_people
--- Earlier rows of the run are deleted with its row in screenalytics.runs, so rows that exist are
+-- Earlier rows of the run are deleted with its row in product_runs, so rows that exist are
 -- the same.
-insert into screenalytics.person_metrics
+insert into product_person_metrics
        (producer, asset_id, run_id, identity_id, person_id, onscreen_ms, speaking_ms,
         confessional_ms, face_visible_ms, body_only_ms, gap_bridged_ms, first_ms, last_ms,
         appearances, share, is_singleton, unsure, vector_sha256, artifact_key, schema_version)
