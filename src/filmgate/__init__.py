@@ -189,7 +189,6 @@ _HOMES = {
         "ActionContext",
         "Query",
         "QueryContext",
-        "ReadSession",
     ),
     "filmgate.core.summaries": (
         "FinishedRun",

@@ -68,7 +68,7 @@ NOT_HERE = {
 """Beginnings of commands that cannot run in a test: containers, ids of examples."""
 
 REPLACED = "postgresql://me@db.example/filmgate"
-"""A database that pages name; a test uses a database of its own instead."""
+"""A database that pages name; a test uses a separate database instead."""
 
 STEP_TIMEOUT_S = 300
 
