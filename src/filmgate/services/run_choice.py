@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from filmgate.core.errors import Invalid, NotFound, UsageError
+from filmgate.core.errors import Invalid, NotFound, Unavailable, UsageError
 from filmgate.core.ids import (
     AssetId,
     Layout,
@@ -59,7 +59,7 @@ def read_run_input(
             hint="Links are not fetched: download the files first",
         )
     config = pipeline.resolve(options.profile, options.settings)
-    admitted = (pipeline.admit or admit_file)(source)
+    admitted = admit(pipeline, source)
     for name in admitted.files:
         if not name.isprintable():
             raise Invalid(
@@ -85,6 +85,21 @@ def _default_asset_id(source: Path) -> AssetId:
     if source.is_dir():
         return asset_id_from_name(f"{source.resolve().name}.d")
     return asset_id_from_name(source.name)
+
+
+def admit(pipeline: Pipeline, source: Path) -> InputFiles:
+    """Check an input of a pipeline and return its files; raises Invalid or NotFound for an unusable
+    one, Unavailable if the packages of the pipeline are not installed."""
+    try:
+        return (pipeline.admit or admit_file)(source)
+    except ModuleNotFoundError as error:
+        plan = pipeline.plan
+        raise Unavailable(
+            f"packages of pipeline {plan.pipeline} are not installed",
+            expected=plan.packages or f"the packages of {plan.pipeline}",
+            got=f"no package {error.name}",
+            hint=f"pip install '{plan.packages}'" if plan.packages else None,
+        ) from error
 
 
 def admit_file(source: Path) -> InputFiles:

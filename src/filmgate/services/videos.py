@@ -14,6 +14,7 @@ from filmgate.core.pipeline import Pipeline
 from filmgate.core.records import Asset, RunHead
 from filmgate.core.runs import UploadAnswer, VideoAnswer
 from filmgate.db.videos import VideoStore
+from filmgate.services.run_choice import admit
 from filmgate.store.home import Home
 from filmgate.store.uploads import Draft, Uploads
 from filmgate.wiring import pipelines
@@ -122,7 +123,7 @@ class VideoService:
         refusals: list[FilmgateError] = []
         for pipeline in _takers_of_uploads():
             try:
-                return dict(pipeline.admit(draft.path).media) if pipeline.admit is not None else {}
+                return dict(admit(pipeline, draft.path).media)
             except FilmgateError as error:
                 refusals.append(error)
         raise next(iter(refusals), Unavailable("no installed pipeline takes uploaded files"))
