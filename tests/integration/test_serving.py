@@ -14,6 +14,9 @@ from filmgate.core.envelope import Envelope
 from filmgate.core.errors import Conflict, NotFound, UsageError
 from filmgate.core.ids import AssetId
 from filmgate.core.jump_filters import JumpFilters
+from filmgate.core.payloads.artifact_type import ArtifactType
+from filmgate.core.payloads.built_in import BUILT_IN
+from filmgate.core.payloads.payload import Payload
 from filmgate.core.questions import Cursor, Direction, JumpKind, TextSource
 from filmgate.core.selection import Selection
 from filmgate.db.artifact_queries import ArtifactQueries
@@ -60,6 +63,26 @@ marked_spans = st.lists(st.tuples(spans, st.sampled_from(WORDS), confidences), m
 
 def ordinal(artifact: Any) -> int:
     return int(artifact.artifact_id.rpartition(":")[2])
+
+
+class Wave(Payload):
+    hand: str
+    confidence: float
+
+
+WITH_GESTURES = BUILT_IN.with_types([ArtifactType(name="gesture.wave", version=1, model=Wave)])
+
+
+def test_a_jump_reaches_artifacts_of_a_type_without_a_kind(connection: psycopg.Connection) -> None:
+    waves = [(ms, ms + 5, {"hand": "left", "confidence": ms / 100}) for ms in (10, 20, 30)]
+    ingest_artifacts(connection, {"gesture.wave": waves}, registry=WITH_GESTURES)
+    serving = ArtifactQueries(connection)
+    least = JumpFilters(min_confidence=0.25)
+    found = serving.jump(FILM, "gesture.wave", Direction.NEXT, 10)
+    assert (found.kind, found.artifact.span_start_ms) == ("gesture.wave", 20)
+    assert serving.jump(FILM, "gesture.wave", Direction.NEXT, 0, least).artifact.span_start_ms == 30
+    with pytest.raises(UsageError, match="cannot be filtered by text"):
+        serving.jump(FILM, "gesture.wave", Direction.NEXT, 0, JumpFilters(text="hello"))
 
 
 @given(

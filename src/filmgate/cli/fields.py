@@ -67,13 +67,15 @@ class CommandField:
 
         `needs_words`: whether a command without words is invalid.
         """
-        kind, limits = _type_of(self.info.annotation, self.info.metadata)
-        required = self.info.is_required()
-        default = self.info.default
+        required, default = self.info.is_required(), self.info.default
+        kind: Any = list[str]
+        limits: dict[str, Any] = {}
         if self.line.is_words:
-            kind, required = list[str], needs_words
+            required = needs_words
         elif self.line.kind is not None:
-            kind, limits, default = (list[str] if self.line.kind is list else str), {}, None
+            kind, default = list[str] if self.line.kind is list else self.line.kind, None
+        else:
+            kind, limits = _type_of(self.info.annotation, self.info.metadata)
         is_optional = not required and (default is None or self.line.is_words)
         return keyword(
             self.name,

@@ -2,6 +2,9 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
 
 from filmgate.core.command import Answer
 from filmgate.core.envelope import Envelope, LegacyArtifact
@@ -33,7 +36,8 @@ class AssetAnswer(Answer):
 class JumpAnswer(AssetAnswer):
     """The nearest artifact in one direction."""
 
-    kind: JumpKind
+    kind: Annotated[JumpKind | str, Field(union_mode="left_to_right")]
+    """A kind, or an artifact type that has none."""
     direction: Direction
     from_ms: int
     filters: JumpFilters

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from filmgate.core.errors import UsageError
-from filmgate.core.questions import JumpKind
+from filmgate.core.questions import filters_of
 
 
 class JumpFilters(BaseModel):
@@ -22,13 +22,14 @@ class JumpFilters(BaseModel):
     min_confidence: Annotated[float, Field(ge=0, le=1)] | None = None
     """Minimum confidence; artifacts without a confidence are excluded, too."""
 
-    def for_kind(self, kind: JumpKind) -> dict[str, Any]:
+    def for_kind(self, kind: str) -> dict[str, Any]:
         """Return the filters that are set. Raises UsageError if `kind` does not support one."""
         found = {name: value for name, value in self if value is not None}
-        if unsupported := [name for name in found if name not in kind.filters]:
+        supported = filters_of(kind)
+        if unsupported := [name for name in found if name not in supported]:
             raise UsageError(
-                f"a jump to {kind.value} cannot be filtered by {unsupported[0]}",
-                expected=f"one of {', '.join(kind.filters)}" if kind.filters else "no filter",
+                f"a jump to {kind} cannot be filtered by {unsupported[0]}",
+                expected=f"one of {', '.join(supported)}" if supported else "no filter",
                 got=unsupported[0],
             )
         return found

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -32,13 +32,18 @@ class JumpKind(StrEnum):
         """Artifact type of the kind."""
         return _TYPES[self]
 
-    @property
-    def filters(self) -> tuple[str, ...]:
-        """Names of the filters that the kind supports."""
-        return _FILTERS[self]
+
+def artifact_type_of(kind: str) -> str:
+    """Return the artifact type of a kind: a `JumpKind`, or else the type itself."""
+    return _TYPES.get(kind, kind)
 
 
-_TYPES = {
+def filters_of(kind: str) -> tuple[str, ...]:
+    """Return the names of the filters that a jump to a kind supports."""
+    return _FILTERS.get(artifact_type_of(kind), FILTERS_ON_PAYLOADS)
+
+
+_TYPES: Mapping[str, str] = {
     JumpKind.SCENE: "scene",
     JumpKind.TRANSCRIPT: "transcript.segment",
     JumpKind.OBJECT: "object.detection",
@@ -47,15 +52,18 @@ _TYPES = {
     JumpKind.OCR: "ocr.text",
     JumpKind.PERSON: "screentime.segment",
 }
-_FILTERS: dict[JumpKind, tuple[str, ...]] = {
-    JumpKind.SCENE: (),
-    JumpKind.TRANSCRIPT: ("text", "min_confidence"),
-    JumpKind.OBJECT: ("label", "min_confidence"),
-    JumpKind.FACE: ("face_cluster_id", "min_confidence"),
-    JumpKind.PLACE: ("label", "min_confidence"),
-    JumpKind.OCR: ("text", "min_confidence"),
-    JumpKind.PERSON: ("face_cluster_id", "min_confidence"),
+_FILTERS: Mapping[str, tuple[str, ...]] = {
+    "scene": (),
+    "transcript.segment": ("text", "min_confidence"),
+    "object.detection": ("label", "min_confidence"),
+    "face.detection": ("face_cluster_id", "min_confidence"),
+    "place.classification": ("label", "min_confidence"),
+    "ocr.text": ("text", "min_confidence"),
+    "screentime.segment": ("face_cluster_id", "min_confidence"),
 }
+FILTERS_ON_PAYLOADS = ("label", "face_cluster_id", "min_confidence")
+"""Filters of jumps to other types: they compare the fields `label`, `cluster_id` and `confidence`
+of payloads."""
 
 
 class Direction(StrEnum):

@@ -25,6 +25,7 @@ from filmgate.core.questions import (
     JumpKind,
     SelectionMode,
     TextSource,
+    artifact_type_of,
 )
 from filmgate.core.selection import DEFAULT, Selection
 from filmgate.db import searching, statements
@@ -53,7 +54,7 @@ class ArtifactQueries:
     def jump(
         self,
         asset_id: AssetId,
-        kind: JumpKind,
+        kind: str,
         direction: Direction,
         from_ms: int,
         filters: JumpFilters = NO_FILTERS,
@@ -61,8 +62,9 @@ class ArtifactQueries:
     ) -> JumpAnswer:
         """Return the artifact with the nearest start before or after `from_ms`.
 
-        If several start at the same time, the one with the lowest ordinal is returned, in both
-        directions. Raises NotFound if the artifact does not exist.
+        `kind`: a `JumpKind` or an artifact type. If several start at the same time, the one with
+        the lowest ordinal is returned, in both directions. Raises NotFound if the artifact does not
+        exist.
         """
         check_limits(1, from_ms)
         conditions = {
@@ -70,11 +72,12 @@ class ArtifactQueries:
             for name, value in filters.for_kind(kind).items()
         }
         is_default = selection.mode is SelectionMode.DEFAULT
-        parameters = {"asset_id": asset_id, "artifact_type": kind.artifact_type, "from_ms": from_ms}
+        artifact_type = artifact_type_of(kind)
+        parameters = {"asset_id": asset_id, "artifact_type": artifact_type, "from_ms": from_ms}
         if not is_default:
-            parameters |= {"artifact_types": [kind.artifact_type], **_selection_params(selection)}
+            parameters |= {"artifact_types": [artifact_type], **_selection_params(selection)}
         row = self._session.one(
-            statements.jump(kind, direction, tuple(conditions), is_default=is_default),
+            statements.jump(artifact_type, direction, tuple(conditions), is_default=is_default),
             parameters | conditions,
         )
         answer = {
@@ -88,7 +91,7 @@ class ArtifactQueries:
             runs = {row["artifact_type"]: row["run_id"]}
             return JumpAnswer(**answer, runs=runs, artifact=envelope_of(row))
         if row is None and is_default:
-            legacy = self._legacy.nearest(asset_id, kind, direction, from_ms, conditions)
+            legacy = self._legacy.nearest(asset_id, artifact_type, direction, from_ms, conditions)
             if legacy is not None:
                 source = DataSource.LEGACY
                 return JumpAnswer(**answer, runs={}, data_source=source, artifact=legacy)
@@ -96,7 +99,7 @@ class ArtifactQueries:
             self._raise_unserved(asset_id, kind, selection)
         where = "after" if direction is Direction.NEXT else "before"
         which = "".join(f", {name} {value!r}" for name, value in conditions.items())
-        raise NotFound(f"no {kind.value}{which} starts {where} {from_ms} ms in {asset_id}")
+        raise NotFound(f"no {kind}{which} starts {where} {from_ms} ms in {asset_id}")
 
     def find(
         self,
@@ -279,15 +282,16 @@ class ArtifactQueries:
             return bool(rows[0]["has_legacy"])
         return self.check_asset(asset_id) is DataSource.LEGACY
 
-    def _raise_unserved(self, asset_id: AssetId, kind: JumpKind, selection: Selection) -> NoReturn:
+    def _raise_unserved(self, asset_id: AssetId, kind: str, selection: Selection) -> NoReturn:
         self.check_asset(asset_id)
-        parameters = {"asset_id": asset_id, "artifact_types": [kind.artifact_type]}
+        artifact_type = artifact_type_of(kind)
+        parameters = {"asset_id": asset_id, "artifact_types": [artifact_type]}
         row = self._session.one_required(queries("serve")["has_selection"], parameters)
         by_selection = row["found"] and selection.mode is SelectionMode.DEFAULT
         hint = f"Show or change the stored selection with `filmgate select {asset_id}`"
         raise NotFound(
-            f"{asset_id} has no {kind.value!r} artifacts{_describe(selection)}",
-            expected=f"a completed run with {kind.artifact_type} artifacts",
+            f"{asset_id} has no {str(kind)!r} artifacts{_describe(selection)}",
+            expected=f"a completed run with {artifact_type} artifacts",
             got="no run that matches the stored selection" if by_selection else "no such run",
             hint=hint
             if by_selection

@@ -11,7 +11,7 @@ from filmgate.core.database import Plans
 from filmgate.core.envelope import LegacyArtifact
 from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.ids import AssetId
-from filmgate.core.questions import Direction, JumpKind
+from filmgate.core.questions import Direction
 from filmgate.db.queries import queries
 from filmgate.db.sessions import DatabaseSession, compose
 
@@ -87,7 +87,7 @@ class LegacyArtifacts:
     def nearest(
         self,
         asset_id: AssetId,
-        kind: JumpKind,
+        artifact_type: str,
         direction: Direction,
         from_ms: int,
         filters: Mapping[str, Any],
@@ -95,7 +95,7 @@ class LegacyArtifacts:
         """Return the artifact with the nearest start before or after `from_ms`; None if none
         passes the filters."""
         parameters = dict.fromkeys(FILTERS) | dict(filters) | {"from_ms": from_ms}
-        parameters |= {"asset_id": asset_id, "artifact_type": kind.artifact_type}
+        parameters |= {"asset_id": asset_id, "artifact_type": artifact_type}
         row = self._session.one(_directional("nearest", direction), parameters)
         return _artifact(asset_id, row) if row else None
 

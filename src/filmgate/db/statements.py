@@ -11,7 +11,7 @@ from filmgate.core.payloads.built_in import (
     PLACE_LABELS,
     TRANSCRIPT_FTS,
 )
-from filmgate.core.questions import Direction, JumpKind, TextSource
+from filmgate.core.questions import Direction, TextSource
 from filmgate.db.queries import queries
 from filmgate.db.sessions import compose
 
@@ -24,11 +24,11 @@ PROJECTIONS = {
 
 @cache
 def jump(
-    kind: JumpKind, direction: Direction, filters: tuple[str, ...], *, is_default: bool
+    artifact_type: str, direction: Direction, filters: tuple[str, ...], *, is_default: bool
 ) -> str:
     """Find the artifact with the nearest start among those that pass the filters."""
     by_value = {"label", "face_cluster_id", "text"} & set(filters)
-    table = PROJECTIONS.get(kind.artifact_type) if by_value else None
+    table = PROJECTIONS.get(artifact_type) if by_value else None
     conditions = _CONDITIONS_ON_PROJECTION if table else _CONDITIONS_ON_PAYLOAD
     parts = {
         "conditions": sql.SQL(" and ").join([sql.SQL(conditions[name]) for name in filters])
@@ -55,6 +55,7 @@ _CONDITIONS_ON_PROJECTION = {
     "min_confidence": "x.confidence >= %(min_confidence)s",
 }
 _CONDITIONS_ON_PAYLOAD = {
+    "label": "x.payload ->> 'label' = %(label)s",
     "face_cluster_id": "x.payload ->> 'cluster_id' = %(face_cluster_id)s",
     "min_confidence": "(x.payload ->> 'confidence')::double precision >= %(min_confidence)s",
 }

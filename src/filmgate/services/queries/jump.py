@@ -7,19 +7,34 @@ from pydantic import Field
 from filmgate.core.answers import JumpAnswer
 from filmgate.core.command import CommandLine, Printer
 from filmgate.core.envelope import Envelope
+from filmgate.core.errors import unknown_name
 from filmgate.core.jump_filters import JumpFilters
+from filmgate.core.payloads.artifact_type import TYPE_NAME
 from filmgate.core.query import Query, QueryContext
 from filmgate.core.questions import Direction, JumpKind
 from filmgate.db.artifact_queries import ArtifactQueries
 from filmgate.db.sessions import connection_of
 from filmgate.services.queries.parameters import SelectionParameters, Start, Word, Words
 from filmgate.services.queries.rendering import clock_span, facts_of, note_data_source
+from filmgate.wiring.artifact_types import registry
 
 
 class JumpParameters(SelectionParameters):
     """Parameters of a jump."""
 
-    kind: Annotated[JumpKind, Field(description="Kind of artifact to jump to.")]
+    kind: Annotated[
+        JumpKind | Annotated[str, Field(pattern=TYPE_NAME, max_length=128)],
+        Field(
+            union_mode="left_to_right",
+            description="Kind of artifact to jump to, or any other artifact type.",
+            examples=["scene"],
+        ),
+        CommandLine(
+            kind=str,
+            metavar="KIND",
+            help=f"Kind of artifact to jump to: {', '.join(JumpKind)}; or any other artifact type.",
+        ),
+    ]
     direction: Annotated[
         Direction,
         Field(description="Direction in time."),
@@ -72,6 +87,7 @@ def jump(context: QueryContext, parameters: JumpParameters) -> JumpAnswer:
     """Return the first artifact that starts after a time, or the last that starts before it.
     Without such an artifact, the answer is an error: not found."""
     filters, selection = parameters.filters, parameters.run_selection
+    _check_kind(parameters.kind)
     filters.for_kind(parameters.kind)
     from_ms = (
         parameters.from_ms if parameters.from_ms is not None else parameters.direction.initial_ms
@@ -82,10 +98,18 @@ def jump(context: QueryContext, parameters: JumpParameters) -> JumpAnswer:
         )
 
 
+def _check_kind(kind: str) -> None:
+    """Raise UsageError for a kind that is no artifact type of any installed package."""
+    if not isinstance(kind, JumpKind):
+        types = {name for name, _ in registry().types()}
+        if kind not in types:
+            raise unknown_name("kind", kind, sorted({*map(str, JumpKind), *types}))
+
+
 def show(answer: JumpAnswer, _parameters: JumpParameters, printer: Printer) -> None:
     """Print the artifact, and the model that made it."""
     artifact = answer.artifact
-    printer.line(*clock_span(artifact), f"  {answer.kind.value}  {facts_of(artifact)}")
+    printer.line(*clock_span(artifact), f"  {answer.kind}  {facts_of(artifact)}")
     if isinstance(artifact, Envelope):
         by = f"{artifact.producer} {artifact.producer_version}, profile {artifact.model_profile}"
         printer.line((f"{artifact.artifact_id}  by {by}", "dim"))
