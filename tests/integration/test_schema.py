@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from importlib import invalidate_caches
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from filmgate.wiring import pipelines
 from filmgate.wiring.database import Database
 from filmgate.wiring.settings import Settings
 from support.archive import ingest_artifacts, scene_payload, transcript_payload
+from support.command import Filmgate
 from support.corpus import answering_titles, ingest_book
 from support.database import COMPLETE, FILM
 
@@ -209,13 +211,7 @@ def test_opening_a_current_database_sends_one_query_and_the_settings(
 @pytest.fixture
 def earlier_url(bare_database_url: str) -> str:
     """The URL of a database that an earlier release created, with rows and a queue."""
-    engine = sqlalchemy.create_engine(
-        "postgresql+psycopg://",
-        creator=lambda: psycopg.connect(bare_database_url),
-        poolclass=sqlalchemy.NullPool,
-    )
-    with engine.begin() as session:
-        command.upgrade(alembic_config(session, [EARLIER_VERSIONS], "public"), "0007")
+    create_earlier_release(bare_database_url)
     with opened(bare_database_url) as earlier:
         earlier.execute("create schema queue; set search_path = queue")
         earlier.execute("create table changes (name text primary key)")
@@ -225,6 +221,16 @@ def earlier_url(bare_database_url: str) -> str:
         earlier.execute("set search_path = public, queue")
         earlier.execute(EARLIER_RELEASE.read_text())
     return bare_database_url
+
+
+def create_earlier_release(url: str) -> None:
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(url, options="-c search_path=public"),
+        poolclass=sqlalchemy.NullPool,
+    )
+    with engine.begin() as session:
+        command.upgrade(alembic_config(session, [EARLIER_VERSIONS], "public"), "0007")
 
 
 def test_a_moved_database_equals_a_new_one(earlier_url: str, module_database_url: str) -> None:
@@ -390,6 +396,20 @@ def test_an_earlier_release_moves_to_the_schema_that_is_set(earlier_url: str) ->
         assert moved.execute("select to_regnamespace('filmgate')").fetchone() == (None,)
 
 
+def test_an_earlier_release_beside_an_installation_is_not_moved_into_it(
+    bare_database_url: str,
+) -> None:
+    with opened(bare_database_url) as other:
+        other.execute("create table notes (note text)")
+        with connected(bare_database_url):
+            pass
+        create_earlier_release(bare_database_url)
+        before = everything_outside(other, "filmgate")
+        with connected(bare_database_url, COMPLETE) as connection:
+            assert versions(connection) == COMPLETE.heads
+        assert everything_outside(other, "filmgate") == before
+
+
 # Outboxes of other installations.
 
 
@@ -412,17 +432,40 @@ def test_the_outbox_of_an_installation_is_read_from_every_layout(
 # Migrations of packages.
 
 PACKAGE = """
-from filmgate.core.pipeline import Pipeline
-from filmgate.core.plan import Plan
-from filmgate.testing import stage
+from filmgate import Done, Pipeline, Plan, Producer, Settings, document, stage
+from filmgate.core.summaries import Summary
+from pydantic import BaseModel
 
 
-@stage(makes=[])
-def count() -> None:
-    pass
+class Words(BaseModel):
+    words: int
 
 
-TALLY = Pipeline(plan=Plan(pipeline="tally", stages=[count]), migrations="tally_package:migrations")
+WORDS = document("words.json", Words, schema="tally.words")
+
+
+@stage(makes=[WORDS])
+def count(context, settings: Settings):
+    context.write_document(WORDS, Words(words=len(context.source.read_text().split())))
+    return Done(producer=Producer(name="tally", version="1"))
+
+
+def read(run):
+    row = {"asset": run.manifest.asset.id, "words": run.read("tally.words", Words).words}
+
+    def write(session):
+        session.execute("delete from tally_counts where asset_id = %(asset)s", row)
+        session.execute("insert into tally_counts values (%(asset)s, %(words)s)", row)
+        return {"tally_counts": 1}
+
+    return write
+
+
+TALLY = Pipeline(
+    plan=Plan(pipeline="tally", stages=(count,)),
+    summaries=(Summary(read=read),),
+    migrations="tally_package:migrations",
+)
 """
 REVISION = """
 from alembic import op
@@ -443,18 +486,20 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "site" / "tally_package" / "migrations"
     folder.mkdir(parents=True)
     (folder.parent / "__init__.py").write_text("raise ImportError('no connection imports this')")
-    write_revision(folder, 1, "create table tally_counts (asset_id text)")
+    (tmp_path / "site" / "tally.py").write_text(PACKAGE)
+    write_revision(folder, 1, "create table tally_counts (asset_id text, words integer)")
     info = tmp_path / "site" / "tally-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tally\nVersion: 1\n")
     (info / "entry_points.txt").write_text(
+        "[filmgate.pipelines]\ntally = tally:TALLY\n"
         "[filmgate.migrations]\ntally = tally_package:migrations\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     pipelines.branches.cache_clear()
     yield folder
     pipelines.branches.cache_clear()
-    sys.modules.pop("tally_package", None)
+    sys.modules.pop("tally", None)
 
 
 def write_revision(folder: Path, number: int, statement: str, **differs: object) -> None:
@@ -477,9 +522,35 @@ def test_the_migrations_of_a_package_are_applied_after_those_of_the_platform(
 ) -> None:
     write_revision(package, 2, "alter table tally_counts add foreign key (asset_id) references"
                    " assets (asset_id)")  # fmt: skip
-    with connected(bare_database_url, Schema(branches=pipelines.branches())) as connection:
+    settings = Settings.model_validate({"database_url": bare_database_url})
+    with Database(settings).session() as connection:
         assert versions(connection) == {HEAD, "rulebook_0001", "tally_0002"}
         assert connection.execute("select * from filmgate.tally_counts").fetchall() == []
+
+
+def test_a_run_of_a_packaged_pipeline_writes_rows_in_its_own_table(
+    package: Path, bare_database_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "gate.txt").write_text("the gate is checked")
+    filmgate = Filmgate(tmp_path / "home", bare_database_url)
+    filmgate.env["PYTHONPATH"] = ":".join(filter(None, sys.path))
+    filmgate.env["FILMGATE_SCHEMA"] = "other"
+    assert filmgate.json("run", "tally", tmp_path / "gate.txt")["status"] == "SUCCESS"
+    with opened(bare_database_url) as product:
+        assert product.execute("select * from other.tally_counts").fetchall() == [("gate", 4)]
+
+
+def test_a_pipeline_whose_migrations_no_connection_would_find_is_refused(package: Path) -> None:
+    assert pipelines.load("tally").migrations == "tally_package:migrations"
+    entry_points = package.parents[1] / "tally-1.dist-info" / "entry_points.txt"
+    entry_points.write_text("[filmgate.pipelines]\ntally = tally:TALLY\n")
+    invalidate_caches()
+    with pytest.raises(Invalid, match="migrations of pipeline 'tally' have no entry point"):
+        pipelines.load("tally")
+    entry_points.write_text("[filmgate.migrations]\ntally = tally_package:nothing\n")
+    invalidate_caches()
+    with pytest.raises(Invalid, match="migrations of pipeline 'tally' are missing"):
+        pipelines.branches()
 
 
 def test_a_new_migration_of_a_package_is_applied_by_the_next_process(

@@ -92,6 +92,8 @@ def alembic_config(
 
 def _upgrade(session: "Connection", schema: Schema) -> None:
     earlier = earlier_schema(session)
+    if earlier != schema.name and any(map(str.isdecimal, _revisions(session, schema.name))):
+        earlier = None  # the installation exists: the other tables are another installation
     if earlier is not None:
         config = alembic_config(session, [EARLIER_VERSIONS], earlier)
         _apply(config, EARLIER_HEAD, "an earlier release")

@@ -35,7 +35,7 @@ begin
                as views (schema, prefix, names)
          cross join unnest(names::text[]) as n (name)
     loop
-        if to_regnamespace(item.schema) is null
+        if to_regnamespace(item.schema) is null and item.schema <> 'public'
            and has_database_privilege(current_database(), 'create') then
             execute format('create schema %I', item.schema);
         end if;
