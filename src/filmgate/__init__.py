@@ -1,7 +1,7 @@
 """Media pipelines behind hard gates: the public names for writing a pipeline."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from filmgate.core.command import (
@@ -197,7 +197,7 @@ _FORMER_NAMES = {"Admitted": "InputFiles", "Bench": "StageContext"}
 """Names of version 0.1.0, deprecated: still importable, and to be removed in version 1."""
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load a public name, so that `import filmgate` alone costs nothing."""
     name = _FORMER_NAMES.get(name, name)
     for home, names in _HOMES.items():

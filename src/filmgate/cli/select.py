@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -10,6 +10,7 @@ from filmgate.cli import selection_options
 from filmgate.cli.arguments import AsJson, Asset
 from filmgate.cli.output import print_json, print_table, stderr_console
 from filmgate.core.answers import SnapshotAnswer
+from filmgate.core.digest import JsonDict
 from filmgate.core.errors import Invalid, UsageError
 from filmgate.services.archive import ArchiveService
 from filmgate.wiring import settings
@@ -67,7 +68,7 @@ def select(
         _print_snapshot(answer)
 
 
-def _read_runs(path: Path, asset: str) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+def _read_runs(path: Path, asset: str) -> tuple[dict[str, str], dict[str, JsonDict]]:
     """Read the runs in a saved answer, with the producer, ordinal and digest it gives for each."""
     try:
         answer = json.loads(path.read_bytes())

@@ -51,7 +51,7 @@ _PREFILTER = r"[:=@+]|--|AKIA|ASIA|gh[pousr]_|fg_|sk-|eyJ|(?i:bearer|authorizati
 _compiled = cache(re.compile)  # compiled at first use, so that the engine loads quickly
 
 
-def redact(value: Any) -> Any:
+def redact(value: object) -> Any:
     """Replace secrets and personal data, found by field names and by patterns in text.
 
     Secrets that match neither remain: a stage should not put them into events.
@@ -107,7 +107,7 @@ def _to_json_text(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _redact_all_text(value: Any) -> Any:
+def _redact_all_text(value: object) -> object:
     """Redact every text in the value of a secret field; numbers and flags are kept."""
     if isinstance(value, str):
         return REDACTED

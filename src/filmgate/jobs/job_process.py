@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import psutil
 
+from filmgate.core.digest import JsonDict
 from filmgate.core.errors import (
     ExitCode,
     FilmgateError,
@@ -225,7 +225,7 @@ def _execute(spec: JobSpec) -> JobOutcome:
     )
 
 
-def _first_error(report: RunReport) -> dict[str, Any] | None:
+def _first_error(report: RunReport) -> JsonDict | None:
     """Return the error body of the first failed or blocked stage, else of the failed ingest."""
     for name, entry in report.manifest.stages.items():
         if entry.error is not None:

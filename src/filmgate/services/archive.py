@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 from filmgate.core.answers import (
     LegacyReceipt,
@@ -56,7 +55,7 @@ class ArchiveService:
         self,
         asset: str,
         runs: Mapping[str, str] | None = None,
-        cited: Mapping[str, Mapping[str, Any]] | None = None,
+        cited: Mapping[str, Mapping[str, object]] | None = None,
     ) -> SnapshotAnswer:
         """Pin every artifact type to the run from which it is served, or to the run in `runs`.
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from filmgate.core.errors import Invalid, NotFound, UsageError
 from filmgate.core.ids import (
@@ -36,7 +35,7 @@ class RunInput:
     inputs: Inputs
     asset_id: AssetId
     profile: str
-    config: dict[str, Any]
+    config: dict[str, dict[str, object]]
 
 
 def read_run_input(
@@ -261,14 +260,14 @@ class RunChoice:
         return self._open(chosen.folder) if chosen is not None else None
 
 
-def _settings(head: RunHead) -> dict[str, Any]:
+def _settings(head: RunHead) -> dict[str, object]:
     """Return the profile and all stage settings, with the keys `profile` and `stage.setting`."""
     stages = head.config.items()
     settings = {f"{stage}.{name}": value for stage, own in stages for name, value in own.items()}
     return {"profile": head.profile, **settings}
 
 
-def _resume_key(head: RunHead) -> tuple[Any, ...]:
+def _resume_key(head: RunHead) -> tuple[object, ...]:
     """Return the fields that must be equal so that an invocation resumes a run."""
     plan = (head.pipeline, head.stages, head.stands_on, head.makes)
     env = head.env if head.layout is Layout.JOB else None
