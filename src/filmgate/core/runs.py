@@ -6,9 +6,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from filmgate.core.answers import (
-    DataSource,
-)
+from filmgate.core.answers import DataSource
 from filmgate.core.command import Answer
 from filmgate.core.digest import JsonDict
 from filmgate.core.jobs import JobAnswer
