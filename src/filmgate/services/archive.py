@@ -3,10 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from filmgate.core.answers import (
-    LegacyReceipt,
-    SnapshotAnswer,
-)
+from filmgate.core.answers import LegacyReceipt, SnapshotAnswer
 from filmgate.core.ids import parse_asset_id
 from filmgate.core.selection import DEFAULT, Selection
 from filmgate.db.counts import counts
