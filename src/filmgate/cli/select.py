@@ -12,6 +12,7 @@ from filmgate.cli.output import print_json, print_table, stderr_console
 from filmgate.core.answers import SnapshotAnswer
 from filmgate.core.digest import JsonDict
 from filmgate.core.errors import Invalid, UsageError
+from filmgate.core.selection import Selection
 from filmgate.services.archive import ArchiveService
 from filmgate.wiring import settings
 
@@ -51,7 +52,7 @@ def select(
         )
     if artifact_type is not None:
         chosen = (
-            selection_options.selection_of(selection, profile, run)
+            Selection.of(selection, profile=profile, run_id=run)
             if artifact is None
             else selection_options.artifact_selection(artifact, asset, artifact_type)
         )
