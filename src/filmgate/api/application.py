@@ -16,15 +16,7 @@ from filmgate.api.authentication import COOKIE
 from filmgate.api.examples import ERROR, EXAMPLES
 from filmgate.api.middleware import RequestMiddleware
 from filmgate.api.responses import ErrorBody, error_response
-from filmgate.api.routes import (
-    access,
-    health,
-    jobs,
-    login,
-    queries,
-    runs,
-    videos,
-)
+from filmgate.api.routes import access, health, jobs, login, queries, runs, videos
 from filmgate.api.service import Service
 from filmgate.core.digest import JsonDict
 from filmgate.core.errors import Exhausted, FilmgateError, Invalid, NotFound, UsageError
