@@ -4,36 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from filmgate.core.command import (
-        Answer,
-        CommandLine,
-        Parameters,
-        Printer,
-    )
-    from filmgate.core.errors import (
-        FilmgateError,
-        Invalid,
-        NotFound,
-        Unavailable,
-    )
-    from filmgate.core.files import (
-        FileContract,
-        artifacts,
-        binary,
-        document,
-        parquet,
-        records,
-    )
-    from filmgate.core.payloads.artifact_type import (
-        ArtifactType,
-    )
-    from filmgate.core.payloads.payload import (
-        Payload,
-    )
-    from filmgate.core.payloads.projection import (
-        Column,
-        Projection,
-    )
+    from filmgate.core.command import Answer, CommandLine, Parameters, Printer
+    from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable
+    from filmgate.core.files import FileContract, artifacts, binary, document, parquet, records
+    from filmgate.core.payloads.artifact_type import ArtifactType
+    from filmgate.core.payloads.payload import Payload
+    from filmgate.core.payloads.projection import Column, Projection
     from filmgate.core.pipeline import (
         Input,
         InputContext,
@@ -58,21 +34,9 @@ if TYPE_CHECKING:
         Stage,
         stage,
     )
-    from filmgate.core.ports import (
-        Mapped,
-        StageContext,
-        Timed,
-    )
-    from filmgate.core.query import (
-        Action,
-        ActionContext,
-        Query,
-        QueryContext,
-    )
-    from filmgate.core.summaries import (
-        FinishedRun,
-        Summary,
-    )
+    from filmgate.core.ports import Mapped, StageContext, Timed
+    from filmgate.core.query import Action, ActionContext, Query, QueryContext
+    from filmgate.core.summaries import FinishedRun, Summary
 
 __all__ = [
     "Action",

@@ -18,13 +18,7 @@ from pathlib import Path
 import psutil
 
 from filmgate.core.digest import JsonDict
-from filmgate.core.errors import (
-    ExitCode,
-    FilmgateError,
-    Interrupted,
-    Stopped,
-    error_body,
-)
+from filmgate.core.errors import ExitCode, FilmgateError, Interrupted, Stopped, error_body
 from filmgate.core.jobs import JobOutcome, JobRequest
 from filmgate.core.os_errors import error_from_os
 from filmgate.core.progress import NullObserver, ignore_progress
