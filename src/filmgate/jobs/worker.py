@@ -25,7 +25,7 @@ from structlog.typing import FilteringBoundLogger
 from filmgate.core.errors import ExitCode, FilmgateError, Held, Unavailable
 from filmgate.core.jobs import JobOutcome
 from filmgate.db.jobs import QUEUE, TASK, JobStore, JobTask
-from filmgate.jobs.job_process import MB, JobProcess, JobSpec, ProcessDied, failed_outcome
+from filmgate.jobs.job_process import MB, JobProcess, ProcessDied, failed_outcome
 from filmgate.wiring.database import Database
 from filmgate.wiring.settings import Settings
 
@@ -205,16 +205,8 @@ class Worker:
 
     async def _execute(self, task: JobTask) -> JobOutcome:
         """Execute a job in a separate process."""
-        spec = JobSpec(
-            settings=self._settings,
-            pipeline=task.pipeline,
-            source=task.source,
-            asset_id=task.asset_id,
-            run_id=task.run_id,
-            request=task.request,
-        )
         try:
-            return await JobProcess(spec, self._memory_mb).run()
+            return await JobProcess(self._settings, task, self._memory_mb).run()
         except ProcessDied as died:
             return failed_outcome(died)
 
