@@ -1,40 +1,16 @@
 """Media pipelines behind hard gates: the public names for writing a pipeline."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from filmgate.core.command import (
-        Answer,
-        CommandLine,
-        Parameters,
-        Printer,
-    )
+    from filmgate.core.command import Answer, CommandLine, Parameters, Printer
     from filmgate.core.database import ReadSession, WriteSession
-    from filmgate.core.errors import (
-        FilmgateError,
-        Invalid,
-        NotFound,
-        Unavailable,
-    )
-    from filmgate.core.files import (
-        FileContract,
-        artifacts,
-        binary,
-        document,
-        parquet,
-        records,
-    )
-    from filmgate.core.payloads.artifact_type import (
-        ArtifactType,
-    )
-    from filmgate.core.payloads.payload import (
-        Payload,
-    )
-    from filmgate.core.payloads.projection import (
-        Column,
-        Projection,
-    )
+    from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable
+    from filmgate.core.files import FileContract, artifacts, binary, document, parquet, records
+    from filmgate.core.payloads.artifact_type import ArtifactType
+    from filmgate.core.payloads.payload import Payload
+    from filmgate.core.payloads.projection import Column, Projection
     from filmgate.core.pipeline import (
         Input,
         InputContext,
@@ -59,21 +35,9 @@ if TYPE_CHECKING:
         Stage,
         stage,
     )
-    from filmgate.core.ports import (
-        Mapped,
-        StageContext,
-        Timed,
-    )
-    from filmgate.core.query import (
-        Action,
-        ActionContext,
-        Query,
-        QueryContext,
-    )
-    from filmgate.core.summaries import (
-        FinishedRun,
-        Summary,
-    )
+    from filmgate.core.ports import Mapped, StageContext, Timed
+    from filmgate.core.query import Action, ActionContext, Query, QueryContext
+    from filmgate.core.summaries import FinishedRun, Summary
 
 __all__ = [
     "Action",
@@ -201,7 +165,7 @@ _FORMER_NAMES = {"Admitted": "InputFiles", "Bench": "StageContext"}
 """Names of version 0.1.0, deprecated: still importable, and to be removed in version 1."""
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load a public name, so that `import filmgate` alone costs nothing."""
     name = _FORMER_NAMES.get(name, name)
     for home, names in _HOMES.items():

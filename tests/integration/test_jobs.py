@@ -13,8 +13,8 @@ from filmgate.client.events import parse_events, split_lines
 from filmgate.core.errors import Conflict, NotFound
 from filmgate.core.jobs import JobOutcome, JobRequest, JobState
 from filmgate.db.connection import connected
-from filmgate.db.jobs import AbandonedJob, JobStore
-from filmgate.jobs.job_process import JobProcess, JobSpec
+from filmgate.db.jobs import AbandonedJob, JobStore, JobTask
+from filmgate.jobs.job_process import JobProcess
 from filmgate.services.run_streams import BUFFERED_LINES, WatchedRun
 from filmgate.store.event_log import EventReader, LoggedLine
 from filmgate.store.run_directory import FolderRun
@@ -137,17 +137,19 @@ def test_an_error_of_the_queue_is_raised_as_an_error_of_the_database_driver(
 
 
 def test_a_job_is_stopped_also_while_its_process_starts(tmp_path: Path) -> None:
-    spec = JobSpec(
-        settings=Settings(home=tmp_path),
+    begun = JobTask(
+        job_id=1,
         pipeline="episode",
         source=str(tmp_path / "film.mkv"),
         asset_id="film",
         run_id="r1",
         request=JobRequest(asset_id="film"),
+        tries=1,
+        failures=0,
     )
 
     async def stop_after(after_s: float) -> None:
-        process = JobProcess(spec, 1000)
+        process = JobProcess(Settings(home=tmp_path), begun, 1000)
         task = asyncio.create_task(process.run())
         await asyncio.sleep(after_s)
         for _ in range(3):

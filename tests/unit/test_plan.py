@@ -10,7 +10,7 @@ from filmgate.core.files import binary
 from filmgate.core.pipeline import Pipeline
 from filmgate.core.plan import Done, Outcome, Plan, Settings, Stage, stage
 from filmgate.core.ports import StageContext
-from filmgate.core.run_request import parse_settings
+from filmgate.core.run_request import RunRequest
 from filmgate.pipelines import built_in
 from filmgate.wiring import pipelines
 from support.runs import PLAN, PRODUCER
@@ -77,7 +77,8 @@ def test_a_plan_without_stages_and_a_profile_of_a_stage_that_is_not_there_are_re
     [("limit=3", 3), ("limit= 3 ", 3), ("enabled=false", False), ("enabled=no", False)],
 )
 def test_a_setting_is_read_by_its_own_type(typed: str, value: object) -> None:
-    config = Pipeline(plan=PLAN).resolve("balanced", parse_settings([f"read.{typed}"]))
+    settings = RunRequest.model_validate({"settings": [f"read.{typed}"]}).settings
+    config = Pipeline(plan=PLAN).resolve("balanced", settings)
     assert config["read"][typed.partition("=")[0]] == value
 
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -17,16 +16,9 @@ from filmgate.api.authentication import COOKIE
 from filmgate.api.examples import ERROR, EXAMPLES
 from filmgate.api.middleware import RequestMiddleware
 from filmgate.api.responses import ErrorBody, error_response
-from filmgate.api.routes import (
-    access,
-    health,
-    jobs,
-    login,
-    queries,
-    runs,
-    videos,
-)
+from filmgate.api.routes import access, health, jobs, login, queries, runs, videos
 from filmgate.api.service import Service
+from filmgate.core.digest import JsonDict
 from filmgate.core.errors import Exhausted, FilmgateError, Invalid, NotFound, UsageError
 from filmgate.core.os_errors import error_from_os
 
@@ -206,7 +198,7 @@ class MethodNotAllowed(UsageError):
     http_status_override = 405
 
 
-def _openapi_schema(app: FastAPI) -> dict[str, Any]:
+def _openapi_schema(app: FastAPI) -> JsonDict:
     """Return the OpenAPI schema, with Filmgate's error responses in place of the framework's."""
     if app.openapi_schema is not None:
         return app.openapi_schema
@@ -250,7 +242,7 @@ def _openapi_schema(app: FastAPI) -> dict[str, Any]:
     return schema
 
 
-def _add_responses(path: str, method: str, operation: dict[str, Any]) -> None:
+def _add_responses(path: str, method: str, operation: JsonDict) -> None:
     """Add the example and the error responses of an operation to its description."""
     responses = operation["responses"]
     responses.pop("422", None)

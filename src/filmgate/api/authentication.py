@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from typing import Any, Literal
+from typing import Literal
 
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import cookie_parser
@@ -95,7 +95,7 @@ class Authenticator:
         self._by_address.take(address)
 
 
-def _shrink(cache: OrderedDict[str, Any]) -> None:
+def _shrink(cache: OrderedDict[str, float] | OrderedDict[str, tuple[Caller, float]]) -> None:
     while len(cache) > MAX_CACHED:
         cache.popitem(last=False)
 

@@ -1,14 +1,13 @@
 """Example responses for the OpenAPI description; a test validates them against their models."""
 
-from typing import Any
-
+from filmgate.core.digest import JsonDict
 from filmgate.wiring import pipelines
 
 FIRST = pipelines.names()[0]
 RUN = "Attempt1_2026-11-21_002541_EST"
 DIGEST = "sha256:9f2c1de4a07b53e86c4f2a90b1d37e58c6a4f0e2d9b8a7c6e5f4d3c2b1a09876"
 
-SCENE: dict[str, Any] = {
+SCENE: JsonDict = {
     "artifact_id": f"gatecheck-s01e01:{RUN}:scene:3",
     "asset_id": "gatecheck-s01e01",
     "artifact_type": "scene",
@@ -24,7 +23,7 @@ SCENE: dict[str, Any] = {
     "run_id": RUN,
     "created_at": "2026-11-21T05:25:43.120000Z",
 }
-SEGMENT: dict[str, Any] = {
+SEGMENT: JsonDict = {
     **SCENE,
     "artifact_id": f"gatecheck-s01e01:{RUN}:transcript.segment:2",
     "artifact_type": "transcript.segment",
@@ -38,7 +37,7 @@ SEGMENT: dict[str, Any] = {
     },
     "producer": "subtitles",
 }
-JOB: dict[str, Any] = {
+JOB: JsonDict = {
     "job_id": 17,
     "run_id": RUN,
     "asset_id": "gatecheck-s01e01",
@@ -55,7 +54,7 @@ JOB: dict[str, Any] = {
     "outcome": None,
     "request": {"asset_id": "gatecheck-s01e01", "profile": "balanced"},
 }
-FAILED_JOB: dict[str, Any] = {
+FAILED_JOB: JsonDict = {
     **JOB,
     "state": "failed",
     "tries": 1,
@@ -75,7 +74,7 @@ FAILED_JOB: dict[str, Any] = {
     },
 }
 SERVED = {"asset_id": "gatecheck-s01e01", "data_source": "artifact"}
-EXAMPLES: dict[tuple[str, str], dict[str, Any]] = {
+EXAMPLES: dict[tuple[str, str], JsonDict] = {
     ("post", "/v1/videos"): {
         "asset_id": "gatecheck-s01e01",
         "input_hash": DIGEST,
@@ -122,7 +121,7 @@ EXAMPLES: dict[tuple[str, str], dict[str, Any]] = {
 }
 """Body of a successful response, by method and path."""
 
-ERROR: dict[str, Any] = {
+ERROR: JsonDict = {
     "error": "not_found",
     "message": "no scene starts after 99000 ms in gatecheck-s01e01",
     "details": {},

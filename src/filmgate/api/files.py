@@ -25,37 +25,6 @@ CHUNK_BYTES = 256 * 1024
 
 BINARY = "application/octet-stream"
 
-INLINE_TYPES = frozenset(
-    {
-        "video/3gpp",
-        "video/mp2t",
-        "video/mp4",
-        "video/mpeg",
-        "video/ogg",
-        "video/quicktime",
-        "video/webm",
-        "video/x-matroska",
-        "video/x-msvideo",
-        "audio/aac",
-        "audio/flac",
-        "audio/mp4",
-        "audio/mpeg",
-        "audio/ogg",
-        "audio/wav",
-        "audio/webm",
-        "audio/x-matroska",
-        "image/avif",
-        "image/bmp",
-        "image/gif",
-        "image/jpeg",
-        "image/png",
-        "image/webp",
-        "application/pdf",
-    }
-)
-"""Media types that a browser may display at the origin of the service. They exclude types that can
-run scripts: HTML, SVG and all other XML types."""
-
 MEDIA_TYPES = {
     ".3gp": "video/3gpp",
     ".avi": "video/x-msvideo",
@@ -88,6 +57,10 @@ MEDIA_TYPES = {
     ".webp": "image/webp",
 }
 """Media types by file suffix. Uploaders choose the suffix, so only inline types are listed."""
+
+INLINE_TYPES = frozenset({*MEDIA_TYPES.values(), "application/pdf"})
+"""Media types that a browser may display at the origin of the service. They exclude types that can
+run scripts: HTML, SVG and all other XML types."""
 
 _RESTRICTIONS = "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 INLINE_POLICY = (

@@ -7,13 +7,13 @@ and the metrics; a change is also recorded in the audit log.
 """
 
 import time
-from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import structlog
 from anyio import to_thread
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as ASGIScope
+from structlog.typing import FilteringBoundLogger
 
 from filmgate.api import limits
 from filmgate.api.authentication import secret_in
@@ -59,7 +59,7 @@ class RequestMiddleware:
         self._service = service
         self._access_log = AccessLog()
         self._spans = Spans(is_on="opentelemetry" in service.settings.export)
-        self._log: Any = structlog.get_logger()
+        self._log: FilteringBoundLogger = structlog.get_logger()
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         """Handle one request."""

@@ -9,8 +9,8 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any
 
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -146,7 +146,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self,
         config: Config,
         server_state: ServerState,
-        app_state: dict[str, Any],
+        app_state: dict[str, object],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         limit: ConnectionLimit,
@@ -292,8 +292,8 @@ class LimitedProtocol(HttpToolsProtocol):
         return self._is_closing or self.transport.is_closing()
 
     def _has_open_response(self) -> bool:
-        cycle: Any = self.cycle  # None before the first request, though its type excludes it
-        return cycle is not None and not cycle.response_complete
+        # before the first request, `cycle` is None, though its type excludes that
+        return not getattr(self.cycle, "response_complete", True)
 
     def _expire(self) -> None:
         self._deadline = None
@@ -357,8 +357,4 @@ def _head_too_large(expected: str, got: str) -> HeadersTooLarge:
 
 def protocol_factory(limit: ConnectionLimit) -> Callable[..., LimitedProtocol]:
     """Return the factory with which uvicorn creates the protocol of each connection."""
-
-    def create(*args: Any, **kwargs: Any) -> LimitedProtocol:
-        return LimitedProtocol(*args, **kwargs, limit=limit)
-
-    return create
+    return partial(LimitedProtocol, limit=limit)

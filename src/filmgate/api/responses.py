@@ -1,13 +1,12 @@
 """JSON responses with an ETag, and error responses."""
 
 from datetime import timedelta
-from typing import Any
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
-from filmgate.core.digest import sha256_hex
+from filmgate.core.digest import JsonDict, sha256_hex
 from filmgate.core.errors import FilmgateError, RangeUnsatisfiable, Unauthenticated, error_body
 from filmgate.wiring.clock import utc_now
 
@@ -60,6 +59,6 @@ class ErrorBody(BaseModel):
     """Error code."""
     message: str
     """Text for a person: what is wrong, what was expected, what was received, what to do."""
-    details: dict[str, Any]
+    details: JsonDict
     """The parts of the message (`expected`, `got`, `hint`) and additional fields of the error."""
     timestamp: str

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import Scope as ASGIScope
@@ -124,11 +123,9 @@ class Spans:
     """OpenTelemetry spans of requests; they have no effect if spans are not exported."""
 
     def __init__(self, *, is_on: bool) -> None:
-        self._tracer: Any = None
-        self._provider: Any = None
+        self._provider = tracer_provider() if is_on else None
+        self._tracer = self._provider.get_tracer("filmgate.http") if self._provider else None
         if is_on:
-            self._provider = tracer_provider()
-            self._tracer = self._provider.get_tracer("filmgate.http")
             atexit.register(self.close)
 
     def close(self) -> None:
@@ -137,11 +134,11 @@ class Spans:
             self._provider.shutdown()
             self._provider = None
 
-    def span(self, scope: ASGIScope) -> AbstractContextManager[Any]:
+    def span(self, scope: ASGIScope) -> AbstractContextManager[object]:
         """Return a span that covers the handling of a request."""
         if self._tracer is None:
             return nullcontext()
-        return self._tracer.start_as_current_span(  # type: ignore[no-any-return]
+        return self._tracer.start_as_current_span(
             f"{scope['method']} {scope['path'].strip('/').partition('/')[0]}",
             attributes={"http.request.method": scope["method"], "url.path": scope["path"]},
         )

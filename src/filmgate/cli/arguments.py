@@ -27,8 +27,5 @@ OptionalStage = Annotated[
 Limit = Annotated[
     int, typer.Option(metavar="N", min=1, max=1000, help="Maximum number of results.")
 ]
-Environment = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Environment of the run, such as dev or prod.")
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Wide = Annotated[bool, typer.Option("--wide", help="Show all columns.")]

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import typer
 import typer.core
 import typer.main
+from typer._click import Command
 
 from filmgate.cli.lazy_group import CommandSummary, LazyGroup, make_command
 from filmgate.cli.text import examples
@@ -200,7 +201,7 @@ class Root(LazyGroup):
             return name in COMMANDS
         return _is_packaged_query(name) or _is_packaged_group(name)
 
-    def load(self, name: str) -> Any:
+    def load(self, name: str) -> Command:
         """Import a command, and add its examples to its help."""
         entry = COMMANDS.get(name)
         if entry is None:
@@ -231,7 +232,7 @@ def _is_packaged_group(name: str) -> bool:
     return bool(import_module(f"filmgate.cli.{ACTION_MODULE}").is_packaged(name))
 
 
-def root() -> Any:
+def root() -> Command:
     """Return the command `filmgate`, which imports a subcommand only when it runs."""
     app = typer.Typer(
         cls=Root,

@@ -21,6 +21,9 @@ COMPLETIONS = {
     Completion.STAGES: complete_stages,
 }
 
+_Limits = dict[str, Any]
+"""Limits `min` and `max` of a number."""
+
 Model = TypeVar("Model", bound=Parameters)
 
 
@@ -49,9 +52,9 @@ class CommandField:
         """Names of the option."""
         return self.line.names or (f"--{self.name.replace('_', '-')}",)
 
-    def value_of(self, value: Any) -> Any:
+    def value_of(self, value: object) -> object:
         """Return the value of the parameter; words are joined."""
-        if not self.line.is_words or value is None:
+        if not self.line.is_words or not isinstance(value, list | tuple):
             return value
         unknown = [word for word in value if word.startswith("--")]
         if unknown:
@@ -83,7 +86,7 @@ class CommandField:
             default=inspect.Parameter.empty if required else (None if is_optional else default),
         )
 
-    def _taken(self, limits: Mapping[str, Any]) -> Any:
+    def _taken(self, limits: _Limits) -> object:
         options: dict[str, Any] = {
             "metavar": self.line.metavar,
             "help": self.line.help or self.info.description,
@@ -92,9 +95,7 @@ class CommandField:
             options["autocompletion"] = COMPLETIONS[self.line.completion]
         if self.is_positional:
             return typer.Argument(show_default=False, **options)
-        options |= limits
-        names: tuple[Any, ...] = self.option_names
-        return typer.Option(*names, **options)
+        return typer.Option(..., *self.option_names, **options, **limits)
 
 
 def fields_of(model: type[Parameters]) -> list[CommandField]:
@@ -114,7 +115,7 @@ def fields_of(model: type[Parameters]) -> list[CommandField]:
     )
 
 
-def parse_fields(model: type[Model], given: Mapping[str, Any]) -> Model:
+def parse_fields(model: type[Model], given: Mapping[str, object]) -> Model:
     """Parse the values of a command line by field; None means that a field was not given.
 
     Raises UsageError for an invalid option, Invalid for an invalid argument.
@@ -149,16 +150,16 @@ def with_parameters(
     return command
 
 
-def keyword(name: str, annotation: Any, *, default: Any) -> inspect.Parameter:
+def keyword(name: str, annotation: object, *, default: object) -> inspect.Parameter:
     """Return a keyword parameter."""
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
     )
 
 
-def _type_of(annotation: Any, metadata: Iterable[Any]) -> tuple[Any, dict[str, Any]]:
+def _type_of(annotation: object, metadata: Iterable[object]) -> tuple[Any, _Limits]:
     """Return the type of a parameter without None, and its limits `min` and `max`."""
-    limits: dict[str, Any] = {}
+    limits: _Limits = {}
     for each in metadata:
         constraints = each.metadata if isinstance(each, FieldInfo) else (each,)
         for constraint in constraints:

@@ -1,12 +1,13 @@
 """Groups of commands that import a command's code only when that command runs."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import typer
 import typer.core
 import typer.main
+from typer._click import Command, Context, HelpFormatter
 from typer._click.shell_completion import CompletionItem
 
 from filmgate.core.errors import UsageError, unknown_name
@@ -28,7 +29,7 @@ class LazyGroup(typer.core.TyperGroup):
         """Return the summaries of all commands by name, in the order of the help."""
 
     @abstractmethod
-    def load(self, name: str) -> Any:
+    def load(self, name: str) -> Command:
         """Import and return the command with this name, for which `has` is true."""
 
     def has(self, name: str) -> bool:
@@ -39,21 +40,23 @@ class LazyGroup(typer.core.TyperGroup):
         """Return the error for a command that does not exist."""
         return unknown_name("command", name, self.summaries())
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - named by the library
+    def list_commands(self, ctx: Context) -> list[str]:  # noqa: ARG002 - named by the library
         """Return the names of all commands."""
         return list(self.summaries())
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:  # noqa: ARG002
         """Return the command with this name; None if it does not exist."""
         return self.load(cmd_name) if self.has(cmd_name) else None
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
+    def resolve_command(
+        self, ctx: Context, args: list[str]
+    ) -> tuple[str | None, Command | None, list[str]]:
         """Return the command that the arguments name; raises UsageError if it does not exist."""
         if args and not args[0].startswith("-") and not self.has(args[0]):
             raise self.unknown(args[0])
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:  # noqa: ARG002
         """Write the names and summaries of all commands, grouped by section."""
         summaries = self.summaries()
         width = max(map(len, summaries), default=0)
@@ -64,7 +67,7 @@ class LazyGroup(typer.core.TyperGroup):
             with formatter.section(section):
                 formatter.write_dl(rows)
 
-    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+    def shell_complete(self, ctx: Context, incomplete: str) -> list[CompletionItem]:
         """Complete the name of a command, or an option."""
         if incomplete.startswith("-"):
             return [*super().shell_complete(ctx, incomplete)]
@@ -87,10 +90,15 @@ def command_group(about: str, *, needs_command: bool = True) -> typer.Typer:
     )
 
 
-def make_command(name: str, found: Any, context_settings: Mapping[str, Any] | None = None) -> Any:
+def make_command(
+    name: str,
+    found: Callable[..., None] | typer.Typer,
+    context_settings: Mapping[str, object] | None = None,
+) -> Command:
     """Create a command from a function, or from a group that `command_group` created."""
-    app = found
-    if not isinstance(found, typer.Typer):
+    if isinstance(found, typer.Typer):
+        app = found
+    else:
         app = command_group("", needs_command=False)
         app.command(name, context_settings=dict(context_settings or {}))(found)
     command = typer.main.get_command(app)

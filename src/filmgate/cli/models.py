@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -11,6 +11,7 @@ from filmgate.cli.arguments import AsJson
 from filmgate.cli.lazy_group import command_group
 from filmgate.cli.output import print_json, print_table
 from filmgate.cli.text import examples, printable
+from filmgate.core.digest import JsonDict
 from filmgate.core.errors import ExitCode
 from filmgate.services.models import ModelReport, Models
 from filmgate.wiring import settings
@@ -102,7 +103,7 @@ def _print_models(reports: list[ModelReport], root: Path, *, as_json: bool) -> N
     typer.echo(f"\nfolder     {root}")
 
 
-def _body(report: ModelReport) -> dict[str, Any]:
+def _body(report: ModelReport) -> JsonDict:
     kind, model = report.kind, report.model
     return {
         "name": kind.name,

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, TextIO, cast
+from typing import TextIO, cast
 
 import typer
 from pydantic import BaseModel
@@ -119,7 +119,7 @@ STAGE_HEADS = ("stage", "state", "seconds", "result")
 
 
 def stage_rows(
-    manifest: Manifest, progress: Mapping[str, Mapping[str, Any]] | None = None
+    manifest: Manifest, progress: Mapping[str, Mapping[str, object]] | None = None
 ) -> list[tuple[str, ...]]:
     """Return a row per stage: name, state, duration and result; a running stage has progress."""
     rows: list[tuple[str, ...]] = []
@@ -138,7 +138,7 @@ def print_stages(manifest: Manifest) -> None:
     print_table(STAGE_HEADS, stage_rows(manifest), right={"seconds"})
 
 
-def _progress_text(progress: Mapping[str, Any]) -> str:
+def _progress_text(progress: Mapping[str, object]) -> str:
     done, total = progress.get("done"), progress.get("total")
     if not isinstance(done, int | float):
         return ""

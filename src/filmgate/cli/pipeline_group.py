@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from typer._click import Command
 
 from filmgate.cli.arguments import AsJson
 from filmgate.cli.fields import fields_of, keyword, parse_fields, with_parameters
@@ -73,7 +74,7 @@ class PipelineGroup(LazyGroup):
             for name in pipelines.names()
         }
 
-    def load(self, name: str) -> Any:
+    def load(self, name: str) -> Command:
         """Create the command of a pipeline."""
         about = f"{self._summary.format(name=name)}."
         command = make_command(name, _command(pipelines.load(name), self._handle, about))
@@ -105,7 +106,7 @@ def _command(
         log_level: LogLevel | None,
         log_file: Path | None,
         as_json: bool,
-        **given: Any,
+        **given: object,
     ) -> None:
         own = {name: given.pop(name) for name in pipeline.options.model_fields}
         chosen = parse_fields(pipeline.options, own)
@@ -148,7 +149,7 @@ def _parameters(pipeline: Pipeline) -> Iterator[inspect.Parameter]:
 
 def _input_parameter(inputs: Input) -> inspect.Parameter:
     line = inputs.line
-    taken: Any
+    taken: object
     if line.is_argument:
         taken = typer.Argument(metavar=line.metavar, help=line.help, show_default=False)
     else:

@@ -1,8 +1,7 @@
 """Commands of queries and actions: each is made of its definition."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.markup import escape
 from rich.text import Text
@@ -12,7 +11,7 @@ from filmgate.cli.fields import fields_of, keyword, parse_fields, with_parameter
 from filmgate.cli.output import print_json, print_table, stderr_console, stdout_console
 from filmgate.cli.text import printable
 from filmgate.core.command import A, P, Part
-from filmgate.core.query import Action, Query
+from filmgate.core.query import Action, AnyAction, AnyQuery, Query
 from filmgate.services.queries import table
 from filmgate.services.query_context import DatabaseQueries
 from filmgate.wiring import settings
@@ -43,14 +42,14 @@ class ConsolePrinter:
         print_table(heads, cells, right=set(right))
 
 
-def make(query: Query[Any, Any] | Action[Any, Any]) -> Any:
+def make(query: AnyQuery | AnyAction) -> Callable[..., None]:
     """Return the command of a query or an action, as a function from which Typer makes it."""
     fields = fields_of(query.parameters)
     without_words = query.without_words if isinstance(query, Query) else None
     words = next((field.name for field in fields if field.line.is_words), None)
 
-    def command(**given: Any) -> None:
-        as_json, is_wide = given.pop(AS_JSON), given.pop(WIDE, False)
+    def command(**given: object) -> None:
+        as_json, is_wide = bool(given.pop(AS_JSON)), bool(given.pop(WIDE, False))
         chosen = query
         if words is not None and without_words is not None and not given[words]:
             chosen = without_words
@@ -73,7 +72,7 @@ def is_packaged(name: str) -> bool:
     return name in table.packaged() and table.load(name).show is not None
 
 
-def context_settings(query: Query[Any, Any] | Action[Any, Any]) -> dict[str, Any]:
+def context_settings(query: AnyQuery | AnyAction) -> dict[str, object]:
     """Return how the command parses its line: words such as `-without` are part of a query."""
     has_words = any(field.line.is_words for field in fields_of(query.parameters))
     return {"ignore_unknown_options": has_words}

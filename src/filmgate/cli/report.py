@@ -1,7 +1,6 @@
 """Report that `filmgate run` prints: the state of the run, and the next steps."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from rich.markup import escape
 
@@ -14,6 +13,7 @@ from filmgate.cli.output import (
     styled,
 )
 from filmgate.cli.text import counted, printable
+from filmgate.core.digest import JsonDict
 from filmgate.core.manifest import Manifest
 from filmgate.core.pipeline import NextSteps
 from filmgate.core.states import RunState
@@ -62,7 +62,7 @@ def _print_refused(manifest: Manifest) -> None:
         stdout_console().print(f"… and {len(bad) - MAX_REFUSED} more: see `filmgate logs`")
 
 
-def _print_kinds(stage: str, kinds: Mapping[str, Mapping[str, Any]]) -> set[str]:
+def _print_kinds(stage: str, kinds: Mapping[str, JsonDict]) -> set[str]:
     """Print how many items failed by kind, the most frequent first, each with an example."""
     by_count = sorted(kinds.items(), key=lambda item: (-int(item[1]["count"]), item[0]))
     for code, seen in by_count:

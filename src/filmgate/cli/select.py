@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -10,7 +10,9 @@ from filmgate.cli import selection_options
 from filmgate.cli.arguments import AsJson, Asset
 from filmgate.cli.output import print_json, print_table, stderr_console
 from filmgate.core.answers import SnapshotAnswer
+from filmgate.core.digest import JsonDict
 from filmgate.core.errors import Invalid, UsageError
+from filmgate.core.selection import Selection
 from filmgate.services.archive import ArchiveService
 from filmgate.wiring import settings
 
@@ -50,7 +52,7 @@ def select(
         )
     if artifact_type is not None:
         chosen = (
-            selection_options.selection_of(selection, profile, run)
+            Selection.of(selection, profile=profile, run_id=run)
             if artifact is None
             else selection_options.artifact_selection(artifact, asset, artifact_type)
         )
@@ -67,7 +69,7 @@ def select(
         _print_snapshot(answer)
 
 
-def _read_runs(path: Path, asset: str) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+def _read_runs(path: Path, asset: str) -> tuple[dict[str, str], dict[str, JsonDict]]:
     """Read the runs in a saved answer, with the producer, ordinal and digest it gives for each."""
     try:
         answer = json.loads(path.read_bytes())

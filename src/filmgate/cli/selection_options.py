@@ -33,11 +33,6 @@ Artifact = Annotated[
 ]
 
 
-def selection_of(mode: SelectionMode | None, profile: str | None, run: str | None) -> Selection:
-    """Combine the options; raises UsageError if they exclude each other."""
-    return Selection.of(mode, profile=profile, run_id=run)
-
-
 def artifact_selection(artifact: str, asset: str, artifact_type: str) -> Selection:
     """Select one artifact; raises UsageError if it has another asset or type."""
     its_asset, run, its_type, ordinal = parse_artifact_id(artifact)

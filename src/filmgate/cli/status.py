@@ -1,9 +1,8 @@
 """`filmgate status`: show the state of a run, or list runs."""
 
 import json
-import re
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -26,7 +25,7 @@ from filmgate.cli.output import (
     styled,
     table_of,
 )
-from filmgate.cli.text import printable
+from filmgate.cli.text import parse_period, printable
 from filmgate.core.errors import NotFound, UsageError
 from filmgate.core.legacy import LegacyRun
 from filmgate.core.manifest import Manifest
@@ -36,7 +35,6 @@ from filmgate.services.runs import Runs
 from filmgate.wiring import pipelines, settings
 
 POLL_S = 0.5
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def status(
@@ -237,9 +235,8 @@ def _parse_state(text: str) -> str:
 
 
 def _parse_since(text: str) -> datetime:
-    found = re.fullmatch(r"([1-9][0-9]{0,4})([mhdw])", text)
-    if found is not None:
-        return datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if (period := parse_period(text)) is not None:
+        return datetime.now(UTC) - period
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError as error:

@@ -1,6 +1,5 @@
 """`filmgate tokens`: manage API tokens, and create one-time links."""
 
-import re
 from datetime import timedelta
 from typing import Annotated
 
@@ -10,15 +9,13 @@ from rich.markup import escape
 from filmgate.cli.arguments import AsJson
 from filmgate.cli.lazy_group import command_group
 from filmgate.cli.output import print_json, print_table, stderr_console
-from filmgate.cli.text import examples
+from filmgate.cli.text import examples, parse_period
 from filmgate.core.access import Scope, parse_user
 from filmgate.core.errors import UsageError
 from filmgate.services.access import AccessService
 from filmgate.wiring import settings
 
 app = command_group("Create, list and revoke API tokens.")
-
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 @app.command("create", epilog=examples("filmgate tokens create lisa --scope operator"))
@@ -124,11 +121,10 @@ def _access() -> AccessService:
 def _parse_lifetime(text: str) -> timedelta | None:
     if text == "never":
         return None
-    found = re.fullmatch(r"([1-9][0-9]{0,4})([mhdw])", text)
-    if found is None:
+    if (lifetime := parse_period(text)) is None:
         raise UsageError(
             "the lifetime is invalid",
             expected="30m, 12h, 90d or 2w, for example, or never",
             got=repr(text),
         )
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    return lifetime

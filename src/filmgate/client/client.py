@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -14,6 +14,7 @@ from filmgate.client.events import ServerEvent, parse_events, split_lines
 from filmgate.client.queries import Param, QueryMethods
 from filmgate.core.access import parse_token
 from filmgate.core.answers import SnapshotAnswer
+from filmgate.core.digest import JsonDict
 from filmgate.core.errors import FilmgateError, Invalid, Unavailable
 from filmgate.core.jobs import JobAnswer, JobRequest, JobsAnswer
 from filmgate.core.runs import (
@@ -188,9 +189,7 @@ class Client(QueryMethods):
         """List the runs of an asset."""
         return self._get(f"/episodes/{asset_id}/runs", {}, RunsAnswer)
 
-    def logs(
-        self, asset_id: str, stage: str, run_id: str | None = None
-    ) -> Iterator[dict[str, Any]]:
+    def logs(self, asset_id: str, stage: str, run_id: str | None = None) -> Iterator[JsonDict]:
         """Yield the events that the log of a stage contains now."""
         cursor: str | None = None
         while True:

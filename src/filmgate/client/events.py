@@ -3,7 +3,8 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+
+from filmgate.core.digest import JsonDict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,7 +14,7 @@ class ServerEvent:
     kind: str
     """`log`: a log line; `status`: a change of the run's status; `progress`: the progress of its
     stages; `end`: the run has ended."""
-    data: dict[str, Any]
+    data: JsonDict
     event_id: str | None
     """Position in the logs after this event, from which the stream can be resumed."""
 

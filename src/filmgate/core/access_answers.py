@@ -1,10 +1,10 @@
 """Response models for tokens, callers and the audit log."""
 
 from datetime import datetime
-from typing import Any
 
 from filmgate.core.access import AuthMethod, Scope
 from filmgate.core.command import Answer
+from filmgate.core.digest import JsonDict
 
 
 class TokenAnswer(Answer):
@@ -58,7 +58,7 @@ class AuditEntry(Answer):
     """HTTP status of the response."""
     request_id: str
     address: str
-    details: dict[str, Any]
+    details: JsonDict
 
 
 class AuditAnswer(Answer):

@@ -51,7 +51,7 @@ class WriteSession(ReadSession, Protocol):
     def execute(self, statement: str, parameters: Parameters) -> int:
         """Execute a statement; return the number of rows it affected."""
 
-    def copy(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+    def copy(self, statement: str, rows: Iterable[Sequence[object]]) -> None:
         """Write rows with a statement `copy … from stdin`."""
 
     def transaction(self) -> AbstractContextManager[object]:

@@ -3,11 +3,15 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 JsonValue = str | int | float | bool | None | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
 """A value that JSON can contain."""
 
 JsonObject = Mapping[str, JsonValue]
+
+JsonDict = dict[str, Any]
+"""A parsed JSON object whose fields are not declared here, such as a payload or a schema."""
 
 _CANONICAL = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False

@@ -1,11 +1,11 @@
 """The envelope of every artifact, its line in an artifact file, and its id."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from filmgate.core.digest import canonical_json
+from filmgate.core.digest import JsonDict, canonical_json
 from filmgate.core.errors import Invalid
 from filmgate.core.ids import ID_PATTERN
 from filmgate.core.moments import MAX_MS
@@ -51,7 +51,7 @@ class ArtifactLine(_Spanned):
     """One record of an artifact file. Fields common to all records are in the ArtifactRef."""
 
     ordinal: Annotated[int, Field(ge=0)]
-    payload: dict[str, Any]
+    payload: JsonDict
 
     def to_bytes(self) -> bytes:
         """Encode the record as one line of canonical JSON, including the line feed."""
@@ -72,7 +72,7 @@ class NewArtifact(_Spanned):
     asset_id: Id
     artifact_type: Text
     schema_version: Annotated[int, Field(ge=1)]
-    payload: dict[str, Any]
+    payload: JsonDict
     producer: Text
     producer_version: Text
     model_profile: Text
@@ -94,7 +94,7 @@ class LegacyArtifact(_Spanned):
     artifact_id: Text
     asset_id: Id
     artifact_type: Text
-    payload: dict[str, Any]
+    payload: JsonDict
     source: Text
     """The file or table from which the result was imported."""
 

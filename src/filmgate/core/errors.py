@@ -33,6 +33,8 @@ from difflib import get_close_matches
 from enum import IntEnum
 from typing import Any, ClassVar
 
+from filmgate.core.digest import JsonDict
+
 
 class ExitCode(IntEnum):
     """Exit codes of the command line."""
@@ -110,7 +112,7 @@ class FilmgateError(Exception):
         return self.http_status_override or HTTP_STATUS[self.exit_code]
 
     @property
-    def details(self) -> dict[str, Any]:
+    def details(self) -> JsonDict:
         """All fields of the error for machines, without those that are None."""
         facts = {"expected": self.expected, "got": self.got, "hint": self.hint, **self.extra}
         return {key: value for key, value in facts.items() if value is not None}
@@ -273,7 +275,7 @@ def pointer_part(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def error_body(error: FilmgateError, at: datetime) -> dict[str, Any]:
+def error_body(error: FilmgateError, at: datetime) -> JsonDict:
     """Build the error document of the command line (`--json`) and of HTTP responses."""
     return {
         "error": error.code,

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from filmgate.core.errors import (
     Conflict,
@@ -63,9 +62,9 @@ class Refusal(Record):
 
     code: str
     message: str
-    found: Any
+    found: object
     """The unsupported version; None for other faults."""
-    supported: tuple[Any, ...] | None
+    supported: tuple[object, ...] | None
     """The supported versions; None for other faults."""
     expected: str | None
     got: str | None
@@ -112,7 +111,7 @@ LONGEST_TEXT = 500
 """Longest text of a refusal, in characters."""
 
 
-def _storable_text(text: Any) -> Any:
+def _storable_text(text: object) -> str | None:
     """Shorten a text, and replace characters that a database or terminal cannot represent."""
     if text is None:
         return None
@@ -120,7 +119,7 @@ def _storable_text(text: Any) -> Any:
     return plain if len(plain) <= LONGEST_TEXT else f"{plain[:LONGEST_TEXT]}…"
 
 
-def _storable_value(value: Any) -> Any:
+def _storable_value(value: object) -> object:
     """Return numbers, booleans and None as they are, and the text of any other value."""
     is_plain = value is None or isinstance(value, bool | float)
     is_small = isinstance(value, int) and abs(value) < 1 << 53

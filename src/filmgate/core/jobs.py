@@ -2,11 +2,12 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from filmgate.core.command import Answer
+from filmgate.core.digest import JsonDict
 from filmgate.core.run_request import RunRequest
 
 PRIORITIES = 100
@@ -71,7 +72,7 @@ class JobOutcome(BaseModel):
     """Exit code of the corresponding `filmgate run`."""
     run_status: str | None = None
     """Status of the run at the end of the try."""
-    error: dict[str, Any] | None = None
+    error: JsonDict | None = None
     """The error document; None without an error."""
     notes: tuple[str, ...] = ()
     """Further messages for people."""

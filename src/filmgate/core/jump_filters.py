@@ -1,6 +1,6 @@
 """The filters of a jump query."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,7 +22,7 @@ class JumpFilters(BaseModel):
     min_confidence: Annotated[float, Field(ge=0, le=1)] | None = None
     """Minimum confidence; artifacts without a confidence are excluded, too."""
 
-    def for_kind(self, kind: str) -> dict[str, Any]:
+    def for_kind(self, kind: str) -> dict[str, object]:
         """Return the filters that are set. Raises UsageError if `kind` does not support one."""
         found = {name: value for name, value in self if value is not None}
         supported = filters_of(kind)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Protocol
 
 from pydantic import ValidationError
 
@@ -19,7 +19,7 @@ from filmgate.core.objects import OpenStore
 from filmgate.core.people import FaceClusters
 from filmgate.core.plan import Plan, Stage
 from filmgate.core.progress import ProgressCallback
-from filmgate.core.query import Action, Query
+from filmgate.core.query import AnyAction, AnyQuery
 from filmgate.core.records import RunHead
 from filmgate.core.run_request import DEFAULT_PROFILE, RunRequest
 from filmgate.core.summaries import FinishedRun, Summary
@@ -86,7 +86,7 @@ class Input:
     line: CommandLine = ONE_ARGUMENT
     takes_uploads: bool = False
     """Whether a file that was uploaded over HTTP may be the input; the pipeline checks it then."""
-    default: Callable[[Any, InputContext], Path] | None = None
+    default: Callable[..., Path] | None = None
     """Returns the input of a run for which none was given, from the options of the pipeline and
     the context. Raises NotFound if there is none."""
 
@@ -119,7 +119,7 @@ class Step:
     """The command line, as the reader would type it."""
     name: str
     """Name of the query or the action."""
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, object]
     """Values of its parameters."""
 
 
@@ -158,7 +158,7 @@ class InputFiles:
 
     files: Mapping[str, Path]
     """Files by name: the asset first, then its side-car files."""
-    media: Mapping[str, Any] = field(default_factory=dict)
+    media: Mapping[str, object] = field(default_factory=dict)
     """Facts about the asset that are known before any stage; stored in the manifest."""
     is_collection: bool = False
     """Whether the asset consists of all files; otherwise it is only the first file."""
@@ -175,7 +175,7 @@ class Pipeline:
     admit: Callable[[Path], InputFiles] | None = None
     """Function that checks an input before a run is created; it raises Invalid or NotFound for an
     unusable input. Without this function, any single file is accepted."""
-    profiles: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(
+    profiles: Mapping[str, Mapping[str, Mapping[str, object]]] = field(
         default_factory=lambda: {DEFAULT_PROFILE: {}}
     )
     """Settings of each profile that differ from the stages' defaults, by stage and setting."""
@@ -193,9 +193,9 @@ class Pipeline:
     the name of the pipeline, and they are applied after those of the platform."""
     refused: ExitCode = ExitCode.DONE
     """Exit code of a run that succeeded although a stage left out bad items."""
-    queries: tuple[Query[Any, Any], ...] = ()
+    queries: tuple[AnyQuery, ...] = ()
     """Questions to the database about what the pipeline made."""
-    actions: tuple[Action[Any, Any], ...] = ()
+    actions: tuple[AnyAction, ...] = ()
     """Commands of the pipeline's own that change or write something."""
     sample: Sample | None = None
     report: str | None = None
@@ -221,7 +221,9 @@ class Pipeline:
                 f"{', '.join(sorted(taken))}"
             )
 
-    def resolve(self, profile: str, overrides: Mapping[str, object] = NOTHING) -> dict[str, Any]:
+    def resolve(
+        self, profile: str, overrides: Mapping[str, object] = NOTHING
+    ) -> dict[str, dict[str, object]]:
         """Resolve the config of every stage from a profile and values by `STAGE.SETTING`.
 
         Raises Invalid for an unknown profile or setting, or a value of the wrong type; UsageError

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -74,7 +73,7 @@ class Stage:
     """One step of a pipeline."""
 
     name: StageName
-    work: Callable[[Any, Any], Outcome]
+    work: Callable[..., Outcome]
     """Function that is called with a `StageContext` and the stage's settings."""
     settings: type[Settings]
     makes: tuple[FileContract, ...]
@@ -127,7 +126,7 @@ def stage(
     welcomes: Iterable[str] = (),
     consults: Iterable[str] = (),
     tells: bool = False,
-) -> Callable[[Callable[[Any, Any], Outcome]], Stage]:
+) -> Callable[[Callable[..., Outcome]], Stage]:
     """Declare a function (context, settings) → Outcome as a stage.
 
     `name`: name of the stage; by default that of the function. The other parameters are those of
@@ -135,7 +134,7 @@ def stage(
     `uses_if_run`, `reads_resources` and `reads_upstream_records`; they are deprecated.
     """
 
-    def declare(work: Callable[[Any, Any], Outcome]) -> Stage:
+    def declare(work: Callable[..., Outcome]) -> Stage:
         return Stage(
             name=StageName(name or work.__name__),
             work=work,
@@ -261,7 +260,7 @@ class Plan:
         """Return the names of a stage and of all stages after it."""
         return frozenset(self.names[self.names.index(self.find_stage(name).name) :])
 
-    def config(self, overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    def config(self, overrides: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
         """Resolve the settings of every stage, as JSON values by stage.
 
         `overrides`: values by stage and setting. Raises pydantic.ValidationError if one is invalid.

@@ -43,7 +43,7 @@ class Query(Generic[P, A]):
     """Whether the command has the option `--wide`."""
     items: str | None = None
     """Field of the answer whose items the client's method yields, page by page."""
-    without_words: "Query[Any, Any] | None" = None
+    without_words: "AnyQuery | None" = None
     """The query that the command runs if its words are missing."""
 
     @property
@@ -56,6 +56,10 @@ class Query(Generic[P, A]):
         """Names of the parameters that are part of the path."""
         fields = self.parameters.model_fields
         return tuple(name for name in fields if f"{{{name}}}" in self.path)
+
+
+AnyQuery = Query[Any, Any]
+"""A query of any parameters and answer, such as in a table of queries."""
 
 
 class ActionContext(QueryContext, Protocol):
@@ -92,3 +96,7 @@ class Action(Generic[P, A]):
     def description(self) -> str:
         """The docstring of `run`."""
         return inspect.cleandoc(self.run.__doc__ or "")
+
+
+AnyAction = Action[Any, Any]
+"""An action of any parameters and answer."""

@@ -116,14 +116,14 @@ class Cursor:
     """Greatest integer in a position."""
 
     @staticmethod
-    def encode(query: Any, position: list[Any]) -> str:
+    def encode(query: object, position: list[object]) -> str:
         """Return the cursor of the results of `query` that follow `position`."""
         data = json.dumps([_query_hash(query), *position]).encode()
         return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
     @staticmethod
     def after_page(
-        found: Sequence[F], limit: int, query: Any, position: Callable[[F], list[Any]]
+        found: Sequence[F], limit: int, query: object, position: Callable[[F], list[object]]
     ) -> str | None:
         """Return the cursor after the first `limit` results; None on the last page.
 
@@ -133,7 +133,7 @@ class Cursor:
         return Cursor.encode(query, position(found[limit - 1])) if len(found) > limit else None
 
     @staticmethod
-    def decode(cursor: str, query: Any, shape: tuple[type, ...]) -> list[Any]:
+    def decode(cursor: str, query: object, shape: tuple[type, ...]) -> list[Any]:
         """Return the position in a cursor; `shape`: the expected types of its values.
 
         Raises UsageError for an invalid cursor, or one of another query.
@@ -155,5 +155,5 @@ class Cursor:
         return position
 
 
-def _query_hash(query: Any) -> str:
+def _query_hash(query: object) -> str:
     return digest_of(query)[-12:]

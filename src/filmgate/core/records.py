@@ -4,11 +4,11 @@ import json
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from filmgate.core.digest import canonical_json, digest_of, sha256_hex
+from filmgate.core.digest import JsonDict, canonical_json, digest_of, sha256_hex
 from filmgate.core.envelope import Digest, Id, Int64, Sha256, StorableText, Text
 from filmgate.core.errors import FilmgateError, Invalid, first_fault
 from filmgate.core.ids import Layout
@@ -186,7 +186,7 @@ class StageError(Record):
 
     code: Text
     message: Text
-    details: dict[str, Any] = Field(default_factory=dict)
+    details: JsonDict = Field(default_factory=dict)
 
 
 class ItemError(Record):

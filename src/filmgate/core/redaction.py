@@ -51,20 +51,21 @@ _PREFILTER = r"[:=@+]|--|AKIA|ASIA|gh[pousr]_|fg_|sk-|eyJ|(?i:bearer|authorizati
 _compiled = cache(re.compile)  # compiled at first use, so that the engine loads quickly
 
 
-def redact(value: Any) -> Any:
+def redact(value: object, *, is_secret: bool = False) -> Any:
     """Replace secrets and personal data, found by field names and by patterns in text.
 
-    Secrets that match neither remain: a stage should not put them into events.
+    If `is_secret`, replace every text; numbers and flags are kept. Secrets that neither a name nor
+    a pattern matches remain: a stage should not put them into events.
     """
     if isinstance(value, str):
-        return redact_text(value)
+        return REDACTED if is_secret else redact_text(value)
     if isinstance(value, Mapping):
         return {
-            key: _redact_all_text(item) if _is_secret(str(key)) else redact(item)
+            key: redact(item, is_secret=is_secret or _is_secret(str(key)))
             for key, item in value.items()
         }
     if isinstance(value, list | tuple):
-        return [redact(item) for item in value]
+        return [redact(item, is_secret=is_secret) for item in value]
     return value
 
 
@@ -105,17 +106,6 @@ def _to_json_text(text: str) -> str:
     if len(text) > MAX_TEXT:
         text = f"{text[:MAX_TEXT]}… ({len(text)} characters)"
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _redact_all_text(value: Any) -> Any:
-    """Redact every text in the value of a secret field; numbers and flags are kept."""
-    if isinstance(value, str):
-        return REDACTED
-    if isinstance(value, Mapping):
-        return {key: _redact_all_text(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_redact_all_text(item) for item in value]
-    return value
 
 
 @lru_cache(maxsize=1024)

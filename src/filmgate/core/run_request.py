@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, JsonValue
 
@@ -15,7 +15,7 @@ MAX_WORKERS = 256
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-def parse_settings(given: object) -> Any:
+def parse_settings(given: object) -> object:
     """Parse settings that a command line gives as texts `STAGE.SETTING=VALUE`.
 
     A value that is a list, an object, quoted text or null in JSON is parsed; other text stays text,

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from filmgate.core.errors import Conflict, Held, Invalid
 from filmgate.core.gates import ForeignRecord
@@ -126,7 +125,7 @@ def sealed_error(head: RunHead, seal: Seal) -> Conflict:
     )
 
 
-def held_error(info: Mapping[str, Any]) -> Held:
+def held_error(info: Mapping[str, object]) -> Held:
     """Make the error for a lease that another runner has.
 
     `info`: the holder's `pid`, `host`, `since` and `epoch`, as in `lease.json`.

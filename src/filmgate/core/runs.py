@@ -3,14 +3,12 @@
 import json
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from pydantic import Field
 
-from filmgate.core.answers import (
-    DataSource,
-)
+from filmgate.core.answers import DataSource
 from filmgate.core.command import Answer
+from filmgate.core.digest import JsonDict
 from filmgate.core.jobs import JobAnswer
 from filmgate.core.manifest import Blocked
 from filmgate.core.records import ItemError, StageError
@@ -25,7 +23,7 @@ class StageStatus(Answer):
     ended: datetime | None = None
     duration_s: float | None = None
     counts: dict[str, int] = Field(default_factory=dict)
-    warnings: tuple[dict[str, Any], ...] = ()
+    warnings: tuple[JsonDict, ...] = ()
     item_errors: tuple[ItemError, ...] = ()
     error: StageError | None = None
     reason: str | None = None
@@ -63,7 +61,7 @@ class StatusAnswer(Answer):
     """Seconds since the runner's last heartbeat; None without one."""
     sealed_to: str | None
     """Where the run was published; None if it may still change."""
-    metrics: dict[str, Any]
+    metrics: JsonDict
     is_derived: bool
     derived_from: str
     data_source: DataSource
@@ -99,7 +97,7 @@ class LogsAnswer(Answer):
     asset_id: str
     run_id: str
     stage: str
-    events: tuple[dict[str, Any], ...]
+    events: tuple[JsonDict, ...]
     next_cursor: str
     """Position from which later events are read."""
 
@@ -154,7 +152,7 @@ class VideoAnswer(Answer):
     input_hash: str
     size_bytes: int
     file_name: str
-    media: dict[str, Any]
+    media: JsonDict
     runs: int
     """Number of runs in the database."""
     completed: int
@@ -178,6 +176,6 @@ class UploadAnswer(Answer):
     input_hash: str
     size_bytes: int
     file_name: str
-    media: dict[str, Any]
+    media: JsonDict
     is_known: bool
     """Whether the same bytes were uploaded before."""

@@ -10,24 +10,18 @@ import contextlib
 import os
 import signal
 import threading
-from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import psutil
 
-from filmgate.core.errors import (
-    ExitCode,
-    FilmgateError,
-    Interrupted,
-    Stopped,
-    error_body,
-)
-from filmgate.core.jobs import JobOutcome, JobRequest
+from filmgate.core.digest import JsonDict
+from filmgate.core.errors import ExitCode, FilmgateError, Interrupted, Stopped, error_body
+from filmgate.core.jobs import JobOutcome
 from filmgate.core.os_errors import error_from_os
 from filmgate.core.progress import NullObserver, ignore_progress
+from filmgate.db.jobs import JobTask
 from filmgate.jobs.queue import parse_options
 from filmgate.services.run_options import RunReport
 from filmgate.services.runs import Runs
@@ -45,29 +39,17 @@ STOP_S = 20.0
 MB = 1_000_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class JobSpec:
-    """Arguments of a job's process."""
-
-    settings: Settings
-    pipeline: str
-    source: str
-    asset_id: str
-    run_id: str
-    request: JobRequest
-
-
 class JobProcess:
     """The process of a job, as seen by the worker."""
 
-    def __init__(self, spec: JobSpec, memory_mb: int) -> None:
+    def __init__(self, settings: Settings, task: JobTask, memory_mb: int) -> None:
         """`memory_mb`: limit of the resident memory of all processes of the job, in MB."""
         self._context = get_context("forkserver")
         self._context.set_forkserver_preload(
             ["filmgate.jobs.job_process", "filmgate.services.runs"]
         )
         self._pipe, self._child_pipe = self._context.Pipe()
-        args = (spec, self._child_pipe)
+        args = (settings, task, self._child_pipe)
         self._process = self._context.Process(target=_main, args=args, daemon=False)
         self._memory_limit = memory_mb * MB
         self._exceeded_memory = False
@@ -176,14 +158,14 @@ class ProcessDied(FilmgateError):
         super().__init__(f"the job's process died with {how}", hint="See the log of the run")
 
 
-def _main(spec: JobSpec, pipe: Connection) -> None:
+def _main(settings: Settings, task: JobTask, pipe: Connection) -> None:
     """Execute a job; the entry point of the job's process."""
     with contextlib.suppress(OSError):
         os.setsid()
     install_signal_handlers()
     threading.Thread(target=_wait_for_stop, args=(pipe,), name="stop-listener", daemon=True).start()
     try:
-        outcome = _execute(spec)
+        outcome = _execute(settings, task)
     except Interrupted:
         outcome = failed_outcome(Stopped("interrupted", hint="To resume, submit the run again"))
     with contextlib.suppress(OSError):
@@ -202,14 +184,14 @@ def _wait_for_stop(pipe: Connection) -> None:
     os.killpg(os.getpid(), signal.SIGKILL)
 
 
-def _execute(spec: JobSpec) -> JobOutcome:
+def _execute(settings: Settings, task: JobTask) -> JobOutcome:
     logs.configure("WARNING")
-    options = parse_options(spec.pipeline, spec.request).with_values(
-        asset_id=spec.asset_id, run_id=spec.run_id, new=False
+    options = parse_options(task.pipeline, task.request).with_values(
+        asset_id=task.asset_id, run_id=task.run_id, new=False
     )
     try:
-        report = Runs(spec.settings).run(
-            spec.pipeline, Path(spec.source), options, NullObserver(), ignore_progress
+        report = Runs(settings).run(
+            task.pipeline, Path(task.source), options, NullObserver(), ignore_progress
         )
     except FilmgateError as error:
         return failed_outcome(error)
@@ -225,7 +207,7 @@ def _execute(spec: JobSpec) -> JobOutcome:
     )
 
 
-def _first_error(report: RunReport) -> dict[str, Any] | None:
+def _first_error(report: RunReport) -> JsonDict | None:
     """Return the error body of the first failed or blocked stage, else of the failed ingest."""
     for name, entry in report.manifest.stages.items():
         if entry.error is not None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from filmgate.core.access import Caller
 from filmgate.core.errors import Invalid, NotPermitted
@@ -140,7 +139,7 @@ def parse_options(pipeline: str, request: JobRequest) -> RunOptions:
     return RunOptions(**shared, settings={**own, **request.settings})
 
 
-def _strings(value: Any) -> Iterator[str]:
+def _strings(value: object) -> Iterator[str]:
     """Yield all strings in a nested value."""
     if isinstance(value, str):
         yield value

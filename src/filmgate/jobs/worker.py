@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import procrastinate
 import psutil
@@ -20,11 +20,12 @@ from procrastinate.job_context import AbortReason, JobContext
 from procrastinate.jobs import Job
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from procrastinate.worker import Worker as QueueWorker
+from structlog.typing import FilteringBoundLogger
 
 from filmgate.core.errors import ExitCode, FilmgateError, Held, Unavailable
 from filmgate.core.jobs import JobOutcome
 from filmgate.db.jobs import TASK, JobStore, JobTask
-from filmgate.jobs.job_process import MB, JobProcess, JobSpec, ProcessDied, failed_outcome
+from filmgate.jobs.job_process import MB, JobProcess, ProcessDied, failed_outcome
 from filmgate.wiring.database import Database
 from filmgate.wiring.settings import Settings
 
@@ -76,11 +77,11 @@ class Worker:
         self._concurrency = concurrency
         self._database = Database(settings)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
-        self._log: Any = structlog.get_logger()
+        self._log: FilteringBoundLogger = structlog.get_logger()
         self._memory_mb = settings.job_memory_mb or max(
             256, int(psutil.virtual_memory().total * 0.8 / concurrency / MB)
         )
-        self._running: dict[int, asyncio.Task[Any]] = {}
+        self._running: dict[int, asyncio.Task[object]] = {}
         self._cancel_requested: set[int] = set()
         """Running jobs whose cancellation is requested in the database."""
         self._silence_s = settings.worker_silence_s
@@ -207,16 +208,8 @@ class Worker:
 
     async def _execute(self, task: JobTask) -> JobOutcome:
         """Execute a job in a separate process."""
-        spec = JobSpec(
-            settings=self._settings,
-            pipeline=task.pipeline,
-            source=task.source,
-            asset_id=task.asset_id,
-            run_id=task.run_id,
-            request=task.request,
-        )
         try:
-            return await JobProcess(spec, self._memory_mb).run()
+            return await JobProcess(self._settings, task, self._memory_mb).run()
         except ProcessDied as died:
             return failed_outcome(died)
 

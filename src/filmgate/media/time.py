@@ -21,10 +21,7 @@ def format_clock(ms: int) -> str:
 
 def short_clock(ms: int) -> str:
     """Return a time with tenths of a second, such as `0:10.0` or `1:02:03.4`; not rounded up."""
-    tenths = ms // 100
-    seconds, tenth = divmod(tenths, 10)
-    minutes, second = divmod(seconds, 60)
-    hours, minute = divmod(minutes, 60)
-    if hours:
-        return f"{hours}:{minute:02}:{second:02}.{tenth}"
-    return f"{minute}:{second:02}.{tenth}"
+    minutes, tenths = divmod(ms // 100, 600)
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{tenths // 10:02}.{tenths % 10}"
+    return f"{hours}:{minutes:02}:{seconds}" if hours else f"{minutes}:{seconds}"

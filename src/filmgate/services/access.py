@@ -6,7 +6,6 @@ import string
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
 
 from filmgate.core.access import AuthMethod, Caller, Scope, format_token, parse_token, parse_user
 from filmgate.core.access_answers import NewTokenAnswer
@@ -102,7 +101,7 @@ class AccessService:
         with self.store() as store:
             store.end_session(sha256_hex(secret.encode()))
 
-    def record_change(self, entry: Mapping[str, Any]) -> None:
+    def record_change(self, entry: Mapping[str, object]) -> None:
         """Add an entry to the audit log."""
         with self.store() as store:
             store.add_audit_entry(entry)

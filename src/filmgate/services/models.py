@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filmgate.core.errors import FilmgateError, NotFound, Unavailable
 from filmgate.core.models import KINDS, InstalledModel, ModelKind, find_model_kind
@@ -15,6 +16,9 @@ from filmgate.tools.place_models import Places365
 from filmgate.tools.weights import digest_of_weights
 from filmgate.tools.whisper import FasterWhisper
 from filmgate.wiring.settings import Settings
+
+if TYPE_CHECKING:
+    from filmgate.core.providers import Image
 
 UNKNOWN = "not stated"
 """Licence of weights that were added without one."""
@@ -113,46 +117,18 @@ class Models:
         return report
 
 
-def _try_yunet(resource: Resource) -> None:
+def _black(height: int, width: int) -> "Image":
     import numpy as np
 
-    YuNet(resource).detect(np.zeros((120, 160, 3), np.uint8))
+    return np.zeros((height, width, 3), np.uint8)
 
 
-def _try_sface(resource: Resource) -> None:
-    import numpy as np
-
-    SFace(resource).embed([np.zeros((112, 112, 3), np.uint8)])
-
-
-def _try_yolox(resource: Resource) -> None:
-    import numpy as np
-
-    YoloX(resource).detect(np.zeros((120, 160, 3), np.uint8))
-
-
-def _try_rtdetr(resource: Resource) -> None:
-    import numpy as np
-
-    RtDetr(resource).detect(np.zeros((120, 160, 3), np.uint8))
-
-
-def _try_places365(resource: Resource) -> None:
-    import numpy as np
-
-    Places365(resource).classify(np.zeros((120, 160, 3), np.uint8))
-
-
-def _try_whisper(resource: Resource) -> None:
-    FasterWhisper(resource)
-
-
-TRIALS: Mapping[str, Callable[[Resource], None]] = {
-    "yunet": _try_yunet,
-    "sface": _try_sface,
-    "yolox": _try_yolox,
-    "rtdetr": _try_rtdetr,
-    "places365": _try_places365,
-    "faster-whisper": _try_whisper,
+TRIALS: Mapping[str, Callable[[Resource], object]] = {
+    "yunet": lambda weights: YuNet(weights).detect(_black(120, 160)),
+    "sface": lambda weights: SFace(weights).embed([_black(112, 112)]),
+    "yolox": lambda weights: YoloX(weights).detect(_black(120, 160)),
+    "rtdetr": lambda weights: RtDetr(weights).detect(_black(120, 160)),
+    "places365": lambda weights: Places365(weights).classify(_black(120, 160)),
+    "faster-whisper": FasterWhisper,
 }
 """Functions that load a model and run it once, by kind of model."""

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from filmgate.core.errors import Invalid
 from filmgate.core.manifest import Manifest
@@ -14,7 +13,7 @@ from filmgate.wiring import settings
 
 UPLOADS = "uploads"
 
-JobManifest = Manifest | Mapping[str, Any]
+JobManifest = Manifest | Mapping[str, object]
 """A job's manifest: a `Manifest`, or the contents of `manifest.json`. For a job that does not exist
 yet: `{"uploads": FOLDER}`."""
 
@@ -28,7 +27,7 @@ def _uploads_of(job_dir: Path, manifest: JobManifest) -> Path | None:
     `manifest` belongs to another job.
     """
     if not isinstance(manifest, Manifest) and set(manifest) == {UPLOADS}:
-        return Path(manifest[UPLOADS])
+        return Path(str(manifest[UPLOADS]))
     if not isinstance(manifest, Manifest):
         manifest = Manifest.parse(json.dumps(dict(manifest)).encode())
     if manifest.run_id != job_dir.name:

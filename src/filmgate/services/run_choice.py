@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from filmgate.core.errors import Invalid, NotFound, Unavailable, UsageError
 from filmgate.core.ids import (
@@ -21,7 +20,7 @@ from filmgate.core.plan import Plan
 from filmgate.core.records import RunHead
 from filmgate.core.states import RunState
 from filmgate.engine.inputs import Inputs, describe_asset, no_known_digest, read_inputs
-from filmgate.services.run_options import RunOptions, Verify
+from filmgate.services.run_options import RunOptions, Verify, frozen_settings
 from filmgate.store.home import Home
 from filmgate.store.run_directory import HEAD, FolderRun, reserve
 
@@ -36,7 +35,7 @@ class RunInput:
     inputs: Inputs
     asset_id: AssetId
     profile: str
-    config: dict[str, Any]
+    config: dict[str, dict[str, object]]
 
 
 def read_run_input(
@@ -237,7 +236,9 @@ class RunChoice:
                 hint="Omit --new to resume the run",
             )
         check_plan(frozen, self._input.pipeline.plan)
-        then, now = _settings(frozen), _settings(wanted)
+        then, now = (
+            {"profile": head.profile, **frozen_settings(head)} for head in (frozen, wanted)
+        )
         if changed := sorted(name for name in {*then, *now} if then.get(name) != now.get(name)):
             raise Invalid(
                 f"run {frozen.run_id} was started with different settings",
@@ -276,14 +277,7 @@ class RunChoice:
         return self._open(chosen.folder) if chosen is not None else None
 
 
-def _settings(head: RunHead) -> dict[str, Any]:
-    """Return the profile and all stage settings, with the keys `profile` and `stage.setting`."""
-    stages = head.config.items()
-    settings = {f"{stage}.{name}": value for stage, own in stages for name, value in own.items()}
-    return {"profile": head.profile, **settings}
-
-
-def _resume_key(head: RunHead) -> tuple[Any, ...]:
+def _resume_key(head: RunHead) -> tuple[object, ...]:
     """Return the fields that must be equal so that an invocation resumes a run."""
     plan = (head.pipeline, head.stages, head.stands_on, head.makes)
     env = head.env if head.layout is Layout.JOB else None
@@ -300,11 +294,8 @@ def _resume_key(head: RunHead) -> tuple[Any, ...]:
 
 def check_plan(head: RunHead, plan: Plan) -> None:
     """Raise Invalid if the plan of the run differs from the installed plan."""
-    now = {"pipeline": plan.pipeline, "stages": plan.names} | {
-        "stands_on": plan.depends_on,
-        "makes": plan.makes,
-    }
-    for name, installed in now.items():
+    now = (plan.pipeline, plan.names, plan.depends_on, plan.makes)
+    for name, installed in zip(("pipeline", "stages", "stands_on", "makes"), now, strict=True):
         if (frozen := getattr(head, name)) != installed:
             raise Invalid(
                 f"run {head.run_id} was started with another plan",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import Field, ValidationError
 
@@ -67,7 +67,7 @@ class RunOptions(RunRequest):
         bool, Field(description="Log every event."), CommandLine(is_offered=False)
     ] = False
 
-    def with_values(self, **values: Any) -> Self:
+    def with_values(self, **values: object) -> Self:
         """Return the options with some values replaced."""
         return self.model_copy(update=values)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from filmgate.core.liveness import is_suspect, silence_s
 from filmgate.core.manifest import Manifest
@@ -21,7 +21,7 @@ class RunStatus:
 
     folder: Path
     manifest: Manifest
-    progress: Mapping[str, Mapping[str, Any]]
+    progress: Mapping[str, Mapping[str, object]]
     """`done` and `total` of each running stage, from the runner's last report."""
     silence_s: float | None
     """Seconds since the runner's last heartbeat; None if there was none."""

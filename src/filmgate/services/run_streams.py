@@ -11,11 +11,11 @@ import json
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import psycopg
 import structlog
 from anyio import to_thread
+from structlog.typing import FilteringBoundLogger
 
 from filmgate.core.errors import FilmgateError, TooMany, Unavailable
 from filmgate.core.jobs import JobAnswer
@@ -111,7 +111,7 @@ class Hub:
         self._closing = asyncio.Event()
         self._generation = 0
         """Counter of permission changes; after each, all streams check their permission again."""
-        self._log: Any = structlog.get_logger()
+        self._log: FilteringBoundLogger = structlog.get_logger()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -60,6 +60,9 @@ from filmgate.wiring.executors import create_executor
 from filmgate.wiring.settings import Settings
 from filmgate.wiring.stores import create_opener
 
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
 INGESTING = "ingest"
 
 
@@ -76,10 +79,11 @@ class Runs:
         self._snapshots = DatabaseSnapshots(self._home, self._database, people)
 
     @cached_property
-    def _log(self) -> Any:
+    def _log(self) -> "FilteringBoundLogger":
         import structlog  # slow, and not every command logs
 
-        return structlog.get_logger()
+        log: FilteringBoundLogger = structlog.get_logger()
+        return log
 
     def run(
         self,

@@ -8,7 +8,7 @@ from enum import Enum
 from functools import cache
 from itertools import pairwise
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel
@@ -25,7 +25,7 @@ class StageSetting(Answer):
     name: str
     type: str
     """Type in Python's notation, such as `float` or `'native' | 'haystack'`."""
-    default: Any
+    default: object
     """Default value in the chosen profile."""
     range: str
     """Limits such as `>= 0, <= 1`; empty if there are none."""
@@ -95,7 +95,7 @@ def _type_text(field: FieldInfo) -> str:
     return _annotation_text(field.annotation)
 
 
-def _annotation_text(annotation: Any) -> str:
+def _annotation_text(annotation: object) -> str:
     """Format a type without its limits, as `float | None` or `'native' | 'haystack'`."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Literal:
@@ -112,7 +112,7 @@ def _annotation_text(annotation: Any) -> str:
     return "None" if annotation is type(None) else str(getattr(annotation, "__name__", annotation))
 
 
-def _all_limits(field: FieldInfo) -> list[Any]:
+def _all_limits(field: FieldInfo) -> list[object]:
     """Return the limits of a field, including those of the members of a union."""
     limits = list(field.metadata)
     waiting = [field.annotation]

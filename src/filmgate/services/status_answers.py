@@ -29,23 +29,8 @@ def status_answer(status: RunStatus, job: JobAnswer | None) -> StatusAnswer:
         actions += entry.blocked.suggested_actions if entry.blocked else ()
         if entry.error is not None and entry.error.code in STOPPED and not status.is_at_work:
             actions.append(RESUME_ACTION)
-        stages[name] = StageStatus(
-            status=entry.status.value,
-            attempt=entry.attempt,
-            started=entry.started,
-            ended=entry.ended,
-            duration_s=entry.duration_s,
-            counts=entry.counts,
-            warnings=entry.warnings,
-            item_errors=entry.item_errors,
-            error=entry.error,
-            reason=entry.reason,
-            blocked=entry.blocked,
-            is_derived=entry.is_derived,
-            derived_from=entry.derived_from,
-            done=progress.get("done"),
-            total=progress.get("total"),
-        )
+        shared = {field: value for field, value in entry if field in StageStatus.model_fields}
+        stages[name] = StageStatus(**shared, done=progress.get("done"), total=progress.get("total"))
     if status.has_died:
         actions.append(RESUME_ACTION)
     is_incomplete = manifest.status is RunState.INCOMPLETE and (job is None or job.state.is_over)

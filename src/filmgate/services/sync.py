@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import psycopg
 
@@ -33,7 +32,7 @@ from filmgate.db.result_store import PostgresResults
 from filmgate.store.home import Home
 from filmgate.store.run_directory import HEAD, FolderRun
 from filmgate.sync.archive import ArchiveIngestor
-from filmgate.sync.consumer import Consumer, Ingestor
+from filmgate.sync.consumer import Consumer
 from filmgate.sync.publish import make_announcement, publish_run
 from filmgate.sync.screenalytics import ScreenalyticsIngestor
 from filmgate.sync.subscription import Subscription
@@ -245,7 +244,7 @@ class Sync:
                 store = open_cached(place)
                 yield Subscription.from_store(connection, store, deliveries, consumer)
 
-    def _create_ingestor(self, kind: str) -> Ingestor[Any]:
+    def _create_ingestor(self, kind: str) -> ScreenalyticsIngestor | ArchiveIngestor:
         if kind not in STAGES:
             raise UsageError(
                 f"consumer {kind!r} is unknown",

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from filmgate.core.digest import JsonDict
 from filmgate.core.errors import Conflict, FilmgateError, NotFound, Unavailable
 from filmgate.core.ids import AssetId, asset_id_from_name, parse_asset_id
 from filmgate.core.pipeline import Pipeline
@@ -115,7 +115,7 @@ class VideoService:
         )
 
     @staticmethod
-    def _probe(draft: Draft) -> dict[str, Any]:
+    def _probe(draft: Draft) -> JsonDict:
         """Return what the first pipeline that accepts an uploaded file says about it.
 
         Raises the error of the first pipeline, such as Invalid, if none accepts the file.

@@ -2,7 +2,7 @@
 
 import sys
 from contextlib import redirect_stdout
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filmgate.core.errors import Unavailable
 
@@ -28,7 +28,7 @@ def list_entry_points(group: str) -> "list[EntryPoint]":
     return sorted(found, key=lambda entry: (entry.name, entry.value))
 
 
-def load_entry_point(entry: "EntryPoint", what: str) -> Any:
+def load_entry_point(entry: "EntryPoint", what: str) -> object:
     """Return the object of an entry point; raises Unavailable if it cannot be imported.
 
     `what`: the kind of object, for the error message.

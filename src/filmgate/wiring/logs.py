@@ -4,9 +4,9 @@ import logging
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import structlog
+from structlog.typing import EventDict, WrappedLogger
 
 from filmgate.core.digest import canonical_json
 from filmgate.core.errors import NotPermitted
@@ -38,7 +38,7 @@ class StructlogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log a record as the event `library`, with its traceback if it has one."""
-        fields: dict[str, Any] = {"logger": record.name, "message": record.getMessage()[:2000]}
+        fields: dict[str, object] = {"logger": record.name, "message": record.getMessage()[:2000]}
         if record.exc_info is not None:
             fields["trace"] = logging.Formatter().formatException(record.exc_info)[-4000:]
         structlog.get_logger().log(record.levelno, "library", **fields)
@@ -70,7 +70,7 @@ class LogFile:
                 hint="Choose another --log-file",
             ) from error
 
-    def __call__(self, event: Mapping[str, Any]) -> None:
+    def __call__(self, event: Mapping[str, object]) -> None:
         """Append an event if its level is high enough; an OSError is logged, not raised."""
         if getattr(logging, str(event["level"]).upper()) >= self._min_level:
             try:
@@ -79,5 +79,6 @@ class LogFile:
                 structlog.get_logger().warning("log_file.failed", error=str(error))
 
 
-def _redact_event(_logger: Any, _method: str, event: Any) -> Any:
-    return redact(dict(event))
+def _redact_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    redacted: EventDict = redact(event)
+    return redacted

@@ -7,11 +7,13 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from filmgate.api.parameters import get_service
 from filmgate.api.responses import json_response
-from filmgate.core.command import P, Parameters
-from filmgate.core.query import Query
+from filmgate.core.command import A, P, Parameters
+from filmgate.core.digest import JsonDict
+from filmgate.core.query import AnyQuery, Query
 from filmgate.services.queries import table
 
 
@@ -31,7 +33,7 @@ def make_router() -> APIRouter:
     return router
 
 
-def _endpoint(query: Query[Any, Any]) -> Callable[..., Response]:
+def _endpoint(query: AnyQuery) -> Callable[..., Response]:
     def endpoint(
         request: Request, parameters: Annotated[Parameters, Depends(_parser(query))]
     ) -> Response:
@@ -40,7 +42,7 @@ def _endpoint(query: Query[Any, Any]) -> Callable[..., Response]:
     return endpoint
 
 
-def _parser(query: Query[P, Any]) -> Callable[[Request], Awaitable[P]]:
+def _parser(query: Query[P, A]) -> Callable[[Request], Awaitable[P]]:
     """Return a dependency that parses the parameters of a request with one call.
 
     FastAPI parses parameters one by one, which takes longer than to answer a jump.
@@ -49,7 +51,7 @@ def _parser(query: Query[P, Any]) -> Callable[[Request], Awaitable[P]]:
     lists = [name for name, field in query.parameters.model_fields.items() if _is_list(field)]
 
     async def parse(request: Request) -> P:
-        values: dict[str, Any] = dict(request.query_params)
+        values: dict[str, object] = dict(request.query_params)
         for name in lists:
             if name in values:
                 values[name] = request.query_params.getlist(name)
@@ -68,12 +70,12 @@ def _parser(query: Query[P, Any]) -> Callable[[Request], Awaitable[P]]:
     return parse
 
 
-def _is_list(field: Any) -> bool:
+def _is_list(field: FieldInfo) -> bool:
     kinds = (field.annotation, *get_args(field.annotation))
     return any(get_origin(kind) is list for kind in kinds)
 
 
-def openapi_parameters(query: Query[Any, Any]) -> dict[str, Any]:
+def openapi_parameters(query: AnyQuery) -> JsonDict:
     """Return the OpenAPI description of a query's parameters."""
     schema = query.parameters.model_json_schema(ref_template="#/components/schemas/{model}")
     required = set(schema.get("required", ()))
@@ -92,7 +94,7 @@ def openapi_parameters(query: Query[Any, Any]) -> dict[str, Any]:
     }
 
 
-def _inline_refs(node: Any, definitions: dict[str, Any]) -> Any:
+def _inline_refs(node: Any, definitions: JsonDict) -> Any:
     """Return a JSON schema without references and without the alternative `null`.
 
     An optional parameter can be left out but cannot be null.

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Header, Path, Query, Request
@@ -15,6 +15,7 @@ from filmgate.api.parameters import EpisodeId, RunId, ServiceDep, Viewer, WhichR
 from filmgate.api.responses import json_response
 from filmgate.api.service import Service
 from filmgate.core.access import Caller
+from filmgate.core.digest import JsonDict
 from filmgate.core.errors import FilmgateError
 from filmgate.core.manifest import Manifest
 from filmgate.core.runs import LogsAnswer, RunsAnswer, StatusAnswer
@@ -25,7 +26,7 @@ router = APIRouter(prefix="/episodes", tags=["runs"])
 RETRY_MS = 2000
 """Time after which a client reconnects to a stream, in milliseconds."""
 
-STREAM_RESPONSES: dict[int | str, dict[str, Any]] = {
+STREAM_RESPONSES: dict[int | str, JsonDict] = {
     200: {
         "description": "Server-sent events. `log`: a line of the run's logs, as "
         "`/logs/{stage}` has it; `status` and `end`: the body of `/status`, without progress; "

@@ -17,16 +17,8 @@ from filmgate.api.parameters import (
     add_audit_fields,
 )
 from filmgate.api.responses import json_response
-from filmgate.api.uploads import (
-    IncomingFile,
-    body_chunks,
-    in_thread,
-    read_file_name,
-    receive_into,
-)
-from filmgate.core.answers import (
-    SnapshotAnswer,
-)
+from filmgate.api.uploads import IncomingFile, body_chunks, in_thread, read_file_name, receive_into
+from filmgate.core.answers import SnapshotAnswer
 from filmgate.core.ids import ID_PATTERN, parse_asset_id
 from filmgate.core.runs import IngestedRunsAnswer, UploadAnswer, VideoAnswer, VideosAnswer
 from filmgate.core.selection import Selection

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+from filmgate.core.digest import JsonDict
 from filmgate.core.payloads.payload import Payload
 from filmgate.core.payloads.projection import Projection
 
 TYPE_NAME = r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*"
 
-Lift = Callable[[dict[str, Any]], dict[str, Any]]
+Lift = Callable[[JsonDict], JsonDict]
 """Function that upgrades a payload of one version to the next version."""
 
 

@@ -1,11 +1,7 @@
 """The artifact types that ship with Filmgate, and their projections."""
 
 from filmgate.core.payloads.artifact_type import ArtifactType
-from filmgate.core.payloads.detections import (
-    FaceDetectionV1,
-    ObjectDetectionV1,
-    PersonDetectionV1,
-)
+from filmgate.core.payloads.detections import FaceDetectionV1, ObjectDetectionV1, PersonDetectionV1
 from filmgate.core.payloads.ocr import OcrTextV1
 from filmgate.core.payloads.place import PlaceClassificationV1
 from filmgate.core.payloads.projection import Column, Projection

@@ -1,10 +1,10 @@
 """The registry of payload contracts by artifact type and version."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from pydantic import ValidationError
 
+from filmgate.core.digest import JsonDict
 from filmgate.core.errors import Invalid, SchemaNotFoundError, first_fault
 from filmgate.core.payloads.artifact_type import ArtifactType
 from filmgate.core.payloads.payload import Payload
@@ -50,7 +50,7 @@ class Registry:
         found = [projection for kind in newest.values() for projection in kind.projections]
         return tuple(sorted(found, key=lambda projection: projection.name))
 
-    def validate(self, artifact_type: str, version: int, payload: dict[str, Any]) -> dict[str, Any]:
+    def validate(self, artifact_type: str, version: int, payload: JsonDict) -> JsonDict:
         """Validate a payload; return it as JSON values. Raises Invalid if it is invalid."""
         model = self.model(artifact_type, version)
         try:
@@ -62,7 +62,7 @@ class Registry:
                 got=first_fault(error),
             ) from error
 
-    def lift(self, artifact_type: str, version: int, payload: dict[str, Any], to: int) -> Any:
+    def lift(self, artifact_type: str, version: int, payload: JsonDict, to: int) -> JsonDict:
         """Upgrade a payload to version `to` of its contract.
 
         Raises SchemaNotFoundError if a version in between is unknown or has no upgrade function

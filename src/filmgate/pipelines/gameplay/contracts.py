@@ -1,6 +1,6 @@
 """The contracts of game sessions: items, and shared names."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -70,7 +70,7 @@ ERROR_SUFFIX = ".error.json"
 """Suffix of the file that replaces the `.pt` file of a failed archive; it contains a `GameItem`."""
 
 
-def to_plain_json(value: Any) -> Any:
+def to_plain_json(value: object) -> object:
     """Convert a value for a `.pt` file: tuples become lists, keys of objects become text."""
     if isinstance(value, dict):
         return {str(key): to_plain_json(item) for key, item in value.items()}

@@ -146,7 +146,7 @@ class _RowCounts:
         self._flags.update(name for name, value in row.items() if value is True)
         if row["error"] is not None:
             self._errors += 1
-            self._failures.add(row["error_code"], row["s3_key"], row["error"])
+            self._failures.add(str(row["error_code"]), str(row["s3_key"]), str(row["error"]))
 
     def counts(self) -> dict[str, int]:
         """Return the counts of the stage."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, Unavailable
 from filmgate.core.objects import ObjectStore, OpenStore
@@ -45,7 +45,7 @@ MAX_RECORD_BYTES = 1 << 20
 NOT_EXTRACTED = "not_extracted"
 EXTRACT_FIRST = "Extract the archives first: filmgate run gameplay --stage extraction --task-list …"
 
-Row = dict[str, Any]
+Row = dict[str, object]
 
 
 class ItemRows(NamedTuple):

@@ -2,10 +2,10 @@
 
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import cast
 
 from filmgate.core.errors import Invalid, UsageError
-from filmgate.core.query import Action, Query
+from filmgate.core.query import AnyAction, AnyQuery, Query
 from filmgate.pipelines import built_in
 from filmgate.services.queries.entries import BUILT_IN
 from filmgate.wiring import pipelines
@@ -16,7 +16,7 @@ ENTRY_POINTS = "filmgate.queries"
 
 
 @cache
-def load(name: str) -> Query[Any, Any]:
+def load(name: str) -> AnyQuery:
     """Load a query by name.
 
     Raises UsageError for an unknown name, Invalid if its entry point is not a query of this name,
@@ -24,8 +24,7 @@ def load(name: str) -> Query[Any, Any]:
     """
     entry = BUILT_IN.get(name)
     if entry is not None:
-        query: Query[Any, Any] = _target(entry.target)
-        return query
+        return cast("AnyQuery", _target(entry.target))
     for point in list_entry_points(ENTRY_POINTS):
         if point.name == name:
             loaded = load_entry_point(point, "query")
@@ -42,11 +41,10 @@ def load(name: str) -> Query[Any, Any]:
 
 
 @cache
-def load_action(name: str) -> Action[Any, Any]:
+def load_action(name: str) -> AnyAction:
     """Load an action by the two words of its command; raises UsageError for unknown ones."""
     if (entry := built_in.ACTIONS.get(name)) is not None:
-        action: Action[Any, Any] = _target(entry.target)
-        return action
+        return cast("AnyAction", _target(entry.target))
     for pipeline in pipelines.load_packaged():
         for found in pipeline.actions:
             if found.name == name:
@@ -72,18 +70,18 @@ def names() -> list[str]:
     return [*BUILT_IN, *packaged()]
 
 
-def load_all() -> list[Query[Any, Any]]:
+def load_all() -> list[AnyQuery]:
     """Load all queries."""
     return [load(name) for name in names()]
 
 
-def _of_packages() -> dict[str, Query[Any, Any]]:
+def _of_packages() -> dict[str, AnyQuery]:
     """Return the queries in the descriptors of the pipelines of installed packages."""
     return {
         query.name: query for pipeline in pipelines.load_packaged() for query in pipeline.queries
     }
 
 
-def _target(target: str) -> Any:
+def _target(target: str) -> object:
     module, _, attribute = target.partition(":")
     return getattr(import_module(module), attribute)

@@ -7,6 +7,7 @@ from pydantic import JsonValue
 from filmgate.core.records import ArtifactRef, RunHead, StageRecord
 from filmgate.core.states import StageState
 from filmgate.media.spans import Span
+from filmgate.media.time import short_clock
 from filmgate.pipelines.episode.records import Probe
 from filmgate.pipelines.episode.rules.screen_presence import PresenceSpan
 from filmgate.pipelines.episode.screen_times import PersonTime, ScreenTime
@@ -23,11 +24,7 @@ NOT_MEASURED = "–"
 
 def format_time(ms: int) -> str:
     """Format a time as `1:02.5` (minutes, seconds, tenths), or `1:00:02.5` from one hour on."""
-    tenths = (ms + 50) // 100
-    minutes, tenths = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    rest = f"{tenths // 10:02}.{tenths % 10}"
-    return f"{hours}:{minutes:02}:{rest}" if hours else f"{minutes}:{rest}"
+    return short_clock(ms + 50)
 
 
 def input_rows(head: RunHead, probe: Probe) -> list[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -126,7 +126,7 @@ def write_report(context: ActionContext, parameters: ReportParameters) -> Qualit
     )
 
 
-def _rows(table: Path) -> Iterator[dict[str, Any]]:
+def _rows(table: Path) -> Iterator[dict[str, object]]:
     try:
         import pyarrow as pa  # heavy library
         import pyarrow.parquet as pq
@@ -181,7 +181,7 @@ def _contact_sheet(store: ObjectStore, flagged: FlaggedSession) -> str | None:
     return contact_sheet(frames, [format_clock(times[index]) for index in indices])
 
 
-def _int_items(value: Any) -> list[int]:
+def _int_items(value: object) -> list[int]:
     """Return the integers in a list; none for any other value."""
     return [item for item in value if isinstance(item, int)] if isinstance(value, list) else []
 
