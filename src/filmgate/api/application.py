@@ -15,12 +15,15 @@ from starlette.requests import ClientDisconnect
 from filmgate.api.authentication import COOKIE
 from filmgate.api.examples import ERROR, EXAMPLES
 from filmgate.api.middleware import RequestMiddleware
+from filmgate.api.parameters import check_parameter_names, short_repr
 from filmgate.api.responses import ErrorBody, error_response
 from filmgate.api.routes import access, health, jobs, login, queries, runs, videos
 from filmgate.api.service import Service
 from filmgate.core.digest import JsonDict
 from filmgate.core.errors import Exhausted, FilmgateError, Invalid, NotFound, UsageError
 from filmgate.core.os_errors import error_from_os
+from filmgate.services.queries import table
+from filmgate.services.queries.entries import BUILT_IN
 
 TITLE = "Filmgate"
 API_DESCRIPTION = """Run media pipelines, follow their progress, and query the artifacts they make.
@@ -68,15 +71,19 @@ def create_app(service: Service) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json",
         redirect_slashes=False,
-        dependencies=[Depends(reject_unknown_params)],
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
     app.state.query_parameters = {}
-    for module in (videos, runs, jobs, access, login, health):
-        app.include_router(module.router)
-    app.include_router(jobs.make_submit_router())
-    app.include_router(queries.make_router())
+    # Routes are compared in this order, each with the path of the request: the most frequent first.
+    # Queries of packages come last, so that they replace no other endpoint.
+    app.include_router(queries.make_router(BUILT_IN))
+    checked = [Depends(reject_unknown_params)]  # queries check the names themselves
+    for router in (videos.router, runs.router, jobs.router, jobs.make_submit_router()):
+        app.include_router(router, dependencies=checked)
+    for router in (access.router, login.router, health.router):
+        app.include_router(router, dependencies=checked)
+    app.include_router(queries.make_router(table.packaged()))
     app.add_exception_handler(FilmgateError, handle_filmgate_error)
     app.add_exception_handler(RequestValidationError, handle_validation_error)
     app.add_exception_handler(HTTPException, handle_http_error)
@@ -104,7 +111,7 @@ async def handle_validation_error(_request: Request, error: Exception) -> Respon
         {
             "where": ".".join(str(part) for part in fault["loc"]),
             "expected": fault["msg"],
-            "got": _short_repr(fault.get("input")),
+            "got": short_repr(fault.get("input")),
         }
         for fault in errors[:20]
     ]
@@ -120,23 +127,12 @@ async def handle_validation_error(_request: Request, error: Exception) -> Respon
     )
 
 
-def _short_repr(value: object) -> str:
-    """Return the first 200 characters of a value's repr, with lone surrogates escaped."""
-    return repr(value)[:200].encode("utf-8", "backslashreplace").decode()
-
-
 async def reject_unknown_params(request: Request) -> None:
     """Raise UsageError for an unknown query parameter, so that a misspelled one is not ignored."""
-    if not request.query_params:
-        return
-    names = query_parameters_of(request.app, request.scope["route"].path, request.method.lower())
-    unknown = [name for name in request.query_params if name not in names]
-    if unknown:
-        raise UsageError(
-            f"parameter {unknown[0][:80]!r} is unknown",
-            expected=f"one of {', '.join(sorted(names))}" if names else "none",
-            got=_short_repr(unknown[0]),
-        )
+    if request.query_params:
+        route = request.scope["route"]
+        names = query_parameters_of(request.app, route.path, request.method.lower())
+        check_parameter_names(request, names)
 
 
 def query_parameters_of(app: FastAPI, path: str, method: str) -> frozenset[str]:

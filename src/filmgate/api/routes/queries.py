@@ -1,15 +1,16 @@
 """Endpoints of queries: each is made of the query's definition."""
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, get_args, get_origin
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, get_args, get_origin
 
-from fastapi import APIRouter, Depends, Request
+from anyio import to_thread
+from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from filmgate.api.parameters import get_service
+from filmgate.api.parameters import check_parameter_names, get_service
 from filmgate.api.responses import json_response
 from filmgate.core.command import A, P, Parameters
 from filmgate.core.digest import JsonDict
@@ -17,10 +18,10 @@ from filmgate.core.query import AnyQuery, Query
 from filmgate.services.queries import table
 
 
-def make_router() -> APIRouter:
-    """Return the endpoints of all queries."""
+def make_router(names: Iterable[str]) -> APIRouter:
+    """Return the endpoints of queries."""
     router = APIRouter()
-    for query in table.load_all():
+    for query in map(table.load, names):
         router.add_api_route(
             query.path,
             _endpoint(query),
@@ -33,24 +34,30 @@ def make_router() -> APIRouter:
     return router
 
 
-def _endpoint(query: AnyQuery) -> Callable[..., Response]:
-    def endpoint(
-        request: Request, parameters: Annotated[Parameters, Depends(_parser(query))]
-    ) -> Response:
+def _endpoint(query: AnyQuery) -> Callable[[Request], Awaitable[Response]]:
+    parse = _parser(query)
+
+    def answer(request: Request, parameters: Parameters) -> Response:
         return json_response(request, get_service(request).queries.ask(query, parameters))
+
+    async def endpoint(request: Request) -> Response:
+        return await to_thread.run_sync(answer, request, parse(request))
 
     return endpoint
 
 
-def _parser(query: Query[P, A]) -> Callable[[Request], Awaitable[P]]:
-    """Return a dependency that parses the parameters of a request with one call.
+def _parser(query: Query[P, A]) -> Callable[[Request], P]:
+    """Return a function that parses the parameters of a request with one call.
 
     FastAPI parses parameters one by one, which takes longer than to answer a jump.
     """
+    fields = query.parameters.model_fields
     path_fields = frozenset(query.path_fields)
-    lists = [name for name, field in query.parameters.model_fields.items() if _is_list(field)]
+    lists = [name for name, field in fields.items() if _is_list(field)]
+    names = frozenset(fields) - path_fields
 
-    async def parse(request: Request) -> P:
+    def parse(request: Request) -> P:
+        check_parameter_names(request, names)
         values: dict[str, object] = dict(request.query_params)
         for name in lists:
             if name in values:
