@@ -434,7 +434,7 @@ def test_the_audit_log_records_every_change_with_its_user(
         entries = admin.get("/v1/audit?limit=1000").json()["entries"]
     refused = next(entry for entry in entries if entry["request_id"] == "try-this")
     assert (refused["user"], refused["status"]) == ("a-viewer", 403)
-    assert refused["action"] == "POST /jobs/{pipeline}-run"
+    assert refused["action"] == "POST /jobs/episode-run"
     uploads = [entry for entry in entries if entry["action"] == "POST /v1/videos"]
     assert any(entry["details"].get("asset_id") == FILM for entry in uploads)
 
