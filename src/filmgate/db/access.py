@@ -1,14 +1,13 @@
 """Store of tokens, login links, sessions and the audit log."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 
 from filmgate.core.access import AuthMethod, Caller, Scope
 from filmgate.core.access_answers import AuditAnswer, AuditEntry, TokenAnswer, TokensAnswer
-from filmgate.core.database import Plans
+from filmgate.core.database import Plans, Row
 from filmgate.core.errors import NotFound
 from filmgate.core.questions import Cursor
 from filmgate.db.queries import queries
@@ -128,7 +127,7 @@ class AccessStore:
         self._session.execute(self._sql["end_session"], {"session_sha256": session_sha256})
         self._session.one(self._sql["notify"], {})
 
-    def add_audit_entry(self, entry: Mapping[str, Any]) -> None:
+    def add_audit_entry(self, entry: Mapping[str, object]) -> None:
         """Add a change to the audit log."""
         row = {**entry, "details": Jsonb(entry["details"])}
         self._session.execute(self._sql["add_audit_entry"], row)
@@ -142,6 +141,6 @@ class AccessStore:
         return AuditAnswer(entries=tuple(entries), next_cursor=following)
 
 
-def _token(row: Mapping[str, Any]) -> TokenAnswer:
+def _token(row: Row) -> TokenAnswer:
     fields = {name: row[name] for name in TokenAnswer.model_fields if name != "user"}
     return TokenAnswer(user=row["user_name"], **fields)
