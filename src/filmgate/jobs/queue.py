@@ -122,8 +122,8 @@ class JobService:
         options, loaded = parse_options(pipeline, request), pipelines.load(pipeline)
         config = loaded.resolve(options.profile, options.settings)
         for name in options.settings:
-            stage, _, setting = name.partition(".")
-            for text in _strings(config[loaded.plan.find_stage(stage).name][setting]):
+            stage, setting = loaded.find_setting(name)
+            for text in _strings(config[stage][setting]):
                 is_path = "/" in text or "\\" in text or text.strip().startswith((".", "~"))
                 if is_path and not text.startswith("s3://"):
                     self._permitted_path(text, name)
@@ -132,12 +132,11 @@ class JobService:
 def parse_options(pipeline: str, request: JobRequest) -> RunOptions:
     """Convert a job request to the run options that the command line would create.
 
-    Raises UsageError if an option of the pipeline is unknown or invalid.
+    Raises UsageError if an option of the pipeline is unknown, invalid or missing.
     """
     shared = request.model_dump(include=set(RunRequest.model_fields) - {"settings"})
-    loaded, given = pipelines.load(pipeline), request.options
-    own = parse_pipeline_options(loaded, given).stage_settings() if given else {}
-    return RunOptions(**shared, settings={**own, **request.settings})
+    own = parse_pipeline_options(pipelines.load(pipeline), request.options)
+    return RunOptions(**shared, settings={**own.stage_settings(), **request.settings})
 
 
 def _strings(value: Any) -> Iterator[str]:
