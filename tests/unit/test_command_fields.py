@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from filmgate.api.application import handle_validation_error
 from filmgate.api.routes import queries as query_routes
 from filmgate.api.routes.jobs import make_submit_router
+from filmgate.cli.commands import root
 from filmgate.cli.fields import parse_fields
 from filmgate.cli.lazy_group import make_command
 from filmgate.cli.pipeline_group import PipelineGroup, PipelineRequest
@@ -204,6 +205,27 @@ def test_blanks_around_the_name_of_a_setting_do_not_count(
     jobs = JobService(Settings(home=tmp_path))
     with pytest.raises(error[0], match=error[1]):
         jobs.submit(pipeline, JobRequest(settings=settings), LISA)
+
+
+def test_a_setting_of_a_job_must_not_name_something_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "filmgate.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    request = JobRequest(settings={"manifest.output_path": "filmgate.toml"})
+    with pytest.raises(NotPermitted, match=r"manifest\.output_path is not permitted"):
+        JobService(Settings(home=tmp_path)).submit("gameplay", request, LISA)
+
+
+def test_an_action_of_a_package_is_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    action = Action(name="pages list", parameters=Range, answer=Pages, run=read_pages, show=show)
+    pipeline = Pipeline(plan=PLAN, actions=(action,))
+    monkeypatch.setattr(pipelines, "load_packaged", lambda: (pipeline,))
+    monkeypatch.setenv("FILMGATE_HOME", str(tmp_path))
+    root().main(["pages", "list", "--last", "3"], standalone_mode=False)
+    assert capsys.readouterr().out.strip() == "(1, 3)"
 
 
 @pytest.mark.parametrize("name", ["report", "db", "db remove book", "my-tool report", " x", "x "])

@@ -1,5 +1,6 @@
 """Jobs: runs that are submitted to a queue and executed by workers."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -116,8 +117,8 @@ class JobService:
     def _check_setting_paths(self, pipeline: str, request: JobRequest) -> None:
         """Raise NotPermitted if a setting is a path outside the folders of FILMGATE_SOURCES.
 
-        Buckets are not paths. The check uses the values that the pipeline parsed from the request,
-        not the text of the request.
+        Buckets are not paths, but a name that exists in the current folder is one. The check uses
+        the values that the pipeline parsed from the request, not the text of the request.
         """
         options, loaded = parse_options(pipeline, request), pipelines.load(pipeline)
         config = loaded.resolve(options.profile, options.settings)
@@ -125,7 +126,7 @@ class JobService:
             stage, setting = loaded.find_setting(name)
             for text in _strings(config[stage][setting]):
                 is_path = "/" in text or "\\" in text or text.strip().startswith((".", "~"))
-                if is_path and not text.startswith("s3://"):
+                if (is_path or os.path.lexists(text)) and not text.startswith("s3://"):
                     self._permitted_path(text, name)
 
 
