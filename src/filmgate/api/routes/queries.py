@@ -75,13 +75,11 @@ def _parser(query: Query[P, A]) -> Callable[[Request], P]:
         try:
             return query.parameters.model_validate(values | request.path_params)
         except ValidationError as error:
-            faults = [
-                {
-                    **fault,
-                    "loc": ("path" if fault["loc"][0] in path_fields else "query", *fault["loc"]),
-                }
-                for fault in error.errors()
-            ]
+            faults = []
+            for fault in error.errors():
+                place = fault["loc"]  # empty for a validator of several parameters
+                is_in_path = not path_fields.isdisjoint(place[:1])
+                faults.append({**fault, "loc": ("path" if is_in_path else "query", *place)})
             raise RequestValidationError(faults) from None
 
     return parse
