@@ -8,6 +8,7 @@ from typing import Any
 from filmgate.core.errors import ExitCode, FilmgateError, Invalid
 from filmgate.core.gates import Reason
 from filmgate.core.manifest import Manifest
+from filmgate.core.os_errors import os_errors_translated
 from filmgate.core.progress import NullObserver, ignore_progress
 from filmgate.core.records import StageError
 from filmgate.services.run_options import RunOptions
@@ -87,7 +88,8 @@ def make_pass_runner(pipeline: str, stage: str) -> PassRunner:
         uploads = _uploads_of(folder, manifest)
         options = RunOptions(job_dir=str(job_dir), env=env, stages=(stage,))
         runs = Runs(settings.load())
-        after = runs.run(pipeline, uploads, options, NullObserver(), ignore_progress).manifest
+        with os_errors_translated():
+            after = runs.run(pipeline, uploads, options, NullObserver(), ignore_progress).manifest
         _require_success(stage, after)
         return after
 
