@@ -91,6 +91,7 @@ class CommandField:
         options: dict[str, Any] = {
             "metavar": self.line.metavar,
             "help": self.line.help or self.info.description,
+            "readable": False,  # Typer's check reports a refused path as a usage error
         }
         if self.line.completion is not None:
             options["autocompletion"] = COMPLETIONS[self.line.completion]

@@ -15,7 +15,9 @@ from filmgate.cli.fields import CommandField, fields_of, keyword, parse_fields, 
 from filmgate.cli.lazy_group import CommandSummary, LazyGroup, make_command
 from filmgate.cli.text import examples
 from filmgate.core.errors import Invalid, UsageError, unknown_name
+from filmgate.core.ids import Layout
 from filmgate.core.pipeline import Input, Pipeline
+from filmgate.core.run_request import parse_names
 from filmgate.services.query_context import DatabaseQueries
 from filmgate.services.run_options import RunOptions
 from filmgate.wiring import pipelines
@@ -40,7 +42,7 @@ LogLevelOption = Annotated[
 ]
 LogFile = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Also append the run's events to this file."),
+    typer.Option(metavar="FILE", help="Also append the run's events to this file.", readable=False),
 ]
 
 
@@ -117,6 +119,7 @@ def _command(
         as_json: bool,
         **given: object,
     ) -> None:
+        _check_stages(given["stages"], pipeline)
         own = {field.name: given.pop(field.name) for field in fields_of(pipeline.options)}
         chosen = parse_fields(pipeline.options, own)
         options = parse_fields(RunOptions, given)
@@ -161,6 +164,17 @@ def _names(fields: Iterable[CommandField]) -> Iterator[str]:
             yield from names.split("/")
 
 
+def _check_stages(given: object, pipeline: Pipeline) -> None:
+    """Raise UsageError if `--stages` names no stage, as where a variable of a script is empty."""
+    if isinstance(given, str) and not parse_names(given):
+        raise UsageError(
+            f"--{'passes' if pipeline.layout is Layout.JOB else 'stages'} is empty",
+            expected=f"one or more of {', '.join(pipeline.plan.names)}, separated by commas",
+            got=repr(given),
+            hint="Omit the option to run all of them",
+        )
+
+
 def _parameters(pipeline: Pipeline) -> Iterator[inspect.Parameter]:
     """Yield the parameters of a pipeline's command."""
     yield _input_parameter(pipeline.inputs)
@@ -181,9 +195,11 @@ def _input_parameter(inputs: Input) -> inspect.Parameter:
     line = inputs.line
     taken: object
     if line.is_argument:
-        taken = typer.Argument(metavar=line.metavar, help=line.help, show_default=False)
+        taken = typer.Argument(
+            metavar=line.metavar, help=line.help, show_default=False, readable=False
+        )
     else:
-        taken = typer.Option(*line.names, metavar=line.metavar, help=line.help)
+        taken = typer.Option(*line.names, metavar=line.metavar, help=line.help, readable=False)
     if inputs.is_required:
         return keyword("source", Annotated[Path, taken], default=inspect.Parameter.empty)
     return keyword("source", Annotated[Path | None, taken], default=None)

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Self
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import AfterValidator, Field, JsonValue, field_validator, model_validator
 
 from filmgate.core.errors import Invalid
+from filmgate.core.objects import check_prefix
 from filmgate.core.plan import Place, Settings
 from filmgate.core.sampling import Sampling
 from filmgate.pipelines.gameplay.check_registry import V2, select_checks
@@ -65,7 +66,7 @@ class ManifestSettings(Settings):
 
     manifest_bucket: Annotated[str, Place()] = "game-data-manifest"
     """Place of the `.pt` files: `s3://bucket/prefix`, or a folder."""
-    prefix: str = ""
+    prefix: Annotated[str, AfterValidator(check_prefix)] = ""
     """Check only the `.pt` files whose keys begin with this."""
     output_path: Annotated[str | None, Place()] = None
     """Where a copy of the table is written: `s3://…/name.parquet`, or a file."""
