@@ -66,8 +66,8 @@ class AccessService:
     ) -> NewTokenAnswer:
         """Create a token that may only read one asset; the caller checks that the asset exists.
 
-        The token has a user of its own, `share-` and its id, so that its holder does not use up the
-        limits of the user who created it. Raises Invalid for an invalid note or lifetime.
+        The token has a separate user name, `share-` and its id, so that its holder does not use up
+        the limits of the user who created it. Raises Invalid for an invalid note or lifetime.
         """
         _check_lifetime(lifetime, MAX_SHARE_LIFETIME)
         token_id = _random_id()
