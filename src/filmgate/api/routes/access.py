@@ -49,9 +49,8 @@ class TokenRequest(BaseModel):
 @router.get("/session", response_model=WhoAnswer)
 def who_am_i(request: Request, who: Viewer) -> Response:
     """Return the authenticated user."""
-    return json_response(
-        request, WhoAnswer(user=who.user, scope=who.scope, way=who.auth_method, csrf=who.csrf)
-    )
+    answer = WhoAnswer(user=who.user, scope=who.scope, way=who.auth_method, csrf=who.csrf)
+    return json_response(request, answer, has_secret=True)
 
 
 @router.post("/session", response_model=WhoAnswer, status_code=201)
@@ -65,7 +64,7 @@ def begin_session(request: Request, service: ServiceDep, who: Viewer) -> Respons
         )
     secret, csrf = service.access.begin_session(who)
     answer = WhoAnswer(user=who.user, scope=who.scope, way=AuthMethod.SESSION, csrf=csrf)
-    response = json_response(request, answer, 201)
+    response = json_response(request, answer, 201, has_secret=True)
     set_cookie(request, response, secret)
     return response
 
@@ -96,9 +95,7 @@ def create_token(
     lifetime = timedelta(seconds=body.expires_in_s) if body.expires_in_s is not None else None
     token = service.access.create_token(body.user, body.scope, body.note, lifetime)
     add_audit_fields(request, token_id=token.token_id, user=token.user, scope=token.scope.value)
-    response = json_response(request, token, 201)
-    response.headers["cache-control"] = "no-store"
-    return response
+    return json_response(request, token, 201, has_secret=True)
 
 
 @router.delete("/tokens/{token_id}", response_model=TokenAnswer)
