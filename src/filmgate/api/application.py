@@ -52,6 +52,7 @@ STATUS_DESCRIPTIONS = {
     415: "Unsupported media type",
     416: "Range not satisfiable",
     429: "Too many requests; see Retry-After",
+    431: "Request target or header fields are too large",
     500: "Internal error of Filmgate",
     503: "Service unavailable; see Retry-After",
 }
@@ -245,7 +246,7 @@ def _add_responses(path: str, method: str, operation: JsonDict) -> None:
     if (example := EXAMPLES.get((method, path))) is not None:
         for status in responses.keys() & {"200", "201", "202"}:
             responses[status]["content"]["application/json"]["example"] = example
-    statuses = [400, 401, 403, 404, 409, 429, 500, 503]
+    statuses = [400, 401, 403, 404, 409, 429, 431, 500, 503]
     if method != "get":
         statuses += [408, 413, 415]
     if path.endswith(("/media", "/export")):

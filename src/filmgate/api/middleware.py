@@ -169,7 +169,7 @@ class RequestMiddleware:
     async def _record(self, scope: ASGIScope, status: int, started: float) -> None:
         """Record a response in the metrics, the access log and, for a change, the audit log."""
         caller: Caller | None = scope["state"].get("caller")
-        route = getattr(scope.get("route"), "path", None) or "none"
+        route = getattr(scope.get("route"), "path_format", None) or "none"
         metrics = self._service.metrics
         metrics.requests.labels(scope["method"], route, str(status)).inc()
         metrics.seconds.labels(route).observe(time.perf_counter() - started)

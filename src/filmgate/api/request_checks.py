@@ -18,7 +18,7 @@ async def check_request(request: Request) -> None:
     """
     if request.method in SAFE_METHODS and not request.query_params:
         return
-    inputs = inputs_of(request.app, request.scope["route"].path, request.method.lower())
+    inputs = inputs_of(request.app, request.scope["route"].path_format, request.method.lower())
     if request.query_params:
         _check_query(request, inputs)
     if request.method not in SAFE_METHODS and _has_body(request):
@@ -63,7 +63,7 @@ class OperationInputs:
     parameters: frozenset[str]
     """Names of its query parameters."""
     booleans: frozenset[str]
-    """Those of them that are booleans."""
+    """Names of its boolean query parameters."""
     content_types: frozenset[str]
     """Content types of its body, such as `application/json` or `video/*`; none without a body."""
 

@@ -21,11 +21,11 @@ from filmgate.core.access_answers import (
     WhoAnswer,
 )
 from filmgate.core.errors import UsageError
-from filmgate.services.access import SESSION_LIFETIME
+from filmgate.services.access import MAX_NOTE, MAX_TOKEN_LIFETIME, SESSION_LIFETIME
 
 router = APIRouter(prefix="/v1", tags=["access"])
 
-MAX_LIFETIME_S = 10 * 365 * 24 * 3600
+MAX_LIFETIME_S = int(MAX_TOKEN_LIFETIME.total_seconds())
 """Longest lifetime of a token that expires, in seconds: ten years."""
 
 
@@ -41,8 +41,10 @@ class TokenRequest(BaseModel):
 
     user: Annotated[str, Field(min_length=1, max_length=64)]
     scope: Scope = Scope.VIEWER
-    note: Annotated[str, Field(max_length=200)] = ""
-    expires_in_s: Annotated[int, Field(ge=1, le=MAX_LIFETIME_S)] | None = 90 * 24 * 3600
+    note: Annotated[str, Field(max_length=MAX_NOTE)] = ""
+    expires_in_s: Annotated[int, Field(strict=True, ge=1, le=MAX_LIFETIME_S)] | None = (
+        90 * 24 * 3600
+    )
     """Lifetime in seconds; null: the token does not expire."""
 
 
