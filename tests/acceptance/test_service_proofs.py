@@ -379,3 +379,56 @@ def test_every_endpoint_matches_its_description_on_generated_input(
         assert run.returncode == 0, run.stdout[-6000:]
         assert "passed" in run.stdout
         assert "Traceback" not in service.read_log()
+
+
+FUZZING = """
+continue-on-failure = true
+request-timeout = 30
+suppress-health-check = ["all"]
+seed = 1
+
+[checks.negative_data_rejection]
+expected-statuses = [400, 401, 403, 404, 405, 408, 409, 413, 415, 429, 431]
+
+# A cursor of another query, or options that cannot be combined, are valid by the description.
+[checks.positive_data_acceptance]
+enabled = false
+"""
+
+FUZZED_S = 60
+"""Duration of the fuzzing, in seconds."""
+
+
+@pytest.mark.proof
+def test_fuzzing_finds_no_response_that_the_description_excludes(
+    tmp_path: Path, database_url: str, film: Path
+) -> None:
+    """Schemathesis makes valid and invalid requests and sequences of requests. It checks statuses,
+    bodies, methods, and that invalid requests and requests without a token are refused."""
+    env = {"FILMGATE_DATABASE_URL": database_url, "FILMGATE_RATE_PER_S": "0"}
+    with served(tmp_path / "home", "--workers", "0", **env) as service:
+        with service.client() as client:
+            client.upload(film)
+            client.run("episode", asset_id="film", settings=LIGHT)
+            with run_worker(service, "--drain") as worker:
+                assert worker.wait(60) == 0
+        config = tmp_path / "schemathesis.toml"
+        config.write_text(FUZZING)
+        command = [sys.executable, "-m", "schemathesis.cli", "--no-color"]
+        command += ["--config-file", str(config), "run", f"{service.url}/openapi.json"]
+        command += ["--header", f"Authorization: Bearer {service.token}"]
+        command += ["--phases", "examples,coverage,fuzzing,stateful", "--max-time", str(FUZZED_S)]
+        # Streams do not end; the others would end the session or the token of the requests.
+        command += [
+            "--exclude-path-regex",
+            "events$|^/v1/session$|^/v1/tokens/",
+            "--warnings",
+            "off",
+        ]
+        run = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
+        assert "No issues found" in run.stdout
+        assert "Fuzzing" in run.stdout
+        assert "Traceback" not in service.read_log()

@@ -11,16 +11,23 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from filmgate.api.authentication import COOKIE
 from filmgate.api.examples import ERROR, EXAMPLES
-from filmgate.api.middleware import RequestMiddleware
-from filmgate.api.parameters import check_parameter_names, short_repr
+from filmgate.api.middleware import SINGLE_USE_PATHS, RequestMiddleware
+from filmgate.api.request_checks import check_request, short_repr
 from filmgate.api.responses import ErrorBody, error_response
 from filmgate.api.routes import access, health, jobs, login, queries, runs, videos
 from filmgate.api.service import Service
 from filmgate.core.digest import JsonDict
-from filmgate.core.errors import Exhausted, FilmgateError, Invalid, NotFound, UsageError
+from filmgate.core.errors import (
+    Exhausted,
+    FilmgateError,
+    Invalid,
+    NotFound,
+    UsageError,
+)
 from filmgate.core.os_errors import error_from_os
 from filmgate.services.queries import table
 from filmgate.services.queries.entries import BUILT_IN
@@ -30,8 +37,12 @@ API_DESCRIPTION = """Run media pipelines, follow their progress, and query the a
 
 Authenticate with `Authorization: Bearer TOKEN`. Lists are paged: repeat the request with the
 response's `next_cursor` as `cursor` to get the next page. All errors have the same body. GET
-responses have an `ETag`; a request whose `If-None-Match` matches it is answered with 304.
+responses have an `ETag`; a request whose `If-None-Match` matches it is answered with 304. A GET
+request that prefers `text/html`, as those of browsers do, gets an error as a page.
 """
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""Methods that a path may support, besides HEAD."""
+
 STATUS_DESCRIPTIONS = {
     400: "Invalid parameter or body",
     401: "Authentication required",
@@ -43,6 +54,7 @@ STATUS_DESCRIPTIONS = {
     415: "Unsupported media type",
     416: "Range not satisfiable",
     429: "Too many requests; see Retry-After",
+    431: "Request target or header fields are too large",
     500: "Internal error of Filmgate",
     503: "Service unavailable; see Retry-After",
 }
@@ -69,16 +81,16 @@ def create_app(service: Service) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json",
+        openapi_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
-    app.state.query_parameters = {}
+    app.state.inputs = {}
     # Routes are compared in this order, each with the path of the request: the most frequent first.
     # Queries of packages come last, so that they replace no other endpoint.
     app.include_router(queries.make_router(BUILT_IN))
-    checked = [Depends(reject_unknown_params)]  # queries check the names themselves
+    checked = [Depends(check_request)]  # queries check their parameters themselves
     for router in (videos.router, runs.router, jobs.router, jobs.make_submit_router()):
         app.include_router(router, dependencies=checked)
     for router in (access.router, login.router, health.router):
@@ -94,14 +106,14 @@ def create_app(service: Service) -> FastAPI:
     return app
 
 
-async def handle_filmgate_error(_request: Request, error: Exception) -> Response:
+async def handle_filmgate_error(request: Request, error: Exception) -> Response:
     """Return a FilmgateError as an error response."""
     if not isinstance(error, FilmgateError):
         raise error
-    return error_response(error)
+    return error_response(error, request.scope)
 
 
-async def handle_validation_error(_request: Request, error: Exception) -> Response:
+async def handle_validation_error(request: Request, error: Exception) -> Response:
     """Return 400 for invalid parameters and bodies, where FastAPI would return 422.
 
     The message describes the first fault; `details.faults` lists up to 19 more.
@@ -123,28 +135,9 @@ async def handle_validation_error(_request: Request, error: Exception) -> Respon
             got=first["got"] if errors and errors[0]["type"] != "missing" else "nothing",
             hint="See /openapi.json for the parameters and the body",
             faults=faults[1:] or None,
-        )
+        ),
+        request.scope,
     )
-
-
-async def reject_unknown_params(request: Request) -> None:
-    """Raise UsageError for an unknown query parameter, so that a misspelled one is not ignored."""
-    if request.query_params:
-        route = request.scope["route"]
-        names = query_parameters_of(request.app, route.path, request.method.lower())
-        check_parameter_names(request, names)
-
-
-def query_parameters_of(app: FastAPI, path: str, method: str) -> frozenset[str]:
-    """Return the names of an operation's query parameters."""
-    cache: dict[tuple[str, str], frozenset[str]] = app.state.query_parameters
-    if (path, method) not in cache:
-        operation = app.openapi()["paths"].get(path, {}).get(method, {})
-        parameters = operation.get("parameters", [])
-        cache[path, method] = frozenset(
-            parameter["name"] for parameter in parameters if parameter["in"] == "query"
-        )
-    return cache[path, method]
 
 
 async def handle_http_error(request: Request, error: Exception) -> Response:
@@ -152,39 +145,52 @@ async def handle_http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     endpoint = f"{request.method} {request.url.path[:200]}"
     if status == HTTPStatus.NOT_FOUND:
+        hint = "See /openapi.json for all endpoints"
         return error_response(
-            NotFound(
-                f"endpoint {endpoint} does not exist", hint="See /openapi.json for all endpoints"
-            )
+            NotFound(f"endpoint {endpoint} does not exist", hint=hint), request.scope
         )
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        response = error_response(
-            MethodNotAllowed(
-                f"{endpoint} is not allowed", hint="See /openapi.json for the methods of a path"
-            )
-        )
-        allowed = error.headers if isinstance(error, HTTPException) else None
-        response.headers.update(allowed or {})
+        allowed = ", ".join(methods_of(request))
+        not_allowed = MethodNotAllowed(f"{endpoint} is not allowed", expected=allowed)
+        response = error_response(not_allowed, request.scope)
+        response.headers["allow"] = allowed
         return response
     detail = error.detail if isinstance(error, HTTPException) else str(error)
-    return error_response(Invalid(f"the request is invalid: {detail}"))
+    return error_response(Invalid(f"the request is invalid: {detail}"), request.scope)
 
 
-async def handle_os_error(_request: Request, error: Exception) -> Response:
+def methods_of(request: Request) -> list[str]:
+    """Return the methods that the request's path supports. The framework's own header has only
+    those of the first route of the path."""
+    methods = [
+        method
+        for method in METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
+    if "GET" in methods and request.url.path not in SINGLE_USE_PATHS:
+        methods.insert(1, "HEAD")
+    return methods
+
+
+async def handle_os_error(request: Request, error: Exception) -> Response:
     """Return 503 if disk space or file descriptors are exhausted; raise any other error again."""
     if isinstance(error, OSError):
         without_path = OSError(error.errno, error.strerror)  # clients need not know it
         retry = "send the request again; no partial file was left"
         exhausted = error_from_os(without_path, retry=retry)
         if isinstance(exhausted, Exhausted):
-            return error_response(exhausted)
+            return error_response(exhausted, request.scope)
     raise error
 
 
-async def handle_client_disconnect(_request: Request, _error: Exception) -> Response:
+async def handle_client_disconnect(request: Request, _error: Exception) -> Response:
     """Return a response for a client that disconnected while it sent the body.
     The framework requires a response, although the client cannot receive it."""
-    return error_response(Invalid("the client disconnected before the body was complete"))
+    error = Invalid("the client disconnected before the body was complete")
+    return error_response(error, request.scope)
 
 
 class MethodNotAllowed(UsageError):
@@ -226,7 +232,8 @@ def _openapi_schema(app: FastAPI) -> JsonDict:
                 "application/json": {
                     "schema": {"$ref": "#/components/schemas/ErrorBody"},
                     "example": ERROR,
-                }
+                },
+                "text/html": {"schema": {"type": "string"}},
             },
         }
         for status, description in STATUS_DESCRIPTIONS.items()
@@ -245,8 +252,8 @@ def _add_responses(path: str, method: str, operation: JsonDict) -> None:
     if (example := EXAMPLES.get((method, path))) is not None:
         for status in responses.keys() & {"200", "201", "202"}:
             responses[status]["content"]["application/json"]["example"] = example
-    statuses = [400, 401, 403, 404, 409, 429, 500, 503]
-    if method == "post":
+    statuses = [400, 401, 403, 404, 409, 429, 431, 500, 503]
+    if method != "get":
         statuses += [408, 413, 415]
     if path.endswith(("/media", "/export")):
         statuses.append(416)

@@ -22,7 +22,13 @@ from filmgate.api.responses import error_response, unexpected_error_response
 from filmgate.api.service import AuthMode, Service
 from filmgate.api.telemetry import AccessLog, Spans, request_id_of
 from filmgate.core.access import AuthMethod, Caller, Scope
-from filmgate.core.errors import FilmgateError, Invalid, NotPermitted, Unauthenticated
+from filmgate.core.errors import (
+    FilmgateError,
+    Invalid,
+    NotPermitted,
+    Unauthenticated,
+    UnsupportedMedia,
+)
 from filmgate.core.redaction import redact
 
 PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/enter", "/", "/favicon.ico"})
@@ -97,7 +103,7 @@ class RequestMiddleware:
             if has_started:
                 raise
             self._log.exception("request.fault", request_id=request_id)
-            await unexpected_error_response(error)(scope, receive, send_with_headers)
+            await unexpected_error_response(error, scope)(scope, receive, send_with_headers)
         finally:
             await self._record(scope, status, started)
 
@@ -105,7 +111,7 @@ class RequestMiddleware:
         """Check a request, then call the application, or send the error."""
         try:
             headers = _headers(scope)
-            self._check_host(headers)
+            self._check_host(scope, headers)
             caller = await self._authenticate(scope, headers)
             scope["state"]["caller"] = caller
             self._service.buckets.take(_bucket_key(scope, caller))
@@ -113,19 +119,23 @@ class RequestMiddleware:
                 caller.require_shared(scope["method"], scope["path"])
             if scope["method"] not in SAFE_METHODS:
                 _check_origin(headers, caller)
+                _check_content_encoding(scope)
                 if scope["path"] not in UPLOAD_PATHS:
                     receive = await limits.buffer_body(scope, receive)
         except FilmgateError as error:
-            await error_response(error)(scope, receive, send)
+            await error_response(error, scope)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _check_host(self, headers: dict[str, str]) -> None:
+    def _check_host(self, scope: ASGIScope, headers: dict[str, str]) -> None:
         """Raise Invalid if the Host header is not a name of this service.
 
         This prevents DNS rebinding: a page of another site whose host name resolves to the address
-        of this service sends that host name in the Host header.
+        of this service sends that host name in the Host header. A repeated header is refused (RFC
+        9112, 3.2), because a proxy may use the first and this server the last.
         """
+        if sum(name == b"host" for name, _ in scope["headers"]) > 1:
+            raise Invalid("the Host header is repeated", expected="one Host header")
         hosts = self._service.hosts
         host = _split_url(f"//{headers.get('host', '')}").hostname or ""
         if hosts and host.lower() not in hosts:
@@ -162,7 +172,7 @@ class RequestMiddleware:
     async def _record(self, scope: ASGIScope, status: int, started: float) -> None:
         """Record a response in the metrics, the access log and, for a change, the audit log."""
         caller: Caller | None = scope["state"].get("caller")
-        route = getattr(scope.get("route"), "path", None) or "none"
+        route = getattr(scope.get("route"), "path_format", None) or "none"
         metrics = self._service.metrics
         metrics.requests.labels(scope["method"], route, str(status)).inc()
         metrics.seconds.labels(route).observe(time.perf_counter() - started)
@@ -206,6 +216,18 @@ def _split_url(url: str) -> SplitResult:
         return urlsplit(url)
     except ValueError as error:
         raise Invalid("the Host or Origin header is invalid", got=repr(url[:100])) from error
+
+
+def _check_content_encoding(scope: ASGIScope) -> None:
+    """Raise UnsupportedMedia for a compressed body, which could be far larger than its limit."""
+    for name, value in scope["headers"]:
+        if name == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}:
+            raise UnsupportedMedia(
+                "compressed request bodies are not supported",
+                expected="a body without Content-Encoding",
+                got=repr(value[:80].decode("latin-1")),
+                accept_encoding="identity",
+            )
 
 
 def _bucket_key(scope: ASGIScope, caller: Caller | None) -> str:

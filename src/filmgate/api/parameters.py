@@ -1,13 +1,12 @@
 """Parameters and dependencies that several endpoints share."""
 
-from collections.abc import Awaitable, Callable, Set
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
 
 from filmgate.api.service import Service
 from filmgate.core.access import Caller, Scope
-from filmgate.core.errors import UsageError
 from filmgate.core.ids import ID_PATTERN
 
 AssetId = Annotated[
@@ -78,22 +77,6 @@ def _require_scope(scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
 Viewer = Annotated[Caller, Depends(_require_scope(Scope.VIEWER))]
 Operator = Annotated[Caller, Depends(_require_scope(Scope.OPERATOR))]
 Admin = Annotated[Caller, Depends(_require_scope(Scope.ADMIN))]
-
-
-def check_parameter_names(request: Request, names: Set[str]) -> None:
-    """Raise UsageError if a request has a query parameter with another name than `names`."""
-    unknown = [name for name in request.query_params if name not in names]
-    if unknown:
-        raise UsageError(
-            f"parameter {unknown[0][:80]!r} is unknown",
-            expected=f"one of {', '.join(sorted(names))}" if names else "none",
-            got=short_repr(unknown[0]),
-        )
-
-
-def short_repr(value: object) -> str:
-    """Return the first 200 characters of a value's repr, with lone surrogates escaped."""
-    return repr(value)[:200].encode("utf-8", "backslashreplace").decode()
 
 
 def add_audit_fields(request: Request, **fields: object) -> None:

@@ -68,7 +68,7 @@ async def body_chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
 
 
 class IncomingFile:
-    """Extracts the file from a body: the whole body, or the first file of a multipart form."""
+    """Extracts the file from a body: the whole body, or the only file of a multipart form."""
 
     def __init__(self, content_type: str, *, is_named: bool) -> None:
         """`is_named`: whether the query contains the file name. If so, plain bytes may have the
@@ -170,7 +170,9 @@ class IncomingFile:
                 file_name = options.get(b"filename")
                 if file_name is None:
                     self._start_field(options.get(b"name", b"").decode("utf-8", "replace"))
-                elif self.file_name is None:
+                elif self.file_name is not None:
+                    raise Invalid("the form has a second file", expected="one file")
+                else:
                     self.file_name = file_name.decode("utf-8", "replace")
                     self._is_in_file = True
 
@@ -180,6 +182,8 @@ class IncomingFile:
                 f"the form field {name[:80]!r} is unknown",
                 expected=f"a file, and {' or '.join(FIELDS)}",
             )
+        if name in self._fields:
+            raise Invalid(f"the form field {name!r} is repeated", expected="one value")
         self._field_name = name
         self._fields[name] = bytearray()
 

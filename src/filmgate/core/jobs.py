@@ -56,6 +56,7 @@ class JobRequest(RunRequest):
     priority: Annotated[
         int,
         Field(
+            strict=True,
             ge=-PRIORITIES,
             le=PRIORITIES,
             description="Jobs of higher priority are started first.",

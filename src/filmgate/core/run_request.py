@@ -13,6 +13,8 @@ DEFAULT_PROFILE = "balanced"
 MAX_WORKERS = 256
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+Flag = Annotated[bool, Field(strict=True)]
+"""A boolean that is not parsed from text or numbers: JSON has its own."""
 
 
 def parse_settings(given: object) -> object:
@@ -89,7 +91,7 @@ class RunRequest(Parameters):
             completion=Completion.RUNS,
         ),
     ] = None
-    new: Annotated[bool, Field(description="Always start a new run.")] = False
+    new: Annotated[Flag, Field(description="Always start a new run.")] = False
     env: Annotated[
         Name | None,
         Field(description="Environment of the run, such as dev or prod."),
@@ -127,16 +129,17 @@ class RunRequest(Parameters):
         Field(description="Run this stage and the stages after it."),
         CommandLine(metavar="STAGE", completion=Completion.STAGES),
     ] = None
-    force: Annotated[bool, Field(description="Run stages again even if they are up to date.")] = (
+    force: Annotated[Flag, Field(description="Run stages again even if they are up to date.")] = (
         False
     )
     repair: Annotated[
-        bool, Field(description="Run stages again if their files are missing or altered.")
+        Flag, Field(description="Run stages again if their files are missing or altered.")
     ] = False
-    strict: Annotated[bool, Field(description="Fail a stage if one of its items fails.")] = False
+    strict: Annotated[Flag, Field(description="Fail a stage if one of its items fails.")] = False
     workers: Annotated[
         int,
         Field(
+            strict=True,
             ge=1,
             le=MAX_WORKERS,
             description="Number of stages, and of items of a stage, to process at a time.",

@@ -1,9 +1,18 @@
 """Selection policies: from which run of an asset an artifact type is served."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
 
-from filmgate.core.errors import UsageError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from filmgate.core.errors import UsageError, first_fault
+from filmgate.core.ids import ID_PATTERN
 from filmgate.core.questions import SelectionMode
+
+MAX_PROFILE = 512
+"""Length limit of the name of a model profile in a selection, in characters."""
+
+MAX_ORDINAL = 10**9 - 1
+"""Largest ordinal of an artifact."""
 
 
 class Selection(BaseModel):
@@ -12,9 +21,9 @@ class Selection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mode: SelectionMode = SelectionMode.DEFAULT
-    profile: str | None = None
-    run_id: str | None = None
-    ordinal: int | None = None
+    profile: Annotated[str, Field(min_length=1, max_length=MAX_PROFILE)] | None = None
+    run_id: Annotated[str, Field(pattern=ID_PATTERN)] | None = None
+    ordinal: Annotated[int, Field(strict=True, ge=0, le=MAX_ORDINAL)] | None = None
     """Ordinal of the only artifact to serve from a pinned run; None for all artifacts."""
 
     @classmethod
@@ -28,7 +37,8 @@ class Selection(BaseModel):
     ) -> "Selection":
         """Make a selection from options; a profile implies mode `profile`, a run mode `pinned`.
 
-        Raises UsageError for options that cannot be combined, or a missing profile or run.
+        Raises UsageError for options that are invalid or cannot be combined, or a missing profile
+        or run.
         """
         if mode is None:
             mode = SelectionMode.DEFAULT
@@ -45,7 +55,10 @@ class Selection(BaseModel):
                 expected="a profile with 'profile', a run or an artifact with 'pinned'",
                 got=unused[0],
             )
-        return cls(mode=mode, profile=profile, run_id=run_id, ordinal=ordinal)
+        try:
+            return cls(mode=mode, profile=profile, run_id=run_id, ordinal=ordinal)
+        except ValidationError as error:
+            raise UsageError(f"the selection is invalid: {first_fault(error)}") from error
 
 
 DEFAULT = Selection()

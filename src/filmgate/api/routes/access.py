@@ -32,11 +32,16 @@ from filmgate.core.access_answers import (
     WhoAnswer,
 )
 from filmgate.core.errors import NotPermitted, UsageError
-from filmgate.services.access import MAX_SHARE_LIFETIME, SHARE_LIFETIME
+from filmgate.services.access import (
+    MAX_NOTE,
+    MAX_SHARE_LIFETIME,
+    MAX_TOKEN_LIFETIME,
+    SHARE_LIFETIME,
+)
 
 router = APIRouter(prefix="/v1", tags=["access"])
 
-MAX_LIFETIME_S = 10 * 365 * 24 * 3600
+MAX_LIFETIME_S = int(MAX_TOKEN_LIFETIME.total_seconds())
 """Longest lifetime of a token that expires, in seconds: ten years."""
 
 
@@ -52,8 +57,10 @@ class TokenRequest(BaseModel):
 
     user: Annotated[str, Field(min_length=1, max_length=64)]
     scope: Scope = Scope.VIEWER
-    note: Annotated[str, Field(max_length=200)] = ""
-    expires_in_s: Annotated[int, Field(ge=1, le=MAX_LIFETIME_S)] | None = 90 * 24 * 3600
+    note: Annotated[str, Field(max_length=MAX_NOTE)] = ""
+    expires_in_s: Annotated[int, Field(strict=True, ge=1, le=MAX_LIFETIME_S)] | None = (
+        90 * 24 * 3600
+    )
     """Lifetime in seconds; null: the token does not expire."""
 
 
@@ -84,7 +91,7 @@ def who_am_i(request: Request, who: Viewer) -> Response:
         csrf=who.csrf,
         session_id=who.session_id,
     )
-    return json_response(request, answer)
+    return json_response(request, answer, has_secret=True)
 
 
 @router.post("/session", response_model=WhoAnswer, status_code=201)
@@ -105,7 +112,7 @@ def begin_session(request: Request, service: ServiceDep, who: Viewer) -> Respons
         csrf=session.csrf,
         session_id=session.session_id,
     )
-    response = json_response(request, answer, 201)
+    response = json_response(request, answer, 201, has_secret=True)
     set_cookie(request, response, service, secret)
     return response
 
@@ -181,9 +188,7 @@ def create_token(
     lifetime = timedelta(seconds=body.expires_in_s) if body.expires_in_s is not None else None
     token = service.access.create_token(body.user, body.scope, body.note, lifetime)
     add_audit_fields(request, token_id=token.token_id, user=token.user, scope=token.scope.value)
-    response = json_response(request, token, 201)
-    response.headers["cache-control"] = "no-store"
-    return response
+    return json_response(request, token, 201, has_secret=True)
 
 
 @router.delete("/tokens/{token_id}", response_model=TokenAnswer)

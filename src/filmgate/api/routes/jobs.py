@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import Field, create_model
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from filmgate.api.parameters import Cursor, Limit, Operator, ServiceDep, add_audit_fields
 from filmgate.api.responses import json_response
@@ -16,6 +17,15 @@ from filmgate.core.jobs import JobAnswer, JobRequest, JobsAnswer
 from filmgate.core.pipeline import Pipeline
 from filmgate.wiring import pipelines
 
+
+class JobIdConvertor(StringConvertor):
+    """Path segments that may be the id of a job: all but those of the endpoints that submit jobs,
+    which support other methods."""
+
+    regex = "[^/]+(?<!-run)"
+
+
+register_url_convertor("job_id", JobIdConvertor())
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 EXAMPLE_NAMES = pipelines.names()[:1]
@@ -125,7 +135,7 @@ def list_jobs(
     return json_response(request, answer)
 
 
-@router.get("/{job_id}", response_model=JobAnswer)
+@router.get("/{job_id:job_id}", response_model=JobAnswer)
 def get_job(request: Request, service: ServiceDep, job_id: JobId) -> Response:
     """Return a job with its state."""
     with service.jobs.store() as stored:

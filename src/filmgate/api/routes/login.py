@@ -1,5 +1,6 @@
 """Endpoints for browsers: one-time links, the start page, and a page that lists all endpoints."""
 
+import json
 from datetime import timedelta
 from html import escape
 from typing import Annotated
@@ -7,8 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from filmgate.api.pages import SIGN_IN, page
 from filmgate.api.parameters import ServiceDep, add_audit_fields
-from filmgate.api.responses import json_response
+from filmgate.api.responses import encoded_response, json_response
 from filmgate.api.routes.access import client_address, set_cookie
 from filmgate.api.service import Service
 from filmgate.core.access import Caller
@@ -18,11 +20,6 @@ router = APIRouter(tags=["login"])
 
 TOKEN_LIFETIME = timedelta(days=1)
 Code = Annotated[str, Query(min_length=1, max_length=100, description="Code of a one-time link.")]
-STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:3rem auto;padding:0 1rem;
-color:#1d2327;background:#fcfcfa}h1{font-weight:600}code{font:14px ui-monospace,monospace}
-td{padding:.25rem 1rem .25rem 0;vertical-align:top}h2{margin-top:2rem;font-size:1.1rem}
-.method{color:#666;font-variant:small-caps}a{color:#0a5ea8}
-@media(prefers-color-scheme:dark){body{color:#ddd;background:#16181a}a{color:#7db8ea}}"""
 
 
 @router.get("/enter", response_class=RedirectResponse, status_code=303)
@@ -44,9 +41,7 @@ def enter_with_token(request: Request, service: ServiceDep, code: Code) -> Respo
     caller = _redeem_link(request, service, code)
     note = "from a one-time link"
     token = service.access.create_token(caller.user, caller.scope, note, TOKEN_LIFETIME)
-    response = json_response(request, token, 201)
-    response.headers["cache-control"] = "no-store"
-    return response
+    return json_response(request, token, 201, has_secret=True)
 
 
 @router.get("/", response_class=HTMLResponse)
@@ -54,11 +49,7 @@ def first_page(request: Request) -> HTMLResponse:
     """Return the start page, which shows the signed-in user or how to sign in."""
     who: Caller | None = request.state.caller
     if who is None:
-        body = (
-            "<p>You are not signed in. Ask an administrator of this service for a link, "
-            "or create one on the server:</p>"
-            "<p><code>filmgate tokens link</code></p>"
-        )
+        body = SIGN_IN
     else:
         body = (
             f"<p>You are signed in as <b>{escape(who.user)}</b> ({who.scope.value}).</p>"
@@ -67,7 +58,7 @@ def first_page(request: Request) -> HTMLResponse:
             '<a href="/v1/videos">videos</a> · <a href="/jobs">jobs</a></p>'
         )
     motto = "Nobody moves on until the gate is checked."
-    return _page("Filmgate", f"<p><i>{motto}</i> Filmgate does that for media.</p>{body}")
+    return page("Filmgate", f"<p><i>{motto}</i> Filmgate does that for media.</p>{body}")
 
 
 @router.get("/docs", response_class=HTMLResponse)
@@ -87,7 +78,13 @@ def reference(request: Request) -> HTMLResponse:
     tables = "".join(
         f"<h2>{escape(name)}</h2><table>{''.join(rows)}</table>" for name, rows in groups.items()
     )
-    return _page("HTTP API", tables)
+    return page("HTTP API", tables)
+
+
+@router.get("/openapi.json", include_in_schema=False)
+def openapi(request: Request) -> Response:
+    """Return the OpenAPI description."""
+    return encoded_response(request, json.dumps(request.app.openapi()).encode())
 
 
 @router.get("/favicon.ico", status_code=204, include_in_schema=False)
@@ -102,13 +99,3 @@ def _redeem_link(request: Request, service: Service, code: str) -> Caller:
     request.state.caller = caller
     add_audit_fields(request, user=caller.user, scope=caller.scope.value)
     return caller
-
-
-def _page(title: str, body: str) -> HTMLResponse:
-    text = (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style>"
-        f"<h1>{escape(title)}</h1>{body}</html>"
-    )
-    return HTMLResponse(text, headers={"cache-control": "no-store"})

@@ -11,7 +11,8 @@ from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from filmgate.api.parameters import check_parameter_names, get_service
+from filmgate.api.parameters import get_service
+from filmgate.api.request_checks import OperationInputs, check_query
 from filmgate.api.responses import json_response
 from filmgate.core.command import A, P, Parameters
 from filmgate.core.digest import JsonDict
@@ -64,10 +65,14 @@ def _parser(query: Query[P, A]) -> Callable[[Request], P]:
     fields = query.parameters.model_fields
     path_fields = frozenset(query.path_fields)
     lists = [name for name, field in fields.items() if _is_list(field)]
-    names = frozenset(fields) - path_fields
+    inputs = OperationInputs(
+        parameters=frozenset(fields) - path_fields,
+        booleans=frozenset(name for name, field in fields.items() if field.annotation is bool),
+        content_types=frozenset(),
+    )
 
     def parse(request: Request) -> P:
-        check_parameter_names(request, names)
+        check_query(request, inputs)
         values: dict[str, object] = dict(request.query_params)
         for name in lists:
             if name in values:

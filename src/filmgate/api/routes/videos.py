@@ -19,6 +19,7 @@ from filmgate.api.parameters import (
 from filmgate.api.responses import json_response
 from filmgate.api.uploads import IncomingFile, body_chunks, in_thread, read_file_name, receive_into
 from filmgate.core.answers import SnapshotAnswer
+from filmgate.core.digest import JsonDict
 from filmgate.core.ids import ID_PATTERN, parse_asset_id
 from filmgate.core.runs import IngestedRunsAnswer, UploadAnswer, VideoAnswer, VideosAnswer
 from filmgate.core.selection import Selection
@@ -26,6 +27,19 @@ from filmgate.core.selection import Selection
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
 MB = 1_000_000
+
+BYTES: JsonDict = {"type": "string", "format": "binary"}
+UPLOAD_TYPES = (
+    "application/octet-stream",
+    "application/x-www-form-urlencoded",
+    "audio/*",
+    "video/*",
+)
+"""Content types of an upload that is not a form. The second one is what `curl --data-binary` sends;
+it is accepted only with `?filename=`."""
+
+MEDIA_CONTENT = ("application/octet-stream", "audio/*", "image/*", "video/*")
+"""Content types of the files of videos."""
 
 
 @router.get("", response_model=VideosAnswer)
@@ -50,10 +64,14 @@ def list_videos(
                     "schema": {
                         "type": "object",
                         "required": ["file"],
-                        "properties": {"file": {"type": "string", "format": "binary"}},
+                        "properties": {
+                            "file": BYTES,
+                            "asset_id": {"type": "string", "pattern": ID_PATTERN},
+                        },
+                        "additionalProperties": False,
                     }
                 },
-                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+                **{name: {"schema": BYTES} for name in UPLOAD_TYPES},
             },
         }
     },
@@ -109,7 +127,7 @@ def get_video(request: Request, service: ServiceDep, asset_id: AssetId) -> Respo
     "/{asset_id}/media",
     response_class=Response,
     responses={
-        200: {"content": {"video/*": {"schema": {"type": "string", "format": "binary"}}}},
+        200: {"content": {name: {"schema": BYTES} for name in MEDIA_CONTENT}},
         206: {"description": "The requested range"},
     },
 )

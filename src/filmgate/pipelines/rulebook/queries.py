@@ -1,6 +1,7 @@
 """Queries of the corpus of rulebooks: list the books, answer a question."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Annotated
 
@@ -87,11 +88,15 @@ def show_books(answer: BooksAnswer, _parameters: BooksParameters, printer: Print
 
 def ask(context: QueryContext, parameters: AskParameters) -> AskAnswer:
     """Return the passages that answer a question best, each with its page and section."""
-    question = parse_question(parameters.q, vectors=parameters.vectors)
+    question, env = parse_question(parameters.q), parameters.env or context.env
+    if parameters.vectors:
+        with context.read() as session:  # before the model is loaded, which takes seconds
+            CorpusSearch(session).require_vectors(env, parameters.book)
+        question = replace(question, vector=_vector(question.question))
     with context.read() as session:
         return CorpusSearch(session).ask(
             question,
-            env=parameters.env or context.env,
+            env=env,
             book=parameters.book,
             limit=parameters.limit,
             stem=words,
@@ -114,8 +119,9 @@ def show_passages(answer: AskAnswer, _parameters: AskParameters, printer: Printe
         printer.line((text, "dim"))
 
 
-def parse_question(question: str, *, vectors: bool = False) -> CorpusQuestion:
-    """Parse a question into words and names; raises Invalid if it is empty or too long."""
+def parse_question(question: str) -> CorpusQuestion:
+    """Parse a question into words and names, without its embedding; raises Invalid if it is empty
+    or too long."""
     text = " ".join(question.split())
     if not text or len(text) > MAX_QUESTION:
         raise Invalid(
@@ -128,7 +134,7 @@ def parse_question(question: str, *, vectors: bool = False) -> CorpusQuestion:
         words=tuple(dict.fromkeys(words(text))),
         names=name_candidates(text),
         is_for_several=is_list_question(text),
-        vector=_vector(text) if vectors else None,
+        vector=None,
     )
 
 

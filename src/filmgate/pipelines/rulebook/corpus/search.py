@@ -103,6 +103,10 @@ class CorpusSearch:
             answers.append(_citation(chunk, scores[key], by))
         return AskAnswer(question=question.question, env=env, answers=tuple(answers[:limit]))
 
+    def require_vectors(self, env: str, book: str | None) -> None:
+        """Raise NotFound if no book matches, or if no passage of the books has an embedding."""
+        self._require_vectors(_SearchScope.of(self._scope(env, book)))
+
     def scope(self, env: str, book: str | None) -> tuple[BookAnswer, ...]:
         """Return the books that match `book`: by id, or else by file name with or without suffix,
         or else by title. Without `book`, return all books of the environment. Raises NotFound if no
@@ -149,6 +153,13 @@ class CorpusSearch:
     def _similar(self, vector: Sequence[float], scope: "_SearchScope") -> dict[int, float]:
         """Return the similarities of the passages whose embeddings are nearest to that of the
         question, by chunk key. Raises NotFound if no passage has an embedding."""
+        self._require_vectors(scope)
+        has_pgvector = self._session.one_required(queries("ask")["has_pgvector"], {})["found"]
+        statement = _by_similarity("pgvector" if has_pgvector else "plain")
+        rows = self._session.all(statement, {**scope.parameters, "vector": list(vector)})
+        return {row["chunk_key"]: float(row["score"]) for row in rows}
+
+    def _require_vectors(self, scope: "_SearchScope") -> None:
         if not self._session.one_required(queries("ask")["has_vectors"], scope.parameters)["found"]:
             raise NotFound(
                 "the books have no embeddings",
@@ -156,10 +167,6 @@ class CorpusSearch:
                 got="none",
                 hint="Create them with `filmgate run rulebook --embeddings`",
             )
-        has_pgvector = self._session.one_required(queries("ask")["has_pgvector"], {})["found"]
-        statement = _by_similarity("pgvector" if has_pgvector else "plain")
-        rows = self._session.all(statement, {**scope.parameters, "vector": list(vector)})
-        return {row["chunk_key"]: float(row["score"]) for row in rows}
 
     def _titled(self, question: CorpusQuestion, scope: "_SearchScope") -> list[Row]:
         """Return the chunks of nodes whose titles occur in the question. A title that occurs only
