@@ -165,6 +165,7 @@ def test_an_ended_session_and_a_revoked_token_are_refused_before_a_notification(
         transport = httpx.ASGITransport(create_app(service), client=(ADDRESS, 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
             begun = await http.post("/v1/session", headers=bearer)
+            assert begun.status_code == 201, begun.text
             cookie = {"cookie": begun.headers["set-cookie"].split(";")[0]}
             change = {**cookie, "x-csrf-token": begun.json()["csrf"]}
             http.cookies.clear()

@@ -33,6 +33,7 @@ class JobRequest(RunRequest):
     """A request for a run, with the options of `filmgate run` and the same defaults."""
 
     model_config = ConfigDict(
+        defer_build=False,  # a deferred body makes FastAPI warn
         json_schema_extra={
             "examples": [
                 {"asset_id": "gatecheck-s01e01", "profile": "fast"},
