@@ -18,18 +18,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from filmgate.core.digest import canonical_json
-from filmgate.core.errors import Conflict, NotFound
+from filmgate.core.errors import Conflict, Held, Invalid, NotFound
 from filmgate.core.manifest import Manifest
 from filmgate.core.progress import NullObserver, ignore_progress
 from filmgate.core.records import ERASED
-from filmgate.core.states import RunState
+from filmgate.core.states import RunState, StageState
+from filmgate.db.access import AccessStore
+from filmgate.db.people import PeopleStore
 from filmgate.services.erasure import ErasureService
 from filmgate.services.people import PeopleService
 from filmgate.services.run_options import RunOptions
 from filmgate.services.runs import Runs
 from filmgate.services.sync import Sync
+from filmgate.wiring.clock import utc_now
 from filmgate.wiring.database import Database
 from filmgate.wiring.settings import Settings
+from support.command import Filmgate
 from support.portraits import film_of_people
 
 NAME, OTHER = "Zelda Quibblethorpe", "Otto Brummkreisel"
@@ -228,43 +232,134 @@ def test_a_dry_run_reports_and_changes_nothing(world: World) -> None:
 
 ERASE_AND_DIE = """
 import os, signal, sys
+from importlib import import_module
 from pathlib import Path
 from filmgate.services.erasure import ErasureService
-from filmgate.store import run_directory
 from filmgate.wiring.settings import Settings
 
-left = int(sys.argv[2])
-def count_down(method):
-    def counted(*given, **named):
-        global left
-        left -= 1
-        if left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return method(*given, **named)
-    return counted
-FolderRun = run_directory.FolderRun
-for name in ("begin", "commit", "seal", "_install", "close"):
-    setattr(FolderRun, name, count_down(getattr(FolderRun, name)))
-ErasureService._remove_snapshots = count_down(ErasureService._remove_snapshots)
-ErasureService._finish = count_down(ErasureService._finish)
-ErasureService(Settings(home=Path(sys.argv[1]))).erase(sys.argv[3])
+home, name, place, left = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+module, owner, method = place.split(":")
+owner = getattr(import_module(module), owner)
+original = getattr(owner, method)
+
+def die_at_last(*given, **named):
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(*given, **named)
+
+setattr(owner, method, die_at_last)
+ErasureService(Settings(home=Path(home))).erase(name)
 """
+RUN = "filmgate.store.run_directory:FolderRun"
+SERVICE, STORE = "filmgate.services.erasure:ErasureService", "filmgate.db.erasure:ErasureStore"
+MOMENTS = [
+    (f"{RUN}:commit", 1),
+    (f"{RUN}:_install", 3),
+    (f"{RUN}:seal", 1),
+    (f"{SERVICE}:_remove_snapshots", 1),
+    (f"{STORE}:compact", 1),
+    *(
+        pytest.param(place, count, marks=pytest.mark.proof)
+        for place, count in [
+            (f"{RUN}:begin", 1),
+            (f"{RUN}:begin", 7),
+            (f"{RUN}:commit", 9),
+            (f"{RUN}:close", 1),
+            (f"{RUN}:close", 2),
+            (f"{SERVICE}:_save_plan", 2),
+            (f"{SERVICE}:_mask_logs", 1),
+            (f"{STORE}:remove", 1),
+            (f"{STORE}:remove_write_ahead_log", 1),
+        ]
+    ),
+]
+"""Methods before whose call, by its number, the process is killed."""
 
 
-@pytest.mark.parametrize("steps", [1, 8, pytest.param(29, marks=pytest.mark.proof), 60, 71, 72, 73])
-def test_a_killed_erasure_is_completed_by_the_same_request(world: World, steps: int) -> None:
+@pytest.mark.parametrize(("place", "count"), MOMENTS)
+def test_a_killed_erasure_is_completed_by_the_same_request(
+    world: World, place: str, count: int
+) -> None:
     needles = world.needles()
-    killed = subprocess.run(
-        [sys.executable, "-c", ERASE_AND_DIE, str(world.home), str(steps), NAME], check=False
-    )
-    assert killed.returncode in {-signal.SIGKILL, 0}
-    if killed.returncode == 0:
-        pytest.skip("the erasure has fewer steps")
-    assert (world.home / "erasures").is_dir()
+    command = [sys.executable, "-c", ERASE_AND_DIE, str(world.home), NAME, place, str(count)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert (world.home / "erasures").is_dir() or place.endswith("_save_plan")
     world.erase()
     Database(world.settings).stop()
     assert needles.in_folder(world.home) == {}
     for run_id in ("first", "second"):
-        assert world.runs.verify(f"film/{run_id}")[1].status is RunState.SUCCESS
+        manifest = world.runs.verify(f"film/{run_id}")[1]
+        assert manifest.status is RunState.SUCCESS
+        assert not any(entry.blocked for entry in manifest.stages.values())
+    assert world.people("second").keys() == {"c2"}
     with pytest.raises(NotFound):
         world.erase()
+
+
+def test_a_run_in_progress_delays_the_erasure(world: World) -> None:
+    with (
+        world.runs.find("film/first").acquire_lease(utc_now()),
+        pytest.raises(Held, match="is held by another runner"),
+    ):
+        world.erase()
+    assert world.people("second").keys() == {"c2"}
+    with Database(world.settings).session() as connection:
+        assert len(PeopleStore(connection).all().people) == 2
+    assert [run.run_id for run in world.erase().runs] == ["first", "second"]
+    assert world.people("first").keys() == {"c2"}
+
+
+def test_a_file_that_was_altered_by_hand_is_not_overwritten(world: World) -> None:
+    path = world.folder("first") / "screentime.json"
+    edited = path.read_bytes().replace(b'"appearances":1', b'"appearances":7', 1)
+    path.write_bytes(edited)
+    with pytest.raises(Invalid, match=r"screentime\.json was changed"):
+        world.erase()
+    assert path.read_bytes() == edited
+
+
+def test_a_run_that_stopped_before_its_faces_were_clustered_is_erased(world: World) -> None:
+    manifest = world.run("half", stages=("faces",))
+    assert manifest.stages["cluster"].status is StageState.PENDING
+    before = np.load(world.folder("half") / "faces.npy")
+    world.erase()
+    after = np.load(world.folder("half") / "faces.npy")
+    assert 0 < len(after) < len(before)
+
+
+def test_the_command_erases_a_person_and_names_copies(world: World) -> None:
+    filmgate = Filmgate(world.home)
+    planned = filmgate.json("remove", "person", NAME.upper(), "--dry-run")
+    assert (planned["person_id"], planned["is_dry_run"]) == ("zelda-quibblethorpe", True)
+    done = filmgate("people", "remove", "zelda-quibblethorpe")
+    assert done.returncode == 0, done.stderr
+    assert f"erased {NAME} (zelda-quibblethorpe) from 2 runs" in done.stdout
+    assert "film/second  clusters c1" in done.stdout
+    assert "/runs/film/second/manifest.json" in done.stdout
+    assert filmgate("remove", "person", NAME).returncode == 5
+    audit = Database(world.settings)
+    with audit.session() as connection:
+        (entry,) = AccessStore(connection).audit_entries(10, None).entries
+    assert (entry.action, entry.target, entry.details) == ("people remove", "person", {"runs": "2"})
+
+
+@pytest.mark.proof
+def test_people_of_a_real_clip_are_erased(tmp_path: Path, test_data: Path) -> None:
+    world = World(tmp_path)
+    world.film = test_data / "faces/talk_dev_3people.mp4"
+    with Database(world.settings).keep_running():
+        asset = world.run("first").asset.id
+        PeopleService(world.settings).name("c1", NAME, f"{asset}/first")
+        world.run("first")
+    folder = world.runs.find(f"{asset}/first").folder
+    needles = Needles({"name": NAME.encode(), "id": b"zelda-quibblethorpe"})
+    needles.add_run(folder, "c1")
+    clusters = len((folder / "identities.jsonl").read_text().splitlines())
+    (erased,) = world.erase().runs
+    Database(world.settings).stop()
+    assert needles.in_folder(world.home) == {}
+    left = len((folder / "identities.jsonl").read_text().splitlines())
+    assert left == clusters - len(erased.clusters)
+    assert world.runs.verify(f"{asset}/first")[1].status is RunState.SUCCESS

@@ -16,7 +16,7 @@ from filmgate.api.authentication import COOKIE
 from filmgate.api.examples import ERROR, EXAMPLES
 from filmgate.api.middleware import RequestMiddleware
 from filmgate.api.responses import ErrorBody, error_response
-from filmgate.api.routes import access, health, jobs, login, queries, runs, videos
+from filmgate.api.routes import access, health, jobs, login, people, queries, runs, videos
 from filmgate.api.service import Service
 from filmgate.core.digest import JsonDict
 from filmgate.core.errors import Exhausted, FilmgateError, Invalid, NotFound, UsageError
@@ -73,7 +73,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.state.query_parameters = {}
-    for module in (videos, runs, jobs, access, login, health):
+    for module in (videos, runs, jobs, people, access, login, health):
         app.include_router(module.router)
     app.include_router(jobs.make_submit_router())
     app.include_router(queries.make_router())

@@ -12,8 +12,7 @@ from filmgate.cli.lazy_group import command_group
 from filmgate.cli.output import print_json, print_table, stderr_console
 from filmgate.cli.progress import stage_progress
 from filmgate.cli.text import counted, examples, printable
-from filmgate.core.answers import PersonAnswer
-from filmgate.core.erasure import ErasureAnswer
+from filmgate.core.answers import ErasureAnswer, PersonAnswer
 from filmgate.services.erasure import ErasureService
 from filmgate.services.people import PeopleService
 from filmgate.wiring import settings

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 import psycopg
 from psycopg import sql
 
-from filmgate.core.erasure import PublishedCopy
+from filmgate.core.answers import PublishedCopy
 from filmgate.db.people import PeopleStore
 from filmgate.db.queries import queries
 from filmgate.db.sessions import DatabaseSession
 
-TABLES = ("people", "people_references", "product_person_metrics", "access_audit")
+TABLES = ("people", "people_references", "product_person_metrics")
 """Tables that contain names or vectors of people."""
 
 WAL_ROUNDS = 2

@@ -11,16 +11,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from filmgate.core.answers import ErasedRun, ErasureAnswer, PublishedCopy
 from filmgate.core.digest import sha256_hex
-from filmgate.core.erasure import (
-    ErasedRun,
-    ErasureAnswer,
-    PersonErasure,
-    PublishedCopy,
-    Subject,
-    Traces,
-)
-from filmgate.core.errors import FilmgateError, NotFound
+from filmgate.core.erasure import PersonErasure, Subject, Traces
+from filmgate.core.errors import FilmgateError, Held, NotFound
 from filmgate.core.people import PEOPLE, KnownPeople, Person
 from filmgate.core.progress import ProgressCallback, ignore_progress
 from filmgate.core.publishing import MANIFEST, run_prefix
@@ -134,8 +128,10 @@ class ErasureService:
             plan = self._make_plan(subject, everyone, named, stored)
             if dry_run:
                 return self._answer(plan, subject.name, is_dry_run=True)
-            self._save_plan(plan)
             plan = self._erase_runs(plan, subject, report_progress)
+            self._check_none_is_running()
+            latest = self._make_plan(subject, everyone, named, plan)
+            plan = self._erase_runs(latest, subject, report_progress)
             self._remove_snapshots(plan)
             self._mask_logs(subject.name, subject.person_id)
             answer = self._answer(plan, subject.name, is_dry_run=False)
@@ -175,7 +171,8 @@ class ErasureService:
             )
             ledger = run.ledger()
             traces = erasure.find(RecordedFiles(run, ledger), in_run)
-            if not traces.is_empty or traces.unsure or uses_resource(ledger, snapshots):
+            is_touched = uses_resource(ledger, snapshots) or ledger.unrecorded_attempts
+            if not traces.is_empty or traces.unsure or is_touched:
                 runs.append(
                     PlannedRun(
                         asset_id=key[0],
@@ -205,6 +202,7 @@ class ErasureService:
         self, plan: ErasurePlan, subject: Person, report_progress: ProgressCallback
     ) -> ErasurePlan:
         """Erase the person from all runs that are not done; raise the first error at the end."""
+        self._save_plan(plan)
         errors: list[FilmgateError] = []
         for number, run in enumerate(plan.runs):
             report_progress(number, len(plan.runs))
@@ -223,6 +221,17 @@ class ErasureService:
         if errors:
             raise errors[0]
         return plan
+
+    def _check_none_is_running(self) -> None:
+        """Raise Held if a run is in progress: it may have read the person's name and vectors."""
+        for run, _ in self._runs_with_people():
+            if run.is_held():
+                raise Held(
+                    f"run {run.head.run_id} of {run.head.asset.id} is in progress",
+                    expected="no run in progress, because it may show the person",
+                    got="a runner that holds the run",
+                    hint="The person was erased from all other runs. Repeat when the run has ended",
+                )
 
     def _erase_run(
         self, planned: PlannedRun, plan: ErasurePlan, subject: Person

@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -37,8 +37,9 @@ from filmgate.pipelines.episode.files import (
     TRANSCRIPT,
 )
 from filmgate.pipelines.episode.records import Face, FaceModel, Fusion, Identity
-from filmgate.pipelines.episode.rules.recognition import recognise
+from filmgate.pipelines.episode.rules.recognition import Recognition, recognise
 from filmgate.pipelines.episode.screen_times import PersonTime, ScreenTime
+from filmgate.pipelines.episode.stages.cluster import MIN_LENGTH
 from filmgate.pipelines.episode.stages.pdf import NAME as REPORT_STAGE
 
 Record = TypeVar("Record", bound=BaseModel)
@@ -61,6 +62,7 @@ def find(run: RunContents, subject: Subject) -> Traces:
         elif is_shown is None:
             unsure.append(identity.identity_id)
     clusters = tuple(identity.identity_id for identity in shown)
+    clustered = {track for identity in identities for track in identity.track_ids}
     others = [times[name] for name in times if name not in clusters]
     mentions = []
     if any(_names(person, subject.person) for person in others):
@@ -69,7 +71,10 @@ def find(run: RunContents, subject: Subject) -> Traces:
         mentions.append(TRANSCRIPT.path)
     return Traces(
         clusters=clusters,
-        tracks=tuple(track for identity in shown for track in identity.track_ids),
+        tracks=(
+            *(track for identity in shown for track in identity.track_ids),
+            *_unclustered_tracks(run, subject, clustered),
+        ),
         mentions=tuple(mentions),
         unsure=tuple(unsure),
     )
@@ -89,13 +94,7 @@ def _shows(
     data = run.read(FACE_MODEL)
     if data is None:
         return False
-    model = FaceModel.model_validate_json(data)
-    found = recognise(
-        identity.vector,
-        model.producer,
-        KnownPeople(people=(person, *subject.others)),
-        same_person=model.same_person,
-    )
+    found = _recognise(identity.vector, FaceModel.model_validate_json(data), subject)
     is_doubtful = any(other.person_id == person.person_id for other, _ in found.unsure)
     was_doubtful = time is not None and any(
         likeness.person_id == person.person_id for likeness in time.unsure
@@ -103,6 +102,35 @@ def _shows(
     if found.person is not None and found.person.person_id == person.person_id:
         return None if was_doubtful else True
     return None if is_doubtful or was_doubtful else False
+
+
+def _recognise(vector: Sequence[float], model: FaceModel, subject: Subject) -> Recognition:
+    everyone = KnownPeople(people=(subject.person, *subject.others))
+    return recognise(vector, model.producer, everyone, same_person=model.same_person)
+
+
+def _unclustered_tracks(
+    run: RunContents, subject: Subject, clustered: Collection[str]
+) -> Iterator[str]:
+    """Yield the tracks that show the person in a run whose faces were not clustered."""
+    faces: dict[str, list[int]] = {}
+    for face in _records(run, FACES, Face):
+        if face.track_id not in clustered:
+            faces.setdefault(face.track_id, []).append(face.face_index)
+    data, vectors = run.read(FACE_MODEL), run.read(FACE_VECTORS)
+    if not faces or data is None or vectors is None:
+        return
+    import numpy as np  # slow to import
+
+    model = FaceModel.model_validate_json(data)
+    table = np.load(io.BytesIO(vectors), allow_pickle=False)
+    for track, rows in faces.items():
+        mean = table[rows].mean(axis=0)
+        if model.is_unit:
+            mean = mean / max(float(np.linalg.norm(mean)), MIN_LENGTH)
+        found = _recognise([float(value) for value in mean], model, subject).person
+        if found is not None and found.person_id == subject.person.person_id:
+            yield track
 
 
 def rewrite(run: RunContents, person: Person, traces: Traces) -> dict[str, bytes]:
@@ -212,28 +240,27 @@ def _without_members(archive: bytes, kept: Collection[str]) -> bytes:
 
 def _rewrite_identities(run: RunContents, clusters: Collection[str]) -> bytes | None:
     """Remove the identities; no other one is compared with them any more."""
-    if run.read(IDENTITIES) is None:
-        return None
     unknown = {"nearest_id": None, "nearest_distance": None}
-    return _encode(
+    before = list(_records(run, IDENTITIES, Identity))
+    left = [
         identity.model_copy(update=unknown if identity.nearest_id in clusters else {})
-        for identity in _records(run, IDENTITIES, Identity)
+        for identity in before
         if identity.identity_id not in clusters
-    )
+    ]
+    return run.read(IDENTITIES) if left == before else _encode(left)
 
 
 def _rewrite_fusion(
     run: RunContents, clusters: Collection[str], tracks: Collection[str]
 ) -> bytes | None:
     """Remove the links of bodies to the person's faces."""
-    if run.read(TRACK_FUSION) is None:
-        return None
+    before = list(_records(run, TRACK_FUSION, Fusion))
     left = []
-    for fusion in _records(run, TRACK_FUSION, Fusion):
+    for fusion in before:
         faces = tuple(track for track in fusion.face_track_ids if track not in tracks)
         if faces and fusion.cluster_id not in clusters:
             left.append(fusion.model_copy(update={"face_track_ids": faces}))
-    return _encode(left)
+    return run.read(TRACK_FUSION) if left == before else _encode(left)
 
 
 def _is_speaker(payload: JsonDict, person: Person) -> bool:
@@ -274,10 +301,10 @@ def _rewrite_screen_time(
     if data is None:
         return None
     times = ScreenTime.model_validate_json(data)
-    left = [
+    left = tuple(
         _without_name(each, person) for each in times.people if each.identity_id not in clusters
-    ]
-    return _encode([times.model_copy(update={"people": tuple(left)})])
+    )
+    return data if left == times.people else _encode([times.model_copy(update={"people": left})])
 
 
 def _rewrite_table(data: bytes | None, person: Person, clusters: Collection[str]) -> bytes | None:
