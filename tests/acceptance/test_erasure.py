@@ -27,6 +27,8 @@ from filmgate.db.access import AccessStore
 from filmgate.db.people import PeopleStore
 from filmgate.services.erasure import ErasureService
 from filmgate.services.people import PeopleService
+from filmgate.services.queries.provenance import PROVENANCE, ProvenanceParameters
+from filmgate.services.query_context import DatabaseQueries
 from filmgate.services.run_options import RunOptions
 from filmgate.services.runs import Runs
 from filmgate.services.sync import Sync
@@ -210,12 +212,17 @@ def test_a_sealed_run_gets_a_new_seal_and_its_copy_is_listed(world: World) -> No
         Sync(world.settings).publish("film/second", copy.source, ignore_progress)
 
 
-def test_provenance_names_the_erasure(world: World) -> None:
+def test_provenance_names_the_erasure_and_the_program_before_it(world: World) -> None:
+    before = world.runs.verify("film/second")[1].stages["cluster"].producer
     world.erase()
+    parameters = ProvenanceParameters(artifact_id="film:second:face.detection:0")
+    answer = DatabaseQueries(world.settings).ask(PROVENANCE, parameters)
+    assert answer.artifact.producer == "erasure"
+    assert (answer.chain[0].stage, answer.chain[0].attempt) == ("cluster", 2)
     entry = world.runs.verify("film/second")[1].stages["cluster"]
-    assert (entry.reason, entry.attempt) == (ERASED, 2)
-    assert entry.producer is not None
-    assert entry.producer.name == "erasure"
+    assert entry.reason == ERASED
+    assert before is not None
+    assert f"files of {before.name} {before.version}" in str(entry.warnings[0]["message"])
 
 
 def test_a_dry_run_reports_and_changes_nothing(world: World) -> None:
@@ -321,7 +328,7 @@ def test_a_file_that_was_altered_by_hand_is_not_overwritten(world: World) -> Non
 
 
 def test_a_run_that_stopped_before_its_faces_were_clustered_is_erased(world: World) -> None:
-    manifest = world.run("half", stages=("faces",))
+    manifest = world.run("half", stages=("probe", "scenes", "detect", "faces"))
     assert manifest.stages["cluster"].status is StageState.PENDING
     before = np.load(world.folder("half") / "faces.npy")
     world.erase()

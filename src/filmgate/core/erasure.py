@@ -8,11 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from filmgate.core.files import FileContract
 from filmgate.core.people import Person
-from filmgate.core.plan import Producer
 from filmgate.core.records import RunHead
-
-ERASURE = Producer(name="erasure", version="1")
-"""Producer of the files from which a person was erased; their reason is `records.ERASED`."""
 
 
 class _ErasureValue(BaseModel):

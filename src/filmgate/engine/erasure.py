@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from filmgate.core.digest import sha256_hex
-from filmgate.core.erasure import ERASURE, PersonErasure, Traces
+from filmgate.core.digest import JsonObject, sha256_hex
+from filmgate.core.erasure import PersonErasure, Traces
 from filmgate.core.errors import ContractBroken, Invalid
 from filmgate.core.files import FileContract
 from filmgate.core.manifest import Ledger, Manifest, fold
 from filmgate.core.payloads.registry import Registry
 from filmgate.core.people import Person
-from filmgate.core.plan import Outcome, Plan, Stage
+from filmgate.core.plan import Outcome, Plan, Producer, Stage
 from filmgate.core.ports import Attempt, Clock, EventSink, Lease, RunDirectory
 from filmgate.core.progress import NullObserver
 from filmgate.core.publishing import Seal
@@ -41,6 +41,9 @@ from filmgate.engine.journal import Journal
 from filmgate.engine.runner import record_interrupted_attempts
 from filmgate.engine.stage_context import EngineStageContext, StageEnvironment
 from filmgate.engine.validation import examine
+
+ERASURE = Producer(name="erasure", version="1")
+"""Producer of the files from which a person was erased; their reason is `ERASED`."""
 
 CHUNK_BYTES = 1 << 20
 """Size of one read while a file is copied, in bytes."""
@@ -269,7 +272,12 @@ class _Task:
         if refs != record.artifacts:
             names = {contract.path: contract.counted_as for contract in stage.makes}
             counts = {name: ref.records for ref in refs if (name := names.get(ref.path))}
-            return replace(result, producer=ERASURE, counts=counts)
+            return replace(
+                result,
+                producer=_erasure_of(record),
+                counts=counts,
+                warnings=(_erasure_warning(record),),
+            )
         return replace(
             result,
             producer=record.producer,
@@ -342,6 +350,26 @@ class _Task:
         )
         outcome: Outcome = opened.run()
         return replace(opened.result(outcome, time.perf_counter()), reason=ERASED)
+
+
+def _erasure_of(record: StageRecord) -> Producer:
+    """Return the erasure as the producer of files; the weights of the model stay known."""
+    weights = record.producer.weights_sha256 if record.producer else None
+    return ERASURE.model_copy(update={"weights_sha256": weights})
+
+
+def _erasure_warning(record: StageRecord) -> JsonObject:
+    """Return a warning that names the program which made the files before the first erasure."""
+    earlier = [each for each in record.warnings if each.get("code") == ERASED]
+    if earlier:
+        warning: JsonObject = to_json_value(earlier[0])
+        return warning
+    made_by = record.producer or ERASURE
+    return {
+        "code": ERASED,
+        "message": f"records about a person were erased from files of {made_by.name} "
+        f"{made_by.version}, attempt {record.attempt}",
+    }
 
 
 def _renew_seal(run: RunDirectory, lease: Lease) -> None:

@@ -1,8 +1,8 @@
 """Erasure of a person from the files of an episode run.
 
 All records about the person's face tracks leave the files, as if the tracks had not been found, and
-with them the vectors, the crops, the screen time and the name. Boxes of bodies without a face stay:
-they identify nobody. What the film itself shows and says stays, too, apart from the names of
+with them the vectors, the crops, the screen time and the name. Boxes of bodies without a face stay.
+What the film itself shows and says stays, too, apart from the names of
 speakers in the transcript.
 """
 
@@ -229,11 +229,11 @@ def _rewrite_faces(
     }
 
 
-def _without_members(archive: bytes, kept: Collection[str]) -> bytes:
+def _without_members(archive: bytes, names: Collection[str]) -> bytes:
     data = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(data, "w") as new:
         for member in old.infolist():
-            if member.filename in kept:
+            if member.filename in names:
                 new.writestr(zipfile.ZipInfo(member.filename, member.date_time), old.read(member))
     return data.getvalue()
 
