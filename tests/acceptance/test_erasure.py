@@ -20,6 +20,7 @@ import pytest
 from filmgate.core.digest import canonical_json
 from filmgate.core.errors import Conflict, Held, Invalid, NotFound
 from filmgate.core.manifest import Manifest
+from filmgate.core.plan import Producer
 from filmgate.core.progress import NullObserver, ignore_progress
 from filmgate.core.records import ERASED
 from filmgate.core.states import RunState, StageState
@@ -39,6 +40,7 @@ from support.command import Filmgate
 from support.portraits import film_of_people
 
 NAME, OTHER = "Zelda Quibblethorpe", "Otto Brummkreisel"
+STRANGER = Producer(name="other", version="1")
 SLICE = 48
 """Length of the part of a vector or crop that is searched, in bytes."""
 
@@ -134,6 +136,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         people = PeopleService(world.settings)
         people.name("c1", NAME, "film/first")
         people.name("c2", OTHER, "film/first")
+        with people.store() as stored:
+            stored.name("elsewhere", "r1", "c1", "Nora", STRANGER, [9.0] * 128, "d" * 64)
         world.run("first")
         world.run("second")
         Sync(world.settings).publish("film/second", str(root / "store"), ignore_progress)
@@ -183,6 +187,7 @@ def test_verify_is_green_and_nothing_is_due_after_an_erasure(world: World) -> No
     assert {name: entry.attempt for name, entry in again.stages.items()} == attempts
 
 
+@pytest.mark.proof
 def test_the_other_person_and_their_numbers_stay(world: World) -> None:
     before = world.people("second")
     world.erase()
@@ -212,6 +217,40 @@ def test_a_sealed_run_gets_a_new_seal_and_its_copy_is_listed(world: World) -> No
         Sync(world.settings).publish("film/second", copy.source, ignore_progress)
 
 
+@pytest.mark.proof
+def test_a_product_gets_the_erased_run_and_never_the_published_one_again(world: World) -> None:
+    sync, store = Sync(world.settings), str(world.root / "store")
+
+    def ingest(*, retry: bool) -> None:
+        sync.run_once(store, "screenalytics", lambda _: None, retry=retry, dry_run=False)
+
+    ingest(retry=False)
+    world.erase()
+    ingest(retry=True)
+    with Database(world.settings).session() as connection:
+        rows = connection.execute(
+            "select identity_id from product_person_metrics where run_id = 'second'"
+        ).fetchall()
+    assert rows == [("c2",)]
+
+
+def test_the_erasure_of_someone_else_makes_nothing_due_and_changes_no_published_run(
+    world: World,
+) -> None:
+    seal = world.folder("second") / "seal.json"
+    sealed = seal.read_bytes()
+    answer = ErasureService(world.settings).erase("Nora")
+    assert answer.runs == ()
+    assert seal.read_bytes() == sealed
+    erased = world.runs.find("film/first").fold_manifest(None)
+    again = world.run("first", ingest=False)
+    assert again.status is RunState.SUCCESS
+    assert {name: entry.attempt for name, entry in again.stages.items()} == {
+        name: entry.attempt for name, entry in erased.stages.items()
+    }
+
+
+@pytest.mark.proof
 def test_provenance_names_the_erasure_and_the_program_before_it(world: World) -> None:
     before = world.runs.verify("film/second")[1].stages["cluster"].producer
     world.erase()
@@ -225,6 +264,7 @@ def test_provenance_names_the_erasure_and_the_program_before_it(world: World) ->
     assert f"files of {before.name} {before.version}" in str(entry.warnings[0]["message"])
 
 
+@pytest.mark.proof
 def test_a_dry_run_reports_and_changes_nothing(world: World) -> None:
     needles = world.needles()
     before = needles.in_folder(world.home)
@@ -232,8 +272,8 @@ def test_a_dry_run_reports_and_changes_nothing(world: World) -> None:
     assert [run.run_id for run in answer.runs] == ["first", "second"]
     Database(world.settings).stop()
     after = needles.in_folder(world.home)
-    kept = {path for path in before if not path.startswith("pg/")}
-    assert {path for path in after if not path.startswith("pg/")} == kept
+    unchanged = {path for path in before if not path.startswith("pg/")}
+    assert {path for path in after if not path.startswith("pg/")} == unchanged
     assert not (world.home / "erasures").exists()
 
 
@@ -262,15 +302,15 @@ ErasureService(Settings(home=Path(home))).erase(name)
 RUN = "filmgate.store.run_directory:FolderRun"
 SERVICE, STORE = "filmgate.services.erasure:ErasureService", "filmgate.db.erasure:ErasureStore"
 MOMENTS = [
-    (f"{RUN}:commit", 1),
     (f"{RUN}:_install", 3),
-    (f"{RUN}:seal", 1),
-    (f"{SERVICE}:_remove_snapshots", 1),
     (f"{STORE}:compact", 1),
     *(
         pytest.param(place, count, marks=pytest.mark.proof)
         for place, count in [
             (f"{RUN}:begin", 1),
+            (f"{RUN}:commit", 1),
+            (f"{RUN}:seal", 1),
+            (f"{SERVICE}:_remove_snapshots", 1),
             (f"{RUN}:begin", 7),
             (f"{RUN}:commit", 9),
             (f"{RUN}:close", 1),
@@ -313,11 +353,12 @@ def test_a_run_in_progress_delays_the_erasure(world: World) -> None:
         world.erase()
     assert world.people("second").keys() == {"c2"}
     with Database(world.settings).session() as connection:
-        assert len(PeopleStore(connection).all().people) == 2
+        assert len(PeopleStore(connection).all().people) == 3
     assert [run.run_id for run in world.erase().runs] == ["first", "second"]
     assert world.people("first").keys() == {"c2"}
 
 
+@pytest.mark.proof
 def test_a_file_that_was_altered_by_hand_is_not_overwritten(world: World) -> None:
     path = world.folder("first") / "screentime.json"
     edited = path.read_bytes().replace(b'"appearances":1', b'"appearances":7', 1)
@@ -327,6 +368,7 @@ def test_a_file_that_was_altered_by_hand_is_not_overwritten(world: World) -> Non
     assert path.read_bytes() == edited
 
 
+@pytest.mark.proof
 def test_a_run_that_stopped_before_its_faces_were_clustered_is_erased(world: World) -> None:
     manifest = world.run("half", stages=("probe", "scenes", "detect", "faces"))
     assert manifest.stages["cluster"].status is StageState.PENDING

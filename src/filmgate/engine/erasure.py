@@ -7,7 +7,7 @@ known people. So all gates stay open, and no stage is due again because of an er
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from filmgate.core.digest import JsonObject, sha256_hex
@@ -55,6 +55,7 @@ class RecordedFiles:
     def __init__(self, run: RunDirectory, ledger: Ledger) -> None:
         self._run = run
         self._refs: dict[str, ArtifactRef] = {}
+        self._known: dict[str, bytes] = {}
         for stage in ledger.head.stages:
             record = ledger.last_success(stage)
             self._refs |= {ref.path: ref for ref in record.artifacts} if record else {}
@@ -75,6 +76,8 @@ class RecordedFiles:
         ref = self._refs.get(contract.path)
         if ref is None:
             return None
+        if ref.path in self._known:
+            return self._known[ref.path]
         try:
             with self._run.open(ref.path) as file:
                 data = file.read()
@@ -84,6 +87,7 @@ class RecordedFiles:
             raise _altered(ref, None) from None
         if sha256_hex(data) != ref.sha256:
             raise _altered(ref, sha256_hex(data))
+        self._known[ref.path] = data
         return data
 
 
@@ -144,7 +148,15 @@ def erase(
                 run.discard(lease, attempt)
         else:
             record_interrupted_attempts(run, lease, writer, journal)
-        task = _Task(request, run, lease, writer, journal, registry, clock)
+        task = _Task(
+            request=request,
+            run=run,
+            lease=lease,
+            writer=writer,
+            journal=journal,
+            registry=registry,
+            clock=clock,
+        )
         try:
             task.erase_stages()
             _renew_seal(run, lease)
@@ -153,43 +165,35 @@ def erase(
         return tuple(task.changed)
 
 
+@dataclass(kw_only=True)
 class _Task:
     """The erasure of a person from one run, under its lease."""
 
-    def __init__(
-        self,
-        request: ErasureRequest,
-        run: RunDirectory,
-        lease: Lease,
-        writer: RecordWriter,
-        journal: Journal,
-        registry: Registry,
-        clock: Clock,
-    ) -> None:
-        self._request = request
-        self._run = run
-        self._lease = lease
-        self._writer = writer
-        self._journal = journal
-        self._registry = registry
-        self._clock = clock
-        self._new: Mapping[str, bytes] = {}
-        self.changed: list[str] = []
-        """Paths of the files that were replaced or removed."""
+    request: ErasureRequest
+    run: RunDirectory
+    lease: Lease
+    writer: RecordWriter
+    journal: Journal
+    registry: Registry
+    clock: Clock
+    new: Mapping[str, bytes] = field(default_factory=dict)
+    """New bytes by path."""
+    changed: list[str] = field(default_factory=list)
+    """Paths of the files that were replaced or removed."""
 
     def erase_stages(self) -> None:
         """Commit a new attempt of every stage whose files or inputs change."""
-        request = self._request
-        contents = RecordedFiles(self._run, self._run.ledger())
-        self._new = request.erasure.rewrite(contents, request.person, request.traces)
+        request = self.request
+        contents = RecordedFiles(self.run, self.run.ledger())
+        self.new = request.erasure.rewrite(contents, request.person, request.traces)
         for stage in request.plan.stages:
-            self._erase_stage(stage, self._run.ledger())
+            self._erase_stage(stage, self.run.ledger())
 
     def _erase_stage(self, stage: Stage, ledger: Ledger) -> None:
         record = ledger.current_record(stage.name)
-        paths = [contract.path for contract in stage.makes if contract.path in self._new]
-        is_remade = stage.name in self._request.erasure.remake
-        is_current = stage.name in self._request.current_stages
+        paths = [contract.path for contract in stage.makes if contract.path in self.new]
+        is_remade = stage.name in self.request.erasure.remake
+        is_current = stage.name in self.request.current_stages
         if record is None or record.status is not StageState.SUCCESS:
             self._remove([contract.path for contract in stage.makes] if is_remade else paths)
             return
@@ -203,11 +207,11 @@ class _Task:
         has_new_inputs = (
             now is None or record.fingerprint is None or (now.inputs != record.fingerprint.inputs)
         )
-        attempt = self._run.begin(
-            self._lease,
+        attempt = self.run.begin(
+            self.lease,
             stage.name,
             ledger.next_attempt(stage.name),
-            self._clock(),
+            self.clock(),
             despite_seal=True,
         )
         try:
@@ -216,19 +220,19 @@ class _Task:
             else:
                 result = self._copy(record, attempt, ledger, now)
         except BaseException:
-            self._run.discard(self._lease, attempt)
+            self.run.discard(self.lease, attempt)
             raise
-        committed = self._writer.build(attempt, result)
-        self._run.commit(self._lease, committed)
-        self._journal.log_record(committed, warnings=len(committed.warnings))
+        committed = self.writer.build(attempt, result)
+        self.run.commit(self.lease, committed)
+        self.journal.log_record(committed, warnings=len(committed.warnings))
         earlier = {ref.path: ref.sha256 for ref in record.artifacts}
         self.changed += [
             ref.path for ref in committed.artifacts if ref.sha256 != earlier.get(ref.path)
         ]
 
     def _remove(self, paths: list[str]) -> None:
-        existing = [path for path in paths if self._run.facts(path) is not None]
-        self._run.remove(self._lease, existing)
+        existing = [path for path in paths if self.run.facts(path) is not None]
+        self.run.remove(self.lease, existing)
         self.changed += existing
 
     def _fingerprint(self, record: StageRecord, ledger: Ledger) -> Fingerprint | None:
@@ -236,7 +240,7 @@ class _Task:
         before = record.fingerprint
         if before is None:
             return None
-        new = self._request.resources
+        new = self.request.resources
         resources = {name: new.get(digest, digest) for name, digest in before.resources.items()}
         upstreams = {name: ledger.current_record(name) for name in before.records}
         files = ledger.readable_files(record.stage)
@@ -260,7 +264,7 @@ class _Task:
         fingerprint: Fingerprint | None,
     ) -> AttemptResult:
         """Copy the files of a record into an attempt, with new bytes for those that changed."""
-        stage = self._request.plan.find_stage(record.stage)
+        stage = self.request.plan.find_stage(record.stage)
         refs = tuple(self._copy_file(ref, attempt) for ref in record.artifacts)
         result = AttemptResult(
             status=StageState.SUCCESS,
@@ -288,12 +292,12 @@ class _Task:
         )
 
     def _copy_file(self, ref: ArtifactRef, attempt: Attempt) -> ArtifactRef:
-        new = self._new.get(ref.path)
+        new = self.new.get(ref.path)
         with attempt.create(ref.path) as file:
             if new is not None:
                 file.write(new)
             else:
-                with self._run.open(ref.path) as source:
+                with self.run.open(ref.path) as source:
                     for chunk in iter(partial(source.read, CHUNK_BYTES), b""):
                         file.write(chunk)
         facts = attempt.facts(ref.path)
@@ -302,8 +306,8 @@ class _Task:
             if facts.sha256 != ref.sha256:
                 raise _altered(ref, facts.sha256)
             return ref
-        contract = self._request.plan.contracts[ref.path]
-        found = examine(contract, attempt.staging_path(ref.path), self._registry)
+        contract = self.request.plan.contracts[ref.path]
+        found = examine(contract, attempt.staging_path(ref.path), self.registry)
         if found.fault is not None or found.records is None:
             raise ContractBroken(
                 f"{ref.path} without the person does not match its contract", got=found.fault
@@ -318,23 +322,23 @@ class _Task:
 
     def _remake(self, stage: Stage, attempt: Attempt, ledger: Ledger) -> AttemptResult:
         """Execute a stage on the erased files."""
-        inputs = Inputs(files={}, digests=self._run.head.source_sha_map, identities={})
-        gate = GateChecker(self._request.plan, self._run, inputs, self._registry)
+        inputs = Inputs(files={}, digests=self.run.head.source_sha_map, identities={})
+        gate = GateChecker(self.request.plan, self.run, inputs, self.registry)
         fan_out = FanOut(
-            InProcess(), partial(self._journal.log_item_error, stage.name), is_strict=True
+            InProcess(), partial(self.journal.log_item_error, stage.name), is_strict=True
         )
         context = EngineStageContext(
             stage=stage,
             attempt=attempt,
             ledger=ledger,
             environment=StageEnvironment(
-                run=self._run,
+                run=self.run,
                 sources={},
-                registry=self._registry,
+                registry=self.registry,
                 resources={},
                 open_store=refuse_store,
             ),
-            journal=self._journal,
+            journal=self.journal,
             stop_event=threading.Event(),
             fan_out=fan_out,
         )

@@ -123,7 +123,9 @@ class ErasureService:
             except NotFound:
                 if stored is None or dry_run:
                     raise
-                return self._finish(stored, person, person)
+                notes = self._finish(stored, person, stored.person_id)
+                answer = self._answer(stored, person, is_dry_run=False)
+                return answer.model_copy(update={"notes": (*answer.notes, *notes)})
             subject = next(p for p in everyone.people if p.person_id == found.person_id)
             plan = self._make_plan(subject, everyone, named, stored)
             if dry_run:
@@ -141,7 +143,7 @@ class ErasureService:
                 AccessService(self._settings, self._database).record_local_change(
                     "people remove", "person", runs=str(len(plan.runs))
                 )
-            notes = self._finish(plan, subject.name, subject.person_id).notes
+            notes = self._finish(plan, subject.name, subject.person_id)
             return answer.model_copy(update={"notes": (*answer.notes, *notes)})
 
     def _make_plan(
@@ -171,8 +173,9 @@ class ErasureService:
             )
             ledger = run.ledger()
             traces = erasure.find(RecordedFiles(run, ledger), in_run)
+            is_open = run.read_seal() is None
             is_touched = uses_resource(ledger, snapshots) or ledger.unrecorded_attempts
-            if not traces.is_empty or traces.unsure or is_touched:
+            if not traces.is_empty or traces.unsure or (is_open and is_touched):
                 runs.append(
                     PlannedRun(
                         asset_id=key[0],
@@ -291,8 +294,11 @@ class ErasureService:
         for path in (*self._home.root.glob("*.log"), *self._home.root.glob("pg/cluster/*.log")):
             mask_words(path, words)
 
-    def _finish(self, plan: ErasurePlan, name: str, person_id: str) -> ErasureAnswer:
-        """Remove the bytes of deleted rows from the files of the database, then the plan."""
+    def _finish(self, plan: ErasurePlan, name: str, person_id: str) -> list[str]:
+        """Remove the bytes of deleted rows from the files of the database, then the plan.
+
+        Returns notes on what was not removed.
+        """
         self._mask_logs(name, person_id)
         notes = []
         with self._database.session() as connection:
@@ -310,7 +316,7 @@ class ErasureService:
         self._plan_path(plan.person_id).unlink(missing_ok=True)
         with suppress(OSError):
             self._plan_path(plan.person_id).parent.rmdir()
-        return self._answer(plan, name, is_dry_run=False).model_copy(update={"notes": tuple(notes)})
+        return notes
 
     def _answer(self, plan: ErasurePlan, name: str, *, is_dry_run: bool) -> ErasureAnswer:
         erased, published, unsure = [], [], []
@@ -340,8 +346,17 @@ class ErasureService:
             runs=tuple(erased),
             published=tuple(published),
             unsure=tuple(unsure),
-            notes=(),
+            notes=tuple(self._unsearched_runs()),
         )
+
+    def _unsearched_runs(self) -> Iterator[str]:
+        """Yield a note about each run that could not be searched."""
+        known = pipelines.names()
+        for run in self._home.runs():
+            if run.head.pipeline not in known:
+                yield f"{run.folder} was not searched: {run.head.pipeline} is not installed"
+        for folder in self._home.unreadable_folders():
+            yield f"{folder} was not searched: its run.json cannot be read"
 
     def _published_copies(self, planned: PlannedRun) -> Iterator[PublishedCopy]:
         """Yield the copies of a run: that in its seal, and those that the database knows."""
@@ -371,7 +386,9 @@ class ErasureService:
         for path in sorted((self._home.root / PLANS).glob("*.json")):
             plan = ErasurePlan.model_validate_json(path.read_bytes())
             if plan.matches(person):
-                return plan
+                existing = {(r.head.asset.id, r.head.run_id) for r in self._home.runs()}
+                runs = tuple(run for run in plan.runs if run.key in existing)
+                return plan.model_copy(update={"runs": runs})
         return None
 
     def _plan_path(self, person_id: str) -> Path:
