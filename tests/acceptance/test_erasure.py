@@ -272,9 +272,11 @@ def test_a_dry_run_reports_and_changes_nothing(world: World) -> None:
     assert [run.run_id for run in answer.runs] == ["first", "second"]
     Database(world.settings).stop()
     after = needles.in_folder(world.home)
+    assert not (world.home / "erasures").exists()
+    assert {run.files for run in answer.runs} == {run.files for run in world.erase().runs}
+    Database(world.settings).stop()
     unchanged = {path for path in before if not path.startswith("pg/")}
     assert {path for path in after if not path.startswith("pg/")} == unchanged
-    assert not (world.home / "erasures").exists()
 
 
 ERASE_AND_DIE = """

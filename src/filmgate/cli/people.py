@@ -117,7 +117,7 @@ def _print_erasure(answer: ErasureAnswer) -> None:
     typer.echo(f"{verb} {printable(answer.name)} ({answer.person_id}) from {runs}")
     for run in answer.runs:
         details = [f"clusters {', '.join(run.clusters)}" if run.clusters else "the name"]
-        details += [counted(len(run.files), "files") + " replaced"] if run.files else []
+        details += [counted(len(run.files), "files")] if run.files else []
         details += ["sealed"] if run.is_sealed else []
         typer.echo(f"  {run.asset_id}/{run.run_id}  {', '.join(details)}")
     if answer.published:

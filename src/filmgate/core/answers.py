@@ -349,7 +349,7 @@ class ErasedRun(Answer):
     clusters: tuple[str, ...]
     """Face clusters that showed the person."""
     files: tuple[str, ...]
-    """Paths of the files with new digests."""
+    """Paths of the files with new digests; in a dry run, of those that would get one."""
     is_sealed: bool
     """Whether the run is published, so that copies exist."""
 

@@ -129,7 +129,7 @@ class ErasureService:
             subject = next(p for p in everyone.people if p.person_id == found.person_id)
             plan = self._make_plan(subject, everyone, named, stored)
             if dry_run:
-                return self._answer(plan, subject.name, is_dry_run=True)
+                return self._answer(self._forecast(plan, subject), subject.name, is_dry_run=True)
             plan = self._erase_runs(plan, subject, report_progress)
             self._check_none_is_running()
             latest = self._make_plan(subject, everyone, named, plan)
@@ -201,6 +201,22 @@ class ErasureService:
             if run.head.pipeline in erasures:
                 yield run, erasures[run.head.pipeline]
 
+    def _forecast(self, plan: ErasurePlan, subject: Person) -> ErasurePlan:
+        """Return the plan with the paths of the files that would change in each run."""
+        for planned in plan.runs:
+            run = self._home.find(f"{planned.asset_id}/{planned.run_id}")
+            pipeline = pipelines.load(run.head.pipeline)
+            assert pipeline.erasure is not None
+            contents = RecordedFiles(run, run.ledger())
+            paths = set(pipeline.erasure.rewrite(contents, subject, planned.traces))
+            if paths:
+                remade = (pipeline.plan.find_stage(name) for name in pipeline.erasure.remake)
+                made = (contract for stage in remade for contract in stage.makes)
+                paths |= {contract.path for contract in made if contents.read(contract)}
+            files = tuple(sorted({*planned.files, *paths}))
+            plan = plan.with_run(planned.model_copy(update={"files": files}))
+        return plan
+
     def _erase_runs(
         self, plan: ErasurePlan, subject: Person, report_progress: ProgressCallback
     ) -> ErasurePlan:
@@ -261,10 +277,8 @@ class ErasureService:
         return files
 
     def _find_snapshots(self, subject: Person) -> Iterator[tuple[str, str | None]]:
-        """Yield the digest of each snapshot that contains the person, and that without the person.
-
-        The snapshot without the person is stored.
-        """
+        """Yield the digest of each snapshot that contains the person, and of the one that replaces
+        it; None if no other person is in it."""
         for path in sorted(self._snapshots.folder.glob("*.json")):
             try:
                 known = KnownPeople.model_validate_json(path.read_bytes())
