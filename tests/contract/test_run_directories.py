@@ -560,6 +560,21 @@ def seal_of(run: RunDirectory) -> Seal:
     return Seal(manifest=manifest, sealed_at=LATER, to="s3://bucket")
 
 
+def test_an_erasure_may_change_a_sealed_run_and_replace_its_seal(tested: RunUnderTest) -> None:
+    run = tested.run
+    with run.acquire_lease(MOMENT) as lease:
+        commit(run, lease, 1, {LETTERS.path: b"1"})
+        run.close(lease)
+    seal = seal_of(run)
+    with run.acquire_lease(LATER) as lease:
+        run.seal(lease, seal)
+        attempt = run.begin(lease, "read", 2, LATER, despite_seal=True)
+        run.discard(lease, attempt)
+        renewed = seal.model_copy(update={"published_sha256": sha256_hex(b"as published")})
+        run.seal(lease, renewed, replace=True)
+    assert tested.reopen().read_seal() == renewed
+
+
 def test_a_sealed_run_does_not_change(tested: RunUnderTest) -> None:
     run = tested.run
     with run.acquire_lease(MOMENT) as lease:

@@ -13,9 +13,11 @@ from filmgate.api.limits import FAILURES_PER_MINUTE
 from filmgate.api.service import AuthMode, Service
 from filmgate.core.access import Caller, Scope
 from filmgate.core.errors import TooMany
+from filmgate.core.plan import Producer
 from filmgate.services.access import AccessService
 from filmgate.wiring.settings import Settings
 
+NET = Producer(name="net", version="1", weights_sha256="a" * 64)
 ADDRESS, OTHER_ADDRESS = "127.0.0.1", "10.0.0.1"
 
 
@@ -180,3 +182,31 @@ def test_an_ended_session_and_a_revoked_token_are_refused_before_a_notification(
 
     with service.database.pooled(2):
         assert asyncio.run(end_both()) == [200, 204, 401, 200, 401]
+
+
+def test_only_an_admin_erases_people_and_no_log_contains_the_name(
+    tmp_path: Path, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(home=tmp_path, database_url=database_url)
+    service = Service(settings, AuthMode.REQUIRED, ())
+    access = AccessService(settings)
+    tokens = {scope: access.create_token("bob", scope).token for scope in Scope}
+    with service.people.store() as store:
+        store.name("film", "r1", "c1", "Lisa Quibble", NET, [0.1], "b" * 64)
+
+    async def erase_with(scope: Scope) -> httpx.Response:
+        transport = httpx.ASGITransport(create_app(service), client=(ADDRESS, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+            headers = {"authorization": f"Bearer {tokens[scope]}"}
+            return await http.delete("/v1/people/lisa%20quibble", headers=headers)
+
+    codes = [asyncio.run(erase_with(scope)).status_code for scope in (*Scope, Scope.ADMIN)]
+    assert codes == [403, 403, 200, 404]
+    with service.people.store() as store, access.store() as audited:
+        assert store.all().people == ()
+        entries = audited.audit_entries(10, None).entries
+    assert [entry.target for entry in entries] == ["/v1/people/{person}"] * 4
+    assert entries[1].details == {"runs": 0, "dry_run": False}
+    logged = capsys.readouterr()
+    assert "quibble" not in (logged.out + logged.err).lower()
+    assert "quibble" not in entries[0].model_dump_json().lower()

@@ -10,6 +10,7 @@ from filmgate.core.people import Likeness
 from filmgate.core.plan import Producer
 from filmgate.core.selection import Selection
 from filmgate.db.artifact_queries import ArtifactQueries
+from filmgate.db.erasure import ErasureStore
 from filmgate.db.people import PeopleStore, slug_of
 from filmgate.pipelines.episode.screen_times import PersonTime
 from support.archive import appearance_payload, ingest_artifacts
@@ -149,3 +150,30 @@ def test_a_name_belongs_to_a_face_not_to_a_cluster_number(
 
 def test_a_name_that_looks_like_a_cluster_id_gets_a_distinct_id(people: PeopleStore) -> None:
     assert people.name("film", "r1", "c1", "C1", NET, [0.1], HASH).person_id == "person-c1"
+
+
+def test_an_erasure_deletes_the_person_and_the_name_in_screen_times(
+    connection: psycopg.Connection, serving: ArtifactQueries, people: PeopleStore
+) -> None:
+    people.name("other", "r0", "c9", "Lisa", NET, [0.1], HASH)
+    people.name("other", "r0", "c8", "Bart", NET, [0.2], HASH)
+    unsure = tuple(
+        Likeness(person_id=name.lower(), name=name, distance=0.4) for name in ("Lisa", "Bart")
+    )
+    ingest_people(
+        connection,
+        person_time("c1", person_id="lisa", name="Lisa"),
+        person_time("c2", unsure=unsure),
+        person_time("c3", person_id="bart", name="Bart"),
+    )
+    store = ErasureStore(connection)
+    assert store.runs_with_person("lisa") == [("film", "r1")]
+    store.remove("lisa")
+    assert store.compact([FILM]) == ()
+    assert store.runs_with_person("lisa") == []
+    rows = connection.execute(
+        "select identity_id, person_id, unsure from product_person_metrics order by identity_id"
+    ).fetchall()
+    assert [row[:2] for row in rows] == [("c1", "c1"), ("c2", "c2"), ("c3", "bart")]
+    assert [each["name"] for each in rows[1][2]] == ["Bart"]
+    assert [each.name for each in people.all().people] == ["Bart"]

@@ -18,7 +18,7 @@ from filmgate.api.examples import ERROR, EXAMPLES
 from filmgate.api.middleware import SINGLE_USE_PATHS, RequestMiddleware
 from filmgate.api.request_checks import check_request, short_repr
 from filmgate.api.responses import ErrorBody, error_response
-from filmgate.api.routes import access, health, jobs, login, queries, runs, videos
+from filmgate.api.routes import access, health, jobs, login, people, queries, runs, videos
 from filmgate.api.service import Service
 from filmgate.core.digest import JsonDict
 from filmgate.core.errors import (
@@ -93,7 +93,7 @@ def create_app(service: Service) -> FastAPI:
     checked = [Depends(check_request)]  # queries check their parameters themselves
     for router in (videos.router, runs.router, jobs.router, jobs.make_submit_router()):
         app.include_router(router, dependencies=checked)
-    for router in (access.router, login.router, health.router):
+    for router in (people.router, access.router, login.router, health.router):
         app.include_router(router, dependencies=checked)
     app.include_router(queries.make_router(table.packaged()))
     app.add_exception_handler(FilmgateError, handle_filmgate_error)

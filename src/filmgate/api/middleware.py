@@ -20,7 +20,7 @@ from filmgate.api import limits
 from filmgate.api.authentication import secret_in
 from filmgate.api.responses import error_response, unexpected_error_response
 from filmgate.api.service import AuthMode, Service
-from filmgate.api.telemetry import AccessLog, Spans, request_id_of
+from filmgate.api.telemetry import AccessLog, Spans, request_id_of, shown_path
 from filmgate.core.access import AuthMethod, Caller, Scope
 from filmgate.core.errors import (
     FilmgateError,
@@ -189,7 +189,7 @@ class RequestMiddleware:
             "user": user,
             "token_id": caller.token_id if caller else None,
             "action": f"{scope['method']} {route}",
-            "target": scope["path"][:1000],
+            "target": shown_path(scope)[:1000],
             "status": status,
             "request_id": request_id,
             "address": _client_address(scope),

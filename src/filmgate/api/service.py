@@ -13,6 +13,7 @@ from filmgate.api.telemetry import Metrics
 from filmgate.jobs.queue import JobService
 from filmgate.services.access import AccessService
 from filmgate.services.archive import ArchiveService
+from filmgate.services.erasure import ErasureService
 from filmgate.services.people import PeopleService
 from filmgate.services.query_context import DatabaseQueries
 from filmgate.services.run_queries import RunQueries
@@ -80,6 +81,11 @@ class Service:
     def people(self) -> PeopleService:
         """Known people."""
         return PeopleService(self.settings, self.database)
+
+    @cached_property
+    def erasure(self) -> ErasureService:
+        """Erasure of people."""
+        return ErasureService(self.settings, self.database)
 
     @cached_property
     def runs(self) -> Runs:

@@ -96,6 +96,16 @@ def request_id_of(scope: ASGIScope) -> str:
     return secrets.token_hex(8)
 
 
+PEOPLE_PATH = "/v1/people/"
+"""Start of paths that end with the name or the id of a person."""
+
+
+def shown_path(scope: ASGIScope) -> str:
+    """Return the path of a request for logs, without names of people."""
+    path: str = scope["path"]
+    return f"{PEOPLE_PATH}{{person}}" if path.startswith(PEOPLE_PATH) else path
+
+
 class AccessLog:
     """Writes one JSON line for each request to stderr.
 
@@ -111,7 +121,7 @@ class AccessLog:
             "level": "info",
             "timestamp": utc_now().isoformat(),
             "method": scope["method"],
-            "path": redact_text(scope["path"][:500]),
+            "path": redact_text(shown_path(scope)[:500]),
             "status": status,
             "ms": round((time.perf_counter() - started) * 1000, 2),
             **fields,
@@ -140,5 +150,5 @@ class Spans:
             return nullcontext()
         return self._tracer.start_as_current_span(
             f"{scope['method']} {scope['path'].strip('/').partition('/')[0]}",
-            attributes={"http.request.method": scope["method"], "url.path": scope["path"]},
+            attributes={"http.request.method": scope["method"], "url.path": shown_path(scope)},
         )

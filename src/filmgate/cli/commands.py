@@ -126,6 +126,12 @@ COMMANDS = {
         "people:app",
         ('filmgate people name c1 "Lisa" --in film',),
     ),
+    "remove": Entry(
+        PEOPLE,
+        "Erase a known person from all runs",
+        "remove:app",
+        ('filmgate remove person "Lisa" --dry-run',),
+    ),
     "models": Entry(
         PEOPLE, "List, add and check model weights", "models:app", ("filmgate models list",)
     ),

@@ -1,5 +1,6 @@
 """`filmgate people`: known people, and the face clusters that show them."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -9,10 +10,14 @@ from filmgate.cli.arguments import AsJson
 from filmgate.cli.completion import complete_runs
 from filmgate.cli.lazy_group import command_group
 from filmgate.cli.output import print_json, print_table, stderr_console
+from filmgate.cli.progress import stage_progress
 from filmgate.cli.text import counted, examples, printable
-from filmgate.core.answers import PersonAnswer
+from filmgate.core.answers import ErasureAnswer, PersonAnswer
+from filmgate.services.erasure import ErasureService
 from filmgate.services.people import PeopleService
 from filmgate.wiring import settings
+
+ERASING = "erasing"
 
 app = command_group("List, name, rename and remove known people.")
 
@@ -30,6 +35,9 @@ InRun = Annotated[
         help="Asset id or ASSET/RUN of the cluster. Required if several videos have runs.",
         autocompletion=complete_runs,
     ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Report what would be erased; change nothing.")
 ]
 Known = Annotated[str, typer.Argument(metavar="PERSON", help="Name or id of a known person.")]
 
@@ -86,16 +94,40 @@ def rename(
 
 
 @app.command("remove", epilog=examples('filmgate people remove "Lisa"'))
-def remove(person: Known, as_json: AsJson = False) -> None:
-    """Remove a known person with all face vectors.
+def remove(person: Known, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Erase a known person from the database and from all runs.
 
-    The artifacts of existing runs do not change.
+    Face vectors, face crops and the name leave the files of all runs, sealed ones included; the
+    files get new digests. Published copies are listed. After an interruption, repeat the command.
     """
-    removed = PeopleService(settings.load()).remove(person)
+    with stage_progress(quiet=True) as progress:
+        report = partial(progress.stage_progress, ERASING)
+        answer = ErasureService(settings.load()).erase(
+            person, dry_run=dry_run, report_progress=report
+        )
     if as_json:
-        _print_person(removed, as_json=True)
+        print_json(answer)
     else:
-        typer.echo(f"removed {removed.name} ({removed.person_id})")
+        _print_erasure(answer)
+
+
+def _print_erasure(answer: ErasureAnswer) -> None:
+    verb = "would erase" if answer.is_dry_run else "erased"
+    runs = counted(len(answer.runs), "runs")
+    typer.echo(f"{verb} {printable(answer.name)} ({answer.person_id}) from {runs}")
+    for run in answer.runs:
+        details = [f"clusters {', '.join(run.clusters)}" if run.clusters else "the name"]
+        details += [counted(len(run.files), "files")] if run.files else []
+        details += ["sealed"] if run.is_sealed else []
+        typer.echo(f"  {run.asset_id}/{run.run_id}  {', '.join(details)}")
+    if answer.published:
+        typer.echo("published copies still contain the person; delete them:")
+    for copy in answer.published:
+        typer.echo(f"  {copy.asset_id}/{copy.run_id}  {copy.source}/{copy.manifest_key}")
+    if answer.unsure:
+        typer.echo(f"not erased, because they only resemble the person: {', '.join(answer.unsure)}")
+    for note in answer.notes:
+        typer.echo(f"note: {note}", err=True)
 
 
 def _print_person(person: PersonAnswer, *, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from filmgate.client.events import ServerEvent, parse_events, split_lines
 from filmgate.client.queries import Param, QueryMethods
 from filmgate.core.access import parse_token
-from filmgate.core.answers import SnapshotAnswer
+from filmgate.core.answers import ErasureAnswer, SnapshotAnswer
 from filmgate.core.digest import JsonDict
 from filmgate.core.errors import FilmgateError, Invalid, Unavailable
 from filmgate.core.jobs import JobAnswer, JobRequest, JobsAnswer
@@ -212,6 +212,16 @@ class Client(QueryMethods):
         """Set the selection of an artifact type."""
         path = f"/v1/videos/{asset_id}/selections/{artifact_type}"
         return self._write("PUT", path, selection.model_dump_json(), SnapshotAnswer)
+
+    def erase_person(self, person: str, *, dry_run: bool = False) -> ErasureAnswer:
+        """Erase a person, by name or id, from the database and from all runs."""
+        request = self._http.build_request(
+            "DELETE",
+            f"/v1/people/{quote(person, safe='')}",
+            params={"dry_run": dry_run},
+            timeout=UPLOAD_TIMEOUT_S,
+        )
+        return ErasureAnswer.model_validate_json(self._send(request).content)
 
     def query(self, path: str, parameters: Mapping[str, Param], answer: type[Answer]) -> Answer:
         """Answer a query by its path, also one that an installed package brings.

@@ -341,6 +341,45 @@ class PeopleAnswer(Answer):
     people: tuple[PersonAnswer, ...]
 
 
+class ErasedRun(Answer):
+    """A run from which a person was erased, or would be."""
+
+    asset_id: str
+    run_id: str
+    clusters: tuple[str, ...]
+    """Face clusters that showed the person."""
+    files: tuple[str, ...]
+    """Paths of the files with new digests; in a dry run, of those that would get one."""
+    is_sealed: bool
+    """Whether the run is published, so that copies exist."""
+
+
+class PublishedCopy(Answer):
+    """A published copy of a run, which the operator has to delete."""
+
+    asset_id: str
+    run_id: str
+    source: str
+    """Address of the store."""
+    manifest_key: str
+    """Key of the manifest; the run's objects have the same prefix."""
+
+
+class ErasureAnswer(Answer):
+    """What the erasure of a person changed, or would change."""
+
+    person_id: str
+    name: str
+    is_dry_run: bool
+    runs: tuple[ErasedRun, ...]
+    published: tuple[PublishedCopy, ...]
+    """Copies that still contain the person."""
+    unsure: tuple[str, ...]
+    """Clusters, as `asset/run/cluster`, that only resemble the person. They are not erased."""
+    notes: tuple[str, ...]
+    """What could not be erased, and what the operator has to do."""
+
+
 class PersonTimeAnswer(Answer):
     """One person's screen time; None for values that were not measured."""
 

@@ -22,6 +22,7 @@ from filmgate.core.gates import ForeignRecord, Reason, ReasonCode, Verdict
 from filmgate.core.ids import Layout
 from filmgate.core.plan import Producer
 from filmgate.core.records import (
+    ERASED,
     ArtifactRef,
     Asset,
     ItemError,
@@ -137,6 +138,11 @@ class Manifest(Record):
         """Whether a gate blocked a stage in the last invocation, and no stage failed."""
         states = {entry.status for entry in self.stages.values()}
         return StageState.BLOCKED in states and StageState.FAILED not in states
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether a person was erased from files of the run."""
+        return any(entry.reason == ERASED for entry in self.stages.values())
 
     @property
     def artifact_refs(self) -> list[tuple[str, StageEntry, ArtifactRef]]:

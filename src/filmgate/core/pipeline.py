@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from filmgate.core.command import CommandLine, Parameters
 from filmgate.core.database import ReadSession
 from filmgate.core.digest import JsonObject, JsonValue
+from filmgate.core.erasure import PersonErasure
 from filmgate.core.errors import ExitCode, Invalid, first_fault, similar_names
 from filmgate.core.ids import Layout
 from filmgate.core.manifest import Manifest
@@ -206,6 +207,8 @@ class Pipeline:
     face_clusters: Callable[[FinishedRun], FaceClusters] | None = None
     """Reads the clusters of faces of a run, which a user can name after people. Raises NotFound if
     the run has none."""
+    erasure: PersonErasure | None = None
+    """How a person is erased from a run; None if runs of the pipeline contain no people."""
     made_legacy_runs: bool = False
     """Whether the runs of older layouts are of this pipeline; the aliases of its stages are then
     the names that those layouts use."""

@@ -270,8 +270,20 @@ class RunDirectory(RunFiles, Protocol):
     def ledger(self) -> Ledger:
         """Read the current records, attempts and verdicts from the directory."""
 
-    def begin(self, lease: Lease, stage: str, attempt: int, now: datetime) -> Attempt:
-        """Open an attempt. Raises Conflict if the run is sealed or the attempt is open already."""
+    def begin(
+        self,
+        lease: Lease,
+        stage: str,
+        attempt: int,
+        now: datetime,
+        *,
+        despite_seal: bool = False,
+    ) -> Attempt:
+        """Open an attempt. Raises Conflict if the attempt is open already, or if the run is sealed.
+
+        `despite_seal`: open it in a sealed run, too. Only the erasure of a person may do that; it
+        must replace the seal afterwards, see `seal`.
+        """
 
     def discard(self, lease: Lease, attempt: Attempt) -> None:
         """Remove an attempt as if it had never been opened."""
@@ -297,8 +309,8 @@ class RunDirectory(RunFiles, Protocol):
     def close(self, lease: Lease) -> Manifest:
         """Make all file names durable; write the manifest of the run as no longer held."""
 
-    def seal(self, lease: Lease, seal: "Seal") -> None:
-        """Close the run for good. Raises Conflict if it is sealed already."""
+    def seal(self, lease: Lease, seal: "Seal", *, replace: bool = False) -> None:
+        """Close the run for good. Raises Conflict if it is sealed already, unless `replace`."""
 
     def read_seal(self) -> "Seal | None":
         """Return the seal; None if the run may still change."""

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import AwareDatetime
 
-from filmgate.core.envelope import Text
+from filmgate.core.digest import canonical_json
+from filmgate.core.envelope import Sha256, Text
 from filmgate.core.records import Record
 
 RUNS = "runs"
@@ -78,6 +79,13 @@ class Seal(Record):
     sealed_at: AwareDatetime
     to: Text
     """Address of the first store that the run was published to."""
+    published_sha256: Sha256 | None = None
+    """Digest of the manifest as published, if a person was erased from the run afterwards; then
+    `manifest` is the one after the erasure. None for other runs."""
+
+    def to_bytes(self) -> bytes:
+        """Encode the seal as stored on disk."""
+        return canonical_json(self.model_dump(mode="json", exclude_none=True)) + b"\n"
 
 
 @dataclass(frozen=True, kw_only=True)

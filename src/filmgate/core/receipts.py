@@ -47,13 +47,13 @@ def check_successor(
 ) -> None:
     """Raise Conflict if a consumer stage may not ingest a manifest after those of `ingested`.
 
-    A published run keeps its manifest. In an unpublished run, only a later revision may follow the
-    manifest that the same stage ingested.
+    A published run keeps its manifest, unless a person was erased from it. In an unpublished run,
+    only a later revision may follow the manifest that the same stage ingested.
     """
     for earlier in ingested:
         if earlier.manifest_sha256 == manifest_sha256:
             continue
-        if parse_manifest_key(earlier.manifest_key) is not None:
+        if parse_manifest_key(earlier.manifest_key) is not None and not manifest.is_erased:
             raise _conflict(
                 manifest,
                 f"sha256 {earlier.manifest_sha256}, as published",

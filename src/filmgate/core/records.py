@@ -221,6 +221,9 @@ class WarningCode(StrEnum):
     """The stage succeeded although all its items failed."""
 
 
+ERASED = "erased"
+"""Reason of a successful attempt that replaced files from which a person was erased."""
+
 MAX_ITEM_ERRORS = 1000
 """Maximum number of item errors in a record; the log and `counts.failed` include all errors."""
 
@@ -248,7 +251,8 @@ class StageRecord(Record):
     item_errors: Annotated[tuple[ItemError, ...], Field(max_length=MAX_ITEM_ERRORS)] = ()
     error: StageError | None = None
     reason: str | None = None
-    """Why the stage was skipped; None if it was not."""
+    """Why the stage was skipped; `ERASED` if a person was erased from its files or from those that
+    it depends on; None for every other outcome."""
 
     @property
     def name(self) -> str:

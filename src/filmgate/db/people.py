@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import psycopg
 
@@ -15,6 +16,16 @@ from filmgate.db.queries import queries
 from filmgate.db.sessions import DatabaseSession
 
 MAX_SLUG_LENGTH = 100
+
+
+class NamedVector(NamedTuple):
+    """A cluster that was named after a person, with the digest of the vector it had."""
+
+    person_id: str
+    asset_id: str
+    run_id: str
+    cluster_id: str
+    vector_sha256: str
 
 
 class PeopleStore:
@@ -135,6 +146,15 @@ class PeopleStore:
         answer = self._answer(known["person_id"])
         self._session.execute(queries("people")["remove"], known)
         return answer
+
+    def find(self, person: str) -> PersonAnswer:
+        """Return the person with this name or id; raises NotFound."""
+        return self._answer(self._person(person)["person_id"])
+
+    def named_clusters(self) -> list[NamedVector]:
+        """List all clusters that were named after people."""
+        rows = self._session.all(queries("people")["named_clusters"], {})
+        return [NamedVector(**row) for row in rows]
 
     def _person(self, person: str) -> Row:
         known = self._session.one(queries("people")["by_name"], {"name": person})

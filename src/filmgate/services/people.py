@@ -6,20 +6,16 @@ from contextlib import contextmanager
 from filmgate.core.answers import PersonAnswer
 from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.ids import AssetId
-from filmgate.core.people import PEOPLE, FaceCluster
+from filmgate.core.people import FaceCluster
 from filmgate.core.plan import Producer
 from filmgate.db.artifact_queries import ArtifactQueries
 from filmgate.db.people import PeopleStore
 from filmgate.store.home import Home
 from filmgate.store.run_directory import FolderRun
-from filmgate.store.snapshots import Snapshots
 from filmgate.sync.verified_files import VerifiedRun
 from filmgate.wiring import pipelines
 from filmgate.wiring.database import Database
 from filmgate.wiring.settings import Settings
-
-SNAPSHOTS = "people"
-"""Folder of the snapshots in the home."""
 
 MAX_NAME = 200
 """Length limit of a person's name, in characters."""
@@ -31,7 +27,6 @@ class PeopleService:
     def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self._home = Home(settings.home.expanduser())
         self._database = database or Database(settings)
-        self._snapshots = Snapshots(self._home.root / SNAPSHOTS, PEOPLE)
 
     def name(self, cluster: str, name: str, reference: str | None) -> PersonAnswer:
         """Name the person of a cluster.
@@ -63,15 +58,6 @@ class PeopleService:
         """Rename a known person."""
         with self.store() as store:
             return store.rename(person, _normalise_name(name))
-
-    def remove(self, person: str) -> PersonAnswer:
-        """Remove a known person with all faces, also from the snapshots of earlier runs."""
-        with self.store() as store:
-            removed = store.remove(person)
-        for snapshot in self._snapshots.folder.glob("*.json"):
-            if f'"person_id":"{removed.person_id}"'.encode() in snapshot.read_bytes():
-                snapshot.unlink(missing_ok=True)
-        return removed
 
     def known(self) -> bytes | None:
         """Return all known people as a file; None if no people are known."""

@@ -33,6 +33,25 @@ def read_events(run: FolderRun, stages: Iterable[str], *, follow: bool) -> Itera
         time.sleep(POLL_S)
 
 
+def mask_words(path: Path, words: Iterable[str]) -> int:
+    """Overwrite whole words in a file with asterisks; return how many were found.
+
+    The size of the file does not change, and other processes may append to it meanwhile. Upper and
+    lower case are equal. Words are also found in the form in which JSON escapes them.
+    """
+    forms = {form.encode() for word in words for form in (word, json.dumps(word)[1:-1]) if form}
+    if not forms or not path.is_file():
+        return 0
+    options = b"|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
+    pattern = re.compile(rb"(?<![0-9A-Za-z])(?:" + options + rb")(?![0-9A-Za-z])", re.IGNORECASE)
+    with path.open("r+b") as file:
+        matches = list(pattern.finditer(file.read()))
+        for match in matches:
+            file.seek(match.start())
+            file.write(b"*" * len(match[0]))
+    return len(matches)
+
+
 @dataclass(frozen=True, kw_only=True)
 class LoggedLine:
     """A line of a stage's log, and its position in the log."""

@@ -111,10 +111,19 @@ class FolderRun:
         self._known_ledger = ledger
         return ledger
 
-    def begin(self, lease: Lease, stage: str, attempt: int, now: datetime) -> FolderAttempt:
-        """Open an attempt; raise Conflict if the run is sealed or the attempt exists."""
+    def begin(
+        self,
+        lease: Lease,
+        stage: str,
+        attempt: int,
+        now: datetime,
+        *,
+        despite_seal: bool = False,
+    ) -> FolderAttempt:
+        """Open an attempt; raise Conflict if the attempt exists, or if the run is sealed."""
         lease.check()
-        self.check_not_sealed()
+        if not despite_seal:
+            self.check_not_sealed()
         opened = UnrecordedAttempt(stage=stage, attempt=attempt, epoch=lease.epoch, started=now)
         return self._staging.begin(opened, self.folder / INFO_NAME)
 
@@ -183,10 +192,13 @@ class FolderRun:
         replace_file(self.folder / MANIFEST, self.manifest_bytes(manifest), durable=False)
         return manifest
 
-    def seal(self, lease: Lease, seal: Seal) -> None:
-        """Seal the run; raise Conflict if it is sealed already."""
+    def seal(self, lease: Lease, seal: Seal, *, replace: bool = False) -> None:
+        """Seal the run; raise Conflict if it is sealed already, unless `replace`."""
         lease.check()
-        create_only(self._seal, canonical_json(seal.model_dump(mode="json")) + b"\n")
+        if replace:
+            replace_file(self._seal, seal.to_bytes(), durable=True)
+        else:
+            create_only(self._seal, seal.to_bytes())
 
     def manifest_bytes(self, manifest: Manifest) -> bytes:
         """Bytes of the run's manifest; if it is sealed, those in the seal."""

@@ -207,11 +207,20 @@ class MemoryRun:
                 verdicts=self._verdicts,
             )
 
-    def begin(self, lease: Lease, stage: str, attempt: int, now: datetime) -> MemoryAttempt:
-        """Open an attempt; raise Conflict if the run is sealed or the attempt exists."""
+    def begin(
+        self,
+        lease: Lease,
+        stage: str,
+        attempt: int,
+        now: datetime,
+        *,
+        despite_seal: bool = False,
+    ) -> MemoryAttempt:
+        """Open an attempt; raise Conflict if the attempt exists, or if the run is sealed."""
         with self._state_lock:
             lease.check()
-            self.check_not_sealed()
+            if not despite_seal:
+                self.check_not_sealed()
             if (stage, attempt) in self._attempts:
                 raise _already_exists(f"{stage}.a{attempt}")
             self._attempts[stage, attempt] = _StagedAttempt(epoch=lease.epoch, started=now)
@@ -280,11 +289,11 @@ class MemoryRun:
             self._files[MANIFEST] = _StoredFile.of(self.manifest_bytes(manifest))
             return manifest
 
-    def seal(self, lease: Lease, seal: Seal) -> None:
-        """Seal the run; raise Conflict if it is sealed already."""
+    def seal(self, lease: Lease, seal: Seal, *, replace: bool = False) -> None:
+        """Seal the run; raise Conflict if it is sealed already, unless `replace`."""
         with self._state_lock:
             lease.check()
-            if self._seal is not None:
+            if self._seal is not None and not replace:
                 raise _already_exists("the seal")
             self._seal = seal
 

@@ -44,6 +44,48 @@ delete from people_references
 -- name: rename
 update people set name = %(new_name)s where person_key = %(person_key)s;
 
+-- name: named_clusters
+-- All clusters that were named after people, with the digests of the named vectors.
+select p.person_id, r.asset_id, r.run_id, r.cluster_id, r.vector_sha256
+  from people_references r
+  join people p using (person_key);
+
+-- name: was_ingested
+select exists (select from inbox
+                where asset_id = %(asset_id)s and run_id = %(run_id)s and is_current) as found;
+
+-- name: published_copies
+-- Stores with a copy of a run: those that announced it, and those that it was ingested from.
+select source, manifest_key from outbox
+ where asset_id = %(asset_id)s and run_id = %(run_id)s
+ union
+select source, manifest_key from inbox
+ where asset_id = %(asset_id)s and run_id = %(run_id)s and manifest_key <> 'manifest.json'
+ order by source, manifest_key;
+
+-- name: runs_with_person
+-- Runs whose screen times name a person.
+select distinct asset_id, run_id from product_person_metrics
+ where (person_id = %(person_id)s and person_id <> identity_id)
+    or unsure @> jsonb_build_array(jsonb_build_object('person_id', %(person_id)s::text))
+ order by asset_id, run_id;
+
+-- name: erase_from_screen_times
+update product_person_metrics
+   set person_id = case when person_id = %(person_id)s then identity_id else person_id end,
+       unsure = (select coalesce(jsonb_agg(each order by position), '[]')
+                   from jsonb_array_elements(unsure) with ordinality as likely (each, position)
+                  where each ->> 'person_id' <> %(person_id)s)
+ where (person_id = %(person_id)s and person_id <> identity_id)
+    or unsure @> jsonb_build_array(jsonb_build_object('person_id', %(person_id)s::text));
+
+-- name: tables_of_artifacts
+-- Tables that contain the artifacts of some assets.
+select distinct f.tableoid::regclass::text as name
+  from artifact_rows f
+  join assets a using (asset_key)
+ where a.asset_id = any(%(asset_ids)s::text[]);
+
 -- name: remove
 delete from people where person_key = %(person_key)s;
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from filmgate.core.people import FaceCluster, FaceClusters
 from filmgate.core.pipeline import Input, InputFiles, NextSteps, Pipeline
 from filmgate.core.summaries import FinishedRun
+from filmgate.pipelines.episode.erasure import ERASURE
 from filmgate.pipelines.episode.files import FACE_MODEL, IDENTITIES, REPORT
 from filmgate.pipelines.episode.plan import PLAN, PROFILES
 from filmgate.pipelines.episode.records import FaceModel, Identity
@@ -69,5 +70,6 @@ EPISODE = Pipeline(
     report=REPORT.path,
     next_steps=next_steps,
     face_clusters=read_face_clusters,
+    erasure=ERASURE,
     made_legacy_runs=True,
 )
