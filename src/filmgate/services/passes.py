@@ -10,6 +10,7 @@ from filmgate.core.progress import NullObserver, ignore_progress
 from filmgate.services.run_options import RunOptions
 from filmgate.services.runs import Runs
 from filmgate.wiring import settings
+from filmgate.wiring.file_access import restricted_files
 
 UPLOADS = "uploads"
 
@@ -52,7 +53,9 @@ def make_pass_runner(pipeline: str, stage: str) -> PassRunner:
         folder = Path(job_dir)
         uploads = _uploads_of(folder, manifest)
         options = RunOptions(job_dir=str(job_dir), env=env, stages=(stage,))
-        runs = Runs(settings.load())
-        return runs.run(pipeline, uploads, options, NullObserver(), ignore_progress).manifest
+        chosen = settings.read()
+        runs = Runs(chosen)
+        with restricted_files(chosen.file_access):
+            return runs.run(pipeline, uploads, options, NullObserver(), ignore_progress).manifest
 
     return run

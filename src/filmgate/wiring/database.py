@@ -10,7 +10,7 @@ from filmgate.core.errors import FilmgateError, Invalid, Unavailable
 from filmgate.db.connection import connected
 from filmgate.db.embedded import EmbeddedPostgres
 from filmgate.db.schema import Schema
-from filmgate.wiring.notices import notify
+from filmgate.wiring.notices import notify, warn
 from filmgate.wiring.pipelines import branches
 from filmgate.wiring.settings import Settings
 
@@ -147,4 +147,5 @@ class Database:
                 got="the URL of a server",
                 hint="Start and stop that server with its own tools",
             )
-        return EmbeddedPostgres((self._settings.home.expanduser() / "pg").absolute())
+        folder = (self._settings.home.expanduser() / "pg").absolute()
+        return EmbeddedPostgres(folder, warn=warn)
