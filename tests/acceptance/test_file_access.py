@@ -5,9 +5,11 @@ import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from filmgate.db.embedded import SOCKET_NAME, EmbeddedPostgres
 from filmgate.ingest import pass_a
 from filmgate.tools.prometheus_file import PrometheusFile
 from support.command import Filmgate
@@ -50,8 +52,10 @@ def test_no_file_of_a_home_is_open_to_other_users_after_a_run_an_upload_and_a_se
         with service.client() as client:
             client.upload(film, "uploaded")
             client.wait(client.run("episode", asset_id="uploaded", settings=LIGHT), 60)
-        sockets = [path for path in home.rglob("*") if path.is_socket()]
-        assert sockets
+        url = EmbeddedPostgres(home / "pg").url
+        sockets = Path(parse_qs(urlsplit(url).query)["host"][0])  # in /tmp if the path is too long
+        assert (sockets / SOCKET_NAME).is_socket()
+        assert entries_with(sockets, 0o077) == []
         assert entries_with(home, 0o077) == []
     assert entries_with(home, 0o077) == []
     assert entries_with(published, 0o077) == []
