@@ -21,11 +21,13 @@ from filmgate.engine.executors.in_process import InProcess
 from filmgate.engine.executors.process_pool import ProcessPool
 from filmgate.engine.executors.ray_cluster import RayCluster
 from support.items import (
+    create_file,
     double,
     kill_worker_always,
     kill_worker_once,
     make_unpicklable_value,
     slow_first,
+    stop_own_worker,
 )
 
 FORK = get_context("fork")
@@ -164,3 +166,30 @@ def test_an_item_whose_value_cannot_be_pickled_has_an_error(
 def test_work_that_cannot_be_pickled_is_refused_before_any_item() -> None:
     with pytest.raises(ContractBroken, match="module-level function"):
         next(ProcessPool(1).map(lambda item: item, [1]))
+
+
+@pytest.mark.parametrize("name", OTHER_PROCESS)
+def test_files_of_workers_have_the_permissions_of_the_umask_of_the_runner(
+    shared: Callable[[str], Executor], name: str, tmp_path: Path
+) -> None:
+    """With Ray also if the worker was started before, with another umask."""
+    if name == "process_pool":
+        executor = EXECUTORS[name]()
+    else:
+        executor = shared(name)
+        list(executor.map(double, [1]))
+    earlier = os.umask(0o077)
+    try:
+        (outcome,) = executor.map(create_file, [str(tmp_path / "file")])
+    finally:
+        os.umask(earlier)
+        if name == "process_pool":
+            executor.close()
+    assert outcome.value == 0o600
+
+
+def test_a_signal_to_stop_the_process_group_does_not_look_like_a_dead_worker(
+    shared: Callable[[str], Executor],
+) -> None:
+    outcomes = list(shared("process_pool").map(stop_own_worker, range(4)))
+    assert [outcome.value for outcome in outcomes] == list(range(4))

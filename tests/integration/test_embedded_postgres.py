@@ -7,17 +7,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
+import psutil
 import psycopg
 import pytest
 
 from filmgate.core.errors import Held, Invalid, NotPermitted, Unavailable
 from filmgate.db.connection import connected
-from filmgate.db.embedded import EmbeddedPostgres
+from filmgate.db.embedded import SOCKET_NAME, EmbeddedPostgres
 from filmgate.db.migrations import HEAD
 from filmgate.db.programs import UNPRIVILEGED_UID
+
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="needs root")
 
 TIMEOUT_S = 20
 """How long a test waits for an event that normally takes moments."""
@@ -207,7 +211,7 @@ def interpreter_for_all() -> str | None:
     return None
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can start a process as another user")
+@needs_root
 def test_a_user_without_special_rights_can_run_the_server() -> None:
     python = interpreter_for_all()
     if python is None:
@@ -230,29 +234,146 @@ def test_a_user_without_special_rights_can_run_the_server() -> None:
         assert not EmbeddedPostgres(folder / "pg").is_running()
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root runs the server as another user")
-def test_a_cluster_moved_to_a_closed_folder_reports_how_to_correct_it(tmp_path: Path) -> None:
+CONNECT = """
+import socket, sys
+try:
+    socket.socket(socket.AF_UNIX).connect(sys.argv[1])
+except OSError as error:
+    print(type(error).__name__)
+else:
+    print("connected")
+"""
+
+
+def connect_as_server_user(url: str) -> str:
+    """Connect to the server's socket as the unprivileged user; return the name of the error."""
+    python = interpreter_for_all()
+    if python is None:
+        pytest.skip("a Python of this version that another user may start is missing")
+    folder = parse_qs(urlsplit(url).query)["host"][0]
+    done = subprocess.run(
+        [python, "-c", CONNECT, f"{folder}/{SOCKET_NAME}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        user=UNPRIVILEGED_UID,
+        group=UNPRIVILEGED_UID,
+        extra_groups=[],
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may enter."""
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         Path(name).chmod(0o755)
-        postgres = EmbeddedPostgres(Path(name) / "pg")
-        with postgres.running():
-            pass
-        if (postgres.folder / "cluster").stat().st_uid != UNPRIVILEGED_UID:
-            pytest.skip("the folder of PostgreSQL's programs is closed to other users")
-        closed = tmp_path / "closed"
-        closed.mkdir(mode=0o700)
-        moved = EmbeddedPostgres(Path(shutil.move(postgres.folder, closed / "pg")))
+        yield Path(name)
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, folder: Path, *programs: str) -> None:
+    """Make programs fail, as they do on a machine that forbids what they do."""
+    folder.mkdir()
+    for program in programs:
+        (folder / program).write_text("#!/bin/sh\nexit 1\n")
+        (folder / program).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["pg", "long" * 30])
+def test_other_processes_of_the_user_of_a_server_of_root_cannot_connect(
+    open_folder: Path, name: str
+) -> None:
+    """Not even in an open folder, or where the socket is in /tmp."""
+    postgres = EmbeddedPostgres(open_folder / name)
+    with postgres.running() as url:
+        assert connect_as_server_user(url) in {"PermissionError", "FileNotFoundError"}
+        pid = int((postgres.folder / "cluster/data/postmaster.pid").read_text().split()[0])
+        assert psutil.Process(pid).uids().effective == 0
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["pg", "long" * 30])
+def test_root_runs_the_server_with_a_capability_where_namespaces_are_forbidden_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    forbid(monkeypatch, tmp_path / "bin", "unshare")
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    warnings: list[str] = []
+    for _ in range(2):
+        with EmbeddedPostgres(private / name, warn=warnings.append).running() as url:
+            assert connect_as_server_user(url) == "PermissionError"
+            with psycopg.connect(url) as connection:
+                assert connection.execute("select 1").fetchone() == (1,)
+    assert warnings == [
+        "User namespaces are forbidden on this machine: the embedded database runs as user "
+        f"{UNPRIVILEGED_UID}. Only root can connect to it."
+    ]
+
+
+@needs_root
+def test_a_cluster_of_the_unprivileged_user_keeps_its_rows_in_a_namespace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Earlier releases created it; root becomes its owner."""
+    postgres = EmbeddedPostgres(tmp_path / "pg")
+    cluster = postgres.folder / "cluster"
+    with monkeypatch.context() as patch:
+        forbid(patch, tmp_path / "bin", "unshare")
+        end(start_user(postgres.folder))
+    assert {path.lstat().st_uid for path in cluster.rglob("*")} == {UNPRIVILEGED_UID}
+    with postgres.running() as url, psycopg.connect(url) as connection:
+        assert connection.execute("select count(*) from counted").fetchone() == (1,)
+    assert {path.lstat().st_uid for path in (cluster, *cluster.rglob("*"))} == {0}
+
+
+@needs_root
+def test_a_kept_server_can_be_stopped_after_its_folder_was_closed(open_folder: Path) -> None:
+    postgres = EmbeddedPostgres(open_folder / "pg")
+    postgres.keep()
+    open_folder.chmod(0o700)
+    assert postgres.stop()
+    assert processes_of(postgres.folder) == []
+
+
+@needs_root
+def test_root_without_namespaces_and_capabilities_gets_an_error_that_names_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forbid(monkeypatch, tmp_path / "bin", "unshare", "setpriv")
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
     with (
-        pytest.raises(Unavailable, match="may not enter its folder") as caught,
-        moved.running(),
+        pytest.raises(Unavailable, match="closed to other users") as caught,
+        EmbeddedPostgres(private / "pg").running(),
     ):
         pass
-    assert str(closed) in str(caught.value)
-    subprocess.run(
-        ["chown", "-R", "root", moved.folder / "cluster"], check=True
-    )  # as the hint says
+    assert "user namespaces" in str(caught.value)
+    assert "dac_override" in str(caught.value)
+
+
+def test_no_file_of_a_cluster_is_open_to_other_users(postgres: EmbeddedPostgres) -> None:
+    earlier = os.umask(0)
+    try:
+        with postgres.running():
+            cluster = [postgres.folder, *(postgres.folder / "cluster").rglob("*")]
+            modes = {str(path): path.lstat().st_mode & 0o077 for path in cluster}
+    finally:
+        os.umask(earlier)
+    assert {path: mode for path, mode in modes.items() if mode} == {}
+
+
+@needs_root
+def test_a_cluster_moved_to_a_closed_folder_runs_there(open_folder: Path, tmp_path: Path) -> None:
+    postgres = EmbeddedPostgres(open_folder / "pg")
+    end(start_user(postgres.folder))
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    moved = EmbeddedPostgres(Path(shutil.move(postgres.folder, closed / "pg")))
     with moved.running() as url, psycopg.connect(url) as connection:
-        assert connection.execute("select 1").fetchone() == (1,)
+        assert connection.execute("select count(*) from counted").fetchone() == (1,)
 
 
 @pytest.mark.parametrize(

@@ -109,3 +109,15 @@ class SlowBytesIO(io.BytesIO):
     def read(self, size: int | None = -1) -> bytes:
         time.sleep(0.3)
         return super().read(size)
+
+
+def create_file(path: str) -> int:
+    """Create a file; return its permissions."""
+    Path(path).touch()
+    return Path(path).stat().st_mode & 0o777
+
+
+def stop_own_worker(item: int) -> int:
+    """Send SIGTERM to the worker, as a signal to the process group does."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    return item

@@ -31,7 +31,8 @@ KEEP_ALIVE_S = 30
 """Time after which an idle connection is closed, in seconds."""
 
 SHUTDOWN_S = 5
-"""Time that requests have to finish when the server stops, in seconds."""
+"""Time that requests have to finish when the server stops, in seconds. After it, all connections
+are closed, also those whose clients do not send their request or do not read their response."""
 
 RESTART_S, MAX_RESTART_S = 1.0, 60.0
 """Shortest and longest pause before a worker restart, in seconds; it doubles at each restart."""
@@ -47,10 +48,18 @@ largest valid `worker_grace_s`."""
 class Server(uvicorn.Server):
     """Server that calls `ready` when it serves, and ends event streams when it is asked to stop."""
 
-    def __init__(self, config: uvicorn.Config, service: Service, ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        service: Service,
+        ready: Callable[[], None],
+        worker: "_Worker | None",
+    ) -> None:
+        """`worker`: the worker that stops with the server."""
         super().__init__(config)
         self._service = service
         self._ready = ready
+        self._worker = worker
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to serve, then call `ready`."""
@@ -60,6 +69,8 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End the event streams, which would never end otherwise, then handle the stop signal."""
+        if self._worker is not None:
+            self._worker.end_restarts()
         self._service.hub.close()
         super().handle_exit(sig, frame)
 
@@ -100,8 +111,9 @@ class ServerRunner:
                 code = service.access.create_link("local", Scope.ADMIN) if needs_link else None
                 ready(url, code)
 
-            with _Worker(self.workers) if self.workers else contextlib.nullcontext():
-                server = Server(self._config(create_app(service)), service, on_ready)
+            worker = _Worker(self.workers) if self.workers else None
+            with worker or contextlib.nullcontext():
+                server = Server(self._config(create_app(service)), service, on_ready, worker)
                 gc.collect()
                 gc.freeze()  # the loaded objects are permanent; later collections skip them
                 with contextlib.suppress(Interrupted):  # raised by the signal to stop
@@ -164,6 +176,11 @@ class _Worker:
 
     def __enter__(self) -> None:
         self._thread.start()
+
+    def end_restarts(self) -> None:
+        """Do not start the worker again. A signal to the process group ends the worker before the
+        server has stopped."""
+        self._stopping.set()
 
     def __exit__(self, *_exc_info: object) -> None:
         self._stopping.set()

@@ -24,7 +24,7 @@ from filmgate.core.errors import (
     similar_names,
 )
 from filmgate.core.os_errors import error_from_os
-from filmgate.wiring.notices import show_notices
+from filmgate.wiring.notices import show_notices, show_warnings
 from filmgate.wiring.signals import install_signal_handlers
 
 
@@ -38,6 +38,7 @@ def call(arguments: Sequence[str], *, handles_signals: bool = False) -> int:
         install_signal_handlers()
     if sys.stderr is not None and sys.stderr.isatty():
         show_notices(lambda message: print(message, file=sys.stderr))  # noqa: T201
+    show_warnings(lambda message: print(f"warning: {printable(message)}", file=sys.stderr))  # noqa: T201
     try:
         return _run(arguments)
     except (Exception, Interrupted) as raised:  # noqa: BLE001 - every error has an exit code

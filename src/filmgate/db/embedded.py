@@ -9,24 +9,30 @@ on `users.lock` is free. After `keep()` the server runs on without users.
 import fcntl
 import hashlib
 import os
+import shlex
 import shutil
+import signal
 import socket
 import stat
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, NoReturn
 from urllib.parse import quote
 
 from filmgate.core.errors import Held, Unavailable
 from filmgate.db.programs import (
+    CAPABILITY,
+    NAMESPACE,
     UNPRIVILEGED_UID,
+    WITH_CAPABILITY,
     ProcessIdentity,
+    can_run_with,
     closed_to_others,
     is_alive,
     process_name,
@@ -56,6 +62,7 @@ RETRY_AFTER_S = 0.25
 
 SERVER_OPTIONS = {
     "listen_addresses": "",
+    "unix_socket_permissions": "0700",
     "max_connections": "64",
     "shared_buffers": "128MB",
     "log_min_messages": "warning",
@@ -69,11 +76,13 @@ class EmbeddedPostgres:
 
     folder: Path
     """Absolute, since the server's programs run in another folder."""
+    warn: Callable[[str], None] = field(default=lambda _message: None, compare=False)
+    """Called with a warning if other processes of the server's user can use the database."""
 
     @contextmanager
     def running(self) -> Iterator[str]:
         """Run the server for the length of a block, starting it if necessary; yields its URL."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self.folder / "users.lock").open("a+b") as users:
             with self._lock("start.lock"):
                 fcntl.flock(users, fcntl.LOCK_SH)
@@ -176,13 +185,12 @@ class EmbeddedPostgres:
         """Create the cluster and start the server if necessary. The caller holds the start lock and
         counts as a user."""
         programs = programs_folder()
-        identity = self._identity()
         if not self._data.exists():
-            self._create(programs, identity)
+            self._create(programs, self._identity(programs))
         if not self._keep_mark.exists():
             self._start_supervisor()
         if not self.is_running():
-            self._start(programs, identity)
+            self._start(programs, self._identity(programs))
 
     def _create(self, programs: Path, identity: ProcessIdentity) -> None:
         """Create the data folder under a unique name, then rename it."""
@@ -225,7 +233,10 @@ class EmbeddedPostgres:
                 got=f"a file or folder of user {found.st_uid}",
                 hint="Remove it, or set FILMGATE_HOME to a shorter path, which does not need it",
             )
-        identity.own(sockets)
+        if identity.prefix != WITH_CAPABILITY or sockets == self._cluster:
+            identity.own(sockets)
+        if found.st_mode & 0o077:
+            sockets.chmod(0o700)
 
     def _is_ready_under(self, pid: int) -> bool:
         """Wait until the server accepts connections; False if its process ended before."""
@@ -273,12 +284,28 @@ class EmbeddedPostgres:
             if not is_free or (self._keep_mark.exists() and not even_kept):
                 return False
             if self.is_running():
-                command = [str(programs_folder() / "pg_ctl"), "stop", "-D", str(self._data), "-w"]
-                command += ["-t", str(STOP_TIMEOUT_S), "-m", "fast", "-s"]
-                done = self._identity().run(command)
-                if done.returncode != 0 and self.is_running():
-                    raise unavailable("the embedded database does not stop", done.stdout)
+                self._stop()
             return True
+
+    def _stop(self) -> None:
+        """Stop the server in PostgreSQL's mode `fast`: it disconnects its clients.
+
+        `pg_ctl` does the same, but not as root. The user of the server cannot always enter its
+        folder: an operator may have closed it while the server ran.
+        """
+        try:
+            pid = int((self._data / "postmaster.pid").read_text().split()[0])
+            os.kill(pid, signal.SIGINT)
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        except PermissionError as error:
+            raise unavailable("the embedded database does not stop", str(error)) from error
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while is_alive(pid):
+            if time.monotonic() > deadline:
+                log = read_log(self._cluster / "server.log")
+                raise unavailable("the embedded database does not stop", log)
+            time.sleep(POLL_S)
 
     def _start_supervisor(self) -> None:
         """Start a supervisor unless one is running. It is orphaned at once, so that it is not a
@@ -317,25 +344,61 @@ class EmbeddedPostgres:
                 else:
                     return
 
-    def _identity(self) -> ProcessIdentity:
-        """Choose the user that runs the server: always the one that created the cluster."""
+    def _identity(self, programs: Path) -> ProcessIdentity:
+        """Choose the user that runs the server, and make it the owner of the cluster.
+
+        The server must not be running. As root, the server runs in a user namespace. Then the files
+        belong to root, and no other process can connect. Where namespaces are forbidden, it runs as
+        the unprivileged user.
+        """
         is_new = not self._cluster.exists()
         self._cluster.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner = self._cluster.stat().st_uid
         if os.getuid() != 0:
             return ProcessIdentity(uid=os.getuid())
-        closed = [*closed_to_others(self.folder), *closed_to_others(programs_folder())]
-        if is_new and not closed:
-            os.chown(self._cluster, UNPRIVILEGED_UID, UNPRIVILEGED_UID)
-        owner = self._cluster.stat().st_uid
-        if owner == UNPRIVILEGED_UID and closed:
-            raise Unavailable(
-                "the user that runs the embedded database may not enter its folder",
-                expected=f"folders that user {UNPRIVILEGED_UID} may enter, as when it was created",
-                got=f"{closed[0]}, which not every user may enter",
-                hint="If the home was moved, move it back; or let root run the database: "
-                f"`chown -R root {self._cluster}`",
-            )
-        return ProcessIdentity(uid=owner) if owner else ProcessIdentity(uid=0, in_namespace=True)
+        if owner not in {0, UNPRIVILEGED_UID}:
+            return ProcessIdentity(uid=owner)
+        if can_run_with(NAMESPACE):
+            identity = ProcessIdentity(uid=0, prefix=NAMESPACE)
+        else:
+            identity = self._identity_without_namespace(programs)
+        if identity.uid != owner:
+            _change_owner(self._cluster, identity.uid)
+        if identity.uid != 0 and (is_new or identity.uid != owner):
+            self._warn_of_forbidden_namespaces(identity)
+        return identity
+
+    def _identity_without_namespace(self, programs: Path) -> ProcessIdentity:
+        closed = [*closed_to_others(self.folder), *closed_to_others(programs)]
+        if not closed:
+            return ProcessIdentity(uid=UNPRIVILEGED_UID)
+        if can_run_with(WITH_CAPABILITY):
+            return ProcessIdentity(uid=UNPRIVILEGED_UID, prefix=WITH_CAPABILITY)
+        raise Unavailable(
+            "root cannot run the embedded database in a folder that is closed to other users",
+            expected=f"permission to create user namespaces, or the capability {CAPABILITY}",
+            got=f"neither; {closed[0]} is closed",
+            hint="Run filmgate as another user, or set FILMGATE_DATABASE_URL to a server",
+        )
+
+    def _warn_of_forbidden_namespaces(self, identity: ProcessIdentity) -> None:
+        who = (
+            "Only root can connect to it."
+            if identity.prefix
+            else "All processes of that user have all permissions in the database. To prevent "
+            f"this, close the folder: chmod go-rwx {shlex.quote(str(self.folder))}"
+        )
+        self.warn(
+            "User namespaces are forbidden on this machine: the embedded database runs as user "
+            f"{identity.uid}. {who}"
+        )
+
+
+def _change_owner(folder: Path, uid: int) -> None:
+    """Change the owner of a folder and of all files in it, the folder itself last."""
+    for parent, _, names in os.walk(folder, topdown=False):
+        for path in (*(Path(parent) / name for name in names), Path(parent)):
+            os.chown(path, uid, uid, follow_symlinks=False)
 
 
 def _acquire(file: IO[bytes], wait_s: float | None) -> bool:

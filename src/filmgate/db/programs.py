@@ -12,8 +12,31 @@ from typing import Any
 from filmgate.core.errors import Unavailable
 
 UNPRIVILEGED_UID = 65534
-"""The user `nobody`. PostgreSQL refuses to run as root; started by root it runs as this user, who
-owns no other files."""
+"""The unprivileged user. PostgreSQL refuses to run as root; started by root it runs under this
+number in a user namespace, or as this user where namespaces are forbidden."""
+
+NAMESPACE = (
+    "unshare",
+    "--user",
+    f"--map-user={UNPRIVILEGED_UID}",
+    f"--map-group={UNPRIVILEGED_UID}",
+)
+"""Command that runs another one as root, under another number inside a user namespace."""
+
+CAPABILITY = "dac_override"
+"""Lets the unprivileged user enter folders that are closed to other users. Containers have it by
+default, while they forbid user namespaces."""
+
+WITH_CAPABILITY = (
+    "setpriv",
+    f"--reuid={UNPRIVILEGED_UID}",
+    f"--regid={UNPRIVILEGED_UID}",
+    "--clear-groups",
+    f"--inh-caps=+{CAPABILITY}",
+    f"--ambient-caps=+{CAPABILITY}",
+)
+"""Command that runs another one as that user with `CAPABILITY`. Other processes of that user cannot
+trace it, because they have fewer capabilities."""
 
 LAST_LINES = 3
 """Number of lines of a failed program's output that an error contains."""
@@ -24,16 +47,15 @@ class ProcessIdentity:
     """The user that the server's programs run as."""
 
     uid: int
-    in_namespace: bool = False
-    """Whether it runs in a user namespace: as root, under another number inside. For folders that
-    no other user may enter."""
+    prefix: tuple[str, ...] = ()
+    """`NAMESPACE`, `WITH_CAPABILITY`, or nothing to run the programs directly as the user."""
 
     def run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         """Run one of the server's programs; `stdout` of the result contains all its output."""
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
             # A file, not a pipe: the server inherits it and would keep a pipe open.
             done = subprocess.run(
-                [*self._prefix, *command],
+                [*self.prefix, *command],
                 check=False,
                 cwd="/",
                 env=_environment(),
@@ -48,9 +70,9 @@ class ProcessIdentity:
     def launch(self, command: Sequence[str], log: Path) -> int:
         """Start a program that outlives this process and appends its output to `log`; return its
         process number."""
-        script = 'exec 2>>"$0"; "$@" >&2 </dev/null & echo $!'
+        script = 'umask 077; exec 2>>"$0"; "$@" >&2 </dev/null & echo $!'
         done = subprocess.run(
-            [*self._prefix, "/bin/sh", "-c", script, str(log), *command],
+            [*self.prefix, "/bin/sh", "-c", script, str(log), *command],
             check=False,
             cwd="/",
             env=_environment(),
@@ -65,26 +87,24 @@ class ProcessIdentity:
         return int(done.stdout)
 
     def own(self, folder: Path) -> None:
-        """Make the server's user the owner of a folder."""
+        """Make the server's user the owner of a folder in which it creates files."""
         if os.getuid() == 0 and folder.lstat().st_uid != self.uid:
             os.chown(folder, self.uid, self.uid, follow_symlinks=False)
 
     @property
-    def _prefix(self) -> list[str]:
-        if not self.in_namespace:
-            return []
-        return [
-            "unshare",
-            "--user",
-            f"--map-user={UNPRIVILEGED_UID}",
-            f"--map-group={UNPRIVILEGED_UID}",
-        ]
-
-    @property
     def _user(self) -> dict[str, Any]:
-        if self.in_namespace or os.getuid() == self.uid:
+        if self.prefix or os.getuid() == self.uid:
             return {}
         return {"user": self.uid, "group": self.uid, "extra_groups": []}
+
+
+def can_run_with(prefix: tuple[str, ...]) -> bool:
+    """Whether this machine permits `NAMESPACE` or `WITH_CAPABILITY`."""
+    try:
+        done = subprocess.run([*prefix, "true"], check=False, capture_output=True, cwd="/")
+    except OSError:  # the program is not installed
+        return False
+    return done.returncode == 0
 
 
 def programs_folder() -> Path:

@@ -36,6 +36,8 @@ POLL_S = 0.2
 STOP_S = 20.0
 """Time after a request to stop, in seconds, after which a job's process is killed."""
 
+STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+
 MB = 1_000_000
 
 
@@ -61,7 +63,7 @@ class JobProcess:
         limit is killed, and the outcome contains that error. Raises ProcessDied if the process
         ended without an outcome.
         """
-        starting = asyncio.create_task(asyncio.to_thread(self._process.start))
+        starting = asyncio.create_task(asyncio.to_thread(self._start))
         try:
             await asyncio.shield(starting)
             self._child_pipe.close()
@@ -86,6 +88,18 @@ class JobProcess:
         if outcome is None:
             raise ProcessDied(self._process.exitcode)
         return outcome
+
+    def _start(self) -> None:
+        """Start the process, so that a signal to the worker's process group does not end it.
+
+        The process and the fork server inherit the signal mask of this thread. Only this thread
+        blocks the signals, so that the worker itself still receives them.
+        """
+        earlier = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
 
     async def _wait(self, timeout_s: float | None) -> bool:
         """Wait for the end of the process; return False after a timeout.
@@ -162,7 +176,10 @@ def _main(settings: Settings, task: JobTask, pipe: Connection) -> None:
     """Execute a job; the entry point of the job's process."""
     with contextlib.suppress(OSError):
         os.setsid()
+    for number in STOP_SIGNALS:  # drops a pending signal, which was for the worker's group
+        signal.signal(number, signal.SIG_IGN)
     install_signal_handlers()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     threading.Thread(target=_wait_for_stop, args=(pipe,), name="stop-listener", daemon=True).start()
     try:
         outcome = _execute(settings, task)

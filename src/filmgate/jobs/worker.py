@@ -85,6 +85,8 @@ class Worker:
         self._cancel_requested: set[int] = set()
         """Running jobs whose cancellation is requested in the database."""
         self._silence_s = settings.worker_silence_s
+        self._is_stopping = False
+        """Whether the worker was asked to stop."""
 
     def run(self, ready: Callable[[], None], *, drain: bool = False) -> None:
         """Execute jobs until SIGTERM or SIGINT, or with `drain` until the queue is empty.
@@ -100,8 +102,13 @@ class Worker:
         """Execute jobs; if the queue or the database fails, connect again."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+
+        def on_signal() -> None:
+            self._is_stopping = True
+            stop.set()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, on_signal)
         while not stop.is_set():
             try:
                 await self._work_until_stopped(stop, ready, drain=drain)
@@ -219,8 +226,14 @@ class Worker:
         A job is retried if a service was unavailable or its process died. The pause doubles at
         each failure, and the job ends after `job_tries` failed attempts. If another process has the
         lease of the run, the job is retried without limit.
+
+        If the worker is stopping, the signal that stopped it may also have ended the job's process.
+        Such a job is handed back, and the attempt is not a failure.
         """
         code = outcome.error["error"] if outcome.error is not None else None
+        is_cut_short = code == ProcessDied.code or outcome.exit_code == ExitCode.INTERRUPTED
+        if self._is_stopping and is_cut_short:
+            raise JobHandedBack
         is_held = code == Held.code
         is_failure = code == ProcessDied.code or outcome.exit_code in TRANSIENT
         failures = task.failures + is_failure

@@ -14,6 +14,7 @@ from filmgate.core.records import StageError
 from filmgate.services.run_options import RunOptions
 from filmgate.services.runs import Runs
 from filmgate.wiring import settings
+from filmgate.wiring.file_access import restricted_files
 
 UPLOADS = "uploads"
 
@@ -87,8 +88,9 @@ def make_pass_runner(pipeline: str, stage: str) -> PassRunner:
         folder = Path(job_dir)
         uploads = _uploads_of(folder, manifest)
         options = RunOptions(job_dir=str(job_dir), env=env, stages=(stage,))
-        runs = Runs(settings.load())
-        with os_errors_translated():
+        chosen = settings.read()
+        runs = Runs(chosen)
+        with os_errors_translated(), restricted_files(chosen.file_access):
             after = runs.run(pipeline, uploads, options, NullObserver(), ignore_progress).manifest
         _require_success(stage, after)
         return after

@@ -11,6 +11,9 @@ from filmgate.core.digest import JsonValue
 MEASURED, ENDED = "stage.measured", "stage.ended"
 PREFIX = "filmgate_stage_"
 
+MODE = 0o644
+"""Permissions of the file: Prometheus' exporter runs as another user and must read the file."""
+
 HELP = {
     "items_done": "Items that a stage has finished, successfully or not.",
     "items_failed": "Items that failed.",
@@ -53,6 +56,7 @@ class PrometheusFile:
     def _write(self) -> None:
         draft = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
         draft.write_text("".join(f"{line}\n" for line in self._lines()), encoding="utf-8")
+        draft.chmod(MODE)
         draft.replace(self._path)
 
     def _lines(self) -> Iterator[str]:

@@ -11,7 +11,7 @@ from filmgate.core.os_errors import os_errors_translated
 from filmgate.db.connection import connected
 from filmgate.db.embedded import EmbeddedPostgres
 from filmgate.db.schema import Schema
-from filmgate.wiring.notices import notify
+from filmgate.wiring.notices import notify, warn
 from filmgate.wiring.pipelines import branches
 from filmgate.wiring.settings import Settings
 
@@ -156,4 +156,5 @@ class Database:
                 got="the URL of a server",
                 hint="Start and stop that server with its own tools",
             )
-        return EmbeddedPostgres((self._settings.home.expanduser() / "pg").absolute())
+        folder = (self._settings.home.expanduser() / "pg").absolute()
+        return EmbeddedPostgres(folder, warn=warn)

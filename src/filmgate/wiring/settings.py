@@ -15,6 +15,7 @@ from pydantic_settings import (
 from filmgate.core.errors import Invalid
 from filmgate.core.ids import DEFAULT_SCHEMA, ENV_PATTERN
 from filmgate.wiring.clock import parse_period
+from filmgate.wiring.file_access import FileAccess, restrict_new_files, warn_of_open_home
 
 RESERVED_SCHEMAS = frozenset(
     {"public", "information_schema", "pipeline", "screenalytics", "access", "corpus", "queue"}
@@ -54,6 +55,9 @@ class Settings(BaseSettings):
 
     home: Path = Path(".filmgate")
     """Folder of runs, uploads and the embedded database."""
+    file_access: FileAccess = "private"
+    """Who may read the files that Filmgate creates: `private` (the user; folders get mode 0700,
+    files 0600), `group` (also the user's group; 0750, 0640), or `umask` (as the umask says)."""
     models: Path | None = None
     """Folder of model weights; default: `models` in the home."""
     database_url: Annotated[str, Field(pattern=r"^postgres(ql)?://")] | None = None
@@ -148,6 +152,17 @@ class Settings(BaseSettings):
 
 
 def load() -> Settings:
+    """Read the settings of a process of Filmgate, and restrict its files to `file_access`.
+
+    Warns if an existing home is open to other users. Raises the errors of `read`.
+    """
+    settings = read()
+    restrict_new_files(settings.file_access)
+    warn_of_open_home(settings.home.expanduser(), settings.file_access)
+    return settings
+
+
+def read() -> Settings:
     """Read the settings; raises Invalid with the names of the invalid settings."""
     try:
         settings = Settings()

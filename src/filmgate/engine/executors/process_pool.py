@@ -177,8 +177,13 @@ def _detach(duplicate: _Duplicate) -> int:
 
 
 def _prepare(_lock: object) -> None:
-    """Prepare a worker process: ignore Ctrl-C, and end when the runner ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Prepare a worker process: ignore signals to stop, and end when the runner ends.
+
+    Such a signal to the process group also stops the runner. A worker that it killed before would
+    look like one that died while it worked on its item.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()

@@ -41,12 +41,13 @@ class RayCluster:
         """Yield the outcome of every item, in the order of the items."""
         check_picklable(work)
         ray = self._connect()
-        remote = ray.remote(run_item).options(max_retries=MAX_TRIES - 1)
+        umask = _read_umask()
+        remote = ray.remote(_run_item_with_umask).options(max_retries=MAX_TRIES - 1)
         shared_work = ray.put(work)
         started: deque[tuple[Item, object]] = deque()
         try:
             for item in items:
-                started.append((item, _submit(remote, shared_work, item)))
+                started.append((item, _submit(remote, umask, shared_work, item)))
                 if len(started) >= self._workers * ITEMS_PER_WORKER:
                     yield _get_outcome(ray, *started.popleft())
             while started:
@@ -97,10 +98,25 @@ class _RemoteFunction(Protocol):
     def remote(self, *arguments: object) -> object: ...
 
 
-def _submit(function: _RemoteFunction, work: object, item: object) -> object:
+def _read_umask() -> int:
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask
+
+
+def _run_item_with_umask(
+    umask: int, work: Callable[[Item], Value], item: Item
+) -> tuple[Value | None, StageError | None]:
+    """Work on one item with the umask of the runner: the worker may have been started before, on
+    another machine."""
+    os.umask(umask)
+    return run_item(work, item)
+
+
+def _submit(function: _RemoteFunction, umask: int, work: object, item: object) -> object:
     """Start an item; return its reference, or its error if it cannot be pickled."""
     try:
-        return function.remote(work, item)
+        return function.remote(umask, work, item)
     except TypeError as error:
         return make_pickling_error(error)
 
