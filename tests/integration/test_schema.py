@@ -594,7 +594,9 @@ def test_a_database_with_a_later_migration_of_a_package_is_refused(
     [
         ({"labels": ("other",)}, "tally"),
         ({"revision": "tally_first"}, "tally"),
-        ({"statement": "create table"}, "rejected the statement"),
+        ({"statement": "create table"}, "migrations of pipeline tally failed.*SyntaxError"),
+        ({"statement": "create table runs (id int)"}, "pipeline tally failed.*already exists"),
+        ({"statement": 7}, "migrations of pipeline tally failed"),
         ({"down": HEAD}, "tally"),
     ],
 )
@@ -609,6 +611,38 @@ def test_a_faulty_migration_of_a_package_is_refused_and_changes_nothing(
     with connected(database_url, COMPLETE) as connection:
         assert versions(connection) == {HEAD, "rulebook_0001"}
         assert connection.execute("select to_regclass('tally_counts')").fetchone() == (None,)
+
+
+def test_a_migration_of_a_package_that_cannot_be_imported_is_refused_by_name(
+    package: Path, database_url: str
+) -> None:
+    (package / "tally_0001.py").write_text("import no_such_module")
+    schema = Schema(branches=pipelines.branches())
+    with (
+        pytest.raises(Invalid, match=r"pipeline tally failed.*ModuleNotFoundError"),
+        connected(database_url, schema),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("name", ["tally-words", "a_name_of_more_than_27_characters"])
+def test_a_branch_whose_revisions_cannot_be_stored_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}_0001.py").touch()
+    with pytest.raises(Invalid, match="at most 32 characters, without '-'"):
+        assert Branch(pipeline=name, folder=tmp_path).head
+
+
+def test_a_schema_that_belongs_to_another_product_is_refused_by_name(
+    bare_database_url: str,
+) -> None:
+    with opened(bare_database_url) as product:
+        product.execute("create schema filmgate; create table filmgate.runs (id integer)")
+        with (
+            pytest.raises(Invalid, match="schema filmgate contains tables of another product"),
+            connected(bare_database_url, COMPLETE),
+        ):
+            pass
+        assert product.execute("select count(*) from filmgate.runs").fetchone() == (0,)
 
 
 def test_a_branch_without_files_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ all, and by one process at a time. Releases before revision 0008 stored their ta
 other schemas; `earlier_schema` recognises such a database.
 """
 
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from filmgate.core.errors import Invalid
+from filmgate.core.errors import FilmgateError, Invalid
 from filmgate.db import migrations
 from filmgate.db.migrations import EARLIER_HEAD, HEAD
 from filmgate.db.schema import Branch, Schema
@@ -45,8 +46,16 @@ def migrate(connection: psycopg.Connection, url: str, schema: Schema) -> None:
     try:
         with engine.begin() as session:
             session.exec_driver_sql(f"select pg_advisory_xact_lock({_LOCK})")
-            _upgrade(session, schema)
+            with _faults_of_pipelines(schema):
+                _upgrade(session, schema)
     except sqlalchemy.exc.DBAPIError as error:
+        if isinstance(error.orig, psycopg.errors.DuplicateTable):
+            raise Invalid(
+                f"schema {schema.name} contains tables of another product",
+                expected="a new schema, or one that Filmgate created",
+                got=str(error.orig).strip(),
+                hint="Set FILMGATE_SCHEMA to another name",
+            ) from error
         raise error.orig or error from error
 
 
@@ -110,6 +119,35 @@ def _upgrade(session: "Connection", schema: Schema) -> None:
             _apply(config, branch.head, f"pipeline {branch.pipeline}")
 
 
+@contextmanager
+def _faults_of_pipelines(schema: Schema) -> Iterator[None]:
+    """Raise Invalid, with the name of the pipeline, for an error in the code of its migrations.
+
+    A lost connection is not such an error.
+    """
+    try:
+        yield
+    except Exception as error:
+        cause = getattr(error, "orig", None) or error
+        branch = _branch_of(error, schema)
+        if branch is None or isinstance(cause, FilmgateError | psycopg.OperationalError):
+            raise
+        raise Invalid(
+            f"the migrations of pipeline {branch.pipeline} failed",
+            expected=f"migrations in {branch.folder} that can be applied",
+            got=f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0]}",
+            hint="Repair or remove the package of the pipeline",
+        ) from error
+
+
+def _branch_of(error: Exception, schema: Schema) -> Branch | None:
+    """Return the branch in whose files an error occurred, from its traceback."""
+    frames = traceback.extract_tb(error.__traceback__)
+    files = {getattr(error, "filename", None), *(frame.filename for frame in frames)}
+    folders = {Path(file).parent for file in files if file}
+    return next((branch for branch in schema.branches if branch.folder in folders), None)
+
+
 def _applied(connection: psycopg.Connection, schema: Schema) -> frozenset[str]:
     statement = sql.SQL("select version_num from {}").format(_version_table(schema.name))
     try:
@@ -139,7 +177,7 @@ def _without_unknown_revisions(
     """
     from alembic.script import ScriptDirectory
 
-    with _translated_errors("the migrations"):
+    with _translated_errors("the installed pipelines"):
         known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     unknown = _revisions(session, schema.name) - known
     for revision in sorted(unknown):

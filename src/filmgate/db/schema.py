@@ -10,6 +10,9 @@ from filmgate.core.errors import Invalid
 from filmgate.core.ids import DEFAULT_SCHEMA
 from filmgate.db.migrations import HEAD
 
+MAX_REVISION = 32
+"""Length of the longest name of a revision that the version table can store, in characters."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Branch:
@@ -32,7 +35,15 @@ class Branch:
                 got="none",
                 hint="Repair or reinstall the package of the pipeline",
             )
-        return max(names, key=lambda name: (len(name), name))
+        newest = max(names, key=lambda name: (len(name), name))
+        if len(newest) > MAX_REVISION or "-" in newest:
+            raise Invalid(
+                f"the migrations of pipeline {self.pipeline} are invalid",
+                expected=f"names of revisions of at most {MAX_REVISION} characters, without '-'",
+                got=newest,
+                hint="Give the pipeline another name: a revision starts with it",
+            )
+        return newest
 
     def has_revision(self, name: str) -> bool:
         """Whether a revision is one of this branch, by its name."""
