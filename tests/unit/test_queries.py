@@ -2,15 +2,21 @@
 
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from pydantic import Field
 
+from filmgate.api.routes import jobs, runs
+from filmgate.api.routes.jobs import make_submit_router
+from filmgate.api.routes.queries import make_router
 from filmgate.cli.commands import COMMANDS
 from filmgate.cli.fields import parse_fields
+from filmgate.cli.query import make
 from filmgate.client import queries as client_queries
+from filmgate.core.command import Answer, Parameters
 from filmgate.core.errors import Invalid, UsageError
-from filmgate.core.query import Query
+from filmgate.core.query import Action, Query
 from filmgate.services.queries import table
 from filmgate.services.queries.entries import BUILT_IN
 from filmgate.wiring import pipelines
@@ -44,6 +50,86 @@ def test_an_invalid_argument_of_a_command_is_named_as_in_its_help() -> None:
         parse_fields(find.parameters, {"asset_id": "a", "q": ["word"], "run_id": "a/b"})
     with pytest.raises(UsageError, match="option --limt does not exist"):
         parse_fields(find.parameters, {"asset_id": "a", "q": ["--limt", "3"]})
+
+
+class NumberParameters(Parameters):
+    number: Annotated[int, Field(description="A number.")] = 1
+    as_json: Annotated[bool, Field(description="A name that commands have.")] = False
+
+
+class NumberAnswer(Answer):
+    number: int
+
+
+def answer(_context: object, parameters: NumberParameters) -> NumberAnswer:
+    """Return the number."""
+    return NumberAnswer(number=parameters.number)
+
+
+def query(
+    name: str = "number", path: str = "/v1/{number}"
+) -> Query[NumberParameters, NumberAnswer]:
+    return Query(
+        name=name,
+        path=path,
+        tag="numbers",
+        parameters=NumberParameters,
+        answer=NumberAnswer,
+        run=answer,
+        show=lambda found, _parameters, printer: printer.line(str(found.number)),
+    )
+
+
+@pytest.mark.parametrize("name", ["", "two words", "with-hyphen", "1st"])
+def test_a_name_that_no_command_can_have_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot be the name of a query"):
+        query(name=name)
+    with pytest.raises(ValueError, match="cannot be the name of an action"):
+        Action(
+            name=name.replace(" ", ""),
+            parameters=NumberParameters,
+            answer=NumberAnswer,
+            run=answer,
+            show=lambda _answer, _parameters, _printer: None,
+        )
+
+
+@pytest.mark.parametrize("path", ["v1/number", "/v1/{other}"])
+def test_a_path_that_no_endpoint_can_have_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="cannot be the path of query 'number'"):
+        query(path=path)
+
+
+def test_a_parameter_with_the_name_of_an_option_of_all_commands_is_refused() -> None:
+    with pytest.raises(Invalid, match=r"have the same name: .*as_json"):
+        make(query())
+
+
+@pytest.mark.parametrize(
+    ("packaged", "message"),
+    [
+        (query(path="/v1/search"), "got /v1/search"),
+        (query(path="/jobs"), "got /jobs"),
+        (query(path="/v1/videos/{number}/jump"), "got /v1/videos/{}/jump"),
+        (query(name="submit"), "got submit"),
+    ],
+)
+def test_a_query_of_a_package_replaces_no_endpoint(
+    monkeypatch: pytest.MonkeyPatch, packaged: Query[Any, Any], message: str
+) -> None:
+    routers = (jobs.router, runs.router, make_submit_router(), make_router(BUILT_IN))
+    monkeypatch.setattr(table, "load", lambda name: packaged)
+    taken = [route for router in routers for route in router.routes]
+    with pytest.raises(Invalid, match=f"of another endpoint.*{message}"):
+        make_router([packaged.name], taken)
+
+
+def test_a_query_of_a_package_with_the_name_of_a_built_in_one_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(table, "_of_packages", lambda: {"find": query(name="find")})
+    with pytest.raises(Invalid, match=r"has the name of a built-in query.*got find"):
+        table.names_of_packages()
 
 
 def test_an_unknown_query_is_refused_with_the_known_ones() -> None:

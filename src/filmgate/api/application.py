@@ -89,13 +89,14 @@ def create_app(service: Service) -> FastAPI:
     app.state.inputs = {}
     # Routes are compared in this order, each with the path of the request: the most frequent first.
     # Queries of packages come last, so that they replace no other endpoint.
-    app.include_router(queries.make_router(BUILT_IN))
-    checked = [Depends(check_request)]  # queries check their parameters themselves
-    for router in (videos.router, runs.router, jobs.router, jobs.make_submit_router()):
-        app.include_router(router, dependencies=checked)
-    for router in (people.router, access.router, login.router, health.router):
-        app.include_router(router, dependencies=checked)
-    app.include_router(queries.make_router(table.packaged()))
+    built_in = queries.make_router(BUILT_IN)
+    modules = (videos, runs, jobs, people, access, login, health)
+    others = [*(module.router for module in modules), jobs.make_submit_router()]
+    app.include_router(built_in)
+    for router in others:  # queries check their parameters themselves
+        app.include_router(router, dependencies=[Depends(check_request)])
+    taken = [route for router in (built_in, *others) for route in router.routes]
+    app.include_router(queries.make_router(table.names_of_packages(), taken))
     app.add_exception_handler(FilmgateError, handle_filmgate_error)
     app.add_exception_handler(RequestValidationError, handle_validation_error)
     app.add_exception_handler(HTTPException, handle_http_error)

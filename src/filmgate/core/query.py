@@ -1,6 +1,7 @@
 """Queries and actions: one definition each, from which commands, endpoints and clients derive."""
 
 import inspect
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from typing import Any, Generic, Protocol
 from filmgate.core.command import A, P, Printer
 from filmgate.core.database import ReadSession, WriteSession
 from filmgate.core.objects import OpenStore
+
+_QUERY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_PATH_FIELD = re.compile(r"\{(.*?)\}")
 
 
 class QueryContext(Protocol):
@@ -45,6 +49,19 @@ class Query(Generic[P, A]):
     """Field of the answer whose items the client's method yields, page by page."""
     without_words: "AnyQuery | None" = None
     """The query that the command runs if its words are missing."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError if the name or the path cannot be that of a query."""
+        if not _QUERY.fullmatch(self.name):
+            raise ValueError(
+                f"{self.name!r} cannot be the name of a query: expected {_QUERY.pattern}"
+            )
+        names = set(_PATH_FIELD.findall(self.path))
+        if not self.path.startswith("/") or not names <= self.parameters.model_fields.keys():
+            raise ValueError(
+                f"{self.path!r} cannot be the path of query {self.name!r}: expected /…, with "
+                f"parameters of the query in braces"
+            )
 
     @property
     def description(self) -> str:
@@ -96,9 +113,7 @@ class Action(Generic[P, A]):
     def __post_init__(self) -> None:
         group, _, command = self.name.partition(" ")
         if not (group.isidentifier() and command.replace("-", "_").isidentifier()):
-            raise ValueError(
-                f"the name of action {self.name!r} is not two words, such as 'db remove-book'"
-            )
+            raise ValueError(f"{self.name!r} cannot be the name of an action: expected two words")
 
     @property
     def description(self) -> str:

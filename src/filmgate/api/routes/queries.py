@@ -1,5 +1,6 @@
 """Endpoints of queries: each is made of the query's definition."""
 
+import re
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, get_args, get_origin
 
@@ -10,20 +11,36 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
+from starlette.routing import BaseRoute, Route
 
 from filmgate.api.parameters import get_service
 from filmgate.api.request_checks import OperationInputs, check_query
 from filmgate.api.responses import json_response
 from filmgate.core.command import A, P, Parameters
 from filmgate.core.digest import JsonDict
+from filmgate.core.errors import Invalid
 from filmgate.core.query import AnyQuery, Query
 from filmgate.services.queries import table
 
 
-def make_router(names: Iterable[str]) -> APIRouter:
-    """Return the endpoints of queries."""
+def make_router(names: Iterable[str], others: Iterable[BaseRoute] = ()) -> APIRouter:
+    """Return the endpoints of queries.
+
+    Raises Invalid if the path or the name of a query is that of another endpoint, of `others` or of
+    a query before.
+    """
     router = APIRouter(route_class=QueryRoute)
+    taken = {text for route in others if isinstance(route, Route) for text in _identity(route)}
     for query in map(table.load, names):
+        same = taken & {query.name, _shape(query.path)}
+        if same:
+            raise Invalid(
+                f"query {query.name!r} has the name or the path of another endpoint",
+                expected="a name and a path that no other endpoint has",
+                got=", ".join(sorted(same)),
+                hint="Repair or remove the package of the query",
+            )
+        taken |= {query.name, _shape(query.path)}
         router.add_api_route(
             query.path,
             _endpoint(query),
@@ -43,6 +60,17 @@ class QueryRoute(APIRoute):
         """Return the endpoint itself: what FastAPI does around it takes as long as a jump."""
         handler: Callable[[Request], Coroutine[None, None, Response]] = self.endpoint
         return handler
+
+
+def _identity(route: Route) -> set[str]:
+    """Return the name of an endpoint, and its path if it can be read."""
+    is_read = "GET" in (route.methods or ())
+    return {route.name, _shape(route.path)} if is_read else {route.name}
+
+
+def _shape(path: str) -> str:
+    """Return a path without the names of its parameters."""
+    return re.sub(r"\{.*?\}", "{}", path)
 
 
 def _endpoint(query: AnyQuery) -> Callable[[Request], Coroutine[None, None, Response]]:

@@ -70,6 +70,22 @@ def names() -> list[str]:
     return [*BUILT_IN, *packaged()]
 
 
+def names_of_packages() -> list[str]:
+    """Return the names of the queries of installed packages.
+
+    Raises Invalid if one has the name of a built-in query.
+    """
+    points = (point.name for point in list_entry_points(ENTRY_POINTS))
+    if taken := BUILT_IN.keys() & {*points, *_of_packages()}:
+        raise Invalid(
+            "a query of a package has the name of a built-in query",
+            expected="a name that no other query has",
+            got=", ".join(sorted(taken)),
+            hint="Repair or remove the package of the query",
+        )
+    return packaged()
+
+
 def _of_packages() -> dict[str, AnyQuery]:
     """Return the queries in the descriptors of the pipelines of installed packages."""
     return {
