@@ -10,6 +10,7 @@ import annotated_types
 import typer
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
+from typer.models import OptionInfo
 
 from filmgate.cli.completion import complete_assets, complete_runs, complete_stages
 from filmgate.core.command import CommandLine, Completion, Parameters
@@ -147,8 +148,19 @@ def parse_fields(model: type[Model], given: Mapping[str, object]) -> Model:
 def with_parameters(
     command: Callable[..., None], parameters: Iterable[inspect.Parameter]
 ) -> Callable[..., None]:
-    """Give a function that takes keywords the signature from which Typer makes a command."""
+    """Give a function that takes keywords the signature from which Typer makes a command.
+
+    Raises Invalid if two parameters have the same name.
+    """
     listed = list(parameters)
+    names = [name for each in listed for name in {each.name, *_option_names(each)}] + ["--help"]
+    if taken := {name for name in names if names.count(name) > 1}:
+        raise Invalid(
+            "two parameters of the command have the same name",
+            expected="names of options that the command does not have yet",
+            got=", ".join(sorted(taken)),
+            hint="Rename the field, or its option, in the package that defines it",
+        )
     command.__signature__ = inspect.Signature(listed)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in listed}
     return command
@@ -159,6 +171,16 @@ def keyword(name: str, annotation: object, *, default: object) -> inspect.Parame
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
     )
+
+
+def _option_names(parameter: inspect.Parameter) -> Iterable[str]:
+    """Return the names of an option, such as `--jobs`; none for an argument."""
+    (taken,) = get_args(parameter.annotation)[1:]
+    if not isinstance(taken, OptionInfo):
+        return ()
+    given = [each for each in (taken.default, *(taken.param_decls or ())) if isinstance(each, str)]
+    given = given or [f"--{parameter.name.replace('_', '-')}"]
+    return [name for each in given for name in each.split("/") if name.startswith("-")]
 
 
 def _type_of(annotation: object, metadata: Iterable[object]) -> tuple[Any, _Limits]:
@@ -177,4 +199,6 @@ def _type_of(annotation: object, metadata: Iterable[object]) -> tuple[Any, _Limi
         base, *inner = get_args(annotation)
         kind, more = _type_of(base, inner)
         return kind, more | limits
+    if get_origin(annotation) is tuple and get_args(annotation)[1:] == (...,):
+        return list[get_args(annotation)[0]], limits  # type: ignore[misc]
     return annotation, limits

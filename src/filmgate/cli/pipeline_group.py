@@ -1,7 +1,7 @@
 """Groups with one command per pipeline: `filmgate run NAME` and `filmgate plan NAME`."""
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -11,10 +11,10 @@ import typer
 from typer._click import Command
 
 from filmgate.cli.arguments import AsJson
-from filmgate.cli.fields import CommandField, fields_of, keyword, parse_fields, with_parameters
+from filmgate.cli.fields import fields_of, keyword, parse_fields, with_parameters
 from filmgate.cli.lazy_group import CommandSummary, LazyGroup, make_command
 from filmgate.cli.text import examples
-from filmgate.core.errors import Invalid, UsageError, unknown_name
+from filmgate.core.errors import UsageError, unknown_name
 from filmgate.core.ids import Layout
 from filmgate.core.pipeline import Input, Pipeline
 from filmgate.core.run_request import parse_names
@@ -44,15 +44,6 @@ LogFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Also append the run's events to this file.", readable=False),
 ]
-
-
-OTHER_NAMES = frozenset({"source", "log_level", "log_file", "as_json"}) | {
-    "--log-level",
-    "--log-file",
-    "--json",
-    "--help",
-}
-"""Names of the other parameters of every command, and of their options."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +111,7 @@ def _command(
         **given: object,
     ) -> None:
         _check_stages(given["stages"], pipeline)
-        own = {field.name: given.pop(field.name) for field in fields_of(pipeline.options)}
+        own = {name: given.pop(name, None) for name in pipeline.options.model_fields}
         chosen = parse_fields(pipeline.options, own)
         options = parse_fields(RunOptions, given)
         is_named = options.run_id is not None or options.job_dir is not None
@@ -129,9 +120,8 @@ def _command(
         request = PipelineRequest(
             pipeline=pipeline.plan.pipeline,
             source=source,
-            options=options.with_values(
-                settings={**chosen.stage_settings(), **options.settings},
-                is_detailed=log_level is LogLevel.DEBUG,
+            options=options.with_pipeline_options(chosen).with_values(
+                is_detailed=log_level is LogLevel.DEBUG
             ),
             log_level=log_level,
             log_file=log_file,
@@ -140,28 +130,7 @@ def _command(
         handle(request)
 
     command.__doc__ = about
-    _check_names(pipeline)
     return with_parameters(command, _parameters(pipeline))
-
-
-def _check_names(pipeline: Pipeline) -> None:
-    """Raise Invalid if an option of the pipeline has the name of another option of its command."""
-    others = {*_names(fields_of(RunOptions)), *pipeline.inputs.line.names, *OTHER_NAMES}
-    if taken := others.intersection(_names(fields_of(pipeline.options))):
-        raise Invalid(
-            f"options of the pipeline {pipeline.plan.pipeline} have names that are taken",
-            expected="other names than those of the input and of options of every run",
-            got=", ".join(sorted(taken)),
-            hint="Rename these fields of its Options, or set the names of the options",
-        )
-
-
-def _names(fields: Iterable[CommandField]) -> Iterator[str]:
-    """Yield the names of parameters, and of their options on the command line."""
-    for field in fields:
-        yield field.name
-        for names in () if field.is_positional else field.option_names:
-            yield from names.split("/")
 
 
 def _check_stages(given: object, pipeline: Pipeline) -> None:

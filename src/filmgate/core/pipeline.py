@@ -22,7 +22,7 @@ from filmgate.core.plan import Plan, Stage
 from filmgate.core.progress import ProgressCallback
 from filmgate.core.query import AnyAction, AnyQuery
 from filmgate.core.records import RunHead
-from filmgate.core.run_request import DEFAULT_PROFILE, RunRequest
+from filmgate.core.run_request import COMMAND_PARAMETERS, DEFAULT_PROFILE, RunRequest
 from filmgate.core.summaries import FinishedRun, Summary
 
 
@@ -51,13 +51,22 @@ class Options(Parameters):
     `filmgate plan NAME`, the object `options` of a job, and a part of `filmgate settings NAME`.
     """
 
+    @property
+    def has_choices(self) -> bool:
+        """Whether an option has another value than its default."""
+        return any(
+            info.is_required() or getattr(self, name) != info.get_default(call_default_factory=True)
+            for name, info in type(self).model_fields.items()
+        )
+
     def stage_settings(self) -> JsonObject:
-        """Return the stage settings that the options set, by `STAGE.SETTING`."""
+        """Return the stage settings that the options set, by `STAGE.SETTING`, as JSON values."""
         found: dict[str, JsonValue] = {}
         values = self.model_dump(mode="json")
         for name, info in type(self).model_fields.items():
             for sets in (each for each in info.metadata if isinstance(each, Sets)):
-                found |= dict.fromkeys(sets.names, values[name]) if values[name] is not None else {}
+                if values[name] is not None:
+                    found |= dict.fromkeys(sets.names, values[name])
         return found
 
 
@@ -180,7 +189,8 @@ class Pipeline:
     profiles: Mapping[str, Mapping[str, Mapping[str, object]]] = field(
         default_factory=lambda: {DEFAULT_PROFILE: {}}
     )
-    """Settings of each profile that differ from the stages' defaults, by stage and setting."""
+    """Settings of each profile that differ from the stages' defaults, by stage and setting. The
+    default profile exists even if it is not listed."""
 
     layout: Layout = Layout.RUN
     items_apart: bool = False
@@ -219,11 +229,20 @@ class Pipeline:
             raise ValueError(
                 f"profiles of {self.plan.pipeline!r} have unknown stages: {', '.join(unknown)}"
             )
-        if taken := self.options.model_fields.keys() & RunRequest.model_fields.keys():
+        of_every_run = RunRequest.model_fields.keys() | COMMAND_PARAMETERS
+        if taken := self.options.model_fields.keys() & of_every_run:
             raise ValueError(
                 f"options of {self.plan.pipeline!r} have the names of options of every run: "
                 f"{', '.join(sorted(taken))}"
             )
+        known = {f"{s.name}.{name}" for s in self.plan.stages for name in s.settings.model_fields}
+        for name, info in self.options.model_fields.items():
+            for sets in (each for each in info.metadata if isinstance(each, Sets)):
+                if not known.issuperset(sets.names):
+                    raise ValueError(
+                        f"the option {name!r} of {self.plan.pipeline!r} sets unknown settings: "
+                        f"{sets.names!r}"
+                    )
 
     def resolve(
         self, profile: str, overrides: Mapping[str, object] = NOTHING
@@ -233,12 +252,13 @@ class Pipeline:
         Raises Invalid for an unknown profile or setting, or a value of the wrong type; UsageError
         for an unknown stage.
         """
-        if profile not in self.profiles:
-            known = ", ".join(self.profiles)
+        profiles = {DEFAULT_PROFILE: {}, **self.profiles}
+        if profile not in profiles:
+            known = ", ".join(profiles)
             raise Invalid(
                 f"profile {profile!r} does not exist", expected=f"one of {known}", got=repr(profile)
             )
-        chosen = {stage: dict(values) for stage, values in self.profiles[profile].items()}
+        chosen = {stage: dict(values) for stage, values in profiles[profile].items()}
         for name, value in overrides.items():
             stage, setting = self.find_setting(name)
             chosen.setdefault(stage, {})[setting] = value

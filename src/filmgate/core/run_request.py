@@ -12,6 +12,14 @@ from filmgate.core.errors import Invalid, UsageError
 DEFAULT_PROFILE = "balanced"
 MAX_WORKERS = 256
 
+COMMAND_PARAMETERS = frozenset(
+    {
+        *("as_json", "executor", "ingest", "is_detailed", "job_dir", "log_file", "log_level"),
+        *("has_only_defaults", "source", "verify"),
+    }
+)
+"""Names of further parameters of the commands `filmgate run` and `filmgate plan`."""
+
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Flag = Annotated[bool, Field(strict=True)]
 """A boolean that is not parsed from text or numbers: JSON has its own."""

@@ -17,13 +17,13 @@ from pathlib import Path
 import psutil
 
 from filmgate.core.digest import JsonDict
-from filmgate.core.errors import ExitCode, FilmgateError, Interrupted, Stopped, error_body
+from filmgate.core.errors import ExitCode, FilmgateError, Interrupted, NotFound, Stopped, error_body
 from filmgate.core.jobs import JobOutcome
 from filmgate.core.os_errors import error_from_os
 from filmgate.core.progress import NullObserver, ignore_progress
 from filmgate.db.jobs import JobTask
 from filmgate.jobs.queue import parse_options
-from filmgate.services.run_options import RunReport
+from filmgate.services.run_options import RunOptions, RunReport, frozen_settings
 from filmgate.services.runs import Runs
 from filmgate.wiring import logs
 from filmgate.wiring.clock import utc_now
@@ -203,12 +203,10 @@ def _wait_for_stop(pipe: Connection) -> None:
 
 def _execute(settings: Settings, task: JobTask) -> JobOutcome:
     logs.configure("WARNING")
-    options = parse_options(task.pipeline, task.request).with_values(
-        asset_id=task.asset_id, run_id=task.run_id, new=False
-    )
     try:
-        report = Runs(settings).run(
-            task.pipeline, Path(task.source), options, NullObserver(), ignore_progress
+        runs = Runs(settings)
+        report = runs.run(
+            task.pipeline, Path(task.source), _options(task, runs), NullObserver(), ignore_progress
         )
     except FilmgateError as error:
         return failed_outcome(error)
@@ -222,6 +220,22 @@ def _execute(settings: Settings, task: JobTask) -> JobOutcome:
         error=_first_error(report) if report.exit_code is not ExitCode.DONE else None,
         notes=report.notes,
     )
+
+
+def _options(task: JobTask, runs: Runs) -> RunOptions:
+    """Return the options of a job, with the settings with which its run was reserved.
+
+    Parsed again, the request could give other settings: paths depend on the current folder, and
+    defaults on the release.
+    """
+    options = parse_options(task.pipeline, task.request).with_values(
+        asset_id=task.asset_id, run_id=task.run_id, new=False
+    )
+    try:
+        head = runs.find(f"{task.asset_id}/{task.run_id}").head
+    except NotFound:
+        return options
+    return options.with_values(settings=frozen_settings(head), profile=head.profile)
 
 
 def _first_error(report: RunReport) -> JsonDict | None:

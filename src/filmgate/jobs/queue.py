@@ -149,11 +149,11 @@ class JobService:
 def parse_options(pipeline: str, request: JobRequest) -> RunOptions:
     """Convert a job request to the run options that the command line would create.
 
-    Raises UsageError if an option of the pipeline is unknown, invalid or missing.
+    Raises UsageError if an option of the pipeline is missing, unknown or invalid.
     """
-    shared = request.model_dump(include=set(RunRequest.model_fields) - {"settings"})
-    own = parse_pipeline_options(pipelines.load(pipeline), request.options)
-    return RunOptions(**shared, settings={**own.stage_settings(), **request.settings})
+    shared = request.model_dump(include=set(RunRequest.model_fields))
+    chosen = parse_pipeline_options(pipelines.load(pipeline), request.options)
+    return RunOptions(**shared).with_pipeline_options(chosen)
 
 
 def _strings(value: object) -> Iterator[str]:

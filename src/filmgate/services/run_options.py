@@ -67,6 +67,21 @@ class RunOptions(RunRequest):
     is_detailed: Annotated[
         bool, Field(description="Log every event."), CommandLine(is_offered=False)
     ] = False
+    has_only_defaults: Annotated[
+        bool,
+        Field(description="No setting and no option of the pipeline was given."),
+        CommandLine(is_offered=False),
+    ] = False
+
+    def with_pipeline_options(self, chosen: Options) -> Self:
+        """Return the options with the settings that the options of the pipeline set, too.
+
+        Settings that were given by name take precedence.
+        """
+        return self.with_values(
+            settings={**chosen.stage_settings(), **self.settings},
+            has_only_defaults=not (self.settings or chosen.has_choices),
+        )
 
     def with_values(self, **values: object) -> Self:
         """Return the options with some values replaced."""

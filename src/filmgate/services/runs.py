@@ -264,11 +264,7 @@ class Runs:
             return options, source
         if pipeline.layout is Layout.RUN and source is not None:
             return options, source
-        if options.job_dir is not None:
-            named = FolderRun(parse_job_dir(options.job_dir))
-        else:
-            env = parse_env(options.env or self._settings.env)
-            named = self._home.locate_job(parse_run_id(str(options.run_id)), options.env, env)
+        named = self._named_run(pipeline, options)
         try:
             head = named.head
         except NotFound:
@@ -278,9 +274,42 @@ class Runs:
         uploads = source or Path(url2pathname(urlsplit(head.asset.uri).path))
         env, asset_id = options.env or head.env, options.asset_id or head.asset.id
         options = options.with_values(env=env, asset_id=asset_id)
-        if not options.settings and options.profile == DEFAULT_PROFILE:
+        is_default = options.has_only_defaults or not options.settings
+        if is_default and options.profile == DEFAULT_PROFILE:
             options = options.with_values(settings=frozen_settings(head), profile=head.profile)
         return options, uploads
+
+    def _named_run(self, pipeline: Pipeline, options: RunOptions) -> FolderRun:
+        """Return the run that the options name; a job may be new.
+
+        Raises NotFound if no run has the id, Invalid if runs of several assets have it.
+        """
+        if options.job_dir is not None:
+            return FolderRun(parse_job_dir(options.job_dir))
+        run_id = parse_run_id(str(options.run_id))
+        if pipeline.layout is Layout.JOB:
+            env = parse_env(options.env or self._settings.env)
+            return self._home.locate_job(run_id, options.env, env)
+        asset_id = parse_asset_id(options.asset_id) if options.asset_id is not None else None
+        found = [
+            run
+            for run in self._home.runs(asset_id, run_id)
+            if run.head.pipeline == pipeline.plan.pipeline
+        ]
+        if not found:
+            raise NotFound(
+                f"run {run_id!r} of pipeline {pipeline.plan.pipeline} does not exist",
+                expected=f"the id of an existing run, or {pipeline.inputs.what}",
+                got="neither",
+                hint="List the runs with `filmgate status`",
+            )
+        if len(found) > 1:
+            raise Invalid(
+                f"run id {run_id!r} is ambiguous",
+                expected="--asset-id",
+                got=f"runs of {', '.join(sorted(run.head.asset.id for run in found))}",
+            )
+        return found[0]
 
     def _select(
         self,
