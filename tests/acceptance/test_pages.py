@@ -39,6 +39,7 @@ PAGES = [
     pytest.param("how-to/add-an-artifact-type.md", 4, marks=pytest.mark.nightly),
     pytest.param("how-to/choose-what-is-served.md", 17, marks=pytest.mark.nightly),
     pytest.param("how-to/deploy.md", 4, marks=pytest.mark.proof),
+    pytest.param("how-to/erase-a-person.md", 3, marks=pytest.mark.nightly),
     pytest.param("how-to/game-sessions.md", 16, marks=pytest.mark.nightly),
     pytest.param("how-to/name-people.md", 4, marks=pytest.mark.nightly),
     pytest.param("how-to/replace-a-rulebook-pass.md", 7, marks=pytest.mark.proof),
@@ -52,6 +53,7 @@ PAGES = [
 FROM_THE_DEMO = {
     "tutorial/first-episode.md",
     "how-to/add-a-query.md",
+    "how-to/erase-a-person.md",
     "how-to/name-people.md",
     "how-to/sync-to-your-product.md",
     "how-to/use-your-own-postgresql.md",

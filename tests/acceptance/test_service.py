@@ -380,12 +380,14 @@ def test_invalid_parameters_are_400_and_unknown_ids_404(http: httpx.Client) -> N
         assert http.get(path).status_code == 400, path
         error_body(http.get(path))
     unknown = ["/v1/videos/none", "/v1/videos/none/find?q=a", "/jobs/999999", "/nowhere"]
-    unknown += [f"/episodes/{FILM}/runs/none", "/episodes/none/status", "/v1/people/none"]
+    unknown += [f"/episodes/{FILM}/runs/none", "/episodes/none/status"]
     for path in unknown:
         assert http.get(path).status_code == 404, path
         error_body(http.get(path))
     assert http.post("/jobs/episode-run", content=b"{").status_code == 400
     assert http.delete("/v1/videos").status_code == 405
+    assert http.delete("/v1/people/none").status_code == 404
+    assert http.get("/v1/people/none").status_code == 405
     assert "kind" in error_body(http.get(invalid[1]))["message"]
 
 
