@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import threading
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -95,6 +95,7 @@ class JobProcess:
         The process and the fork server inherit the signal mask of this thread. Only this thread
         blocks the signals, so that the worker itself still receives them.
         """
+        resource_tracker.ensure_running()  # its start would unblock the signals
         earlier = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             self._process.start()
