@@ -26,6 +26,7 @@ EXAMPLES: dict[str, list[tuple[str, str]]] = {
     "value of a field": [
         ("password=hunter2 and more", "hunter2"),
         ('{"api_key": "hunter2"}', "hunter2"),
+        ("password=[redacted]hunter2", "hunter2"),
     ],
     "value of an option": [("tool --password hunter2 --fast", "hunter2")],
     "signature of a URL": [

@@ -146,8 +146,9 @@ FORMS = (
     ),
     Form(
         name="value of a field",
-        pattern=rf"(?i)(?P<keep>(?:\b|_|-)(?:{CONFIDENTIAL})[\"']?\s*[=:]\s*)(?!\[redacted\])"
-        r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s,;&\"'})\]]+)",
+        pattern=rf"(?i)(?P<keep>(?:\b|_|-)(?:{CONFIDENTIAL})[\"']?\s*[=:]\s*)"
+        r"(?!\[redacted\](?:[\s,;&\"'})\]]|\Z))"
+        r"(?:\"[^\"\n]*\"|'[^'\n]*'|(?:\[redacted\]|[^\s,;&\"'})\]])+)",
         source="names of fields: see CONFIDENTIAL",
         hints=_NAME_HINTS,
     ),
@@ -160,7 +161,7 @@ FORMS = (
     Form(
         name="signature of a URL",
         pattern=r"(?i)(?P<keep>[?&](?:X-(?:Amz|Goog)-(?:Signature|Credential|Security-Token)"
-        r"|Signature|AWSAccessKeyId|Key-Pair-Id|sig|se?c?ret|policy)=)(?!\[redacted\])"
+        r"|Signature|AWSAccessKeyId|Key-Pair-Id|sig)=)(?!\[redacted\])"
         r"[^&\s\"'<>]+",
         source="https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html, "
         "https://cloud.google.com/storage/docs/authentication/signatures, "
