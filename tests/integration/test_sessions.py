@@ -137,6 +137,7 @@ def test_an_admin_ends_the_sessions_of_another_user(service: Service) -> None:
     with service.access.store() as stored:
         logged = stored.audit_entries(10, None).entries
     found = [(entry.user, entry.action, entry.status, entry.details) for entry in logged]
+    assert {entry.address for entry in logged} == {ADDRESS}
     assert found[::-1] == [
         (
             "ada",

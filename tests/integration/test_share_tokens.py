@@ -253,6 +253,11 @@ def test_a_share_token_has_limits_of_its_own(service: Service) -> None:
     assert len({first.user, second.user, "lisa"}) == 3
 
 
+def test_head_is_permitted_where_get_is(service: Service, shared: str) -> None:
+    for path, status in ((f"/v1/videos/{SHARED}", 200), (f"/v1/videos/{OTHER}", 403)):
+        assert send(service, shared, "HEAD", path).status_code == status
+
+
 def test_only_get_requests_are_shared() -> None:
     path = f"/v1/videos/{SHARED}"
     assert is_shared(SHARED, "GET", path)

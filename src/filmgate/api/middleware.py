@@ -185,20 +185,20 @@ class RequestMiddleware:
         is_change = scope["method"] not in SAFE_METHODS and caller is not None
         if audit_fields is None and not is_change:
             return  # unauthenticated requests are left out, because they could fill the audit log
-        entry = {
+        fields = {
             "user": user,
             "token_id": caller.token_id if caller else None,
             "action": f"{scope['method']} {route}",
             "target": shown_path(scope)[:1000],
             "status": status,
             "request_id": request_id,
-            "address": _client_address(scope),
             "details": audit_fields or {},
         }
+        entry = {**redact(fields), "address": _client_address(scope)}
         try:
-            await to_thread.run_sync(self._service.access.record_change, redact(entry))
+            await to_thread.run_sync(self._service.access.record_change, entry)
         except FilmgateError as error:
-            self._log.warning("audit.not_written", entry=redact(entry), error=str(error))
+            self._log.warning("audit.not_written", entry=entry, error=str(error))
 
 
 def _headers(scope: ASGIScope) -> dict[str, str]:

@@ -6,47 +6,23 @@ from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import Any
 
-REDACTED = "[redacted]"
+from filmgate.core.secret_forms import CONFIDENTIAL, FORMS, NUMBERS, REDACTED, Form
+
 MAX_TEXT = 20_000
 """Longest text in an event or error, in characters; longer texts are cut."""
 
 MAX_DEPTH = 20
 """Deepest nesting in an event or error; deeper values are replaced by `…`."""
 
-_CONFIDENTIAL = (
-    r"pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|access[_-]?key(?:[_-]?id)?"
-    r"|private[_-]?key|authorization|cookie|session[_-]?id|credentials?|connection[_-]?string|dsn"
+_PERSONAL_WORDS = (
+    r"e?[_-]?mail(?:[_-]?address)?|phone(?:[_-]?number)?|ssn|card[_-]?number|ip[_-]?address"
 )
-_PERSONAL_WORDS = r"e?[_-]?mail(?:[_-]?address)?|phone(?:[_-]?number)?|ssn|ip[_-]?address"
-_KEY = rf"(?i)(?:^|[_.\s-])(?:{_CONFIDENTIAL}|{_PERSONAL_WORDS})$"
+_KEY = rf"(?i)(?:^|[_.\s-])(?:{CONFIDENTIAL}|{_PERSONAL_WORDS})$"
 """Pattern of the names of fields whose text is redacted. Numbers in such fields are kept."""
 
 _CAMEL = r"(?<=[a-z0-9])(?=[A-Z])"
 
-_PATTERNS = (
-    (r"(?<=://)[^/\s:@]*:[^\s]+(?=@)", REDACTED),  # credentials in a URL
-    (r"(?i)\b(bearer)\s+[a-z0-9._~+/=-]{8,}", rf"\1 {REDACTED}"),
-    (r"(?i)\b(authorization\W+basic)\s+[a-z0-9+/=]{4,}", rf"\1 {REDACTED}"),
-    (
-        rf"(?i)((?:\b|_|-)(?:{_CONFIDENTIAL})[\"']?\s*[=:]\s*)"
-        r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s,;&\"'})\]]+)",
-        rf"\1{REDACTED}",
-    ),
-    (rf"(?i)(--(?:[a-z-]*-)?(?:{_CONFIDENTIAL})\s+)[^\s-]\S*", rf"\1{REDACTED}"),
-    (r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b", REDACTED),  # AWS access key ids
-    (r"\bgh[pousr]_[A-Za-z0-9]{20,}\b", REDACTED),  # GitHub tokens
-    (r"\bsk-[A-Za-z0-9_-]{16,}\b", REDACTED),  # keys of model services
-    (r"\bfg_[a-z0-9]{12}_[\w-]{43}", REDACTED),  # Filmgate tokens
-    (r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*", REDACTED),  # JSON web tokens
-    (r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*-----|\Z)", REDACTED),
-    (
-        r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,4}\.[A-Za-z]{2,24}\b",
-        REDACTED,
-    ),  # e-mail addresses
-    (r"(?<![\w.+])\+\d[\d ()/-]{7,20}\d\b", REDACTED),  # international phone numbers
-)
-_PREFILTER = r"[:=@+]|--|AKIA|ASIA|gh[pousr]_|fg_|sk-|eyJ|(?i:bearer|authorization)"
-"""Matches every text that one of the patterns can match; most texts do not match it."""
+_HINTS = [(hint, form.name) for form in FORMS for hint in form.hints]
 
 _compiled = cache(re.compile)  # compiled at first use, so that the engine loads quickly
 
@@ -71,12 +47,26 @@ def redact(value: object, *, is_secret: bool = False) -> Any:
 
 @lru_cache(maxsize=1024)
 def redact_text(text: str) -> str:
-    """Replace every match of the secret patterns in a text."""
-    if not _compiled(_PREFILTER).search(text):
-        return text
-    for pattern, replacement in _PATTERNS:
-        text = _compiled(pattern).sub(replacement, text)
+    """Replace every secret in a text that has one of the forms in `FORMS`."""
+    lower = text.lower()
+    hinted = {name for hint, name in _HINTS if hint in lower}
+    has_numbers = _compiled(NUMBERS).search(text) is not None
+    if hinted or has_numbers:
+        for form in FORMS:
+            if form.name in hinted or (has_numbers and not form.hints):
+                text = redact_form(form, text)
     return text
+
+
+def redact_form(form: Form, text: str) -> str:
+    """Replace every secret of one form in a text."""
+
+    def replacement(found: re.Match[str]) -> str:
+        if form.is_secret is not None and not form.is_secret(found):
+            return found[0]
+        return found.groupdict().get("keep", "") + REDACTED
+
+    return _compiled(form.pattern).sub(replacement, text)
 
 
 def to_json_value(value: object, depth: int = 0) -> Any:
