@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -160,25 +159,6 @@ def test_uploads_that_are_missing_or_links_to_the_outside_are_refused(
     assert filmgate("run", "rulebook").returncode == 2
     assert filmgate("run", "rulebook", "--uploads", uploads, "--env", "../up").returncode == 4
     assert not (filmgate.home.parent / "up").exists()
-
-
-@pytest.mark.proof
-@pytest.mark.skipif(
-    not shutil.which("setpriv") or os.getuid() != 0, reason="needs root and setpriv"
-)
-def test_uploads_that_cannot_be_read_end_with_exit_8(uploads: Path) -> None:
-    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable]
-    if subprocess.run([*as_nobody, "-c", ""], check=False).returncode:
-        pytest.skip("user 'nobody' cannot run this Python")
-    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # other users may enter /tmp
-        os.chown(name, 65534, 65534)
-        copied = shutil.copytree(uploads, Path(name) / "uploads")
-        (copied / "rules.md").chmod(0o000)
-        filmgate = Filmgate(Path(name) / "home")
-        filmgate.command = [*as_nobody, "-m", "filmgate"]
-        done = filmgate("run", "rulebook", "--uploads", copied, "--no-ingest")
-    assert done.returncode == 8, done.stderr
-    assert "rules.md cannot be read" in done.stderr
 
 
 @pytest.mark.proof

@@ -414,6 +414,34 @@ def test_a_missing_report_is_404_with_the_state_of_its_stage(
     assert "SKIPPED" in error_body(response)["message"]
 
 
+def test_a_share_token_shows_one_video_until_it_is_revoked(
+    service: Served, film: Path, done: JobAnswer
+) -> None:
+    token = service.filmgate("tokens", "share", FILM, "--expires", "1h")
+    paths = [f"/v1/videos/{FILM}", f"/v1/videos/{FILM}/media", f"/episodes/{FILM}/status"]
+    queries = [f"/v1/videos/{FILM}/{query}" for query in ("jump?kind=scene", "find?q=gate")]
+    with service.http(token) as guest:
+        for path in (*paths, *queries):
+            assert guest.get(path).status_code == 200, path
+        assert guest.get(f"/v1/videos/{FILM}/media").content == film.read_bytes()
+        events = guest.get(f"/episodes/{FILM}/runs/{done.run_id}/events").text
+        assert "event: end" in events
+        for path in ("/v1/videos", "/v1/search?q=gate", "/jobs", f"/episodes/{FILM}/runs"):
+            assert guest.get(path).status_code == 403, path
+        service.filmgate("tokens", "revoke", token.split("_")[1])
+        until(lambda: guest.get(paths[0]).status_code == 401, 5)
+
+
+def test_a_session_is_ended_by_a_command_while_the_service_runs(service: Served) -> None:
+    link = service.filmgate("tokens", "link", "grace", "--url", service.url, "--scope", "viewer")
+    with httpx.Client(base_url=service.url) as browser:
+        assert browser.get(link).status_code == 303
+        session = browser.get("/v1/session").json()["session_id"]
+        assert session in service.filmgate("sessions", "list")
+        service.filmgate("sessions", "revoke", session)
+        until(lambda: browser.get("/v1/session").status_code == 401, 5)
+
+
 def test_metrics_count_jobs_runs_stages_and_requests(
     http: httpx.Client, client: Client, done: JobAnswer
 ) -> None:

@@ -213,6 +213,13 @@ def test_a_compressed_upload_is_refused_before_it_is_read(service: Served) -> No
     assert statuses(response) == [b"415"]
 
 
+def test_a_share_token_is_neither_compressed_nor_cached(http: httpx.Client) -> None:
+    made = http.post(f"/v1/videos/{FILM}/shares", json={"note": "n" * 200})
+    assert made.json()["token"].startswith("fg_")
+    assert made.headers["cache-control"] == "no-store"
+    assert not {"etag", "content-encoding"} & made.headers.keys()
+
+
 FORWARDED = {"x-forwarded-for": "203.0.113.9", "x-forwarded-proto": "https"}
 
 

@@ -126,7 +126,7 @@ def test_a_setting_of_a_job_must_not_be_a_path_outside_the_source_folders(
     http: httpx.Client, service: Served
 ) -> None:
     (service.home.parent / "open" / "tasks.txt").write_text("a.tar\n")
-    for place in ("/tmp/out", "../out", "~/out", " ..", '"../out"', "a\\b"):
+    for place in ("/tmp/out", "../out", "~/out", " ..", '"../out"', "a\\b", "new"):
         request = {"source": "tasks.txt", "settings": {"extraction.source_bucket": place}}
         response = http.post("/jobs/gameplay-run", json=request)
         assert response.status_code == 403, response.text

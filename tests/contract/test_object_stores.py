@@ -187,6 +187,13 @@ def test_a_key_outside_the_store_is_refused(store: ObjectStore, key: str) -> Non
         store.create(key, b"x")
 
 
+@pytest.mark.parametrize("prefix", ["..", "../../", "a/../..", "/etc", "a/.."])
+def test_a_prefix_outside_the_store_is_refused(store: ObjectStore, prefix: str) -> None:
+    store.create("a/x", b"1")
+    with pytest.raises(Invalid, match="outside the store"):
+        keys(store, prefix)
+
+
 def test_a_store_that_never_replaces_on_create_passes_the_check_repeatedly(
     store: ObjectStore,
 ) -> None:
@@ -267,7 +274,7 @@ def test_refused_credentials_are_reported_by_every_call(s3_endpoint: str) -> Non
     ]
     with store_that_answers(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>") as store:
         for call in calls:
-            with pytest.raises(NotPermitted, match="access to s3://bucket is denied"):
+            with pytest.raises(NotPermitted, match="permission denied: s3://bucket"):
                 call(store)
 
 
@@ -283,6 +290,15 @@ def test_links_in_a_folder_are_not_followed(tmp_path: Path) -> None:
     for call in (store.open, store.entry):
         with pytest.raises(Invalid, match="points outside the store"):
             call("runs/out")
+
+
+def test_a_linked_folder_outside_the_store_is_not_listed(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"), S3Options(), make=True)
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "secret.pt").write_bytes(b"1")
+    (tmp_path / "store" / "away").symlink_to(tmp_path / "foreign")
+    with pytest.raises(Invalid, match="points outside the store"):
+        keys(store, "away")
 
 
 def test_a_missing_folder_is_reported_and_not_treated_as_empty(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -25,7 +26,9 @@ from filmgate.db.sessions import DatabaseSession, Statement
 from filmgate.pipelines.rulebook.corpus.indexing import count_words
 from filmgate.pipelines.rulebook.corpus.search import CorpusSearch
 from filmgate.pipelines.rulebook.corpus.storage import rebuild_posting_lists
+from filmgate.services.access import AccessService
 from filmgate.tools.words import version
+from filmgate.wiring.settings import Settings
 from support.archive import (
     appearance_payload,
     face_payload,
@@ -136,6 +139,29 @@ def test_words_stored_in_the_sixth_schema_are_found_as_before(bare_database_url:
         assert rebuild_posting_lists(DatabaseSession(connection), count_words, version()) == 7
         after = [connection.execute(f"select * from corpus_{t}").fetchall() for t in OF_WORDS]
         assert after == before
+
+
+def test_a_session_of_an_earlier_release_stays_valid_and_can_be_ended(
+    bare_database_url: str, tmp_path: Path
+) -> None:
+    upgrade(bare_database_url, "0007")
+    with psycopg.connect(bare_database_url) as old:
+        old.execute(
+            "insert into access.sessions"
+            " (session_sha256, user_name, scope, csrf, created_at, expires_at)"
+            " select encode(sha256(secret::bytea), 'hex'), 'lisa', 'viewer', 'c', now() - age,"
+            " now() + interval '7 days' - age"
+            " from (values ('fresh', interval '1 hour'), ('unused', interval '2 days'))"
+            " as t (secret, age)"
+        )
+    access = AccessService(Settings(home=tmp_path, database_url=bare_database_url))
+    caller = access.find_session_caller("fresh")
+    assert caller is not None
+    assert access.find_session_caller("unused") is None
+    (listed,) = access.list_sessions().sessions
+    assert (listed.session_id, listed.address) == (caller.session_id, None)
+    access.revoke_session(listed.session_id)
+    assert access.find_session_caller("fresh") is None
 
 
 OF_WORDS = ("books order by book_key", "posting_lists order by book_key, term")

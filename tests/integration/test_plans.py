@@ -97,7 +97,7 @@ def test_alternating_statements_on_a_connection_keep_their_kinds_of_plans(
     assert mode(connection) == "auto"
 
 
-def test_a_pooled_connection_sets_its_mode_once_and_is_returned_without_one(
+def test_a_pooled_connection_sets_its_mode_once_for_all_borrowers(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[str] = []
@@ -107,12 +107,14 @@ def test_a_pooled_connection_sets_its_mode_once_and_is_returned_without_one(
             ArtifactQueries(connection).jump(FILM, JumpKind.SCENE, Direction.NEXT, 0)
             execute = connection.execute
             monkeypatch.setattr(connection, "execute", lambda *arguments: sent.append(arguments[0]))
-            for _ in range(3):
+        for _ in range(3):
+            with pool.connection() as connection:
                 ArtifactQueries(connection).jump(FILM, JumpKind.SCENE, Direction.NEXT, 0)
-            monkeypatch.setattr(connection, "execute", execute)
+        assert sent == []
         with pool.connection() as connection:
+            monkeypatch.setattr(connection, "execute", execute)
+            DatabaseSession(connection).all("select 1 as one", {})
             assert mode(connection) == "auto"
-    assert sent == []
 
 
 def test_a_rollback_does_not_reset_the_mode_unnoticed(connection: psycopg.Connection) -> None:

@@ -595,7 +595,7 @@ def test_a_database_with_a_later_migration_of_a_package_is_refused(
         ({"labels": ("other",)}, "tally"),
         ({"revision": "tally_first"}, "tally"),
         ({"statement": "create table"}, "rejected the statement"),
-        ({"down": "0008"}, "tally"),
+        ({"down": HEAD}, "tally"),
     ],
 )
 def test_a_faulty_migration_of_a_package_is_refused_and_changes_nothing(
@@ -654,8 +654,10 @@ def submit(jobs: JobStore) -> None:
 
 
 def rows_of(connection: psycopg.Connection, table: str) -> list[str]:
+    """The rows of a table without null values, which later migrations add with their columns."""
     name = sql.Identifier(*table.split("."))
-    found = connection.execute(sql.SQL("select x::text from {} x").format(name))
+    statement = "select jsonb_strip_nulls(to_jsonb(x))::text from {} x"
+    found = connection.execute(sql.SQL(statement).format(name))
     return sorted(row[0] for row in found)
 
 

@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from filmgate.api.telemetry import Spans
 from filmgate.cli.output import print_reasons
 from filmgate.core.digest import canonical_json
-from filmgate.core.errors import NotPermitted
+from filmgate.core.errors import Invalid
 from filmgate.core.plan import Done, Outcome, Plan, Settings, stage
 from filmgate.core.ports import StageContext
 from filmgate.core.states import RunState
@@ -123,7 +123,7 @@ def test_a_log_file_has_the_events_of_all_stages_at_the_chosen_level(
 
 def test_a_log_file_that_cannot_be_written_is_refused_before_the_run(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(NotPermitted, match="--log-file"):
+    with pytest.raises(Invalid, match="file cannot be used"):
         LogFile(tmp_path / "file" / "log.ndjson", "INFO")
 
 

@@ -2,10 +2,13 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 WITHOUT_SLOW_STAGES = [
     part
@@ -41,6 +44,18 @@ class Filmgate:
             text=True,
             check=False,
         )
+
+    def without_privileges(self) -> "Filmgate":
+        """Apply the modes of files to the command, also for root; skip the test if impossible."""
+        if os.getuid() == 0:
+            drop = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+            if (
+                not shutil.which("setpriv")
+                or subprocess.run([*drop, "true"], check=False).returncode
+            ):
+                pytest.skip("root cannot give up its access to all files: no setpriv")
+            self.command = [*drop, *self.command]
+        return self
 
     def json(self, *arguments: object, code: int = 0) -> dict[str, Any]:
         """Run a command with `--json` and check that it prints exactly one JSON document."""

@@ -231,7 +231,7 @@ def limits_in(node: Any) -> Iterator[int]:
 
 def test_the_reference_has_the_limits_of_all_values_that_the_api_takes() -> None:
     description = create_app(Service(Settings(), AuthMode.REQUIRED, ())).openapi()
-    bodies = ("JobBody", "TokenRequest", "Selection")
+    bodies = ("JobBody", "ShareRequest", "TokenRequest", "Selection")
     schemas = {name: description["components"]["schemas"][name] for name in bodies}
     limits = set(limits_in(description["paths"])) | set(limits_in(schemas))
     assert {50, 1000, 2000, 4096} <= limits

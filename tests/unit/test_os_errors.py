@@ -6,7 +6,7 @@ import os
 import pytest
 
 from filmgate.core.errors import DiskFull, Exhausted, Invalid, NotPermitted, Unavailable
-from filmgate.core.os_errors import error_from_os
+from filmgate.core.os_errors import error_from_os, permission_error
 from filmgate.engine.failures import make_stage_error
 
 
@@ -42,6 +42,18 @@ def test_the_hint_for_a_full_disk_ends_with_how_to_retry() -> None:
     assert error.hint == "Free disk space, then submit the run again"
 
 
-def test_only_a_full_disk_has_its_own_code_in_the_record_of_a_stage() -> None:
-    codes = [make_stage_error(os_error(code)).code for code in (errno.ENOSPC, errno.EACCES)]
-    assert codes == ["disk_full", "unexpected"]
+def test_a_full_disk_and_a_refused_access_have_their_own_codes_in_the_record_of_a_stage() -> None:
+    codes = [
+        make_stage_error(os_error(code)).code for code in (errno.ENOSPC, errno.EACCES, errno.EIO)
+    ]
+    assert codes == ["disk_full", "not_permitted", "unexpected"]
+
+
+def test_a_refused_access_has_the_same_form_in_a_bucket_and_in_a_folder() -> None:
+    folder = error_from_os(os_error(errno.EACCES, "/data"))
+    bucket = permission_error("s3://data", got="status code: 403")
+    assert [error.message for error in (folder, bucket)] == [
+        "permission denied: /data",
+        "permission denied: s3://data",
+    ]
+    assert {(error.code, error.exit_code) for error in (folder, bucket)} == {("not_permitted", 8)}

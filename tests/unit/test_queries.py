@@ -94,3 +94,15 @@ def test_the_entry_points_are_read_once_however_many_manifests_a_consumer_asks_f
     assert found[0]
     assert all(each is found[0] for each in found)
     assert len(reads) == 1
+
+
+@pytest.mark.parametrize("location", ["nowhere:migrations", "__main__:migrations", ":migrations"])
+def test_a_folder_of_migrations_that_does_not_exist_is_refused(
+    monkeypatch: pytest.MonkeyPatch, location: str
+) -> None:
+    entry = EntryPoint("tally", location, pipelines.MIGRATIONS)
+    monkeypatch.setattr(pipelines, "list_entry_points", lambda _group: [entry])
+    pipelines.branches.cache_clear()
+    with pytest.raises(Invalid, match="the migrations of pipeline 'tally' are missing"):
+        pipelines.branches()
+    pipelines.branches.cache_clear()

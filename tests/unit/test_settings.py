@@ -1,5 +1,6 @@
 """Settings: defaults, priority of the environment, and errors that name the invalid setting."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,14 @@ def test_defaults_are_used_without_settings() -> None:
     assert load().home == Path(".filmgate")
 
 
+def test_a_period_is_a_number_with_a_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FILMGATE_SESSION_IDLE", "30m")
+    Path("filmgate.toml").write_text('session_lifetime = "2w"\n')
+    settings = load()
+    assert settings.session_idle == timedelta(minutes=30)
+    assert settings.session_lifetime == timedelta(weeks=2)
+
+
 def test_the_environment_has_priority_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("filmgate.toml").write_text('producer = "file"\nenv = "prod"\n')
     monkeypatch.setenv("FILMGATE_PRODUCER", "environment")
@@ -36,6 +45,9 @@ def test_the_environment_has_priority_over_the_file(monkeypatch: pytest.MonkeyPa
         ('schema = "public"', "schema public is reserved"),
         ('schema = "pg_filmgate"', "schema pg_filmgate is reserved"),
         (f'schema = "{"a" * 64}"', "schema"),
+        ('session_idle = "soon"', "session_idle: .*the period is invalid; expected 30m"),
+        ('session_idle = "1m"', "session_idle"),
+        ("session_lifetime = 3600", "session_lifetime: .*the period is invalid"),
         ("this is not TOML", "filmgate.toml cannot be read"),
     ],
 )

@@ -29,6 +29,8 @@ from filmgate.core.errors import (
     UsageError,
 )
 from filmgate.core.os_errors import error_from_os
+from filmgate.services.queries import table
+from filmgate.services.queries.entries import BUILT_IN
 
 TITLE = "Filmgate"
 API_DESCRIPTION = """Run media pipelines, follow their progress, and query the artifacts they make.
@@ -83,15 +85,19 @@ def create_app(service: Service) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(check_request)],
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
     app.state.inputs = {}
-    for module in (videos, runs, jobs, access, login, health):
-        app.include_router(module.router)
-    app.include_router(jobs.make_submit_router())
-    app.include_router(queries.make_router())
+    # Routes are compared in this order, each with the path of the request: the most frequent first.
+    # Queries of packages come last, so that they replace no other endpoint.
+    app.include_router(queries.make_router(BUILT_IN))
+    checked = [Depends(check_request)]  # queries check their parameters themselves
+    for router in (videos.router, runs.router, jobs.router, jobs.make_submit_router()):
+        app.include_router(router, dependencies=checked)
+    for router in (access.router, login.router, health.router):
+        app.include_router(router, dependencies=checked)
+    app.include_router(queries.make_router(table.packaged()))
     app.add_exception_handler(FilmgateError, handle_filmgate_error)
     app.add_exception_handler(RequestValidationError, handle_validation_error)
     app.add_exception_handler(HTTPException, handle_http_error)

@@ -117,7 +117,13 @@ EXAMPLES: dict[tuple[str, str], JsonDict] = {
     ("post", "/jobs/{pipeline}-run"): JOB,
     ("get", "/jobs/{job_id}"): FAILED_JOB,
     ("get", "/jobs"): {"jobs": [FAILED_JOB], "next_cursor": None},
-    ("get", "/v1/session"): {"user": "lisa", "scope": "operator", "way": "token", "csrf": None},
+    ("get", "/v1/session"): {
+        "user": "lisa",
+        "scope": "operator",
+        "way": "token",
+        "csrf": None,
+        "session_id": None,
+    },
 }
 """Body of a successful response, by method and path."""
 

@@ -1,9 +1,10 @@
 """Middleware that checks each request and records each response.
 
-The checks are, in this sequence: Host header, authentication and rate limit; for a change, also its
-origin and the size of its body. Every authenticated caller may read; endpoints that change data
-check the scope of the caller. Each response gets security headers and is recorded in the access log
-and the metrics; a change is also recorded in the audit log.
+The checks are, in this sequence: Host header, authentication and rate limit; whether a share token
+permits the request; for a change, also its origin and the size of its body. Every authenticated
+caller without a share token may read; endpoints that change data check the scope of the caller.
+Each response gets security headers and is recorded in the access log and the metrics; a change is
+also recorded in the audit log.
 """
 
 import time
@@ -114,6 +115,8 @@ class RequestMiddleware:
             caller = await self._authenticate(scope, headers)
             scope["state"]["caller"] = caller
             self._service.buckets.take(_bucket_key(scope, caller))
+            if caller is not None and scope["path"] not in PUBLIC_PATHS:
+                caller.require_shared(scope["method"], scope["path"])
             if scope["method"] not in SAFE_METHODS:
                 _check_origin(headers, caller)
                 _check_content_encoding(scope)

@@ -20,12 +20,13 @@ async def check_request(request: Request) -> None:
         return
     inputs = inputs_of(request.app, request.scope["route"].path_format, request.method.lower())
     if request.query_params:
-        _check_query(request, inputs)
+        check_query(request, inputs)
     if request.method not in SAFE_METHODS and _has_body(request):
         _check_content_type(request.headers.get("content-type", ""), inputs)
 
 
-def _check_query(request: Request, inputs: "OperationInputs") -> None:
+def check_query(request: Request, inputs: "OperationInputs") -> None:
+    """Raise UsageError for an unknown query parameter, or a boolean one with another spelling."""
     for name, value in request.query_params.multi_items():
         if name not in inputs.parameters:
             names = ", ".join(sorted(inputs.parameters))

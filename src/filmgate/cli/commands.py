@@ -171,6 +171,12 @@ COMMANDS = {
         "tokens:app",
         ("filmgate tokens create lisa --scope operator",),
     ),
+    "sessions": Entry(
+        SERVICE,
+        "List and end the browser sessions of the service",
+        "sessions:app",
+        ("filmgate sessions list", "filmgate sessions revoke --user lisa"),
+    ),
     "db": Entry(
         MAINTENANCE,
         "Start, stop and maintain the database",

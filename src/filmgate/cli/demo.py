@@ -83,15 +83,23 @@ def _make(sample: Sample, folder: Path, progress: StageProgress) -> Path:
     return sample.make(folder, report)
 
 
+def is_action(name: str) -> bool:
+    """Whether a name is that of an action, which has two words."""
+    return " " in name
+
+
 def _print_results(
     sample: Sample, report: RunReport, source: Path, queries: DatabaseQueries
 ) -> None:
     run = SampleRun(manifest=report.manifest, source=source, folder=report.folder)
     print_report(report, as_json=False)
     with queries.keep_running():
-        for step in sample.steps(run) if report.ingested is not None else ():
+        for step in sample.steps(run):
+            if report.ingested is None and not is_action(step.name):
+                continue  # queries read the database
             stdout_console().print(f"\n[bold]$ filmgate {escape(step.command)}[/]", soft_wrap=True)
-            query = table.load_action(step.name) if " " in step.name else table.load(step.name)
+            load = table.load_action if is_action(step.name) else table.load
+            query = load(step.name)
             ask_and_print(queries, query, query.parameters.model_validate(step.parameters))
     rows = list(sample.closing(run))
     width = max((len(label) for label, _ in rows), default=0)

@@ -70,7 +70,8 @@ class CommandField:
 
         `needs_words`: whether a command without words is invalid.
         """
-        required, default = self.info.is_required(), self.info.default
+        required = self.info.is_required()
+        default = self.info.default if self.info.default_factory is None else None
         kind: Any = list[str]
         limits: dict[str, Any] = {}
         if self.line.is_words:
@@ -90,6 +91,7 @@ class CommandField:
         options: dict[str, Any] = {
             "metavar": self.line.metavar,
             "help": self.line.help or self.info.description,
+            "readable": False,  # Typer's check reports a refused path as a usage error
         }
         if self.line.completion is not None:
             options["autocompletion"] = COMPLETIONS[self.line.completion]
@@ -118,7 +120,8 @@ def fields_of(model: type[Parameters]) -> list[CommandField]:
 def parse_fields(model: type[Model], given: Mapping[str, object]) -> Model:
     """Parse the values of a command line by field; None means that a field was not given.
 
-    Raises UsageError for an invalid option, Invalid for an invalid argument.
+    Raises UsageError for an invalid option or parameters that contradict each other, Invalid for an
+    invalid argument.
     """
     fields = {field.name: field for field in fields_of(model)}
     values = {
@@ -131,12 +134,13 @@ def parse_fields(model: type[Model], given: Mapping[str, object]) -> Model:
         )
     except ValidationError as error:
         fault = error.errors()[0]
-        field = fields[str(fault["loc"][0])]
+        expected = fault["msg"][:1].lower() + fault["msg"][1:]
+        field = fields.get(str(fault["loc"][0])) if fault["loc"] else None
+        if field is None:  # a validator across fields, or of a field without an option
+            raise UsageError("the parameters are invalid", expected=expected) from error
         kind = Invalid if field.line.is_argument else UsageError
         raise kind(
-            f"{field.label} is invalid",
-            expected=fault["msg"][:1].lower() + fault["msg"][1:],
-            got=repr(fault.get("input"))[:200],
+            f"{field.label} is invalid", expected=expected, got=repr(fault.get("input"))[:200]
         ) from error
 
 

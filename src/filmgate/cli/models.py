@@ -33,7 +33,10 @@ def list_models(as_json: AsJson = False) -> None:
 @app.command("add", epilog=examples("filmgate models add yunet yunet.onnx --licence MIT"))
 def add(
     name: Name,
-    source: Annotated[Path, typer.Argument(metavar="PATH", help="File or folder of weights.")],
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="PATH", help="File or folder of weights.", readable=False),
+    ],
     licence: Annotated[
         str | None, typer.Option(metavar="NAME", help="Licence of the weights.")
     ] = None,

@@ -1,7 +1,7 @@
 """Groups with one command per pipeline: `filmgate run NAME` and `filmgate plan NAME`."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -11,11 +11,13 @@ import typer
 from typer._click import Command
 
 from filmgate.cli.arguments import AsJson
-from filmgate.cli.fields import fields_of, keyword, parse_fields, with_parameters
+from filmgate.cli.fields import CommandField, fields_of, keyword, parse_fields, with_parameters
 from filmgate.cli.lazy_group import CommandSummary, LazyGroup, make_command
 from filmgate.cli.text import examples
-from filmgate.core.errors import UsageError, unknown_name
+from filmgate.core.errors import Invalid, UsageError, unknown_name
+from filmgate.core.ids import Layout
 from filmgate.core.pipeline import Input, Pipeline
+from filmgate.core.run_request import parse_names
 from filmgate.services.query_context import DatabaseQueries
 from filmgate.services.run_options import RunOptions
 from filmgate.wiring import pipelines
@@ -40,8 +42,17 @@ LogLevelOption = Annotated[
 ]
 LogFile = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Also append the run's events to this file."),
+    typer.Option(metavar="FILE", help="Also append the run's events to this file.", readable=False),
 ]
+
+
+OTHER_NAMES = frozenset({"source", "log_level", "log_file", "as_json"}) | {
+    "--log-level",
+    "--log-file",
+    "--json",
+    "--help",
+}
+"""Names of the other parameters of every command, and of their options."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +119,8 @@ def _command(
         as_json: bool,
         **given: object,
     ) -> None:
-        own = {name: given.pop(name) for name in pipeline.options.model_fields}
+        _check_stages(given["stages"], pipeline)
+        own = {field.name: given.pop(field.name) for field in fields_of(pipeline.options)}
         chosen = parse_fields(pipeline.options, own)
         options = parse_fields(RunOptions, given)
         is_named = options.run_id is not None or options.job_dir is not None
@@ -128,7 +140,39 @@ def _command(
         handle(request)
 
     command.__doc__ = about
+    _check_names(pipeline)
     return with_parameters(command, _parameters(pipeline))
+
+
+def _check_names(pipeline: Pipeline) -> None:
+    """Raise Invalid if an option of the pipeline has the name of another option of its command."""
+    others = {*_names(fields_of(RunOptions)), *pipeline.inputs.line.names, *OTHER_NAMES}
+    if taken := others.intersection(_names(fields_of(pipeline.options))):
+        raise Invalid(
+            f"options of the pipeline {pipeline.plan.pipeline} have names that are taken",
+            expected="other names than those of the input and of options of every run",
+            got=", ".join(sorted(taken)),
+            hint="Rename these fields of its Options, or set the names of the options",
+        )
+
+
+def _names(fields: Iterable[CommandField]) -> Iterator[str]:
+    """Yield the names of parameters, and of their options on the command line."""
+    for field in fields:
+        yield field.name
+        for names in () if field.is_positional else field.option_names:
+            yield from names.split("/")
+
+
+def _check_stages(given: object, pipeline: Pipeline) -> None:
+    """Raise UsageError if `--stages` names no stage, as where a variable of a script is empty."""
+    if isinstance(given, str) and not parse_names(given):
+        raise UsageError(
+            f"--{'passes' if pipeline.layout is Layout.JOB else 'stages'} is empty",
+            expected=f"one or more of {', '.join(pipeline.plan.names)}, separated by commas",
+            got=repr(given),
+            hint="Omit the option to run all of them",
+        )
 
 
 def _parameters(pipeline: Pipeline) -> Iterator[inspect.Parameter]:
@@ -151,9 +195,11 @@ def _input_parameter(inputs: Input) -> inspect.Parameter:
     line = inputs.line
     taken: object
     if line.is_argument:
-        taken = typer.Argument(metavar=line.metavar, help=line.help, show_default=False)
+        taken = typer.Argument(
+            metavar=line.metavar, help=line.help, show_default=False, readable=False
+        )
     else:
-        taken = typer.Option(*line.names, metavar=line.metavar, help=line.help)
+        taken = typer.Option(*line.names, metavar=line.metavar, help=line.help, readable=False)
     if inputs.is_required:
         return keyword("source", Annotated[Path, taken], default=inspect.Parameter.empty)
     return keyword("source", Annotated[Path | None, taken], default=None)

@@ -53,7 +53,7 @@ def make(query: AnyQuery | AnyAction) -> Callable[..., None]:
         chosen = query
         if words is not None and without_words is not None and not given[words]:
             chosen = without_words
-            given = {name: given[name] for name in chosen.parameters.model_fields}
+            given = {name: given[name] for name in chosen.parameters.model_fields if name in given}
         queries = DatabaseQueries(settings.load())
         parameters = parse_fields(chosen.parameters, given)
         ask_and_print(queries, chosen, parameters, as_json=as_json, is_wide=is_wide)

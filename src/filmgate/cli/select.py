@@ -33,7 +33,9 @@ def select(
     runs: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Pin every type to its run in an answer saved with --json."
+            metavar="FILE",
+            help="Pin every type to its run in an answer saved with --json.",
+            readable=False,
         ),
     ] = None,
     as_json: AsJson = False,
@@ -80,6 +82,8 @@ def _read_runs(path: Path, asset: str) -> tuple[dict[str, str], dict[str, JsonDi
             for name, each in answer.get("served", {}).items()
         }
         is_valid = bool(runs) and all(isinstance(run, str) for run in runs.values())
+    except PermissionError:
+        raise
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         answer, runs, cited, is_valid = {}, {}, {}, False
     if not is_valid or answer.get("asset_id") != asset:

@@ -25,7 +25,7 @@ from filmgate.cli.output import (
     styled,
     table_of,
 )
-from filmgate.cli.text import parse_period, printable
+from filmgate.cli.text import printable
 from filmgate.core.errors import NotFound, UsageError
 from filmgate.core.legacy import LegacyRun
 from filmgate.core.manifest import Manifest
@@ -33,6 +33,7 @@ from filmgate.core.states import RunState, StageState
 from filmgate.services.run_status import RunStatus, state_shown
 from filmgate.services.runs import Runs
 from filmgate.wiring import pipelines, settings
+from filmgate.wiring.clock import parse_period
 
 POLL_S = 0.5
 

@@ -1,7 +1,5 @@
-"""Text for a terminal: safe characters, plurals, periods, examples."""
+"""Text for a terminal: safe characters, plurals, examples."""
 
-import re
-from datetime import timedelta
 from unicodedata import category
 
 
@@ -13,15 +11,6 @@ def printable(text: str) -> str:
 def examples(*lines: str) -> str:
     """Return the epilog of a command's help, with example command lines."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
-
-
-def parse_period(text: str) -> timedelta | None:
-    """Parse a number of minutes, hours, days or weeks, such as `30m` or `2w`; None if invalid."""
-    found = re.fullmatch(r"([1-9][0-9]{0,4})([mhdw])", text)
-    return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found is not None else None
-
-
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def counted(count: int, plural: str) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from filmgate.core.digest import sha256_hex
@@ -42,6 +42,9 @@ class Caller:
     scope: Scope
     auth_method: AuthMethod
     token_id: str | None = None
+    asset_id: str | None = None
+    """The only asset that the caller may read, with a share token; None for all other callers."""
+    session_id: str | None = None
     csrf: str | None = None
     """CSRF token of the session, required in every request that changes data; None without one."""
     expires_at: datetime | None = None
@@ -67,6 +70,68 @@ class Caller:
                 got=self.user,
                 hint='Ask the owner or an admin, or start a new run with "new": true',
             )
+
+    def require_shared(self, method: str, path: str) -> None:
+        """Raise NotPermitted if the caller has a share token that does not permit the request."""
+        if self.asset_id is not None and not is_shared(self.asset_id, method, path):
+            raise NotPermitted(
+                "the share token does not permit this request",
+                expected=f"a GET request for {self.asset_id}: the video and its media, artifacts, "
+                "jump, find, screentime, profiles, status, events or export",
+                got=f"{method} {path[:200]}",
+                hint="Ask an admin for a token with scope viewer",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionLimits:
+    """Times after which a session ends."""
+
+    idle: timedelta
+    """Time without use."""
+    lifetime: timedelta
+    """Time since the start."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewSession:
+    """A session that starts."""
+
+    secret_sha256: str
+    session_id: str
+    csrf: str
+    address: str | None
+    """Client address; None if it is unknown."""
+
+
+SHARED_PATHS = (
+    "/v1/videos/{asset_id}",
+    "/v1/videos/{asset_id}/media",
+    "/v1/videos/{asset_id}/artifacts",
+    "/v1/videos/{asset_id}/jump",
+    "/v1/videos/{asset_id}/find",
+    "/v1/videos/{asset_id}/screentime",
+    "/v1/videos/{asset_id}/profiles",
+    "/episodes/{ep_id}/status",
+    "/episodes/{ep_id}/events",
+    "/episodes/{ep_id}/runs/{run_id}/events",
+    "/episodes/{ep_id}/runs/{run_id}/export",
+)
+"""Paths that a share token permits for its asset, with GET only. All others are refused, so that a
+new endpoint is not shared by mistake."""
+
+_SHARED = re.compile(
+    "|".join(
+        re.sub(r"{(asset_id|ep_id)}", r"([^/]+)", re.sub(r"{run_id}", r"[^/]+", path))
+        for path in SHARED_PATHS
+    )
+)
+
+
+def is_shared(asset_id: str, method: str, path: str) -> bool:
+    """Whether a share token of an asset permits a request; `path` is decoded."""
+    found = _SHARED.fullmatch(path)
+    return method == "GET" and found is not None and asset_id in found.groups()
 
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")

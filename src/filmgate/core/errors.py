@@ -24,7 +24,9 @@
 
 A signal raises `Interrupted`, outside the tree (exit 130). A closed gate
 is a `Verdict` with reasons, not an error (exit 3). A failed stage ends a
-run as `FAILED` (exit 1).
+run as `FAILED` (exit 1; exit 8 if its error is `not_permitted`). Only the
+functions of `filmgate.ingest` raise errors for these two outcomes
+(`services/passes.py`): `PassBlocked` and `PassFailed`.
 """
 
 from collections.abc import Iterable, Sequence

@@ -4,10 +4,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
-from filmgate.core.errors import Unavailable
+from filmgate.core.errors import Invalid, Unavailable
 
 PAGE_KEYS = 1000
 """Maximum number of keys in one page of a listing; the limit of S3."""
+
+
+def is_inside_store(prefix: str) -> bool:
+    """Whether all keys that begin with `prefix` are inside the store: it is relative, without `..`.
+
+    The prefix may end within a name; it is empty for the whole store.
+    """
+    return not prefix.startswith("/") and ".." not in prefix.split("/") and "\0" not in prefix
+
+
+def check_prefix(prefix: str) -> str:
+    """Return a prefix of keys; raises Invalid if it is outside the store."""
+    if not is_inside_store(prefix):
+        raise Invalid(
+            "the prefix is outside the store",
+            expected="a relative prefix of keys without '..', such as sessions/2026-11-30/",
+            got=repr(prefix),
+        )
+    return prefix
 
 
 class ObjectEntry(NamedTuple):
@@ -67,7 +86,8 @@ class ObjectStore(Protocol):
     def pages(self, prefix: str, after: str | None = None) -> Iterator[list[ObjectEntry]]:
         """Yield pages of all objects in a folder `prefix` and its subfolders, sorted by key.
 
-        An empty `prefix` means the whole store. Only keys greater than `after` are listed.
+        An empty `prefix` means the whole store. Only keys greater than `after` are listed. Raises
+        Invalid if `prefix` is not a valid key.
         """
 
 

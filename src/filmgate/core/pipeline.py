@@ -1,4 +1,4 @@
-"""Pipelines: a plan, the input that it takes and its profiles."""
+"""The descriptor of a pipeline: all that the platform knows of it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -53,10 +53,10 @@ class Options(Parameters):
     def stage_settings(self) -> JsonObject:
         """Return the stage settings that the options set, by `STAGE.SETTING`."""
         found: dict[str, JsonValue] = {}
+        values = self.model_dump(mode="json")
         for name, info in type(self).model_fields.items():
-            value = getattr(self, name)
             for sets in (each for each in info.metadata if isinstance(each, Sets)):
-                found |= dict.fromkeys(sets.names, value) if value is not None else {}
+                found |= dict.fromkeys(sets.names, values[name]) if values[name] is not None else {}
         return found
 
 
@@ -85,7 +85,8 @@ class Input:
     """Phrase for messages: what the input is."""
     line: CommandLine = ONE_ARGUMENT
     takes_uploads: bool = False
-    """Whether a file that was uploaded over HTTP may be the input; the pipeline checks it then."""
+    """Whether an upload over HTTP that `Pipeline.admit` accepts is stored. A job of any pipeline of
+    kind FILE may read a stored one."""
     default: Callable[..., Path] | None = None
     """Returns the input of a run for which none was given, from the options of the pipeline and
     the context. Raises NotFound if there is none."""
@@ -236,7 +237,7 @@ class Pipeline:
             )
         chosen = {stage: dict(values) for stage, values in self.profiles[profile].items()}
         for name, value in overrides.items():
-            stage, setting = self._find_setting(name)
+            stage, setting = self.find_setting(name)
             chosen.setdefault(stage, {})[setting] = value
         try:
             return self.plan.config(chosen)
@@ -249,8 +250,11 @@ class Pipeline:
                 hint=f"For types and ranges: filmgate settings {self.plan.pipeline} {broken.name}",
             ) from error
 
-    def _find_setting(self, name: str) -> tuple[str, str]:
-        """Return the stage and the setting that a text `STAGE.SETTING` names."""
+    def find_setting(self, name: str) -> tuple[str, str]:
+        """Return the names of the stage and the setting that a text `STAGE.SETTING` names.
+
+        Raises Invalid for an unknown setting, UsageError for an unknown stage.
+        """
         stage, dot, setting = name.partition(".")
         if not (dot and setting):
             raise Invalid(

@@ -23,6 +23,15 @@ class Settings(BaseModel):
     """Whether the stage runs; a disabled stage is skipped, and stages that use it still run."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Metadata of a setting that names a file, a folder or an object store.
+
+    In a job, such a setting must be an `s3://` address, or an absolute path that the service
+    permits.
+    """
+
+
 class Producer(BaseModel):
     """A program or model that made a result: name, version, and digest of its weights if any."""
 

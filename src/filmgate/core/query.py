@@ -74,7 +74,8 @@ class ActionContext(QueryContext, Protocol):
         """Function that opens stores."""
 
     def write(self) -> AbstractContextManager[WriteSession]:
-        """Open a session of the database for a block. Nothing else opens its transactions."""
+        """Open a session of the database for a block. Outside blocks of its `transaction`, each
+        statement is a transaction of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +92,13 @@ class Action(Generic[P, A]):
     """Prints the answer."""
     has_wide: bool = False
     """Whether the command has the option `--wide`."""
+
+    def __post_init__(self) -> None:
+        group, _, command = self.name.partition(" ")
+        if not (group.isidentifier() and command.replace("-", "_").isidentifier()):
+            raise ValueError(
+                f"the name of action {self.name!r} is not two words, such as 'db remove-book'"
+            )
 
     @property
     def description(self) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, JsonValue
 
 from filmgate.core.command import CommandLine, Completion, Parameters
-from filmgate.core.errors import Invalid
+from filmgate.core.errors import Invalid, UsageError
 
 DEFAULT_PROFILE = "balanced"
 MAX_WORKERS = 256
@@ -51,11 +51,24 @@ def _parse_value(text: str) -> JsonValue:
     return text
 
 
+def parse_names(text: str) -> tuple[str, ...]:
+    """Split a text into its names, which are separated by commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def _split(given: object) -> object:
-    """Split names that a command line gives as one text, separated by commas."""
+    """Split the names of stages in one text. Raises UsageError if the text contains none."""
     if not isinstance(given, str):
         return given
-    return tuple(name.strip() for name in given.split(",") if name.strip())
+    names = parse_names(given)
+    if not names:
+        raise UsageError(
+            "the list of stages is empty",
+            expected="names of stages, separated by commas",
+            got=repr(given),
+            hint="Omit it to run all stages",
+        )
+    return names
 
 
 class RunRequest(Parameters):

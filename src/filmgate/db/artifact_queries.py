@@ -1,7 +1,7 @@
 """Queries of served artifacts: jump, find, search, list and screen time."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
 
 import psycopg
 
@@ -14,7 +14,7 @@ from filmgate.core.answers import (
     ScreentimeAnswer,
     SearchAnswer,
 )
-from filmgate.core.database import Plans
+from filmgate.core.database import Plans, Row
 from filmgate.core.envelope import Envelope, LegacyArtifact
 from filmgate.core.errors import NotFound, UsageError
 from filmgate.core.ids import AssetId
@@ -179,7 +179,7 @@ class ArtifactQueries:
         asset, and if no completed run matches the selection.
         """
         kind = JumpKind.PERSON
-        parameters: dict[str, Any] = {"asset_id": asset_id, "artifact_type": kind.artifact_type}
+        parameters: dict[str, object] = {"asset_id": asset_id, "artifact_type": kind.artifact_type}
         is_default = selection.mode is SelectionMode.DEFAULT
         if not is_default:
             parameters |= {"artifact_types": [kind.artifact_type], **_selection_params(selection)}
@@ -276,7 +276,7 @@ class ArtifactQueries:
             )
         return DataSource.LEGACY if found["has_legacy"] else DataSource.ARTIFACT
 
-    def _has_legacy(self, asset_id: AssetId, rows: Sequence[Mapping[str, Any]]) -> bool:
+    def _has_legacy(self, asset_id: AssetId, rows: Sequence[Row]) -> bool:
         """Whether the asset has legacy artifacts; raises NotFound if the asset is unknown."""
         if rows:
             return bool(rows[0]["has_legacy"])
@@ -299,11 +299,11 @@ class ArtifactQueries:
         )
 
 
-def _as_dict(selection: Selection) -> dict[str, Any]:
+def _as_dict(selection: Selection) -> dict[str, object]:
     return storable_parameters(selection.model_dump(mode="python")) | {"mode": selection.mode.value}
 
 
-def _selection_params(selection: Selection) -> dict[str, Any]:
+def _selection_params(selection: Selection) -> dict[str, object]:
     """Return the SQL parameters of a selection; mode None means the stored selection."""
     is_stored = selection.mode is SelectionMode.DEFAULT
     return {

@@ -1,6 +1,6 @@
 """The artifact repository: programs create, read and delete single artifacts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -8,6 +8,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from filmgate.core.answers import ArtifactPage, ChainLink, ProvenanceAnswer
+from filmgate.core.database import Parameters, Row
 from filmgate.core.envelope import Envelope, NewArtifact, artifact_id, parse_artifact_id
 from filmgate.core.errors import Conflict, NotFound
 from filmgate.core.ids import AssetId
@@ -206,7 +207,7 @@ class Artifacts:
             if projection.artifact_type == artifact_type
         ]
 
-    def _refresh_served(self, keys: Mapping[str, Any], artifact_type: str) -> None:
+    def _refresh_served(self, keys: Parameters, artifact_type: str) -> None:
         """Update which run serves a type and, for a type with text, its word index."""
         if artifact_type in TextSource.ALL.artifact_types:
             self._session.execute(queries("artifacts")["delete_words"], keys)
@@ -216,12 +217,12 @@ class Artifacts:
         """Prevent other sessions from changing the served runs of an asset in this transaction."""
         self._session.one(queries("ingest")["lock_asset"], {"asset_id": asset_id})
 
-    def _run(self, asset_id: str, run_id: str, installation: str | None) -> dict[str, Any]:
+    def _run(self, asset_id: str, run_id: str, installation: str | None) -> Row:
         parameters = {"asset_id": asset_id, "run_id": run_id, "installation": installation}
         found = self._session.all(queries("artifacts")["run"], parameters)
         return _single_row(found, f"run {run_id!r} of {asset_id}")
 
-    def _row(self, text: str, installation: str | None) -> dict[str, Any]:
+    def _row(self, text: str, installation: str | None) -> Row:
         names = ("asset_id", "run_id", "artifact_type", "ordinal")
         parameters = dict(zip(names, parse_artifact_id(text), strict=True))
         parameters["installation"] = installation
@@ -248,7 +249,7 @@ def _file_key(artifact: NewArtifact) -> tuple[str, str, str]:
     return artifact.asset_id, artifact.run_id, artifact.artifact_type
 
 
-def _row_without_file(artifact: NewArtifact) -> dict[str, Any]:
+def _row_without_file(artifact: NewArtifact) -> Row:
     """Build the row of `artifact_files` for artifacts that a program added without a file."""
     return {
         "stage": None,
@@ -263,9 +264,7 @@ def _row_without_file(artifact: NewArtifact) -> dict[str, Any]:
     }
 
 
-def _check_equal(
-    artifact: NewArtifact, stored: Mapping[str, Any], names: Iterable[str], whose: str
-) -> None:
+def _check_equal(artifact: NewArtifact, stored: Row, names: Iterable[str], whose: str) -> None:
     for name in names:
         if getattr(artifact, name) != stored[name]:
             raise Conflict(
@@ -276,7 +275,7 @@ def _check_equal(
             )
 
 
-def _single_row(found: Sequence[dict[str, Any]], what: str) -> dict[str, Any]:
+def _single_row(found: Sequence[Row], what: str) -> Row:
     if not found:
         raise NotFound(
             f"{what} is not in the database", hint="Ingest its run with `filmgate ingest`"
@@ -291,7 +290,7 @@ def _single_row(found: Sequence[dict[str, Any]], what: str) -> dict[str, Any]:
     return found[0]
 
 
-def _chain(stage: str | None, stages: Sequence[Mapping[str, Any]]) -> tuple[ChainLink, ...]:
+def _chain(stage: str | None, stages: Sequence[Row]) -> tuple[ChainLink, ...]:
     """List the stage, then all stages that it depends on, breadth first."""
     by_name = {row["stage"]: row for row in stages}
     waiting, seen = [stage] if stage in by_name else [], []

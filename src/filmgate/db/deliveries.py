@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -15,6 +14,7 @@ from filmgate.core.answers import (
     SyncedSource,
     SyncStatusAnswer,
 )
+from filmgate.core.database import Row
 from filmgate.core.intake import (
     FIRST_RETRY_S,
     LONGEST_RETRY_S,
@@ -170,7 +170,7 @@ class Deliveries:
         return how many. `source` as in `claim`."""
         return self._session.execute(queries("sync")["retry"], self._stage | {"source": source})
 
-    def _row(self, delivery: Delivery) -> dict[str, Any]:
+    def _row(self, delivery: Delivery) -> Row:
         return self._stage | {
             "source": delivery.origin.source,
             "manifest_key": delivery.origin.manifest_key,
@@ -225,7 +225,7 @@ def _rows(notices: Sequence[Notice]) -> list[dict[str, str | None]]:
     return list(rows.values())
 
 
-def _delivery(row: Mapping[str, Any]) -> Delivery:
+def _delivery(row: Row) -> Delivery:
     return Delivery(
         origin=ManifestLocation(source=row["source"], manifest_key=row["manifest_key"]),
         announced_sha256=row["announced_sha256"],

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from procrastinate.connector import BaseConnector
@@ -22,6 +21,7 @@ from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from filmgate.core.database import Row
 from filmgate.core.errors import Conflict, NotFound
 from filmgate.core.jobs import JobAnswer, JobOutcome, JobRequest, JobsAnswer, JobState
 from filmgate.core.questions import Cursor
@@ -325,7 +325,7 @@ def _with_job(name: str) -> str:
     return compose(statements[name], job=job).as_string()
 
 
-def _job(row: Mapping[str, Any]) -> JobAnswer:
+def _job(row: Row) -> JobAnswer:
     fields = {name: row[name] for name in JobAnswer.model_fields if name in row}
     return JobAnswer(**fields | {"priority": row["priority"] or 0})
 

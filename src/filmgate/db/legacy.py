@@ -1,13 +1,12 @@
 """Legacy artifacts of older products: stored unchanged, served for types that no run serves."""
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import psycopg
 from psycopg import sql
 
-from filmgate.core.database import Plans
+from filmgate.core.database import Parameters, Plans, Row
 from filmgate.core.envelope import LegacyArtifact
 from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.ids import AssetId
@@ -20,7 +19,7 @@ ASSET_COLUMNS = ("asset_id", "video_id", "episode_id", "ep_id")
 
 FILTERS = ("label", "face_cluster_id", "text", "min_confidence")
 
-LegacyRow = tuple[int, int, dict[str, Any]]
+LegacyRow = tuple[int, int, Row]
 """Start and end in milliseconds, and the payload."""
 
 
@@ -49,7 +48,7 @@ class LegacyArtifacts:
                     count += 1
         return count
 
-    def rows_of_table(self, name: str, asset_id: AssetId) -> list[dict[str, Any]]:
+    def rows_of_table(self, name: str, asset_id: AssetId) -> list[Row]:
         """Read the rows of an asset in a table of an older product, which does not change.
 
         Raises NotFound if the table does not exist or has no row of the asset, Invalid if no
@@ -90,7 +89,7 @@ class LegacyArtifacts:
         artifact_type: str,
         direction: Direction,
         from_ms: int,
-        filters: Mapping[str, Any],
+        filters: Parameters,
     ) -> LegacyArtifact | None:
         """Return the artifact with the nearest start before or after `from_ms`; None if none
         passes the filters."""
@@ -100,13 +99,13 @@ class LegacyArtifacts:
         return _artifact(asset_id, row) if row else None
 
     def find(
-        self, direction: Direction, parameters: Mapping[str, Any]
+        self, direction: Direction, parameters: Parameters
     ) -> list[tuple[LegacyArtifact, str]]:
         """Return matches with marked texts; the parameters are those of `ArtifactQueries.find`."""
         rows = self._session.all(_directional("find", direction), parameters)
         return [(_artifact(parameters["asset_id"], row), row["marked"]) for row in rows]
 
-    def page(self, parameters: Mapping[str, Any]) -> list[LegacyArtifact]:
+    def page(self, parameters: Parameters) -> list[LegacyArtifact]:
         """Return a page of overlapping artifacts; parameters as in `ArtifactQueries.artifacts`."""
         statement = compose(queries("legacy")["page"], no_selection=_no_selection())
         rows = self._session.all(statement, parameters)
@@ -128,7 +127,7 @@ def _no_selection() -> sql.SQL:
     return sql.SQL(queries("legacy")["fragment_no_selection"])
 
 
-def _artifact(asset_id: str, row: Mapping[str, Any]) -> LegacyArtifact:
+def _artifact(asset_id: str, row: Row) -> LegacyArtifact:
     return LegacyArtifact(
         artifact_id=f"{asset_id}:legacy:{row['artifact_type']}:{row['ordinal']}",
         asset_id=asset_id,

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import psycopg
 
@@ -54,7 +54,7 @@ class RunNotifier:
         self._changed.set()
         self._thread.join(timeout=5)
 
-    def __call__(self, _event: Mapping[str, Any]) -> None:
+    def __call__(self, _event: Mapping[str, object]) -> None:
         """Receive an event of the run."""
         self._changed.set()
 

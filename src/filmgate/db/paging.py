@@ -1,9 +1,9 @@
 """Paging: cursors, and the check that all pages of a list come from the same runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from filmgate.core.answers import DataSource
+from filmgate.core.database import Row
 from filmgate.core.digest import digest_of
 from filmgate.core.envelope import Envelope, LegacyArtifact
 from filmgate.core.errors import Conflict
@@ -24,9 +24,7 @@ AFTER_LAST = [MAX_MS + 1, "", 0]
 """The position after all artifacts that an asset can have."""
 
 
-def served_runs(
-    rows: Iterable[Mapping[str, Any]], expected: str | None
-) -> tuple[dict[str, str], str]:
+def served_runs(rows: Iterable[Row], expected: str | None) -> tuple[dict[str, str], str]:
     """Return the run of each type, and a digest of the served runs.
 
     Raises Conflict if the digest differs from that of the page before, `expected`.
@@ -56,13 +54,13 @@ def served_runs(
 
 
 def next_cursor(
-    found: Sequence[Envelope | LegacyArtifact], limit: int, question: Any, digest: str
+    found: Sequence[Envelope | LegacyArtifact], limit: int, question: object, digest: str
 ) -> str | None:
     """Return the cursor after a page of `limit` artifacts; None if no more were found."""
     return Cursor.after_page(found, limit, question, lambda artifact: [digest, *sort_key(artifact)])
 
 
-def sort_key(artifact: Envelope | LegacyArtifact) -> list[Any]:
+def sort_key(artifact: Envelope | LegacyArtifact) -> list[object]:
     """Return the sort key of an artifact in a list: start, type, ordinal."""
     ordinal = int(artifact.artifact_id.rpartition(":")[2])
     return [artifact.span_start_ms, artifact.artifact_type, ordinal]

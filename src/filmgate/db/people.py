@@ -3,11 +3,11 @@
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import Any
 
 import psycopg
 
 from filmgate.core.answers import NamedCluster, PeopleAnswer, PersonAnswer
+from filmgate.core.database import Row
 from filmgate.core.errors import Conflict, NotFound
 from filmgate.core.people import KnownPeople, Person, Reference
 from filmgate.core.plan import Producer
@@ -136,7 +136,7 @@ class PeopleStore:
         self._session.execute(queries("people")["remove"], known)
         return answer
 
-    def _person(self, person: str) -> dict[str, Any]:
+    def _person(self, person: str) -> Row:
         known = self._session.one(queries("people")["by_name"], {"name": person})
         if known is None:
             raise NotFound(

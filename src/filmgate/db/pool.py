@@ -7,11 +7,9 @@ from contextlib import contextmanager
 import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from filmgate.core.database import Plans
 from filmgate.core.errors import Unavailable
 from filmgate.db.connection import CONNECT_TIMEOUT_S, prepare_connection, translate_error
 from filmgate.db.schema import FILMGATE, Schema
-from filmgate.db.sessions import use_plans
 
 MAX_WAIT_S = 3.0
 """Time that a caller waits for a connection before Unavailable is raised, in seconds."""
@@ -24,7 +22,11 @@ STATEMENT_TIMEOUT_S = 30
 
 
 class Pool:
-    """Thread-safe pool of open connections."""
+    """Thread-safe pool of open connections.
+
+    A connection keeps the plan mode of its last statement: every session sets the mode that it
+    needs, and to restore the default would cost two more messages for each jump.
+    """
 
     def __init__(self, url: Callable[[], str], size: int, schema: Schema = FILMGATE) -> None:
         def prepare(connection: psycopg.Connection) -> None:
@@ -44,7 +46,6 @@ class Pool:
             max_waiting=size * 16,
             reconnect_timeout=RECONNECT_TIMEOUT_S,
             configure=prepare,
-            reset=_reset,
             check=_check_alive,
             open=False,
             name="filmgate",
@@ -74,11 +75,6 @@ class Pool:
             ) from error
         except psycopg.Error as error:
             raise translate_error(error) from error
-
-
-def _reset(connection: psycopg.Connection) -> None:
-    """Restore the default plan mode; no statement is sent if the mode did not change."""
-    use_plans(connection, Plans.AUTO)
 
 
 def _check_alive(connection: psycopg.Connection) -> None:

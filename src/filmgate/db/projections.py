@@ -1,11 +1,11 @@
 """Projections: tables that queries read, filled from artifacts with one statement each."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import psycopg
 from psycopg import sql
 
+from filmgate.core.database import Parameters
 from filmgate.core.errors import Invalid
 from filmgate.core.payloads.projection import KEY, Projection
 from filmgate.db.queries import queries
@@ -47,7 +47,7 @@ def make(connection: psycopg.Connection, projections: Iterable[Projection]) -> N
 
 
 def fill(
-    connection: psycopg.Connection, projections: Iterable[Projection], keys: Mapping[str, Any]
+    connection: psycopg.Connection, projections: Iterable[Projection], keys: Parameters
 ) -> int:
     """Write the rows of artifacts in every projection; return how many.
 
@@ -69,7 +69,7 @@ def fill(
 
 
 def clear(
-    connection: psycopg.Connection, projections: Iterable[Projection], keys: Mapping[str, Any]
+    connection: psycopg.Connection, projections: Iterable[Projection], keys: Parameters
 ) -> None:
     """Delete the rows of artifacts from every projection; `keys` as in `fill`."""
     for projection in projections:
@@ -129,7 +129,7 @@ def _columns(projection: Projection) -> list[str]:
     return [f"{column.name} {column.type}" for column in projection.columns]
 
 
-def _fill_statement(projection: Projection, keys: Mapping[str, Any]) -> sql.Composed:
+def _fill_statement(projection: Projection, keys: Parameters) -> sql.Composed:
     names = (*KEY, *(column.name for column in projection.columns))
     values = [_expression(column.value) for column in projection.columns]
     key_values = (sql.SQL("o.{}").format(sql.Identifier(name)) for name in KEY)
@@ -148,7 +148,7 @@ def _fill_statement(projection: Projection, keys: Mapping[str, Any]) -> sql.Comp
     )
 
 
-def _condition(keys: Mapping[str, Any]) -> sql.SQL:
+def _condition(keys: Parameters) -> sql.SQL:
     condition = "o.asset_key = %(asset_key)s"
     condition += " and o.run_key = %(run_key)s" if "run_key" in keys else ""
     condition += " and o.ordinal = any(%(ordinals)s)" if "ordinals" in keys else ""

@@ -1,11 +1,11 @@
 """The port `ResultStore` on PostgreSQL: the ingest of runs."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import psycopg
 
 from filmgate.core.answers import Receipt
+from filmgate.core.database import Parameters
 from filmgate.core.errors import Conflict
 from filmgate.core.manifest import Manifest
 from filmgate.core.payloads.registry import Registry
@@ -111,7 +111,7 @@ class PostgresResults:
         session.execute(sql["refresh_served"], keys)
         return counts
 
-    def _add_file(self, keys: Mapping[str, Any], file: ArtifactRows) -> int:
+    def _add_file(self, keys: Parameters, file: ArtifactRows) -> int:
         sql, session = queries("ingest"), self._session
         type_key = session.one_required(sql["type_key"], {"artifact_type": file.artifact_type})
         file_keys = {**keys, **type_key}

@@ -1,10 +1,10 @@
 """Rows: the column values of what is ingested."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from psycopg.types.json import Jsonb
 
+from filmgate.core.database import Parameters, Row
 from filmgate.core.manifest import Manifest
 from filmgate.core.receipts import STATUS
 from filmgate.core.records import Asset, RunHead
@@ -15,7 +15,7 @@ COPY_BYTES = 1 << 17
 """Least size of a block of rows that is passed to the driver at once, in bytes."""
 
 
-def of_asset(asset: Asset) -> dict[str, Any]:
+def of_asset(asset: Asset) -> Row:
     """Build a row of `assets`."""
     return {
         "asset_id": asset.id,
@@ -26,7 +26,7 @@ def of_asset(asset: Asset) -> dict[str, Any]:
     }
 
 
-def of_run(run: "RunHead | Manifest") -> dict[str, Any]:
+def of_run(run: "RunHead | Manifest") -> Row:
     """Build the columns of `runs` that are known at the start of a run."""
     return {
         "run_id": run.run_id,
@@ -41,7 +41,7 @@ def of_run(run: "RunHead | Manifest") -> dict[str, Any]:
     }
 
 
-def of_ending(manifest: Manifest) -> dict[str, Any]:
+def of_ending(manifest: Manifest) -> Row:
     """Build the columns of `runs` that are known at the end of a run."""
     errors = {
         name: entry.error.model_dump(mode="json")
@@ -57,7 +57,7 @@ def of_ending(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def of_stages(manifest: Manifest) -> Iterator[dict[str, Any]]:
+def of_stages(manifest: Manifest) -> Iterator[Row]:
     """Build the rows of `stage_ends`."""
     for position, (name, entry) in enumerate(manifest.stages.items()):
         fields = entry.model_dump(mode="json")
@@ -85,7 +85,7 @@ def of_stages(manifest: Manifest) -> Iterator[dict[str, Any]]:
         }
 
 
-def of_file(file: ArtifactRows) -> dict[str, Any]:
+def of_file(file: ArtifactRows) -> Row:
     """Build a row of `artifact_files`."""
     return {
         "stage": file.stage,
@@ -100,9 +100,7 @@ def of_file(file: ArtifactRows) -> dict[str, Any]:
     }
 
 
-def copy_blocks(
-    keys: Mapping[str, Any], rows: Iterable[ArtifactRow]
-) -> Iterator[tuple[bytes, int]]:
+def copy_blocks(keys: Parameters, rows: Iterable[ArtifactRow]) -> Iterator[tuple[bytes, int]]:
     """Yield blocks of `artifact_rows` in the text format of COPY, with their numbers of rows.
 
     JSON text contains no raw tab and no raw line feed, so only its backslashes are escaped.

@@ -1,12 +1,12 @@
 """The tables that Screenalytics reads: completed runs, their files, and people's screen time."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 
 from filmgate.core.answers import Receipt
+from filmgate.core.database import Row
 from filmgate.core.manifest import Manifest
 from filmgate.core.publishing import ManifestLocation, parse_manifest_key
 from filmgate.core.receipts import identity_of
@@ -88,7 +88,7 @@ def put(
 
 def statements(
     manifest: Manifest, manifest_sha256: str, origin: ManifestLocation
-) -> Iterator[tuple[str, dict[str, Any]]]:
+) -> Iterator[tuple[str, Row]]:
     """Yield the statements that insert a run's rows, one per table, with their parameters."""
     sql = queries("screenalytics")
     run = identity_of(manifest)
@@ -99,9 +99,7 @@ def statements(
     yield sql["add_artifacts"], run | {"artifacts": Jsonb(artifacts)}
 
 
-def _run_columns(
-    manifest: Manifest, manifest_sha256: str, origin: ManifestLocation
-) -> dict[str, Any]:
+def _run_columns(manifest: Manifest, manifest_sha256: str, origin: ManifestLocation) -> Row:
     return {
         "source": origin.source,
         "manifest_key": origin.manifest_key,

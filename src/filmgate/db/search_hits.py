@@ -1,9 +1,7 @@
 """Convert rows to envelopes and search hits."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from filmgate.core.answers import Hit
+from filmgate.core.database import Row
 from filmgate.core.envelope import Envelope, LegacyArtifact, artifact_id
 
 OPEN, CLOSE = "\ue000", "\ue001"
@@ -19,7 +17,7 @@ SNIPPET_OPTIONS = {
 ENVELOPE_COLUMNS = tuple(name for name in Envelope.model_fields if name != "artifact_id")
 
 
-def envelope_of(row: Mapping[str, Any]) -> Envelope:
+def envelope_of(row: Row) -> Envelope:
     """Convert a row to an artifact with its envelope."""
     named = artifact_id(row["asset_id"], row["run_id"], row["artifact_type"], row["ordinal"])
     return Envelope.model_validate(
@@ -38,6 +36,6 @@ def hit_of(artifact: Envelope | LegacyArtifact, marked: str) -> Hit:
     return Hit(artifact=artifact, snippet=snippet, highlights=tuple(highlights))
 
 
-def has_artifact(row: Mapping[str, Any]) -> bool:
+def has_artifact(row: Row) -> bool:
     """Whether the row contains an artifact, and not only a run."""
     return row["ordinal"] is not None

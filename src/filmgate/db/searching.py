@@ -3,6 +3,7 @@
 from typing import Any
 
 from filmgate.core.answers import SearchAnswer
+from filmgate.core.database import Row
 from filmgate.core.questions import Cursor, TextSource
 from filmgate.db import statements
 from filmgate.db.paging import AFTER_LAST, AFTER_PARAMETERS, GREATEST_KEY, SEARCH_CURSOR, sort_key
@@ -37,7 +38,7 @@ def search(
     check_limits(limit)
     question = ["search", query, source]
     position = Cursor.decode(cursor, question, SEARCH_CURSOR) if cursor else None
-    found: list[dict[str, Any]] = []
+    found: list[Row] = []
     is_complete = False
     for asset_count in ASSETS_PER_STEP:
         parameters = _parameters(query, source, position, limit + 1 - len(found), asset_count)
@@ -63,7 +64,7 @@ def search(
 
 def _parameters(
     query: str, source: TextSource, position: list[Any] | None, limit: int, asset_count: int
-) -> dict[str, Any]:
+) -> dict[str, object]:
     asset_key, *after = position or [None] * len(SEARCH_CURSOR)
     return {
         "query": query,

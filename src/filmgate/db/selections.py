@@ -1,7 +1,6 @@
 """Selections: which run is served, by default or by a stored selection, and the alternatives."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import psycopg
 
@@ -12,6 +11,8 @@ from filmgate.core.answers import (
     ServedType,
     SnapshotAnswer,
 )
+from filmgate.core.database import Row
+from filmgate.core.digest import JsonDict
 from filmgate.core.errors import Conflict, NotFound
 from filmgate.core.ids import AssetId
 from filmgate.core.questions import SelectionMode
@@ -90,7 +91,7 @@ class Selections:
         self,
         asset_id: AssetId,
         runs: Mapping[str, str] | None = None,
-        cited: Mapping[str, Mapping[str, Any]] | None = None,
+        cited: Mapping[str, JsonDict] | None = None,
     ) -> None:
         """Pin each type to a run, all of them or none; without `runs`, to what is served now.
 
@@ -127,7 +128,7 @@ class Selections:
         entries = tuple(ProfileEntry(**row) for row in rows)
         return ProfilesAnswer(asset_id=asset_id, profiles=entries)
 
-    def _type_key(self, asset: dict[str, Any], asset_id: str, artifact_type: str) -> dict[str, Any]:
+    def _type_key(self, asset: Row, asset_id: str, artifact_type: str) -> Row:
         parameters = asset | {"artifact_type": artifact_type}
         found = self._session.one(queries("selections")["type_of_asset"], parameters)
         if found is None:
@@ -142,12 +143,12 @@ class Selections:
 
     def _checked_row(
         self,
-        keys: dict[str, Any],
+        keys: Row,
         asset_id: str,
         artifact_type: str,
         selection: Selection,
         installation: str | None,
-    ) -> dict[str, Any]:
+    ) -> Row:
         """Build the row of a selection; NotFound if no completed run matches it."""
         row = {
             "mode": selection.mode.value,
@@ -189,7 +190,7 @@ class Selections:
         return row
 
 
-def _check_manifests(snapshot: SnapshotAnswer, cited: Mapping[str, Mapping[str, Any]]) -> None:
+def _check_manifests(snapshot: SnapshotAnswer, cited: Mapping[str, JsonDict]) -> None:
     for artifact_type, facts in cited.items():
         served, due = snapshot.served.get(artifact_type), facts.get("manifest_sha256")
         if served is not None and due is not None and served.manifest_sha256 != due:
@@ -201,7 +202,7 @@ def _check_manifests(snapshot: SnapshotAnswer, cited: Mapping[str, Mapping[str, 
             )
 
 
-def _selection(row: dict[str, Any]) -> Selection:
+def _selection(row: Row) -> Selection:
     return Selection(
         mode=SelectionMode(row["mode"]),
         profile=row["profile"],

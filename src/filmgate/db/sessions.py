@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -12,11 +11,11 @@ from psycopg.rows import dict_row
 
 from filmgate.core.database import Parameters, Plans, ReadSession, Row
 
-_plans: WeakKeyDictionary[psycopg.Connection[Any], Plans] = WeakKeyDictionary()
+_plans: WeakKeyDictionary[psycopg.Connection, Plans] = WeakKeyDictionary()
 """The current mode of each connection, if it is not AUTO."""
 
 
-def use_plans(connection: psycopg.Connection[Any], plans: Plans) -> None:
+def use_plans(connection: psycopg.Connection, plans: Plans) -> None:
     """Set how later statements are planned; sends `set plan_cache_mode` only if the mode changes.
 
     Inside a transaction the mode does not change, because a rollback would undo it unnoticed.
@@ -68,7 +67,7 @@ class DatabaseSession:
         use_plans(self.connection, self._plans)
         return self.connection.execute(_encode(statement), storable_parameters(parameters)).rowcount
 
-    def copy(self, statement: Statement, rows: Iterable[Sequence[Any]]) -> None:
+    def copy(self, statement: Statement, rows: Iterable[Sequence[object]]) -> None:
         """Write rows with a statement `copy … from stdin`."""
         with self.connection.cursor() as cursor, cursor.copy(_encode(statement)) as copy:
             for row in rows:
@@ -100,13 +99,13 @@ def compose(template: str, **parts: sql.Composable) -> sql.Composed:
     return sql.SQL(template).format(**parts)
 
 
-def storable_parameters(parameters: Parameters) -> dict[str, Any]:
+def storable_parameters(parameters: Parameters) -> dict[str, object]:
     """Replace characters that PostgreSQL cannot store in the parameters: NUL and lone
     surrogates."""
     return {name: storable_value(value) for name, value in parameters.items()}
 
 
-def storable_value(value: Any) -> Any:
+def storable_value(value: object) -> object:
     """Replace characters that PostgreSQL cannot store in a value or a list of values."""
     if isinstance(value, str):
         return storable_text(value)

@@ -1,14 +1,13 @@
 """Videos in the database, and their ingested runs."""
 
-from collections.abc import Mapping
 from functools import cache
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import psycopg
 from psycopg import sql
 
 from filmgate.core.answers import DataSource
+from filmgate.core.database import Row
 from filmgate.core.errors import Conflict, NotFound
 from filmgate.core.questions import Cursor
 from filmgate.core.records import Asset
@@ -83,7 +82,7 @@ def _with_video(name: str) -> str:
     return compose(statements[name], run_counts=counts).as_string()
 
 
-def _video(row: Mapping[str, Any]) -> VideoAnswer:
+def _video(row: Row) -> VideoAnswer:
     """Build an answer with the name of the video's file, but without its path on the server."""
     is_legacy = row["is_legacy"]
     return VideoAnswer(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from filmgate.core.errors import DiskFull, FilmgateError
+from filmgate.core.errors import DiskFull, FilmgateError, NotPermitted
 from filmgate.core.os_errors import error_from_os
 from filmgate.core.records import FailureCode, StageError
 from filmgate.core.redaction import redact, to_json_value
@@ -23,8 +23,11 @@ def _classify(error: BaseException) -> tuple[str, str, Mapping[str, object]]:
     """Code, message and details of an exception."""
     if isinstance(error, FilmgateError):
         return error.code, str(error) or error.code, error.details
-    if isinstance(error, OSError) and isinstance(full := error_from_os(error), DiskFull):
-        return FailureCode.DISK_FULL, str(full), full.details
+    translated = error_from_os(error) if isinstance(error, OSError) else None
+    if isinstance(translated, DiskFull):
+        return FailureCode.DISK_FULL, str(translated), translated.details
+    if isinstance(translated, NotPermitted):
+        return translated.code, str(translated), translated.details
     if isinstance(error, MemoryError):
         return FailureCode.OUT_OF_MEMORY, "the memory is exhausted", {}
     try:

@@ -1,5 +1,6 @@
 """Jobs: runs that are submitted to a queue and executed by workers."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from filmgate.core.errors import Invalid, NotPermitted
 from filmgate.core.ids import parse_asset_id
 from filmgate.core.jobs import JobAnswer, JobRequest
 from filmgate.core.pipeline import InputKind
+from filmgate.core.plan import Place
 from filmgate.core.records import RunHead
 from filmgate.core.run_request import RunRequest
 from filmgate.db.jobs import JobStore
@@ -113,30 +115,45 @@ class JobService:
         )
 
     def _check_setting_paths(self, pipeline: str, request: JobRequest) -> None:
-        """Raise NotPermitted if a setting is a path outside the folders of FILMGATE_SOURCES.
+        """Raise NotPermitted if a setting names a place that the service does not permit.
 
-        Buckets are not paths. The check uses the values that the pipeline parsed from the request,
-        not the text of the request.
+        The check uses the values that the pipeline parsed from the request, not the text of the
+        request. A setting without the metadata `Place` is checked if it looks like a path.
         """
         options, loaded = parse_options(pipeline, request), pipelines.load(pipeline)
         config = loaded.resolve(options.profile, options.settings)
         for name in options.settings:
-            stage, _, setting = name.partition(".")
-            for text in _strings(config[loaded.plan.find_stage(stage).name][setting]):
+            stage, setting = loaded.find_setting(name)
+            field = loaded.plan.find_stage(stage).settings.model_fields[setting]
+            is_place = any(isinstance(each, Place) for each in field.metadata)
+            for text in _strings(config[stage][setting]):
                 is_path = "/" in text or "\\" in text or text.strip().startswith((".", "~"))
-                if is_path and not text.startswith("s3://"):
-                    self._permitted_path(text, name)
+                if (is_place or is_path) and not text.startswith("s3://"):
+                    self._check_place(text, name)
+
+    def _check_place(self, path: str, name: str) -> None:
+        """Raise NotPermitted if a path is relative, or neither it nor its folder is permitted.
+
+        The worker would resolve a relative path in its current folder.
+        """
+        if not Path(path).is_absolute():
+            raise NotPermitted(
+                f"the path in {name} is not permitted",
+                expected="s3://bucket/prefix, or an absolute path in a folder of FILMGATE_SOURCES",
+                got=repr(path[:200]),
+            )
+        place = Path(path)
+        self._permitted_path(path if os.path.lexists(place) else str(place.parent), name)
 
 
 def parse_options(pipeline: str, request: JobRequest) -> RunOptions:
     """Convert a job request to the run options that the command line would create.
 
-    Raises UsageError if an option of the pipeline is unknown or invalid.
+    Raises UsageError if an option of the pipeline is unknown, invalid or missing.
     """
     shared = request.model_dump(include=set(RunRequest.model_fields) - {"settings"})
-    loaded, given = pipelines.load(pipeline), request.options
-    own = parse_pipeline_options(loaded, given).stage_settings() if given else {}
-    return RunOptions(**shared, settings={**own, **request.settings})
+    own = parse_pipeline_options(pipelines.load(pipeline), request.options)
+    return RunOptions(**shared, settings={**own.stage_settings(), **request.settings})
 
 
 def _strings(value: object) -> Iterator[str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from filmgate.core.answers import LegacyReceipt, SnapshotAnswer
+from filmgate.core.digest import JsonDict
 from filmgate.core.ids import parse_asset_id
 from filmgate.core.selection import DEFAULT, Selection
 from filmgate.db.counts import counts
@@ -52,7 +53,7 @@ class ArchiveService:
         self,
         asset: str,
         runs: Mapping[str, str] | None = None,
-        cited: Mapping[str, Mapping[str, object]] | None = None,
+        cited: Mapping[str, JsonDict] | None = None,
     ) -> SnapshotAnswer:
         """Pin every artifact type to the run from which it is served, or to the run in `runs`.
 

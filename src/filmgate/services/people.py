@@ -92,7 +92,14 @@ class PeopleService:
                 expected="a run of a pipeline that clusters faces",
                 got=f"a run of {run.head.pipeline}",
             )
-        found = read(VerifiedRun(run, run.fold_manifest(None)))
+        try:
+            found = read(VerifiedRun(run, run.fold_manifest(None)))
+        except NotFound as error:
+            raise NotFound(
+                f"{name} has no face clusters",
+                expected="a run whose stages that find and cluster faces succeeded",
+                got=error.message,
+            ) from error
         for faces in found.clusters:
             if faces.cluster_id == cluster:
                 return run, faces, found.producer

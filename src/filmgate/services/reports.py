@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from filmgate.core.errors import Conflict, NotFound
+from filmgate.core.errors import Conflict, NotFound, UsageError
 from filmgate.core.records import changed_file_error
 from filmgate.store.run_directory import FolderRun
 from filmgate.wiring import pipelines
@@ -26,7 +26,10 @@ def find_report(run: FolderRun) -> ReportFile:
     the run.
     """
     manifest = run.fold_manifest(None)
-    path_of_report = pipelines.load(run.head.pipeline).report
+    try:
+        path_of_report = pipelines.load(run.head.pipeline).report
+    except UsageError:  # the pipeline is not installed here
+        path_of_report = None
     maker = next((name for name, paths in run.head.makes.items() if path_of_report in paths), None)
     refs = (ref for _, _, ref in manifest.artifact_refs if ref.path == path_of_report)
     ref = next(refs, None)

@@ -177,6 +177,7 @@ class RunChoice:
         ]
 
     def _open(self, folder: Path) -> FolderRun:
+        self._home.check_path(folder.absolute())
         return FolderRun(folder, trust_times=self._options.verify is not Verify.FULL)
 
     def _named_folder(self) -> Path | None:
@@ -191,6 +192,7 @@ class RunChoice:
     def _job_folder(self, job_dir: str) -> Path:
         """Return the folder that `--job-dir` names; its base name is the run id."""
         folder = parse_job_dir(job_dir)
+        self._home.check_path(folder)
         folder_id, given = parse_run_id(folder.name), self._options.run_id
         if given is not None and parse_run_id(given) != folder_id:
             raise Invalid(

@@ -14,6 +14,7 @@ from filmgate.core.errors import (
     ExitCode,
     FilmgateError,
     Invalid,
+    NotPermitted,
     Unavailable,
     UsageError,
     first_fault,
@@ -128,16 +129,18 @@ class RunReport:
         blocked stages take precedence over a failed ingest, and that over refused items.
         """
         code = self._stages_exit_code()
-        if self.ingest_error is None or code in {ExitCode.STAGE_FAILED, ExitCode.BLOCKED}:
+        if self.ingest_error is None or code in _CODES_OF_STAGES:
             return code
-        is_unavailable = isinstance(self.ingest_error, Unavailable)
-        return ExitCode.UNAVAILABLE if is_unavailable else ExitCode.STAGE_FAILED
+        has_own_code = isinstance(self.ingest_error, Unavailable | NotPermitted)
+        return self.ingest_error.exit_code if has_own_code else ExitCode.STAGE_FAILED
 
     def _stages_exit_code(self) -> ExitCode:
         stages = self.manifest.stages
         entries = [stages[name] for name in self.relevant_stages]
         failed = [entry for entry in entries if entry.status is StageState.FAILED]
         if failed:
+            if all(entry.error and entry.error.code == NotPermitted.code for entry in failed):
+                return ExitCode.NOT_PERMITTED
             is_refused = self.refused is not ExitCode.DONE and all(map(_is_by_input, failed))
             return self.refused if is_refused else ExitCode.STAGE_FAILED
         if any(entry.status is StageState.BLOCKED for entry in stages.values()):
@@ -149,6 +152,10 @@ class RunReport:
         if self.refused is ExitCode.DONE or not codes:
             return ExitCode.DONE
         return self.refused if codes == {Invalid.code} else ExitCode.STAGE_FAILED
+
+
+_CODES_OF_STAGES = frozenset({ExitCode.STAGE_FAILED, ExitCode.BLOCKED, ExitCode.NOT_PERMITTED})
+"""Exit codes of stages that take precedence over those of a failed ingest."""
 
 
 def frozen_settings(head: RunHead) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """Addresses of object stores, and the connection options of buckets."""
 
+import errno
 import os
 import re
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from obstore.store import S3Store
 
 from filmgate.core.errors import Invalid, NotPermitted, StoreNotFound, Unavailable
 from filmgate.core.objects import ObjectStore
+from filmgate.core.os_errors import os_errors_translated, permission_error
 from filmgate.store.durable import make_folders
 from filmgate.store.folder_objects import FolderObjects
 from filmgate.store.objects import BucketObjects
@@ -87,16 +89,21 @@ def _raise_invalid(place: str) -> NoReturn:
 def open_store(place: str, options: S3Options, *, make: bool = False) -> ObjectStore:
     """Open the store at an address or path.
 
-    With `make`, a missing folder is created; otherwise, StoreNotFound is raised for it. A missing
-    bucket is noticed only at the first request. Raises Invalid if the address is invalid.
+    With `make`, a missing folder is created, and NotPermitted is raised for a folder that cannot be
+    written; otherwise, StoreNotFound is raised for a missing folder. A missing bucket is noticed
+    only at the first request. Raises Invalid if the address is invalid.
     """
     url = normalize_address(place)
     if url.startswith("s3://"):
         return BucketObjects(url, _bucket(url, options))
     folder = Path(unquote(urlsplit(url).path))
-    if make:
-        make_folders(folder)
-    if not folder.is_dir():
+    with os_errors_translated():
+        if make:
+            make_folders(folder)
+        is_folder = folder.is_dir()
+    if make and not os.access(folder, os.W_OK | os.X_OK):
+        raise permission_error(folder, got=os.strerror(errno.EACCES))
+    if not is_folder:
         raise StoreNotFound(
             f"folder {folder} does not exist", expected="a folder that runs were published to"
         )

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from filmgate.core.errors import Invalid, NotFound, NotPermitted, StoreNotFound, Unavailable
-from filmgate.core.objects import PAGE_KEYS, ObjectEntry
+from filmgate.core.errors import Invalid, NotFound, StoreNotFound, Unavailable
+from filmgate.core.objects import PAGE_KEYS, ObjectEntry, check_prefix
+from filmgate.core.os_errors import permission_error
 from filmgate.core.publishing import is_plain_path
 from filmgate.store.durable import make_folders, new_file, safe_join, sync_file, sync_folder
 from filmgate.store.file_parts import read_verified_parts
@@ -27,7 +28,9 @@ class FolderObjects:
 
     def check(self) -> None:
         """Raise StoreNotFound if the folder is missing: an unmounted store must not look empty."""
-        if not self._folder.is_dir():
+        with self._translate_errors(""):
+            is_folder = self._folder.is_dir()
+        if not is_folder:
             raise StoreNotFound(
                 f"folder {self._folder} does not exist",
                 expected="the folder of the store",
@@ -85,7 +88,8 @@ class FolderObjects:
     def path(self, key: str) -> Path | None:
         """Path of the object's file; None if the object does not exist."""
         path = self._path(key)
-        return path if path.is_file() else None
+        with self._translate_errors(key):
+            return path if path.is_file() else None
 
     def entry(self, key: str) -> ObjectEntry | None:
         """Key, size and mark of an object, without reading it; None if it does not exist."""
@@ -104,9 +108,11 @@ class FolderObjects:
 
     def pages(self, prefix: str, after: str | None = None) -> Iterator[list[ObjectEntry]]:
         """Yield all objects below the folder `prefix` in pages, sorted by key."""
+        check_prefix(prefix)
         self.check()
         with self._translate_errors(prefix):
-            found = sorted(_files(self._folder / prefix, f"{prefix}/" if prefix else ""))
+            folder = self._path(prefix) if prefix else self._folder
+            found = sorted(_files(folder, f"{prefix}/" if prefix else ""))
         wanted = [entry for entry in found if after is None or entry.key > after]
         for start in range(0, len(wanted), PAGE_KEYS):
             yield wanted[start : start + PAGE_KEYS]
@@ -130,8 +136,10 @@ class FolderObjects:
                 f"object {key} does not exist in {self.url}", expected="an object", got="none"
             ) from error
         except PermissionError as error:
-            raise NotPermitted(
-                f"access to {self.url} is denied", got=str(error), hint="Check its owner and mode"
+            place = Path(error.filename or self._folder)
+            is_draft = place.name.startswith(".") and place.suffix == ".tmp"
+            raise permission_error(
+                place.parent if is_draft else place, got=error.strerror or str(error)
             ) from error
         except OSError as error:
             raise Unavailable(

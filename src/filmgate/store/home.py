@@ -25,6 +25,26 @@ class Home:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def check_path(self, folder: Path) -> None:
+        """Raise Invalid if the path of a run's folder leads through a link.
+
+        A run must be stored where its path says: the target of a link can be exchanged between two
+        commands. The path of the home itself may contain links. `folder`: an absolute path.
+        """
+        root = self.root.absolute()
+        is_below = folder.is_relative_to(root)
+        parts = folder.relative_to(root).parts if is_below else folder.parts[1:]
+        path = root if is_below else Path(folder.anchor)
+        for part in parts:
+            path /= part
+            if path.is_symlink():
+                raise Invalid(
+                    f"{path} is a link",
+                    expected="a run's folder whose path contains no links",
+                    got=f"a link to {path.readlink()}",
+                    hint=f"Use the real path: {folder.resolve()}",
+                )
+
     def runs_folder(self, layout: Layout, asset_id: str, env: str) -> Path:
         """Folder of the runs of an asset, or of the jobs of an environment."""
         match layout:
@@ -116,11 +136,12 @@ class Home:
 
         Without `run_id`, the run gets the next attempt id of the asset. The ids of jobs are unique
         in all environments together. Attempts are counted under a lock, so that two callers never
-        get the same number. Raises Invalid if the directory exists, Conflict if a job in another
-        environment has the id.
+        get the same number. Raises Invalid if the directory exists or is below a link, Conflict if
+        a job in another environment has the id.
         """
         template = make_head(RunId("any"))
         folder = self.runs_folder(template.layout, template.asset.id, template.env)
+        self.check_path(folder.absolute())
         if run_id is not None and template.layout is Layout.RUN:
             return reserve(folder / run_id, make_head(run_id))
         make_folders(folder)

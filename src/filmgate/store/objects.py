@@ -20,11 +20,11 @@ from filmgate.core.errors import (
     FilmgateError,
     Invalid,
     NotFound,
-    NotPermitted,
     StoreNotFound,
     Unavailable,
 )
-from filmgate.core.objects import PAGE_KEYS, ObjectEntry, unconditional_error
+from filmgate.core.objects import PAGE_KEYS, ObjectEntry, check_prefix, unconditional_error
+from filmgate.core.os_errors import permission_error
 from filmgate.store.file_parts import PART_BYTES, read_verified_parts
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ class BucketObjects:
 
     def pages(self, prefix: str, after: str | None = None) -> Iterator[list[ObjectEntry]]:
         """Yield all objects below the folder `prefix` in pages, sorted by key."""
+        check_prefix(prefix)
         with self._translate_errors(prefix):
             pages = obstore.list(
                 self._store, f"{prefix}/" if prefix else None, offset=after, chunk_size=PAGE_KEYS
@@ -153,8 +154,8 @@ class BucketObjects:
                 f"object {key} does not exist in {self.url}", expected="an object", got="none"
             )
         if isinstance(error, DENIED) or _status(message) in {"401", "403"}:
-            return NotPermitted(
-                f"access to {self.url} is denied",
+            return permission_error(
+                self.url,
                 got=message,
                 hint="Check the credentials and their permissions (FILMGATE_S3_AUTH)",
             )

@@ -144,7 +144,7 @@ def mismatch_error(
         f"{ref.path} does not match the manifest",
         expected=expected,
         got=got,
-        hint="Restore the file, or make it again in a new run; nothing was ingested",
+        hint="Restore the file, or make it again in a new run",
         reason=reason.value,
         path=ref.path,
         artifact_key=ref.key,

@@ -7,7 +7,7 @@ from typing import BinaryIO, NamedTuple
 
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import Invalid, NotFound, StoreNotFound
-from filmgate.core.objects import PAGE_KEYS, ObjectEntry, ObjectStore
+from filmgate.core.objects import PAGE_KEYS, ObjectEntry, ObjectStore, check_prefix
 from filmgate.core.publishing import is_plain_path
 from filmgate.store.file_parts import read_verified_parts
 
@@ -71,6 +71,7 @@ class MemoryObjectStore:
 
     def pages(self, prefix: str, after: str | None = None) -> Iterator[list[ObjectEntry]]:
         """Yield all objects below the folder `prefix` in pages, sorted by key."""
+        check_prefix(prefix)
         start = f"{prefix}/" if prefix else ""
         wanted = [
             stored.entry(key)

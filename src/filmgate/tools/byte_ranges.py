@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from filmgate.core.errors import Invalid, NotFound
 from filmgate.core.objects import ObjectStore
+from filmgate.core.os_errors import os_errors_translated
 
 if TYPE_CHECKING:
     from collections.abc import Buffer  # type: ignore[attr-defined,unused-ignore]
@@ -44,7 +45,7 @@ class FileByteRanges:
     request_count = 0
 
     def __init__(self, path: Path) -> None:
-        with path.open("rb") as file:
+        with os_errors_translated(), path.open("rb") as file:
             self.size = file.seek(0, io.SEEK_END)
             # an empty file cannot be mapped
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else None

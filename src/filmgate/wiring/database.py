@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from filmgate.core.errors import FilmgateError, Invalid, Unavailable
+from filmgate.core.os_errors import os_errors_translated
 from filmgate.db.connection import connected
 from filmgate.db.embedded import EmbeddedPostgres
 from filmgate.db.schema import Schema
@@ -96,7 +97,7 @@ class Database:
         An error at the start is suppressed here; the first session raises it again.
         """
         with ExitStack() as stack:
-            with suppress(FilmgateError, OSError):
+            with suppress(FilmgateError):
                 stack.enter_context(self._running())
             yield
 
@@ -104,15 +105,18 @@ class Database:
         """Whether a server is configured or the embedded database was created."""
         if self._settings.database_url:
             return True
-        return (self._settings.home.expanduser() / "pg").is_dir()
+        with os_errors_translated():
+            return (self._settings.home.expanduser() / "pg").is_dir()
 
     def start(self) -> str:
         """Start the embedded server so that it runs until `stop`; return its URL."""
-        return self._embedded().keep()
+        with os_errors_translated():
+            return self._embedded().keep()
 
     def stop(self) -> bool:
         """Stop the embedded server; return False if it was not running."""
-        return self._embedded().stop()
+        with os_errors_translated():
+            return self._embedded().stop()
 
     def url(self) -> str:
         """Return the URL of the database; raises Unavailable if the embedded server is stopped."""
@@ -134,9 +138,14 @@ class Database:
             yield self._settings.database_url
         else:
             embedded = self._embedded()
-            if not embedded.exists():
-                notify("Creating the embedded database. This happens once and takes some seconds.")
-            with embedded.running() as url:
+            with ExitStack() as stack:
+                with os_errors_translated():
+                    if not embedded.exists():
+                        notify(
+                            "Creating the embedded database. This happens once and takes some "
+                            "seconds."
+                        )
+                    url = stack.enter_context(embedded.running())
                 yield url
 
     def _embedded(self) -> EmbeddedPostgres:

@@ -9,7 +9,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from filmgate.core.digest import canonical_json
-from filmgate.core.errors import NotPermitted
+from filmgate.core.os_errors import error_from_os
 from filmgate.core.redaction import redact
 from filmgate.store.durable import append_line
 
@@ -56,19 +56,14 @@ class LogFile:
     """Event sink that writes JSON lines to a file; several processes may append to the file."""
 
     def __init__(self, path: Path, level: str) -> None:
-        """Create the file if it is missing; raises NotPermitted if it cannot be written."""
+        """Create the file if it is missing; raises FilmgateError if it cannot be written."""
         self._path = path
         self._min_level = getattr(logging, level)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             append_line(str(path), b"")
         except OSError as error:
-            raise NotPermitted(
-                f"{path} cannot be written",
-                expected="a file to which events can be appended",
-                got=error.strerror or str(error),
-                hint="Choose another --log-file",
-            ) from error
+            raise error_from_os(error) from error
 
     def __call__(self, event: Mapping[str, object]) -> None:
         """Append an event if its level is high enough; an OSError is logged, not raised."""

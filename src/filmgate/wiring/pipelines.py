@@ -123,11 +123,12 @@ def branches() -> tuple[Branch, ...]:
 
 
 def _migrations_folder(pipeline: str, location: str) -> Path:
-    """Return the folder of `package:folder`, without importing the package itself."""
+    """Return the folder of `package:folder`, without importing the package itself; raises Invalid
+    if it does not exist."""
     package, _, folder = location.partition(":")
     try:
         spec = find_spec(package)
-    except ImportError:
+    except (ImportError, ValueError):  # no such package, or not the name of one
         spec = None
     for parent in (spec.submodule_search_locations or ()) if spec else ():
         if folder and (path := Path(parent, folder)).is_dir():

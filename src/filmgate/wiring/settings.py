@@ -1,9 +1,10 @@
 """Settings of the installation, read from the environment and `filmgate.toml`."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -13,6 +14,7 @@ from pydantic_settings import (
 
 from filmgate.core.errors import Invalid
 from filmgate.core.ids import DEFAULT_SCHEMA, ENV_PATTERN
+from filmgate.wiring.clock import parse_period
 
 RESERVED_SCHEMAS = frozenset(
     {"public", "information_schema", "pipeline", "screenalytics", "access", "corpus", "queue"}
@@ -24,6 +26,18 @@ def _check_schema(name: str) -> str:
     if name in RESERVED_SCHEMAS or name.startswith("pg_"):
         raise ValueError(f"schema {name} is reserved")
     return name
+
+
+def _parse_period(value: object) -> timedelta:
+    period = parse_period(value) if isinstance(value, str) else value
+    if not isinstance(period, timedelta):
+        message = "the period is invalid; expected 30m, 12h, 7d or 2w, for example"
+        raise ValueError(message)  # noqa: TRY004 - Pydantic translates only ValueError
+    return period
+
+
+Period = Annotated[timedelta, BeforeValidator(_parse_period)]
+"""A period of time: a number of minutes, hours, days or weeks, such as `30m`, `12h`, `7d`, `2w`."""
 
 
 class Settings(BaseSettings):
@@ -91,6 +105,14 @@ class Settings(BaseSettings):
     """Limit of a caller's average number of requests per second; 0: no limit."""
     connections_per_address: Annotated[int, Field(ge=0)] = 500
     """Limit of open connections per client address; 0: no limit. Trusted proxies are exempt."""
+    session_idle: Annotated[Period, Field(ge=timedelta(minutes=5), le=timedelta(days=3650))] = (
+        timedelta(hours=12)
+    )
+    """Time without a request after which a browser session ends, such as `30m` or `12h`."""
+    session_lifetime: Annotated[Period, Field(ge=timedelta(minutes=5), le=timedelta(days=3650))] = (
+        timedelta(days=7)
+    )
+    """Time since its start after which a browser session ends, such as `12h` or `7d`."""
     job_memory_mb: Annotated[int, Field(ge=128)] | None = None
     """Memory limit of a job with all its processes, in MB; default: 80 % of the machine's memory,
     divided by the number of concurrent jobs."""

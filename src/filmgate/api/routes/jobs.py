@@ -71,11 +71,13 @@ worker executes the job later. Returns 409 if the run has a job that has not end
 
 def _submit_endpoint(pipeline: Pipeline) -> Callable[..., Response]:
     name = pipeline.plan.pipeline
+    is_required = any(field.is_required() for field in pipeline.options.model_fields.values())
+    default = Field() if is_required else Field(default_factory=pipeline.options)
     body_model = create_model(
         f"{name.title().replace('-', '').replace('_', '')}JobRequest",
         __base__=JobBody,
         __doc__=f"A request for a run of the pipeline {name}.",
-        options=(pipeline.options, Field(default_factory=pipeline.options)),
+        options=(pipeline.options, default),
     )
 
     def submit(

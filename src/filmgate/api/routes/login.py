@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from filmgate.api.pages import SIGN_IN, page
 from filmgate.api.parameters import ServiceDep, add_audit_fields
 from filmgate.api.responses import encoded_response, json_response
-from filmgate.api.routes.access import set_cookie
+from filmgate.api.routes.access import client_address, set_cookie
 from filmgate.api.service import Service
 from filmgate.core.access import Caller
 from filmgate.core.access_answers import NewTokenAnswer
@@ -26,9 +26,12 @@ Code = Annotated[str, Query(min_length=1, max_length=100, description="Code of a
 def enter(request: Request, service: ServiceDep, code: Code) -> Response:
     """Start a browser session with a one-time link."""
     caller = _redeem_link(request, service, code)
-    secret, _ = service.access.begin_session(caller)
+    secret, session = service.access.begin_session(caller, client_address(request))
+    add_audit_fields(
+        request, user=caller.user, scope=caller.scope.value, session=session.session_id
+    )
     response = RedirectResponse("/", status_code=303, headers={"cache-control": "no-store"})
-    set_cookie(request, response, secret)
+    set_cookie(request, response, service, secret)
     return response
 
 

@@ -1,15 +1,18 @@
 """Endpoints of queries: each is made of the query's definition."""
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, get_args, get_origin
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, get_args, get_origin
 
-from fastapi import APIRouter, Depends, Request
+from anyio import to_thread
+from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from filmgate.api.parameters import get_service
+from filmgate.api.request_checks import OperationInputs, check_query
 from filmgate.api.responses import json_response
 from filmgate.core.command import A, P, Parameters
 from filmgate.core.digest import JsonDict
@@ -17,10 +20,10 @@ from filmgate.core.query import AnyQuery, Query
 from filmgate.services.queries import table
 
 
-def make_router() -> APIRouter:
-    """Return the endpoints of all queries."""
-    router = APIRouter()
-    for query in table.load_all():
+def make_router(names: Iterable[str]) -> APIRouter:
+    """Return the endpoints of queries."""
+    router = APIRouter(route_class=QueryRoute)
+    for query in map(table.load, names):
         router.add_api_route(
             query.path,
             _endpoint(query),
@@ -33,24 +36,43 @@ def make_router() -> APIRouter:
     return router
 
 
-def _endpoint(query: AnyQuery) -> Callable[..., Response]:
-    def endpoint(
-        request: Request, parameters: Annotated[Parameters, Depends(_parser(query))]
-    ) -> Response:
+class QueryRoute(APIRoute):
+    """A route whose endpoint takes the request alone, without dependencies."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[None, None, Response]]:
+        """Return the endpoint itself: what FastAPI does around it takes as long as a jump."""
+        handler: Callable[[Request], Coroutine[None, None, Response]] = self.endpoint
+        return handler
+
+
+def _endpoint(query: AnyQuery) -> Callable[[Request], Coroutine[None, None, Response]]:
+    parse = _parser(query)
+
+    def answer(request: Request, parameters: Parameters) -> Response:
         return json_response(request, get_service(request).queries.ask(query, parameters))
+
+    async def endpoint(request: Request) -> Response:
+        return await to_thread.run_sync(answer, request, parse(request))
 
     return endpoint
 
 
-def _parser(query: Query[P, A]) -> Callable[[Request], Awaitable[P]]:
-    """Return a dependency that parses the parameters of a request with one call.
+def _parser(query: Query[P, A]) -> Callable[[Request], P]:
+    """Return a function that parses the parameters of a request with one call.
 
     FastAPI parses parameters one by one, which takes longer than to answer a jump.
     """
+    fields = query.parameters.model_fields
     path_fields = frozenset(query.path_fields)
-    lists = [name for name, field in query.parameters.model_fields.items() if _is_list(field)]
+    lists = [name for name, field in fields.items() if _is_list(field)]
+    inputs = OperationInputs(
+        parameters=frozenset(fields) - path_fields,
+        booleans=frozenset(name for name, field in fields.items() if field.annotation is bool),
+        content_types=frozenset(),
+    )
 
-    async def parse(request: Request) -> P:
+    def parse(request: Request) -> P:
+        check_query(request, inputs)
         values: dict[str, object] = dict(request.query_params)
         for name in lists:
             if name in values:
@@ -58,13 +80,11 @@ def _parser(query: Query[P, A]) -> Callable[[Request], Awaitable[P]]:
         try:
             return query.parameters.model_validate(values | request.path_params)
         except ValidationError as error:
-            faults = [
-                {
-                    **fault,
-                    "loc": ("path" if fault["loc"][0] in path_fields else "query", *fault["loc"]),
-                }
-                for fault in error.errors()
-            ]
+            faults = []
+            for fault in error.errors():
+                place = fault["loc"]  # empty for a validator of several parameters
+                is_in_path = not path_fields.isdisjoint(place[:1])
+                faults.append({**fault, "loc": ("path" if is_in_path else "query", *place)})
             raise RequestValidationError(faults) from None
 
     return parse

@@ -1,6 +1,6 @@
 """Migrations of the platform, which Alembic applies by ascending number."""
 
-HEAD = "0008"
+HEAD = "0009"
 """The newest revision of `versions`; a test compares it with the files. The first one, 0008,
 creates all tables in the schema of the installation, or moves them there."""
 

@@ -75,6 +75,12 @@ class ExtractionResult(NamedTuple):
     costs: ExtractionCosts
 
 
+class ArchiveNotPermitted(NotPermitted):
+    """The archive cannot be read; other archives of the same store may be readable."""
+
+    reason = NotPermitted.code
+
+
 def make_failed_item(
     key: str, error: StageError | FilmgateError, video_id: str | None = None
 ) -> GameItem:
@@ -154,11 +160,26 @@ class _ArchiveExtractor:
 
     def extract(self) -> ExtractionResult:
         """Extract all samples of the archive."""
-        ranges = open_byte_ranges(self._source, self._task.key)
+        ranges = self._open_archive()
         try:
             return self._extract_archive(ranges)
         finally:
             ranges.close()
+
+    def _open_archive(self) -> ByteRanges:
+        """Open the archive.
+
+        A refused file of a folder is an error of this archive, with a `reason`. A refused object of
+        a bucket may be an error of the credentials, and so of all archives.
+        """
+        try:
+            return open_byte_ranges(self._source, self._task.key)
+        except NotPermitted as error:
+            if self._source.url.startswith("s3:"):
+                raise
+            raise ArchiveNotPermitted(
+                error.message, got=error.got, hint="Check its owner and mode"
+            ) from error
 
     def _extract_archive(self, ranges: ByteRanges) -> ExtractionResult:
         max_bytes = self._settings.max_archive_mb << 20

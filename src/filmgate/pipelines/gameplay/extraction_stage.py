@@ -111,10 +111,16 @@ class _ExtractionCounts:
             self._context.measure(self._rates(), self._failures.counts)
 
     def _stop_if_stores_fail(self, error: StageError) -> None:
-        """Raise Unavailable if items fail repeatedly because of the stores, not of the archives."""
-        self._counts["store_failures"] += error.code in STORE_ERROR_CODES
+        """Raise an error if items fail repeatedly because of the stores, not of the archives.
+
+        The error is NotPermitted if the stores refuse access, else Unavailable. Errors of an
+        archive have a `reason`.
+        """
+        is_of_store = error.code in STORE_ERROR_CODES and "reason" not in error.details
+        self._counts["store_failures"] += is_of_store
         if self._counts["extracted"] == 0 and self._counts["store_failures"] >= MAX_STORE_FAILURES:
-            raise Unavailable(
+            kind = NotPermitted if error.code == NotPermitted.code else Unavailable
+            raise kind(
                 "the object stores cannot be read or written",
                 got=error.message,
                 hint="Repair the stores, then run the same command again",

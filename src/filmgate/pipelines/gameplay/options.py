@@ -4,12 +4,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
 
 from filmgate.core.command import CommandLine
 from filmgate.core.digest import sha256_hex
 from filmgate.core.errors import NotFound
-from filmgate.core.objects import ObjectStore
+from filmgate.core.objects import ObjectStore, check_prefix
 from filmgate.core.pipeline import InputContext, Options
 
 TASK_LIST = "task_list.txt"
@@ -51,7 +51,7 @@ class GameplayOptions(Options):
         CommandLine(metavar="PATH"),
     ] = None
     prefix: Annotated[
-        str | None,
+        Annotated[str, AfterValidator(check_prefix)] | None,
         Field(description="Check only .pt files with this key prefix."),
         CommandLine(metavar="PREFIX"),
     ] = None

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Self
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import AfterValidator, Field, JsonValue, field_validator, model_validator
 
 from filmgate.core.errors import Invalid
-from filmgate.core.plan import Settings
+from filmgate.core.objects import check_prefix
+from filmgate.core.plan import Place, Settings
 from filmgate.core.sampling import Sampling
 from filmgate.pipelines.gameplay.check_registry import V2, select_checks
 from filmgate.pipelines.gameplay.contracts import MENU_FLAG_THRESHOLD
@@ -17,9 +18,9 @@ EXTRACTED_VERSION = 1
 class ExtractionSettings(Settings):
     """Where archives and `.pt` files are stored, and which frames are sampled."""
 
-    source_bucket: str = "game-data"
+    source_bucket: Annotated[str, Place()] = "game-data"
     """Place of the archives: `s3://bucket/prefix`, or a folder."""
-    manifest_bucket: str = "game-data-manifest"
+    manifest_bucket: Annotated[str, Place()] = "game-data-manifest"
     """Place of the `.pt` files: `s3://bucket/prefix`, or a folder."""
     skip_existing: bool = True
     """Whether to reuse a complete `.pt` file that was extracted with the same settings."""
@@ -63,11 +64,11 @@ class ExtractionSettings(Settings):
 class ManifestSettings(Settings):
     """Which sessions are checked, by which checks, and where the table is written."""
 
-    manifest_bucket: str = "game-data-manifest"
+    manifest_bucket: Annotated[str, Place()] = "game-data-manifest"
     """Place of the `.pt` files: `s3://bucket/prefix`, or a folder."""
-    prefix: str = ""
+    prefix: Annotated[str, AfterValidator(check_prefix)] = ""
     """Check only the `.pt` files whose keys begin with this."""
-    output_path: str | None = None
+    output_path: Annotated[str | None, Place()] = None
     """Where a copy of the table is written: `s3://…/name.parquet`, or a file."""
     checks: str = V2
     """`v1`, `v2`, or names of checks, separated by commas."""
@@ -75,7 +76,7 @@ class ManifestSettings(Settings):
     """A session is mostly menu if its share of menus is above this."""
     ocr: bool = False
     """Whether to read text on the screen as well; needs the packages of filmgate[episode]."""
-    cache_dir: str | None = None
+    cache_dir: Annotated[str | None, Place()] = None
     """Folder in which `.pt` files from a bucket are cached."""
     cache_gb: Annotated[float, Field(gt=0, le=100_000)] = 20.0
     """Maximum size of the cache, in GB."""

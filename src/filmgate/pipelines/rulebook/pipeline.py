@@ -7,6 +7,7 @@ from pathlib import Path
 from filmgate.core.command import CommandLine
 from filmgate.core.errors import ExitCode, Invalid, NotFound, NotPermitted
 from filmgate.core.ids import Layout
+from filmgate.core.os_errors import permission_error
 from filmgate.core.pipeline import Input, InputFiles, InputKind, NextSteps, Pipeline
 from filmgate.pipelines.rulebook.actions import REMOVE_BOOK
 from filmgate.pipelines.rulebook.contracts import CORPUS
@@ -97,9 +98,8 @@ def _check_readable(path: Path) -> None:
 
 
 def _not_permitted(path: Path, error: OSError) -> NotPermitted:
-    return NotPermitted(
-        f"{path} cannot be read",
-        expected="uploads that this user may read",
+    return permission_error(
+        path,
         got=error.strerror or str(error),
         hint=f"Run `chmod -R u+rX {path}`, or run filmgate as a user who may read it",
     )

@@ -70,11 +70,6 @@ def names() -> list[str]:
     return [*BUILT_IN, *packaged()]
 
 
-def load_all() -> list[AnyQuery]:
-    """Load all queries."""
-    return [load(name) for name in names()]
-
-
 def _of_packages() -> dict[str, AnyQuery]:
     """Return the queries in the descriptors of the pipelines of installed packages."""
     return {

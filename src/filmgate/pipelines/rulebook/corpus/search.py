@@ -4,10 +4,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from filmgate.core.books import PageSpan
-from filmgate.core.database import Plans, ReadSession, Row
+from filmgate.core.database import Parameters, Plans, ReadSession, Row
 from filmgate.core.errors import Invalid, NotFound
 from filmgate.pipelines.rulebook.answers import AskAnswer, BookAnswer, Citation, Related
 from filmgate.pipelines.rulebook.contracts import ChunkKind
@@ -131,7 +130,7 @@ class CorpusSearch:
         )
 
     def _scores(
-        self, question: CorpusQuestion, scope: "_SearchScope", titled: Iterable[Mapping[str, Any]]
+        self, question: CorpusQuestion, scope: "_SearchScope", titled: Iterable[Row]
     ) -> tuple[dict[int, float], set[int]]:
         """Return the scores of passages by chunk key, and the keys that only embeddings found."""
         parameters = {
@@ -185,7 +184,7 @@ class CorpusSearch:
         self,
         question: CorpusQuestion,
         scope: "_SearchScope",
-        titled: Sequence[Mapping[str, Any]],
+        titled: Sequence[Row],
         stem: Stemmer,
     ) -> Iterable[Citation]:
         """Answer a question such as `Which classes get Fireball`. The answer lists nodes of a kind
@@ -220,7 +219,7 @@ class CorpusSearch:
 class _SearchScope:
     """The searched books, and the numbers that BM25 needs about them."""
 
-    parameters: Mapping[str, Any]
+    parameters: Parameters
     """Parameters of all statements: keys of the books, and `CANDIDATES`."""
     chunks: float
     """Number of chunks in all books."""
@@ -228,7 +227,7 @@ class _SearchScope:
     """Mean length of a chunk, in weighted words; at least 1."""
 
     @classmethod
-    def of(cls, books: Sequence[Mapping[str, Any]]) -> "_SearchScope":
+    def of(cls, books: Sequence[Row]) -> "_SearchScope":
         chunks = sum(book["chunks"] for book in books)
         length = sum(book["length"] for book in books)
         return cls(
@@ -241,7 +240,7 @@ class _SearchScope:
         )
 
 
-def _book(row: Mapping[str, Any]) -> BookAnswer:
+def _book(row: Row) -> BookAnswer:
     fields = (
         "env",
         "title",
@@ -257,15 +256,15 @@ def _book(row: Mapping[str, Any]) -> BookAnswer:
     return BookAnswer(book=row["book_id"], **{name: row[name] for name in fields})
 
 
-def _has_id(book: Mapping[str, Any], name: str) -> bool:
+def _has_id(book: Row, name: str) -> bool:
     return bool(book["book_id"] == name)
 
 
-def _has_file_name(book: Mapping[str, Any], name: str) -> bool:
+def _has_file_name(book: Row, name: str) -> bool:
     return name in {book["file"], book["file"].rpartition(".")[0]}
 
 
-def _has_title(book: Mapping[str, Any], name: str) -> bool:
+def _has_title(book: Row, name: str) -> bool:
     return bool(book["title"].casefold() == name.casefold())
 
 
@@ -282,7 +281,7 @@ def _is_inside_longer(name: str, positions: Positions) -> bool:
     )
 
 
-def _check_version(book: Mapping[str, Any], version: str) -> None:
+def _check_version(book: Row, version: str) -> None:
     if book["words_version"] != version:
         raise Invalid(
             f"the word index of {book['book_id']} was made by another version of Filmgate",
@@ -311,7 +310,7 @@ def _by_similarity(implementation: str) -> str:
     return parts["by_similarity"].replace("{similarity}", similarity)
 
 
-def _citation(row: Mapping[str, Any], score: float, how: str) -> Citation:
+def _citation(row: Row, score: float, how: str) -> Citation:
     return Citation(
         book=row["book_id"],
         title=row["title"],
@@ -330,7 +329,7 @@ def _citation(row: Mapping[str, Any], score: float, how: str) -> Citation:
     )
 
 
-def _related(row: Mapping[str, Any], kind: str, near: Sequence[Mapping[str, Any]]) -> Citation:
+def _related(row: Row, kind: str, near: Sequence[Row]) -> Citation:
     """Build one citation for all nodes of a kind that an edge connects with a named node."""
     names = list(dict.fromkeys(node["name"] for node in near))
     text = f"{near[0]['of']}, by {kind}: {', '.join(names)}"

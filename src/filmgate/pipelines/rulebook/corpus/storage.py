@@ -3,9 +3,8 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
 
-from filmgate.core.database import ReadSession, WriteSession
+from filmgate.core.database import ReadSession, Row, WriteSession
 from filmgate.core.manifest import Manifest
 from filmgate.pipelines.rulebook.contracts import Edition, Editions
 from filmgate.pipelines.rulebook.corpus.books import (
@@ -153,7 +152,7 @@ def _put_words(
     return len(lists)
 
 
-def _book_columns(corpus: IndexedBooks, book: IndexedBook) -> dict[str, Any]:
+def _book_columns(corpus: IndexedBooks, book: IndexedBook) -> Row:
     toc = book.toc
     return {
         "book_id": toc.book_id,
@@ -169,7 +168,7 @@ def _book_columns(corpus: IndexedBooks, book: IndexedBook) -> dict[str, Any]:
     }
 
 
-def _chunks(book: IndexedBook) -> Iterator[tuple[Any, ...]]:
+def _chunks(book: IndexedBook) -> Iterator[tuple[object, ...]]:
     for ordinal, indexed in enumerate(book.chunks):
         chunk, embedding = indexed.chunk, indexed.embedding
         yield (
@@ -190,13 +189,13 @@ def _chunks(book: IndexedBook) -> Iterator[tuple[Any, ...]]:
         )
 
 
-def _nodes(book: IndexedBook, chunk_keys: Mapping[str, int]) -> Iterator[tuple[Any, ...]]:
+def _nodes(book: IndexedBook, chunk_keys: Mapping[str, int]) -> Iterator[tuple[object, ...]]:
     for node, spelling in book.nodes:
         keys = [chunk_keys[chunk_id] for chunk_id in node.chunk_ids if chunk_id in chunk_keys]
         yield (node.node_id, node.kind, node.name, spelling, keys)
 
 
-def _edges(book: IndexedBook, chunk_keys: Mapping[str, int]) -> Iterator[tuple[Any, ...]]:
+def _edges(book: IndexedBook, chunk_keys: Mapping[str, int]) -> Iterator[tuple[object, ...]]:
     for edge in book.edges:
         yield (
             edge.edge_id,
