@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from support.films import film_of_shots
-from support.served import Served, error_body, served
+from support.served import Served, error_body, served, until
 
 pytestmark = pytest.mark.proof
 
@@ -211,6 +211,32 @@ def test_a_compressed_upload_is_refused_before_it_is_read(service: Served) -> No
     fields += "Content-Encoding: gzip\r\nContent-Length: 10000000\r\n"
     response = send(service, f"POST /v1/videos?filename=a.mkv HTTP/1.1\r\n{fields}\r\n".encode())
     assert statuses(response) == [b"415"]
+
+
+def test_a_share_token_is_neither_compressed_nor_cached(http: httpx.Client) -> None:
+    made = http.post(f"/v1/videos/{FILM}/shares", json={"note": "n" * 200})
+    assert made.json()["token"].startswith("fg_")
+    assert made.headers["cache-control"] == "no-store"
+    assert not {"etag", "content-encoding"} & made.headers.keys()
+
+
+FORWARDED = {"x-forwarded-for": "203.0.113.9", "x-forwarded-proto": "https"}
+
+
+@pytest.mark.parametrize("proxies", ["", "127.0.0.1"])
+def test_forwarded_fields_are_read_only_from_trusted_proxies(
+    tmp_path: Path, database_url: str, proxies: str
+) -> None:
+    env = {"FILMGATE_DATABASE_URL": database_url}
+    options = ["--proxies", proxies] if proxies else []
+    with (
+        served(tmp_path / "home", "--workers", "0", *options, **env) as running,
+        running.http() as http,
+    ):
+        cookie = http.post("/v1/session", headers=FORWARDED).headers["set-cookie"]
+        entries = until(lambda: http.get("/v1/audit?limit=1").json()["entries"])
+    assert ("Secure" in cookie) == bool(proxies)
+    assert entries[0]["address"] == ("203.0.113.9" if proxies else "127.0.0.1")
 
 
 def test_the_server_still_answers_after_all_attacks(http: httpx.Client, service: Served) -> None:

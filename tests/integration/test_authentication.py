@@ -128,6 +128,21 @@ def test_a_session_is_found_among_other_cookies(before: str) -> None:
     assert secret_in(headers) == ("session", "secret")
 
 
+@pytest.mark.parametrize("name", ["Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"])
+def test_a_request_that_a_proxy_forwarded_needs_authentication_in_spite_of_no_auth(
+    tmp_path: Path, name: str
+) -> None:
+    app = create_app(Service(Settings(home=tmp_path), AuthMode.OPEN, ()))
+
+    async def request(headers: dict[str, str]) -> int:
+        transport = httpx.ASGITransport(app, client=(ADDRESS, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            return (await client.get("/docs", headers=headers)).status_code
+
+    assert asyncio.run(request({})) == 200
+    assert asyncio.run(request({name: "for=203.0.113.9"})) == 401
+
+
 @pytest.mark.parametrize("kind", [RuntimeError, OSError])
 def test_an_internal_error_is_logged_and_answered_with_the_request_id(
     tmp_path: Path, kind: type[Exception]

@@ -14,6 +14,8 @@ import pytest
 
 import filmgate
 import filmgate.testing
+from filmgate.api.application import create_app
+from filmgate.api.service import AuthMode, Service
 from filmgate.cli.commands import COMMANDS, root
 from filmgate.cli.lazy_group import LazyGroup
 from filmgate.core.command import CommandLine, Printer
@@ -38,6 +40,7 @@ REFERENCE = ROOT / "docs" / "reference"
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 CURRENT = [page for page in PAGES if page.parent.name != "decisions"]
@@ -187,6 +190,54 @@ def test_the_reference_lists_the_commands_in_their_groups() -> None:
         (group, [name for name, entry in COMMANDS.items() if entry.section == group])
         for group in groups
     ]
+
+
+def promised_tests(page: Path) -> dict[str, list[str]]:
+    """Return the tests that each row of a table of promises or statements names."""
+    tables = re.findall(
+        r"^\| (?:promise|statement) \| tests \|\n\| --- \| --- \|\n((?:\|.*\n)+)",
+        page.read_text(),
+        re.M,
+    )
+    rows = [row.strip("|").split(" | ") for table in tables for row in table.splitlines()]
+    return {row[0].strip(): re.findall(r"`(test_\w+)`", row[-1]) for row in rows}
+
+
+def test_the_tests_that_hold_each_promise_of_the_service_exist() -> None:
+    files = (ROOT / "tests").rglob("test_*.py")
+    existing = {name for file in files for name in re.findall(r"def (test_\w+)", file.read_text())}
+    for page, least in ((ROOT / "SECURITY.md", 20), (ROOT / "docs/how-to/deploy.md", 18)):
+        rows = promised_tests(page)
+        assert len(rows) >= least
+        assert [row for row, tests in rows.items() if not tests] == [], page.name
+        assert {test for tests in rows.values() for test in tests} - existing == set(), page.name
+
+
+LIMITS = {"maxLength", "maximum", "maxItems", "maxProperties"}
+
+
+def limits_in(node: Any) -> Iterator[int]:
+    """Yield the upper limits in an API description."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name in LIMITS and isinstance(value, int | float):
+                yield int(value)
+            elif name != "responses":
+                yield from limits_in(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from limits_in(item)
+
+
+def test_the_reference_has_the_limits_of_all_values_that_the_api_takes() -> None:
+    description = create_app(Service(Settings(), AuthMode.REQUIRED, ())).openapi()
+    bodies = ("JobBody", "ShareRequest", "TokenRequest", "Selection")
+    schemas = {name: description["components"]["schemas"][name] for name in bodies}
+    limits = set(limits_in(description["paths"])) | set(limits_in(schemas))
+    assert {50, 1000, 2000, 4096} <= limits
+    section = (REFERENCE / "api.md").read_text().partition("## Limits of values")[2]
+    section = section.partition("\n## ")[0]
+    assert [limit for limit in sorted(limits) if not re.search(rf"\b{limit:,}\b", section)] == []
 
 
 def written_commands(page: Path) -> list[list[str]]:

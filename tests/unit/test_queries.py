@@ -9,13 +9,14 @@ from pydantic import Field
 
 from filmgate.api.routes import jobs, runs
 from filmgate.api.routes.jobs import make_submit_router
-from filmgate.api.routes.queries import make_router
+from filmgate.api.routes.queries import make_router, openapi_parameters
 from filmgate.cli.commands import COMMANDS
 from filmgate.cli.fields import parse_fields
 from filmgate.cli.query import make
 from filmgate.client import queries as client_queries
 from filmgate.core.command import Answer, Parameters
 from filmgate.core.errors import Invalid, UsageError
+from filmgate.core.ids import ID_PATTERN
 from filmgate.core.query import Action, Query
 from filmgate.services.queries import table
 from filmgate.services.queries.entries import BUILT_IN
@@ -130,6 +131,32 @@ def test_a_query_of_a_package_with_the_name_of_a_built_in_one_is_refused(
     monkeypatch.setattr(table, "_of_packages", lambda: {"find": query(name="find")})
     with pytest.raises(Invalid, match=r"has the name of a built-in query.*got find"):
         table.names_of_packages()
+
+
+def over_limit(schema: dict[str, Any]) -> object:
+    """Return a value just over the upper limit in a schema of the API; None if it has none."""
+    if "maxLength" in schema:
+        return "x" * (schema["maxLength"] + 1)
+    if "maxItems" in schema:
+        return ["scene"] * (schema["maxItems"] + 1)
+    if "maximum" in schema:
+        return schema["maximum"] + 1
+    return f"{'x' * 128}x" if schema.get("pattern") == ID_PATTERN else None
+
+
+@pytest.mark.parametrize("query", ALL, ids=lambda query: query.name)
+def test_a_command_refuses_what_exceeds_a_limit_of_the_api(query: Query[Any, Any]) -> None:
+    valid = {"asset_id": "a", "q": "word", "kind": "scene", "artifact_id": "a:b:c:1"}
+    given = {name: valid[name] for name in query.parameters.model_fields if name in valid}
+    parse_fields(query.parameters, given)
+    limited = 0
+    for parameter in openapi_parameters(query)["parameters"]:
+        name, value = parameter["name"], over_limit(parameter["schema"])
+        if value is not None:
+            limited += 1
+            with pytest.raises((Invalid, UsageError), match="invalid"):
+                parse_fields(query.parameters, given | {name: value})
+    assert limited > 0 or query.name == "people"
 
 
 def test_an_unknown_query_is_refused_with_the_known_ones() -> None:

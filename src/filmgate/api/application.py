@@ -67,12 +67,14 @@ def create_app(service: Service) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         listening = asyncio.create_task(service.hub.listen(service.authenticator.clear_cache))
+        # The first checked request would wait half a second for it, and all others with it.
+        describing = asyncio.create_task(asyncio.to_thread(app.openapi))
         try:
             yield
         finally:
             service.hub.close()
             listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+            await asyncio.gather(listening, describing, return_exceptions=True)
 
     app = FastAPI(
         title=TITLE,

@@ -44,6 +44,9 @@ router = APIRouter(prefix="/v1", tags=["access"])
 MAX_LIFETIME_S = int(MAX_TOKEN_LIFETIME.total_seconds())
 """Longest lifetime of a token that expires, in seconds: ten years."""
 
+MAX_SHARE_LIFETIME_S = int(MAX_SHARE_LIFETIME.total_seconds())
+"""Longest lifetime of a share token, in seconds."""
+
 
 class TokenRequest(BaseModel):
     """Request to create a token."""
@@ -71,8 +74,8 @@ class ShareRequest(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"expires_in_s": 604800}]}
     )
 
-    note: Annotated[str, Field(max_length=200)] = ""
-    expires_in_s: Annotated[int, Field(ge=1, le=int(MAX_SHARE_LIFETIME.total_seconds()))] = int(
+    note: Annotated[str, Field(max_length=MAX_NOTE)] = ""
+    expires_in_s: Annotated[int, Field(strict=True, ge=1, le=MAX_SHARE_LIFETIME_S)] = int(
         SHARE_LIFETIME.total_seconds()
     )
     """Lifetime in seconds; a share token always expires."""
@@ -228,9 +231,7 @@ def create_share(
     lifetime = timedelta(seconds=body.expires_in_s)
     token = service.access.create_share(asset_id, who.user, body.note, lifetime)
     add_audit_fields(request, token_id=token.token_id, asset_id=asset_id)
-    response = json_response(request, token, 201)
-    response.headers["cache-control"] = "no-store"
-    return response
+    return json_response(request, token, 201, has_secret=True)
 
 
 @router.delete("/videos/{asset_id}/shares/{token_id}", response_model=TokenAnswer)

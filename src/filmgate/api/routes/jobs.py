@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
-from pydantic import Field, create_model
+from pydantic import ConfigDict, Field, create_model
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from filmgate.api.parameters import Cursor, Limit, Operator, ServiceDep, add_audit_fields
@@ -23,6 +23,12 @@ class JobIdConvertor(StringConvertor):
     which support other methods."""
 
     regex = "[^/]+(?<!-run)"
+
+
+class JobBody(JobRequest):
+    """A request for a run of a pipeline, with the options of `filmgate run`."""
+
+    model_config = ConfigDict(defer_build=False)  # else the parsers of FastAPI are built late, too
 
 
 register_url_convertor("job_id", JobIdConvertor())
@@ -69,7 +75,7 @@ def _submit_endpoint(pipeline: Pipeline) -> Callable[..., Response]:
     default = Field() if is_required else Field(default_factory=pipeline.options)
     body_model = create_model(
         f"{name.title().replace('-', '').replace('_', '')}JobRequest",
-        __base__=JobRequest,
+        __base__=JobBody,
         __doc__=f"A request for a run of the pipeline {name}.",
         options=(pipeline.options, default),
     )
@@ -92,7 +98,7 @@ def _submit_to_any(
     pipeline: Annotated[
         str, Path(pattern=PIPELINE, description="Name of the pipeline.", examples=EXAMPLE_NAMES)
     ],
-    body: JobRequest,
+    body: JobBody,
 ) -> Response:
     """Submit a job for a pipeline by its name, or raise the error for an unknown one."""
     return _submit(request, service, who, pipeline, body)
