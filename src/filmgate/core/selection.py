@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from filmgate.core.errors import UsageError, first_fault
 from filmgate.core.ids import ID_PATTERN
@@ -15,13 +15,28 @@ MAX_ORDINAL = 10**9 - 1
 """Largest ordinal of an artifact."""
 
 
+def _check_profile(name: str) -> str:
+    if not 1 <= len(name) <= MAX_PROFILE:
+        raise ValueError(f"a profile has 1 to {MAX_PROFILE} characters")
+    return name
+
+
+Profile = Annotated[
+    str,
+    AfterValidator(_check_profile),
+    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_PROFILE}),
+]
+"""Name of a model profile. Pydantic's own limits of length would refuse text from a command line
+that is not valid Unicode, which queries accept, and which matches nothing."""
+
+
 class Selection(BaseModel):
     """A selection policy."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mode: SelectionMode = SelectionMode.DEFAULT
-    profile: Annotated[str, Field(min_length=1, max_length=MAX_PROFILE)] | None = None
+    profile: Profile | None = None
     run_id: Annotated[str, Field(pattern=ID_PATTERN)] | None = None
     ordinal: Annotated[int, Field(strict=True, ge=0, le=MAX_ORDINAL)] | None = None
     """Ordinal of the only artifact to serve from a pinned run; None for all artifacts."""
