@@ -92,7 +92,7 @@ class ActionContext(QueryContext, Protocol):
 
     def write(self) -> AbstractContextManager[WriteSession]:
         """Open a session of the database for a block. Outside blocks of its `transaction`, each
-        statement is a transaction of its own."""
+        statement has a separate transaction."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -239,7 +239,7 @@ def _without_members(archive: bytes, names: Collection[str]) -> bytes:
 
 
 def _rewrite_identities(run: RunContents, clusters: Collection[str]) -> bytes | None:
-    """Remove the identities; no other one is compared with them any more."""
+    """Remove the identities, and what compares other identities with them."""
     unknown = {"nearest_id": None, "nearest_distance": None}
     before = list(_records(run, IDENTITIES, Identity))
     left = [

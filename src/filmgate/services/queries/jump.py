@@ -99,7 +99,7 @@ def jump(context: QueryContext, parameters: JumpParameters) -> JumpAnswer:
 
 
 def _check_kind(kind: str) -> None:
-    """Raise UsageError for a kind that is no artifact type of any installed package."""
+    """Raise UsageError unless a kind is an artifact type of an installed package."""
     if not isinstance(kind, JumpKind):
         types = {name for name, _ in registry().types()}
         if kind not in types:
