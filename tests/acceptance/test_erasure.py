@@ -360,6 +360,38 @@ def test_a_run_in_progress_delays_the_erasure(world: World) -> None:
     assert world.people("first").keys() == {"c2"}
 
 
+def test_an_interrupted_erasure_is_completed_although_the_person_is_no_longer_known(
+    world: World,
+) -> None:
+    needles = world.needles()
+    lease = world.runs.find("film/first").acquire_lease(utc_now())
+    with Database(world.settings).keep_running():
+        with lease, pytest.raises(Held):
+            world.erase()
+        with Database(world.settings).session() as connection:
+            PeopleStore(connection).remove_id("zelda-quibblethorpe")
+        with pytest.raises(Invalid, match="cannot be continued by the id"):
+            ErasureService(world.settings).erase("zelda-quibblethorpe")
+        assert [run.run_id for run in world.erase().runs] == ["first", "second"]
+    Database(world.settings).stop()
+    assert needles.in_folder(world.home) == {}
+    assert world.people("first").keys() == {"c2"}
+
+
+def test_a_done_run_that_shows_the_person_again_is_erased_again(world: World) -> None:
+    with Database(world.settings).keep_running():
+        with world.runs.find("film/second").acquire_lease(utc_now()), pytest.raises(Held):
+            world.erase()
+        assert world.people("first").keys() == {"c2"}
+        world.run("first", force=True)
+        assert world.people("first").keys() == {"c1", "c2"}
+        needles = world.needles()
+        world.erase()
+    Database(world.settings).stop()
+    assert needles.in_folder(world.home) == {}
+    assert world.people("first").keys() == {"c2"}
+
+
 @pytest.mark.proof
 def test_a_file_that_was_altered_by_hand_is_not_overwritten(world: World) -> None:
     path = world.folder("first") / "screentime.json"

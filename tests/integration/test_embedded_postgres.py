@@ -420,3 +420,16 @@ def test_concurrent_migrations_all_succeed(bare_database_url: str) -> None:
         for _ in range(3)
     ]
     assert [child.communicate()[0] for child in children] == ["(0,)\n"] * 3
+
+
+def test_the_number_in_the_pid_file_stops_no_other_program(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path)
+    data = tmp_path / "cluster" / "data"
+    data.mkdir(parents=True)
+    with subprocess.Popen(["sleep", "60"]) as other:
+        for number in (other.pid, -other.pid):
+            (data / "postmaster.pid").write_text(f"{number}\n")
+            with pytest.raises(Unavailable, match="does not stop"):
+                server._stop()
+        assert other.poll() is None
+        other.kill()

@@ -177,3 +177,14 @@ def test_an_erasure_deletes_the_person_and_the_name_in_screen_times(
     assert [row[:2] for row in rows] == [("c1", "c1"), ("c2", "c2"), ("c3", "bart")]
     assert [each["name"] for each in rows[1][2]] == ["Bart"]
     assert [each.name for each in people.all().people] == ["Bart"]
+
+
+def test_an_erasure_removes_no_person_whose_name_is_the_id_of_the_erased_one(
+    connection: psycopg.Connection, people: PeopleStore
+) -> None:
+    erased = people.name("film", "r1", "c1", "Lisa B", NET, [0.1], HASH)
+    other = people.name("film", "r1", "c2", "Lisa-B", NET, [0.2], HASH)
+    assert (erased.person_id, other.person_id) == ("lisa-b", "lisa-b-2")
+    ErasureStore(connection).remove(erased.person_id)
+    (left,) = people.all().people
+    assert (left.name, len(left.clusters)) == ("Lisa-B", 1)

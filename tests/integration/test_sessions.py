@@ -288,3 +288,15 @@ def test_commands_list_and_end_sessions(
         ("sessions revoke", "lisa"),
         ("sessions revoke", session.session_id),
     ]
+
+
+def test_a_session_ends_at_the_latest_with_its_token(access: AccessService) -> None:
+    token = access.create_token("lisa", Scope.VIEWER, lifetime=timedelta(hours=1))
+    holder = access.find_token_holder(token.token)
+    assert holder is not None
+    secret, _ = access.begin_session(holder, None)
+    caller = access.find_session_caller(secret)
+    assert caller is not None
+    assert caller.expires_at == token.expires_at
+    (listed,) = access.list_sessions("lisa").sessions
+    assert listed.expires_at == token.expires_at

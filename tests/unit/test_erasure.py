@@ -202,3 +202,10 @@ def test_a_name_that_json_escapes_is_masked_in_logs(tmp_path: Path) -> None:
     path.write_text(json.dumps({"plain": "x", "name": "Zoë"}) + "Zoë")
     assert mask_words(path, ["Zoë"]) == 2
     assert "Zo" not in path.read_text()
+
+
+def test_the_case_and_the_composition_of_letters_do_not_matter_in_logs(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("ZO\u00cb, zo\u00eb, Zoe\u0308, zoo\n")
+    assert mask_words(path, ["Zo\u00eb"]) == 3
+    assert path.read_text() == "****, ****, *****, zoo\n"

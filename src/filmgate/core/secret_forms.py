@@ -154,7 +154,8 @@ FORMS = (
     ),
     Form(
         name="value of an option",
-        pattern=rf"(?i)(?P<keep>--(?:[a-z-]*-)?(?:{CONFIDENTIAL})\s+)(?!\[redacted\])[^\s-]\S*",
+        pattern=rf"(?i)(?P<keep>(?<!-)--(?:[a-z-]{{0,64}}-)?(?:{CONFIDENTIAL})\s+)"
+        r"(?!\[redacted\])[^\s-]\S*",
         source="names of options: see CONFIDENTIAL",
         hints=("--",),
     ),

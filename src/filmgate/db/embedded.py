@@ -295,6 +295,9 @@ class EmbeddedPostgres:
         """
         try:
             pid = int((self._data / "postmaster.pid").read_text().split()[0])
+            if pid <= 0 or "postgres" not in process_name(pid):
+                # The user of the server can write any number, and this process may be root's.
+                raise unavailable("the embedded database does not stop", f"process {pid}")
             os.kill(pid, signal.SIGINT)
         except (FileNotFoundError, ProcessLookupError):
             return

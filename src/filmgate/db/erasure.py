@@ -52,7 +52,7 @@ class ErasureStore:
         with self._connection.transaction():
             row = {"person_id": person_id}
             self._session.execute(self._sql["erase_from_screen_times"], row)
-            PeopleStore(self._connection).remove(person_id)
+            PeopleStore(self._connection).remove_id(person_id)
 
     def compact(self, asset_ids: Iterable[str]) -> tuple[str, ...]:
         """Rewrite the tables that contained data of the person; return what could not be rewritten.

@@ -147,6 +147,11 @@ class PeopleStore:
         self._session.execute(queries("people")["remove"], known)
         return answer
 
+    def remove_id(self, person_id: str) -> None:
+        """Delete the person with this id and all references. Another person may have the id as a
+        name."""
+        self._session.execute(queries("people")["remove_id"], {"person_id": person_id})
+
     def find(self, person: str) -> PersonAnswer:
         """Return the person with this name or id; raises NotFound."""
         return self._answer(self._person(person)["person_id"])

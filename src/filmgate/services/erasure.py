@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from filmgate.core.answers import ErasedRun, ErasureAnswer, PublishedCopy
 from filmgate.core.digest import sha256_hex
 from filmgate.core.erasure import PersonErasure, Subject, Traces
-from filmgate.core.errors import FilmgateError, Held, NotFound
+from filmgate.core.errors import FilmgateError, Held, Invalid, NotFound
+from filmgate.core.manifest import Ledger
 from filmgate.core.people import PEOPLE, KnownPeople, Person
 from filmgate.core.progress import ProgressCallback, ignore_progress
 from filmgate.core.publishing import MANIFEST, run_prefix
@@ -115,18 +116,15 @@ class ErasureService:
         """
         with self._database.keep_running():
             stored = self._find_plan(person)
-            try:
-                with self._database.session() as connection:
-                    known = PeopleStore(connection)
-                    found = known.find(stored.person_id if stored else person)
-                    everyone, named = known.known(), known.named_clusters()
-            except NotFound:
-                if stored is None or dry_run:
-                    raise
-                notes = self._finish(stored, person, stored.person_id)
-                answer = self._answer(stored, person, is_dry_run=False)
-                return answer.model_copy(update={"notes": (*answer.notes, *notes)})
-            subject = next(p for p in everyone.people if p.person_id == found.person_id)
+            with self._database.session() as connection:
+                known = PeopleStore(connection)
+                person_id = stored.person_id if stored else known.find(person).person_id
+                everyone, named = known.known(), known.named_clusters()
+            subject = next((p for p in everyone.people if p.person_id == person_id), None)
+            if subject is None:
+                return self._complete(
+                    stored, person, report_progress, dry_run=dry_run, is_audited=is_audited
+                )
             plan = self._make_plan(subject, everyone, named, stored)
             if dry_run:
                 return self._answer(self._forecast(plan, subject), subject.name, is_dry_run=True)
@@ -134,17 +132,56 @@ class ErasureService:
             self._check_none_is_running()
             latest = self._make_plan(subject, everyone, named, plan)
             plan = self._erase_runs(latest, subject, report_progress)
+            self._check_none_is_running()  # a run may have started during the search
             self._remove_snapshots(plan)
             self._mask_logs(subject.name, subject.person_id)
             answer = self._answer(plan, subject.name, is_dry_run=False)
             with self._database.session() as connection:
                 ErasureStore(connection).remove(subject.person_id)
             if is_audited:
-                AccessService(self._settings, self._database).record_local_change(
-                    "people remove", "person", runs=str(len(plan.runs))
-                )
+                self._record(plan)
             notes = self._finish(plan, subject.name, subject.person_id)
             return answer.model_copy(update={"notes": (*answer.notes, *notes)})
+
+    def _complete(
+        self,
+        stored: ErasurePlan | None,
+        person: str,
+        report_progress: ProgressCallback,
+        *,
+        dry_run: bool,
+        is_audited: bool,
+    ) -> ErasureAnswer:
+        """Complete the erasure of a person who is no longer in the database.
+
+        Runs that are not done are erased by the traces in the plan. Only the name is missing there,
+        which the request must state.
+        """
+        if stored is None or dry_run:
+            raise NotFound(f"person {person!r} does not exist")
+        plan, name = stored, " ".join(person.split())
+        if not all(run.is_done for run in stored.runs):
+            if _name_digest(name) != stored.name_sha256:
+                raise Invalid(
+                    "the erasure cannot be continued by the id of the person",
+                    expected="the name, because the person is no longer in the database",
+                    got=person,
+                )
+            subject = Person(person_id=stored.person_id, name=name, references=())
+            plan = self._erase_runs(stored, subject, report_progress)
+            self._remove_snapshots(plan)
+        answer = self._answer(plan, person, is_dry_run=False)
+        with self._database.session() as connection:
+            ErasureStore(connection).remove(plan.person_id)
+        if is_audited:
+            self._record(plan)
+        notes = self._finish(plan, name, plan.person_id)
+        return answer.model_copy(update={"notes": (*answer.notes, *notes)})
+
+    def _record(self, plan: ErasurePlan) -> None:
+        AccessService(self._settings, self._database).record_local_change(
+            "people remove", "person", runs=str(len(plan.runs))
+        )
 
     def _make_plan(
         self,
@@ -153,14 +190,17 @@ class ErasureService:
         named: list[NamedVector],
         stored: ErasurePlan | None,
     ) -> ErasurePlan:
-        """Find the person in all runs; runs of a stored plan keep what was found before."""
+        """Find the person in all runs; runs of a stored plan keep what was found before.
+
+        Those that are done are searched again: they may have been executed since, with the person.
+        """
         snapshots = dict(self._find_snapshots(subject)) | (stored.snapshots if stored else {})
         others = tuple(p for p in everyone.people if p.person_id != subject.person_id)
         earlier = {run.key: run for run in stored.runs} if stored else {}
         runs = list(earlier.values())
         for run, erasure in self._runs_with_people():
             key = (run.head.asset.id, run.head.run_id)
-            if key in earlier:
+            if key in earlier and not earlier[key].is_done:
                 continue
             of_run = [each for each in named if (each.asset_id, each.run_id) == key]
             is_own = {each.cluster_id: each.person_id == subject.person_id for each in of_run}
@@ -173,6 +213,10 @@ class ErasureService:
             )
             ledger = run.ledger()
             traces = erasure.find(RecordedFiles(run, ledger), in_run)
+            if key in earlier:
+                if not traces.is_empty:
+                    runs[runs.index(earlier[key])] = _reopened(earlier[key], traces, ledger)
+                continue
             is_open = run.read_seal() is None
             is_touched = uses_resource(ledger, snapshots) or ledger.unrecorded_attempts
             if not traces.is_empty or traces.unsure or (is_open and is_touched):
@@ -412,6 +456,23 @@ class ErasureService:
         path = self._plan_path(plan.person_id)
         make_folders(path.parent)
         replace_file(path, plan.model_dump_json().encode() + b"\n", durable=True)
+
+
+def _reopened(run: PlannedRun, traces: Traces, ledger: Ledger) -> PlannedRun:
+    """Return a run that was done, to erase what was found in it since."""
+    before = run.traces
+    names = ("clusters", "tracks", "mentions")
+    both = {
+        name: tuple(dict.fromkeys((*getattr(before, name), *getattr(traces, name))))
+        for name in names
+    }
+    update = {
+        "traces": traces.model_copy(update=both),
+        "current_stages": tuple(sorted(find_current_stages(ledger))),
+        "is_begun": False,
+        "is_done": False,
+    }
+    return run.model_copy(update=update)
 
 
 def _name_digest(name: str) -> str:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 from filmgate.core.errors import UsageError
 from filmgate.store.run_directory import LOGS, FolderRun
@@ -39,7 +40,14 @@ def mask_words(path: Path, words: Iterable[str]) -> int:
     The size of the file does not change, and other processes may append to it meanwhile. Upper and
     lower case are equal. Words are also found in the form in which JSON escapes them.
     """
-    forms = {form.encode() for word in words for form in (word, json.dumps(word)[1:-1]) if form}
+    spellings = {
+        normalize(form, spelling)
+        for word in words
+        for spelling in (word, word.lower(), word.upper(), word.title())
+        for form in ("NFC", "NFD")
+    }
+    texts = {text for each in spellings for text in (each, json.dumps(each)[1:-1])}
+    forms = {text.encode() for text in texts if text}
     if not forms or not path.is_file():
         return 0
     options = b"|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))

@@ -57,7 +57,8 @@ delete from access_sessions
                        order by created_at desc, session_id offset %(kept)s);
 
 -- name: session
-select s.*, least(s.expires_at, s.created_at + make_interval(secs => %(lifetime_s)s)) as ends_at,
+select s.*, least(s.expires_at, s.created_at + make_interval(secs => %(lifetime_s)s), t.expires_at)
+       as ends_at,
        least(s.expires_at, s.created_at + make_interval(secs => %(lifetime_s)s),
              s.last_used_at + make_interval(secs => %(idle_s)s)) > now()
        and (t.token_id is null
@@ -71,7 +72,8 @@ select s.*, least(s.expires_at, s.created_at + make_interval(secs => %(lifetime_
 update access_sessions set last_used_at = now() where session_sha256 = %(session_sha256)s;
 
 -- name: sessions
-select s.*, least(s.expires_at, s.created_at + make_interval(secs => %(lifetime_s)s)) as ends_at,
+select s.*, least(s.expires_at, s.created_at + make_interval(secs => %(lifetime_s)s), t.expires_at)
+       as ends_at,
        s.last_used_at + make_interval(secs => %(idle_s)s) as idle_ends_at
   from access_sessions s left join access_tokens t using (token_id)
  where (%(user)s::text is null or s.user_name = %(user)s)

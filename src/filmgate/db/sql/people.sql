@@ -89,6 +89,9 @@ select distinct f.tableoid::regclass::text as name
 -- name: remove
 delete from people where person_key = %(person_key)s;
 
+-- name: remove_id
+delete from people where person_id = %(person_id)s;
+
 -- name: screentime
 -- All people of the run whose screen time is served; a name given by hand takes precedence.
 select m.identity_id, coalesce(named.person_id, known.person_id) as person_id,
