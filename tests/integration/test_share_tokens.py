@@ -22,6 +22,7 @@ from filmgate.wiring.settings import Settings
 from support.archive import ingest_artifacts, scene_payload, transcript_payload
 from support.command import Filmgate
 from support.database import COMPLETE
+from support.runs import finished_run
 from support.served import error_body
 
 pytestmark = pytest.mark.filterwarnings("ignore:The 'alias' attribute with value 'body'")
@@ -124,7 +125,7 @@ def test_the_queries_of_the_shared_video_are_answered(service: Service, shared: 
     "path",
     [
         *(f"/v1/videos/{SHARED}/{name}" for name in ("jump", "find", "artifacts", "screentime")),
-        *(f"/episodes/{SHARED}/{name}" for name in ("status", "events")),
+        f"/episodes/{SHARED}/status",
     ],
 )
 def test_a_run_of_another_video_cannot_be_named(service: Service, shared: str, path: str) -> None:
@@ -256,6 +257,28 @@ def test_a_share_token_has_limits_of_its_own(service: Service) -> None:
 def test_head_is_permitted_where_get_is(service: Service, shared: str) -> None:
     for path, status in ((f"/v1/videos/{SHARED}", 200), (f"/v1/videos/{OTHER}", 403)):
         assert send(service, shared, "HEAD", path).status_code == status
+
+
+def test_a_share_token_sees_states_but_no_messages_jobs_or_places(
+    service: Service, tmp_path: Path, source: Path
+) -> None:
+    service.jobs.prepare()
+    head = finished_run(tmp_path, source).head
+    asset = head.asset.id
+    shared = service.access.create_share(asset, "lisa").token
+    whole = service.run_queries.status(asset, head.run_id).model_copy(
+        update={"sealed_to": "s3://results", "suggested_actions": ("Look into /srv",)}
+    )
+    seen = whole.for_share()
+    assert (seen.sealed_to, seen.job, seen.suggested_actions) == (None, None, ())
+    assert {name: stage.status for name, stage in seen.stages.items()} == {
+        name: stage.status for name, stage in whole.stages.items()
+    }
+    answer = send(service, shared, "GET", f"/episodes/{asset}/status").json()
+    assert answer["status"] == "SUCCESS"
+    assert str(tmp_path) not in str(answer)
+    for events in (f"/episodes/{asset}/events", f"/episodes/{asset}/logs/make"):
+        assert send(service, shared, "GET", events).status_code == 403
 
 
 def test_only_get_requests_are_shared() -> None:

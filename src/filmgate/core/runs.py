@@ -68,6 +68,14 @@ class StatusAnswer(Answer):
     job: JobAnswer | None
     """The latest job of the run; None if the run has no job."""
 
+    def for_share(self) -> "StatusAnswer":
+        """Return the status without what may name paths, stores or users of the installation."""
+        hidden = {"warnings": (), "item_errors": (), "error": None, "reason": None, "blocked": None}
+        stages = {name: stage.model_copy(update=hidden) for name, stage in self.stages.items()}
+        return self.model_copy(
+            update={"stages": stages, "suggested_actions": (), "sealed_to": None, "job": None}
+        )
+
 
 class RunEntry(Answer):
     """An entry in a list of runs."""

@@ -46,11 +46,13 @@ StageName = Annotated[str, Path(max_length=128, description="Stage.", examples=[
 
 @router.get("/{ep_id}/status", response_model=StatusAnswer)
 def status(
-    request: Request, service: ServiceDep, ep_id: EpisodeId, run_id: WhichRun = None
+    request: Request, service: ServiceDep, who: Viewer, ep_id: EpisodeId, run_id: WhichRun = None
 ) -> Response:
     """Return the status of a run, derived from its records: all stages, the reasons of blocked
-    gates and suggested actions. Without `run_id`, return that of the asset's newest run."""
-    return json_response(request, service.run_queries.status(ep_id, run_id))
+    gates and suggested actions. Without `run_id`, return that of the asset's newest run. A share
+    token gets the states of the stages, without messages, jobs and places."""
+    answer = service.run_queries.status(ep_id, run_id)
+    return json_response(request, answer if who.asset_id is None else answer.for_share())
 
 
 @router.get("/{ep_id}/runs", response_model=RunsAnswer)
