@@ -428,6 +428,21 @@ def test_the_command_erases_a_person_and_names_copies(world: World) -> None:
     assert (entry.action, entry.target, entry.details) == ("people remove", "person", {"runs": "2"})
 
 
+def test_the_command_prints_one_json_document(world: World) -> None:
+    done = Filmgate(world.home)("remove", "person", NAME, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["is_dry_run"] is False
+
+
+def test_an_ingested_run_outside_the_home_is_named_as_not_searched(world: World) -> None:
+    outside = world.root / "outside" / "third"
+    chosen = RunOptions(profile="fast", job_dir=str(outside))
+    world.runs.run("episode", world.film, chosen, NullObserver(), ignore_progress)
+    note = f"film/third was not searched: file://{outside} is not in the home"
+    assert note in world.erase(dry_run=True).notes
+    assert note in world.erase().notes
+
+
 @pytest.mark.proof
 def test_people_of_a_real_clip_are_erased(tmp_path: Path, test_data: Path) -> None:
     world = World(tmp_path)

@@ -15,7 +15,7 @@ from filmgate.cli.text import counted, examples, printable
 from filmgate.core.answers import ErasureAnswer, PersonAnswer
 from filmgate.services.erasure import ErasureService
 from filmgate.services.people import PeopleService
-from filmgate.wiring import settings
+from filmgate.wiring import logs, settings
 
 ERASING = "erasing"
 
@@ -100,6 +100,7 @@ def remove(person: Known, dry_run: DryRun = False, as_json: AsJson = False) -> N
     Face vectors, face crops and the name leave the files of all runs, sealed ones included; the
     files get new digests. Published copies are listed. After an interruption, repeat the command.
     """
+    logs.configure("WARNING")
     with stage_progress(quiet=True) as progress:
         report = partial(progress.stage_progress, ERASING)
         answer = ErasureService(settings.load()).erase(

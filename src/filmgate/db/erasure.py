@@ -42,6 +42,12 @@ class ErasureStore:
         rows = self._session.all(self._sql["published_copies"], run)
         return [PublishedCopy(**run, **row) for row in rows]
 
+    def ingested_folders(self, pipelines: Iterable[str]) -> list[tuple[str, str, str]]:
+        """List the runs of some pipelines that were ingested from a folder, as asset id, run id and
+        the folder's address."""
+        rows = self._session.all(self._sql["ingested_folders"], {"pipelines": list(pipelines)})
+        return [(row["asset_id"], row["run_id"], row["source"]) for row in rows]
+
     def runs_with_person(self, person_id: str) -> list[tuple[str, str]]:
         """List the runs, as asset id and run id, whose rows of screen time name a person."""
         rows = self._session.all(self._sql["runs_with_person"], {"person_id": person_id})

@@ -415,6 +415,13 @@ class ErasureService:
                 yield f"{run.folder} was not searched: {run.head.pipeline} is not installed"
         for folder in self._home.unreadable_folders():
             yield f"{folder} was not searched: its run.json cannot be read"
+        searched = {(run.head.asset.id, run.head.run_id) for run in self._home.runs()}
+        erasable = [each.plan.pipeline for each in pipelines.load_all() if each.erasure is not None]
+        with self._database.session() as connection:
+            ingested = ErasureStore(connection).ingested_folders(erasable)
+        for asset_id, run_id, source in ingested:
+            if (asset_id, run_id) not in searched:
+                yield f"{asset_id}/{run_id} was not searched: {source} is not in the home"
 
     def _published_copies(self, planned: PlannedRun) -> Iterator[PublishedCopy]:
         """Yield the copies of a run: that in its seal, and those that the database knows."""

@@ -63,6 +63,15 @@ select source, manifest_key from inbox
  where asset_id = %(asset_id)s and run_id = %(run_id)s and manifest_key <> 'manifest.json'
  order by source, manifest_key;
 
+-- name: ingested_folders
+-- Runs of some pipelines that were ingested from their folders, and the addresses of the folders.
+select distinct i.asset_id, i.run_id, i.source
+  from inbox i
+  join assets a using (asset_id)
+  join runs r using (asset_key, producer, run_id)
+ where i.is_current and i.manifest_key = 'manifest.json' and r.pipeline = any(%(pipelines)s::text[])
+ order by i.asset_id, i.run_id, i.source;
+
 -- name: runs_with_person
 -- Runs whose screen times name a person.
 select distinct asset_id, run_id from product_person_metrics
