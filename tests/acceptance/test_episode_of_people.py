@@ -106,7 +106,7 @@ def test_the_same_run_again_makes_the_same_bytes(
     ran: tuple[Path, Path, Path, Manifest], tmp_path: Path
 ) -> None:
     _, film, _, first = ran
-    _, second = run(tmp_path / "home", film, run_id="whole", jobs=2)
+    _, second = run(tmp_path / "home", film, run_id="whole", workers=2)
     assert [ref.sha256 for *_, ref in first.artifact_refs] == [
         ref.sha256 for *_, ref in second.artifact_refs
     ]
