@@ -141,6 +141,18 @@ def test_if_every_book_is_bad_no_file_is_made(filmgate: Filmgate, uploads: Path)
     assert filmgate("ask", "anything").returncode == 5
 
 
+def test_a_pass_that_only_finds_its_gate_closed_is_no_failed_ingest(
+    filmgate: Filmgate, uploads: Path
+) -> None:
+    for path in uploads.iterdir():
+        path.write_bytes(b"")
+    failed = run(filmgate, "--uploads", uploads, code=4)
+    folder = str(job_folder(filmgate, failed))
+    done = filmgate("run", "rulebook", "--passes", "B", "--job-dir", folder, "--env", failed["env"])
+    assert "was not ingested" not in done.stderr
+    assert done.returncode == 4, done.stderr
+
+
 @pytest.mark.proof
 def test_uploads_that_are_missing_or_links_to_the_outside_are_refused(
     filmgate: Filmgate, uploads: Path, tmp_path: Path

@@ -26,7 +26,7 @@ from filmgate.core.records import RunHead
 from filmgate.core.resources import Resource
 from filmgate.core.result_store import ResultStore
 from filmgate.core.run_request import DEFAULT_PROFILE
-from filmgate.core.states import RunState
+from filmgate.core.states import RunState, StageState
 from filmgate.db.result_store import PostgresResults
 from filmgate.engine.adoption import adopt
 from filmgate.engine.invocation import Invocation
@@ -135,8 +135,13 @@ class Runs:
                 sinks=observers.sinks,
                 is_detailed=options.is_detailed,
             )
+            revision = run.fold_manifest(None).revision
             manifest = self._execute(invocation, run, options)
-            receipt, ingest_error = self._ingest_after(run, manifest, options, observer)
+            receipt, ingest_error = None, None
+            if options.ingest and _is_blocked_without_attempt(manifest, revision):
+                self._end(run)
+            elif options.ingest:
+                receipt, ingest_error = self._ingest_after(run, manifest, observer)
         self._log.info("run.ended", run=manifest.run_id, status=manifest.status.value)
         if ingest_error is not None:
             notes.append(f"the run was not ingested: {ingest_error}. {_ingest_hint(run)}")
@@ -443,11 +448,9 @@ class Runs:
         return self._ingest(self._home.find(reference), report_progress)
 
     def _ingest_after(
-        self, run: FolderRun, manifest: Manifest, options: RunOptions, observer: Observer
+        self, run: FolderRun, manifest: Manifest, observer: Observer
     ) -> tuple[Receipt | None, FilmgateError | None]:
-        """Ingest a complete run if `options.ingest` is set; return its receipt or the error."""
-        if not options.ingest:
-            return None, None
+        """Ingest a complete run; return its receipt or the error."""
         if manifest.status is RunState.INCOMPLETE or manifest.is_blocked:
             self._end(run)
             return None, None
@@ -479,6 +482,13 @@ class Runs:
     def _results(self) -> Iterator[ResultStore]:
         with self._database.session() as connection:
             yield PostgresResults(connection, registry())
+
+
+def _is_blocked_without_attempt(manifest: Manifest, revision: int | None) -> bool:
+    """Whether an invocation only closed gates. The revision is then as before, so that the database
+    would refuse the manifest, which contains the verdicts."""
+    states = {entry.status for entry in manifest.stages.values()}
+    return StageState.BLOCKED in states and manifest.revision == revision
 
 
 def _ingested(pipeline: Pipeline, receipt: Receipt | None) -> dict[str, int] | None:
