@@ -250,11 +250,12 @@ def written_commands(page: Path) -> list[list[str]]:
     return [shlex.split(command.replace("…", " … "), comments=True) for command in found]
 
 
-def fault_of(words: Sequence[str], own: frozenset[str]) -> str | None:
-    """Return what is unknown in a command line. `own`: pipelines and queries of the page."""
+def fault_of(words: Sequence[str], own: frozenset[str], base: str = "episode") -> str | None:
+    """Return what is unknown in a command line. `own`: pipelines and queries of the page, whose
+    pipelines take their input like `base`."""
     if words[0] in own:
         return None
-    rest = ["episode" if word in own or word == "PIPELINE" else word for word in words]
+    rest = [base if word in own or word == "PIPELINE" else word for word in words]
     command: Any = root()
     while rest and re.fullmatch("[a-z][a-z-]*", rest[0]):
         children = getattr(command, "commands", {})
@@ -276,9 +277,10 @@ def fault_of(words: Sequence[str], own: frozenset[str]) -> str | None:
 def test_every_written_command_and_option_exists(page: Path) -> None:
     text = page.read_text()
     own = frozenset(name for names in ENTRY_POINT.findall(text) for name in names if name)
+    base = "rulebook" if "filmgate.pipelines.rulebook.pipeline" in text else "episode"
     options = {f"--{name.replace('_', '-')}" for name in OWN_OPTION.findall(text)}
     faults = [
-        (words, fault_of([word for word in words if word not in options], own))
+        (words, fault_of([word for word in words if word not in options], own, base))
         for words in written_commands(page)
     ]
     assert [fault for fault in faults if fault[1] is not None] == []
