@@ -9,7 +9,6 @@ from filmgate.core.erasure import Subject, Traces
 from filmgate.core.files import FileContract
 from filmgate.core.people import Likeness, Person, Reference
 from filmgate.core.plan import Producer
-from filmgate.core.records import RunHead
 from filmgate.pipelines.episode import erasure
 from filmgate.pipelines.episode.files import (
     FACE_MODEL,
@@ -41,10 +40,6 @@ class Files:
 
     def __init__(self, files: dict[FileContract, bytes]) -> None:
         self._files = {contract.path: data for contract, data in files.items()}
-
-    @property
-    def head(self) -> RunHead:
-        raise NotImplementedError
 
     def read(self, contract: FileContract) -> bytes | None:
         return self._files.get(contract.path)

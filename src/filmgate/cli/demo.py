@@ -83,7 +83,7 @@ def _make(sample: Sample, folder: Path, progress: StageProgress) -> Path:
     return sample.make(folder, report)
 
 
-def is_action(name: str) -> bool:
+def _is_action(name: str) -> bool:
     """Whether a name is that of an action, which has two words."""
     return " " in name
 
@@ -95,10 +95,10 @@ def _print_results(
     print_report(report, as_json=False)
     with queries.keep_running():
         for step in sample.steps(run):
-            if report.ingested is None and not is_action(step.name):
+            if report.ingested is None and not _is_action(step.name):
                 continue  # queries read the database
             stdout_console().print(f"\n[bold]$ filmgate {escape(step.command)}[/]", soft_wrap=True)
-            load = table.load_action if is_action(step.name) else table.load
+            load = table.load_action if _is_action(step.name) else table.load
             query = load(step.name)
             ask_and_print(queries, query, query.parameters.model_validate(step.parameters))
     rows = list(sample.closing(run))

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict
 
 from filmgate.core.files import FileContract
 from filmgate.core.people import Person
-from filmgate.core.records import RunHead
 
 
 class _ErasureValue(BaseModel):
@@ -35,10 +34,6 @@ class Traces(_ErasureValue):
 
 class RunContents(Protocol):
     """The files of a run from which a person is erased."""
-
-    @property
-    def head(self) -> RunHead:
-        """Head of the run."""
 
     def read(self, contract: FileContract) -> bytes | None:
         """Return the bytes of a file, verified against its record; None if it was not made.

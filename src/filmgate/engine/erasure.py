@@ -25,7 +25,6 @@ from filmgate.core.records import (
     ERASED,
     ArtifactRef,
     Fingerprint,
-    RunHead,
     StageRecord,
     changed_file_error,
 )
@@ -65,11 +64,6 @@ class RecordedFiles:
             if (record := ledger.current_record(stage)) is not None
             for ref in record.artifacts
         }
-
-    @property
-    def head(self) -> RunHead:
-        """Head of the run."""
-        return self._run.head
 
     def read(self, contract: FileContract) -> bytes | None:
         """Return the bytes of a file; None if it was not made."""

@@ -13,6 +13,7 @@ from filmgate.core.ids import (
     RunId,
     asset_id_from_name,
     parse_asset_id,
+    parse_env,
     parse_run_id,
 )
 from filmgate.core.pipeline import InputFiles, Pipeline
@@ -120,6 +121,36 @@ def parse_job_dir(job_dir: str) -> Path:
             hint="Set --job-dir to the real path of the folder",
         )
     return Path(job_dir).absolute()
+
+
+def find_named_run(home: Home, pipeline: Pipeline, options: RunOptions, env: str) -> FolderRun:
+    """Return the run that `job_dir` or `run_id` of the options names; a job may be new.
+
+    `env`: the environment if the options name none. Raises NotFound if no run has the id, Invalid
+    if runs of several assets have it.
+    """
+    if options.job_dir is not None:
+        return FolderRun(parse_job_dir(options.job_dir))
+    run_id = parse_run_id(str(options.run_id))
+    if pipeline.layout is Layout.JOB:
+        return home.locate_job(run_id, options.env, parse_env(options.env or env))
+    asset_id = parse_asset_id(options.asset_id) if options.asset_id is not None else None
+    name = pipeline.plan.pipeline
+    found = [run for run in home.runs(asset_id, run_id) if run.head.pipeline == name]
+    if not found:
+        raise NotFound(
+            f"run {run_id!r} of pipeline {name} does not exist",
+            expected=f"the id of an existing run, or {pipeline.inputs.what}",
+            got="neither",
+            hint="List the runs with `filmgate status`",
+        )
+    if len(found) > 1:
+        raise Invalid(
+            f"run id {run_id!r} is ambiguous",
+            expected="--asset-id",
+            got=f"runs of {', '.join(sorted(run.head.asset.id for run in found))}",
+        )
+    return found[0]
 
 
 class RunChoice:

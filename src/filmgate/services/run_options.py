@@ -8,6 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, ValidationError
 
+from filmgate.core.answers import Receipt
 from filmgate.core.command import CommandLine
 from filmgate.core.digest import JsonObject
 from filmgate.core.errors import (
@@ -205,3 +206,16 @@ def parse_pipeline_options(pipeline: Pipeline, given: JsonObject) -> Options:
             expected=f"options of their types: {known}",
             got=first_fault(error),
         ) from error
+
+
+def count_ingested(pipeline: Pipeline, receipt: Receipt | None) -> dict[str, int] | None:
+    """Return the numbers of ingested artifacts and of rows by what reports call them."""
+    if receipt is None:
+        return None
+    found = dict(receipt.artifacts)
+    for summary in pipeline.summaries:
+        for table, label in summary.labels.items():
+            count = receipt.counts.get(table)
+            if count or (count is not None and " " not in label):
+                found[label] = count
+    return found

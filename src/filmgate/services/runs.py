@@ -15,7 +15,7 @@ from urllib.request import url2pathname
 from filmgate.core.answers import Receipt
 from filmgate.core.errors import FilmgateError, Invalid, NotFound, UsageError
 from filmgate.core.forecast import Forecast
-from filmgate.core.ids import AssetId, Layout, RunId, parse_asset_id, parse_env, parse_run_id
+from filmgate.core.ids import AssetId, Layout, RunId, parse_asset_id, parse_env
 from filmgate.core.jobs import JobState
 from filmgate.core.legacy import LegacyRun
 from filmgate.core.manifest import Manifest
@@ -39,11 +39,17 @@ from filmgate.services.run_choice import (
     RunChoice,
     RunInput,
     check_plan,
-    parse_job_dir,
+    find_named_run,
     read_run_input,
 )
 from filmgate.services.run_notifier import with_notifications
-from filmgate.services.run_options import RunOptions, RunReport, frozen_settings, with_ancestors
+from filmgate.services.run_options import (
+    RunOptions,
+    RunReport,
+    count_ingested,
+    frozen_settings,
+    with_ancestors,
+)
 from filmgate.services.run_status import RunStatus, state_shown
 from filmgate.services.snapshots import DatabaseSnapshots
 from filmgate.store.event_log import read_events
@@ -138,10 +144,8 @@ class Runs:
             revision = run.fold_manifest(None).revision
             manifest = self._execute(invocation, run, options)
             receipt, ingest_error = None, None
-            if options.ingest and _is_blocked_without_attempt(manifest, revision):
-                self._end(run)
-            elif options.ingest:
-                receipt, ingest_error = self._ingest_after(run, manifest, observer)
+            if options.ingest:
+                receipt, ingest_error = self._ingest_after(run, manifest, revision, observer)
         self._log.info("run.ended", run=manifest.run_id, status=manifest.status.value)
         if ingest_error is not None:
             notes.append(f"the run was not ingested: {ingest_error}. {_ingest_hint(run)}")
@@ -152,7 +156,7 @@ class Runs:
             folder=run.folder,
             relevant_stages=with_ancestors(pipeline.plan, request.stages),
             refused=pipeline.refused,
-            ingested=_ingested(pipeline, receipt),
+            ingested=count_ingested(pipeline, receipt),
             next_steps=pipeline.next_steps,
             ingest_error=ingest_error,
             notes=tuple(notes),
@@ -269,7 +273,7 @@ class Runs:
             return options, source
         if pipeline.layout is Layout.RUN and source is not None:
             return options, source
-        named = self._named_run(pipeline, options)
+        named = find_named_run(self._home, pipeline, options, self._settings.env)
         try:
             head = named.head
         except NotFound:
@@ -283,38 +287,6 @@ class Runs:
         if is_default and options.profile == DEFAULT_PROFILE:
             options = options.with_values(settings=frozen_settings(head), profile=head.profile)
         return options, uploads
-
-    def _named_run(self, pipeline: Pipeline, options: RunOptions) -> FolderRun:
-        """Return the run that the options name; a job may be new.
-
-        Raises NotFound if no run has the id, Invalid if runs of several assets have it.
-        """
-        if options.job_dir is not None:
-            return FolderRun(parse_job_dir(options.job_dir))
-        run_id = parse_run_id(str(options.run_id))
-        if pipeline.layout is Layout.JOB:
-            env = parse_env(options.env or self._settings.env)
-            return self._home.locate_job(run_id, options.env, env)
-        asset_id = parse_asset_id(options.asset_id) if options.asset_id is not None else None
-        found = [
-            run
-            for run in self._home.runs(asset_id, run_id)
-            if run.head.pipeline == pipeline.plan.pipeline
-        ]
-        if not found:
-            raise NotFound(
-                f"run {run_id!r} of pipeline {pipeline.plan.pipeline} does not exist",
-                expected=f"the id of an existing run, or {pipeline.inputs.what}",
-                got="neither",
-                hint="List the runs with `filmgate status`",
-            )
-        if len(found) > 1:
-            raise Invalid(
-                f"run id {run_id!r} is ambiguous",
-                expected="--asset-id",
-                got=f"runs of {', '.join(sorted(run.head.asset.id for run in found))}",
-            )
-        return found[0]
 
     def _select(
         self,
@@ -448,10 +420,16 @@ class Runs:
         return self._ingest(self._home.find(reference), report_progress)
 
     def _ingest_after(
-        self, run: FolderRun, manifest: Manifest, observer: Observer
+        self, run: FolderRun, manifest: Manifest, revision: int | None, observer: Observer
     ) -> tuple[Receipt | None, FilmgateError | None]:
-        """Ingest a complete run; return its receipt or the error."""
-        if manifest.status is RunState.INCOMPLETE or manifest.is_blocked:
+        """Ingest a complete run; return its receipt or the error.
+
+        `revision`: that of the run before the invocation. If the invocation only closed gates, the
+        manifest has other verdicts and the same revision, which the database would refuse.
+        """
+        is_blocked = any(each.status is StageState.BLOCKED for each in manifest.stages.values())
+        is_unchanged = is_blocked and manifest.revision == revision
+        if manifest.status is RunState.INCOMPLETE or manifest.is_blocked or is_unchanged:
             self._end(run)
             return None, None
         try:
@@ -482,26 +460,6 @@ class Runs:
     def _results(self) -> Iterator[ResultStore]:
         with self._database.session() as connection:
             yield PostgresResults(connection, registry())
-
-
-def _is_blocked_without_attempt(manifest: Manifest, revision: int | None) -> bool:
-    """Whether an invocation only closed gates. The revision is then as before, so that the database
-    would refuse the manifest, which contains the verdicts."""
-    states = {entry.status for entry in manifest.stages.values()}
-    return StageState.BLOCKED in states and manifest.revision == revision
-
-
-def _ingested(pipeline: Pipeline, receipt: Receipt | None) -> dict[str, int] | None:
-    """Return the numbers of ingested artifacts and of rows by what reports call them."""
-    if receipt is None:
-        return None
-    found = dict(receipt.artifacts)
-    for summary in pipeline.summaries:
-        for table, label in summary.labels.items():
-            count = receipt.counts.get(table)
-            if count or (count is not None and " " not in label):
-                found[label] = count
-    return found
 
 
 def _ingest_hint(run: FolderRun) -> str:
